@@ -30,3 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("cuda"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for runs; worker processes started by the test inherit it."""
+    monkeypatch.setenv("SAMAR_HOME", str(tmp_path))
+    monkeypatch.delenv("SAMAR_STORE", raising=False)
+    monkeypatch.delenv("SAMAR_MAX_RUNS", raising=False)
+    return tmp_path

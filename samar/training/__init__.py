@@ -1,0 +1,67 @@
+"""The training loop: a config in, a stream of records out.
+
+Importing this package does not import torch; the names that need it are loaded on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from samar.training.config import TrainConfig, applies
+from samar.training.records import Divergence, EpochRecord, StepRecord
+from samar.training.settings import Setting, settings_of
+
+if TYPE_CHECKING:
+    from samar.training.checkpoint import (
+        load_into,
+        load_resume_state,
+        load_weights,
+        save_resume_state,
+        save_weights,
+    )
+    from samar.training.evaluation import Evaluation, evaluate, evaluate_checkpoint
+    from samar.training.loop import dataset_of, train
+    from samar.training.placement import Placement
+    from samar.training.trainer import Trainer
+
+_LAZY = {
+    "Evaluation": "evaluation",
+    "Placement": "placement",
+    "Trainer": "trainer",
+    "dataset_of": "loop",
+    "evaluate": "evaluation",
+    "evaluate_checkpoint": "evaluation",
+    "load_into": "checkpoint",
+    "load_resume_state": "checkpoint",
+    "load_weights": "checkpoint",
+    "save_resume_state": "checkpoint",
+    "save_weights": "checkpoint",
+    "train": "loop",
+}
+
+__all__ = [
+    "Divergence",
+    "EpochRecord",
+    "Evaluation",
+    "Placement",
+    "Setting",
+    "StepRecord",
+    "TrainConfig",
+    "Trainer",
+    "applies",
+    "dataset_of",
+    "evaluate",
+    "evaluate_checkpoint",
+    "load_into",
+    "load_resume_state",
+    "load_weights",
+    "save_resume_state",
+    "save_weights",
+    "settings_of",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"samar.training.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

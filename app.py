@@ -1,0 +1,22 @@
+"""The browser app: ``streamlit run app.py``. Sets the page, serves static files, routes."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from samar.ui.static_files import ensure_static
+
+HERE = Path(__file__).parent
+
+st.set_page_config("samar", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide")
+ensure_static(HERE / "static")
+
+st.navigation(
+    [
+        st.Page("pages/home/start.py", title="Start", icon=":material/home:", default=True),
+        st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
+        st.Page("pages/experiment/runs.py", title="Runs", icon=":material/list:"),
+        st.Page("pages/home/about.py", title="About", icon=":material/info:"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,13 @@
+"""Runs: every run, what became of it, and what to do with it."""
+
+import streamlit as st
+
+from samar.ui.run_table import TRAIN_PAGE, run_table
+from samar.ui.service import service
+
+st.header("Runs", anchor=False)
+if service().all():
+    run_table()
+else:
+    st.info("No runs yet.", icon=":material/info:")
+    st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")

@@ -1,0 +1,52 @@
+"""Starts workers: one process per run, in its own session, so that no browser event stops it."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import samar
+from samar.errors import ConfigError
+from samar.runs.paths import config_path, log_path
+from samar.runs.store import Run, Store
+
+
+def max_runs() -> int:
+    """How many runs train at once: ``SAMAR_MAX_RUNS``, 1 by default.
+
+    Raises:
+        ConfigError: the variable is not a whole number of at least 1.
+    """
+    text = os.environ.get("SAMAR_MAX_RUNS", "1")
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"SAMAR_MAX_RUNS is {text!r}, but it must be a whole number from 1 up.")
+    return int(text)
+
+
+def tend(store: Store) -> None:
+    """Note dead workers and start queued runs while there is room. Cheap; call it often."""
+    store.mark_interrupted()
+    while (run := store.claim_next(max_runs())) is not None:
+        try:
+            _spawn(run)
+        except OSError as error:
+            store.set_status(run.key, "failed", f"The worker could not be started: {error}.")
+
+
+def _spawn(run: Run) -> None:
+    config_path(run.id).parent.mkdir(parents=True, exist_ok=True)
+    config_path(run.id).write_text(run.config.model_dump_json(indent=2), encoding="utf-8")
+    package_parent = str(Path(samar.__file__).parents[1])
+    paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    with log_path(run.id).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "samar.runs.worker", run.id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+    # Reaps the process when it ends, so that it does not linger as a zombie of a long-lived server.
+    threading.Thread(target=process.wait, daemon=True).start()

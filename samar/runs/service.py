@@ -1,0 +1,104 @@
+"""What a person can do with runs; the browser and the command line both call exactly this."""
+
+import shutil
+from typing import Any
+
+from samar.errors import RunError
+from samar.runs.config import RunConfig
+from samar.runs.launcher import tend
+from samar.runs.paths import run_dir
+from samar.runs.store import Run, Store
+from samar.training import settings_of
+
+
+class Runs:
+    """Start, watch, steer and remove runs."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or Store()
+
+    def start(self, config: RunConfig) -> str:
+        """Queue a run, start it if there is room, and return its id."""
+        run_id = self.store.create(config)
+        tend(self.store)
+        return run_id
+
+    def get(self, run_id: str) -> Run:
+        """One run as it stands now, dead workers noticed.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        tend(self.store)
+        return self.store.get(run_id)
+
+    def all(self) -> list[Run]:
+        """All runs, newest first."""
+        tend(self.store)
+        return self.store.all()
+
+    def pause(self, run_id: str) -> None:
+        """Hold a run after its current step; its place is free for another run."""
+        self._post(run_id, "pause", ("running",))
+
+    def step(self, run_id: str) -> None:
+        """Let a paused run take one step."""
+        self._post(run_id, "step", ("paused",))
+
+    def stop(self, run_id: str) -> None:
+        """End a run after its current step; it can be resumed."""
+        run = self.store.get(run_id)
+        if run.status == "queued":
+            self.store.set_status(run.key, "stopped", "Stopped before it began.")
+        else:
+            self._post(run_id, "stop", ("running", "paused"))
+
+    def resume(self, run_id: str) -> None:
+        """Let a paused run go on, or start one again that ended early, from its saved state."""
+        run = self.get(run_id)
+        if run.status == "paused":
+            self.store.mailbox.post(run.key, "resume")
+        else:
+            self.store.requeue(run)
+            tend(self.store)
+
+    def change(self, run_id: str, **values: Any) -> None:
+        """Change live settings of a run that trains or is paused.
+
+        Raises:
+            ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
+        """
+        run = self.store.get(run_id)
+        run.config.changed_live(**{**self.live_values(run), **values})
+        self._post(run_id, "change", ("running", "paused"), **values)
+
+    def live_values(self, run: Run) -> dict[str, Any]:
+        """Live settings as they are now: the config's, with every change by hand applied."""
+        values = {n: getattr(run.config, n) for n, s in settings_of(RunConfig).items() if s.live}
+        for event in self.store.series.events(run.key):
+            if event.kind == "change":
+                values |= event.detail
+        return values
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run another name."""
+        self.store.rename(run_id, name)
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run, its records and its files.
+
+        Raises:
+            RunError: it still trains.
+        """
+        run = self.store.get(run_id)
+        self.store.delete(run.id)
+        shutil.rmtree(run_dir(run.id), ignore_errors=True)
+
+    def _post(self, run_id: str, command: str, allowed: tuple[str, ...], **detail: Any) -> None:
+        run = self.store.get(run_id)
+        if run.status not in allowed:
+            raise RunError(
+                f"Run {run.id} is {run.status}; "
+                f"{command} needs a run that is {' or '.join(allowed)}."
+            )
+        self.store.mailbox.post(run.key, command, **detail)

@@ -1,0 +1,60 @@
+"""Training as a stream of records, for scripts and notebooks."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from samar.data import Dataset, load_dataset
+from samar.training.config import TrainConfig
+from samar.training.records import EpochRecord, StepRecord
+from samar.training.trainer import Trainer
+
+FLUSH_SECONDS = 0.25
+
+
+def dataset_of(
+    config: TrainConfig,
+    *,
+    root: Path | None = None,
+    download: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Load the images that a config names; see :func:`samar.data.load_dataset`."""
+    return load_dataset(
+        config.dataset,
+        root=root,
+        images_per_class=config.images_per_class,
+        label_noise=config.label_noise,
+        seed=config.seed,
+        normalize=config.normalize,
+        download=download,
+        progress=progress,
+    )
+
+
+def train(
+    config: TrainConfig, dataset: Dataset | None = None
+) -> Iterator[StepRecord | EpochRecord]:
+    """Train from start to end and yield every record, step records in bursts.
+
+    A run whose loss stops being finite simply ends; use :class:`Trainer` to learn why.
+
+    Args:
+        config: what to train and how.
+        dataset: the images; loaded as the config names them when left out.
+
+    Example:
+        >>> from samar.training import EpochRecord, TrainConfig, train
+        >>> records = list(train(TrainConfig(epochs=1)))
+        >>> isinstance(records[-1], EpochRecord)
+        True
+    """
+    trainer = Trainer(config, dataset or dataset_of(config))
+    flushed = time.perf_counter()
+    while not trainer.finished:
+        trainer.step()
+        if trainer.at_epoch_end or time.perf_counter() - flushed > FLUSH_SECONDS:
+            yield from trainer.drain()
+            flushed = time.perf_counter()
+        if trainer.at_epoch_end and trainer.divergence is None:
+            yield trainer.evaluate_epoch()

@@ -1,0 +1,288 @@
+"""The training loop: one object that takes steps and hands out records.
+
+``Trainer`` knows neither a database nor a screen. Per step nothing is read back from the device:
+values are kept there and fetched together by :meth:`Trainer.drain`. Randomness is either stateless
+(data order and augmentation depend on the seed and the position only) or saved in the state
+(torch's generator, used by dropout), so that an interrupted and resumed run equals an uninterrupted
+one, bit for bit on a CPU.
+"""
+
+import math
+import time
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from samar.data import Batches, Dataset, ImageSet, augmentation_for
+from samar.errors import CheckpointError
+from samar.models import MODELS, build_model
+from samar.optim import OPTIMIZERS, SAMAR, build_optimizer, build_rule
+from samar.training.config import TrainConfig
+from samar.training.evaluation import Evaluation, evaluate
+from samar.training.placement import Placement
+from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
+from samar.training.schedule import lr_factor
+from samar.training.settings import settings_of
+
+MEASURED = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
+
+
+class Trainer:
+    """Trains one network as a config says.
+
+    Args:
+        config: what to train and how.
+        dataset: the images, loaded by the caller as the config names them.
+
+    Attributes:
+        step_count: steps taken so far.
+        divergence: set by :meth:`drain` when the loss stopped being finite.
+
+    Raises:
+        ConfigError: the config does not fit this machine.
+    """
+
+    def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
+        self.config = config
+        self.placement = Placement.choose(
+            config.device, config.precision, MODELS[config.model].macs_at(dataset.train.size)
+        )
+        device, layout = self.placement.device, self.placement.memory_format
+        self.dataset = dataset.to(device)
+        torch.manual_seed(config.seed)
+        self.model = build_model(
+            config.model, classes=len(dataset.classes), channels=dataset.train.channels
+        ).to(device, memory_format=layout)
+        self._forward = torch.compile(self.model) if config.compile else self.model
+        self.batches = Batches(
+            self.dataset.train,
+            config.batch_size,
+            seed=config.seed,
+            augmentation=augmentation_for(config.augment, config.dataset),
+            normalization=dataset.normalization,
+            memory_format=layout,
+        )
+        sample = torch.linspace(
+            0, len(dataset.train) - 1, min(len(dataset.train), config.train_eval_images)
+        )
+        self._train_sample = self.dataset.train.subset(sample.long().to(device))
+        self.optimizer = build_optimizer(config.optimizer, self.model, **_hyperparameters(config))
+        self.step_count = 0
+        self.grad_evals = 0
+        self.seconds = 0.0
+        self.divergence: Divergence | None = None
+        self._last: StepRecord | None = None
+        self._pending: list[tuple[Tensor, dict[str, Any]]] = []
+        self._sgd_grad_norm = torch.tensor(NAN, device=device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass over the training images."""
+        return self.batches.steps_per_epoch
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.steps_per_epoch * self.config.epochs
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step completed a pass over the training images."""
+        return self.step_count > 0 and self.step_count % self.steps_per_epoch == 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.divergence is not None or self.step_count >= self.total_steps
+
+    def step(self) -> None:
+        """Take one optimizer step; its record waits on the device until :meth:`drain`."""
+        started = time.perf_counter()
+        x, y = self.batches.batch(self.step_count)
+        epoch = self.step_count / self.steps_per_epoch
+        lr = self.config.lr * lr_factor(
+            self.config.schedule, epoch, self.config.epochs, self.config.warmup_epochs
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.model.train()
+        loss = self.optimizer.step(lambda: self._loss_and_gradient(x, y))
+        self.step_count += 1
+        self.grad_evals += OPTIMIZERS[self.config.optimizer].gradients_per_step
+        self.seconds += time.perf_counter() - started
+        known = {
+            "step": self.step_count,
+            "epoch": int(epoch) + 1,
+            "lr": lr,
+            "grad_evals": self.grad_evals,
+            "seconds": self.seconds,
+        }
+        self._pending.append((self._measured(loss), known))
+
+    def _loss_and_gradient(self, x: Tensor, y: Tensor) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.placement.autocast():
+            logits = self._forward(x)
+        loss = F.cross_entropy(logits.float(), y)
+        loss.backward()
+        if self.config.optimizer == "sgd":
+            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+            self._sgd_grad_norm = torch.nn.utils.get_total_norm(grads)
+        return loss
+
+    def _measured(self, loss: Tensor) -> Tensor:
+        """The step's 0-dim values as one row, copied so that the next step may overwrite them."""
+        if self.config.optimizer == "sgd":
+            missing = torch.full_like(self._sgd_grad_norm, NAN)
+            row = [loss.detach(), missing, missing, missing, missing, self._sgd_grad_norm]
+        else:
+            missing = torch.full_like(loss, NAN)
+            row = [getattr(self.optimizer, name, missing) for name in MEASURED]
+        return torch.stack([value.float() for value in row])
+
+    def drain(self) -> list[StepRecord]:
+        """Fetch the records of all steps since the last call, in one transfer.
+
+        Stops at the first step whose loss is not finite and sets :attr:`divergence`.
+        """
+        if not self._pending:
+            return []
+        rows = torch.stack([row for row, _ in self._pending]).tolist()
+        records = []
+        for (loss, perturbed, sharpness, ratio, lam, grad_norm), (_, known) in zip(
+            rows, self._pending, strict=True
+        ):
+            if not math.isfinite(loss):
+                self.divergence = Divergence(known["step"], self._last, _hint(self.config))
+                break
+            self._last = StepRecord(
+                loss=loss,
+                perturbed_loss=perturbed,
+                sharpness=sharpness,
+                ratio=ratio,
+                lam=lam,
+                grad_norm=grad_norm,
+                **known,
+            )
+            records.append(self._last)
+        self._pending.clear()
+        return records
+
+    def evaluate_epoch(self) -> EpochRecord:
+        """Measure train and test loss and accuracy at the current weights.
+
+        The training figures come from evenly spaced images, after the last step from all of them.
+        """
+        at_end = self.step_count >= self.total_steps
+        train = self._evaluate(self.dataset.train if at_end else self._train_sample)
+        test = self._evaluate(self.dataset.test)
+        if not math.isfinite(train.loss) and self.divergence is None:
+            self.divergence = Divergence(self.step_count, self._last, _hint(self.config))
+        return EpochRecord(
+            epoch=self.step_count // self.steps_per_epoch,
+            step=self.step_count,
+            grad_evals=self.grad_evals,
+            seconds=self.seconds,
+            train_loss=train.loss,
+            train_accuracy=train.accuracy,
+            train_images=train.images,
+            test_loss=test.loss,
+            test_accuracy=test.accuracy,
+            gap=train.accuracy - test.accuracy,
+        )
+
+    def _evaluate(self, images: ImageSet) -> Evaluation:
+        return evaluate(
+            self.model,
+            images,
+            self.dataset.normalization,
+            memory_format=self.placement.memory_format,
+        )
+
+    def change(self, **values: Any) -> None:
+        """Change live settings from the next step on.
+
+        Raises:
+            ConfigError: a value is out of bounds, or the setting cannot change while a run trains.
+        """
+        self.config = self.config.changed_live(**values)
+        for group in self.optimizer.param_groups:
+            group.update(
+                {
+                    name: values[name]
+                    for name in ("rho", "theta")
+                    if name in values and name in group
+                }
+            )
+        if isinstance(self.optimizer, SAMAR):
+            self.optimizer.rule = build_rule(self.config.rule, **self.config.rule_constants)
+            if "lam" in values:
+                self.optimizer.set_bounds(self.config.lam, self.config.lam)
+            self.optimizer.set_bounds(*_bounds(self.config))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that :meth:`load_state_dict` needs to continue exactly from here.
+
+        Call :meth:`drain` first: records that still wait on the device are not part of the state.
+        """
+        state = {
+            "step": self.step_count,
+            "grad_evals": self.grad_evals,
+            "seconds": self.seconds,
+            "config": self.config.model_dump(),
+            "data_checksum": self.dataset.checksum,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+        }
+        if self.placement.device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.placement.device)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state.
+
+        Raises:
+            CheckpointError: the images are not those that the state was trained on.
+        """
+        if state["data_checksum"] != self.dataset.checksum:
+            raise CheckpointError(
+                f"The images of {self.dataset.name} are not those the run was trained on "
+                "(their checksum differs); restore them or start a new run."
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        live = {n: state["config"][n] for n, s in settings_of(type(self.config)).items() if s.live}
+        self.config = self.config.changed(**live)
+        self.step_count = state["step"]
+        self.grad_evals = state["grad_evals"]
+        self.seconds = state["seconds"]
+        torch.set_rng_state(state["rng"])
+        if "cuda_rng" in state and self.placement.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"], self.placement.device)
+
+
+def _hyperparameters(config: TrainConfig) -> dict[str, Any]:
+    lam_min, lam_max = _bounds(config)
+    plain = ("lr", "momentum", "weight_decay", "nesterov", "rho", "adaptive", "theta", "lam")
+    return {
+        **{name: getattr(config, name) for name in plain},
+        "rule": build_rule(config.rule, **config.rule_constants),
+        "lam_min": lam_min,
+        "lam_max": lam_max,
+        "beta": config.beta,
+        "sharpness": config.sharpness,
+    }
+
+
+def _bounds(config: TrainConfig) -> tuple[float, float]:
+    """λ bounds; a fixed λ is its own bound."""
+    return (config.lam, config.lam) if config.rule == "fixed" else (config.lam_min, config.lam_max)
+
+
+def _hint(config: TrainConfig) -> str:
+    if config.optimizer == "sgd":
+        return f"Lower the learning rate (it is {config.lr:g}) or add warm-up epochs."
+    return f"Lower the learning rate (it is {config.lr:g}) or the radius ρ (it is {config.rho:g})."

@@ -1,0 +1,144 @@
+"""The live region of a run: status line, what the rule just did, and the linked charts."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from samar.figures.training import X_TITLES, View, training_panels
+from samar.runs import Run, RunConfig
+from samar.runs.narration import narrate
+from samar.runs.series import Columns
+from samar.ui.plotly_chart import plotly_chart
+from samar.ui.service import history, service
+
+REFRESH_SECONDS = 0.5
+SPEED_WINDOW = 200
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the reader wants to see the curves."""
+
+    x: str
+    log: bool
+    smoothing: float
+
+
+def choose_look() -> Look:
+    """Draw the controls over the charts; all of them are in the URL."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="look"):
+        x = st.segmented_control(
+            "Horizontal axis",
+            list(X_TITLES),
+            default="step",
+            required=True,
+            format_func=lambda name: X_TITLES[name],
+            key="x",
+            bind="query-params",
+            help="A step of SAM, VaSSO or SAMAR costs two gradients, a step of SGD one.",
+        )
+        smoothing = st.slider(
+            "Smoothing (0 is off)",
+            0.0,
+            0.99,
+            0.9,
+            0.01,
+            key="smooth",
+            bind="query-params",
+            width=220,
+        )
+        log = st.toggle("Log scale", key="log", bind="query-params")
+    return Look(x or "step", bool(log), smoothing)
+
+
+def live_run(run: Run, look: Look) -> None:
+    """Show a run and keep it up to date while it is active; several tabs may watch one run."""
+    every = REFRESH_SECONDS if run.active else None
+    st.fragment(_watch, run_every=every)(run.id, run.status, look)
+
+
+def _watch(run_id: str, drawn_status: str, look: Look) -> None:
+    run = service().get(run_id)
+    if run.status != drawn_status:
+        st.rerun()
+    config = run.config.model_copy(update=service().live_values(run))
+    steps, epochs = history(run.key).refresh()
+    with st.container(key="status"):
+        st.markdown(_status_line(run, steps))
+    with st.container(key="narration"):
+        st.caption(narrate(config, steps))
+    view = _view(run, config, steps, look)
+    left, right = st.columns(2)
+    for number, (name, figure) in enumerate(training_panels(steps, epochs, view).items()):
+        with (left, right)[number % 2]:
+            alt = figure.layout.meta["alt"]
+            plotly_chart(
+                figure, key=f"panel_{name}", alt=alt, height=250, link="run", uirevision=run.id
+            )
+
+
+def _view(run: Run, config: RunConfig, steps: Columns, look: Look) -> View:
+    adaptive = config.optimizer == "samar" and config.rule != "fixed"
+    banded = adaptive and config.rule in ("dead_band", "trend")
+    changes = [e for e in service().store.series.events(run.key) if e.kind == "change"]
+    return View(
+        optimizer=config.optimizer,
+        x=look.x,
+        log=look.log,
+        smoothing=look.smoothing,
+        bounds=(config.lam_min, config.lam_max) if adaptive else None,
+        dead_band=(1 - config.tau, 1 + config.tau) if banded else None,
+        events=[
+            (
+                _position(steps, look.x, event.step),
+                ", ".join(f"{k} {v:g}" for k, v in event.detail.items()),
+            )
+            for event in changes
+        ],
+    )
+
+
+def _position(steps: Columns, x: str, step: int) -> float:
+    """Where a step lies on the chosen axis."""
+    index = min(max(step - 1, 0), len(steps["step"]) - 1)
+    return float(steps[x][index]) if index >= 0 else 0.0
+
+
+def _status_line(run: Run, steps: Columns) -> str:
+    words = {
+        "queued": "Queued: it starts when the run before it ends",
+        "running": "Training",
+        "paused": "Paused",
+        "finished": "Finished",
+        "stopped": "Stopped",
+        "diverged": "Diverged",
+        "failed": "Failed",
+        "interrupted": "Interrupted",
+    }
+    parts = [f"**{words[run.status]}**"]
+    count = len(steps["step"])
+    if run.status == "running" and count == 0:
+        parts.append("preparing images and network…")
+    if count:
+        per_epoch = (run.total_steps or 0) // run.config.epochs
+        epoch = min(int(steps["epoch"][-1]), run.config.epochs)
+        parts.append(f"epoch {epoch} of {run.config.epochs}")
+        parts.append(f"step {count:,} of {run.total_steps:,}" if per_epoch else f"step {count:,}")
+    if run.status == "running" and count > 1:
+        recent = min(count, SPEED_WINDOW)
+        spent = steps["seconds"][-1] - steps["seconds"][-recent]
+        speed = (recent - 1) / spent if spent > 0 else 0.0
+        parts.append(f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2g} steps/s")
+        if speed and run.total_steps:
+            parts.append(f"about {_duration((run.total_steps - count) / speed)} left")
+    if run.device and run.status != "queued":
+        parts.append(run.device)
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,58 @@
+"""Start, pause, step, resume and stop: the buttons that fit the state of the run on the page."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from samar.errors import SamarError
+from samar.runs import Run
+from samar.ui.controls import config_from_controls
+from samar.ui.service import service
+from samar.ui.state import LOADED, PROBLEM, show_run
+
+
+def run_buttons(run: Run | None) -> None:
+    """Draw the buttons; each acts before the page is drawn again."""
+    with st.container(horizontal=True, key="run_buttons"):
+        if run is None or not run.active:
+            _button("Start", "play_arrow", "Ctrl+Enter", _start, primary=True)
+        if run is not None and run.status in ("stopped", "interrupted", "failed"):
+            _button("Resume", "resume", "U", lambda: service().resume(run.id))
+        if run is not None and run.status == "running":
+            _button("Pause", "pause", "P", lambda: service().pause(run.id))
+        if run is not None and run.status == "paused":
+            _button("Resume", "play_arrow", "P", lambda: service().resume(run.id), primary=True)
+            _button("Step", "skip_next", "N", lambda: service().step(run.id))
+        if run is not None and run.active:
+            _button("Stop", "stop", "X", lambda: service().stop(run.id))
+    problem = st.session_state.pop(PROBLEM, None)
+    if problem:
+        st.error(problem, icon=":material/error:")
+
+
+def _button(
+    label: str, icon: str, shortcut: str, act: Callable[[], None], *, primary: bool = False
+) -> None:
+    st.button(
+        label,
+        key=f"button_{label.lower()}",
+        icon=f":material/{icon}:",
+        shortcut=shortcut,
+        type="primary" if primary else "secondary",
+        on_click=_guarded,
+        args=(act,),
+    )
+
+
+def _guarded(act: Callable[[], None]) -> None:
+    """Run an action; a problem is kept to be shown where the buttons are, and nothing is lost."""
+    try:
+        act()
+    except SamarError as error:
+        st.session_state[PROBLEM] = str(error)
+
+
+def _start() -> None:
+    run_id = service().start(config_from_controls())
+    st.session_state[LOADED] = run_id
+    show_run(run_id)

@@ -1,0 +1,72 @@
+"""The settings of a run in the sidebar: a preset, the essentials, and the rest under Advanced.
+
+While a run is active its live settings steer it, and the others show what it was started with.
+"""
+
+import streamlit as st
+
+from samar.runs import Run
+from samar.runs.presets import PRESETS
+from samar.ui.controls import SETTINGS, control, fill, relevant
+from samar.ui.service import explained, service
+from samar.ui.state import LOADED, PRESET
+
+GROUPS = {
+    "data": "Images",
+    "base": "Base optimizer",
+    "sharpness": "Perturbation and sharpness",
+    "rule": "λ rule",
+    "compute": "Reproduction and machine",
+    "run": "This run",
+}
+
+
+def settings_panel(run: Run | None) -> None:
+    """Draw every setting; ``run`` is the run on the page, if any."""
+    _follow(run)
+    steering = run is not None and run.status in ("running", "paused")
+    locked = run is not None and run.active
+    st.selectbox(
+        "Preset",
+        [None, *PRESETS],
+        format_func=lambda name: PRESETS[name].title if name else "Own settings",
+        key=PRESET,
+        on_change=_apply_preset,
+        disabled=locked,
+        help="Fills every setting below.",
+    )
+    _group("essentials", run, locked, steering)
+    with st.expander("Advanced"):
+        for group, title in GROUPS.items():
+            if any(known.group == group and relevant(name) for name, known in SETTINGS.items()):
+                st.markdown(f"**{title}**")
+                _group(group, run, locked, steering)
+
+
+def _group(group: str, run: Run | None, locked: bool, steering: bool) -> None:
+    for name, known in SETTINGS.items():
+        if known.group != group or not relevant(name):
+            continue
+        if run is not None and steering and known.live:
+            control(name, on_change=lambda field: _steer(run.id, field))
+        else:
+            control(name, disabled=locked)
+
+
+def _follow(run: Run | None) -> None:
+    """Fill the controls with a run's settings when it comes onto the page."""
+    loaded = st.session_state.get(LOADED)
+    if run is not None and loaded != run.id:
+        fill(run.config, **service().live_values(run))
+        st.session_state[LOADED] = run.id
+
+
+def _apply_preset() -> None:
+    name = st.session_state[PRESET]
+    if name is not None:
+        fill(PRESETS[name].config())
+
+
+def _steer(run_id: str, name: str) -> None:
+    with explained():
+        service().change(run_id, **{name: st.session_state[name]})

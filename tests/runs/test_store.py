@@ -1,0 +1,190 @@
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from samar.errors import ConfigError, RunError
+from samar.runs import Run, RunConfig, Store, schema
+from samar.runs import store as store_module
+
+
+def test_create_and_get_by_id_prefix_and_name(store: Store) -> None:
+    ids = [store.create(RunConfig(name=name)) for name in ("one", "two")]
+    assert store.get(ids[0]).config == RunConfig(name="one")
+    assert store.get("two").id == ids[1]
+    assert store.get(ids[1][:7]).id == ids[1]
+    assert [run.id for run in store.all()] == ids[::-1]
+    for missing in ("nothing", "", "%"):
+        with pytest.raises(RunError, match="There is no run"):
+            store.get(missing)
+
+
+def test_an_ambiguous_name_is_refused(store: Store) -> None:
+    for _ in range(2):
+        store.create(RunConfig(name="twin"))
+    with pytest.raises(RunError, match="'twin' fits 2 runs; give more of the id"):
+        store.get("twin")
+
+
+def test_claims_go_oldest_first_and_respect_the_limit(store: Store) -> None:
+    first, second, third = (store.create(RunConfig()) for _ in range(3))
+    claimed = [store.claim_next(limit=2) for _ in range(3)]
+    assert [run.id if run else None for run in claimed] == [first, second, None]
+    assert store.get(third).status == "queued"
+
+
+def test_two_processes_never_claim_one_run(store: Store) -> None:
+    for _ in range(8):
+        store.create(RunConfig())
+    taken: list[str] = []
+
+    def claim() -> None:
+        other = Store()
+        while (run := other.claim_next(limit=100)) is not None:
+            taken.append(run.id)
+
+    threads = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == len(set(taken)) == 8
+
+
+def test_a_paused_run_frees_its_place_and_waits_for_another(store: Store, running: Run) -> None:
+    store.set_status(running.key, "paused")
+    other = store.get(store.create(RunConfig()))
+    assert store.claim_next(limit=1) is not None
+    assert not store.unpause(running.key, limit=1)
+    store.set_status(other.key, "finished")
+    assert store.unpause(running.key, limit=1)
+    assert store.get(running.id).status == "running"
+
+
+def test_nan_comes_back_as_nan_and_inf_as_inf(store: Store, running: Run, step) -> None:
+    store.series.append(running.key, [step(1), step(2, ratio=float("inf"), lam=0.5)])
+    columns = store.series.steps(running.key)
+    np.testing.assert_array_equal(columns["ratio"], [np.nan, np.inf])
+    np.testing.assert_array_equal(columns["lam"], [np.nan, 0.5])
+    assert columns["step"].tolist() == [1, 2]
+    assert store.series.steps(running.key, after=1)["loss"].tolist() == [0.5]
+    assert store.series.steps(running.key, after=2)["loss"].shape == (0,)
+
+
+def test_appending_again_replaces(store: Store, running: Run, step, epoch) -> None:
+    store.series.append(running.key, [step(n) for n in range(1, 6)], [epoch(1, 5)])
+    store.series.append(running.key, [step(4, loss=7.0)])
+    columns = store.series.steps(running.key)
+    assert columns["step"].tolist() == [1, 2, 3, 4]
+    assert columns["loss"][-1] == 7.0
+
+
+def test_the_list_shows_where_runs_stand(store: Store, running: Run, step, epoch) -> None:
+    store.series.append(running.key, [step(n) for n in range(1, 9)], [epoch(1, 4), epoch(2, 8)])
+    (run,) = store.all()
+    assert (run.step, run.total_steps, run.device, run.status) == (8, 100, "cpu", "running")
+    assert run.last_epoch == epoch(2, 8)
+
+
+def test_rename_and_delete(store: Store, running: Run, step) -> None:
+    store.series.append(running.key, [step(1)])
+    store.rename(running.id, "  <b>other</b>\n name ")
+    assert store.get(running.id).title == "<b>other</b> name"
+    with pytest.raises(ConfigError, match="name has 99 characters"):
+        store.rename(running.id, "x" * 99)
+    with pytest.raises(RunError, match="is running; stop it before deleting it"):
+        store.delete(running.id)
+    store.set_status(running.key, "stopped")
+    store.delete(running.id)
+    assert store.all() == []
+    with store.database.read() as db:
+        assert db.execute(sa.select(sa.func.count()).select_from(schema.steps)).scalar() == 0
+
+
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_a_dead_worker_is_noticed_by_its_pid(store: Store, running: Run, status: str) -> None:
+    store.set_status(running.key, status)
+    store.mark_interrupted()
+    assert store.get(running.id).status == status
+    store.take(running.key, pid=2**22 + 1)
+    store.mark_interrupted()
+    run = store.get(running.id)
+    assert run.status == "interrupted"
+    assert "resume it to go on" in run.message
+
+
+def test_a_silent_worker_elsewhere_is_noticed_by_its_heartbeat(
+    store: Store, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store_module.STALE_SECONDS < 30
+    monkeypatch.setattr(store_module.socket, "gethostname", lambda: "elsewhere")
+    store.mark_interrupted()
+    assert store.get(running.id).status == "running"
+    now = time.time()
+    monkeypatch.setattr(store_module.time, "time", lambda: now + 29)
+    store.mark_interrupted()
+    assert store.get(running.id).status == "interrupted"
+
+
+def test_only_runs_that_ended_early_can_go_on(store: Store, running: Run) -> None:
+    with pytest.raises(
+        RunError, match=r"is running; only stopped, interrupted, failed runs can go on"
+    ):
+        store.requeue(store.get(running.id))
+    store.set_status(running.key, "stopped")
+    store.requeue(store.get(running.id))
+    assert store.get(running.id).status == "queued"
+
+
+def test_old_requests_do_not_reach_a_new_worker(store: Store, running: Run) -> None:
+    store.mailbox.post(running.key, "stop")
+    store.set_status(running.key, "stopped")
+    store.requeue(store.get(running.id))
+    store.claim_next(limit=1)
+    store.mailbox.post(running.key, "change", rho=0.5)
+    assert [(c.command, c.detail) for c in store.mailbox.after(running.key, 0)] == [
+        ("change", {"rho": 0.5})
+    ]
+
+
+def test_events_and_artifacts(store: Store, running: Run) -> None:
+    store.series.note(running.key, 5, "change", rho=0.5)
+    assert [(e.step, e.kind, e.detail) for e in store.series.events(running.key)] == [
+        (5, "change", {"rho": 0.5})
+    ]
+    for path in ("old", "new"):
+        store.series.add_artifact(running.key, "weights", 5, path)
+    assert [a.path for a in store.series.artifacts(running.key)] == ["new"]
+
+
+def test_migrations_run_once_and_a_newer_store_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = store.create(RunConfig())
+
+    def add_column(db: sa.Connection) -> None:
+        db.exec_driver_sql("ALTER TABLE runs ADD COLUMN tags TEXT")
+
+    monkeypatch.setattr(schema, "MIGRATIONS", (add_column,))
+    for _ in range(2):
+        migrated = Store()
+    with migrated.database.read() as db:
+        assert db.exec_driver_sql("SELECT id, tags FROM runs").all() == [(kept, None)]
+    monkeypatch.setattr(schema, "MIGRATIONS", ())
+    with pytest.raises(RunError, match="store is at version 1, newer than this samar knows"):
+        Store()
+
+
+def test_a_store_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "samar.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(RunError, match="cannot be opened"):
+        Store(f"sqlite:///{tmp_path / 'samar.db'}")
+
+
+def test_readers_do_not_wait_for_a_writer(store: Store, running: Run) -> None:
+    with store.database.write() as db:
+        db.execute(schema.runs.update().values(message="half done"))
+        assert Store.get(store, running.id).message == ""

@@ -1,0 +1,174 @@
+"""Real worker processes on tiny digits: steering, dying, resuming."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from samar.errors import ConfigError, RunError
+from samar.runs import Run, RunConfig, Runs, summary
+from samar.runs.paths import config_path, resume_path, run_dir, weights_path
+from samar.training import Trainer, dataset_of, load_weights
+
+LONG = {"images_per_class": 20, "batch_size": 16, "epochs": 2000, "device": "cpu"}
+SHORT = {**LONG, "epochs": 4, "images_per_class": 13}
+
+
+@pytest.fixture
+def runs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    service = Runs()
+    yield service
+    for run in service.store.all():
+        if run.pid and run.pid != os.getpid() and psutil.pid_exists(run.pid):
+            os.kill(run.pid, signal.SIGKILL)
+
+
+def wait(runs: Runs, run_id: str, until: Callable[[Run], bool], seconds: float = 60) -> Run:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        run = runs.get(run_id)
+        if until(run):
+            return run
+        if run.status == "failed":
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"run is {run.status} at step {run.step}: {run.message}")
+
+
+def trains(run: Run) -> bool:
+    return run.status == "running" and run.step > 10
+
+
+def test_a_run_trains_to_its_end_and_equals_the_library(runs: Runs) -> None:
+    config = RunConfig(**SHORT)
+    run_id = runs.start(config)
+    run = wait(runs, run_id, lambda run: not run.active)
+    assert run.status == "finished"
+    trainer = Trainer(config, dataset_of(config))
+    while not trainer.finished:
+        trainer.step()
+    ours = [record.loss for record in trainer.drain()]
+    assert runs.store.series.steps(run.key)["loss"].tolist() == ours
+    weights = load_weights(weights_path(run_id))
+    assert all((weights[n] == w).all() for n, w in trainer.model.state_dict().items())
+    assert json.loads(config_path(run_id).read_text()) == json.loads(config.model_dump_json())
+    row = summary(runs.store, run)
+    assert row["epochs"] == 4
+    assert row["steps"] == len(ours) == trainer.total_steps
+    assert row["lam_low"] <= row["lam_last"] <= row["lam_high"]
+    with pytest.raises(RunError, match="is finished; only stopped"):
+        runs.resume(run_id)
+
+
+def test_steering(runs: Runs) -> None:
+    """Pause, single step, live change, resume, stop, resume, and what the store then says."""
+    run_id = runs.start(RunConfig(**LONG))
+    wait(runs, run_id, trains)
+    with pytest.raises(RunError, match="is running; step needs a run that is paused"):
+        runs.step(run_id)
+    runs.pause(run_id)
+    paused = wait(runs, run_id, lambda run: run.status == "paused")
+    time.sleep(0.5)
+    assert runs.get(run_id).step == paused.step
+    runs.step(run_id)
+    wait(runs, run_id, lambda run: run.step == paused.step + 1)
+    with pytest.raises(ConfigError, match="rho is 9, but it must be at most 5"):
+        runs.change(run_id, rho=9)
+    runs.change(run_id, rho=0.5, lam_max=2.0)
+    runs.resume(run_id)
+    wait(runs, run_id, lambda run: trains(run) and run.step > paused.step + 20)
+    assert runs.live_values(runs.get(run_id))["rho"] == 0.5
+    runs.stop(run_id)
+    stopped = wait(runs, run_id, lambda run: run.status == "stopped")
+    assert weights_path(run_id).is_file()
+    runs.resume(run_id)
+    wait(runs, run_id, lambda run: run.status == "running" and run.step > stopped.step + 5)
+    events = runs.store.series.events(stopped.key)
+    kinds = [event.kind for event in events]
+    assert kinds == ["started", "paused", "change", "resumed", "stopped", "started"]
+    assert events[2].step == paused.step + 1
+    steps = runs.store.series.steps(stopped.key)
+    assert steps["step"].tolist() == list(range(1, len(steps["step"]) + 1))
+    assert steps["lam"][paused.step + 1 :].max() <= 2.0
+    runs.stop(run_id)
+    wait(runs, run_id, lambda run: run.status == "stopped")
+    runs.delete(run_id)
+    assert not run_dir(run_id).exists()
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_repeated(runs: Runs) -> None:
+    """After ``kill -9`` the run resumes and ends as one that was never killed."""
+    config = RunConfig(**{**LONG, "epochs": 60, "checkpoint_seconds": 0.2})
+    run_id = runs.start(config)
+    for _ in range(2):
+        before = runs.get(run_id).step
+        run = wait(runs, run_id, lambda run, before=before: trains(run) and run.step > before + 50)
+        assert run.pid is not None
+        os.kill(run.pid, signal.SIGKILL)
+        dead = wait(runs, run_id, lambda run: run.status == "interrupted", seconds=30)
+        assert dead.step >= run.step
+        assert "resume it to go on" in dead.message
+        runs.resume(run_id)
+    run = wait(runs, run_id, lambda run: not run.active)
+    assert run.status == "finished"
+    assert not resume_path(run_id).exists()
+    trainer = Trainer(config, dataset_of(config))
+    while not trainer.finished:
+        trainer.step()
+    assert runs.store.series.steps(run.key)["loss"].tolist() == [r.loss for r in trainer.drain()]
+
+
+def test_a_second_run_waits_for_its_place(runs: Runs) -> None:
+    first, second = (runs.start(RunConfig(**LONG)) for _ in range(2))
+    wait(runs, first, trains)
+    assert runs.get(second).status == "queued"
+    runs.pause(first)
+    wait(runs, second, trains)
+    runs.resume(first)
+    waiting = wait(runs, first, lambda run: bool(run.message))
+    assert waiting.status == "paused"
+    assert "Another run trains" in waiting.message
+    runs.stop(second)
+    wait(runs, second, lambda run: run.status == "stopped")
+    runs.stop(first)
+    wait(runs, first, lambda run: run.status == "stopped")
+
+
+def test_what_goes_wrong_is_said_in_one_sentence(runs: Runs) -> None:
+    missing = runs.start(RunConfig(dataset="cifar10", model="resnet20"))
+    run = wait_failed(runs, missing)
+    assert "cifar10" in run.message.lower()
+    assert "\n" not in run.message
+
+
+def wait_failed(runs: Runs, run_id: str) -> Run:
+    end = time.monotonic() + 60
+    while (run := runs.get(run_id)).active and time.monotonic() < end:
+        time.sleep(0.05)
+    assert run.status == "failed"
+    return run
+
+
+def test_a_diverged_run_says_where_and_what_to_do(runs: Runs) -> None:
+    config = {**LONG, "optimizer": "sgd", "lr": 10, "momentum": 0.99, "weight_decay": 1.0}
+    run_id = runs.start(RunConfig(**config))
+    run = wait(runs, run_id, lambda run: not run.active)
+    assert run.status == "diverged"
+    assert f"at step {run.step + 1}" in run.message
+    assert "Lower the learning rate (it is 10)" in run.message
+
+
+def test_the_number_of_places_must_be_a_number(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "none")
+    with pytest.raises(
+        ConfigError, match="SAMAR_MAX_RUNS is 'none', but it must be a whole number"
+    ):
+        Runs().start(RunConfig())

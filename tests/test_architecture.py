@@ -1,0 +1,108 @@
+"""The layers of the house: imports point down, faces stay thin, first paint stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = [
+    {"errors"},
+    {"optim", "models", "data"},
+    {"training"},
+    {"landscape", "curvature"},
+    {"runs"},
+    {"figures"},
+    {"ui", "cli"},
+]
+LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
+FILES = sorted((ROOT / "samar").rglob("*.py"))
+FACES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    """Every module named in an import statement of a file, lazy ones included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            names.add(node.module or "")
+    return names
+
+
+def part_of(module: str) -> str | None:
+    """``samar.optim.sam`` is part of ``optim``; the package itself is of none."""
+    words = module.split(".")
+    return words[1] if words[0] == "samar" and len(words) > 1 else None
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    relative = path.relative_to(ROOT / "samar")
+    own = relative.parts[0].removesuffix(".py")
+    if own in ("__init__", "__main__"):
+        return
+    assert own in LEVEL, f"{own} has no floor; add it to FLOORS"
+    for module in imported(path):
+        other = part_of(module)
+        if other is not None and other != own:
+            assert LEVEL[other] < LEVEL[own], f"{relative} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_streamlit_and_plotly_stay_in_their_rooms(path: Path) -> None:
+    own = path.relative_to(ROOT / "samar").parts[0]
+    packages = {module.split(".")[0] for module in imported(path)}
+    if own != "ui":
+        assert "streamlit" not in packages
+    if own not in ("ui", "figures"):
+        assert "plotly" not in packages
+
+
+@pytest.mark.parametrize("path", FACES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_pages_are_thin(path: Path) -> None:
+    packages = {module.split(".")[0] for module in imported(path)}
+    assert not packages & {"torch", "torchvision", "sqlalchemy", "plotly", "numpy"}
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_no_import_cycles() -> None:
+    """Every module can be imported first, in a fresh interpreter with nothing else loaded."""
+    graph = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): imported(
+            path
+        )
+        for path in FILES
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"cycle: {' -> '.join([*trail, module])}"
+        if module in done or module not in graph:
+            return
+        # A package's face re-exports its rooms; a room that imports its own face is a cycle.
+        for other in graph[module]:
+            visit(other, (*trail, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_faces_do_not_import_torch() -> None:
+    code = (
+        "import sys, samar.ui.controls, samar.ui.live, samar.ui.run_table, samar.ui.settings_panel,"
+        " samar.ui.downloads, samar.ui.run_buttons, samar.cli;"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)

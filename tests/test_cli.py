@@ -1,0 +1,99 @@
+"""The command line as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from samar.cli import main
+from samar.runs import RunConfig, command_line
+from samar.training import settings_of
+
+KEYS = [
+    *("run", "status", "epochs", "steps", "seconds"),
+    *("train_accuracy", "test_accuracy", "train_loss", "test_loss", "gap"),
+    *("lam_first", "lam_last", "lam_low", "lam_high"),
+]
+
+
+def test_train_show_runs_and_delete(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "train --dataset digits --model cnn --optimizer samar --epochs 2 --seed 0 --json"
+    assert main([*words.split(), "--images-per-class", "20", "--name", "tiny"]) == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(row) == KEYS
+    assert (row["status"], row["epochs"]) == ("finished", 2)
+    assert 0 <= row["test_accuracy"] <= 1
+    assert row["gap"] == row["train_accuracy"] - row["test_accuracy"]
+    assert row["lam_first"] == 1
+    assert main(["runs"]) == 0
+    assert "tiny" in capsys.readouterr().out
+    assert main(["show", "tiny"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["settings"]["images_per_class"] == 20
+    assert "--images-per-class 20" in shown["command"]
+    assert main(["delete", row["run"]]) == 0
+    assert main(["show", "tiny"]) == 2
+    assert "There is no run 'tiny'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("train --rho 7", "rho is '7', but it must be at most 5; choose another value."),
+        ("train --lr fast", "lr is 'fast', but it must be a number"),
+        ("train --dataset mnist", "mnist"),
+        ("show nothing", "There is no run 'nothing'"),
+        ("resume nothing", "There is no run 'nothing'"),
+        (
+            "evaluate missing.pt --model cnn --dataset digits",
+            "There is no checkpoint file at missing.pt",
+        ),
+        ("evaluate missing.pt --model lenet --dataset digits", "lenet"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    words: str, sentence: str, samar_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("samar: ")
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_help_shows_every_setting_with_its_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    for name in settings_of(RunConfig):
+        assert f"--{name.replace('_', '-')}" in text
+    assert "from 0 to 5" in " ".join(text.split())
+
+
+def test_the_equivalent_command_line_gives_the_same_config() -> None:
+    from samar.cli import parser
+    from samar.cli.options import config_from
+
+    config = RunConfig(
+        optimizer="samar", lr=0.1234567, nesterov=True, lam_min=0.3, images_per_class=9, seed=7
+    )
+    words = command_line(config).split()[3:]
+    assert config_from(parser().parse_args(words)) == config
+
+
+@pytest.mark.shared
+def test_evaluate(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = shared_data / "checkpoints" / "resnet20-12fca82f.th"
+    words = [
+        "evaluate",
+        str(checkpoint),
+        "--model",
+        "resnet20",
+        "--normalize",
+        "imagenet",
+        "--json",
+    ]
+    assert main([*words, "--dataset", f"folder:{shared_data / 'cifar10'}"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == ["accuracy", "loss", "images"]
+    assert found["accuracy"] * found["images"] == pytest.approx(1609)

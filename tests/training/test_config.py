@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from samar.errors import ConfigError, DataError
+from samar.optim import OPTIMIZERS, RULES
+from samar.runs import RunConfig
+from samar.training import TrainConfig, applies, settings_of
+
+
+def test_round_trips_through_json() -> None:
+    config = RunConfig(lr=0.123, rule="power", gamma=0.5, name="a run", images_per_class=7)
+    assert RunConfig.parse(json.loads(config.model_dump_json())) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"rho": 7.0}, r"rho is 7.0, but it must be at most 5; choose"),
+        ({"lr": 0}, r"lr is 0, but it must be above 0"),
+        ({"epochs": "ten"}, r"epochs is 'ten', but it must be a whole number"),
+        ({"epochs": 1.5}, r"epochs is 1.5, but it must be a whole number"),
+        ({"lr": float("nan")}, r"lr is nan, but it must be a finite number"),
+        ({"nesterov": "perhaps"}, r"nesterov is 'perhaps', but it must be true or false"),
+        ({"optimizer": "adam"}, r"optimizer is 'adam', but it must be one of: sgd, sam"),
+        ({"rule": "magic"}, r"rule is 'magic', but it must be one of"),
+        ({"schedule": "linear"}, r"schedule is 'linear'"),
+        ({"learning_rate": 1}, r"no setting called 'learning-rate'"),
+        ({"lam_min": 2, "lam_max": 1}, r"λ floor 2 is above the λ ceiling 1; lower lam-min"),
+        ({"lam": 9}, r"λ starts at 9, outside its bounds 0.1 to"),
+        ({"epochs": 3, "warmup_epochs": 3}, r"warmup-epochs is 3, but the run has only 3"),
+        ({"nesterov": True, "momentum": 0}, r"nesterov needs momentum above 0"),
+        ({"model": "vgg16-bn"}, r"needs images of at least 32 pixels, but digits has 8"),
+        ({"name": "x" * 81}, r"name has 81 characters; use at most 80"),
+    ],
+)
+def test_bad_values_become_one_sentence(values: dict, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        RunConfig.parse(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_model_and_dataset_are_refused() -> None:
+    with pytest.raises(ConfigError, match="model is 'resnet21'"):
+        RunConfig.parse({"model": "resnet21"})
+    with pytest.raises(DataError, match="'mnist' does not exist; choose digits"):
+        RunConfig.parse({"dataset": "mnist"})
+
+
+def test_every_field_says_how_to_offer_it() -> None:
+    for name, known in settings_of(RunConfig).items():
+        assert known.help.endswith("."), name
+        assert known.kind in (bool, int, float, str), name
+        if known.kind in (int, float):
+            assert known.low is not None, name
+            assert known.high is not None, name
+            assert known.optional or known.low <= known.default <= known.high, name
+
+
+def test_a_setting_applies_where_the_catalogues_say() -> None:
+    assert not applies("rho", TrainConfig(optimizer="sgd"))
+    assert applies("theta", TrainConfig(optimizer="vasso"))
+    assert not applies("theta", TrainConfig(optimizer="samar"))
+    for rule, info in RULES.items():
+        config = TrainConfig(optimizer="samar", rule=rule)
+        assert all(applies(name, config) for name in info.constants)
+        assert applies("lam_max", config) is (rule != "fixed")
+    for optimizer in OPTIMIZERS:
+        assert applies("lr", TrainConfig(optimizer=optimizer))
+
+
+def test_live_changes() -> None:
+    config = TrainConfig()
+    assert config.changed_live(rho=0.5).rho == 0.5
+    assert config.changed_live(lam_min=1.5, lam_max=2.0).lam == 1.5
+    with pytest.raises(
+        ConfigError, match="batch_size cannot change while a run trains; these can: lr"
+    ):
+        config.changed_live(batch_size=3)
+    with pytest.raises(ConfigError, match="rho is -1"):
+        config.changed_live(rho=-1)

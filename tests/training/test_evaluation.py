@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from samar.data import ImageSet, Normalization
+from samar.errors import CheckpointError
+from samar.training import evaluate, evaluate_checkpoint
+
+
+def test_equals_one_float64_pass() -> None:
+    images = ImageSet(
+        torch.randint(0, 256, (37, 3, 8, 8), dtype=torch.uint8), torch.randint(0, 5, (37,))
+    )
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 5))
+    normalization = Normalization((0.5,) * 3, (0.25,) * 3)
+    found = evaluate(model, images, normalization, batch_size=10)
+    assert model.training
+    model.double().eval()
+    logits = model((images.images.double() / 255 - 0.5) / 0.25)
+    assert found.loss == pytest.approx(F.cross_entropy(logits, images.labels).item(), rel=1e-5)
+    assert found.correct == int((logits.argmax(1) == images.labels).sum())
+    assert found.accuracy == found.correct / 37
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("file", "model", "correct", "loss"),
+    [
+        ("resnet20-12fca82f.th", "resnet20", 1609, 0.8873914),
+        ("resnet56-4bfd9763.th", "resnet56", 1683, 0.9156763),
+    ],
+)
+def test_public_checkpoints(
+    shared_data: Path, file: str, model: str, correct: int, loss: float
+) -> None:
+    found = evaluate_checkpoint(
+        shared_data / "checkpoints" / file,
+        model,
+        f"folder:{shared_data / 'cifar10'}",
+        normalize="imagenet",
+    )
+    assert (found.correct, found.images) == (correct, 2000)
+    assert found.loss == pytest.approx(loss, abs=2e-6)
+
+
+@pytest.mark.shared
+def test_wrong_architecture_is_explained(shared_data: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not fit resnet32"):
+        evaluate_checkpoint(
+            shared_data / "checkpoints" / "resnet20-12fca82f.th",
+            "resnet32",
+            f"folder:{shared_data / 'cifar10'}",
+        )

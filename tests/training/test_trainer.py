@@ -1,0 +1,173 @@
+"""The loop on digits: what it records, exact resuming, live changes, and how it diverges."""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from samar.data import Dataset
+from samar.errors import CheckpointError, ConfigError
+from samar.optim import OPTIMIZERS
+from samar.training import (
+    EpochRecord,
+    StepRecord,
+    TrainConfig,
+    Trainer,
+    dataset_of,
+    load_resume_state,
+    save_resume_state,
+    train,
+)
+
+SMALL = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return dataset_of(TrainConfig(**SMALL))
+
+
+def steps_of(trainer: Trainer, count: int) -> list[StepRecord]:
+    for _ in range(count):
+        trainer.step()
+    return trainer.drain()
+
+
+def values(record: StepRecord) -> tuple:
+    """A record without its wall time; NaN made comparable."""
+    row = (getattr(record, name) for name in StepRecord.__dataclass_fields__ if name != "seconds")
+    return tuple("nan" if value != value else value for value in row)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_records(optimizer: str, digits: Dataset) -> None:
+    records = list(train(TrainConfig(optimizer=optimizer, epochs=2, **SMALL), digits))
+    steps = [record for record in records if isinstance(record, StepRecord)]
+    epochs = [record for record in records if isinstance(record, EpochRecord)]
+    gradients = OPTIMIZERS[optimizer].gradients_per_step
+    assert [s.step for s in steps] == list(range(1, len(steps) + 1))
+    assert [s.grad_evals for s in steps] == [gradients * s.step for s in steps]
+    assert [e.epoch for e in epochs] == [1, 2]
+    assert isinstance(records[-1], EpochRecord)
+    assert all(math.isfinite(s.loss) and s.grad_norm > 0 for s in steps)
+    assert all(a.seconds <= b.seconds for a, b in pairwise(steps))
+    assert all(math.isfinite(s.perturbed_loss) is (optimizer != "sgd") for s in steps)
+    assert all(math.isfinite(s.lam) is (optimizer == "samar") for s in steps)
+    assert epochs[-1].gap == epochs[-1].train_accuracy - epochs[-1].test_accuracy
+    assert epochs[-1].train_images == len(digits.train)
+
+
+def test_sharpness_is_the_loss_difference_and_its_ratio_moves_lambda(digits: Dataset) -> None:
+    config = TrainConfig(epochs=3, rule="dead_band", beta=0, **SMALL)
+    steps = [r for r in train(config, digits) if isinstance(r, StepRecord)]
+    assert math.isnan(steps[0].ratio)
+    for before, now in pairwise(steps):
+        assert now.sharpness == pytest.approx(now.perturbed_loss - now.loss, rel=1e-4, abs=1e-6)
+        assert now.ratio == pytest.approx(abs(now.sharpness) / abs(before.sharpness), rel=1e-3)
+    for now, after in pairwise(steps[1:]):
+        if now.ratio > 1 + config.tau:
+            assert after.lam == pytest.approx(min(now.lam * config.up, config.lam_max), rel=1e-5)
+        elif now.ratio < 1 - config.tau:
+            assert after.lam == pytest.approx(max(now.lam / config.down, config.lam_min), rel=1e-5)
+        else:
+            assert after.lam == now.lam
+
+
+def test_the_loop_learns(digits: Dataset) -> None:
+    last = list(train(TrainConfig(epochs=40, **SMALL), digits))[-1]
+    assert isinstance(last, EpochRecord)
+    assert last.train_accuracy > 0.9
+    assert last.test_accuracy > 0.8
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("stop_at", [4, 7])
+def test_resumed_equals_uninterrupted(
+    optimizer: str, stop_at: int, digits: Dataset, tmp_path: Path
+) -> None:
+    """Bit for bit on the CPU, at the end of an epoch (4 steps) and inside one."""
+    config = TrainConfig(optimizer=optimizer, epochs=3, augment="crop_flip_cutout", **SMALL)
+    whole = Trainer(config, digits)
+    expected = steps_of(whole, 12)
+
+    first = Trainer(config, digits)
+    records = steps_of(first, stop_at)
+    save_resume_state(first.state_dict(), tmp_path / "resume.pt")
+    torch.manual_seed(999)
+    second = Trainer(config, digits)
+    second.load_state_dict(load_resume_state(tmp_path / "resume.pt"))
+    records += steps_of(second, 12 - stop_at)
+
+    assert list(map(values, records)) == list(map(values, expected))
+    for a, b in zip(
+        whole.model.state_dict().values(), second.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_live_change_moves_the_next_step_and_survives_a_resume(digits: Dataset) -> None:
+    trainer = Trainer(TrainConfig(epochs=3, schedule="constant", **SMALL), digits)
+    steps_of(trainer, 2)
+    trainer.change(lr=0.01, rho=0.5, lam_min=2.0)
+    (record,) = steps_of(trainer, 1)
+    assert record.lr == 0.01
+    assert record.lam == pytest.approx(2.0)
+    assert trainer.optimizer.param_groups[0]["rho"] == 0.5
+    resumed = Trainer(TrainConfig(epochs=3, schedule="constant", **SMALL), digits)
+    resumed.load_state_dict(trainer.state_dict())
+    assert values(steps_of(resumed, 1)[0]) == values(steps_of(trainer, 1)[0])
+    with pytest.raises(ConfigError, match="epochs cannot change"):
+        trainer.change(epochs=5)
+
+
+def test_a_fixed_lambda_can_be_set_live(digits: Dataset) -> None:
+    trainer = Trainer(TrainConfig(rule="fixed", lam=1, epochs=3, **SMALL), digits)
+    steps_of(trainer, 1)
+    trainer.change(lam=2.5)
+    assert steps_of(trainer, 1)[0].lam == pytest.approx(2.5)
+
+
+def test_divergence_ends_the_run_with_a_hint(digits: Dataset) -> None:
+    trainer = Trainer(
+        TrainConfig(optimizer="sgd", lr=10, momentum=0.99, epochs=50, **SMALL), digits
+    )
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(float("inf"))
+    steps_of(trainer, 3)
+    assert trainer.finished
+    assert trainer.divergence is not None
+    assert trainer.divergence.step == 1
+    assert "Lower the learning rate (it is 10)" in trainer.divergence.hint
+
+
+def test_other_images_are_refused(digits: Dataset) -> None:
+    state = Trainer(TrainConfig(**SMALL), digits).state_dict()
+    other = dataset_of(TrainConfig(**{**SMALL, "images_per_class": 14}))
+    with pytest.raises(CheckpointError, match="are not those the run was trained on"):
+        Trainer(TrainConfig(**SMALL), other).load_state_dict(state)
+
+
+def test_same_seed_same_start_across_optimizers(digits: Dataset) -> None:
+    first = [Trainer(TrainConfig(optimizer=o, **SMALL), digits) for o in ("sgd", "samar")]
+    losses = [steps_of(trainer, 1)[0].loss for trainer in first]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_cuda(precision: str, digits: Dataset) -> None:
+    config = TrainConfig(**{**SMALL, "device": "cuda", "precision": precision}, epochs=10)
+    last = list(train(config, digits))[-1]
+    assert isinstance(last, EpochRecord)
+    assert last.train_accuracy > 0.8
+
+
+def test_missing_device() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(
+        ConfigError, match="device is 'cuda', but this machine has none; choose auto"
+    ):
+        Trainer(TrainConfig(**{**SMALL, "device": "cuda"}), dataset_of(TrainConfig(**SMALL)))
