@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from samar.ui.cold_start import first_session, load_again
 from samar.ui.static_files import ensure_static
 
 HERE = Path(__file__).parent
@@ -11,7 +12,7 @@ HERE = Path(__file__).parent
 st.set_page_config("samar", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide")
 ensure_static(HERE / "static")
 
-st.navigation(
+page = st.navigation(
     [
         st.Page("pages/home/start.py", title="Start", icon=":material/home:", default=True),
         st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
@@ -19,4 +20,8 @@ st.navigation(
         st.Page("pages/home/about.py", title="About", icon=":material/info:"),
     ],
     position="top",
-).run()
+)
+if first_session() and page.url_path:
+    load_again()
+else:
+    page.run()

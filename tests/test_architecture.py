@@ -30,8 +30,14 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} uses a relative import"
-            names.add(node.module or "")
+            modules = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name for name in modules if is_module(name)} or {node.module or ""}
     return names
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def part_of(module: str) -> str | None:

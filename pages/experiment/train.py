@@ -18,10 +18,8 @@ run = run_of(run_id) if run_id else None
 with st.sidebar:
     settings_panel(run)
 
-title, buttons = st.columns([2, 1], vertical_alignment="bottom")
-with title:
-    st.header(plain(run.title) if run else "Train", anchor=False)
-with buttons:
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.subheader(plain(run.title) if run else "Train", anchor=False, width="content")
     run_buttons(run)
 
 if run is None:

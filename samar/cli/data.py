@@ -6,7 +6,6 @@ from typing import Any
 from rich.progress import DownloadColumn, Progress
 
 from samar.data import DATASETS
-from samar.runs import datasets_dir
 
 
 def register(commands: Any) -> None:
@@ -24,7 +23,6 @@ def _download(options: argparse.Namespace) -> int:
         task = progress.add_task(options.dataset, total=None)
         data = load_dataset(
             options.dataset,
-            root=datasets_dir(),
             download=True,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

@@ -7,7 +7,6 @@ from typing import Any
 
 from samar.data import NORMALIZATIONS
 from samar.models import MODELS
-from samar.runs import datasets_dir
 
 
 def register(commands: Any) -> None:
@@ -37,7 +36,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.model,
         options.dataset,
         normalize=options.normalize,
-        root=datasets_dir(),
     )
     if options.json:
         print(

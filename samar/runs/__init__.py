@@ -6,7 +6,6 @@ Importing this package does not import torch; only the worker process does.
 from samar.runs.config import RunConfig, command_line
 from samar.runs.downsample import thin
 from samar.runs.history import RunHistory
-from samar.runs.paths import datasets_dir
 from samar.runs.service import Runs
 from samar.runs.store import Run, Store
 from samar.runs.summary import summary
@@ -18,7 +17,6 @@ __all__ = [
     "Runs",
     "Store",
     "command_line",
-    "datasets_dir",
     "summary",
     "thin",
 ]

@@ -12,11 +12,6 @@ def home() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("samar"))
 
 
-def datasets_dir() -> Path:
-    """Where downloaded data sets live."""
-    return home() / "datasets"
-
-
 def run_dir(run_id: str) -> Path:
     """Where one run keeps its config, weights, resume state and log."""
     return home() / "runs" / run_id

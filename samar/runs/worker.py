@@ -17,7 +17,7 @@ from typing import Any
 
 from samar.errors import SamarError
 from samar.runs.launcher import max_runs, tend
-from samar.runs.paths import datasets_dir, log_path, resume_path, weights_path
+from samar.runs.paths import log_path, resume_path, weights_path
 from samar.runs.store import Run, Store
 from samar.training import (
     Trainer,
@@ -139,7 +139,7 @@ class Worker:
 
 def prepare(store: Store, run: Run) -> Worker:
     """Load the images, build the trainer, and go back to the saved state if there is one."""
-    trainer = Trainer(run.config, dataset_of(run.config, root=datasets_dir()))
+    trainer = Trainer(run.config, dataset_of(run.config))
     if resume_path(run.id).is_file():
         trainer.load_state_dict(load_resume_state(resume_path(run.id)))
     store.series.rewind(run.key, trainer.step_count)

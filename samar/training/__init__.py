@@ -6,8 +6,9 @@ Importing this package does not import torch; the names that need it are loaded 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from samar.training.config import TrainConfig, applies
+from samar.training.config import TrainConfig
 from samar.training.records import Divergence, EpochRecord, StepRecord
+from samar.training.relevance import applies
 from samar.training.settings import Setting, settings_of
 
 if TYPE_CHECKING:

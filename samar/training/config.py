@@ -19,7 +19,9 @@ RULE_CONSTANTS = tuple(dict.fromkeys(name for rule in RULES.values() for name in
 
 
 def _titles(catalog: dict[str, Any]) -> Any:
-    return lambda: {name: getattr(info, "title", info) for name, info in catalog.items()}
+    return lambda: {
+        name: info if isinstance(info, str) else info.title for name, info in catalog.items()
+    }
 
 
 def _constant(name: str, label: str) -> Any:
@@ -291,17 +293,3 @@ class TrainConfig(BaseModel):
 def _require_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}, but it must be one of: {', '.join(allowed)}.")
-
-
-def applies(name: str, config: TrainConfig) -> bool:
-    """Whether a setting has any effect under the chosen optimizer and λ rule."""
-    uses = OPTIMIZERS[config.optimizer].hyperparameters
-    if name in RULE_CONSTANTS:
-        return "rule" in uses and name in RULES[config.rule].constants
-    if name in ("rule", "lam"):
-        return "rule" in uses
-    if name in ("lam_min", "lam_max", "beta", "sharpness"):
-        return "rule" in uses and config.rule != "fixed"
-    if name in ("rho", "adaptive", "theta"):
-        return name in uses
-    return True

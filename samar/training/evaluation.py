@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from samar.data import ImageSet, Normalization, load_dataset
-from samar.models import build_model
+from samar.models import build_model, model_info
 from samar.training.checkpoint import load_into, load_weights
 
 
@@ -57,7 +57,7 @@ def evaluate(
 
 
 def evaluate_checkpoint(
-    path: Path, model: str, dataset: str, *, normalize: str = "auto", root: Path | None = None
+    path: Path, model: str, dataset: str, *, normalize: str = "auto"
 ) -> Evaluation:
     """Evaluate a weights file on the test images of a data set.
 
@@ -65,8 +65,9 @@ def evaluate_checkpoint(
         CheckpointError: the file cannot be read or does not fit the model.
         ConfigError, DataError: the model or the data set is not there.
     """
+    model_info(model)
     weights = load_weights(path)
-    data = load_dataset(dataset, normalize=normalize, root=root)
+    data = load_dataset(dataset, normalize=normalize)
     network = build_model(model, classes=len(data.classes), channels=data.test.channels)
     load_into(network, weights, model)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,8 +1,7 @@
 """Training as a stream of records, for scripts and notebooks."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from samar.data import Dataset, load_dataset
 from samar.training.config import TrainConfig
@@ -12,23 +11,14 @@ from samar.training.trainer import Trainer
 FLUSH_SECONDS = 0.25
 
 
-def dataset_of(
-    config: TrainConfig,
-    *,
-    root: Path | None = None,
-    download: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> Dataset:
+def dataset_of(config: TrainConfig) -> Dataset:
     """Load the images that a config names; see :func:`samar.data.load_dataset`."""
     return load_dataset(
         config.dataset,
-        root=root,
         images_per_class=config.images_per_class,
         label_noise=config.label_noise,
         seed=config.seed,
         normalize=config.normalize,
-        download=download,
-        progress=progress,
     )
 
 

@@ -22,7 +22,7 @@ def control(name: str, *, disabled: bool = False, on_change: Callback | None = N
     """Draw the widget of one field; its value is ``st.session_state[name]``."""
     known = SETTINGS[name]
     common: dict[str, Any] = {
-        "label": known.label[0].upper() + known.label[1:],
+        "label": known.label.capitalize() if known.label.isascii() else known.label,
         "key": name,
         "help": known.help,
         "disabled": disabled,

@@ -2,15 +2,14 @@
 
 import streamlit as st
 
-from samar.data import DATASETS, is_downloaded
+from samar.data import DATASETS, is_present
 from samar.errors import SamarError
-from samar.runs import datasets_dir
 
 
 def offer_download(name: str) -> None:
     """Offer to download a data set that is public and not on this machine yet."""
     info = DATASETS.get(name)
-    if info is None or not info.download_bytes or is_downloaded(name, datasets_dir()):
+    if info is None or not info.download_bytes or is_present(name):
         return
     size = f"{info.download_bytes / 1e6:.0f} MB"
     st.warning(
@@ -31,7 +30,7 @@ def _download(name: str) -> None:
         bar.progress(min(1.0, done / total), f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
     try:
-        load_dataset(name, root=datasets_dir(), download=True, progress=show)
+        load_dataset(name, download=True, progress=show)
     except SamarError as error:
         bar.empty()
         st.error(str(error), icon=":material/error:")

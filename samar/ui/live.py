@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from samar.figures.training import X_TITLES, View, training_panels
+from samar.figures.training import PANELS, X_TITLES, View, panel_names
 from samar.runs import Run, RunConfig
 from samar.runs.narration import narrate
 from samar.runs.series import Columns
@@ -68,13 +68,12 @@ def _watch(run_id: str, drawn_status: str, look: Look) -> None:
     with st.container(key="narration"):
         st.caption(narrate(config, steps))
     view = _view(run, config, steps, look)
-    left, right = st.columns(2)
-    for number, (name, figure) in enumerate(training_panels(steps, epochs, view).items()):
-        with (left, right)[number % 2]:
-            alt = figure.layout.meta["alt"]
-            plotly_chart(
-                figure, key=f"panel_{name}", alt=alt, height=250, link="run", uirevision=run.id
-            )
+    names = panel_names(config.optimizer)
+    for first in range(0, len(names), 2):
+        for column, name in zip(st.columns(2), names[first : first + 2], strict=False):
+            with column:
+                figure = PANELS[name](steps, epochs, view)
+                plotly_chart(figure, key=f"panel_{name}", height=250, link="run", uirevision=run.id)
 
 
 def _view(run: Run, config: RunConfig, steps: Columns, look: Look) -> View:

@@ -13,7 +13,7 @@ from samar.ui.state import LOADED, PROBLEM, show_run
 
 def run_buttons(run: Run | None) -> None:
     """Draw the buttons; each acts before the page is drawn again."""
-    with st.container(horizontal=True, key="run_buttons"):
+    with st.container(horizontal=True, key="run_buttons", width="content"):
         if run is None or not run.active:
             _button("Start", "play_arrow", "Ctrl+Enter", _start, primary=True)
         if run is not None and run.status in ("stopped", "interrupted", "failed"):

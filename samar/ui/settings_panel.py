@@ -54,11 +54,18 @@ def _group(group: str, run: Run | None, locked: bool, steering: bool) -> None:
 
 
 def _follow(run: Run | None) -> None:
-    """Fill the controls with a run's settings when it comes onto the page."""
-    loaded = st.session_state.get(LOADED)
-    if run is not None and loaded != run.id:
-        fill(run.config, **service().live_values(run))
-        st.session_state[LOADED] = run.id
+    """Fill the controls with a run's settings when it comes onto the page.
+
+    Settings in the link go before those of a run that is over, as a start for the next one. While a
+    run is active the controls show what it trains with, whatever the link says.
+    """
+    if run is None or st.session_state.get(LOADED) == run.id:
+        return
+    if run.active:
+        for name in SETTINGS:
+            st.query_params.pop(name, None)
+    fill(run.config, **service().live_values(run))
+    st.session_state[LOADED] = run.id
 
 
 def _apply_preset() -> None:

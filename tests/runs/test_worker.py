@@ -143,7 +143,7 @@ def test_a_second_run_waits_for_its_place(runs: Runs) -> None:
 def test_what_goes_wrong_is_said_in_one_sentence(runs: Runs) -> None:
     missing = runs.start(RunConfig(dataset="cifar10", model="resnet20"))
     run = wait_failed(runs, missing)
-    assert "cifar10" in run.message.lower()
+    assert "CIFAR-10" in run.message
     assert "\n" not in run.message
 
 

@@ -1,0 +1,108 @@
+"""Images and labels as tensors, and the pair of sets that a run learns from and is tested on."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from samar.data.normalization import Normalization
+from samar.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Square images with one label each, kept as bytes on one device.
+
+    Args:
+        images: uint8 (n, c, size, size).
+        labels: int64 (n,).
+
+    Raises:
+        DataError: type or shape is another, or there is no image.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.images.shape)
+        fits = len(shape) == 4 and shape[0] > 0 and shape[2] == shape[3]
+        if not fits or self.images.dtype != torch.uint8:
+            raise DataError(
+                f"Images have shape {shape} and type {self.images.dtype}; "
+                "give uint8 of shape (n, channels, size, size) with n ≥ 1."
+            )
+        if self.labels.shape != shape[:1] or self.labels.dtype != torch.int64:
+            raise DataError(
+                f"Labels of {shape[0]} images have shape {tuple(self.labels.shape)} and type "
+                f"{self.labels.dtype}; give int64 of shape ({shape[0]},)."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.images.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels."""
+        return self.images.shape[2]
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """Return the set on another device."""
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+    def subset(self, indices: Tensor) -> "ImageSet":
+        """Return the images at ``indices`` (int64 (m,), on the same device), in that order."""
+        return ImageSet(self.images[indices], self.labels[indices])
+
+
+class Splits(NamedTuple):
+    """What a source of images delivers."""
+
+    train: ImageSet
+    test: ImageSet
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All that a run needs to know about its data.
+
+    Attributes:
+        name: the name it was loaded by.
+        train: images to learn from.
+        test: images to test on; their labels are always right.
+        classes: names of the classes, in the order of the labels.
+        normalization: belongs to the images.
+        wrong_labels: training labels that were replaced by wrong ones.
+        checksum: SHA-256 of all images and labels, hexadecimal.
+    """
+
+    name: str
+    train: ImageSet
+    test: ImageSet
+    classes: tuple[str, ...]
+    normalization: Normalization
+    wrong_labels: int
+    checksum: str
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """Return the data set on another device."""
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+def checksum(sets: Iterable[ImageSet]) -> str:
+    """SHA-256 over shape and bytes of the images and labels of every set, hexadecimal."""
+    digest = hashlib.sha256()
+    for images in sets:
+        for tensor in (images.images, images.labels):
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.cpu().contiguous().numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,98 @@
+"""From a data set's name and options to tensors."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from samar.data.catalog import FOLDER_PREFIX, dataset_info
+from samar.data.dataset import Dataset, ImageSet, Splits, checksum
+from samar.data.download import Progress, default_root
+from samar.data.noise import with_label_noise
+from samar.data.normalization import Normalization
+from samar.errors import ConfigError
+
+
+def load_dataset(
+    name: str,
+    *,
+    root: Path | str | None = None,
+    images_per_class: int | None = None,
+    label_noise: float = 0.0,
+    seed: int = 0,
+    normalize: str = "auto",
+    download: bool = False,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Load a data set.
+
+    Args:
+        name: "digits", "cifar10", "cifar100" or "folder:PATH".
+        root: folder of downloaded data; ``None`` is :func:`samar.data.default_root`.
+        images_per_class: use only the first so many training images of each class.
+        label_noise: share of the training labels in use that are replaced by wrong ones.
+        seed: decides which labels become wrong.
+        normalize: a key of :data:`samar.data.NORMALIZATIONS`, or "auto" for the data set's own.
+            For a folder that is measured on all of its training images, also where
+            ``images_per_class`` leaves some out.
+        download: whether CIFAR may be fetched from the network.
+        progress: called with bytes so far and bytes in all while fetching.
+
+    Raises:
+        DataError: images are missing, damaged, laid out wrongly, or cannot be fetched.
+        ConfigError: an option is out of range.
+
+    Example:
+        >>> noisy = load_dataset("digits", label_noise=0.4)
+        >>> len(noisy.train), len(noisy.test), noisy.wrong_labels
+        (1000, 797, 400)
+    """
+    preset = dataset_info(name).normalize if normalize == "auto" else normalize
+    train, test, classes = _splits(name, Path(root) if root else default_root(), download, progress)
+    if preset is None:
+        normalization = Normalization.measured(train.images)
+    else:
+        normalization = Normalization.preset(preset, train.channels)
+    if images_per_class is not None:
+        train = train.subset(_first_of_each(train.labels, images_per_class, classes))
+    labels, wrong = with_label_noise(train.labels, label_noise, classes=len(classes), seed=seed)
+    train = ImageSet(train.images, labels)
+    return Dataset(
+        name=name,
+        train=train,
+        test=test,
+        classes=classes,
+        normalization=normalization,
+        wrong_labels=wrong,
+        checksum=checksum((train, test)),
+    )
+
+
+def _splits(name: str, root: Path, fetch: bool, progress: Progress | None) -> Splits:
+    """Ask the right reader; each brings a library that takes a second to import, so only one is."""
+    if name == "digits":
+        from samar.data.digits import load_digits
+
+        return load_digits()
+    if name.startswith(FOLDER_PREFIX):
+        from samar.data.folder import load_folder
+
+        return load_folder(name.removeprefix(FOLDER_PREFIX))
+    from samar.data.cifar import load_cifar
+
+    return load_cifar(name, root, fetch=fetch, progress=progress)
+
+
+def _first_of_each(labels: Tensor, count: int, classes: tuple[str, ...]) -> Tensor:
+    """Indices of the first ``count`` images of every class, in the original order."""
+    if count < 1:
+        raise ConfigError(f"Images per class is {count}; choose at least 1.")
+    found = torch.bincount(labels, minlength=len(classes))
+    if count > found.min():
+        fewest = int(found.argmin())
+        raise ConfigError(
+            f"Images per class is {count}, but class {classes[fewest]} has only {found[fewest]} "
+            f"training images; choose at most {found[fewest]}."
+        )
+    firsts = [(labels == label).nonzero().flatten()[:count] for label in range(len(classes))]
+    return torch.cat(firsts).sort().values

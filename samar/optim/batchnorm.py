@@ -1,0 +1,42 @@
+"""Keep BatchNorm's running statistics still while a model runs in training mode.
+
+A sharpness-aware step runs the model twice per mini-batch, the second time at perturbed weights.
+Running statistics must describe the real weights and count each mini-batch once. Setting the
+momentum to 0 still counts batches, and a saved momentum is lost when two freezes overlap. Instead
+this clears `track_running_stats`: in training mode a BatchNorm layer then normalizes by the batch
+as before and touches neither its statistics nor its counter; in eval mode nothing changes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def frozen_batchnorm(model: nn.Module) -> Iterator[None]:
+    """Freeze the running statistics of every BatchNorm layer of `model` inside the block.
+
+    Covers BatchNorm1d/2d/3d and SyncBatchNorm. May be nested: each block puts back what it found,
+    also after an exception.
+
+    Args:
+        model: Any module; layers without running statistics are unaffected.
+
+    Example:
+        >>> import torch
+        >>> layer = torch.nn.BatchNorm1d(3)
+        >>> with frozen_batchnorm(layer):
+        ...     _ = layer(torch.randn(8, 3))
+        >>> int(layer.num_batches_tracked)
+        0
+    """
+    found = [(m, m.track_running_stats) for m in model.modules() if isinstance(m, _BatchNorm)]
+    try:
+        for layer, _ in found:
+            layer.track_running_stats = False
+        yield
+    finally:
+        for layer, tracked in found:
+            layer.track_running_stats = tracked

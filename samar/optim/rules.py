@@ -1,0 +1,211 @@
+"""λ rules: how SAMAR's regularization strength follows the sharpness ratio.
+
+What is the paper's (Zou, Deng & Sun 2024, arXiv 2412.16854): the ratio
+
+    r_k = |f(x_k + ε_k) − f(x_k)| / |f(x_{k−1} + ε_{k−1}) − f(x_{k−1})|
+
+and its direction: a ratio clearly above 1 raises λ, one below 1 lowers it. What is not: every
+formula in this file. Each is our reading of how r_k becomes λ_{k+1}; none is the paper's formula.
+
+A rule is a frozen dataclass without state; SAMAR keeps λ and the reference sharpness. Its maths
+runs on 0-dim tensors only, so a step never waits for the device. Where there is no ratio (first
+step, 0/0, a loss that is not finite) r_k is NaN, infinite or 0, and every rule leaves λ alone.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from samar.optim.catalog import RULES
+from samar.optim.validation import checked_number
+
+
+@dataclass(frozen=True)
+class LambdaRule(ABC):
+    """Turns (λ_k, r_k) into λ_{k+1}, before SAMAR clips it to [λ_min, λ_max].
+
+    A subclass is a frozen dataclass whose fields are its constants; those of a rule listed in
+    `catalog.RULES` are checked against the ranges given there.
+    """
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.name in RULES:
+            for constant, info in RULES[self.name].constants.items():
+                value = getattr(self, constant)
+                checked_number(f"{self.name}.{constant}", value, info.low, info.high)
+
+    @property
+    def reference_rate(self) -> float:
+        """α in ref ← ref + α (s_k − ref), the sharpness that s_{k+1} is compared with.
+
+        1 is the previous step, the paper's ratio; a small α is a slow trend.
+        """
+        return 1.0
+
+    @abstractmethod
+    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+        """Return λ_{k+1}.
+
+        Args:
+            lam: λ_k, 0-dim.
+            ratio: r_k, 0-dim and never negative; NaN, infinity and exactly 0 mean that there is
+                no ratio, and λ must come back unchanged.
+        """
+
+
+@dataclass(frozen=True)
+class DeadBand(LambdaRule):
+    """λ·up if r > 1 + τ; λ/down if r < 1 − τ; else λ.
+
+    The ratio and its direction are the paper's; this formula is our reading of "clearly above 1",
+    in the manner of a trust region.
+
+    Args:
+        tau: Half-width τ of the band in which λ stays, in [0, 1).
+        up: Factor ≥ 1 by which λ rises.
+        down: Divisor ≥ 1 by which λ falls. A smaller `down` than `up` keeps λ from following a
+            sharpness that falls throughout training.
+
+    Raises:
+        ValueError: If a constant is outside its range in `catalog.RULES`.
+    """
+
+    name: ClassVar[str] = "dead_band"
+    tau: float = 0.1
+    up: float = 1.05
+    down: float = 1.05
+
+    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+        """One table look-up: no branch on a value, no wait for the device."""
+        edges, factors = _dead_band(self.tau, self.up, self.down, ratio.dtype, ratio.device)
+        return lam * torch.take(factors, torch.bucketize(ratio, edges))
+
+
+@dataclass(frozen=True)
+class Trend(DeadBand):
+    """The dead band, with the sharpness compared to its slow average over `memory` steps.
+
+    The ratio to the previous step and its direction are the paper's; both the slow reference and
+    the formula are our reading. The previous step's sharpness is as noisy as the present one's, so
+    a lasting rise of 1 % a step hides in their ratio, but not in the ratio to a trend.
+
+    Args:
+        tau: As in `DeadBand`.
+        up: As in `DeadBand`.
+        down: As in `DeadBand`.
+        memory: Steps M ≥ 1; α = 1/M.
+
+    Raises:
+        ValueError: If a constant is outside its range in `catalog.RULES`.
+    """
+
+    name: ClassVar[str] = "trend"
+    memory: float = 100.0
+
+    @property
+    def reference_rate(self) -> float:
+        """1/M."""
+        return 1.0 / self.memory
+
+
+@dataclass(frozen=True)
+class Power(LambdaRule):
+    """λ·r^γ.
+
+    The ratio and its direction are the paper's; this formula is our reading. It telescopes to
+    λ_0 (s_k / s_0)^γ until a bound is hit.
+
+    Args:
+        gamma: Exponent γ ≥ 0.
+
+    Raises:
+        ValueError: If γ is outside its range in `catalog.RULES`.
+    """
+
+    name: ClassVar[str] = "power"
+    gamma: float = 1.0
+
+    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+        """λ·r^γ."""
+        return _if_ratio(ratio, lam * ratio.pow(self.gamma), lam)
+
+
+@dataclass(frozen=True)
+class Additive(LambdaRule):
+    """λ + δ·sign(r − 1).
+
+    The ratio and its direction are the paper's; this formula is our reading.
+
+    Args:
+        delta: Step δ ≥ 0.
+
+    Raises:
+        ValueError: If δ is outside its range in `catalog.RULES`.
+    """
+
+    name: ClassVar[str] = "additive"
+    delta: float = 0.01
+
+    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+        """λ + δ·sign(r − 1)."""
+        return _if_ratio(ratio, lam + self.delta * torch.sign(ratio - 1.0), lam)
+
+
+@dataclass(frozen=True)
+class Fixed(LambdaRule):
+    """λ as it is: SAMAR without its adaptivity; λ = 1 is SAM, λ = 0 the base optimizer."""
+
+    name: ClassVar[str] = "fixed"
+
+    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+        """λ."""
+        return lam
+
+
+RULE_TYPES: dict[str, type[LambdaRule]] = {
+    kind.name: kind for kind in (DeadBand, Trend, Power, Additive, Fixed)
+}
+
+
+def build_rule(name: str, **constants: float) -> LambdaRule:
+    """Build a λ rule from its name in `catalog.RULES`; constants left out keep their defaults.
+
+    Raises:
+        ValueError: If the rule or a constant is unknown, or a constant is out of range.
+
+    Example:
+        >>> build_rule("dead_band", tau=0.2)
+        DeadBand(tau=0.2, up=1.05, down=1.05)
+    """
+    if name not in RULE_TYPES:
+        raise ValueError(f"unknown λ rule {name!r}; choose one of {', '.join(RULE_TYPES)}")
+    kind = RULE_TYPES[name]
+    known = [field.name for field in fields(kind)]
+    if unknown := sorted(set(constants) - set(known)):
+        raise ValueError(
+            f"the λ rule {name!r} has no constant {', '.join(unknown)}; "
+            f"it takes {', '.join(known) or 'none'}"
+        )
+    return kind(**constants)
+
+
+def _if_ratio(ratio: Tensor, updated: Tensor, lam: Tensor) -> Tensor:
+    return torch.where((ratio > 0.0) & (ratio < math.inf), updated, lam)
+
+
+@lru_cache(maxsize=64)
+def _dead_band(
+    tau: float, up: float, down: float, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Edges and factors of (−∞, 0], (0, 1−τ), [1−τ, 1+τ], (1+τ, ∞), and {∞, NaN}."""
+    low = torch.nextafter(torch.tensor(1.0 - tau, dtype=dtype), torch.tensor(0.0, dtype=dtype))
+    edges = torch.tensor([0.0, low.item(), 1.0 + tau, torch.finfo(dtype).max], dtype=dtype)
+    factors = torch.tensor([1.0, 1.0 / down, 1.0, up, 1.0], dtype=dtype)
+    return edges.to(device), factors.to(device)

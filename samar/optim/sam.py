@@ -1,0 +1,74 @@
+"""SAM: descend along the gradient taken at the worst nearby point.
+
+Foret, Kleiner, Mobahi, Neyshabur, "Sharpness-Aware Minimization for Efficiently Improving
+Generalization", ICLR 2021, arXiv 2010.01412:
+
+    min_x max_{‖ε‖ ≤ ρ} f(x + ε),   ε_k = ρ g_k / ‖g_k‖,   d_k = ∇f(x_k + ε_k)
+
+The inner maximum is solved to first order, on the mini-batch of the step, and ε_k is not
+differentiated through. With `adaptive=True` the ball is measured relative to the weights (Kwon,
+Kim, Park, Choi, "ASAM", ICML 2021, arXiv 2102.11600); its details and departures are in
+`samar.optim.perturbation`.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from samar.optim.two_pass import TwoPassOptimizer
+
+
+class SAM(TwoPassOptimizer):
+    r"""Sharpness-Aware Minimization around a base optimizer.
+
+    .. math::
+        \epsilon_k = \rho \, \frac{T^2 g_k}{\lVert T g_k \rVert}, \qquad
+        d_k = \nabla f(x_k + \epsilon_k; \xi_k)
+
+    with T = I, or T = diag(|x|) if `adaptive`. The base optimizer receives d_k as the gradient at
+    the restored weights, so weight decay enters there and not in the perturbation. Beyond weights
+    and gradients it holds one buffer the size of the parameters (`adaptive` adds a temporary one
+    inside `first_step`).
+
+    Args:
+        params: Parameters, or groups that may set their own `rho` and `adaptive`.
+        base: Class of the base optimizer.
+        rho: Radius ρ ≥ 0 in units of the weights (of T⁻¹·weights if `adaptive`); 0 gives the base
+            optimizer at twice the cost.
+        adaptive: Whether to scale the perturbation by |x| (ASAM); ρ is then usually ten times
+            larger.
+        model: Network whose BatchNorm statistics must not move in the second pass.
+        **base_kwargs: Arguments of `base`, such as `lr`.
+
+    Raises:
+        ValueError: If ρ is negative.
+        TypeError: If `base` is not an optimizer class.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = SAM(model.parameters(), torch.optim.SGD, lr=0.1, rho=0.05)
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = model(torch.ones(4, 2)).square().mean()
+        ...     loss.backward()
+        ...     return loss
+        >>> loss = optimizer.step(closure)
+
+    Reference:
+        Foret et al., ICLR 2021, arXiv 2010.01412; Kwon et al., ICML 2021, arXiv 2102.11600.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        base: type[Optimizer] = torch.optim.SGD,
+        *,
+        rho: float = 0.05,
+        adaptive: bool = False,
+        model: nn.Module | None = None,
+        **base_kwargs: Any,
+    ) -> None:
+        super().__init__(params, base, model, {"rho": rho, "adaptive": adaptive}, base_kwargs)

@@ -1,0 +1,222 @@
+"""SAMAR: SAM whose regularization strength λ follows the sharpness it measures.
+
+Zou, Deng, Sun, "Sharpness-Aware Minimization with Adaptive Regularization for Training Deep Neural
+Networks", ICASSP 2025, arXiv 2412.16854. With R(x) = max_{‖ε‖ ≤ ρ} f(x + ε) − f(x):
+
+    min_x f(x) + λ R(x),    ε_k = ρ g_k / ‖g_k‖
+    d_k = (1 − λ_k) g(x_k) + λ_k g(x_k + ε_k)               both on the same mini-batch
+    r_k = |f(x_k + ε_k) − f(x_k)| / |f(x_{k−1} + ε_{k−1}) − f(x_{k−1})|
+    λ_{k+1} = rule(λ_k, r_k), clipped to [λ_min, λ_max]
+
+The ratio r_k and its direction (clearly above 1 raises λ, below 1 lowers it) are the paper's. The
+formula that turns r_k into λ_{k+1}, its constants, its bounds and the first λ are our reading; see
+`samar.optim.rules`. Also ours, and off by default: an exponential average of the sharpness before
+the ratio is taken, and ASAM's scaling of ε.
+"""
+
+import math
+from dataclasses import asdict
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from samar.optim.perturbation import Part
+from samar.optim.rules import RULE_TYPES, DeadBand, LambdaRule
+from samar.optim.two_pass import TwoPassOptimizer
+from samar.optim.validation import checked_number
+
+
+class SAMAR(TwoPassOptimizer):
+    r"""Sharpness-Aware Minimization with Adaptive Regularization around a base optimizer.
+
+    .. math::
+        d_k = (1-\lambda_k)\, \nabla f(x_k) + \lambda_k\, \nabla f(x_k + \epsilon_k), \qquad
+        \epsilon_k = \rho \, \frac{g_k}{\lVert g_k \rVert}
+
+    λ = 0 is the base optimizer and λ = 1 is SAM, both bit for bit; λ may exceed 1. The ratio of
+    successive sharpness values and its direction are the paper's; the formula of the `rule` that
+    turns it into λ is our reading. Weight decay enters in the base step at the restored weights,
+    not in the perturbation. Beyond weights and gradients it holds two buffers the size of the
+    parameters: the saved weights and the first gradients.
+
+    After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k that
+    entered d_k, `ratio` r_k, and `lam` λ_{k+1}. A ratio that is not finite flags a step without
+    one (the first, 0/0, a loss that is not finite); λ then stays. `rule` and `beta` may be
+    assigned between steps, the bounds through `set_bounds`.
+
+    Args:
+        params: Parameters, or groups that may set their own `rho` and `adaptive`.
+        base: Class of the base optimizer.
+        rho: Radius ρ ≥ 0.
+        adaptive: Whether to scale the perturbation by |x|, as in ASAM.
+        rule: How λ follows the ratio; the dead band by default.
+        lam: λ_0, within the bounds.
+        lam_min: Lower bound, ≥ 0.
+        lam_max: Upper bound.
+        beta: β in [0, 1) of the average s̄_k = β s̄_{k−1} + (1 − β) s_k whose ratio is taken; 0 is
+            the raw ratio.
+        sharpness: "exact" is f(x_k + ε_k) − f(x_k); "first_order" is ⟨g_k, ε_k⟩ = ρ‖T g_k‖, which
+            needs one ρ for all groups.
+        model: Network whose BatchNorm statistics must not move in the second pass.
+        **base_kwargs: Arguments of `base`, such as `lr`.
+
+    Raises:
+        ValueError: If a number is out of range or `sharpness` is unknown.
+        TypeError: If `rule` is not a LambdaRule or `base` not an optimizer class.
+
+    Reference:
+        Zou, Deng, Sun, ICASSP 2025, arXiv 2412.16854.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        base: type[Optimizer] = torch.optim.SGD,
+        *,
+        rho: float = 0.05,
+        adaptive: bool = False,
+        rule: LambdaRule | None = None,
+        lam: float = 1.0,
+        lam_min: float = 0.1,
+        lam_max: float = 3.0,
+        beta: float = 0.0,
+        sharpness: Literal["exact", "first_order"] = "exact",
+        model: nn.Module | None = None,
+        **base_kwargs: Any,
+    ) -> None:
+        if sharpness not in ("exact", "first_order"):
+            raise ValueError(f"sharpness must be 'exact' or 'first_order', got {sharpness!r}")
+        super().__init__(params, base, model, {"rho": rho, "adaptive": adaptive}, base_kwargs)
+        self.sharpness_form = sharpness
+        self.rule = DeadBand() if rule is None else rule
+        self.beta = beta
+        self.lam = torch.full_like(self._unknown, checked_number("lam", lam, 0.0))
+        self.set_bounds(lam_min, lam_max)
+        if not lam_min <= lam <= lam_max:
+            raise ValueError(
+                f"lam must lie within [lam_min, lam_max] = [{lam_min:g}, {lam_max:g}], got "
+                f"{lam:g}; move it or widen the bounds"
+            )
+        self.lam_used = self.lam
+        self.ratio = self._average = self._reference = self._unknown
+
+    @property
+    def rule(self) -> LambdaRule:
+        """How λ follows the ratio."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: LambdaRule) -> None:
+        if not isinstance(rule, LambdaRule):
+            raise TypeError(f"rule must be a LambdaRule, got {rule!r}; build one with build_rule")
+        self._rule = rule
+
+    @property
+    def beta(self) -> float:
+        """β of the sharpness average."""
+        return self._beta
+
+    @beta.setter
+    def beta(self, beta: float) -> None:
+        if checked_number("beta", beta, 0.0, 1.0) == 1.0:
+            raise ValueError("beta must be below 1, got 1.0, which never forgets; try 0.9")
+        self._beta = beta
+
+    def set_bounds(self, lam_min: float, lam_max: float) -> None:
+        """Set [λ_min, λ_max] and clip λ to it at once; equal bounds pin λ.
+
+        Raises:
+            ValueError: If not 0 ≤ λ_min ≤ λ_max < ∞.
+        """
+        checked_number("lam_min", lam_min, 0.0)
+        checked_number("lam_max", lam_max, 0.0)
+        if lam_min > lam_max:
+            raise ValueError(
+                f"lam_min must not exceed lam_max, got {lam_min:g} > {lam_max:g}; swap them"
+            )
+        self.lam_min, self.lam_max = lam_min, lam_max
+        self.lam = self.lam.clamp(lam_min, lam_max)
+
+    def _keep(self, parts: list[Part]) -> None:
+        self.lam_used = self.lam
+        rest = 1.0 - self.lam
+        for part in parts:
+            torch._foreach_mul_(part.grads, rest)
+
+    def _measure(self) -> Tensor:
+        if self.sharpness_form == "exact":
+            if self.loss is self._unknown or self.perturbed_loss is self._unknown:
+                raise ValueError(
+                    "SAMAR with sharpness='exact' needs both losses; call "
+                    "second_step(loss, perturbed_loss) or choose sharpness='first_order'"
+                )
+            return super()._measure()
+        radii = {group["rho"] for group in self.param_groups}
+        if len(radii) > 1:
+            raise ValueError(
+                f"sharpness='first_order' needs one rho for all groups, got {sorted(radii)}; "
+                "make them equal or choose sharpness='exact'"
+            )
+        rho: float = radii.pop()
+        return self._ascent_norm * rho
+
+    def _mix(self, parts: list[Part]) -> None:
+        self._update_lam()
+        if not any(part.group["rho"] for part in parts):
+            return  # g̃_k is g_k, and mixing them could only round
+        second = [p.grad for group in self.param_groups for p in group["params"]]
+        if perturbed := [grad for grad in second if grad is not None]:
+            torch._foreach_mul_(perturbed, self.lam_used)
+        both = []
+        for part in parts:
+            for p, first in zip(part.weights, part.grads, strict=True):
+                if p.grad is None:
+                    p.grad = first
+                else:
+                    both.append((p.grad, first))
+        if both:
+            torch._foreach_add_([grad for grad, _ in both], [first for _, first in both])
+
+    def _update_lam(self) -> None:
+        size = self.sharpness.abs().to(self.lam.dtype)
+        rate = self.rule.reference_rate
+        average = _blend(self._average, size, 1.0 - self.beta)
+        reference = _blend(self._reference, average, rate)
+        self.ratio = average / self._reference
+        self.lam = self.rule.update(self.lam_used, self.ratio).clamp(self.lam_min, self.lam_max)
+        if self.beta > 0.0 or rate < 1.0:
+            # One loss that is not finite must not wipe out a long memory.
+            average = torch.where(size < math.inf, average, self._average)
+            reference = torch.where(size < math.inf, reference, self._reference)
+        self._average, self._reference = average, reference
+
+    def _extra_state(self) -> dict[str, Any]:
+        return {
+            "lam": self.lam,
+            "average": self._average,
+            "reference": self._reference,
+            "lam_min": self.lam_min,
+            "lam_max": self.lam_max,
+            "beta": self.beta,
+            "rule": {"name": self.rule.name, "constants": asdict(self.rule)},
+        }
+
+    def _load_extra_state(self, extra: dict[str, Any]) -> None:
+        name = extra["rule"]["name"]
+        kind = type(self.rule) if name == self.rule.name else RULE_TYPES[name]
+        self.rule = kind(**extra["rule"]["constants"])
+        self.beta = extra["beta"]
+        self.lam, self._average, self._reference = (
+            extra[key].to(self.device) for key in ("lam", "average", "reference")
+        )
+        self.set_bounds(extra["lam_min"], extra["lam_max"])
+
+
+def _blend(memory: Tensor, value: Tensor, rate: float) -> Tensor:
+    """memory + rate (value − memory), or the value itself while nothing finite is remembered."""
+    if rate == 1.0:
+        return value
+    return torch.where(memory < math.inf, memory.lerp(value, rate), value)

@@ -1,0 +1,285 @@
+"""The two-pass step that SAM, VaSSO and SAMAR share.
+
+    g_k = ∇f(x_k; ξ_k)               first pass
+    ε_k = ρ T²v_k / ‖T v_k‖          v_k = g_k unless a subclass says otherwise
+    g̃_k = ∇f(x_k + ε_k; ξ_k)         second pass: same mini-batch, same dropout masks
+    x_{k+1} = base(x_k, d_k)         d_k = g̃_k unless a subclass says otherwise
+
+The skeleton: save → perturb → second pass → restore → base step. Weights come back by copying the
+saved values: subtracting ε would drift, and could not undo an ε that is NaN. The first gradients
+are taken over, not copied (`p.grad` is None before the second pass), so SAM needs one buffer the
+size of the parameters, the saved weights.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from samar.optim.batchnorm import frozen_batchnorm
+from samar.optim.perturbation import Part, measuring_dtype, perturb_, take_gradients
+from samar.optim.rng import capture_rng, replayed_rng
+from samar.optim.validation import checked_number
+
+Closure = Callable[[], Tensor]
+
+# Rebuilt on demand or bound to this one object, so neither copied nor pickled.
+_TRANSIENT = {"_parts", "_saved", "step"}
+
+
+class TwoPassOptimizer(Optimizer):
+    """Base class: wraps a torch optimizer and runs the two passes around it.
+
+    `param_groups` is the very list of the wrapped optimizer `base`, so a learning-rate scheduler
+    works on either object, and `rho` and `adaptive` sit beside `lr` where they can be changed
+    between steps. Weight decay belongs to the base step, taken at the restored weights; it does
+    not enter the perturbation. A parameter without gradient in the first pass is not perturbed.
+
+    After a step these 0-dim tensors can be kept without copying or waiting for the device:
+    `loss` f(x_k), `perturbed_loss` f(x_k + ε_k), `sharpness` (their difference) and `grad_norm`
+    ‖g_k‖. They are NaN where unknown.
+
+    Not for fp16 gradient scaling (refused) nor DDP's `gradient_as_bucket_view=True`, whose second
+    pass would overwrite the first gradients.
+    """
+
+    # With this GradScaler.step calls our step instead of applying scaled gradients itself.
+    _step_supports_amp_scaling = True
+
+    def __init__(
+        self,
+        params: ParamsT,
+        base: type[Optimizer],
+        model: nn.Module | None,
+        defaults: dict[str, Any],
+        base_kwargs: dict[str, Any],
+    ) -> None:
+        if not (isinstance(base, type) and issubclass(base, Optimizer)):
+            raise TypeError(
+                f"base must be a torch optimizer class, got {base!r}; pass the class itself, "
+                "such as torch.optim.SGD, and its arguments as keywords"
+            )
+        super().__init__(params, {**base_kwargs, **defaults})
+        self.base = base(self.param_groups, **base_kwargs)
+        self.base.defaults = self.defaults = {**self.base.defaults, **self.defaults}
+        self.param_groups = self.base.param_groups
+        self.model = model
+        self._saved: dict[Tensor, Tensor] = {}
+        self._parts: list[Part] = []
+        dtype = measuring_dtype(self.param_groups[0]["params"])
+        self._unknown = torch.full((), math.nan, dtype=dtype, device=self.device)
+        self.loss = self.perturbed_loss = self.sharpness = self.grad_norm = self._unknown
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        first: Tensor = self.param_groups[0]["params"][0]
+        return first.device
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, which may bring its own `rho` and `adaptive`.
+
+        Raises:
+            ValueError: If `rho` is negative, or the base optimizer is asked to maximize.
+        """
+        merged = {**self.defaults, **param_group}
+        self._check_group(merged)
+        super().add_param_group(param_group)
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        checked_number("rho", group["rho"], 0.0)
+        if group.get("maximize"):
+            raise ValueError("maximize=True is not supported; minimize the negated loss instead")
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Tensor:  # type: ignore[override]
+        """Run both passes and the base step.
+
+        The random state is replayed in the second pass and afterwards stands where the first pass
+        left it; with `model` given, its BatchNorm running statistics move in the first pass only.
+        Weights are restored even if the second pass raises.
+
+        Args:
+            closure: Zeroes the gradients, runs forward and backward on one mini-batch and returns
+                the loss; it is called twice.
+
+        Returns:
+            f(x_k), the loss at the unperturbed weights, detached, 0-dim.
+
+        Raises:
+            RuntimeError: If there is no closure, no parameter gets a gradient, or a GradScaler
+                drives the step.
+            TypeError: If the closure does not return a 0-dim tensor.
+        """
+        if hasattr(self, "found_inf"):
+            vars(self).pop("grad_scale")
+            vars(self).pop("found_inf")
+            raise RuntimeError(
+                f"{type(self).__name__} cannot run under an fp16 GradScaler, which does not "
+                "unscale the second pass; use bfloat16 autocast without a scaler"
+            )
+        if closure is None:
+            raise RuntimeError(
+                f"{type(self).__name__}.step needs a closure that it can call twice; pass one, "
+                "or call first_step() and second_step() around your own second pass"
+            )
+        evaluate = torch.enable_grad()(closure)
+        rng = capture_rng(self.device)
+        loss = _scalar(evaluate())
+        frozen = nullcontext() if self.model is None else frozen_batchnorm(self.model)
+        try:
+            self.first_step()
+            parts = self._parts
+            with frozen, replayed_rng(rng):
+                perturbed_loss = _scalar(evaluate())
+        finally:
+            self.restore()
+        self._descend(parts, loss, perturbed_loss)
+        return self.loss
+
+    @torch.no_grad()
+    def first_step(self) -> None:
+        """Take over the first pass's gradients, save the weights and move them to x_k + ε_k.
+
+        Afterwards every `p.grad` is None. In a loop of your own, run the second pass inside
+        `frozen_batchnorm(model)` and `replayed_rng(...)`, as `step` does.
+
+        Raises:
+            RuntimeError: If no parameter has a gradient, or the previous step was not finished.
+        """
+        if self._parts:
+            raise RuntimeError(
+                "first_step() was called twice in a row; call second_step() to finish the step, "
+                "or restore() to abandon it"
+            )
+        parts = take_gradients(self.param_groups, self._saved)
+        for part in parts:
+            torch._foreach_copy_(part.saved, part.weights)
+        self._parts = parts
+        ascent = [self._ascent(part) for part in parts]
+        self.grad_norm, self._ascent_norm = perturb_(parts, ascent)
+        self._keep(parts)
+        # Inside an outer autocast block the second pass would reuse casts of the old weights.
+        torch.clear_autocast_cache()
+
+    @torch.no_grad()
+    def second_step(self, loss: Tensor | None = None, perturbed_loss: Tensor | None = None) -> None:
+        """Restore the weights and take the base step along d_k.
+
+        Args:
+            loss: f(x_k) of the first pass, 0-dim; only measured, not differentiated.
+            perturbed_loss: f(x_k + ε_k) of the second pass, 0-dim.
+
+        Raises:
+            RuntimeError: If `first_step` was not called before.
+            ValueError: If a loss is missing that this optimizer needs; the step is abandoned with
+                the weights restored.
+        """
+        if not self._parts:
+            raise RuntimeError(
+                "second_step() was called without first_step(); call first_step() after the "
+                "first backward pass and second_step() after the second"
+            )
+        parts = self._parts
+        self.restore()
+        self._descend(parts, loss, perturbed_loss)
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the saved weights back and abandon the step in progress, if there is one."""
+        for part in self._parts:
+            torch._foreach_copy_(part.weights, part.saved)
+        self._parts = []
+        torch.clear_autocast_cache()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything an exact resume needs: own state, the base optimizer's, and the groups.
+
+        Holds tensors and plain values only, so `torch.load(..., weights_only=True)` reads it.
+        """
+        return {
+            **super().state_dict(),
+            "optimizer": type(self).__name__,
+            "base_state": self.base.state_dict()["state"],
+            "extra": self._extra_state(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load what `state_dict` returned; the given dict is copied, not shared.
+
+        Raises:
+            ValueError: If the state is another optimizer's.
+        """
+        if state_dict.get("optimizer") != type(self).__name__:
+            raise ValueError(
+                f"this state was saved by {state_dict.get('optimizer', 'another optimizer')}, not "
+                f"by {type(self).__name__}; build the optimizer that saved it"
+            )
+        state = deepcopy(state_dict)
+        super().load_state_dict({key: state[key] for key in ("state", "param_groups")})
+        self.base.load_state_dict(
+            {"state": state["base_state"], "param_groups": state["param_groups"]}
+        )
+        self.param_groups = self.base.param_groups
+        self._load_extra_state(state["extra"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in _TRANSIENT and not name.startswith("_optimizer_")
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__.setdefault("_saved", {})
+        self.__dict__.setdefault("_parts", [])
+
+    # What a subclass may replace: v_k, what outlives the perturbation, the sharpness, d_k.
+
+    def _ascent(self, part: Part) -> list[Tensor]:
+        """v_k; only read, never written to."""
+        return part.grads
+
+    def _keep(self, parts: list[Part]) -> None:
+        """Called once the weights are perturbed; lets go of the first gradients."""
+        for part in parts:
+            part.grads = []
+
+    def _measure(self) -> Tensor:
+        return self.perturbed_loss - self.loss
+
+    def _mix(self, parts: list[Part]) -> None:
+        """Turn g̃_k, in `p.grad`, into d_k."""
+
+    def _extra_state(self) -> dict[str, Any]:
+        return {}
+
+    def _load_extra_state(self, extra: dict[str, Any]) -> None:
+        pass
+
+    def _descend(
+        self, parts: list[Part], loss: Tensor | None, perturbed_loss: Tensor | None
+    ) -> None:
+        self.loss = self._unknown if loss is None else _scalar(loss)
+        self.perturbed_loss = self._unknown if perturbed_loss is None else _scalar(perturbed_loss)
+        self.sharpness = self._measure()
+        self._mix(parts)
+        self.base.step()
+        # A scheduler warns if nobody called `step`, which a loop of one's own never does.
+        self._opt_called = True
+
+
+def _scalar(loss: object) -> Tensor:
+    """The loss detached, at least in float32: a difference of half-precision losses is noise."""
+    if not isinstance(loss, Tensor) or loss.dim():
+        got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise TypeError(f"the loss must be a 0-dim tensor, got {got}; return it from the closure")
+    loss = loss.detach() if loss.requires_grad else loss
+    return loss.to(measuring_dtype([loss]))

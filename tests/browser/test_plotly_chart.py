@@ -1,0 +1,203 @@
+"""The chart component in a real browser: what the reader did to a chart stays as its data move."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+DEMO = Path(__file__).parent / "apps" / "chart_demo.py"
+PLOT = ".st-key-{} .js-plotly-plot"
+
+
+@pytest.fixture(scope="session")
+def demo(serve: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Served from a copy, because plotly.js is put into a folder beside the app."""
+    folder = tmp_path_factory.mktemp("app")
+    return serve(Path(shutil.copy(DEMO, folder)))
+
+
+def ticks(page: Page) -> int:
+    return int(page.get_by_text(re.compile(r"^tick \d+$")).inner_text().split()[1])
+
+
+def wait_ticks(page: Page, count: int) -> None:
+    goal = ticks(page) + count
+    page.wait_for_function(
+        "goal => +document.body.innerText.match(/tick (\\d+)/)[1] >= goal", arg=goal, timeout=30_000
+    )
+
+
+def look(page: Page, chart: str, expression: str) -> Any:
+    """An expression of Plotly's full layout ``l`` and full traces ``t``, once the chart is drawn."""
+    page.wait_for_selector(f"{PLOT.format(chart)} .main-svg", state="attached")
+    script = (
+        f"plot => {{ const [l, t] = [plot._fullLayout, plot._fullData]; return {expression}; }}"
+    )
+    return page.locator(PLOT.format(chart)).evaluate(script)
+
+
+def drag(page: Page, chart: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag between two points given as fractions of the chart's box, over several ticks."""
+    page.locator(PLOT.format(chart)).scroll_into_view_if_needed()
+    box = page.locator(PLOT.format(chart)).bounding_box()
+    assert box is not None
+    (x0, y0), (x1, y1) = (
+        (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)
+    )
+    page.mouse.move(x0, y0)
+    page.mouse.down()
+    for part in (0.2, 0.5, 0.8, 1.0):
+        page.mouse.move(x0 + part * (x1 - x0), y0 + part * (y1 - y0))
+        page.wait_for_timeout(200)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+
+
+RANGE = "l.xaxis.range.map(x => +x.toFixed(4))"
+EYE = "Object.values(l.scene._scene.getCamera().eye).map(x => +x.toFixed(4))"
+
+
+def test_zoom_and_hidden_traces_survive_and_linked_charts_follow(
+    demo: str, visit: Callable[..., Page]
+) -> None:
+    page = visit(demo)
+    before = look(page, "first", RANGE)
+    drag(page, "first", (0.3, 0.5), (0.6, 0.52))
+    zoomed = look(page, "first", RANGE)
+    assert zoomed[0] > before[0]
+    assert zoomed[1] < before[1]
+    assert look(page, "second", RANGE) == zoomed
+
+    page.locator(".st-key-second .legendtoggle").first.click()
+    page.wait_for_timeout(600)  # plotly waits for a double click
+    for disturb in (lambda: None, page.get_by_role("button", name="Rerun").click):
+        points = look(page, "first", "t[0].x.length")
+        disturb()
+        wait_ticks(page, 3)
+        assert look(page, "first", "t[0].x.length") > points, "the data stopped moving"
+        assert look(page, "first", RANGE) == look(page, "second", RANGE) == zoomed
+        assert look(page, "second", "t.map(x => x.visible)") == ["legendonly", True]
+
+    box = page.locator(PLOT.format("second")).bounding_box()
+    assert box is not None
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_ticks(page, 2)
+    assert look(page, "first", "l.xaxis.autorange") is True
+
+
+def test_hover_is_linked_and_outlives_new_data(demo: str, visit: Callable[..., Page]) -> None:
+    page = visit(demo)
+    look(page, "second", "l")
+    page.locator(PLOT.format("first")).hover(position={"x": 200, "y": 120})
+    for chart in ("first", "second"):
+        expect(page.locator(f"{PLOT.format(chart)} .hovertext").first).to_be_attached()
+    wait_ticks(page, 2)
+    assert page.locator(f"{PLOT.format('second')} .hovertext").count() > 0
+    page.mouse.move(1, 1)
+    expect(page.locator(f"{PLOT.format('second')} .hovertext")).to_have_count(0)
+
+
+def test_camera_survives_ticks_and_rerun_and_frames_arrive(
+    demo: str, visit: Callable[..., Page]
+) -> None:
+    page = visit(f"{demo}?surface=1&every=0.6")
+    start = look(page, "surface", EYE)
+    drag(page, "surface", (0.5, 0.5), (0.6, 0.4))
+    turned = look(page, "surface", EYE)
+    assert turned != start
+    page.mouse.wheel(0, -120)
+    page.wait_for_timeout(300)
+    closer = look(page, "surface", EYE)
+    assert sum(x * x for x in closer) < 0.9 * sum(x * x for x in turned)
+    for disturb in (lambda: None, page.get_by_role("button", name="Rerun").click):
+        disturb()
+        wait_ticks(page, 3)
+        assert look(page, "surface", EYE) == pytest.approx(closer, abs=1e-3)
+    frames = page.locator(PLOT.format("film")).evaluate("p => p._transitionData._frames.length")
+    assert frames == 3
+
+
+def test_theme_switch_recolours_and_keeps_the_zoom(demo: str, visit: Callable[..., Page]) -> None:
+    page = visit(demo, color_scheme="light")
+    drag(page, "first", (0.3, 0.5), (0.6, 0.52))
+    zoomed = look(page, "first", RANGE)
+    light = look(page, "first", "[l.font.color, l.xaxis.gridcolor]")
+    page.emulate_media(color_scheme="dark")
+    wait_ticks(page, 2)
+    dark = look(page, "first", "[l.font.color, l.xaxis.gridcolor]")
+    assert light == ["#1b2530", "#d3dae1"]
+    assert dark == ["#e6ebf0", "#343e4a"]
+    assert look(page, "first", RANGE) == zoomed
+    image = page.locator(f"{PLOT.format('first')} .main-svg").first
+    assert image.get_attribute("role") == "img"
+    assert image.get_attribute("aria-label") == "first rises."
+
+
+def test_phone(demo: str, visit: Callable[..., Page]) -> None:
+    page = visit(demo, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    assert look(page, "first", "l.dragmode") is False, "a finger must be able to scroll past"
+    boxes = [page.locator(PLOT.format(chart)).bounding_box() for chart in ("first", "second")]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    assert boxes[1]["y"] > boxes[0]["y"] + 200, "charts stand one below the other"
+    assert boxes[0]["width"] > 340
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_charts_come_and_go_without_a_trace(demo: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{demo}?every=0.1")
+    look(page, "second", "l")
+    inspector = page.context.new_cdp_session(page)
+    inspector.send("Performance.enable")
+
+    def counts() -> tuple[int, int, float]:
+        inspector.send("HeapProfiler.collectGarbage")
+        metrics = inspector.send("Performance.getMetrics")["metrics"]
+        value = {metric["name"]: metric["value"] for metric in metrics}
+        return value["Nodes"], value["JSEventListeners"], value["JSHeapUsedSize"] / 1e6
+
+    def toggle() -> None:
+        for _ in range(2):
+            page.get_by_text("Show").click()
+            page.wait_for_timeout(400)
+        look(page, "second", "l")
+
+    toggle()
+    wait_ticks(page, 10)
+    nodes, listeners, megabytes = counts()
+    for _ in range(3):
+        toggle()
+        wait_ticks(page, 10)
+    later = counts()
+    assert later[0] < nodes + 200
+    assert later[1] < listeners + 40
+    assert later[2] < megabytes + 3
+
+
+@pytest.mark.parametrize(
+    ("query", "hinder", "sentence"),
+    [
+        ("?surface=1", "no webgl", "has no WebGL"),
+        ("", "**/plotly-*.min.js", "plotly.js could not be loaded"),
+        ("", "**/plotly_chart.js*", "script that draws charts could not be loaded"),
+    ],
+)
+def test_what_cannot_be_drawn_says_so(
+    demo: str, visit: Callable[..., Page], query: str, hinder: str, sentence: str
+) -> None:
+    page = visit("about:blank")
+    if hinder == "no webgl":
+        page.add_init_script(
+            "const get = HTMLCanvasElement.prototype.getContext;"
+            "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+            "  return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };"
+        )
+    else:
+        page.route(hinder, lambda route: route.abort())
+    page.goto(demo + query)
+    expect(page.locator(".samar-chart-note").first).to_contain_text(sentence)

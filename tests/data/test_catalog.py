@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from samar.data import AUGMENTATIONS, DATASETS, NORMALIZATIONS, dataset_info, load_dataset
+from samar.errors import DataError
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_entries_are_complete(name):
+    info = dataset_info(name)
+    assert info.name == name
+    assert info.augment in AUGMENTATIONS
+    assert info.normalize in NORMALIZATIONS
+
+
+def test_digits_are_what_the_catalogue_says():
+    info, digits = DATASETS["digits"], load_dataset("digits")
+    assert (info.train, info.test) == (len(digits.train), len(digits.test))
+    assert (info.channels, info.size) == (digits.train.channels, digits.train.size)
+    assert info.classes == len(digits.classes)
+
+
+def test_a_folder_is_described_without_looking_at_it():
+    info = dataset_info("folder:/nowhere at all")
+    assert info.name == "folder:/nowhere at all"
+    assert info.title == "Images in /nowhere at all"
+    assert (info.classes, info.train, info.size, info.channels) == (None, None, 32, 3)
+
+
+@pytest.mark.parametrize("name", ["mnist", "folder", "folder:", "folder: ", ""])
+def test_anything_else_is_refused(name):
+    with pytest.raises(DataError, match=rf"{name!r} does not exist; choose digits, .* folder:PATH"):
+        dataset_info(name)
+
+
+def test_the_catalogue_does_not_import_torch():
+    code = "import samar.data, sys; assert 'torch' not in sys.modules; samar.data.Batches"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_attribute_is_an_attribute_error():
+    import samar.data
+
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = samar.data.nonsense

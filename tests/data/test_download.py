@@ -1,0 +1,73 @@
+import hashlib
+import os
+
+import pytest
+
+from samar.data import default_root
+from samar.data.download import download
+from samar.errors import DataError
+
+CONTENT = os.urandom(700_000)
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+def test_a_whole_file_with_progress(server, tmp_path):
+    server.content = CONTENT
+    seen = []
+    file = tmp_path / "new" / "data.tar.gz"
+    download(server.url, file, MD5, lambda done, total: seen.append((done, total)))
+    assert file.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert [p.name for p in file.parent.iterdir()] == ["data.tar.gz"]
+
+
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_a_broken_connection_is_taken_up_again(server, tmp_path, knows_ranges):
+    server.content, server.break_after = CONTENT, 300_000
+    server.knows_ranges = knows_ranges
+    file = tmp_path / "data.tar.gz"
+    with pytest.raises(DataError, match=r"broke off after 0\.3 of 0\.7 MB; start it again and it"):
+        download(server.url, file, MD5)
+    assert not file.exists()
+    download(server.url, file, MD5)
+    assert file.read_bytes() == CONTENT
+    assert server.ranges == [300_000]
+
+
+def test_a_part_that_is_already_whole(server, tmp_path):
+    server.content = CONTENT
+    (tmp_path / "data.tar.gz.part").write_bytes(CONTENT)
+    download(server.url, tmp_path / "data.tar.gz", MD5)
+    assert (tmp_path / "data.tar.gz").read_bytes() == CONTENT
+
+
+def test_other_bytes_than_expected_are_thrown_away(server, tmp_path):
+    server.content = b"not what you want"
+    with pytest.raises(DataError, match=rf"damaged \(MD5 \w+ instead of {MD5}\); start it again"):
+        download(server.url, tmp_path / "data.tar.gz", MD5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_such_file_on_the_server(server, tmp_path):
+    server.status = 404
+    with pytest.raises(DataError, match=r"failed \(Not Found\); check the network .*data.tar.gz"):
+        download(server.url, tmp_path / "data.tar.gz", MD5)
+
+
+def test_no_network(tmp_path):
+    with pytest.raises(DataError, match=r"failed \(.*refused.*\); check the network"):
+        download("http://127.0.0.1:9/data.tar.gz", tmp_path / "data.tar.gz", MD5)
+
+
+def test_a_folder_that_cannot_be_made(server, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"failed .*exists.*check the network"):
+        download(server.url, tmp_path / "file" / "data.tar.gz", MD5)
+
+
+def test_default_root_follows_samar_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMAR_HOME", str(tmp_path))
+    assert default_root() == tmp_path / "data"
+    monkeypatch.delenv("SAMAR_HOME")
+    assert default_root().parts[-2:] == ("samar", "data")

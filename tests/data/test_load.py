@@ -1,0 +1,112 @@
+import hashlib
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits as sklearn_digits
+
+from samar.data import ImageSet, load_dataset
+from samar.errors import ConfigError, DataError
+
+
+def test_digits_keep_every_value_and_every_image():
+    digits = load_dataset("digits")
+    assert (len(digits.train), len(digits.test)) == (1000, 797)
+    assert digits.classes == tuple("0123456789")
+    together = torch.cat([digits.train.images, digits.test.images]).squeeze(1).numpy()
+    original = np.rint(together * (16 / 255))
+    expected = sklearn_digits().images
+    assert sorted(map(bytes, original.astype(np.uint8))) == sorted(
+        map(bytes, expected.astype(np.uint8))
+    )
+    shares = (
+        digits.train.labels.bincount()
+        / torch.cat([digits.train.labels, digits.test.labels]).bincount()
+    )
+    assert (shares - 1000 / 1797).abs().max() < 0.005
+
+
+def test_the_digits_split_never_changes():
+    """Runs can only be compared while this stays: scikit-learn must keep drawing the same."""
+    digits = load_dataset("digits")
+    assert digits.checksum == "075184d8f94f02b59c658283ff91d5cfdb1d5629af2a74904216b8e4f1ce3dc9"
+    assert digits.train.labels[:10].tolist() == [2, 3, 5, 6, 7, 8, 9, 3, 4, 5]
+
+
+def test_the_checksum_is_of_shapes_and_bytes():
+    digits = load_dataset("digits")
+    digest = hashlib.sha256()
+    for part in (digits.train, digits.test):
+        for array in (part.images.numpy(), part.labels.numpy()):
+            digest.update(str(array.shape).encode())
+            digest.update(array.tobytes())
+    assert digits.checksum == digest.hexdigest()
+    assert load_dataset("digits", label_noise=0.01).checksum != digits.checksum
+
+
+def test_images_per_class_takes_the_first_of_each():
+    every, few = load_dataset("digits"), load_dataset("digits", images_per_class=7)
+    kept = []
+    for label in range(10):
+        kept += (every.train.labels == label).nonzero().flatten()[:7].tolist()
+    kept = torch.tensor(sorted(kept))
+    assert torch.equal(few.train.images, every.train.images[kept])
+    assert few.train.labels.bincount().tolist() == [7] * 10
+    assert len(few.test) == 797
+
+
+def test_noise_touches_training_labels_only():
+    clean, noisy = load_dataset("digits"), load_dataset("digits", label_noise=0.4, seed=5)
+    assert noisy.wrong_labels == 400
+    assert (noisy.train.labels != clean.train.labels).sum() == 400
+    assert torch.equal(noisy.train.images, clean.train.images)
+    assert torch.equal(noisy.test.labels, clean.test.labels)
+    assert load_dataset("digits", label_noise=0.4, seed=5).checksum == noisy.checksum
+    assert load_dataset("digits", label_noise=0.4, seed=6).checksum != noisy.checksum
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"images_per_class": 0}, "Images per class is 0; choose at least 1"),
+        ({"images_per_class": 98}, "is 98, but class 8 has only 97 training .* at most 97"),
+        ({"label_noise": 1.5}, r"label noise is 1\.5; choose a share between 0 and 1"),
+        ({"seed": -1}, "seed is -1, but it must not be negative"),
+        ({"normalize": "mine"}, "normalization 'mine' does not exist; choose auto, digits, cifar"),
+    ],
+)
+def test_options_out_of_range(options, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        load_dataset("digits", **options)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "sentence"),
+    [
+        (torch.zeros(2, 1, 8, 8), torch.zeros(2).long(), r"type torch.float32; give uint8"),
+        (torch.zeros(2, 8, 8).byte(), torch.zeros(2).long(), r"shape \(2, 8, 8\)"),
+        (torch.zeros(2, 1, 8, 9).byte(), torch.zeros(2).long(), r"\(n, channels, size, size\)"),
+        (torch.zeros(0, 1, 8, 8).byte(), torch.zeros(0).long(), r"with n ≥ 1"),
+        (torch.zeros(2, 1, 8, 8).byte(), torch.zeros(3).long(), r"give int64 of shape \(2,\)"),
+        (torch.zeros(2, 1, 8, 8).byte(), torch.zeros(2), r"type torch.float32; give int64"),
+    ],
+)
+def test_image_set_checks_its_tensors(images, labels, sentence):
+    with pytest.raises(DataError, match=sentence):
+        ImageSet(images, labels)
+
+
+def test_image_set_is_frozen_and_subsets_in_order(numbered):
+    images = numbered(5)
+    chosen = images.subset(torch.tensor([4, 0, 4]))
+    assert chosen.labels.tolist() == [4, 0, 4]
+    assert chosen.images[:, 0, 0, 0].tolist() == [4, 0, 4]
+    with pytest.raises(FrozenInstanceError):
+        images.labels = torch.zeros(5).long()
+
+
+def test_to_another_device():
+    moved = load_dataset("digits").to("meta")
+    tensors = [t for part in (moved.train, moved.test) for t in (part.images, part.labels)]
+    assert {t.device.type for t in tensors} == {"meta"}

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from samar.errors import ConfigError
+from samar.models import MODELS, build_model, model_info
+from samar.models.build import CONSTRUCTORS
+
+
+def measured_macs(name: str, size: int) -> int:
+    counter = FlopCounterMode(display=False)
+    with torch.device("meta"), counter:
+        build_model(name).eval()(torch.empty(1, 3, size, size))
+    return counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_costs_are_what_the_catalogue_says(name):
+    with torch.device("meta"):
+        network = build_model(name)
+    assert sum(p.numel() for p in network.parameters()) == MODELS[name].parameters
+    assert measured_macs(name, 32) == MODELS[name].macs
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet20", "resnet18", "wrn-16-4"])
+def test_macs_at_another_size(name):
+    assert MODELS[name].macs_at(8) == pytest.approx(measured_macs(name, 8), rel=0.02)
+    assert MODELS[name].macs_at(32) == MODELS[name].macs
+
+
+def test_every_model_has_a_builder_and_a_text():
+    assert set(MODELS) == set(CONSTRUCTORS)
+    assert all(key == info.name and info.title and info.help for key, info in MODELS.items())
+
+
+def test_an_unknown_model_names_the_closest():
+    with pytest.raises(ConfigError, match=r"model 'resnet-20' does not exist; choose resnet20"):
+        model_info("resnet-20")
+    with pytest.raises(ConfigError, match=r"'zzz' does not exist; choose cnn or resnet20 or .*wrn"):
+        build_model("zzz")
+
+
+def test_impossible_shapes_are_refused():
+    with pytest.raises(ConfigError, match="at least 2 classes, but the data have 1"):
+        build_model("cnn", classes=1)
+    with pytest.raises(ConfigError, match="at least 1 channel, but the data have 0"):
+        build_model("cnn", channels=0)
+
+
+def test_the_catalogue_does_not_import_torch():
+    code = "import samar.models, sys; assert 'torch' not in sys.modules; samar.models.build_model"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_attribute_is_an_attribute_error():
+    import samar.models
+
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = samar.models.nonsense

@@ -1,0 +1,107 @@
+"""The torch-free catalog agrees with the code it describes."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+from dataclasses import fields
+from importlib import import_module
+
+import pytest
+import torch
+from torch import nn
+
+import samar.optim
+from samar.optim import OPTIMIZERS, RULES, SAM, SAMAR, VaSSO, build_optimizer, build_rule
+from samar.optim.rules import RULE_TYPES
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, samar.optim as o; o.RULES, o.OPTIMIZERS; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_exported_name_exists():
+    assert all(hasattr(samar.optim, name) for name in samar.optim.__all__)
+    assert dir(samar.optim) == sorted(samar.optim.__all__)
+    with pytest.raises(AttributeError, match=r"'samar\.optim' has no attribute 'Magic'"):
+        samar.optim.Magic  # noqa: B018
+
+
+def test_rules_agree_with_their_classes():
+    assert list(RULES) == list(RULE_TYPES)
+    for name, info in RULES.items():
+        rule = build_rule(name)
+        constants = {field.name: field.default for field in fields(rule)}
+        assert constants == {key: c.default for key, c in info.constants.items()}
+        assert info.name == name == rule.name
+        for constant in info.constants.values():
+            assert constant.low <= constant.default <= constant.high
+            assert constant.help.endswith(".")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_agree_with_their_classes(name):
+    info = OPTIMIZERS[name]
+    built = build_optimizer(name, nn.Linear(2, 2), lr=0.1)
+    kind = type(built)
+    assert kind is {"sgd": torch.optim.SGD, "sam": SAM, "vasso": VaSSO, "samar": SAMAR}[name]
+    assert info.name == name
+    calls = []
+    built.step(lambda: calls.append(1) or _loss(built))
+    assert len(calls) == info.gradients_per_step
+    ours = inspect.signature(kind).parameters
+    factory = inspect.signature(build_optimizer).parameters
+    offered = [key for key in factory if key in ours and key not in ("model", "base")]
+    if name != "sgd":
+        assert set(offered) == set(info.hyperparameters)
+        for key in info.hyperparameters:
+            assert ours[key].default == factory[key].default
+
+
+def _loss(optimizer):
+    loss = optimizer.param_groups[0]["params"][0].square().sum()
+    loss.backward()
+    return loss
+
+
+def test_the_factory_passes_on_what_applies():
+    rule = build_rule("power", gamma=0.5)
+    options = {
+        "rho": 0.3,
+        "adaptive": True,
+        "theta": 0.4,
+        "rule": rule,
+        "lam": 0.6,
+        "lam_min": 0.5,
+        "lam_max": 0.7,
+        "beta": 0.8,
+        "sharpness": "first_order",
+    }
+    sgd = {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.01, "nesterov": True}
+    model = nn.Linear(2, 2)
+    for name in OPTIMIZERS:
+        optimizer = build_optimizer(name, model, **sgd, **options)
+        group = optimizer.param_groups[0]
+        assert {key: group[key] for key in sgd} == sgd
+        in_group = {"rho", "adaptive", "theta"} & set(OPTIMIZERS[name].hyperparameters)
+        assert {key for key in ("rho", "adaptive", "theta") if key in group} == in_group
+        assert all(group[key] == options[key] for key in in_group)
+        if name != "sgd":
+            assert optimizer.model is model
+    assert optimizer.rule is rule
+    assert (optimizer.lam_min, optimizer.lam_max, optimizer.beta) == (0.5, 0.7, 0.8)
+    assert optimizer.sharpness_form == "first_order"
+    assert float(optimizer.lam) == pytest.approx(0.6)
+
+
+def test_an_unknown_optimizer():
+    with pytest.raises(ValueError, match="unknown optimizer 'adam'; choose one of sgd, sam, vasso"):
+        build_optimizer("adam", nn.Linear(1, 1), lr=0.1)
+
+
+@pytest.mark.parametrize("module", ["batchnorm", "rng", "rules", "sam"])
+def test_docstring_examples(module):
+    result = doctest.testmod(import_module(f"samar.optim.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0

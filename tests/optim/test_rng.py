@@ -1,0 +1,30 @@
+"""Replaying random numbers."""
+
+import pytest
+import torch
+
+from samar.optim import capture_rng, replayed_rng
+
+
+def test_the_block_repeats_and_the_stream_goes_on():
+    state = capture_rng(torch.device("cpu"))
+    first = torch.rand(3)
+    with replayed_rng(state):
+        assert torch.equal(torch.rand(3), first)
+        torch.rand(7)
+    after = torch.rand(3)
+    with pytest.raises(KeyError), replayed_rng(state):
+        raise KeyError
+    with replayed_rng(state):
+        torch.rand(3)
+        assert torch.equal(torch.rand(3), after)
+
+
+@pytest.mark.cuda
+def test_a_cuda_stream_is_replayed_too():
+    device = torch.device("cuda", torch.cuda.current_device())
+    state = capture_rng(device)
+    first = torch.rand(3, device=device)
+    with replayed_rng(state):
+        assert torch.equal(torch.rand(3, device=device), first)
+    assert not torch.equal(torch.rand(3, device=device), first)

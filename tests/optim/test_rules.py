@@ -1,0 +1,130 @@
+"""λ rules: their formulas by hand, their edges, their constants."""
+
+import math
+
+import pytest
+import torch
+
+from samar.optim import (
+    RULES,
+    Additive,
+    DeadBand,
+    Fixed,
+    LambdaRule,
+    Power,
+    Trend,
+    build_rule,
+    rules,
+)
+
+every_rule = pytest.mark.parametrize("name", RULES)
+
+
+def _update(rule, lam, ratio):
+    updated = rule.update(
+        torch.tensor(lam, dtype=torch.float64), torch.tensor(ratio, dtype=torch.float64)
+    )
+    assert updated.dim() == 0
+    return updated.item()
+
+
+@pytest.mark.parametrize("rule", [DeadBand(0.25, 1.5, 1.2), Trend(0.25, 1.5, 1.2, memory=7.0)])
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        (1e-300, 2.0 / 1.2),
+        (math.nextafter(0.75, 0.0), 2.0 / 1.2),
+        (0.75, 2.0),
+        (1.0, 2.0),
+        (1.25, 2.0),
+        (math.nextafter(1.25, 2.0), 3.0),
+        (1e300, 3.0),
+    ],
+)
+def test_dead_band(rule, ratio, expected):
+    assert _update(rule, 2.0, ratio) == pytest.approx(expected, rel=1e-15)
+
+
+def test_a_dead_band_of_no_width_stays_at_one_only():
+    rule = DeadBand(tau=0.0, up=2.0, down=4.0)
+    updated = [_update(rule, 1.0, r) for r in (math.nextafter(1.0, 0.0), 1.0, 1.0 + 1e-15)]
+    assert updated == [0.25, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "ratio", "expected"),
+    [
+        (Power(gamma=1.0), 3.0, 6.0),
+        (Power(gamma=0.5), 0.25, 1.0),
+        (Power(gamma=0.0), 3.0, 2.0),
+        (Additive(delta=0.5), 1.001, 2.5),
+        (Additive(delta=0.5), 0.999, 1.5),
+        (Additive(delta=0.5), 1.0, 2.0),
+        (Fixed(), 3.0, 2.0),
+    ],
+)
+def test_the_other_formulas(rule, ratio, expected):
+    assert _update(rule, 2.0, ratio) == pytest.approx(expected, rel=1e-15)
+
+
+@every_rule
+@pytest.mark.parametrize("ratio", [math.nan, math.inf, 0.0])
+def test_lambda_stays_where_there_is_no_ratio(name, ratio):
+    assert _update(build_rule(name), 2.0, ratio) == 2.0
+
+
+@every_rule
+def test_a_ratio_above_one_never_lowers_lambda_and_one_below_never_raises_it(name):
+    rule = build_rule(name)
+    for ratio in (1.01, 1.5, 10.0):
+        assert _update(rule, 2.0, ratio) >= 2.0
+        assert _update(rule, 2.0, 1.0 / ratio) <= 2.0
+
+
+def test_the_reference_is_the_previous_step_or_a_trend():
+    assert {name: build_rule(name).reference_rate for name in RULES} == {
+        "dead_band": 1.0,
+        "trend": 0.01,
+        "power": 1.0,
+        "additive": 1.0,
+        "fixed": 1.0,
+    }
+
+
+@every_rule
+def test_the_docstring_says_whose_formula_it_is(name):
+    assert "none is the paper's formula" in rules.__doc__
+    if name != "fixed":
+        assert "our reading" in " ".join(type(build_rule(name)).__doc__.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "constant"), [(n, c) for n, info in RULES.items() for c in info.constants]
+)
+def test_constants_are_checked(name, constant):
+    info = RULES[name].constants[constant]
+    for good in (info.low, info.high):
+        assert getattr(build_rule(name, **{constant: good}), constant) == good
+    for bad in (info.low - 0.01, info.high + 1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=rf"{name}\.{constant} must be finite and between"):
+            build_rule(name, **{constant: bad})
+    with pytest.raises(TypeError, match=rf"{name}\.{constant} must be a number, got '1'; pass"):
+        build_rule(name, **{constant: "1"})
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="unknown λ rule 'magic'; choose one of dead_band, trend"):
+        build_rule("magic")
+    with pytest.raises(ValueError, match="'power' has no constant tau; it takes gamma"):
+        build_rule("power", tau=0.1)
+    with pytest.raises(ValueError, match="'fixed' has no constant tau; it takes none"):
+        build_rule("fixed", tau=0.1)
+
+
+def test_a_rule_is_a_frozen_value():
+    assert build_rule("dead_band", tau=0.2) == DeadBand(tau=0.2)
+    assert hash(DeadBand()) == hash(DeadBand())
+    with pytest.raises(AttributeError):
+        DeadBand().tau = 0.5
+    with pytest.raises(TypeError, match="abstract"):
+        LambdaRule()

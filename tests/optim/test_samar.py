@@ -1,0 +1,270 @@
+"""SAMAR's λ and direction, by hand on a quadratic and against pytorch-optimizer's WSAM."""
+
+import math
+
+import pytest
+import pytorch_optimizer
+import torch
+from torch import nn
+
+from samar.optim import (
+    SAMAR,
+    Additive,
+    DeadBand,
+    Fixed,
+    LambdaRule,
+    Power,
+    Trend,
+)
+
+CURVATURE = (1.0, 4.0)
+RHO, LR = 0.3, 0.05
+# Scales of successive "mini-batches", chosen so that ratios fall on both sides of every band.
+SCALES = (1.0, 1.5, 0.6, 1.0, 3.0, 2.9, 0.2, 1.0)
+
+
+def by_hand(next_lam, *, rate=1.0, beta=0.0, first_order=False, bounds=(0.1, 3.0)):
+    """(r_k, λ_k, x_{k+1}) of SAMAR on f(x) = c_k (x_1² + 4 x_2²) / 2, in plain floats."""
+    x, lam, average, reference = (2.0, -1.0), 1.0, None, None
+    rows = []
+    for scale in SCALES:
+        a = [scale * curvature for curvature in CURVATURE]
+        g = [ai * xi for ai, xi in zip(a, x, strict=True)]
+        norm = math.hypot(*g)
+        y = [xi + RHO * gi / norm for xi, gi in zip(x, g, strict=True)]
+        exact = sum(ai * (yi**2 - xi**2) / 2 for ai, xi, yi in zip(a, x, y, strict=True))
+        s = RHO * norm if first_order else exact
+        average = s if average is None else beta * average + (1 - beta) * s
+        ratio = math.nan if reference is None else average / reference
+        reference = average if reference is None else reference + rate * (average - reference)
+        # ∇f(y) is linear, so the mix is the gradient at x + λ ε.
+        x = tuple(xi - LR * ai * (xi + lam * (yi - xi)) for ai, xi, yi in zip(a, x, y, strict=True))
+        rows.append((ratio, lam, x))
+        if not math.isnan(ratio):
+            lam = min(max(next_lam(lam, ratio), bounds[0]), bounds[1])
+    return rows, lam
+
+
+def band(lam, ratio):
+    return lam * 1.5 if ratio > 1.2 else lam / 1.25 if ratio < 0.8 else lam
+
+
+@pytest.mark.parametrize(
+    ("rule", "formula", "options"),
+    [
+        (DeadBand(0.2, 1.5, 1.25), band, {}),
+        (DeadBand(0.2, 1.5, 1.25), band, {"beta": 0.5}),
+        (DeadBand(0.2, 1.5, 1.25), band, {"first_order": True}),
+        (DeadBand(0.2, 1.5, 1.25), band, {"bounds": (0.9, 1.1)}),
+        (Trend(0.2, 1.5, 1.25, memory=4.0), band, {"rate": 0.25}),
+        (Trend(0.2, 1.5, 1.25, memory=4.0), band, {"rate": 0.25, "beta": 0.3}),
+        (Power(0.5), lambda lam, r: lam * math.sqrt(r), {}),
+        (Additive(0.2), lambda lam, r: lam + math.copysign(0.2, r - 1.0), {}),
+        (Fixed(), lambda lam, r: lam, {}),
+    ],
+)
+def test_a_quadratic_by_hand(rule, formula, options):
+    expected, last = by_hand(formula, **options)
+    low, high = options.get("bounds", (0.1, 3.0))
+    x = nn.Parameter(torch.tensor([2.0, -1.0], dtype=torch.float64))
+    optimizer = SAMAR(
+        [x],
+        lr=LR,
+        rho=RHO,
+        rule=rule,
+        beta=options.get("beta", 0.0),
+        lam_min=low,
+        lam_max=high,
+        sharpness="first_order" if options.get("first_order") else "exact",
+    )
+    curvature = torch.tensor(CURVATURE, dtype=torch.float64)
+    for scale, (ratio, lam, weights) in zip(SCALES, expected, strict=True):
+
+        def closure(scale=scale):
+            optimizer.zero_grad()
+            loss = scale * (curvature * x.square()).sum() / 2
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        assert optimizer.ratio.item() == pytest.approx(ratio, rel=1e-12, nan_ok=True)
+        assert optimizer.lam_used.item() == pytest.approx(lam, rel=1e-12)
+        assert x.tolist() == pytest.approx(weights, rel=1e-12)
+    assert optimizer.lam.item() == pytest.approx(last, rel=1e-12)
+    if not isinstance(rule, Fixed):
+        assert len({lam for _, lam, _ in expected}) > 2
+
+
+@pytest.mark.parametrize(("gamma", "adaptive"), [(0.2, False), (0.5, True), (0.7, False)])
+def test_constant_lambda_equals_coupled_wsam(gamma, adaptive, make_problem):
+    ours, theirs = make_problem(torch.float64), make_problem(torch.float64)
+    lam = gamma / (1 - gamma)
+    ours.run(ours.optimizer("samar", rule=Fixed(), lam=lam, adaptive=adaptive), range(50))
+    wsam = pytorch_optimizer.WSAM(
+        theirs.model,
+        theirs.model.parameters(),
+        torch.optim.SGD,
+        rho=0.1,
+        gamma=gamma,
+        adaptive=adaptive,
+        decouple=False,
+        lr=0.05,
+        momentum=0.9,
+        weight_decay=1e-3,
+    )
+    theirs.run(wsam, range(50))
+    # Its freeze sets the momentum to 0, which still counts batches.
+    assert int(theirs.model[1].num_batches_tracked) == 2 * int(ours.model[1].num_batches_tracked)
+    theirs.model[1].num_batches_tracked //= 2
+    for a, b in zip(ours.tensors(), theirs.tensors(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rule", "beta"), [(DeadBand(), 0.0), (Trend(memory=4.0), 0.0), (Power(), 0.5), (Additive(), 0)]
+)
+@pytest.mark.parametrize("broken", [math.inf, math.nan])
+def test_a_loss_that_is_not_finite_is_flagged_and_forgotten(rule, beta, broken):
+    x = nn.Parameter(torch.tensor(2.0))
+    optimizer = SAMAR([x], lr=0.01, rho=0.1, rule=rule, beta=beta)
+    history = []
+    for k in range(8):
+        calls = []
+
+        def closure(k=k, calls=calls):
+            optimizer.zero_grad()
+            loss = (1.0 + k % 3) * x.square()
+            loss.backward()
+            calls.append(1)
+            return torch.tensor(broken) if k == 4 and len(calls) == 2 else loss
+
+        optimizer.step(closure)
+        history.append((optimizer.lam_used, optimizer.ratio, optimizer.lam))
+    used, ratio, after = history[4]
+    assert not ratio.isfinite()
+    assert torch.equal(used, after)
+    assert all(bool(lam.isfinite()) for _, _, lam in history)
+    assert bool(history[7][1].isfinite())
+    assert history[7][1] > 0
+    assert any(not torch.equal(before, after) for before, _, after in history[6:])
+
+
+@pytest.mark.parametrize("broken", [math.inf, -math.inf, math.nan])
+def test_memory_outlives_a_sharpness_that_is_not_finite(broken):
+    x = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+    optimizer = SAMAR([x], lr=0.1, rule=Trend(memory=4.0), beta=0.5)
+    ratios = []
+    for sharpness in (1.0, -2.0, broken, 4.0):
+        x.grad = torch.ones_like(x)
+        optimizer.first_step()
+        x.grad = torch.ones_like(x)
+        optimizer.second_step(torch.zeros((), dtype=x.dtype), torch.tensor(sharpness).to(x))
+        ratios.append(optimizer.ratio.item())
+    # Averages 1, 1.5, -, 2.75; references 1, 1.125, -.
+    assert not math.isfinite(ratios[2])
+    assert [ratios[1], ratios[3]] == pytest.approx([1.5, 2.75 / 1.125], rel=1e-15)
+
+
+def test_no_sharpness_at_all_leaves_lambda_alone():
+    x = nn.Parameter(torch.tensor(2.0))
+    optimizer = SAMAR([x], lr=0.1, rho=0.0, lam=0.7)
+    for _ in range(3):
+        optimizer.zero_grad()
+        x.square().backward()
+        optimizer.first_step()
+        x.square().backward()
+        optimizer.second_step(torch.tensor(1.0), torch.tensor(1.0))
+        assert optimizer.ratio.isnan()
+        assert float(optimizer.lam) == pytest.approx(0.7)
+
+
+def test_rule_beta_and_bounds_change_between_steps(make_problem):
+    problem = make_problem()
+    optimizer = problem.optimizer("samar", rule=Fixed(), lam=1.0)
+    problem.run(optimizer, range(2))
+    kept = optimizer.lam
+    optimizer.set_bounds(1.5, 2.0)
+    assert float(optimizer.lam) == 1.5
+    assert float(kept) == 1.0  # values recorded earlier are not written to
+    optimizer.rule = Additive(delta=0.25)
+    optimizer.beta = 0.5
+    problem.run(optimizer, range(2, 3))
+    assert float(optimizer.lam) in (1.5, 1.75)
+    optimizer.set_bounds(1.0, 1.0)
+    problem.run(optimizer, range(3, 6))
+    assert float(optimizer.lam) == 1.0
+
+
+def test_the_rule_and_its_constants_are_restored(make_problem):
+    problem = make_problem()
+    saved = problem.optimizer("samar", rule=Trend(memory=7.0), lam_min=0.5, lam_max=2.0, beta=0.25)
+    other = problem.optimizer("samar", rule=Fixed())
+    other.load_state_dict(saved.state_dict())
+    assert other.rule == Trend(memory=7.0)
+    assert (other.lam_min, other.lam_max, other.beta) == (0.5, 2.0, 0.25)
+
+
+def test_a_rule_of_ones_own(make_problem):
+    class Halve(LambdaRule):
+        name = "halve"
+
+        def update(self, lam, ratio):
+            return lam * 0.5
+
+    problem = make_problem()
+    optimizer = problem.optimizer("samar", rule=Halve(), lam_min=0.0)
+    problem.run(optimizer, range(3))
+    assert float(optimizer.lam) == 0.125
+    again = problem.optimizer("samar", rule=Halve(), lam_min=0.0)
+    again.load_state_dict(optimizer.state_dict())
+    assert float(again.lam) == 0.125
+
+
+def test_exact_sharpness_needs_both_losses_and_first_order_none(make_problem):
+    problem = make_problem()
+    before = [p.detach().clone() for p in problem.model.parameters()]
+    for form in ("exact", "first_order"):
+        optimizer = problem.optimizer("samar", sharpness=form)
+        closure = problem.closure(optimizer, 0)
+        closure()
+        optimizer.first_step()
+        perturbed_loss = closure()
+        if form == "exact":
+            with pytest.raises(ValueError, match=r"needs both losses; call second_step\(loss"):
+                optimizer.second_step(perturbed_loss=perturbed_loss)
+            for p, b in zip(problem.model.parameters(), before, strict=True):
+                assert torch.equal(p, b)
+        else:
+            optimizer.second_step()
+            assert float(optimizer.sharpness) == pytest.approx(0.1 * float(optimizer.grad_norm))
+            assert optimizer.loss.isnan()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"lam": -1.0}, ValueError, "lam must be finite and at least 0, got -1.0; choose"),
+        ({"lam": 5.0}, ValueError, r"lam must lie within .* = \[0.1, 3\], got 5; move it"),
+        ({"lam_min": -0.1}, ValueError, "lam_min must be finite and at least 0, got -0.1"),
+        ({"lam_max": math.inf}, ValueError, "lam_max must be finite"),
+        ({"lam_min": 2.0, "lam_max": 1.0}, ValueError, "must not exceed lam_max, got 2 > 1; swap"),
+        ({"beta": 1.0}, ValueError, "beta must be below 1, got 1.0"),
+        ({"beta": -0.5}, ValueError, "beta must be finite and between 0 and 1, got -0.5"),
+        ({"sharpness": "third"}, ValueError, "'exact' or 'first_order', got 'third'"),
+        ({"rule": "dead_band"}, TypeError, "must be a LambdaRule, got 'dead_band'; build one with"),
+    ],
+)
+def test_constructor_errors(options, error, message):
+    with pytest.raises(error, match=message):
+        SAMAR([nn.Parameter(torch.ones(1))], lr=0.1, **options)
+
+
+def test_first_order_sharpness_needs_one_radius():
+    a, b = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+    groups = [{"params": [a], "rho": 0.1}, {"params": [b], "rho": 0.2}]
+    optimizer = SAMAR(groups, lr=0.1, sharpness="first_order")
+    a.grad = torch.ones(1)
+    optimizer.first_step()
+    with pytest.raises(ValueError, match=r"one rho for all groups, got \[0.1, 0.2\]; make them"):
+        optimizer.second_step()
+    assert float(a.detach()) == 1.0
