@@ -7,7 +7,7 @@
  */
 
 const charts = new WeakMap(); // parentElement -> Chart
-const groups = new Map(); // link and meaning of x -> {members: Set<Chart>, range: [low, high] | null}
+const groups = new Map(); // link and revision of x -> {members: Set<Chart>, range: [low, high] | null}
 
 const touch = matchMedia("(pointer: coarse)").matches;
 const unused = ["sendChartToCloud", "lasso2d", "select2d", ...(touch ? ["zoom2d", "autoScale2d"] : [])];
@@ -132,10 +132,10 @@ class Chart {
     this.say("");
     layout.template = themeTemplate(this.parent);
     for (const side in layout.margin) layout.margin[side] *= layout.template.layout.font.size / 13;
-    layout.uirevision ??= data.uirevision;
+    this.join(data.link && [data.link, data.uirevision, layout.xaxis?.uirevision].join());
+    layout.uirevision ??= data.uirevision ?? data.name;
     for (const [name, axis] of Object.entries(layout)) // an axis' own revision must not outlive the chart's
       if (/^[xy]axis/.test(name) && axis.uirevision) axis.uirevision += ` ${layout.uirevision}`;
-    this.join(data.link && `${data.link} ${layout.xaxis?.uirevision}`);
     if (this.group?.range) layout.xaxis = { ...layout.xaxis, range: [...this.group.range], autorange: false };
     calm(layout);
     this.storeCameras();

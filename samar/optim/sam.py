@@ -30,8 +30,8 @@ class SAM(TwoPassOptimizer):
 
     with T = I, or T = diag(|x|) if `adaptive`. The base optimizer receives d_k as the gradient at
     the restored weights, so weight decay enters there and not in the perturbation. Beyond weights
-    and gradients it holds one buffer the size of the parameters (`adaptive` adds a temporary one
-    inside `first_step`).
+    and gradients it holds one buffer the size of the parameters. On CUDA, and with `adaptive`,
+    `first_step` makes a second one for a moment, while no activations are alive.
 
     Args:
         params: Parameters, or groups that may set their own `rho` and `adaptive`.

@@ -43,9 +43,9 @@ class SAMAR(TwoPassOptimizer):
     parameters: the saved weights and the first gradients.
 
     After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k that
-    entered d_k, `ratio` r_k, and `lam` λ_{k+1}. A ratio that is not finite flags a step without
-    one (the first, 0/0, a loss that is not finite); λ then stays. `rule` and `beta` may be
-    assigned between steps, the bounds through `set_bounds`.
+    entered d_k, `ratio` r_k, and `lam` λ_{k+1}. A ratio that is not finite, or exactly 0, flags
+    a step without one (the first, 0/0, a loss that is not finite); λ then stays. `rule` and `beta`
+    may be assigned between steps, the bounds through `set_bounds`.
 
     Args:
         params: Parameters, or groups that may set their own `rho` and `adaptive`.

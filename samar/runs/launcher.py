@@ -46,7 +46,11 @@ def _spawn(run: Run) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={
+                "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait should not spin against the browser
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(paths),
+            },
         )
     # Reaps the process when it ends, so that it does not linger as a zombie of a long-lived server.
     threading.Thread(target=process.wait, daemon=True).start()

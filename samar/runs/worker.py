@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from samar.errors import SamarError
+from samar.models import MODELS
 from samar.runs.launcher import max_runs, tend
 from samar.runs.paths import log_path, resume_path, weights_path
 from samar.runs.store import Run, Store
@@ -25,6 +26,7 @@ from samar.training import (
     load_resume_state,
     save_resume_state,
     save_weights,
+    use_fitting_threads,
 )
 
 FLUSH_SECONDS = 0.4
@@ -139,7 +141,10 @@ class Worker:
 
 def prepare(store: Store, run: Run) -> Worker:
     """Load the images, build the trainer, and go back to the saved state if there is one."""
-    trainer = Trainer(run.config, dataset_of(run.config))
+    dataset = dataset_of(run.config)
+    macs = MODELS[run.config.model].macs_at(dataset.train.size)
+    use_fitting_threads(macs * run.config.batch_size)
+    trainer = Trainer(run.config, dataset)
     if resume_path(run.id).is_file():
         trainer.load_state_dict(load_resume_state(resume_path(run.id)))
     store.series.rewind(run.key, trainer.step_count)

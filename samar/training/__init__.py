@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from samar.training.evaluation import Evaluation, evaluate, evaluate_checkpoint
     from samar.training.loop import dataset_of, train
-    from samar.training.placement import Placement
+    from samar.training.placement import Placement, use_fitting_threads
     from samar.training.trainer import Trainer
 
 _LAZY = {
@@ -37,6 +37,7 @@ _LAZY = {
     "save_resume_state": "checkpoint",
     "save_weights": "checkpoint",
     "train": "loop",
+    "use_fitting_threads": "placement",
 }
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "save_weights",
     "settings_of",
     "train",
+    "use_fitting_threads",
 ]
 
 

@@ -5,12 +5,17 @@ has one home. bf16 is chosen on CUDA cards that have it, and on CPUs with AMX or
 networks large enough that the casts pay; everything else computes in fp32.
 """
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 
 from samar.errors import ConfigError
+
+# Below this, a second thread gains nothing, and beside a busy browser it costs a factor of 25: the
+# threads wait for each other at every small operation.
+THREADS_PAY_FROM_MACS = 1_000_000_000
 
 # Below this, casting costs more than bf16 arithmetic saves (tests/benchmarks/precision.py).
 BF16_PAYS_FROM_MACS = 10_000_000
@@ -68,6 +73,15 @@ def _bf16_pays(device: torch.device, macs: int) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and cpu_has_bf16() and macs >= BF16_PAYS_FROM_MACS
+
+
+def use_fitting_threads(macs_per_step: int) -> None:
+    """Compute small steps with one CPU thread; ``OMP_NUM_THREADS``, where set, decides instead.
+
+    Meant for a process that only trains: the number of threads is the whole process's.
+    """
+    if "OMP_NUM_THREADS" not in os.environ and macs_per_step < THREADS_PAY_FROM_MACS:
+        torch.set_num_threads(1)
 
 
 def cpu_has_bf16() -> bool:

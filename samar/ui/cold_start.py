@@ -1,8 +1,8 @@
 """The first session of a server, if it comes by a deep link.
 
 Until some session has called ``st.navigation``, Streamlit looks for pages itself (a relic of its
-older multipage apps, on because the folder ``pages/`` exists), does not find the one the link names,
-and opens a dialog "Page not found". Loading the same address once more finds it.
+older multipage apps, on because the folder ``pages/`` exists), does not find the one that the link
+names, and opens a dialog "Page not found". Loading the same address once more finds it.
 """
 
 import streamlit as st

@@ -1,6 +1,6 @@
 """Widgets made from the fields of ``RunConfig``: bounds, defaults and help are the field's own.
 
-Each widget's key is the field's name and is bound to the URL: a link restores every setting.
+Each widget's key is the field's name; bound to the URL, so that a link restores every setting.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,28 +10,38 @@ import streamlit as st
 
 from samar.runs import RunConfig
 from samar.training import Setting, applies, settings_of
+from samar.ui.state import EXTRA
 
 SETTINGS = settings_of(RunConfig)
 MANTISSAS = (1, 1.5, 2, 3, 5, 7)
 LINEAR_STEPS = 50
 
-Callback = Callable[[str], None]
 
+def control(
+    name: str,
+    *,
+    in_link: bool = True,
+    disabled: bool = False,
+    on_change: Callable[..., None] | None = None,
+    args: tuple[str, ...] = (),
+) -> None:
+    """Draw the widget of one field; its value is ``st.session_state[name]``.
 
-def control(name: str, *, disabled: bool = False, on_change: Callback | None = None) -> None:
-    """Draw the widget of one field; its value is ``st.session_state[name]``."""
+    Args:
+        in_link: whether the value is kept in the URL and taken from it.
+        on_change: called with ``args`` after the person changed the value.
+    """
     known = SETTINGS[name]
     common: dict[str, Any] = {
         "label": known.label.capitalize() if known.label.isascii() else known.label,
         "key": name,
         "help": known.help,
         "disabled": disabled,
-        "bind": "query-params",
+        "bind": "query-params" if in_link else None,
         "persist_state": "session",
         "on_change": on_change or "rerun",
+        "args": args,
     }
-    if on_change is not None:
-        common["args"] = (name,)
     if known.choices is not None:
         _choice(known, common)
     elif known.kind is bool:
@@ -54,6 +64,9 @@ def _choice(known: Setting, common: dict[str, Any]) -> None:
     choices: Mapping[str, str] = known.choices or {}
     options = list(choices)
     held = _held(known.name)
+    if known.name not in st.session_state and held in choices:
+        # A link may say "resnet20" as the command line does, where Streamlit looks for the title.
+        st.session_state[known.name] = held
     if known.open_ended and held is not None and held not in options:
         options.append(held)
     st.selectbox(
@@ -74,14 +87,15 @@ def _log_grid(known: Setting) -> list[float]:
     grid |= {float(known.default), high} | (
         {0.0} if known.low == 0 and not _above(known) else set()
     )
-    held = _held(known.name)
+    extra = st.session_state.setdefault(f"{EXTRA}{known.name}", set())
     try:
-        value = float(held) if held is not None else None
-    except ValueError:
-        value = None
-    if value is not None and (known.low or 0) <= value <= high:
-        grid.add(value)
-    return sorted(grid)
+        value = float(_held(known.name))
+        if (known.low or 0) <= value <= high:
+            # Remembered, because a slider whose options change is another slider to Streamlit.
+            extra.add(value)
+    except (TypeError, ValueError):
+        pass
+    return sorted(grid | extra)
 
 
 def _above(known: Setting) -> bool:

@@ -64,7 +64,7 @@ def plotly_chart(
             "alt": alt,
             "height": height,
             "link": link,
-            "uirevision": uirevision or key,
+            "uirevision": uirevision,
         },
     )
 

@@ -24,33 +24,32 @@ GROUPS = {
 def settings_panel(run: Run | None) -> None:
     """Draw every setting; ``run`` is the run on the page, if any."""
     _follow(run)
-    steering = run is not None and run.status in ("running", "paused")
-    locked = run is not None and run.active
     st.selectbox(
         "Preset",
         [None, *PRESETS],
         format_func=lambda name: PRESETS[name].title if name else "Own settings",
         key=PRESET,
         on_change=_apply_preset,
-        disabled=locked,
+        disabled=run is not None and run.active,
         help="Fills every setting below.",
     )
-    _group("essentials", run, locked, steering)
+    _group("essentials", run)
     with st.expander("Advanced"):
         for group, title in GROUPS.items():
             if any(known.group == group and relevant(name) for name, known in SETTINGS.items()):
                 st.markdown(f"**{title}**")
-                _group(group, run, locked, steering)
+                _group(group, run)
 
 
-def _group(group: str, run: Run | None, locked: bool, steering: bool) -> None:
+def _group(group: str, run: Run | None) -> None:
     for name, known in SETTINGS.items():
-        if known.group != group or not relevant(name):
-            continue
-        if run is not None and steering and known.live:
-            control(name, on_change=lambda field: _steer(run.id, field))
-        else:
-            control(name, disabled=locked)
+        if known.group == group and relevant(name):
+            if run is None or not run.active:
+                control(name)
+            elif known.live and run.status != "queued":
+                control(name, in_link=False, on_change=_steer, args=(run.id, name))
+            else:
+                control(name, in_link=False, disabled=True)
 
 
 def _follow(run: Run | None) -> None:

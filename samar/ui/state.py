@@ -14,6 +14,9 @@ LOADED = "loaded_run"
 PROBLEM = "problem"
 """Session: a sentence to show once beside the run buttons."""
 
+EXTRA = "extra_"
+"""Session: before a setting's name, values off its slider's grid that the slider offers too."""
+
 PRESET = "preset"
 """Session: the preset last chosen."""
 

@@ -42,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
     """``serve(app)`` runs an app file for the rest of the session and returns its address.
 
-    The app keeps its runs in a folder of its own (``SAMAR_HOME``), shared by the tests that serve it.
+    The app keeps its runs in a folder of its own (``SAMAR_HOME``), shared by the tests of that app.
     """
     addresses: dict[Path, str] = {}
     with ExitStack() as servers:
@@ -60,7 +60,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path],
 def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """``visit(url, **options)`` opens a page in a browser context of its own.
 
-    Options are those of Playwright's ``new_context`` (``viewport``, ``color_scheme``, ``has_touch``).
+    Options are those of Playwright's ``new_context`` (``viewport``, ``color_scheme``, …).
     The test fails on a JavaScript error, on an exception shown by Streamlit and on any request that
     leaves this machine, in any page that it visited.
     """
