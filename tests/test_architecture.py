@@ -104,11 +104,16 @@ def test_no_import_cycles() -> None:
         visit(module, ())
 
 
-def test_faces_do_not_import_torch() -> None:
-    code = (
-        "import sys, samar.ui.controls, samar.ui.live, samar.ui.run_table, samar.ui.settings_panel,"
-        " samar.ui.downloads, samar.ui.run_buttons, samar.cli;"
-        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
+def test_first_paint_does_not_import_torch(samar_home: Path) -> None:
+    """Start and Train are drawn, and the command line is read, before anything heavy is loaded."""
+    code = """
+import sys
+import samar.cli
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=60).run()
+app.switch_page("pages/experiment/train.py").run()
+assert not app.exception and app.button(key="button_start")
+heavy = {"torch", "torchvision", "sklearn", "scipy"} & set(sys.modules)
+assert not heavy, heavy
+"""
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)

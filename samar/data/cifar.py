@@ -78,8 +78,8 @@ def _provide(archive: Archive, root: Path, fetch: bool, progress: Progress | Non
     if not file.exists() or md5_of(file) != archive.files.tgz_md5:
         if not fetch:
             raise DataError(
-                f"{archive.info.title} is missing or damaged in {root}; allow the download "
-                f"({archive.info.download_bytes / 1e6:.0f} MB) or choose digits, which needs none."
+                f"{archive.info.title} is missing or damaged in {root}; fetch it on the Train page "
+                f"or with 'python -m samar download {archive.info.name}', or choose digits."
             )
         download(archive.url, file, archive.files.tgz_md5, progress)
     try:

@@ -96,7 +96,7 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
 
 _TAU = ConstantInfo(0.1, 0.0, 0.99, "Half-width of the dead band around 1 in which λ stays.")
 _UP = ConstantInfo(1.05, 1.0, 10.0, "Factor by which λ rises when the ratio is above the band.")
-_DOWN = ConstantInfo(1.05, 1.0, 10.0, "Divisor by which λ falls when the ratio is below the band.")
+_DOWN = ConstantInfo(1.02, 1.0, 10.0, "Divisor by which λ falls when the ratio is below the band.")
 
 RULES: dict[str, RuleInfo] = {
     info.name: info

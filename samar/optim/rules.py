@@ -80,7 +80,7 @@ class DeadBand(LambdaRule):
     name: ClassVar[str] = "dead_band"
     tau: float = 0.1
     up: float = 1.05
-    down: float = 1.05
+    down: float = 1.02
 
     def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
         """One table look-up: no branch on a value, no wait for the device."""
@@ -182,7 +182,7 @@ def build_rule(name: str, **constants: float) -> LambdaRule:
 
     Example:
         >>> build_rule("dead_band", tau=0.2)
-        DeadBand(tau=0.2, up=1.05, down=1.05)
+        DeadBand(tau=0.2, up=1.05, down=1.02)
     """
     if name not in RULE_TYPES:
         raise ValueError(f"unknown λ rule {name!r}; choose one of {', '.join(RULE_TYPES)}")

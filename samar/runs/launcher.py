@@ -47,7 +47,7 @@ def _spawn(run: Run) -> None:
             stderr=log,
             start_new_session=True,
             env={
-                "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait should not spin against the browser
+                "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave their core to the browser
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(paths),
             },

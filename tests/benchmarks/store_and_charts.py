@@ -1,6 +1,6 @@
 """What recording costs a run, and how soon a chart shows what was recorded.
 
-Run: ``python tests/benchmarks/store_and_charts.py``
+Run: ``python -m tests.benchmarks.store_and_charts``
 
 1. The store's share of a run's wall time: the noisy-digits preset through the real worker loop,
    with the time inside the store's calls added up.

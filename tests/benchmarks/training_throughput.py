@@ -1,6 +1,6 @@
 """Images per second of our loop against bare loops, ResNet-20 at batch 128.
 
-Run: ``python tests/benchmarks/training_throughput.py [--rounds 7] [--steps 6] [--precision fp32]``
+Run: ``python -m tests.benchmarks.training_throughput [--rounds 7] [--steps 6] [--precision fp32]``
 
 Compared in turn within every round, so that the machine's drift cancels; medians of the rounds'
 ratios are printed:

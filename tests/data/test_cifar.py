@@ -78,7 +78,8 @@ def test_damage_is_seen_and_mended(fake, tmp_path, damage):
     victim.write_bytes(b"damaged")
     if damage == "archive":
         (tmp_path / "data.tar.gz").write_bytes(b"damaged")
-        with pytest.raises(DataError, match=r"or damaged in .*; allow the download \(1\d\d"):
+        remedy = r"or damaged in .*; fetch it on the Train page or with .python -m samar download"
+        with pytest.raises(DataError, match=remedy):
             load_dataset(name, root=tmp_path)
     mended = load_dataset(name, root=tmp_path, download=damage == "archive")
     assert mended.checksum == whole
@@ -86,7 +87,9 @@ def test_damage_is_seen_and_mended(fake, tmp_path, damage):
 
 def test_missing_without_permission_to_fetch(fake, tmp_path):
     name, _ = fake
-    with pytest.raises(DataError, match=r"CIFAR-100? is missing .* MB\) or choose digits"):
+    with pytest.raises(
+        DataError, match=r"CIFAR-100? is missing .* download cifar100?., or choose digits"
+    ):
         load_dataset(name, root=tmp_path / "nowhere")
 
 

@@ -13,6 +13,7 @@ import pytest
 from samar.errors import ConfigError, RunError
 from samar.runs import Run, RunConfig, Runs, summary
 from samar.runs.paths import config_path, resume_path, run_dir, weights_path
+from samar.runs.series import Event
 from samar.training import Trainer, dataset_of, load_weights
 
 LONG = {"images_per_class": 20, "batch_size": 16, "epochs": 2000, "device": "cpu"}
@@ -93,13 +94,25 @@ def test_steering(runs: Runs) -> None:
     kinds = [event.kind for event in events]
     assert kinds == ["started", "paused", "change", "resumed", "stopped", "started"]
     assert events[2].step == paused.step + 1
+    runs.stop(run_id)
+    stopped = wait(runs, run_id, lambda run: run.status == "stopped")
     steps = runs.store.series.steps(stopped.key)
     assert steps["step"].tolist() == list(range(1, len(steps["step"]) + 1))
+    assert steps["loss"].tolist() == replayed(stopped, events, len(steps["step"]))
     assert steps["lam"][paused.step + 1 :].max() <= 2.0
-    runs.stop(run_id)
-    wait(runs, run_id, lambda run: run.status == "stopped")
     runs.delete(run_id)
     assert not run_dir(run_id).exists()
+
+
+def replayed(run: Run, events: list[Event], steps: int) -> list[float]:
+    """The losses of a run computed again from its config and its recorded changes."""
+    changes = {event.step: event.detail for event in events if event.kind == "change"}
+    trainer = Trainer(run.config, dataset_of(run.config))
+    for step in range(steps):
+        if step in changes:
+            trainer.change(**changes[step])
+        trainer.step()
+    return [record.loss for record in trainer.drain()]
 
 
 def test_killed_at_any_moment_nothing_is_lost_or_repeated(runs: Runs) -> None:
