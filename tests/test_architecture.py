@@ -12,6 +12,7 @@ FLOORS = [
     {"errors"},
     {"optim", "models", "data"},
     {"training"},
+    {"geometry"},
     {"landscape", "curvature"},
     {"runs"},
     {"figures"},

@@ -62,6 +62,16 @@ class ImageSet:
         """Return the images at ``indices`` (int64 (m,), on the same device), in that order."""
         return ImageSet(self.images[indices], self.labels[indices])
 
+    def evenly_spaced(self, count: int) -> "ImageSet":
+        """Return ``count`` images from all over the set, which may be sorted by class.
+
+        Image i is number ⌊i·n/count⌋; all images where ``count`` is n or more.
+        """
+        n = len(self)
+        if count >= n:
+            return self
+        return self.subset(torch.arange(count, device=self.labels.device) * n // count)
+
 
 class Splits(NamedTuple):
     """What a source of images delivers."""

@@ -64,10 +64,7 @@ class Trainer:
             normalization=dataset.normalization,
             memory_format=layout,
         )
-        sample = torch.linspace(
-            0, len(dataset.train) - 1, min(len(dataset.train), config.train_eval_images)
-        )
-        self._train_sample = self.dataset.train.subset(sample.long().to(device))
+        self._train_sample = self.dataset.train.evenly_spaced(config.train_eval_images)
         self.optimizer = build_optimizer(config.optimizer, self.model, **_hyperparameters(config))
         self.step_count = 0
         self.grad_evals = 0

@@ -1,0 +1,44 @@
+"""The images on which a loss is measured: fixed, normalized once, the same for every point."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from samar.data import ImageSet, Normalization
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Network inputs and labels.
+
+    Attributes:
+        x: (n, c, h, w), normalized, float32 unless asked otherwise.
+        y: int64 (n,).
+    """
+
+    x: Tensor
+    y: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        images: ImageSet,
+        normalization: Normalization,
+        count: int | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> "Sample":
+        """Take ``count`` evenly spaced images, all where it is left out or too large."""
+        chosen = images.evenly_spaced(len(images) if count is None else count)
+        x = normalization(chosen.images, dtype=dtype, memory_format=memory_format)
+        return cls(x, chosen.labels)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Consecutive pieces of at most ``size`` images; the last may be smaller."""
+        yield from zip(self.x.split(size), self.y.split(size), strict=True)
