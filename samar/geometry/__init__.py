@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from samar.geometry.sample import Sample
     from samar.geometry.guard import undisturbed
+    from samar.geometry.sample import Sample
 
 _LAZY = {"Sample": "sample", "undisturbed": "guard"}
 
