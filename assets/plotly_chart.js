@@ -53,7 +53,7 @@ function themeTemplate(element) {
   return {
     layout: {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: theme("font"), size, color: text },
+      font: { family: theme("font"), size, color: text }, margin: { l: 8, r: 12, t: 44, b: 8 },
       title: { font: { size: 1.1 * size }, x: 0, xref: "paper", xanchor: "left" },
       colorway: theme("chart-categorical-colors").split(","),
       hoverlabel: { bgcolor: theme("background-color"), bordercolor: grid, font: { size, color: text } },
@@ -131,6 +131,7 @@ class Chart {
     if (traces.some(({ type }) => WEBGL.test(type)) && !hasWebGL()) return this.say(NO_WEBGL);
     this.say("");
     layout.template = themeTemplate(this.parent);
+    layout.margin ??= layout.template.layout.margin;
     for (const side in layout.margin) layout.margin[side] *= layout.template.layout.font.size / 13;
     this.join(data.link && [data.link, data.uirevision, layout.xaxis?.uirevision].join());
     layout.uirevision ??= data.uirevision ?? data.name;

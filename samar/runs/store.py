@@ -7,7 +7,6 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,15 +258,15 @@ class Store:
 
 def _alive(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def _run(row: Mapping[str, Any]) -> Run:
+def _run(row: Any) -> Run:
     own = {name: row[name] for name in Run.__dataclass_fields__ if name in row}
     epoch = {name: row[f"e_{name}"] for name in EPOCH_COLUMNS}
-    nan_for_null = {name: NAN if value is None else value for name, value in epoch.items()}
+    nan_for_null: dict[str, Any] = {n: NAN if v is None else v for n, v in epoch.items()}
     return Run(
         **{**own, "config": RunConfig.model_validate_json(row["config"])},
         step=row["at_step"] or 0,

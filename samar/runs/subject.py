@@ -1,5 +1,6 @@
 """A trained network and its images, from a run or from a checkpoint file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Subject:
     title: str
     model: nn.Module
     dataset: Dataset
-    facts: dict[str, str | int]
+    facts: Mapping[str, str | int]
 
 
 def load_subject(
@@ -73,5 +74,11 @@ def _of_run(what: str) -> Subject:
         load_into(network, tensors, config.model)
     except CheckpointError as error:
         raise RunError(f"The weights of run {run.id} do not fit its settings: {error}") from None
-    facts = {"run": run.id, "step": run.step, "model": config.model, "dataset": config.dataset}
-    return Subject(run.title, network, data, facts | {"normalize": config.normalize})
+    facts: dict[str, str | int] = {
+        "run": run.id,
+        "step": run.step,
+        "model": config.model,
+        "dataset": config.dataset,
+        "normalize": config.normalize,
+    }
+    return Subject(run.title, network, data, facts)

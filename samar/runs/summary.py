@@ -7,18 +7,16 @@ import numpy as np
 from samar.runs.store import Run, Store
 
 
+LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
+
+
 def summary(store: Store, run: Run) -> dict[str, Any]:
     """Final figures of a run; accuracies and gap are fractions, λ figures ``None`` without λ."""
     last = run.last_epoch
     lam = store.series.steps(run.key)["lam"]
     lam = lam[np.isfinite(lam)]
     figures = ("train_accuracy", "test_accuracy", "train_loss", "test_loss", "gap")
-    moved = {
-        "lam_first": lambda: lam[0],
-        "lam_last": lambda: lam[-1],
-        "lam_low": lam.min,
-        "lam_high": lam.max,
-    }
+    moved = (lam[0], lam[-1], lam.min(), lam.max()) if len(lam) else (None,) * 4
     return {
         "run": run.id,
         "status": run.status,
@@ -26,5 +24,5 @@ def summary(store: Store, run: Run) -> dict[str, Any]:
         "steps": run.step,
         "seconds": last.seconds if last else None,
         **{name: getattr(last, name) if last else None for name in figures},
-        **{name: float(value()) if len(lam) else None for name, value in moved.items()},
+        **{n: None if v is None else float(v) for n, v in zip(LAMBDA, moved, strict=True)},
     }

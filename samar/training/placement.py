@@ -17,7 +17,8 @@ from samar.errors import ConfigError
 # threads wait for each other at every small operation.
 THREADS_PAY_FROM_MACS = 1_000_000_000
 
-# Below this, casting costs more than bf16 arithmetic saves (tests/benchmarks/precision.py).
+# Below this a step is quick anyway, and sharpness, a small difference of two losses, is worth fp32;
+# above it bf16 takes half to two thirds of the time (tests/benchmarks/precision.py).
 BF16_PAYS_FROM_MACS = 10_000_000
 
 
@@ -71,7 +72,7 @@ def _device(name: str) -> torch.device:
 
 def _bf16_pays(device: torch.device, macs: int) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and cpu_has_bf16() and macs >= BF16_PAYS_FROM_MACS
 
 

@@ -60,7 +60,7 @@ def setting(
     **bounds: Any,
 ) -> Any:
     """Declare a field: ``rho: float = setting(0.05, "Radius.", group="essentials", ge=0)``."""
-    hints = {
+    hints: Any = {
         "group": group,
         "label": label,
         "live": live,
@@ -68,7 +68,7 @@ def setting(
         "choices": choices,
         "open_ended": open_ended,
     }
-    return Field(default, description=help, json_schema_extra={"hints": hints}, **bounds)  # type: ignore[call-overload]
+    return Field(default, description=help, json_schema_extra={"hints": hints}, **bounds)
 
 
 def settings_of(model: type[BaseModel]) -> dict[str, Setting]:

@@ -9,6 +9,7 @@ one, bit for bit on a CPU.
 
 import math
 import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,7 +55,8 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = build_model(
             config.model, classes=len(dataset.classes), channels=dataset.train.channels
-        ).to(device, memory_format=layout)
+        ).to(device)
+        self.model.to(memory_format=layout)  # type: ignore[call-overload]
         self._forward = torch.compile(self.model) if config.compile else self.model
         self.batches = Batches(
             self.dataset.train,
@@ -105,7 +107,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.model.train()
-        loss = self.optimizer.step(lambda: self._loss_and_gradient(x, y))
+        closure: Any = partial(self._loss_and_gradient, x, y)  # torch says float, and takes tensors
+        loss = self.optimizer.step(closure)
         self.step_count += 1
         self.grad_evals += OPTIMIZERS[self.config.optimizer].gradients_per_step
         self.seconds += time.perf_counter() - started
@@ -116,7 +119,7 @@ class Trainer:
             "grad_evals": self.grad_evals,
             "seconds": self.seconds,
         }
-        self._pending.append((self._measured(loss), known))
+        self._pending.append((self._measured(torch.as_tensor(loss)), known))
 
     def _loss_and_gradient(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)

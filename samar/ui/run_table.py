@@ -115,4 +115,4 @@ def _do(action: str, *arguments: str) -> None:
 def _csv(run: Run) -> str:
     """Every recorded step, one line each."""
     steps, _ = history(run.key).refresh()
-    return pd.DataFrame(steps).to_csv(index=False)
+    return str(pd.DataFrame(steps).to_csv(index=False))
