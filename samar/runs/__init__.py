@@ -7,10 +7,11 @@ from samar.runs.config import RunConfig, command_line
 from samar.runs.downsample import thin
 from samar.runs.history import RunHistory
 from samar.runs.service import Runs
-from samar.runs.store import Run, Store
+from samar.runs.store import RESUMABLE, Run, Store
 from samar.runs.summary import summary
 
 __all__ = [
+    "RESUMABLE",
     "Run",
     "RunConfig",
     "RunHistory",

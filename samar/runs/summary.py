@@ -6,7 +6,6 @@ import numpy as np
 
 from samar.runs.store import Run, Store
 
-
 LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
 
 

@@ -8,6 +8,7 @@ from samar.figures.training import PANELS, X_TITLES, View, panel_names
 from samar.runs import Run, RunConfig
 from samar.runs.narration import narrate
 from samar.runs.series import Columns
+from samar.ui.controls import SETTINGS
 from samar.ui.plotly_chart import plotly_chart
 from samar.ui.service import history, service
 
@@ -90,7 +91,7 @@ def _view(run: Run, config: RunConfig, steps: Columns, look: Look) -> View:
         events=[
             (
                 _position(steps, look.x, event.step),
-                ", ".join(f"{k} {v:g}" for k, v in event.detail.items()),
+                ", ".join(f"{SETTINGS[k].label} {v:g}" for k, v in event.detail.items()),
             )
             for event in changes
         ],

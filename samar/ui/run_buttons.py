@@ -1,37 +1,51 @@
 """Start, pause, step, resume and stop: the buttons that fit the state of the run on the page."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
 from samar.errors import SamarError
-from samar.runs import Run
+from samar.runs import RESUMABLE, Run
 from samar.ui.controls import config_from_controls
 from samar.ui.service import service
 from samar.ui.state import LOADED, PROBLEM, show_run
 
 
 def run_buttons(run: Run | None) -> None:
-    """Draw the buttons; each acts before the page is drawn again."""
+    """Draw the buttons; each acts before the page is drawn again.
+
+    Step and Stop keep their place and are disabled where they do not apply, so that no button moves
+    away under the pointer.
+    """
+    status = run.status if run else None
     with st.container(horizontal=True, key="run_buttons", width="content"):
+        if run is not None and status in RESUMABLE:
+            _button("Resume", "resume", "U", lambda: service().resume(run.id))
         if run is None or not run.active:
             _button("Start", "play_arrow", "Ctrl+Enter", _start, primary=True)
-        if run is not None and run.status in ("stopped", "interrupted", "failed"):
-            _button("Resume", "resume", "U", lambda: service().resume(run.id))
-        if run is not None and run.status == "running":
-            _button("Pause", "pause", "P", lambda: service().pause(run.id))
-        if run is not None and run.status == "paused":
+        elif status == "paused":
             _button("Resume", "play_arrow", "P", lambda: service().resume(run.id), primary=True)
-            _button("Step", "skip_next", "N", lambda: service().step(run.id))
-        if run is not None and run.active:
-            _button("Stop", "stop", "X", lambda: service().stop(run.id))
+        else:
+            pausable = status == "running"
+            _button("Pause", "pause", "P", lambda: service().pause(run.id), disabled=not pausable)
+        if run is not None:
+            step, stop = partial(service().step, run.id), partial(service().stop, run.id)
+            _button("Step", "skip_next", "N", step, disabled=status != "paused")
+            _button("Stop", "stop", "X", stop, disabled=not run.active)
     problem = st.session_state.pop(PROBLEM, None)
     if problem:
         st.error(problem, icon=":material/error:")
 
 
 def _button(
-    label: str, icon: str, shortcut: str, act: Callable[[], None], *, primary: bool = False
+    label: str,
+    icon: str,
+    shortcut: str,
+    act: Callable[[], None],
+    *,
+    primary: bool = False,
+    disabled: bool = False,
 ) -> None:
     st.button(
         label,
@@ -39,6 +53,7 @@ def _button(
         icon=f":material/{icon}:",
         shortcut=shortcut,
         type="primary" if primary else "secondary",
+        disabled=disabled,
         on_click=_guarded,
         args=(act,),
     )

@@ -32,7 +32,7 @@ def run_table() -> None:
 
 def _table(was_active: bool) -> None:
     runs = service().all()
-    if was_active and not any(run.active for run in runs):
+    if not runs or (was_active and not any(run.active for run in runs)):
         st.rerun()
     chosen = st.dataframe(
         pd.DataFrame([_row(run) for run in runs]),

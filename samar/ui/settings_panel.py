@@ -29,6 +29,7 @@ def settings_panel(run: Run | None) -> None:
         [None, *PRESETS],
         format_func=lambda name: PRESETS[name].title if name else "Own settings",
         key=PRESET,
+        placeholder="Own settings",
         on_change=_apply_preset,
         disabled=run is not None and run.active,
         help="Fills every setting below.",

@@ -9,10 +9,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -57,6 +58,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path],
 
 
 @pytest.fixture
+def serve_anew(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
+    """``serve_anew(app)`` runs an app file on a server that nobody has visited yet."""
+    with ExitStack() as servers:
+        yield lambda app: servers.enter_context(_streamlit(app, tmp_path))
+
+
+@pytest.fixture
 def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """``visit(url, **options)`` opens a page in a browser context of its own.
 
@@ -79,6 +87,8 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     yield visit
     for page in pages:
+        if page.is_closed():
+            continue
         shown = page.locator("[data-testid=stException]").all_inner_texts()
         faults += [f"exception on {page.url}: {text}" for text in shown]
         page.context.close()
@@ -110,12 +120,16 @@ def _streamlit(app: Path, home: Path) -> Iterator[str]:
             _wait_until_healthy(server, address, log)
             yield address
         finally:
+            workers = psutil.Process(server.pid).children(recursive=True)
             server.terminate()
             try:
                 server.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+            for worker in workers:
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
 
 
 def _wait_until_healthy(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:

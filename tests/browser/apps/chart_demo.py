@@ -1,4 +1,4 @@
-"""Moving charts with made-up data, to try the chart component on: ``?every=SECONDS&surface=1``."""
+"""Charts with made-up data, moving unless ``?every=0``; with ``&surface=1`` in three dimensions."""
 
 from pathlib import Path
 
@@ -46,4 +46,4 @@ def charts() -> None:
 
 st.button("Rerun")
 if st.toggle("Show", value=True):
-    st.fragment(charts, run_every=float(st.query_params.get("every", "0.3")))()
+    st.fragment(charts, run_every=float(st.query_params.get("every", "0.3")) or None)()
