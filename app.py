@@ -9,7 +9,12 @@ from samar.ui.static_files import ensure_static
 
 HERE = Path(__file__).parent
 
-st.set_page_config("samar", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide")
+st.set_page_config(
+    "samar",
+    page_icon=str(HERE / "assets" / "icon.svg"),
+    layout="wide",
+    menu_items={"About": "SAMAR, sharpness and λ, live. See the About page."},
+)
 ensure_static(HERE / "static")
 
 page = st.navigation(
@@ -17,6 +22,8 @@ page = st.navigation(
         st.Page("pages/home/start.py", title="Start", icon=":material/home:", default=True),
         st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
         st.Page("pages/experiment/runs.py", title="Runs", icon=":material/list:"),
+        st.Page("pages/analysis/landscape.py", title="Landscape", icon=":material/landscape:"),
+        st.Page("pages/analysis/curvature.py", title="Curvature", icon=":material/ssid_chart:"),
         st.Page("pages/home/about.py", title="About", icon=":material/info:"),
     ],
     position="top",

@@ -90,7 +90,8 @@ class Chart {
     this.parent = parent;
     this.note = parent.querySelector(".samar-chart-note");
     this.plot = parent.querySelector(".samar-chart-plot");
-    this.resizing = new ResizeObserver(() => this.figure && this.Plotly.Plots.resize(this.plot));
+    this.resizing = new ResizeObserver(
+      () => this.figure && this.plot.clientWidth && this.Plotly.Plots.resize(this.plot));
     this.resizing.observe(this.plot);
     // Charts scrolled out of sight cost nothing: they catch up with the data when they come near.
     this.seeing = new IntersectionObserver(
@@ -189,8 +190,16 @@ class Chart {
     return [...(this.group?.members ?? [])].filter((chart) => chart !== this && chart.figure);
   }
 
+  /** Linked 3-D charts look from one place: what one turns to, the others follow. */
+  turn(camera) {
+    if (!this.group || !camera || JSON.stringify(camera) === this.group.camera) return;
+    this.group.camera = JSON.stringify(camera);
+    for (const chart of this.others()) this.Plotly.relayout(chart.plot, { "scene.camera": camera });
+  }
+
   listen() {
     this.plot.on("plotly_relayout", (change) => {
+      this.turn(change["scene.camera"]);
       if (!this.group || !Object.keys(change).some((key) => key.startsWith("xaxis."))) return;
       const { range, autorange } = this.plot._fullLayout.xaxis;
       const wanted = autorange ? null : [...range];

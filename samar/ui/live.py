@@ -69,12 +69,10 @@ def _watch(run_id: str, drawn_status: str, look: Look) -> None:
     with st.container(key="narration"):
         st.caption(narrate(config, steps))
     view = _view(run, config, steps, look)
-    names = panel_names(config.optimizer)
-    for first in range(0, len(names), 2):
-        for column, name in zip(st.columns(2), names[first : first + 2], strict=False):
-            with column:
-                figure = PANELS[name](steps, epochs, view)
-                plotly_chart(figure, key=f"panel_{name}", height=250, link="run", uirevision=run.id)
+    with st.grid(2, min_column_width=360):
+        for name in panel_names(config.optimizer):
+            figure = PANELS[name](steps, epochs, view)
+            plotly_chart(figure, key=f"panel_{name}", height=250, link="run", uirevision=run.id)
 
 
 def _view(run: Run, config: RunConfig, steps: Columns, look: Look) -> View:

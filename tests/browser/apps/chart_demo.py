@@ -15,7 +15,8 @@ ensure_static(Path(__file__).parent / "static")
 def lines(tick: int, title: str) -> go.Figure:
     x = np.arange(50 + tick, dtype=np.float32)
     axis = {"title": "step", "uirevision": "step"}
-    figure = go.Figure(layout={"title": title, "xaxis": axis, "meta": {"alt": f"{title} rises."}})
+    layout = {"title": title, "xaxis": axis, "hovermode": "x", "meta": {"alt": f"{title} rises."}}
+    figure = go.Figure(layout=layout)
     figure.add_scatter(x=x, y=np.sqrt(x), name="root")
     figure.add_scatter(x=x, y=x / 10, name="line")
     return figure
