@@ -5,6 +5,7 @@ import streamlit as st
 from samar.runs import command_line
 from samar.ui.controls import config_from_controls
 from samar.ui.downloads import offer_download
+from samar.ui.film import film
 from samar.ui.live import choose_look, live_run
 from samar.ui.run_buttons import run_buttons
 from samar.ui.service import explained, run_of
@@ -30,6 +31,7 @@ else:
         box = st.warning if run.status in ("failed", "diverged", "interrupted") else st.info
         box(plain(run.message))
     live_run(run, choose_look())
+    film(run)
 
 with st.expander("How to repeat this"):
     with explained():

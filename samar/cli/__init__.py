@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from samar import __version__
-from samar.cli import app, data, evaluate, runs, train
+from samar.cli import app, data, evaluate, hessian, landscape, runs, train
 from samar.errors import SamarError
 
-COMMANDS = (train, runs, evaluate, data, app)
+COMMANDS = (train, runs, evaluate, landscape, hessian, data, app)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -68,7 +68,7 @@ def loss_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     curves = _step_curves(steps, view, steps["loss"], "mini-batch", NEUTRAL)
     curves += _epoch_curves(epochs, view, epochs["train_loss"], epochs["test_loss"], "%{y:.4f}")
     y_axis = {"title": "cross-entropy (nats)"} | _scale(view)
-    return _panel(steps, epochs, view, curves, "Loss", y_axis)
+    return run_panel(steps, epochs, view, curves, "Loss", y_axis)
 
 
 def accuracy_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
@@ -76,30 +76,30 @@ def accuracy_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     train, test = 100 * epochs["train_accuracy"], 100 * epochs["test_accuracy"]
     curves = _epoch_curves(epochs, view, train, test, "%{y:.2f}")
     empty = "Waiting for the end of the first epoch."
-    return _panel(steps, epochs, view, curves, "Accuracy", {"title": "correct (%)"}, empty=empty)
+    return run_panel(steps, epochs, view, curves, "Accuracy", {"title": "correct (%)"}, empty=empty)
 
 
 def gap_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     """Generalization gap per epoch: training minus test accuracy, in percentage points."""
     line = {"color": view.style.color, "dash": view.style.dash}
     marker = {"symbol": view.style.symbol, "size": 7}
-    curves = _curve(epochs[view.x], 100 * epochs["gap"], "gap", "%{y:+.2f}", line, marker)
+    curves = curve(epochs[view.x], 100 * epochs["gap"], "gap", "%{y:+.2f}", line, marker)
     y_axis = {"title": "train − test accuracy (points)", "rangemode": "tozero"}
     empty = "Waiting for the end of the first epoch."
-    return _panel(steps, epochs, view, curves, "Generalization gap", y_axis, empty=empty)
+    return run_panel(steps, epochs, view, curves, "Generalization gap", y_axis, empty=empty)
 
 
 def lam_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     """λ, the strength of the sharpness term, with the bounds that it may not leave."""
     line = {"color": view.style.color, "width": 2}
-    curves = _curve(steps[view.x], steps["lam"], "λ", "%{y:.4f}", line)
+    curves = curve(steps[view.x], steps["lam"], "λ", "%{y:.4f}", line)
     shapes = []
     if view.bounds:
         low, high = view.bounds
         named = {"name": f"bounds {low:g} and {high:g}", "showlegend": True}
         shapes = [_level(high, "dash") | named, _level(low, "dash")]
     title = "Regularization strength λ"
-    return _panel(steps, epochs, view, curves, title, {"title": "λ"}, shapes)
+    return run_panel(steps, epochs, view, curves, title, {"title": "λ"}, shapes)
 
 
 def ratio_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
@@ -119,7 +119,7 @@ def ratio_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
         band |= {"fillcolor": NEUTRAL, "opacity": 0.25, "line": {"width": 0}}
         shapes.append(band | {"name": f"dead band {low:g} to {high:g}", "showlegend": True})
     empty = "Waiting for the second step."
-    return _panel(steps, epochs, view, curves, "Sharpness ratio", y_axis, shapes, empty)
+    return run_panel(steps, epochs, view, curves, "Sharpness ratio", y_axis, shapes, empty)
 
 
 def sharpness_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
@@ -129,7 +129,7 @@ def sharpness_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     empty = "Waiting for the first step."
     if view.optimizer == "sgd":
         empty = "SGD has no λ and measures no sharpness:<br>it never perturbs the weights."
-    return _panel(steps, epochs, view, curves, "Sharpness", y_axis, empty=empty)
+    return run_panel(steps, epochs, view, curves, "Sharpness", y_axis, empty=empty)
 
 
 PANELS = {
@@ -148,7 +148,7 @@ def panel_names(optimizer: str) -> tuple[str, ...]:
     return tuple(name for name in PANELS if name not in unused)
 
 
-def _panel(
+def run_panel(
     steps: Columns,
     epochs: Columns,
     view: View,
@@ -158,6 +158,7 @@ def _panel(
     shapes: Sequence[dict[str, Any]] = (),
     empty: str = "Waiting for the first step.",
 ) -> go.Figure:
+    """A panel over the run's x axis, with the changes made by hand marked."""
     x_title = X_TITLES[view.x]
     end = max([1.0, *steps[view.x][-1:], *epochs[view.x][-1:]])
     x_axis = {
@@ -199,12 +200,12 @@ def _step_curves(
     """
     x, thin_line, thick_line = steps[view.x], {"color": color, "width": 1}, {"color": color}
     if view.smoothing == 0:
-        return _curve(x, raw, name, "%{y:.4~g}", thin_line)
+        return curve(x, raw, name, "%{y:.4~g}", thin_line)
     weight = view.smoothing ** min(1.0, SMOOTHING_POINTS / max(raw.size, 1))
     mean = exponential_moving_average(np.log(raw) if geometric else raw, weight)
-    curves = _curve(x, raw, name, "%{y:.4~g}", thin_line, opacity=0.3, showlegend=False)
+    curves = curve(x, raw, name, "%{y:.4~g}", thin_line, opacity=0.3, showlegend=False)
     smooth, hover = np.exp(mean) if geometric else mean, "%{y:.4~g} smoothed"
-    curves += _curve(x, smooth, name, hover, thick_line, points=SMOOTHING_POINTS)
+    curves += curve(x, smooth, name, hover, thick_line, points=SMOOTHING_POINTS)
     return [curve | {"legendgroup": name} for curve in curves]
 
 
@@ -214,12 +215,12 @@ def _epoch_curves(
     """Training set: grey, hollow circles. Test set: the optimizer's colour, dash and marker."""
     x, style = epochs[view.x], view.style
     line, marker = {"color": NEUTRAL, "width": 1.5}, {"symbol": "circle-open", "size": 7}
-    curves = _curve(x, train, "training", hover, line, marker)
+    curves = curve(x, train, "training", hover, line, marker)
     line = {"color": style.color, "width": 2, "dash": style.dash}
-    return curves + _curve(x, test, "test", hover, line, {"symbol": style.symbol, "size": 8})
+    return curves + curve(x, test, "test", hover, line, {"symbol": style.symbol, "size": 8})
 
 
-def _curve(
+def curve(
     x: Floats,
     y: Floats,
     name: str,

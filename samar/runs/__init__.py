@@ -6,6 +6,7 @@ Importing this package does not import torch; only the worker process does.
 from samar.runs.config import RunConfig, command_line
 from samar.runs.downsample import thin
 from samar.runs.history import RunHistory
+from samar.runs.paths import film_path
 from samar.runs.service import Runs
 from samar.runs.store import RESUMABLE, Run, Store
 from samar.runs.summary import summary
@@ -18,6 +19,7 @@ __all__ = [
     "Runs",
     "Store",
     "command_line",
+    "film_path",
     "summary",
     "thin",
 ]

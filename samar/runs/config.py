@@ -15,6 +15,30 @@ class RunConfig(TrainConfig):
     name: str = setting(
         "", "A name for the run; left empty, one is made from the settings.", group="run"
     )
+    curvature_every: int = setting(
+        1,
+        "Epochs between two looks at the Hessian's top eigenvalues and trace; 0 never looks.",
+        group="probes",
+        label="curvature: every … epochs",
+        ge=0,
+        le=10_000,
+    )
+    film_every: int = setting(
+        1,
+        "Epochs between two pictures of the loss landscape; 0 takes none.",
+        group="probes",
+        label="landscape film: every … epochs",
+        ge=0,
+        le=10_000,
+    )
+    probe_share: float = setting(
+        0.15,
+        "Largest share of the wall time that these looks may take; they are put off to keep it.",
+        group="probes",
+        label="time for looks",
+        ge=0,
+        le=1,
+    )
     checkpoint_seconds: float = setting(
         20.0,
         "Least time between two saved states from which a killed run resumes, in seconds.",

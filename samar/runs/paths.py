@@ -32,6 +32,11 @@ def resume_path(run_id: str) -> Path:
     return run_dir(run_id) / "resume.pt"
 
 
+def film_path(run_id: str, kind: str, step: int) -> Path:
+    """One picture of the run's landscape."""
+    return run_dir(run_id) / "film" / f"{kind}-{step}.npz"
+
+
 def log_path(run_id: str) -> Path:
     """What the run's worker printed."""
     return run_dir(run_id) / "worker.log"

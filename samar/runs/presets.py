@@ -23,11 +23,12 @@ PRESETS: dict[str, Preset] = {
     "noisy_digits": Preset(
         "One minute on a CPU: digits with wrong labels",
         "40 % of the training labels are wrong. SGD learns them by heart; a strong λ refuses to.",
-        {"label_noise": 0.4},
+        {"label_noise": 0.4, "probe_share": 0.5},
     ),
     "digits": Preset(
         "Clean digits",
         "All labels are right: every method ends near 99 %, so look at sharpness, not at accuracy.",
+        {"probe_share": 0.5},
     ),
     "cifar10": Preset(
         "CIFAR-10, ResNet-20",

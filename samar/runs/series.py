@@ -78,8 +78,11 @@ class RunSeries:
     def rewind(self, run: int, step: int) -> None:
         """Forget what was recorded beyond a step, before it is computed again."""
         with self._database.write() as db:
-            for table in (schema.steps, schema.epochs):
+            for table in (schema.steps, schema.epochs, schema.artifacts):
                 db.execute(table.delete().where((table.c.run == run) & (table.c.step > step)))
+            again = (schema.events.c.run == run) & (schema.events.c.step > step)
+            looked = schema.events.c.kind == "curvature"
+            db.execute(schema.events.delete().where(again & looked))
 
     def note(self, run: int, step: int, kind: str, **detail: Any) -> None:
         """Record an event."""

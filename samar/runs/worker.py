@@ -19,6 +19,7 @@ from samar.errors import SamarError
 from samar.models import MODELS
 from samar.runs.launcher import max_runs, tend
 from samar.runs.paths import log_path, resume_path, weights_path
+from samar.runs.probes import probes_of
 from samar.runs.store import Run, Store
 from samar.training import (
     Trainer,
@@ -41,6 +42,7 @@ class Worker:
         self.store = store
         self.run = run
         self.trainer = trainer
+        self.probes = probes_of(run.config, store.series, run)
         self.paused = False
         self.stopping = False
         self.single_steps = 0
@@ -66,7 +68,10 @@ class Worker:
         """Record what happened since the last flush, and evaluate if an epoch ended."""
         self.store.series.append(self.run.key, self.trainer.drain())
         if self.trainer.at_epoch_end and self.trainer.divergence is None:
-            self.store.series.append(self.run.key, epochs=[self.trainer.evaluate_epoch()])
+            record = self.trainer.evaluate_epoch()
+            self.store.series.append(self.run.key, epochs=[record])
+            for probe in self.probes:
+                probe.after_epoch(self.trainer, record.epoch)
         self._flushed = time.monotonic()
         sound = self.trainer.divergence is None
         if sound and self._flushed - self._saved > self.run.config.checkpoint_seconds:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import plotly.graph_objects as go
 import streamlit as st
 
+from samar.figures.curvature_panel import curvature_panel
 from samar.figures.training import PANELS, X_TITLES, View, panel_names
 from samar.runs import Run, RunConfig
 from samar.runs.narration import narrate
-from samar.runs.series import Columns
+from samar.runs.series import Columns, Event
 from samar.ui.controls import SETTINGS
 from samar.ui.plotly_chart import plotly_chart
 from samar.ui.service import history, service
@@ -63,22 +65,30 @@ def _watch(run_id: str, drawn_status: str, look: Look) -> None:
     if run.status != drawn_status:
         st.rerun()
     config = run.config.model_copy(update=service().live_values(run))
+    events = service().store.series.events(run.key)
     steps, epochs = history(run.key).refresh()
     with st.container(key="status"):
         st.markdown(_status_line(run, steps))
     with st.container(key="narration"):
         st.caption(narrate(config, steps))
-    view = _view(run, config, steps, look)
+    view = _view(config, steps, look, events)
     with st.grid(2, min_column_width=360):
         for name in panel_names(config.optimizer):
             figure = PANELS[name](steps, epochs, view)
-            plotly_chart(figure, key=f"panel_{name}", height=250, link="run", uirevision=run.id)
+            _chart(name, figure, run)
+        if run.config.curvature_every:
+            looks = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
+            _chart("curvature", curvature_panel(steps, epochs, view, looks), run)
 
 
-def _view(run: Run, config: RunConfig, steps: Columns, look: Look) -> View:
+def _chart(name: str, figure: go.Figure, run: Run) -> None:
+    plotly_chart(figure, key=f"panel_{name}", height=250, link="run", uirevision=run.id)
+
+
+def _view(config: RunConfig, steps: Columns, look: Look, events: list[Event]) -> View:
     adaptive = config.optimizer == "samar" and config.rule != "fixed"
     banded = adaptive and config.rule in ("dead_band", "trend")
-    changes = [e for e in service().store.series.events(run.key) if e.kind == "change"]
+    changes = [event for event in events if event.kind == "change"]
     return View(
         optimizer=config.optimizer,
         x=look.x,

@@ -16,6 +16,7 @@ GROUPS = {
     "base": "Base optimizer",
     "sharpness": "Perturbation and sharpness",
     "rule": "λ rule",
+    "probes": "Looks at curvature and landscape",
     "compute": "Reproduction and machine",
     "run": "This run",
 }

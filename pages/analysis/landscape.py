@@ -1,0 +1,66 @@
+"""Landscape: the loss around a trained network, or around two."""
+
+import streamlit as st
+
+from samar.ui.landscape_controls import choose_look, choose_pictures
+from samar.ui.landscape_view import show_footer, show_landscapes
+from samar.ui.landscape_work import is_done, is_running, measure_next, newest, start, stop
+from samar.ui.service import explained
+
+TRAIN = "pages/experiment/train.py"
+
+st.header("Landscape", anchor=False)
+with st.sidebar, explained():
+    pictures = choose_pictures()
+    preview = st.toggle(
+        "Quick preview first",
+        key="l_preview",
+        bind="query-params",
+        help="Measures a rough picture in bf16, good to about 1 %, before the exact one. It pays "
+        "on processors that multiply bf16 natively.",
+    )
+
+if not pictures:
+    st.info("Choose trained networks on the left.", icon=":material/arrow_back:")
+    st.page_link(TRAIN, label="Train one", icon=":material/play_circle:")
+    st.stop()
+
+running = is_running(pictures)
+with st.container(horizontal=True, vertical_alignment="bottom", key="l_buttons"):
+    quantity, log = choose_look()
+    if running:
+        st.button("Cancel", icon=":material/stop:", on_click=stop, key="l_cancel")
+    elif not is_done(pictures):
+        label = "Continue" if any(newest(picture) for picture in pictures) else "Compute"
+        st.button(
+            label,
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=start,
+            args=(pictures,),
+            key="l_compute",
+        )
+bar = st.empty()
+
+named = [(picture, found) for picture in pictures if (found := newest(picture)) is not None]
+if named:
+    show_landscapes(named, quantity, log)
+    for picture, landscape in named:
+        show_footer(picture, landscape)
+    if all(landscape.is_plane for _, landscape in named):
+        st.caption(
+            "A random plane almost never contains the directions in which the loss curves most: "
+            "read it beside the Hessian's eigenvalues."
+        )
+else:
+    st.info("Press **Compute**: the first picture takes 25 forward passes.")
+with st.expander("How to repeat this"):
+    st.code("\n".join(p.command for p in pictures), language="bash", wrap_lines=True)
+
+if running:
+    previews = [picture.preview() for picture in pictures] if preview else []
+    with explained():
+        measure_next(pictures if is_done(previews) else previews, bar.progress)
+    if is_done(pictures):
+        stop()
+    st.rerun()

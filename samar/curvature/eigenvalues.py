@@ -1,0 +1,208 @@
+"""The k largest eigenvalues of the Hessian, each with its residual, and the other end.
+
+Thick-restart Lanczos (Wu and Simon, "Thick-Restart Lanczos Method for Large Symmetric Eigenvalue
+Problems", SIAM J. Matrix Anal. 2000) on the Hessian-vector product. It stops when every wanted pair
+has
+
+    ‖H y_i − θ_i y_i‖ < tol · |θ_i|
+
+An eigenvalue then lies within tol · |θ_i| of θ_i; the true error is usually of the order of the
+residual squared over the gap to the next eigenvalue, so a tolerance of 1e-2 often gives four
+digits. Memory is that of the basis: when it is full, the space shrinks to its best vectors and
+grows again.
+
+A Lanczos run sees one copy of a multiple eigenvalue.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from torch import Tensor, nn
+
+from samar.curvature.krylov import KrylovSpace, random_normal
+from samar.curvature.product import BATCH_SIZE, Hessian, hessian_of
+from samar.errors import ConfigError
+from samar.geometry import Sample
+
+MAX_PRODUCTS = 150
+BASIS_BYTES = 2 << 30
+"""What the basis may take, unless even a smallest useful one needs more."""
+
+WARM_NOISE = 0.1
+"""Share of a random direction in a warm start, so that an eigenvector that is new can be found."""
+
+OnProduct = Callable[[int, float], None]
+"""Called after each product with their number and the largest relative residual of the wanted pairs
+(infinite while there are fewer pairs than wanted); may raise to cancel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Both algebraic ends of a spectrum.
+
+    Attributes:
+        values: the k largest eigenvalues, descending.
+        residuals: ‖H y − θ y‖ of each, in the units of the eigenvalues.
+        vectors: (k, n), orthonormal rows; also what a later call can start from.
+        lowest: the k smallest eigenvalues, ascending; only as good as their residuals.
+        lowest_residuals: ‖H y − θ y‖ of each.
+        products: Hessian-vector products taken.
+        converged: whether every wanted residual is below the tolerance.
+        loss: mean cross-entropy at the weights.
+        seconds: wall time.
+    """
+
+    values: tuple[float, ...]
+    residuals: tuple[float, ...]
+    vectors: Tensor
+    lowest: tuple[float, ...]
+    lowest_residuals: tuple[float, ...]
+    products: int
+    converged: bool
+    loss: float
+    seconds: float
+
+
+def top_eigenvalues(
+    model: nn.Module,
+    sample: Sample,
+    *,
+    k: int = 5,
+    tol: float = 1e-3,
+    max_products: int = MAX_PRODUCTS,
+    start: Tensor | None = None,
+    both_ends: bool = False,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    on_product: OnProduct | None = None,
+) -> Spectrum:
+    """Top eigenvalues of the Hessian of the mean cross-entropy; the model is left as it was.
+
+    Args:
+        model: may be a live one, in mid-training.
+        sample: the images.
+        k: how many eigenvalues.
+        tol: largest residual relative to each eigenvalue, positive.
+        max_products: give up, with ``converged=False``, after so many.
+        start: ``vectors`` of an earlier result, or one vector (n,); random if None.
+        both_ends: whether the k smallest must converge too.
+        seed: of the random start.
+        batch_size: images per pass.
+        on_product: progress; see :data:`OnProduct`.
+
+    Raises:
+        ConfigError: k, tol or max_products is out of range, there is no image or no trainable
+            parameter, the start vector has another size, or the loss is not finite.
+    """
+    with hessian_of(model, sample, batch_size=batch_size) as hessian:
+        return top_of(
+            hessian,
+            k=k,
+            tol=tol,
+            max_products=max_products,
+            start=start,
+            both_ends=both_ends,
+            seed=seed,
+            on_product=on_product,
+        )
+
+
+def top_of(
+    hessian: Hessian,
+    *,
+    k: int,
+    tol: float,
+    max_products: int = MAX_PRODUCTS,
+    start: Tensor | None = None,
+    both_ends: bool = False,
+    seed: int = 0,
+    on_product: OnProduct | None = None,
+    scaling: Tensor | None = None,
+) -> Spectrum:
+    """:func:`top_eigenvalues` of an operator at hand.
+
+    Args:
+        scaling: d (n,), to take the eigenvalues of diag(d) H diag(d) instead.
+    """
+    check(len(hessian), k, tol, max_products)
+    began = perf_counter()
+    generator = torch.Generator().manual_seed(seed)
+    product = hessian.__matmul__
+    if scaling is not None:
+        product = lambda v: scaling * (hessian @ (scaling * v))  # noqa: E731
+    first = _start(hessian, start, generator)
+    space = KrylovSpace(product, first, _capacity(hessian, k, max_products), generator)
+    products = 0
+    while True:
+        space.grow()
+        products += 1
+        ritz = space.ritz()
+        wanted = [*range(space.size)[-k:]]
+        if both_ends:
+            wanted = sorted({*wanted, *range(space.size)[:k]})
+        relative = ritz.residuals[wanted] / (abs(ritz.values[wanted]) + 1e-30)
+        worst = float(relative.max()) if space.size >= k else float("inf")
+        if on_product:
+            on_product(products, worst)
+        # Where the whole space is spanned all is exact, also an eigenvalue of zero.
+        converged = worst < tol or space.size == len(hessian)
+        if converged or products >= max_products:
+            break
+        if space.size == space.capacity:
+            space.restart(ritz, _kept(space.size, k))
+    high, low = [*range(space.size)[: -k - 1 : -1]], [*range(space.size)[:k]]
+    return Spectrum(
+        values=tuple(ritz.values[high].tolist()),
+        residuals=tuple(ritz.residuals[high].tolist()),
+        vectors=space.vectors(ritz, high),
+        lowest=tuple(ritz.values[low].tolist()),
+        lowest_residuals=tuple(ritz.residuals[low].tolist()),
+        products=products,
+        converged=converged,
+        loss=hessian.loss,
+        seconds=perf_counter() - began,
+    )
+
+
+def check(size: int, k: int, tol: float, max_products: int) -> None:
+    """Refuse what no solver could do.
+
+    Raises:
+        ConfigError: k, tol or max_products is out of range.
+    """
+    if not 1 <= k <= size:
+        raise ConfigError(
+            f"{k} eigenvalues were asked for, but the model has {size} trainable parameters; "
+            f"choose between 1 and {size}."
+        )
+    if not tol > 0:
+        raise ConfigError(f"The tolerance is {tol:g}; choose a positive one, such as 1e-3.")
+    if max_products < k:
+        raise ConfigError(f"{k} eigenvalues need at least {k} products, not {max_products}.")
+
+
+def _capacity(hessian: Hessian, k: int, max_products: int) -> int:
+    smallest = 3 * k + 10
+    affordable = BASIS_BYTES // (len(hessian) * hessian.dtype.itemsize)
+    return min(max_products, max(smallest, affordable))
+
+
+def _kept(size: int, k: int) -> list[int]:
+    """Ritz vectors that survive a restart: the wanted ones, as many again, and the low end."""
+    return sorted({*range(min(k, size // 4)), *range(size - 2 * k, size)})
+
+
+def _start(hessian: Hessian, start: Tensor | None, generator: torch.Generator) -> Tensor:
+    noise = random_normal(hessian.gradient, generator)
+    if start is None:
+        return noise
+    if start.shape[-1] != len(hessian):
+        raise ConfigError(
+            f"The start vector has {start.shape[-1]} numbers, but the model has {len(hessian)} "
+            "trainable parameters; start from the same network."
+        )
+    known: Tensor = start.reshape(-1, len(hessian)).sum(0).to(noise)
+    known /= known.norm()
+    return known.add_(noise / noise.norm(), alpha=WARM_NOISE)

@@ -1,0 +1,126 @@
+"""Lanczos with full reorthogonalization: a symmetric operator seen through a few of its products.
+
+Lanczos 1950; Parlett, "The Symmetric Eigenvalue Problem", ch. 13. With orthonormal v₁ … v_m that
+span {v₁, A v₁, …, A^{m−1} v₁} and T = Vᵀ A V,
+
+    A V = V T + β v_{m+1} e_mᵀ,   T s_i = θ_i s_i   ⇒   ‖A y_i − θ_i y_i‖ = β |s_{m,i}|,  y_i = V
+    s_i
+
+so that every Ritz pair (θ_i, y_i) comes with its residual for free, and some eigenvalue of A lies
+within that residual of θ_i.
+
+Departures: T is filled with the measured coefficients Vᵀ A v_j rather than with the recurrence's
+three diagonals. In exact arithmetic it is the same matrix, and after a thick restart (Wu and Simon
+2000), where T has an arrow's shape, nothing changes. Two passes of Gram–Schmidt keep V orthonormal
+to rounding. If the space is exhausted (β = 0), it goes on with a random direction.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from samar.curvature.product import Product
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ritz:
+    """Approximate eigenpairs, ascending.
+
+    Attributes:
+        values: θ, (m,).
+        residuals: ‖A y − θ y‖, (m,).
+        weights: squared first components of the s_i, (m,), the quadrature weights of the start
+            vector.
+        rotation: s_i as columns, (m, m).
+    """
+
+    values: Floats
+    residuals: Floats
+    weights: Floats
+    rotation: Floats
+
+
+class KrylovSpace:
+    """An orthonormal basis in one (capacity + 1, n) tensor, grown by one product at a time.
+
+    Args:
+        product: the operator A.
+        start: (n,), not zero; its type and device are those of the computation.
+        capacity: how many vectors may be kept, at most n.
+        generator: on the CPU, for directions where the space is exhausted.
+    """
+
+    def __init__(
+        self, product: Product, start: Tensor, capacity: int, generator: torch.Generator
+    ) -> None:
+        self._product, self._generator = product, generator
+        self.capacity = min(capacity, len(start))
+        self.size = 0
+        self.beta = 0.0
+        self._basis = start.new_empty(self.capacity + 1, len(start))
+        self._basis[0] = start / torch.linalg.vector_norm(start)
+        self._projected = np.zeros((self.capacity, self.capacity))
+
+    def grow(self) -> None:
+        """Take one product; ``size`` must be below ``capacity``."""
+        j = self.size
+        vector = self._product(self._basis[j])
+        scale = torch.linalg.vector_norm(vector).item()
+        coefficients = self._orthogonalize(vector, j + 1)
+        self._projected[: j + 1, j] = self._projected[j, : j + 1] = coefficients
+        self.size = j + 1
+        self.beta = torch.linalg.vector_norm(vector).item()
+        if self.size == self._basis.shape[1]:
+            self.beta = 0.0
+            return
+        if self.beta <= 8 * torch.finfo(vector.dtype).eps * scale:
+            self.beta = 0.0
+            vector = random_normal(vector, self._generator)
+            self._orthogonalize(vector, self.size)
+        self._basis[self.size] = vector / torch.linalg.vector_norm(vector)
+
+    def ritz(self) -> Ritz:
+        """Approximate eigenpairs of what is known so far, from a float64 ``eigh`` of T."""
+        values, rotation = np.linalg.eigh(self._projected[: self.size, : self.size])
+        residuals = self.beta * np.abs(rotation[-1])
+        return Ritz(values, residuals, rotation[0] ** 2, rotation)
+
+    def vectors(self, ritz: Ritz, chosen: list[int]) -> Tensor:
+        """Ritz vectors y_i as rows, (len(chosen), n)."""
+        rotation = torch.from_numpy(ritz.rotation[:, chosen].T.copy()).to(self._basis)
+        return rotation @ self._basis[: self.size]
+
+    def restart(self, ritz: Ritz, kept: list[int]) -> None:
+        """Thick restart: shrink the space to some Ritz vectors and the next direction."""
+        self._basis[: len(kept)] = self.vectors(ritz, kept)
+        self._basis[len(kept)] = self._basis[self.size]
+        self._projected[:] = 0.0
+        self._projected[range(len(kept)), range(len(kept))] = ritz.values[kept]
+        self.size = len(kept)
+
+    def _orthogonalize(self, vector: Tensor, count: int) -> Floats:
+        """Subtract, in place, what lies in the first basis vectors, and return how much."""
+        basis = self._basis[:count]
+        total = np.zeros(count)
+        for _ in range(2):
+            inner = basis @ vector
+            vector.addmv_(basis.T, inner, alpha=-1)
+            total += inner.double().cpu().numpy()
+        return total
+
+
+def random_normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers, drawn on the CPU so that a seed means the same on every device."""
+    drawn = torch.randn(like.shape, generator=generator, dtype=like.dtype)
+    return drawn.to(like.device)
+
+
+def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Rademacher numbers ±1, drawn on the CPU."""
+    drawn = torch.randint(0, 2, like.shape, generator=generator).to(like.dtype)
+    return drawn.mul_(2).sub_(1).to(like.device)

@@ -1,0 +1,86 @@
+"""Where in the network the curvature sits: trace and top eigenvalue of every layer's block.
+
+The block of a layer is the Hessian with all other weights held fixed. Its top eigenvalue is at most
+the whole network's (Cauchy's interlacing theorem); how far below says how much the layers curve
+together. It is computed on the block itself, whose products skip the derivatives of all other
+layers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from samar.curvature.eigenvalues import MAX_PRODUCTS, top_of
+from samar.curvature.product import BATCH_SIZE, hessian_of
+from samar.curvature.trace import Trace
+from samar.geometry import Sample
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Curvature of one layer.
+
+    Attributes:
+        name: of the module.
+        parameters: trainable ones.
+        trace, trace_error: of its block.
+        eigenvalue: the block's largest.
+        residual: ‖H y − λ y‖ of it.
+        products: taken for the eigenvalue; each is cheaper than one of the whole network.
+        converged: whether the residual is below the tolerance.
+    """
+
+    name: str
+    parameters: int
+    trace: float
+    trace_error: float
+    eigenvalue: float
+    residual: float
+    products: int
+    converged: bool
+
+
+def layer_curvature(
+    model: nn.Module,
+    sample: Sample,
+    trace: Trace,
+    *,
+    tol: float = 1e-2,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    on_layer: Callable[[int, int], None] | None = None,
+) -> tuple[Layer, ...]:
+    """Measure every layer that has trainable parameters of its own, in the network's order.
+
+    Args:
+        model: left as it was.
+        sample: the images.
+        trace: of the same model and images.
+        tol: of each eigenvalue, relative.
+        seed: of the start vectors.
+        batch_size: images per pass.
+        on_layer: called with the layers done and their number; may raise to cancel.
+    """
+    found: list[Layer] = []
+    with hessian_of(model, sample, batch_size=batch_size) as whole:
+        names = {layer: whole.parameters_of(layer) for layer in whole.layers}
+    for layer, members in names.items():
+        with hessian_of(model, sample, batch_size=batch_size, only=members) as block:
+            most = min(MAX_PRODUCTS, len(block))
+            top = top_of(block, k=1, tol=tol, max_products=most, seed=seed)
+            found.append(
+                Layer(
+                    name=layer,
+                    parameters=len(block),
+                    trace=trace.layers[layer].value,
+                    trace_error=trace.layers[layer].error,
+                    eigenvalue=top.values[0],
+                    residual=top.residuals[0],
+                    products=top.products,
+                    converged=top.converged,
+                )
+            )
+        if on_layer:
+            on_layer(len(found), len(names))
+    return tuple(found)

@@ -1,0 +1,218 @@
+"""The Hessian of a loss over fixed images, as an operator: v ↦ H v without ever forming H.
+
+    H = ∇²f(θ),   f = mean cross-entropy over all images,   H v = d/dt ∇f(θ + t v) at t = 0
+
+The derivative of the gradient is taken forward (Pearlmutter 1994, "Fast Exact Multiplication by the
+Hessian"; forward over reverse as in Dagréou et al. 2024, iclr-blogposts "How to compute
+Hessian-vector products?"): one dual-number pass through forward and backward, with no graph kept
+between products. An operation without a forward derivative makes the operator fall back to
+differentiating ⟨∇f, v⟩ once more in reverse. Products are summed over batches, each weighted by its
+number of images, so that neither the result (up to rounding) nor the peak memory depends on the
+number of batches.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad, jvp
+
+from samar.errors import ConfigError
+from samar.geometry import Sample, undisturbed
+
+BATCH_SIZE = 128
+"""Images per pass; on CPUs larger pieces fall out of the cache, and memory grows with it."""
+
+Parameters = dict[str, Tensor]
+Product = Callable[[Tensor], Tensor]
+
+
+class Hessian:
+    """H of shape (n, n) over the trainable parameters, in their order, flattened and concatenated.
+
+    Made by :func:`hessian_of`, which keeps the model in the state that the products assume.
+
+    Args:
+        model: in eval mode; parameters with ``requires_grad=False`` are held fixed.
+        sample: images and labels; their floating-point type must be the model's.
+        batch_size: images per pass.
+        only: names of the parameters that span the space, all trainable ones if None. The result is
+            then the diagonal block of H that belongs to them.
+
+    Attributes:
+        loss: f(θ), mean cross-entropy.
+        gradient: ∇f(θ), (n,).
+        layers: name of each module with parameters of its own, to its part of the n coordinates.
+        mode: ``forward`` or ``reverse``, how products are taken.
+
+    Raises:
+        ConfigError: there is no trainable parameter or no image, or the loss is not finite.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        sample: Sample,
+        *,
+        batch_size: int = BATCH_SIZE,
+        only: tuple[str, ...] | None = None,
+    ) -> None:
+        if len(sample) == 0:
+            raise ConfigError("There are 0 images to measure curvature on; give at least 1.")
+        self._fixed = {name: p.detach() for name, p in model.named_parameters()}
+        self._at: Parameters = {
+            name: self._fixed.pop(name)
+            for name, p in model.named_parameters()
+            if p.requires_grad and (only is None or name in only)
+        }
+        if not self._at:
+            raise ConfigError(
+                "The model has 0 trainable parameters; set requires_grad=True on at least one."
+            )
+        self._model, self._sample, self._batch_size = model, sample, batch_size
+        self._sizes = [p.numel() for p in self._at.values()]
+        self.mode = "forward"
+        # torch.func.jvp meets a deprecated corner of torch itself.
+        warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
+        self.loss, self.gradient = self._loss_and_gradient()
+        if not math.isfinite(self.loss):
+            raise ConfigError(
+                f"The loss is {self.loss} at these weights, so it has no Hessian; "
+                "choose weights from before the run diverged."
+            )
+
+    def __len__(self) -> int:
+        return sum(self._sizes)
+
+    @property
+    def point(self) -> Tensor:
+        """θ, (n,)."""
+        return _flat(self._at.values())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the products."""
+        return self.gradient.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the products are computed."""
+        return self.gradient.device
+
+    @property
+    def layers(self) -> dict[str, slice]:
+        """Coordinates of each layer; a layer's parameters follow one another."""
+        parts, start = {}, 0
+        named = zip(self._at, self._sizes, strict=True)
+        for layer, members in groupby(named, key=lambda item: item[0].rpartition(".")[0]):
+            stop = start + sum(size for _, size in members)
+            parts[layer or "model"] = slice(start, stop)
+            start = stop
+        return parts
+
+    def parameters_of(self, layer: str) -> tuple[str, ...]:
+        """Names of a layer's trainable parameters, as ``only`` takes them."""
+        return tuple(n for n in self._at if (n.rpartition(".")[0] or "model") == layer)
+
+    def __matmul__(self, vector: Tensor) -> Tensor:
+        """H v for v of shape (n,).
+
+        Raises:
+            ConfigError: the product is not finite.
+        """
+        tangent = self._unflat(vector)
+        product = torch.zeros_like(vector)
+        for x, y in self._sample.batches(self._batch_size):
+            product.add_(_flat(self._product(x, y, tangent)), alpha=len(y) / len(self._sample))
+        if not torch.isfinite(product).all():
+            raise ConfigError(
+                "A Hessian-vector product is not finite at these weights, whose loss is "
+                f"{self.loss:g}; choose weights from before the run diverged."
+            )
+        return product
+
+    @torch.no_grad()
+    def loss_at(self, offset: Tensor) -> float:
+        """f(θ + offset) for an offset of shape (n,); the model's weights stay where they are."""
+        moved = self._unflat(self.point + offset)
+        batches = self._sample.batches(self._batch_size)
+        total = sum(self._loss(moved, x, y).double() * len(y) for x, y in batches)
+        return float(total / len(self._sample))
+
+    def _loss(self, at: Parameters, x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(functional_call(self._model, self._fixed | at, (x,)), y)
+
+    def _loss_and_gradient(self) -> tuple[float, Tensor]:
+        loss, total = 0.0, torch.zeros_like(self.point)
+        for x, y in self._sample.batches(self._batch_size):
+            share = len(y) / len(self._sample)
+            leaves, value = self._loss_at_leaves(x, y)
+            gradient = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+            loss += share * value.item()
+            total.add_(_flat(gradient), alpha=share)
+        return loss, total
+
+    def _loss_at_leaves(self, x: Tensor, y: Tensor) -> tuple[Parameters, Tensor]:
+        """The loss of a batch with a graph to leaves that are nobody else's."""
+        leaves = {name: p.clone().requires_grad_() for name, p in self._at.items()}
+        with torch.enable_grad():
+            return leaves, self._loss(leaves, x, y)
+
+    def _product(self, x: Tensor, y: Tensor, tangent: Parameters) -> Iterable[Tensor]:
+        if self.mode == "forward":
+            try:
+                gradient = lambda at: grad(self._loss)(at, x, y)  # noqa: E731
+                product: Parameters = jvp(gradient, (self._at,), (tangent,))[1]
+                return product.values()
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:
+                # No forward derivative, or a custom function that torch.func does not know.
+                self.mode = "reverse"
+        leaves, value = self._loss_at_leaves(x, y)
+        inputs = list(leaves.values())
+        first = torch.autograd.grad(value, inputs, create_graph=True, materialize_grads=True)
+        terms = [(g * t).sum() for g, t in zip(first, tangent.values(), strict=True)]
+        along = torch.stack(terms).sum()
+        return torch.autograd.grad(along, inputs, materialize_grads=True)
+
+    def _unflat(self, vector: Tensor) -> Parameters:
+        pieces = zip(self._at.items(), vector.split(self._sizes), strict=True)
+        return {name: piece.view(p.shape) for (name, p), piece in pieces}
+
+
+@contextmanager
+def hessian_of(
+    model: nn.Module,
+    sample: Sample,
+    *,
+    batch_size: int = BATCH_SIZE,
+    only: tuple[str, ...] | None = None,
+) -> Iterator[Hessian]:
+    """The Hessian operator of a model, which is left bit for bit as it was when the block ends.
+
+    In the block the model is in eval mode, and CUDA computes in full fp32 (no TF32).
+
+    Example:
+        >>> images = Sample(torch.randn(8, 3), torch.randint(2, (8,)))
+        >>> with hessian_of(nn.Linear(3, 2), images) as hessian:
+        ...     (hessian @ torch.ones(len(hessian))).shape
+        torch.Size([8])
+    """
+    precision = torch.get_float32_matmul_precision()
+    cudnn = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
+    with undisturbed(model), cudnn:
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield Hessian(model, sample, batch_size=batch_size, only=only)
+        finally:
+            torch.set_float32_matmul_precision(precision)
+
+
+def _flat(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.cat([t.reshape(-1) for t in tensors])

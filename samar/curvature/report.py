@@ -1,0 +1,199 @@
+"""One measurement from request to result: what both the page and the command line call."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from samar import __version__
+from samar.curvature.catalog import Request
+from samar.curvature.density import PROBES, STEPS, Density, spectral_density
+from samar.curvature.eigenvalues import Spectrum, top_eigenvalues
+from samar.curvature.layers import Layer, layer_curvature
+from samar.curvature.product import BATCH_SIZE, Hessian, hessian_of
+from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
+from samar.curvature.refinement import refined
+from samar.curvature.sharpness import Measure, sharpness_measures
+from samar.curvature.trace import PRODUCTS, Trace, hessian_trace
+from samar.data import Dataset
+from samar.geometry import Sample
+
+Progress = Callable[[str], None]
+"""Called with a sentence after each product; may raise to cancel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What was measured, and everything needed to measure it again.
+
+    Attributes:
+        spectrum: eigenvalues with residuals.
+        density, trace, layers, sharpness: None where not asked for.
+        images: how many were used.
+        seconds: wall time of everything.
+        manifest: plain values: subject, request, versions, device.
+    """
+
+    spectrum: Spectrum
+    density: Density | None
+    trace: Trace | None
+    layers: tuple[Layer, ...] | None
+    sharpness: tuple[Measure, ...] | None
+    images: int
+    seconds: float
+    manifest: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``json.dumps``; eigenvectors are left out."""
+        spectrum = self.spectrum
+        content: dict[str, Any] = {
+            "eigenvalues": list(spectrum.values),
+            "residuals": list(spectrum.residuals),
+            "products": spectrum.products,
+            "converged": spectrum.converged,
+            "seconds": spectrum.seconds,
+            "loss": spectrum.loss,
+            "images": self.images,
+            "lowest": list(spectrum.lowest),
+            "lowest_residuals": list(spectrum.lowest_residuals),
+        }
+        if self.trace:
+            content |= {"trace": self.trace.total.value, "trace_error": self.trace.total.error}
+        if self.density:
+            content["density"] = {
+                name: value.tolist() if hasattr(value, "tolist") else value
+                for name, value in vars(self.density).items()
+            }
+        if self.layers is not None:
+            content["layers"] = [asdict(layer) for layer in self.layers]
+        if self.sharpness is not None:
+            content["sharpness"] = [asdict(measure) for measure in self.sharpness]
+        return content | {"seconds_total": self.seconds, "manifest": self.manifest}
+
+
+def measure(
+    model: nn.Module,
+    dataset: Dataset,
+    request: Request,
+    *,
+    facts: dict[str, Any] | None = None,
+    device: str = "cpu",
+    progress: Progress = lambda sentence: None,
+) -> Report:
+    """Measure the curvature of the mean cross-entropy at a model's weights.
+
+    Args:
+        model: left as it was.
+        dataset: images of the request's split are taken from it.
+        request: what to measure.
+        facts: about the model, for the manifest.
+        device: where to compute.
+        progress: told what is going on.
+
+    Raises:
+        ConfigError: the request does not fit the model, or the loss is not finite.
+    """
+    began = perf_counter()
+    network = copy.deepcopy(model).to(device)
+    images = (dataset.test if request.split == "test" else dataset.train).to(device)
+    sample = Sample.of(
+        images,
+        dataset.normalization,
+        request.images,
+        memory_format=torch.channels_last if device != "mps" else torch.contiguous_format,
+    )
+    spectrum = _eigenvalues(network, sample, request, progress)
+    if request.precision == "mixed":
+        exact = Sample.of(images, dataset.normalization, request.images, dtype=torch.float64)
+        with hessian_of(copy.deepcopy(network).double(), exact) as hessian:
+            most = spectrum.products + request.top
+            told = _teller(progress, "Product", most)
+            spectrum = refined(spectrum, hessian, tol=request.tol, on_product=told)
+    density = trace = layers = sharpness = None
+    with hessian_of(network, sample) as hessian:
+        if request.density:
+            told = _teller(progress, "Density: product", PROBES * min(STEPS, len(hessian)))
+            density = spectral_density(hessian, seed=request.seed, on_product=told)
+        if request.trace or request.layers:
+            trace = _trace(hessian, request, progress)
+        if request.sharpness:
+            told = _teller(progress, "Scale-adjusted λ_max: product", request.max_products)
+            sharpness = sharpness_measures(
+                hessian, spectrum, trace, rho=request.rho, seed=request.seed, on_product=told
+            )
+    if request.layers and trace:
+        layers = layer_curvature(
+            network,
+            sample,
+            trace,
+            seed=request.seed,
+            on_layer=lambda done, most: progress(f"Layer {done} of {most}"),
+        )
+    manifest = dict(facts or {}) | asdict(request) | {"images": len(sample)}
+    manifest |= {
+        "checksum": dataset.checksum,
+        "batch_size": BATCH_SIZE,
+        "batchnorm": "running statistics (eval mode)",
+        "device": device,
+        "samar": __version__,
+        "torch": torch.__version__,
+    }
+    if request.engine == "pyhessian":
+        manifest["pyhessian"] = version("pyhessian")
+    return Report(
+        spectrum=spectrum,
+        density=density,
+        trace=trace,
+        layers=layers,
+        sharpness=sharpness,
+        images=len(sample),
+        seconds=perf_counter() - began,
+        manifest=manifest,
+    )
+
+
+def _eigenvalues(
+    network: nn.Module, sample: Sample, request: Request, progress: Progress
+) -> Spectrum:
+    if request.engine == "pyhessian":
+        most = request.top * request.max_products
+        return pyhessian_eigenvalues(
+            network,
+            sample,
+            k=request.top,
+            tol=request.tol,
+            max_products=request.max_products,
+            seed=request.seed,
+            on_product=_teller(progress, "Product", most),
+        )
+    return top_eigenvalues(
+        network,
+        sample,
+        k=request.top,
+        tol=request.tol,
+        max_products=request.max_products,
+        both_ends=request.both_ends,
+        seed=request.seed,
+        on_product=_teller(progress, "Product", request.max_products),
+    )
+
+
+def _trace(hessian: Hessian, request: Request, progress: Progress) -> Trace:
+    told = _teller(progress, "Trace: product", PRODUCTS)
+    return hessian_trace(hessian, seed=request.seed, on_product=told)
+
+
+def _teller(progress: Progress, what: str, most: int) -> Callable[[int, float], None]:
+    def tell(count: int, residual: float) -> None:
+        sentence = f"{what} {count} of at most {most}"
+        if math.isfinite(residual):
+            sentence += f", residual {residual:.0e}"
+        progress(sentence)
+
+    return tell

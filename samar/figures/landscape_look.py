@@ -1,0 +1,80 @@
+"""How a landscape is looked at: loss or accuracy, linear or logarithmic, within shared bounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from samar.landscape.grid import Floats
+from samar.landscape.result import Landscape, Trail
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a landscape is looked at.
+
+    Attributes:
+        quantity: ``loss`` (mean cross-entropy) or ``accuracy`` (in percent).
+        log: logarithmic loss.
+        bounds: lowest and highest value shown, as :func:`shared_bounds` gives them.
+    """
+
+    quantity: str
+    log: bool
+    bounds: tuple[float, float]
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether values are drawn as their decimal logarithm."""
+        return self.log and self.quantity == "loss"
+
+    @property
+    def title(self) -> str:
+        """What is shown, with its unit."""
+        return "cross-entropy (nats)" if self.quantity == "loss" else "correct (%)"
+
+    def drawn(self, values: Floats) -> Floats:
+        """Values as they are drawn: cut off at the bounds, then perhaps as logarithms."""
+        cut = np.clip(values, *self.bounds)
+        return np.log10(cut) if self.logarithmic else cut
+
+    @property
+    def drawn_bounds(self) -> list[float]:
+        """The bounds on the axis; never without width."""
+        low, high = (float(v) for v in self.drawn(np.array(self.bounds)))
+        return [low, max(high, low + 1e-6)]
+
+    def ticks(self) -> dict[str, Any]:
+        """Labels for an axis or a colour bar of logarithms."""
+        if not self.logarithmic:
+            return {}
+        low, high = self.drawn_bounds
+        decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+        mantissas = (1,) if high - low > 2.5 else (1, 2, 5)
+        values = [m * 10.0**d for d in decades for m in mantissas]
+        kept = [v for v in values if low - 1e-9 <= np.log10(v) <= high + 1e-9]
+        if len(kept) < 3:
+            kept = [float(f"{10**v:.3g}") for v in np.linspace(low, high, 5)]
+        return {"tickvals": np.log10(kept).tolist(), "ticktext": [f"{v:g}" for v in kept]}
+
+
+def quantity_of(landscape: Landscape | Trail, quantity: str) -> Floats:
+    """The loss, or the accuracy in percent."""
+    return landscape.loss if quantity == "loss" else 100 * landscape.accuracy
+
+
+def shared_look(landscapes: Sequence[Landscape], quantity: str, log: bool) -> Look:
+    """One range for all: from the lowest value up, without the steepest quarter if it is far above.
+
+    A linear loss is cut at four times the upper quartile's height over the lowest value, because
+    a corner that is a hundred times higher would flatten everything else.
+    """
+    values = np.concatenate([quantity_of(each, quantity).ravel() for each in landscapes])
+    values = values[np.isfinite(values)]
+    if quantity == "accuracy" or not values.size:
+        return Look(quantity, log, (0.0, 100.0 if quantity == "accuracy" else 1.0))
+    low, high = float(values.min()), float(values.max())
+    if log:
+        return Look(quantity, log, (max(low, 1e-6), max(high, 1e-6)))
+    return Look(quantity, log, (low, min(high, low + 4 * (float(np.quantile(values, 0.75)) - low))))

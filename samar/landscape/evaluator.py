@@ -1,0 +1,153 @@
+"""Loss and accuracy at any weights, from one forward pass, without touching the model.
+
+Works on a private copy with BatchNorm folded away and channels last. The number of images per
+forward matters as much as anything, so it is measured, briefly, on the first use.
+
+BatchNorm's running statistics belong to the weights they were collected at. They are kept fixed, or
+re-estimated at each point from calibration images: the mean over batches of mean and variance, each
+batch weighted by its size.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from samar.geometry import Sample
+from samar.landscape.catalog import BATCHNORM
+from samar.landscape.folding import BATCHNORM as NORMS
+from samar.landscape.folding import FoldedNetwork
+from samar.landscape.frame import State
+
+CHUNKS = (32, 64, 128, 256, 512)
+CALIBRATION_BATCH = 128
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+
+
+class Value(NamedTuple):
+    """Mean cross-entropy and fraction correct; both NaN where the loss is not finite."""
+
+    loss: float
+    accuracy: float
+
+
+class Evaluator:
+    """Measures one network's loss at other weights.
+
+    Args:
+        model: copied, buffers included, as it is now; never changed.
+        sample: the images, the same for every point.
+        batchnorm: ``fixed`` or ``recalibrate``.
+        calibration: images for the statistics; those of the sample if None.
+        precision: ``fp32`` keeps the model's own format; ``bf16`` is a preview, good to about 1 %.
+        chunk: images per forward; measured if None.
+
+    Raises:
+        ValueError: an argument is none of the named ones.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        sample: Sample,
+        *,
+        batchnorm: str = "fixed",
+        calibration: Sample | None = None,
+        precision: str = "fp32",
+        chunk: int | None = None,
+    ) -> None:
+        for name, value, known in (
+            ("batchnorm", batchnorm, BATCHNORM),
+            ("precision", precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+        self.batchnorm, self.precision = batchnorm, precision
+        self._plain = copy.deepcopy(model).eval().requires_grad_(False)
+        self._parameters = list(self._plain.parameters())
+        self._buffers = [(b, b.clone()) for b in self._plain.buffers()]
+        self._folded = FoldedNetwork(self._plain, PRECISIONS[precision])
+        dtype = PRECISIONS[precision] or self._parameters[0].dtype
+        self._x = _channels_last(sample.x.to(dtype))
+        self._y = sample.y
+        self._calibration = sample if calibration is None else calibration
+        self.forwards = 0
+        self.chunk = self._quickest_chunk() if chunk is None else chunk
+
+    @property
+    def images(self) -> int:
+        """Images in the sample."""
+        return len(self._y)
+
+    @torch.no_grad()
+    def at(self, weights: Iterable[Tensor]) -> Value:
+        """Measure at these weights, with the model's own or with re-estimated statistics."""
+        for parameter, weight in zip(self._parameters, weights, strict=True):
+            parameter.copy_(weight)
+        if self.batchnorm == "recalibrate":
+            self._recalibrate()
+        return self._measure()
+
+    @torch.no_grad()
+    def own(self, state: State) -> Value:
+        """Measure another network of this kind as it is, its statistics included."""
+        self._plain.load_state_dict(dict(state), strict=False)
+        try:
+            return self._measure()
+        finally:
+            for buffer, value in self._buffers:
+                buffer.copy_(value)
+
+    def _measure(self) -> Value:
+        self._folded.load()
+        self.forwards += 1
+        logits = torch.cat([self._folded.network(x) for x in self._x.split(self.chunk)])
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        losses = F.cross_entropy(logits, self._y, reduction="none").double()
+        hits = (logits.argmax(1) == self._y).double()
+        loss, accuracy = torch.stack([losses.mean(), hits.mean()]).tolist()
+        return Value(loss, accuracy) if math.isfinite(loss) else Value(math.nan, math.nan)
+
+    def _recalibrate(self) -> None:
+        norms = [
+            m for m in self._plain.modules() if isinstance(m, NORMS) and m.running_mean is not None
+        ]
+        momenta = [norm.momentum for norm in norms]
+        seen = 0
+        try:
+            for norm in norms:
+                norm.train()
+            for x, _ in self._calibration.batches(CALIBRATION_BATCH):
+                seen += len(x)
+                for norm in norms:
+                    norm.momentum = len(x) / seen
+                self._plain(_channels_last(x))
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+                norm.eval()
+
+    @torch.no_grad()
+    def _quickest_chunk(self) -> int:
+        """Time one forward of each size, best of two; all images at once where they are few."""
+        self._folded.load()
+        sizes = [size for size in CHUNKS if size < self.images] or [self.images]
+        if len(sizes) == 1:
+            return sizes[0]
+        self._folded.network(self._x[: sizes[0]])
+        speeds = {size: max(self._speed(size), self._speed(size)) for size in sizes}
+        return max(speeds, key=speeds.__getitem__)
+
+    def _speed(self, size: int) -> float:
+        started = time.perf_counter()
+        self._folded.network(self._x[:size]).sum().item()
+        return size / (time.perf_counter() - started)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

@@ -1,0 +1,111 @@
+r"""BatchNorm folded into the convolution before it: the same function in fewer passes.
+
+With fixed statistics, y = γ (W x + b − μ) / √(σ² + ε) + β is itself a convolution,
+
+    W' = W γ / √(σ² + ε),    b' = (b − μ) γ / √(σ² + ε) + β,
+
+exactly. The network is traced once; at every point of a landscape W' and b' are computed anew from
+the weights there, which costs nothing beside a forward pass. A BatchNorm whose input is no
+convolution or linear layer, or is used elsewhere too, stays as it is.
+
+Reference:
+    Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-
+    Only Inference", CVPR 2018, section 3.2, arXiv 1712.05877.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+BATCHNORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class FoldedNetwork:
+    """A network with folded BatchNorm beside the one whose weights it takes.
+
+    Args:
+        source: in eval mode; :meth:`load` reads its parameters and buffers as they are then.
+        dtype: number format of the folded network's weights, its own if None.
+
+    Attributes:
+        network: the folded network, or a plain copy where the source cannot be traced.
+        folded: how many BatchNorm layers are gone.
+    """
+
+    def __init__(self, source: nn.Module, dtype: torch.dtype | None = None) -> None:
+        duplicate = copy.deepcopy(source).eval()
+        pairs: list[tuple[str, str]] = []
+        try:
+            traced = fx.symbolic_trace(duplicate)
+        except Exception:  # a network with branches that depend on its input; any error may come
+            self.network: nn.Module = duplicate
+        else:
+            pairs = _take_out_batchnorm(traced)
+            self.network = traced
+        self.folded = len(pairs)
+        self._folds = []
+        for convolution, norm in pairs:
+            target: Any = self.network.get_submodule(convolution)
+            if target.bias is None:
+                target.bias = nn.Parameter(target.weight.new_zeros(len(target.weight)))
+            self._folds.append(
+                (target, source.get_submodule(convolution), source.get_submodule(norm))
+            )
+        self.network.to(dtype=dtype)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.requires_grad_(False)
+        own = {id(p) for target, _, _ in self._folds for p in target.parameters()}
+        theirs = dict(source.named_parameters()) | dict(source.named_buffers())
+        mine = [*self.network.named_parameters(), *self.network.named_buffers()]
+        self._copies = [(t, theirs[name]) for name, t in mine if id(t) not in own]
+
+    @torch.no_grad()
+    def load(self) -> None:
+        """Take over the source's weights and statistics."""
+        for target, convolution, norm in self._folds:
+            weight, bias = _fold(convolution, norm)
+            target.weight.copy_(weight)
+            target.bias.copy_(bias)
+        for target, tensor in self._copies:
+            target.copy_(tensor)
+
+
+def _fold(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
+    """W' and b' in float64, so that each is rounded once."""
+    weight: Tensor = convolution.weight.double()
+    scale = torch.rsqrt(norm.running_var.double() + norm.eps)
+    shift = -norm.running_mean * scale
+    if convolution.bias is not None:
+        shift = shift + convolution.bias * scale
+    if norm.affine:
+        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+    return weight * scale.view(-1, *[1] * (weight.dim() - 1)), shift
+
+
+def _take_out_batchnorm(traced: fx.GraphModule) -> list[tuple[str, str]]:
+    """Remove what can be folded from the graph; names of (convolution, BatchNorm)."""
+    modules = dict(traced.named_modules())
+    calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    pairs = []
+    for node in list(traced.graph.nodes):
+        if node.op != "call_module" or not isinstance(modules[node.target], BATCHNORM):
+            continue
+        before = node.args[0]
+        if (
+            isinstance(before, fx.Node)
+            and modules[node.target].running_mean is not None
+            and before.op == "call_module"
+            and isinstance(modules[before.target], FOLDABLE)
+            and len(before.users) == 1
+            and calls.count(before.target) == calls.count(node.target) == 1
+        ):
+            node.replace_all_uses_with(before)
+            traced.graph.erase_node(node)
+            pairs.append((str(before.target), str(node.target)))
+    traced.graph.lint()
+    traced.recompile()
+    traced.delete_all_unused_submodules()
+    return pairs

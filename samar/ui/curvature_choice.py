@@ -1,0 +1,215 @@
+"""What the Curvature page is asked: whose Hessian, on which images, how exactly."""
+
+import shlex
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import streamlit as st
+
+from samar.curvature import ENGINES, PRECISIONS, Request
+from samar.data import NORMALIZATIONS
+from samar.models import MODELS
+from samar.runs import Run
+from samar.runs.paths import resume_path, weights_path
+from samar.ui.service import explained, service
+from samar.ui.text import plain
+
+SUBJECTS = {"run": "a run", "two": "two runs", "file": "a file"}
+BOTH = "both"
+TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
+KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run at a step, or a weights file with what it belongs to."""
+
+    title: str
+    what: str
+    step: int | None = None
+    model: str | None = None
+    dataset: str | None = None
+    normalize: str = "auto"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Everything that decides the numbers on the page."""
+
+    sources: tuple[Source, ...]
+    request: Request
+    engines: tuple[str, ...]
+
+    def tasks(self) -> list[tuple[str, Source, Request]]:
+        """One titled measurement per network and engine; the first engine adds the extras."""
+        found = []
+        for source in self.sources:
+            for engine in self.engines:
+                request = replace(self.request, engine=engine)
+                if engine != self.engines[0]:
+                    bare: dict[str, Any] = dict.fromkeys(
+                        ("density", "trace", "layers", "sharpness"), False
+                    )
+                    request = replace(request, **bare)
+                title = f"{source.title}, {engine}" if len(self.engines) > 1 else source.title
+                found.append((title, source, request))
+        return found
+
+
+def command_line(source: Source, request: Request) -> str:
+    """The command that measures the same."""
+    words = ["python", "-m", "samar", "hessian", source.what]
+    if source.step is None:
+        words += ["--model", str(source.model), "--dataset", str(source.dataset)]
+        words += ["--normalize", source.normalize] if source.normalize != "auto" else []
+    for field in fields(Request):
+        value, option = getattr(request, field.name), f"--{field.name.replace('_', '-')}"
+        if value != field.default:
+            words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
+
+
+def choose() -> Choice | None:
+    """Draw the controls; None where there is nothing to choose from or something is missing."""
+    kind = st.segmented_control(
+        "Measure",
+        list(SUBJECTS),
+        default="run",
+        required=True,
+        format_func=lambda name: SUBJECTS[name],
+        key="curvature_of",
+        **KEPT,
+    )
+    sources = (_file(),) if kind == "file" else _runs(2 if kind == "two" else 1)
+    with st.container(horizontal=True):
+        top = st.number_input("Eigenvalues", 1, 100, 5, key="curvature_top", **KEPT)
+        images = st.number_input("Images", 1, 100_000, 256, key="curvature_images", **KEPT)
+    tol = st.select_slider(
+        "Tolerance",
+        TOLERANCES,
+        1e-3,
+        format_func="{:g}".format,
+        key="curvature_tol",
+        help="Largest residual of an eigenvalue, relative to it. The true error is far smaller.",
+        **KEPT,
+    )
+    with st.container(horizontal=True, key="curvature_extras"):
+        switches: dict[str, Any] = {
+            name: st.toggle(label, key=f"curvature_{name}", help=words, **KEPT)
+            for name, label, words in (
+                ("density", "Density", "Stochastic Lanczos quadrature: 240 products."),
+                ("trace", "Trace", "Hutch++ with its standard error: 60 products."),
+                ("layers", "Layers", "Trace and largest eigenvalue of every layer's block."),
+                ("sharpness", "Sharpness", "Every measure of that name in one table."),
+            )
+        }
+    with st.expander("More"):
+        engine = st.selectbox(
+            "Engine",
+            [*ENGINES, BOTH],
+            key="curvature_engine",
+            help=_meanings(ENGINES | {BOTH: "side by side"}),
+            **KEPT,
+        )
+        precision = st.selectbox(
+            "Precision",
+            list(PRECISIONS),
+            key="curvature_precision",
+            help=_meanings(PRECISIONS),
+            **KEPT,
+        )
+        split = st.selectbox("Images from", ["test", "train"], key="curvature_split", **KEPT)
+        rho = st.number_input(
+            "Radius ρ of the sharpness measures",
+            0.0,
+            5.0,
+            0.05,
+            step=0.01,
+            key="curvature_rho",
+            **KEPT,
+        )
+        seed = st.number_input("Seed", 0, 2**31, 0, key="curvature_seed", **KEPT)
+        both_ends = st.toggle(
+            "Smallest eigenvalues must converge too", key="curvature_both_ends", **KEPT
+        )
+    if not sources or not all(source.what for source in sources):
+        return None
+    with explained():
+        request = Request(
+            top=top,
+            images=images,
+            tol=tol,
+            split=split,
+            precision=precision,
+            rho=rho,
+            seed=seed,
+            both_ends=both_ends,
+            **switches,
+        )
+    engines = tuple(ENGINES) if engine == BOTH else (engine,)
+    return Choice(sources, request, engines)
+
+
+def _file() -> Source:
+    path = st.text_input(
+        "Weights file", key="curvature_file", placeholder="weights.safetensors", **KEPT
+    )
+    model = st.selectbox(
+        "Model",
+        list(MODELS),
+        format_func=lambda name: MODELS[name].title,
+        key="curvature_model",
+        **KEPT,
+    )
+    dataset = st.text_input(
+        "Images",
+        "digits",
+        key="curvature_dataset",
+        help="digits, cifar10, cifar100 or folder:PATH",
+        **KEPT,
+    )
+    normalize = st.selectbox(
+        "Normalization", ["auto", *NORMALIZATIONS], key="curvature_normalize", **KEPT
+    )
+    title = plain(path.replace("\\", "/").rpartition("/")[2])
+    return Source(title, path.strip(), None, model, dataset.strip(), normalize)
+
+
+def _runs(count: int) -> tuple[Source, ...]:
+    runs = {
+        run.id: run
+        for run in service().all()
+        if weights_path(run.id).is_file() or resume_path(run.id).is_file()
+    }
+    if not runs:
+        st.caption("No run has saved weights yet. Train one, or measure a file.")
+        return ()
+    chosen: list[Source] = []
+    for number in range(count):
+        run_id = st.selectbox(
+            "Run" if number == 0 else "Second run",
+            list(runs),
+            index=min(number, len(runs) - 1),
+            format_func=lambda key: _label(runs[key]),
+            key=f"curvature_run{number + 1}",
+            **KEPT,
+        )
+        chosen.append(_source(runs[run_id], chosen))
+    if len(set(chosen)) < count:
+        st.caption("Both are the same run; choose another to compare.")
+    return tuple(dict.fromkeys(chosen))
+
+
+def _source(run: Run, others: list[Source]) -> Source:
+    """Titles tell networks apart in legends and files, so a second equal one gets the run's id."""
+    taken = {other.title for other in others if other.what != run.id}
+    title = f"{run.title} · {run.id}" if run.title in taken else run.title
+    return Source(title, run.id, run.step)
+
+
+def _label(run: Run) -> str:
+    return f"{run.title} · {run.id}"
+
+
+def _meanings(known: dict[str, str]) -> str:
+    return "\n".join(f"- **{name}**: {meaning}" for name, meaning in known.items())

@@ -1,0 +1,78 @@
+"""The landscape film of a run: the newest picture, or any earlier one with λ and accuracy then."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from samar.runs import Run, film_path
+from samar.ui.plotly_chart import plotly_chart
+from samar.ui.service import history, service
+
+if TYPE_CHECKING:
+    from samar.landscape import Landscape
+
+REFRESH_SECONDS = 2.0
+LATEST = "newest"
+
+
+def film(run: Run) -> None:
+    """Draw the film's section, if the run takes one; it grows while the run is active."""
+    if run.config.film_every:
+        st.fragment(_watch, run_every=REFRESH_SECONDS if run.active else None)(run.id)
+
+
+def _watch(run_id: str) -> None:
+    run = service().get(run_id)
+    artifacts = service().store.series.artifacts(run.key)
+    steps = [artifact.step for artifact in artifacts if artifact.kind == "film_plane"]
+    if not steps:
+        return
+    with st.container(key="film"):
+        st.markdown("**Landscape film**")
+        chosen: Any = LATEST
+        if len(steps) > 1:
+            chosen = st.select_slider(
+                f"Picture (of {len(steps)})",
+                options=[*steps, LATEST],
+                value=LATEST,
+                format_func=lambda step: step if step == LATEST else f"step {step}",
+                key="film_step",
+                help="The loss on 128 training images along two fixed random directions, "
+                "normalized to the filters of the network at that step.",
+            )
+        step = steps[-1] if chosen == LATEST else int(chosen)
+        st.caption(_moment(run, step))
+        _pictures(run, step)
+
+
+def _moment(run: Run, step: int) -> str:
+    """λ and test accuracy at a step, in words."""
+    records, epochs = history(run.key).refresh()
+    words = [f"Step {step}"]
+    at = int(np.searchsorted(records["step"], step))
+    if at < len(records["step"]) and np.isfinite(records["lam"][at]):
+        words.append(f"λ {records['lam'][at]:.3g}")
+    at = int(np.searchsorted(epochs["step"], step))
+    if at < len(epochs["step"]):
+        words.append(f"test accuracy {epochs['test_accuracy'][at]:.1%}")
+    return " · ".join(words)
+
+
+def _pictures(run: Run, step: int) -> None:
+    from samar.figures.landscape import contour_figure
+    from samar.figures.landscape_look import shared_look
+    from samar.figures.landscape_slices import slices_figure
+
+    plane, line = (_load(run.id, kind, step) for kind in ("film_plane", "film_line"))
+    look = shared_look([plane, line], "loss", log=False)
+    with st.grid(2, min_column_width=360):
+        plotly_chart(contour_figure(plane, look, "Plane"), key="film_plane", height=300)
+        plotly_chart(slices_figure([("line", line)], look), key="film_line", height=300)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _load(run_id: str, kind: str, step: int) -> "Landscape":
+    from samar.landscape import Landscape
+
+    return Landscape.load(film_path(run_id, kind, step))

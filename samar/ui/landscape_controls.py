@@ -1,0 +1,233 @@
+"""What the Landscape page is asked for: networks, directions, images, and how to look at them.
+
+Every widget is in the URL, so a link restores the picture that is wanted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from samar.data import DATASETS, NORMALIZATIONS
+from samar.landscape import BATCHNORM, DIRECTIONS, LEVELS, LandscapeConfig, command_line
+from samar.models import MODELS
+from samar.runs import Run
+from samar.runs.paths import resume_path, weights_path
+from samar.ui.service import service
+
+SOURCES = {"one": "a run", "two": "two runs", "file": "a file"}
+SPANS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+QUANTITIES = {"loss": "loss", "accuracy": "accuracy"}
+SPLITS = {"test": "test set", "train": "training set"}
+STATISTICS = {"auto": "what suits the directions"} | BATCHNORM
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One landscape that is wanted; also the key under which it is kept.
+
+    Attributes:
+        what: a run's id, or the path of a weights file.
+        title: for people.
+        version: changes when the weights do.
+        of_file: model, data set and normalization of a file; empty for a run.
+        others: further networks, as ``what``.
+        optimizer: what the run was trained with; empty for a file.
+    """
+
+    what: str
+    title: str
+    version: int
+    config: LandscapeConfig
+    of_file: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    optimizer: str = ""
+
+    @property
+    def file_options(self) -> dict[str, str]:
+        """``of_file`` by name."""
+        return dict(zip(("model", "dataset", "normalize"), self.of_file, strict=False))
+
+    @property
+    def command(self) -> str:
+        """The command that repeats it."""
+        return command_line(self.what, self.config, others=self.others, **self.file_options)
+
+    def preview(self) -> "Picture":
+        """The same in bf16, at most 17 points an axis."""
+        config = replace(self.config, precision="bf16", points=min(17, self.config.points))
+        return replace(self, config=config)
+
+
+def choose_pictures() -> list[Picture]:
+    """Draw the controls and return what they ask for; nothing while a network is missing.
+
+    Raises:
+        ConfigError: a value does not fit.
+    """
+    source = _segments("Networks", "l_of", SOURCES)
+    networks = _file() if source == "file" else _runs(2 if source == "two" else 1)
+    return _pictures(networks, _config(source == "two"))
+
+
+def choose_look() -> tuple[str, bool]:
+    """Loss or accuracy, and whether the loss is logarithmic."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="l_look"):
+        quantity = _segments("Shown", "l_show", QUANTITIES)
+        log = st.toggle("Log scale", value=True, key="l_log", bind="query-params")
+    return quantity, bool(log)
+
+
+def _pictures(networks: list[Picture], config: LandscapeConfig) -> list[Picture]:
+    """One picture per network, or one of all of them."""
+    if config.directions == "between" and networks:
+        first, *rest = networks
+        title = " to ".join(network.title for network in networks)
+        others = tuple(network.what for network in rest)
+        networks = [replace(first, title=title, others=others)] if others else []
+    return [replace(network, config=config) for network in networks]
+
+
+def _config(several: bool) -> LandscapeConfig:
+    kinds = {n: i.title for n, i in DIRECTIONS.items() if n != "pca" and (several or not i.others)}
+    _take_from_link("l_directions", kinds)
+    directions = st.selectbox(
+        "Directions",
+        list(kinds),
+        format_func=kinds.__getitem__,
+        key="l_directions",
+        bind="query-params",
+        help="  \n".join(f"**{i.title}**: {i.help}" for n, i in DIRECTIONS.items() if n in kinds),
+    )
+    between = directions == "between"
+    dim = 1 if between else int(_segments("Shape", "l_dim", {"2": "plane", "1": "line"}))
+    left, right = st.columns(2)
+    with left:
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 0, key="l_seed", bind="query-params", disabled=between
+        )
+        images = st.number_input("Images", 1, 100_000, 512, key="l_images", bind="query-params")
+    with right:
+        rho = st.number_input(
+            "Radius ρ",
+            0.0,
+            100.0,
+            0.0,
+            format="%.3g",
+            key="l_rho",
+            bind="query-params",
+            help="The edge of the ball in which SAM looks for the highest loss; 0 draws none.",
+        )
+        points = st.selectbox(
+            "Finest grid", LEVELS, index=LEVELS.index(17), key="l_points", bind="query-params"
+        )
+    span = st.select_slider(
+        "Half the width",
+        SPANS,
+        0.5,
+        format_func="{:g}".format,
+        key="l_span",
+        bind="query-params",
+        help="In units of the directions: 1 is as long as the weights themselves.",
+    )
+    split = _segments("Images from", "l_split", SPLITS)
+    _take_from_link("l_bn", STATISTICS)
+    batchnorm = st.selectbox(
+        "BatchNorm statistics",
+        list(STATISTICS),
+        format_func=STATISTICS.__getitem__,
+        key="l_bn",
+        bind="query-params",
+        help="They belong to the weights they were collected at. Between two networks they have "
+        "to be estimated anew; around one network they are kept.",
+    )
+    return LandscapeConfig(
+        directions=directions or "filter",
+        dim=dim,
+        points=points or 17,
+        span=float(span),
+        seed=0 if between else int(seed),
+        images=int(images),
+        split=split,
+        batchnorm=batchnorm or "auto",
+        rho=float(rho),
+    )
+
+
+def _runs(count: int) -> list[Picture]:
+    """The chosen runs; those that have saved weights are offered, newest first."""
+    runs = {_name(run): run for run in service().all() if _version(run)}
+    if len(runs) < count:
+        return []
+    names = list(runs)
+    chosen = []
+    for number, key in enumerate(("l_run", "l_run2")[:count]):
+        label = ("Run", "Second run")[number]
+        name = st.selectbox(label, names, index=number, key=key, bind="query-params")
+        run = runs[name or names[number]]
+        picture = Picture(run.id, run.title, _version(run), LandscapeConfig())
+        chosen.append(replace(picture, optimizer=run.config.optimizer))
+    return chosen
+
+
+def _file() -> list[Picture]:
+    path = st.text_input("Weights file", key="l_file", bind="query-params", max_chars=500).strip()
+    _take_from_link("l_model", MODELS)
+    model = st.selectbox(
+        "Its network",
+        list(MODELS),
+        index=list(MODELS).index("resnet20"),
+        format_func=lambda name: MODELS[name].title,
+        key="l_model",
+        bind="query-params",
+    )
+    dataset = st.selectbox(
+        "Its data set",
+        list(DATASETS),
+        key="l_dataset",
+        bind="query-params",
+        accept_new_options=True,
+        help="digits, cifar10, cifar100 or folder:PATH",
+    )
+    normalize = st.selectbox(
+        "Its normalization", ["auto", *NORMALIZATIONS], key="l_normalize", bind="query-params"
+    )
+    if not path or not model or not dataset:
+        return []
+    stamp = Path(path).stat().st_mtime_ns if Path(path).is_file() else 0
+    of_file = (model, dataset, normalize)
+    return [Picture(path, Path(path).name, stamp, LandscapeConfig(), of_file)]
+
+
+def _name(run: Run) -> str:
+    return f"{run.title} · {run.id}"
+
+
+def _version(run: Run) -> int:
+    """When the run's weights were last written; 0 if never."""
+    files = [path for path in (weights_path(run.id), resume_path(run.id)) if path.is_file()]
+    return files[0].stat().st_mtime_ns if files else 0
+
+
+def _segments(label: str, key: str, options: Mapping[str, str]) -> str:
+    """A choice of few; the link carries the option itself."""
+    _take_from_link(key, options)
+    chosen: Any = st.segmented_control(
+        label,
+        list(options),
+        default=next(iter(options)),
+        required=True,
+        format_func=options.__getitem__,
+        key=key,
+        bind="query-params",
+    )
+    return str(chosen)
+
+
+def _take_from_link(key: str, options: Mapping[str, Any]) -> None:
+    """A link may name an option as the command line does, where Streamlit looks for its title."""
+    held = st.query_params.get(key)
+    if key not in st.session_state and held in options:
+        st.session_state[key] = held

@@ -1,0 +1,87 @@
+"""The Landscape page in a real browser: progressive drawing, the camera, two runs at one scale."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+# Another name of the same file: a server, and a folder of runs, of its own.
+APP = Path(__file__).parents[2] / "pages" / ".." / "app.py"
+PLOT = ".st-key-{} .samar-chart-plot"
+EYE = "p._fullLayout.scene._scene.getCamera().eye"
+"""The camera as it is now, also where it is not stored yet."""
+
+
+@pytest.fixture
+def landscape(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Callable[..., Page]:
+    """``landscape(query)`` opens the page over a store with two short runs."""
+    address = serve(APP)
+    page = visit(f"{address}/runs")
+    expect(page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible(timeout=30_000)
+    if page.get_by_text("No runs yet.").count():
+        for optimizer in ("sgd", "samar"):
+            page.goto(f"{address}/train?optimizer={optimizer}&epochs=1&images_per_class=10")
+            page.locator(".st-key-button_start button").click(timeout=30_000)
+            expect(page.locator(".st-key-status")).to_contain_text("Finished", timeout=60_000)
+
+    def landscape(query: str, **options: object) -> Page:
+        page = visit(f"{address}/landscape?l_images=64&{query}", **options)
+        page.locator(".st-key-l_compute button").click(timeout=30_000)
+        return page
+
+    return landscape
+
+
+def look(page: Page, chart: str, expression: str) -> object:
+    plot = page.locator(PLOT.format(chart))
+    expect(plot.locator(".main-svg").first).to_be_attached(timeout=60_000)
+    return plot.evaluate(f"p => {expression}")
+
+
+def expect_points(page: Page, points: int) -> None:
+    expect(page.get_by_text(f"{points} × {points} points").first).to_be_visible(timeout=90_000)
+
+
+def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
+    landscape: Callable[..., Page],
+) -> None:
+    page = landscape("l_points=33")
+    expect(page.locator(PLOT.format("surface_1") + " .main-svg").first).to_be_attached(
+        timeout=60_000
+    )
+    page.locator(".st-key-l_cancel button").click(timeout=30_000)
+    button = page.locator(".st-key-l_compute button")
+    expect(button).to_contain_text("Continue", timeout=30_000)
+    coarse = int(look(page, "contour_1", "p.data[0].x.length"))
+    assert coarse < 33, "the picture came before the finest grid"
+    page.locator(PLOT.format("surface_1")).get_by_text("top", exact=True).click()
+    page.wait_for_timeout(500)
+    eye = look(page, "surface_1", EYE)
+    assert eye["z"] > 1.5
+    button.click()
+    expect_points(page, 33)
+    expect(page.locator(".st-key-l_cancel")).to_have_count(0, timeout=60_000)
+    assert look(page, "contour_1", "p.data[0].x.length") == 33
+    assert look(page, "surface_1", EYE) == pytest.approx(eye, abs=1e-3)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="NPZ").click()
+    assert download.value.suggested_filename.endswith(".npz")
+
+
+def test_two_runs_share_scale_and_camera(landscape: Callable[..., Page]) -> None:
+    page = landscape("l_of=two&l_points=5", viewport={"width": 1280, "height": 1400})
+    expect(page.locator(PLOT.format("surface_2") + " .main-svg").first).to_be_attached(
+        timeout=60_000
+    )
+    expect(page.locator(".st-key-l_compute, .st-key-l_cancel")).to_have_count(0, timeout=60_000)
+    for expression in ("p._fullLayout.scene.zaxis.range", "[p.data[0].cmin, p.data[0].cmax]"):
+        assert look(page, "surface_1", expression) == look(page, "surface_2", expression)
+    before = look(page, "surface_2", EYE)
+    page.locator(PLOT.format("surface_1")).get_by_text("front", exact=True).click()
+    page.wait_for_timeout(1000)
+    assert look(page, "surface_2", EYE) != before
+    assert look(page, "surface_2", EYE) == pytest.approx(look(page, "surface_1", EYE), abs=1e-3)
+    assert "sgd" in page.locator(".st-key-slices .main-svg").first.get_attribute("aria-label") or ""

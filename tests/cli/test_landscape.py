@@ -1,0 +1,92 @@
+"""``landscape`` as a user types it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from samar.cli import main
+from samar.landscape import Landscape
+
+KEYS = "centre_loss model_loss min_loss max_loss cosine norms forwards seconds".split()
+
+
+@pytest.fixture
+def run(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    words = "train --epochs 1 --images-per-class 10 --json --name".split()
+    assert main([*words, "first"]) == 0
+    capsys.readouterr()
+    return "first"
+
+
+def test_a_run_as_json_and_every_file(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.npz", "a.csv", "a.html", "a.vtp"):
+        words = f"landscape {run} --points 5 --images 32 --rho 0.2 --json --out"
+        assert main([*words.split(), str(tmp_path / name)]) == 0
+        row = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert list(row) == [*KEYS, "climb_within_rho"]
+        assert row["centre_loss"] == pytest.approx(row["model_loss"], abs=1e-6)
+        assert row["min_loss"] <= row["centre_loss"] <= row["max_loss"]
+        assert row["forwards"] == 25 + 32
+    found = Landscape.load(tmp_path / "a.npz")
+    assert found.loss.shape == (5, 5)
+    assert found.loss.min() == row["min_loss"]
+    assert found.manifest["run"]
+    assert found.manifest["split"] == "test"
+    assert (tmp_path / "a.csv").read_text().count("\n") == 26
+    page = (tmp_path / "a.html").read_text()
+    assert "Manifest" in page
+    assert 'src="http' not in page
+
+
+def test_between_runs_and_pca(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, seed in (("second", 1), ("third", 2), ("fourth", 3)):
+        words = f"train --epochs 1 --images-per-class 10 --seed {seed} --name {name}"
+        assert main(words.split()) == 0
+    line = f"landscape {run} --dim 1 --directions between --with second --points 5 --images 32"
+    assert main([*line.split(), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert np.isfinite(row["barrier"])
+    assert row["cosine"] is None
+    plane = f"landscape {run} --directions pca --with second third fourth --points 5 --images 32"
+    assert main(plane.split()) == 0
+    assert "at the centre" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("nothing", "There is no run 'nothing'"),
+        ("a.th", "a.th is a weights file; say which --model and --dataset it is for"),
+        ("a.th --model cnn --dataset digits", "There is no checkpoint file at a.th"),
+        ("nothing --points 16", "points is 16; choose 5, 9, 17, 33 or 65"),
+        ("nothing --directions random", "directions is 'random'; choose filter"),
+        ("nothing --bn off", "batchnorm is 'off'"),
+        ("nothing --directions between", "need 2 further networks"),
+        ("nothing --out a.png", "a.png is of no known kind; choose one of .npz"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    words: str, sentence: str, samar_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["landscape", *words.split()]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("samar: ")
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.shared
+def test_a_public_checkpoint(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = shared_data / "checkpoints" / "resnet20-12fca82f.th"
+    words = "--model resnet20 --normalize imagenet --points 5 --images 16 --json --dataset"
+    data = f"folder:{shared_data / 'cifar10'}"
+    assert main(["landscape", str(checkpoint), *words.split(), data]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert list(row) == KEYS
+    assert row["centre_loss"] == pytest.approx(row["model_loss"], abs=1e-6)
+    assert row["forwards"] == 25
+    assert abs(row["cosine"]) < 0.02

@@ -1,0 +1,126 @@
+import pytest
+import torch
+from torch import nn
+
+from samar.curvature import hessian_of
+from samar.errors import ConfigError
+from samar.geometry import Sample
+
+
+class Square(torch.autograd.Function):
+    """x² the old way, which torch.func refuses."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2 * ctx.saved_tensors[0] * grad
+
+
+class SquareModule(nn.Module):
+    def forward(self, x):
+        return Square.apply(x)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("batch_size", [23, 7])
+def test_equals_the_dense_hessian(network, sample, dense, mode, batch_size) -> None:
+    expected = dense(network, sample)
+    with hessian_of(network, sample, batch_size=batch_size) as hessian:
+        hessian.mode = mode
+        eye = torch.eye(len(hessian), dtype=torch.float64)
+        found = torch.stack([hessian @ v for v in eye])
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_falls_back_where_there_is_no_forward_derivative(dense) -> None:
+    net = nn.Sequential(nn.Linear(4, 3), SquareModule(), nn.Linear(3, 2)).double()
+    smooth = nn.Sequential(nn.Linear(4, 3), _Power(), nn.Linear(3, 2)).double()
+    smooth.load_state_dict(net.state_dict())
+    images = Sample(torch.randn(9, 4, dtype=torch.float64), torch.randint(2, (9,)))
+    with hessian_of(net, images, batch_size=4) as hessian:
+        vector = torch.randn(len(hessian), dtype=torch.float64)
+        found = hessian @ vector
+        assert hessian.mode == "reverse"
+    torch.testing.assert_close(found, dense(smooth, images) @ vector, rtol=1e-10, atol=1e-12)
+
+
+class _Power(nn.Module):
+    def forward(self, x):
+        return x * x
+
+
+def test_blocks_and_frozen_parameters(network, sample, dense) -> None:
+    whole = dense(network, sample)
+    with hessian_of(network, sample) as hessian:
+        layers, names = hessian.layers, hessian.parameters_of("4")
+    assert list(layers) == ["0", "1", "4"]
+    part = layers["4"]
+    with hessian_of(network, sample, only=names) as block:
+        found = torch.stack([block @ v for v in torch.eye(len(block), dtype=torch.float64)])
+    torch.testing.assert_close(found, whole[part, part], rtol=1e-10, atol=1e-12)
+    network[0].requires_grad_(False)
+    network[1].requires_grad_(False)
+    with hessian_of(network, sample) as frozen:
+        assert len(frozen) == len(found)
+        torch.testing.assert_close(frozen @ found[0], found @ found[0], rtol=1e-10, atol=1e-12)
+
+
+def test_loss_gradient_and_offsets(network, sample) -> None:
+    network.eval()
+    expected = nn.functional.cross_entropy(network(sample.x), sample.y)
+    gradient = torch.autograd.grad(expected, list(network.parameters()))
+    with hessian_of(network, sample, batch_size=10) as hessian:
+        assert hessian.loss == pytest.approx(expected.item(), rel=1e-12)
+        flat = torch.cat([g.reshape(-1) for g in gradient])
+        torch.testing.assert_close(hessian.gradient, flat)
+        step = 1e-3 * torch.randn(len(hessian), dtype=torch.float64)
+        moved = hessian.loss_at(step)
+    with torch.no_grad():
+        nn.utils.vector_to_parameters(hessian.point + step, network.parameters())
+        assert moved == pytest.approx(nn.functional.cross_entropy(network(sample.x), sample.y))
+
+
+def test_leaves_a_live_model_alone(network, sample) -> None:
+    network(sample.x).sum().backward()
+    before = [t.detach().clone() for t in (*network.parameters(), *network.buffers())]
+    gradients = [p.grad.clone() for p in network.parameters()]
+    with hessian_of(network, sample) as hessian:
+        hessian @ hessian.gradient
+    assert network.training
+    after = [*network.parameters(), *network.buffers()]
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+    now = [p.grad for p in network.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(now, gradients, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("frozen", "0 trainable parameters; set requires_grad=True"),
+        ("empty", "There are 0 images"),
+        ("diverged", "The loss is nan at these weights"),
+    ],
+)
+def test_problems_are_one_sentence(network, sample, spoil, message) -> None:
+    if spoil == "frozen":
+        network.requires_grad_(False)
+    if spoil == "empty":
+        sample = Sample(sample.x[:0], sample.y[:0])
+    if spoil == "diverged":
+        network[4].weight.data.fill_(float("nan"))
+    with pytest.raises(ConfigError, match=message), hessian_of(network, sample):
+        pass
+
+
+def test_a_product_that_overflows_is_refused() -> None:
+    net = nn.Linear(2, 2)
+    images = Sample(torch.full((1, 2), 1e30), torch.tensor([0]))
+    with torch.no_grad():
+        net.weight.zero_()
+        net.bias.zero_()
+    with hessian_of(net, images) as hessian, pytest.raises(ConfigError, match="not finite"):
+        hessian @ torch.arange(6.0)

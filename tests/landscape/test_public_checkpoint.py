@@ -1,0 +1,33 @@
+"""The real network that many landscapes on the web show."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from samar.landscape import LandscapeConfig, survey_of
+from samar.runs.subject import load_subject
+from samar.training import evaluate
+
+pytestmark = pytest.mark.shared
+
+
+def test_the_centre_is_the_models_own_loss(shared_data: Path) -> None:
+    subject = load_subject(
+        str(shared_data / "checkpoints" / "resnet20-12fca82f.th"),
+        model="resnet20",
+        dataset=f"folder:{shared_data / 'cifar10'}",
+        normalize="imagenet",
+    )
+    survey = survey_of(LandscapeConfig(images=128), subject.model, subject.dataset)
+    evaluator, frame = survey.evaluator, survey.frame
+    images = subject.dataset.test.evenly_spaced(128)
+    own = evaluate(subject.model, images, subject.dataset.normalization)
+    centre = evaluator.at(frame.at((0.0, 0.0)))
+    assert centre.loss == pytest.approx(own.loss, abs=1e-6)
+    assert centre.accuracy == own.accuracy
+    for axis in frame.axes:
+        for d, w in zip(axis, subject.model.parameters(), strict=True):
+            if w.dim() > 1:
+                ratio = d.double().flatten(1).norm(dim=1) / w.double().flatten(1).norm(dim=1)
+                torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0, atol=1e-6)
