@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from samar.figures.theme import NEUTRAL
 from samar.figures.training import Columns, View, curve, run_panel
 
-NAMES = ("λ₁ (largest)", "λ₂", "λ₃")
+NAMES = ("largest", "second", "third")
 STYLES = (("solid", "circle", 2.0), ("dash", "diamond-open", 1.2), ("dot", "x-thin-open", 1.2))
 
 
@@ -34,10 +34,10 @@ def curvature_panel(
         curves += curve(x, values, name, "%{y:.4~g}", line, marker, **bars)
     bound = np.array([2 / look["lr"] if look["lr"] else np.nan for look in looks])
     dashed = {"color": NEUTRAL, "dash": "longdash", "width": 1.2}
-    curves += curve(x, bound, "2/η (gradient descent's limit)", "2/η = %{y:.4~g}", dashed)
+    curves += curve(x, bound, "2/η", "2/η = %{y:.4~g}", dashed)
     y_axis: dict[str, Any] = {"title": "eigenvalue", "type": "log" if view.log else "linear"}
     if looks:
         # As η falls to 0 its limit leaves the picture, and should not drag the scale along.
         y_axis["autorangeoptions"] = {"clipmax": 2 * max(look["values"][0] for look in looks)}
     empty = "Waiting for the first look, after an epoch."
-    return run_panel(steps, epochs, view, curves, "Curvature", y_axis, empty=empty)
+    return run_panel(steps, epochs, view, curves, "Hessian's top eigenvalues", y_axis, empty=empty)

@@ -12,7 +12,6 @@ from samar.models import MODELS
 from samar.runs import Run
 from samar.runs.paths import resume_path, weights_path
 from samar.ui.service import explained, service
-from samar.ui.text import plain
 
 SUBJECTS = {"run": "a run", "two": "two runs", "file": "a file"}
 BOTH = "both"
@@ -171,7 +170,7 @@ def _file() -> Source:
     normalize = st.selectbox(
         "Normalization", ["auto", *NORMALIZATIONS], key="curvature_normalize", **KEPT
     )
-    title = plain(path.replace("\\", "/").rpartition("/")[2])
+    title = path.replace("\\", "/").rpartition("/")[2]
     return Source(title, path.strip(), None, model, dataset.strip(), normalize)
 
 

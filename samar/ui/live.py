@@ -79,6 +79,12 @@ def _watch(run_id: str, drawn_status: str, look: Look) -> None:
         if run.config.curvature_every:
             looks = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
             _chart("curvature", curvature_panel(steps, epochs, view, looks), run)
+    if run.config.curvature_every:
+        st.caption(
+            "Eigenvalues: measured between epochs on 128 training images, with their residuals as "
+            "bars. 2/η is where plain gradient descent loses its footing: a reference, not a law "
+            "for SAM and its kin."
+        )
 
 
 def _chart(name: str, figure: go.Figure, run: Run) -> None:

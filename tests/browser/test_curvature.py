@@ -58,7 +58,8 @@ def test_measure_cancel_and_download(page: Page, tmp_path: Path) -> None:
     page.wait_for_url(lambda url: "curvature_density" not in url)
     compute(page)
     expect(page.locator(".st-key-curvature_summary")).to_contain_text("products", timeout=60_000)
-    expect(page.locator(".st-key-curvature_chart_eigenvalues .main-svg").first).to_be_visible()
+    chart = page.locator(".st-key-curvature_chart_eigenvalues .main-svg").first
+    expect(chart).to_be_visible(timeout=30_000)
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON").click()
     (report,) = json.loads(Path(download.value.path()).read_text(encoding="utf-8")).values()

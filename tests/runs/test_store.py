@@ -188,3 +188,21 @@ def test_readers_do_not_wait_for_a_writer(store: Store, running: Run) -> None:
     with store.database.write() as db:
         db.execute(schema.runs.update().values(message="half done"))
         assert Store.get(store, running.id).message == ""
+
+
+def test_rewinding_forgets_all_that_is_computed_again(
+    store: Store, running: Run, step, epoch
+) -> None:
+    store.series.append(running.key, [step(n) for n in range(1, 9)], [epoch(1, 4), epoch(2, 8)])
+    for at in (4, 8):
+        store.series.note(running.key, at, "curvature")
+        store.series.add_artifact(running.key, "film_line", at, "file")
+    store.series.note(running.key, 8, "change", rho=0.5)
+    store.series.rewind(running.key, 4)
+    assert store.series.steps(running.key)["step"].max() == 4
+    assert store.series.epochs(running.key)["step"].tolist() == [4]
+    assert [a.step for a in store.series.artifacts(running.key)] == [4]
+    assert [(e.kind, e.step) for e in store.series.events(running.key)] == [
+        ("curvature", 4),
+        ("change", 8),
+    ]
