@@ -5,6 +5,7 @@ or diverged gives exit status 1.
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options = parser().parse_args(arguments)
     try:
         return int(options.run(options))

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from samar.curvature import ENGINES, MEASURES, PRECISIONS, Request
+from samar.curvature import ENGINES, MEASURES, Request
 from samar.data import NORMALIZATIONS
 from samar.models import MODELS, model_info
 
@@ -39,10 +39,8 @@ def register(commands: Any) -> None:
         default = getattr(Request, name.replace("-", "_"))
         words = f"{words} (default: {default:g})"
         parser.add_argument(f"--{name}", type=type(default), default=default, help=words)
-    for name, known in (("engine", ENGINES), ("precision", PRECISIONS)):
-        default = getattr(Request, name)
-        words = "; ".join(f"{key}: {meaning}" for key, meaning in known.items())
-        parser.add_argument(f"--{name}", default=default, help=f"{words} (default: {default})")
+    words = "; ".join(f"{key}: {meaning}" for key, meaning in ENGINES.items())
+    parser.add_argument("--engine", default=Request.engine, help=f"{words} (default: lanczos)")
     parser.add_argument("--split", default="test", help="test or train (default: test)")
     switches = {
         "both-ends": "the smallest eigenvalues must converge too",

@@ -43,8 +43,10 @@ def _help(known: Setting) -> str:
     notes = []
     if known.choices:
         notes.append("one of " + ", ".join(known.choices))
-    elif known.low is not None:
-        notes.append(f"from {known.low:g}" + ("" if known.high is None else f" to {known.high:g}"))
+    elif known.low is not None and known.high is not None:
+        low = f"above {known.low:g}" if known.above_low else f"from {known.low:g}"
+        high = f"below {known.high:.12g}" if known.below_high else f"to {known.high:.12g}"
+        notes.append(f"{low} {high}")
     if known.default not in (None, ""):
         notes.append(f"default: {known.default}")
     return known.help + (f" ({'; '.join(notes)})" if notes else "")

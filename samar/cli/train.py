@@ -5,12 +5,14 @@ import json
 import math
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from samar.cli.options import add_settings, config_from
+from samar.errors import RunError
 from samar.runs import Run, Runs, summary
 
 POLL_SECONDS = 0.2
@@ -51,15 +53,23 @@ def _follow(service: Runs, run_id: str, as_json: bool) -> int:
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(run_id, total=None, note="")
-        while (run := service.get(run_id)).active:
+        asked = False
+        while True:
             try:
+                run = service.get(run_id)
                 _show(progress, task, run)
+                if not run.active:
+                    break
                 time.sleep(POLL_SECONDS)
             except KeyboardInterrupt:
-                console.print("Stopping after this step…")
-                service.stop(run_id)
-        _show(progress, task, run)
+                if not asked:
+                    asked = True
+                    console.print("Stopping after this step…")
+                    with suppress(RunError):
+                        service.stop(run_id)
     if as_json:
+        if run.message:
+            print(f"samar: {run.message}", file=sys.stderr)
         print(json.dumps(_without_nan(summary(service.store, run))))
     else:
         _print_end(run)

@@ -6,7 +6,7 @@ Importing this package does not import torch; the names that need it are loaded 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from samar.curvature.catalog import ENGINES, MEASURES, PRECISIONS, MeasureInfo, Request
+from samar.curvature.catalog import ENGINES, MEASURES, MeasureInfo, Request
 
 if TYPE_CHECKING:
     from samar.curvature.density import Density, spectral_density
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from samar.curvature.layers import Layer, layer_curvature
     from samar.curvature.product import Hessian, hessian_of
     from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
-    from samar.curvature.refinement import refined
     from samar.curvature.report import Report, measure
     from samar.curvature.sharpness import Measure, gaussian_sharpness, sharpness_measures
     from samar.curvature.trace import Estimate, Trace, hessian_trace
@@ -34,7 +33,6 @@ _LAZY = {
     "layer_curvature": "layers",
     "measure": "report",
     "pyhessian_eigenvalues": "pyhessian_engine",
-    "refined": "refinement",
     "sharpness_measures": "sharpness",
     "spectral_density": "density",
     "top_eigenvalues": "eigenvalues",
@@ -43,7 +41,6 @@ _LAZY = {
 __all__ = [
     "ENGINES",
     "MEASURES",
-    "PRECISIONS",
     "Density",
     "Estimate",
     "Hessian",
@@ -60,7 +57,6 @@ __all__ = [
     "layer_curvature",
     "measure",
     "pyhessian_eigenvalues",
-    "refined",
     "sharpness_measures",
     "spectral_density",
     "top_eigenvalues",

@@ -31,11 +31,6 @@ ENGINES = {
     "pyhessian": "the package, as a reference: deflated power iteration",
 }
 
-PRECISIONS = {
-    "float32": "float32 throughout",
-    "mixed": "eigenvectors in float32, their eigenvalues in float64",
-}
-
 MEASURES = {
     "lambda_max": MeasureInfo(
         "λ_max",
@@ -115,7 +110,6 @@ class Request:
         images: evenly spaced over the split.
         split: ``test`` or ``train``.
         engine: a key of :data:`ENGINES`.
-        precision: a key of :data:`PRECISIONS`.
         both_ends: whether the smallest eigenvalues must converge too.
         density, trace, layers, sharpness: what to measure besides.
         rho: radius of the sharpness measures.
@@ -131,7 +125,6 @@ class Request:
     images: int = 256
     split: str = "test"
     engine: str = "lanczos"
-    precision: str = "float32"
     both_ends: bool = False
     density: bool = False
     trace: bool = False
@@ -150,11 +143,7 @@ class Request:
             raise ConfigError(f"The tolerance is {self.tol:g}; choose one between 0 and 1.")
         if not (self.rho > 0 and math.isfinite(self.rho)):
             raise ConfigError(f"ρ is {self.rho:g}; choose a positive radius, such as 0.05.")
-        for name, known in (
-            ("split", ("test", "train")),
-            ("engine", ENGINES),
-            ("precision", PRECISIONS),
-        ):
+        for name, known in (("split", ("test", "train")), ("engine", ENGINES)):
             if getattr(self, name) not in known:
                 raise ConfigError(
                     f"The {name} is {getattr(self, name)!r}; choose {' or '.join(known)}."

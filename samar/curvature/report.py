@@ -18,7 +18,6 @@ from samar.curvature.eigenvalues import Spectrum, top_eigenvalues
 from samar.curvature.layers import Layer, layer_curvature
 from samar.curvature.product import BATCH_SIZE, Hessian, hessian_of
 from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
-from samar.curvature.refinement import refined
 from samar.curvature.sharpness import Measure, sharpness_measures
 from samar.curvature.trace import PRODUCTS, Trace, hessian_trace
 from samar.data import Dataset
@@ -109,17 +108,13 @@ def measure(
         memory_format=torch.channels_last if device != "mps" else torch.contiguous_format,
     )
     spectrum = _eigenvalues(network, sample, request, progress)
-    if request.precision == "mixed":
-        exact = Sample.of(images, dataset.normalization, request.images, dtype=torch.float64)
-        with hessian_of(copy.deepcopy(network).double(), exact) as hessian:
-            most = spectrum.products + request.top
-            told = _teller(progress, "Product", most)
-            spectrum = refined(spectrum, hessian, tol=request.tol, on_product=told)
     density = trace = layers = sharpness = None
     with hessian_of(network, sample) as hessian:
         if request.density:
             told = _teller(progress, "Density: product", PROBES * min(STEPS, len(hessian)))
-            density = spectral_density(hessian, seed=request.seed, on_product=told)
+            density = spectral_density(
+                hessian, probes=PROBES, steps=STEPS, seed=request.seed, on_product=told
+            )
         if request.trace or request.layers:
             trace = _trace(hessian, request, progress)
         if request.sharpness:
@@ -141,6 +136,7 @@ def measure(
         "batch_size": BATCH_SIZE,
         "batchnorm": "running statistics (eval mode)",
         "device": device,
+        "precision": str(sample.x.dtype).removeprefix("torch."),
         "samar": __version__,
         "torch": torch.__version__,
     }
@@ -186,7 +182,7 @@ def _eigenvalues(
 
 def _trace(hessian: Hessian, request: Request, progress: Progress) -> Trace:
     told = _teller(progress, "Trace: product", PRODUCTS)
-    return hessian_trace(hessian, seed=request.seed, on_product=told)
+    return hessian_trace(hessian, products=PRODUCTS, seed=request.seed, on_product=told)
 
 
 def _teller(progress: Progress, what: str, most: int) -> Callable[[int, float], None]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from samar.data.download import default_root
     from samar.data.load import load_dataset
     from samar.data.normalization import Normalization
-    from samar.data.presence import is_present
+    from samar.data.presence import is_present, require_data
 
 __all__ = [
     "AUGMENTATIONS",
@@ -39,6 +39,7 @@ __all__ = [
     "default_root",
     "is_present",
     "load_dataset",
+    "require_data",
 ]
 
 _LAZY = {
@@ -50,6 +51,7 @@ _LAZY = {
     "augmentation_for": "augment",
     "default_root": "download",
     "is_present": "presence",
+    "require_data": "presence",
     "load_dataset": "load",
 }
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from samar.data.catalog import DATASETS, FOLDER_PREFIX
 from samar.data.download import default_root
+from samar.errors import DataError
 
 # torchvision's names for the unpacked archives.
 FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
@@ -11,3 +13,18 @@ FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 def is_present(name: str, root: Path | None = None) -> bool:
     """Whether the files of a data set lie in ``root``; they are verified only when loaded."""
     return name not in FOLDERS or ((root or default_root()) / FOLDERS[name]).is_dir()
+
+
+def require_data(name: str) -> None:
+    """Make sure, before anything is started, that a data set is on this machine.
+
+    Raises:
+        DataError: the public data set was not fetched yet, or the folder is not there.
+    """
+    if name.startswith(FOLDER_PREFIX) and not Path(name.removeprefix(FOLDER_PREFIX)).is_dir():
+        raise DataError(f"There is no folder {name.removeprefix(FOLDER_PREFIX)}; check the path.")
+    if not is_present(name):
+        raise DataError(
+            f"{DATASETS[name].title} is not on this machine; fetch it on the Train page or with "
+            f"'python -m samar download {name}', or choose digits."
+        )

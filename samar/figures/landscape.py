@@ -20,7 +20,7 @@ CAMERAS = {
     "front": {"x": 0.01, "y": -1.9, "z": 0.25},
     "top": {"x": 0.0, "y": -0.01, "z": 2.0},
 }
-CONTOURS = 14
+CONTOURS = 20
 
 
 def surface_figure(landscape: Landscape, look: Look, title: str) -> go.Figure:

@@ -26,6 +26,7 @@ from samar.landscape.frame import State
 
 CHUNKS = (32, 64, 128, 256, 512)
 CALIBRATION_BATCH = 128
+PROBE = 4
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 
 
@@ -106,7 +107,8 @@ class Evaluator:
     def _measure(self) -> Value:
         self._folded.load()
         self.forwards += 1
-        logits = torch.cat([self._folded.network(x) for x in self._x.split(self.chunk)])
+        network = self._folded.fitting(self._x[:PROBE])
+        logits = torch.cat([network(x) for x in self._x.split(self.chunk)])
         logits = logits if logits.dtype == torch.float64 else logits.float()
         losses = F.cross_entropy(logits, self._y, reduction="none").double()
         hits = (logits.argmax(1) == self._y).double()

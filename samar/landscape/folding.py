@@ -19,7 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from samar.landscape.fusing import fuse_relu
+
 FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+ALMOST_OVERFLOW = 1e25
+"""Logits from here on say that float32, which ends at 3e38, may have overflowed on the way."""
 BATCHNORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -33,6 +37,7 @@ class FoldedNetwork:
     Attributes:
         network: the folded network, or a plain copy where the source cannot be traced.
         folded: how many BatchNorm layers are gone.
+        fused: how many ReLUs are gone into convolutions.
     """
 
     def __init__(self, source: nn.Module, dtype: torch.dtype | None = None) -> None:
@@ -61,6 +66,10 @@ class FoldedNetwork:
         theirs = dict(source.named_parameters()) | dict(source.named_buffers())
         mine = [*self.network.named_parameters(), *self.network.named_buffers()]
         self._copies = [(t, theirs[name]) for name, t in mine if id(t) not in own]
+        self.fused = 0
+        self._plain = self.network
+        if isinstance(self.network, fx.GraphModule):
+            self.network, self.fused = fuse_relu(self.network)
 
     @torch.no_grad()
     def load(self) -> None:
@@ -71,6 +80,17 @@ class FoldedNetwork:
             target.bias.copy_(bias)
         for target, tensor in self._copies:
             target.copy_(tensor)
+
+    def fitting(self, probe: Tensor) -> nn.Module:
+        """The network to use at the weights loaded: the quick one unless numbers overflow.
+
+        Args:
+            probe: a few images, on which the plain network is asked.
+        """
+        if self.network is self._plain:
+            return self.network
+        logits = self._plain(probe).float().abs()
+        return self.network if bool((logits < ALMOST_OVERFLOW).all()) else self._plain
 
 
 def _fold(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,13 @@
 """The settings of a run: what to train, plus what the run is called and how it is kept."""
 
 import re
+import shlex
+from pathlib import Path
 from typing import Any
 
 from pydantic import field_validator
 
+from samar.data.catalog import FOLDER_PREFIX
 from samar.training import TrainConfig
 from samar.training.settings import setting
 
@@ -47,6 +50,15 @@ class RunConfig(TrainConfig):
         le=3600,
     )
 
+    @field_validator("dataset")
+    @classmethod
+    def _absolute_folder(cls, dataset: str) -> str:
+        """A worker, or a later resume, may run in another folder."""
+        path = dataset.removeprefix(FOLDER_PREFIX)
+        if path == dataset or not path.strip():
+            return dataset
+        return FOLDER_PREFIX + str(Path(path).expanduser().absolute())
+
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
@@ -76,7 +88,5 @@ def command_line(config: RunConfig) -> str:
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
             text = f"{value!r}" if isinstance(value, float) else str(value)
-            words.append(
-                f"--{option} " + (text if re.fullmatch(r"[\w.:/-]+", text) else repr(text))
-            )
+            words.append(f"--{option} {shlex.quote(text)}")
     return " ".join(words)

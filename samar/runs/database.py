@@ -25,18 +25,18 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            if self.engine.url.database and self.engine.url.database != ":memory:":
-                Path(self.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-            event.listen(self.engine, "connect", _configure_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
         try:
+            self.engine = sa.create_engine(url)
+            if self.engine.dialect.name == "sqlite":
+                Path(self.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+                event.listen(self.engine, "connect", _configure_sqlite)
+                event.listen(self.engine, "begin", _begin_sqlite)
             with self.write() as connection:
                 migrate(connection)
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
+            reason = getattr(error, "orig", None) or error
             raise RunError(
-                f"The run store {url} cannot be opened ({error.orig}); check the folder or set "
+                f"The run store {url} cannot be opened ({reason}); check the folder, or set "
                 "SAMAR_HOME to another one."
             ) from None
 

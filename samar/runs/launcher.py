@@ -19,7 +19,7 @@ def max_runs() -> int:
         ConfigError: the variable is not a whole number of at least 1.
     """
     text = os.environ.get("SAMAR_MAX_RUNS", "1")
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ConfigError(f"SAMAR_MAX_RUNS is {text!r}, but it must be a whole number from 1 up.")
     return int(text)
 
@@ -31,14 +31,15 @@ def tend(store: Store) -> None:
         try:
             _spawn(run)
         except OSError as error:
-            store.set_status(run.key, "failed", f"The worker could not be started: {error}.")
+            store.move(run, "failed", f"The worker could not be started: {error}.")
 
 
 def _spawn(run: Run) -> None:
     config_path(run.id).parent.mkdir(parents=True, exist_ok=True)
     config_path(run.id).write_text(run.config.model_dump_json(indent=2), encoding="utf-8")
     package_parent = str(Path(samar.__file__).parents[1])
-    paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [package_parent, *(path for path in others if path not in ("", package_parent))]
     with log_path(run.id).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "samar.runs.worker", run.id],

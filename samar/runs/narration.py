@@ -59,4 +59,4 @@ def _move(config: RunConfig, ratio: float, before: float, after: float) -> str:
 def _recently(lam: np.ndarray) -> str:
     change = np.diff(lam[-RECENT - 1 :])
     rose, fell = int((change > 0).sum()), int((change < 0).sum())
-    return f"Over the last {len(change)} steps it rose {rose} times and fell {fell} times."
+    return f"Of the last {len(change)} steps, {rose} raised it and {fell} lowered it."

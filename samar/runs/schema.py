@@ -31,6 +31,8 @@ runs = sa.Table(
     Column("pid", Integer),
     Column("total_steps", Integer),
     Column("device", String(255)),
+    Column("claim", Integer, nullable=False, default=0),
+    sqlite_autoincrement=True,
 )
 
 steps = sa.Table(
@@ -80,6 +82,7 @@ events = sa.Table(
     Column("kind", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     sa.Index("events_of_run", "run", "step"),
+    sqlite_autoincrement=True,
 )
 
 controls = sa.Table(
@@ -91,6 +94,7 @@ controls = sa.Table(
     Column("detail", Text, nullable=False),
     Column("at", Float, nullable=False),
     sa.Index("controls_of_run", "run", "key"),
+    sqlite_autoincrement=True,
 )
 
 artifacts = sa.Table(

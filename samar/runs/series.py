@@ -47,12 +47,10 @@ class RunSeries:
     def append(
         self, run: int, steps: Sequence[StepRecord] = (), epochs: Sequence[EpochRecord] = ()
     ) -> None:
-        """Add records and a heartbeat in one transaction; a step recorded before is replaced."""
+        """Add records in one transaction; a step recorded before is replaced."""
         with self._database.write() as db:
             _insert(db, schema.steps, STEP_COLUMNS, run, steps)
             _insert(db, schema.epochs, EPOCH_COLUMNS, run, epochs)
-            beat = schema.runs.update().where(schema.runs.c.key == run)
-            db.execute(beat.values(heartbeat=time.time()))
 
     def steps(self, run: int, after: int = 0) -> Columns:
         """Columns of every step beyond ``after``, as float64 arrays in order of step."""

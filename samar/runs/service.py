@@ -3,11 +3,12 @@
 import shutil
 from typing import Any
 
+from samar.data import require_data
 from samar.errors import RunError
 from samar.runs.config import RunConfig
-from samar.runs.launcher import tend
-from samar.runs.paths import run_dir
-from samar.runs.store import Run, Store
+from samar.runs.launcher import max_runs, tend
+from samar.runs.paths import config_path, run_dir
+from samar.runs.store import HELD, Run, Store
 from samar.training import settings_of
 
 
@@ -18,7 +19,14 @@ class Runs:
         self.store = store or Store()
 
     def start(self, config: RunConfig) -> str:
-        """Queue a run, start it if there is room, and return its id."""
+        """Queue a run, start it if there is room, and return its id.
+
+        Raises:
+            DataError: its images are not on this machine.
+            ConfigError: ``SAMAR_MAX_RUNS`` is not a number.
+        """
+        max_runs()
+        require_data(config.dataset)
         run_id = self.store.create(config)
         tend(self.store)
         return run_id
@@ -48,10 +56,8 @@ class Runs:
     def stop(self, run_id: str) -> None:
         """End a run after its current step; it can be resumed."""
         run = self.store.get(run_id)
-        if run.status == "queued":
-            self.store.set_status(run.key, "stopped", "Stopped before it began.")
-        else:
-            self._post(run_id, "stop", ("running", "paused"))
+        if not self.store.move(run, "stopped", "Stopped before it began.", only=("queued",)):
+            self._post(run_id, "stop", HELD)
 
     def resume(self, run_id: str) -> None:
         """Let a paused run go on, or start one again that ended early, from its saved state."""
@@ -69,8 +75,8 @@ class Runs:
             ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
         """
         run = self.store.get(run_id)
-        run.config.changed_live(**{**self.live_values(run), **values})
-        self._post(run_id, "change", ("running", "paused"), **values)
+        run.config.model_copy(update=self.live_values(run)).changed_live(**values)
+        self._post(run_id, "change", HELD, **values)
 
     def live_values(self, run: Run) -> dict[str, Any]:
         """Live settings as they are now: the config's, with every change by hand applied."""
@@ -83,6 +89,9 @@ class Runs:
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name."""
         self.store.rename(run_id, name)
+        run = self.store.get(run_id)
+        if config_path(run.id).is_file():
+            config_path(run.id).write_text(run.config.model_dump_json(indent=2), encoding="utf-8")
 
     def delete(self, run_id: str) -> None:
         """Remove a run, its records and its files.

@@ -25,7 +25,10 @@ from samar.training.records import NAN
 
 ACTIVE = ("queued", "running", "paused")
 RESUMABLE = ("stopped", "interrupted", "failed")
+HELD = ("running", "paused")
 STALE_SECONDS = 20.0
+# A worker whose process lives on this machine may have been asleep with it.
+ASLEEP_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Run:
     pid: int | None
     total_steps: int | None
     device: str | None
+    claim: int
     step: int
     last_epoch: EpochRecord | None
 
@@ -86,22 +90,22 @@ class Store:
         return run_id
 
     def get(self, run_id: str) -> Run:
-        """One run by id, by a unique beginning of its id, or by its name.
+        """One run by its id, by its name, or by a unique beginning of its id.
 
         Raises:
             RunError: there is none, or more than one.
         """
         table = schema.runs.c
-        for condition in (
-            table.id == run_id,
-            table.id.startswith(run_id, autoescape=True),
-            table.name == run_id,
-        ):
-            found = self._select(condition) if run_id else []
+        wishes = [table.id == run_id, table.name == run_id]
+        if len(run_id) >= 4:
+            wishes.append(table.id.startswith(run_id, autoescape=True))
+        for wish in wishes if run_id else ():
+            found = self._select(wish)
             if len(found) == 1:
                 return found[0]
             if found:
-                raise RunError(f"{run_id!r} fits {len(found)} runs; give more of the id.")
+                ids = ", ".join(run.id for run in found[:5])
+                raise RunError(f"{run_id!r} fits {len(found)} runs ({ids}); give one of these ids.")
         raise RunError(f"There is no run {run_id!r}; see the list of runs for ids.")
 
     def all(self) -> list[Run]:
@@ -145,17 +149,13 @@ class Store:
             RunError: a worker still has it.
         """
         run = self.get(run_id)
-        if run.status in ("running", "paused"):
-            raise RunError(f"Run {run.id} is {run.status}; stop it before deleting it.")
+        free = (schema.runs.c.key == run.key) & schema.runs.c.status.not_in(HELD)
         with self.database.write() as db:
-            for table in (
-                schema.steps,
-                schema.epochs,
-                schema.events,
-                schema.controls,
-                schema.artifacts,
-            ):
-                db.execute(table.delete().where(table.c.run == run.key))
+            if not db.execute(schema.runs.update().where(free).values(status="deleted")).rowcount:
+                raise RunError(f"Run {run.id} is training or paused; stop it before deleting it.")
+            for table in reversed(schema.metadata.sorted_tables):
+                if "run" in table.c:
+                    db.execute(table.delete().where(table.c.run == run.key))
             db.execute(schema.runs.delete().where(schema.runs.c.key == run.key))
 
     # Life of a run
@@ -179,48 +179,47 @@ class Store:
                 "heartbeat": now,
                 "started": now,
                 "finished": None,
+                "host": socket.gethostname(),
+                "pid": None,
+                "claim": runs.claim + 1,
             }
-            db.execute(
-                schema.runs.update()
-                .where(runs.key == key)
-                .values(**values, host=socket.gethostname(), pid=None)
-            )
+            db.execute(schema.runs.update().where(runs.key == key).values(**values))
         return self._select(runs.key == key)[0]
 
-    def unpause(self, key: int, limit: int) -> bool:
+    def unpause(self, run: Run, limit: int) -> bool:
         """Let a paused run train again, unless ``limit`` runs train already."""
         with self.database.write() as db:
             if self._running(db) >= limit:
                 return False
-            db.execute(
-                schema.runs.update()
-                .where(schema.runs.c.key == key)
-                .values(status="running", message="")
-            )
-        return True
+            values = {"status": "running", "message": ""}
+            return self._change(db, run, ("paused",), values)
 
     @staticmethod
     def _running(db: sa.Connection) -> int:
         query = sa.select(sa.func.count()).where(schema.runs.c.status == "running")
         return db.execute(query).scalar_one()
 
-    def take(
-        self, key: int, pid: int, total_steps: int | None = None, device: str | None = None
-    ) -> None:
-        """Note which process trains a run."""
-        known = {
-            n: v for n, v in (("total_steps", total_steps), ("device", device)) if v is not None
-        }
-        self._update(key, pid=pid, heartbeat=time.time(), host=socket.gethostname(), **known)
+    def beat(self, run: Run, **facts: Any) -> bool:
+        """Say that the worker lives, and perhaps its process, device and number of steps.
 
-    def beat(self, key: int) -> None:
-        """Say that the worker lives."""
-        self._update(key, heartbeat=time.time())
+        Returns:
+            Whether the worker still has the run; if not, it must stop without saving.
+        """
+        with self.database.write() as db:
+            return self._change(db, run, HELD, {"heartbeat": time.time(), **facts})
 
-    def set_status(self, key: int, status: str, message: str = "") -> None:
-        """Move a run to another status."""
-        over = {} if status in ACTIVE else {"finished": time.time()}
-        self._update(key, status=status, message=message, **over)
+    def move(
+        self, run: Run, status: str, message: str = "", *, only: tuple[str, ...] = HELD
+    ) -> bool:
+        """Move a run to another status, if it is in one of ``only`` and nobody claimed it since.
+
+        Returns:
+            Whether that was so.
+        """
+        finished = None if status in ACTIVE else time.time()
+        values = {"status": status, "message": message, "finished": finished}
+        with self.database.write() as db:
+            return self._change(db, run, only, values)
 
     def requeue(self, run: Run) -> None:
         """Put a run that ended early back into the queue.
@@ -228,35 +227,32 @@ class Store:
         Raises:
             RunError: the run is not one that can go on.
         """
-        if run.status not in RESUMABLE:
-            raise RunError(
-                f"Run {run.id} is {run.status}; only {', '.join(RESUMABLE)} runs can go on."
-            )
-        self._update(run.key, status="queued", message="", finished=None)
+        if not self.move(run, "queued", only=RESUMABLE):
+            now = self.get(run.id).status
+            raise RunError(f"Run {run.id} is {now}; only {', '.join(RESUMABLE)} runs can go on.")
 
     def mark_interrupted(self) -> None:
         """Find runs whose worker is gone: no heartbeat, or no process on this machine."""
-        runs, host, now = schema.runs.c, socket.gethostname(), time.time()
-        held = runs.status.in_(("running", "paused"))
-        with self.database.read() as db:
-            rows = db.execute(sa.select(runs.key, runs.heartbeat, runs.host, runs.pid).where(held))
-            gone = [
-                key
-                for key, heartbeat, where, pid in rows
-                if now - heartbeat > STALE_SECONDS or (where == host and pid and not _alive(pid))
-            ]
-        if gone:
-            message = "The process that trained this run is gone; resume it to go on."
-            values = {"status": "interrupted", "message": message, "finished": now}
-            with self.database.write() as db:
-                db.execute(schema.runs.update().where(held & runs.key.in_(gone)).values(**values))
+        held = [run for run in self.all() if run.status in HELD]
+        for run in held:
+            silent = time.time() - (run.heartbeat or 0)
+            here = run.host == socket.gethostname() and run.pid is not None
+            if (not _alive(run.pid) or silent > ASLEEP_SECONDS) if here else silent > STALE_SECONDS:
+                message = "The process that trained this run is gone; resume it to go on."
+                self.move(run, "interrupted", message)
+
+    @staticmethod
+    def _change(db: sa.Connection, run: Run, only: tuple[str, ...], values: dict[str, Any]) -> bool:
+        runs = schema.runs.c
+        same = (runs.key == run.key) & (runs.claim == run.claim) & runs.status.in_(only)
+        return bool(db.execute(schema.runs.update().where(same).values(**values)).rowcount)
 
     def _update(self, key: int, **values: Any) -> None:
         with self.database.write() as db:
             db.execute(schema.runs.update().where(schema.runs.c.key == key).values(**values))
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int | None) -> bool:
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

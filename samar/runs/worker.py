@@ -7,6 +7,7 @@ cores.
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Any
 from samar.errors import SamarError
 from samar.models import MODELS
 from samar.runs.launcher import max_runs, tend
-from samar.runs.paths import log_path, resume_path, weights_path
+from samar.runs.paths import log_path, resume_path, run_dir, weights_path
 from samar.runs.probes import probes_of
 from samar.runs.store import Run, Store
 from samar.training import (
@@ -33,6 +34,11 @@ from samar.training import (
 FLUSH_SECONDS = 0.4
 BEAT_SECONDS = 3.0
 PAUSED_POLL_SECONDS = 0.1
+NICENESS = 10
+
+
+class RunLost(Exception):
+    """Another worker has the run, or nobody."""
 
 
 class Worker:
@@ -59,13 +65,20 @@ class Worker:
             self.trainer.step()
             self.single_steps = max(0, self.single_steps - 1)
             due = time.monotonic() - self._flushed > FLUSH_SECONDS
-            if due or self.paused or self.trainer.at_epoch_end or self.trainer.finished:
+            ending = self.stopping or self.trainer.finished
+            if due or self.paused or self.trainer.at_epoch_end or ending:
                 self._flush()
                 self._obey()
         self._end()
 
     def _flush(self) -> None:
-        """Record what happened since the last flush, and evaluate if an epoch ended."""
+        """Record what happened since the last flush, and evaluate if an epoch ended.
+
+        Raises:
+            RunLost: the run was taken for dead and is no longer this worker's.
+        """
+        if not self.store.beat(self.run):
+            raise RunLost
         self.store.series.append(self.run.key, self.trainer.drain())
         if self.trainer.at_epoch_end and self.trainer.divergence is None:
             record = self.trainer.evaluate_epoch()
@@ -95,11 +108,11 @@ class Worker:
                     self._change(control.detail)
 
     def _wait_for_place(self) -> None:
-        if self.store.unpause(self.run.key, max_runs()):
+        if self.store.unpause(self.run, max_runs()):
             self.paused = False
             self._note("resumed")
         else:
-            self.store.set_status(self.run.key, "paused", "Another run trains; resume it later.")
+            self.store.move(self.run, "paused", "Another run trains; resume it later.")
 
     def _change(self, values: dict[str, Any]) -> None:
         """Change live settings and save at once, so that a resumed run has them too."""
@@ -118,7 +131,7 @@ class Worker:
 
     def _end(self) -> None:
         if self.trainer.divergence is not None:
-            self.store.set_status(self.run.key, "diverged", str(self.trainer.divergence))
+            self.store.move(self.run, "diverged", str(self.trainer.divergence))
             return
         self.save()
         config = self.trainer.config
@@ -137,7 +150,7 @@ class Worker:
             self._status("stopped")
 
     def _status(self, status: str) -> None:
-        self.store.set_status(self.run.key, status)
+        self.store.move(self.run, status)
         self._note(status)
 
     def _note(self, kind: str, **detail: Any) -> None:
@@ -146,6 +159,8 @@ class Worker:
 
 def prepare(store: Store, run: Run) -> Worker:
     """Load the images, build the trainer, and go back to the saved state if there is one."""
+    for unfinished in run_dir(run.id).glob(".*.part"):
+        unfinished.unlink()
     dataset = dataset_of(run.config)
     macs = MODELS[run.config.model].macs_at(dataset.train.size)
     use_fitting_threads(macs * run.config.batch_size)
@@ -153,7 +168,7 @@ def prepare(store: Store, run: Run) -> Worker:
     if resume_path(run.id).is_file():
         trainer.load_state_dict(load_resume_state(resume_path(run.id)))
     store.series.rewind(run.key, trainer.step_count)
-    store.take(run.key, os.getpid(), trainer.total_steps, str(trainer.placement))
+    store.beat(run, total_steps=trainer.total_steps, device=str(trainer.placement))
     store.series.note(run.key, trainer.step_count, "started", device=str(trainer.placement))
     return Worker(store, run, trainer)
 
@@ -165,7 +180,7 @@ def _heartbeat(store: Store, run: Run) -> Iterator[None]:
 
     def beat() -> None:
         while not over.wait(BEAT_SECONDS):
-            store.beat(run.key)
+            store.beat(run)
 
     threading.Thread(target=beat, daemon=True).start()
     try:
@@ -177,23 +192,23 @@ def _heartbeat(store: Store, run: Run) -> Iterator[None]:
 def main(run_id: str) -> None:
     """Train one run, note how it ended, and let the next queued run start."""
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(max(0, NICENESS - os.nice(0)))
     store = Store()
     run = store.get(run_id)
-    store.take(run.key, os.getpid())
+    store.beat(run, pid=os.getpid(), host=socket.gethostname())
     try:
         with _heartbeat(store, run):
             worker = prepare(store, run)
             signal.signal(signal.SIGTERM, lambda *_: setattr(worker, "stopping", True))
             worker.train()
+    except RunLost:
+        print("The run was taken for dead meanwhile; this worker leaves it alone.")
     except SamarError as error:
-        store.set_status(run.key, "failed", str(error))
+        store.move(run, "failed", str(error))
     except Exception as error:
         traceback.print_exc()
-        where = log_path(run.id)
-        store.set_status(
-            run.key, "failed", f"{type(error).__name__}: {error} (details in {where})."
-        )
+        reason = f"{type(error).__name__}: {error} (details in {log_path(run.id)})."
+        store.move(run, "failed", reason)
     finally:
         tend(store)
 

@@ -22,6 +22,9 @@ from samar.errors import CheckpointError
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 PREFIXES = ("module.", "_orig_mod.")
+COUNTER = "num_batches_tracked"
+# A zip archive, or a pickle of protocol 2 or newer.
+MAGIC = (b"PK\x03\x04", b"\x80")
 
 
 def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
@@ -81,9 +84,8 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], name: str) -> Non
         CheckpointError: naming the first tensors that do not fit.
     """
     own = model.state_dict()
-    counters = {key for key in own if key.endswith("num_batches_tracked")}
-    missing = [key for key in own if key not in tensors and key not in counters]
-    extra = [key for key in tensors if key not in own]
+    missing = [key for key in own if key not in tensors and not key.endswith(COUNTER)]
+    extra = [key for key in tensors if key not in own and not key.endswith(COUNTER)]
     wrong = [
         f"{key} {tuple(tensors[key].shape)} instead of {tuple(own[key].shape)}"
         for key in own
@@ -115,6 +117,9 @@ def _require_file(path: Path) -> None:
 
 def _torch_file(path: Path) -> dict[str, Any]:
     _require_file(path)
+    with path.open("rb") as file:
+        if not file.read(4).startswith(MAGIC):
+            raise CheckpointError(f"{path} is damaged or not a PyTorch file.")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
@@ -141,6 +146,7 @@ def _atomically(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(part)
         os.fsync(handle)
+        part.chmod(0o644)
         part.replace(path)
     finally:
         os.close(handle)

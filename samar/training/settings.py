@@ -24,7 +24,8 @@ class Setting:
 
     Attributes:
         kind: ``bool``, ``int``, ``float`` or ``str``.
-        low, high: inclusive bounds, ``None`` where there is none.
+        low, high: bounds, ``None`` where there is none.
+        above_low, below_high: whether the bound itself is not allowed.
         choices: allowed values with their titles, empty for free values.
         open_ended: other values than the listed choices are allowed too (validated separately).
         optional: ``None`` is a value.
@@ -40,6 +41,8 @@ class Setting:
     group: str
     low: float | None = None
     high: float | None = None
+    above_low: bool = False
+    below_high: bool = False
     choices: Mapping[str, str] | None = None
     open_ended: bool = False
     optional: bool = False
@@ -95,6 +98,8 @@ def _describe(name: str, field: FieldInfo) -> Setting:
         group=hints["group"],
         low=bounds.get("ge", bounds.get("gt")),
         high=bounds.get("le", bounds.get("lt")),
+        above_low="gt" in bounds,
+        below_high="lt" in bounds,
         choices=choices() if choices else None,
         open_ended=hints["open_ended"],
         optional=optional,
@@ -115,11 +120,12 @@ def readable(error: ValidationError) -> ConfigError:
     problem = error.errors()[0]
     name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
     value, context = problem.get("input"), problem.get("ctx", {})
+    shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
     match problem["type"]:
         case "greater_than_equal":
-            rule = f"must be at least {context['ge']:g}"
+            rule = f"must be at least {context['ge']:.12g}"
         case "less_than_equal":
-            rule = f"must be at most {context['le']:g}"
+            rule = f"must be at most {context['le']:.12g}"
         case "greater_than":
             rule = f"must be above {context['gt']:g}"
         case "less_than":
@@ -137,5 +143,5 @@ def readable(error: ValidationError) -> ConfigError:
         case "bool_parsing" | "bool_type":
             rule = "must be true or false"
         case _:
-            rule = problem["msg"][0].lower() + problem["msg"][1:]
-    return ConfigError(f"{name} is {value!r}, but it {rule}; choose another value.")
+            rule = problem["msg"].replace("Input should", "must")
+    return ConfigError(f"{name} is {shown}, but it {rule}; choose another value.")

@@ -101,9 +101,11 @@ class Trainer:
         started = time.perf_counter()
         x, y = self.batches.batch(self.step_count)
         epoch = self.step_count / self.steps_per_epoch
-        lr = self.config.lr * lr_factor(
-            self.config.schedule, epoch, self.config.epochs, self.config.warmup_epochs
-        )
+        warmup = self.config.warmup_epochs
+        # A warm-up from 0 would waste its first step: there the factor is that of the step's end.
+        moment = epoch + (1 / self.steps_per_epoch if epoch < warmup else 0)
+        factor = lr_factor(self.config.schedule, moment, self.config.epochs, warmup)
+        lr = self.config.lr * factor
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.model.train()

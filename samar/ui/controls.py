@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from samar.errors import SamarError
 from samar.runs import RunConfig
 from samar.training import Setting, applies, settings_of
 from samar.ui.state import EXTRA
@@ -33,7 +34,7 @@ def control(
     """
     known = SETTINGS[name]
     common: dict[str, Any] = {
-        "label": known.label.capitalize() if known.label.isascii() else known.label,
+        "label": known.label[0].upper() + known.label[1:] if known.label[0] != "λ" else known.label,
         "key": name,
         "help": known.help,
         "disabled": disabled,
@@ -54,6 +55,7 @@ def control(
     elif known.kind is float and (known.high or 0) <= 20:
         low, high = float(known.low or 0), float(known.high or 1)
         step = 0.01 if high <= 2 else 0.05
+        low, high = low + step * known.above_low, high - step * known.below_high
         st.slider(min_value=low, max_value=high, value=known.default, step=step, **common)
     else:
         low, high = known.kind(known.low or 0), known.kind(known.high or 0)
@@ -85,7 +87,7 @@ def _log_grid(known: Setting) -> list[float]:
     grid = {float(f"{m}e{d}") for d in decades for m in MANTISSAS}
     grid = {value for value in grid if max(known.low or 0, high * 1e-4) <= value <= high}
     grid |= {float(known.default), high} | (
-        {0.0} if known.low == 0 and not _above(known) else set()
+        {0.0} if known.low == 0 and not known.above_low else set()
     )
     extra = st.session_state.setdefault(f"{EXTRA}{known.name}", set())
     try:
@@ -96,14 +98,6 @@ def _log_grid(known: Setting) -> list[float]:
     except (TypeError, ValueError):
         pass
     return sorted(grid | extra)
-
-
-def _above(known: Setting) -> bool:
-    """Whether the lower bound itself is not allowed."""
-    return any(
-        getattr(rule, "gt", None) is not None
-        for rule in RunConfig.model_fields[known.name].metadata
-    )
 
 
 def _held(name: str) -> Any:
@@ -125,6 +119,19 @@ def config_from_controls() -> RunConfig:
     """
     held = {name: st.session_state[name] for name in SETTINGS if name in st.session_state}
     return RunConfig.parse(held)
+
+
+def link_problem() -> str | None:
+    """What is wrong with the first setting in the link that does not fit; its default is used."""
+    for name, value in st.query_params.to_dict().items():
+        known = SETTINGS.get(name)
+        if known is None or value in (known.choices or {}).values():
+            continue
+        try:
+            RunConfig().changed(**{name: value})
+        except SamarError as error:
+            return f"The link holds a setting that does not fit. {error}"
+    return None
 
 
 def relevant(name: str) -> bool:

@@ -2,11 +2,12 @@
 
 import shlex
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from samar.curvature import ENGINES, PRECISIONS, Request
+from samar.curvature import ENGINES, Request
 from samar.data import NORMALIZATIONS
 from samar.models import MODELS
 from samar.runs import Run
@@ -21,11 +22,15 @@ KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 @dataclass(frozen=True)
 class Source:
-    """A run at a step, or a weights file with what it belongs to."""
+    """A run, or a weights file with what it belongs to.
+
+    Attributes:
+        version: the run's step, or when the file was changed; another one makes results outdated.
+    """
 
     title: str
     what: str
-    step: int | None = None
+    version: int | None = None
     model: str | None = None
     dataset: str | None = None
     normalize: str = "auto"
@@ -58,8 +63,8 @@ class Choice:
 def command_line(source: Source, request: Request) -> str:
     """The command that measures the same."""
     words = ["python", "-m", "samar", "hessian", source.what]
-    if source.step is None:
-        words += ["--model", str(source.model), "--dataset", str(source.dataset)]
+    if source.model is not None:
+        words += ["--model", source.model, "--dataset", str(source.dataset)]
         words += ["--normalize", source.normalize] if source.normalize != "auto" else []
     for field in fields(Request):
         value, option = getattr(request, field.name), f"--{field.name.replace('_', '-')}"
@@ -107,14 +112,7 @@ def choose() -> Choice | None:
             "Engine",
             [*ENGINES, BOTH],
             key="curvature_engine",
-            help=_meanings(ENGINES | {BOTH: "side by side"}),
-            **KEPT,
-        )
-        precision = st.selectbox(
-            "Precision",
-            list(PRECISIONS),
-            key="curvature_precision",
-            help=_meanings(PRECISIONS),
+            help="\n".join(f"- **{name}**: {words}" for name, words in ENGINES.items()),
             **KEPT,
         )
         split = st.selectbox("Images from", ["test", "train"], key="curvature_split", **KEPT)
@@ -139,7 +137,6 @@ def choose() -> Choice | None:
             images=images,
             tol=tol,
             split=split,
-            precision=precision,
             rho=rho,
             seed=seed,
             both_ends=both_ends,
@@ -170,18 +167,20 @@ def _file() -> Source:
     normalize = st.selectbox(
         "Normalization", ["auto", *NORMALIZATIONS], key="curvature_normalize", **KEPT
     )
-    title = path.replace("\\", "/").rpartition("/")[2]
-    return Source(title, path.strip(), None, model, dataset.strip(), normalize)
+    file = Path(path.strip())
+    changed = file.stat().st_mtime_ns if file.is_file() else None
+    what = str(file) if path.strip() else ""
+    return Source(file.name, what, changed, model, dataset.strip(), normalize)
 
 
 def _runs(count: int) -> tuple[Source, ...]:
     runs = {
         run.id: run
         for run in service().all()
-        if weights_path(run.id).is_file() or resume_path(run.id).is_file()
+        if not run.active and (weights_path(run.id).is_file() or resume_path(run.id).is_file())
     }
     if not runs:
-        st.caption("No run has saved weights yet. Train one, or measure a file.")
+        st.caption("No run has ended yet. Train one, or measure a file.")
         return ()
     chosen: list[Source] = []
     for number in range(count):
@@ -208,7 +207,3 @@ def _source(run: Run, others: list[Source]) -> Source:
 
 def _label(run: Run) -> str:
     return f"{run.title} · {run.id}"
-
-
-def _meanings(known: dict[str, str]) -> str:
-    return "\n".join(f"- **{name}**: {meaning}" for name, meaning in known.items())

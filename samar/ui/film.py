@@ -48,7 +48,7 @@ def _watch(run_id: str) -> None:
 
 def _moment(run: Run, step: int) -> str:
     """λ and test accuracy at a step, in words."""
-    records, epochs = history(run.key).refresh()
+    records, epochs = history(run).refresh()
     words = [f"Step {step}"]
     at = int(np.searchsorted(records["step"], step))
     if at < len(records["step"]) and np.isfinite(records["lam"][at]):

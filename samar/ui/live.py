@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from samar.errors import RunError
 from samar.figures.curvature_panel import curvature_panel
 from samar.figures.training import PANELS, X_TITLES, View, panel_names
 from samar.runs import Run, RunConfig
@@ -57,16 +59,19 @@ def choose_look() -> Look:
 def live_run(run: Run, look: Look) -> None:
     """Show a run and keep it up to date while it is active; several tabs may watch one run."""
     every = REFRESH_SECONDS if run.active else None
-    st.fragment(_watch, run_every=every)(run.id, run.status, look)
+    st.fragment(_watch, run_every=every)(run.id, (run.status, run.message), look)
 
 
-def _watch(run_id: str, drawn_status: str, look: Look) -> None:
-    run = service().get(run_id)
-    if run.status != drawn_status:
+def _watch(run_id: str, drawn: tuple[str, str], look: Look) -> None:
+    try:
+        run = service().get(run_id)
+    except RunError:  # deleted elsewhere: the page says so
+        st.rerun()
+    if (run.status, run.message) != drawn:
         st.rerun()
     config = run.config.model_copy(update=service().live_values(run))
     events = service().store.series.events(run.key)
-    steps, epochs = history(run.key).refresh()
+    steps, epochs = history(run).refresh()
     with st.container(key="status"):
         st.markdown(_status_line(run, steps))
     with st.container(key="narration"):
@@ -114,8 +119,10 @@ def _view(config: RunConfig, steps: Columns, look: Look, events: list[Event]) ->
 
 def _position(steps: Columns, x: str, step: int) -> float:
     """Where a step lies on the chosen axis."""
-    index = min(max(step - 1, 0), len(steps["step"]) - 1)
-    return float(steps[x][index]) if index >= 0 else 0.0
+    if not steps["step"].size:
+        return 0.0
+    index = min(int(np.searchsorted(steps["step"], step)), len(steps["step"]) - 1)
+    return float(steps[x][index])
 
 
 def _status_line(run: Run, steps: Columns) -> str:
@@ -130,21 +137,21 @@ def _status_line(run: Run, steps: Columns) -> str:
         "interrupted": "Interrupted",
     }
     parts = [f"**{words[run.status]}**"]
-    count = len(steps["step"])
+    count, at = len(steps["step"]), int(max([0, *steps["step"][-1:]]))
     if run.status == "running" and count == 0:
         parts.append("preparing images and network…")
     if count:
         per_epoch = (run.total_steps or 0) // run.config.epochs
         epoch = min(int(steps["epoch"][-1]), run.config.epochs)
         parts.append(f"epoch {epoch} of {run.config.epochs}")
-        parts.append(f"step {count:,} of {run.total_steps:,}" if per_epoch else f"step {count:,}")
+        parts.append(f"step {at:,} of {run.total_steps:,}" if per_epoch else f"step {at:,}")
     if run.status == "running" and count > 1:
         recent = min(count, SPEED_WINDOW)
         spent = steps["seconds"][-1] - steps["seconds"][-recent]
         speed = (recent - 1) / spent if spent > 0 else 0.0
         parts.append(f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2g} steps/s")
         if speed and run.total_steps:
-            parts.append(f"about {_duration((run.total_steps - count) / speed)} left")
+            parts.append(f"about {_duration((run.total_steps - at) / speed)} left")
     if run.device and run.status != "queued":
         parts.append(run.device)
     return " · ".join(parts)

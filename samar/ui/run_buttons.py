@@ -5,11 +5,10 @@ from functools import partial
 
 import streamlit as st
 
-from samar.errors import SamarError
 from samar.runs import RESUMABLE, Run
 from samar.ui.controls import config_from_controls
-from samar.ui.service import service
-from samar.ui.state import LOADED, PROBLEM, show_run
+from samar.ui.service import attempt, service, show_problem
+from samar.ui.state import LOADED, show_run
 
 
 def run_buttons(run: Run | None) -> None:
@@ -33,9 +32,7 @@ def run_buttons(run: Run | None) -> None:
             step, stop = partial(service().step, run.id), partial(service().stop, run.id)
             _button("Step", "skip_next", "N", step, disabled=status != "paused")
             _button("Stop", "stop", "X", stop, disabled=not run.active)
-    problem = st.session_state.pop(PROBLEM, None)
-    if problem:
-        st.error(problem, icon=":material/error:")
+    show_problem()
 
 
 def _button(
@@ -54,17 +51,9 @@ def _button(
         shortcut=shortcut,
         type="primary" if primary else "secondary",
         disabled=disabled,
-        on_click=_guarded,
+        on_click=attempt,
         args=(act,),
     )
-
-
-def _guarded(act: Callable[[], None]) -> None:
-    """Run an action; a problem is kept to be shown where the buttons are, and nothing is lost."""
-    try:
-        act()
-    except SamarError as error:
-        st.session_state[PROBLEM] = str(error)
 
 
 def _start() -> None:

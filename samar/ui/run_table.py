@@ -1,25 +1,28 @@
 """The table of runs and what can be done with the selected one."""
 
+import zlib
+from datetime import datetime
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
-from samar.errors import SamarError
 from samar.runs import Run
-from samar.ui.service import history, service
-from samar.ui.state import PROBLEM, RUN
+from samar.ui.service import attempt, history, service, show_problem
+from samar.ui.state import RUN
 from samar.ui.text import plain
 
 TRAIN_PAGE = "pages/experiment/train.py"
 REFRESH_SECONDS = 2.0
 MARKS = {
-    "queued": "⏳ queued",
+    "queued": "… queued",
     "running": "▶ running",
-    "paused": "⏸ paused",
-    "finished": "✔ finished",
-    "stopped": "⏹ stopped",
-    "diverged": "✖ diverged",
-    "failed": "✖ failed",
-    "interrupted": "⚠ interrupted",
+    "paused": "‖ paused",
+    "finished": "✓ finished",
+    "stopped": "■ stopped",
+    "diverged": "× diverged",
+    "failed": "× failed",
+    "interrupted": "! interrupted",
 }
 PERCENT = st.column_config.NumberColumn(format="percent")
 
@@ -34,9 +37,12 @@ def _table(was_active: bool) -> None:
     runs = service().all()
     if not runs or (was_active and not any(run.active for run in runs)):
         st.rerun()
-    chosen = st.dataframe(
+    # Another list of runs is another table, so that a selection never slides to another run.
+    known = zlib.crc32(" ".join(run.id for run in runs).encode())
+    chosen = st.container(key="runs_table").dataframe(
         pd.DataFrame([_row(run) for run in runs]),
-        key="runs_table",
+        key=f"runs_{known}",
+        placeholder="",
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
@@ -60,7 +66,7 @@ def _row(run: Run) -> dict[str, object]:
         "test": last.test_accuracy if last else None,
         "gap": last.gap if last else None,
         "seconds": round(last.seconds, 1) if last else None,
-        "started": pd.Timestamp(run.started, unit="s") if run.started else None,
+        "started": datetime.fromtimestamp(run.started) if run.started else None,
         "id": run.id,
     }
 
@@ -74,24 +80,39 @@ def _actions(run: Run) -> None:
         if st.button("Open", icon=":material/open_in_new:", type="primary", key="open"):
             st.switch_page(TRAIN_PAGE, query_params={RUN: run.id})
         if run.status in ("paused", "stopped", "interrupted", "failed"):
-            st.button("Resume", icon=":material/resume:", on_click=_do, args=("resume", run.id))
+            st.button(
+                "Resume",
+                icon=":material/resume:",
+                on_click=attempt,
+                args=(service().resume, run.id),
+            )
         if run.active:
-            st.button("Stop", icon=":material/stop:", on_click=_do, args=("stop", run.id))
+            st.button(
+                "Stop", icon=":material/stop:", on_click=attempt, args=(service().stop, run.id)
+            )
         with st.popover("Rename", icon=":material/edit:"):
             name = st.text_input("New name", run.config.name, max_chars=80, key=f"name_{run.id}")
-            st.button("Save", on_click=_do, args=("rename", run.id, name), key="save_name")
+            st.button(
+                "Save", on_click=attempt, args=(service().rename, run.id, name), key="save_name"
+            )
         if not run.active:
             with st.popover("Delete", icon=":material/delete:"):
                 st.markdown("This removes the run, its records and its weights for good.")
-                st.button("Delete it", on_click=_do, args=("delete", run.id), key="really_delete")
-        st.download_button(
-            "CSV",
-            lambda: _csv(run),
-            f"samar-{run.id}.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+                st.button(
+                    "Delete it",
+                    on_click=attempt,
+                    args=(service().delete, run.id),
+                    key="really_delete",
+                )
+        for part, kind in enumerate(("Steps", "Epochs")):
+            st.download_button(
+                f"{kind} (CSV)",
+                partial(_csv, run, part),
+                f"samar-{run.id}-{kind.lower()}.csv",
+                "text/csv",
+                on_click="ignore",
+                icon=":material/download:",
+            )
         st.download_button(
             "Config",
             run.config.model_dump_json(indent=2),
@@ -100,19 +121,9 @@ def _actions(run: Run) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-    problem = st.session_state.pop(PROBLEM, None)
-    if problem:
-        st.error(problem, icon=":material/error:")
+    show_problem()
 
 
-def _do(action: str, *arguments: str) -> None:
-    try:
-        getattr(service(), action)(*arguments)
-    except SamarError as error:
-        st.session_state[PROBLEM] = str(error)
-
-
-def _csv(run: Run) -> str:
-    """Every recorded step, one line each."""
-    steps, _ = history(run.key).refresh()
-    return str(pd.DataFrame(steps).to_csv(index=False))
+def _csv(run: Run, part: int) -> str:
+    """Every recorded step (part 0) or epoch (part 1), one line each."""
+    return str(pd.DataFrame(history(run).refresh()[part]).to_csv(index=False))

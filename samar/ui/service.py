@@ -1,12 +1,15 @@
 """The run service, shared by all sessions of the server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import streamlit as st
 
 from samar.errors import SamarError
 from samar.runs import Run, RunHistory, Runs
+from samar.ui.state import PROBLEM
+from samar.ui.text import plain
 
 
 @st.cache_resource
@@ -15,9 +18,13 @@ def service() -> Runs:
     return Runs()
 
 
-@st.cache_resource(max_entries=16)
-def history(key: int) -> RunHistory:
+def history(run: Run) -> RunHistory:
     """The records of one run, grown incrementally and shared by all tabs that watch it."""
+    return _history(run.id, run.key)
+
+
+@st.cache_resource(max_entries=16)
+def _history(run_id: str, key: int) -> RunHistory:
     return RunHistory(service().store.series, key)
 
 
@@ -27,8 +34,22 @@ def explained() -> Iterator[None]:
     try:
         yield
     except SamarError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         st.stop()
+
+
+def attempt(act: Callable[..., None], *arguments: Any) -> None:
+    """Run an action in a callback; a problem is kept for :func:`show_problem`."""
+    try:
+        act(*arguments)
+    except SamarError as error:
+        st.session_state[PROBLEM] = str(error)
+
+
+def show_problem() -> None:
+    """Show, once, what went wrong in the last callback."""
+    if problem := st.session_state.pop(PROBLEM, None):
+        st.error(plain(problem), icon=":material/error:")
 
 
 def run_of(run_id: str) -> Run:

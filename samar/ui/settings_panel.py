@@ -3,13 +3,15 @@
 While a run is active its live settings steer it, and the others show what it was started with.
 """
 
+from functools import partial
+
 import streamlit as st
 
 from samar.runs import Run
 from samar.runs.presets import PRESETS
-from samar.ui.controls import SETTINGS, control, fill, relevant
-from samar.ui.service import explained, service
-from samar.ui.state import LOADED, PRESET
+from samar.ui.controls import SETTINGS, control, fill, link_problem, relevant
+from samar.ui.service import attempt, service
+from samar.ui.state import LINK_READ, LOADED, PRESET, PROBLEM
 
 GROUPS = {
     "data": "Images",
@@ -24,6 +26,10 @@ GROUPS = {
 
 def settings_panel(run: Run | None) -> None:
     """Draw every setting; ``run`` is the run on the page, if any."""
+    if LINK_READ not in st.session_state:
+        st.session_state[LINK_READ] = True
+        if problem := link_problem():
+            st.session_state[PROBLEM] = problem
     _follow(run)
     st.selectbox(
         "Preset",
@@ -76,5 +82,7 @@ def _apply_preset() -> None:
 
 
 def _steer(run_id: str, name: str) -> None:
-    with explained():
-        service().change(run_id, **{name: st.session_state[name]})
+    """Send a moved control to the worker; if it is refused, the control goes back."""
+    attempt(partial(service().change, run_id, **{name: st.session_state[name]}))
+    if PROBLEM in st.session_state:
+        st.session_state[name] = service().live_values(service().get(run_id))[name]

@@ -8,6 +8,9 @@ import streamlit as st
 RUN = "run"
 """URL: the run a page shows."""
 
+LINK_READ = "link_read"
+"""Session: whether the settings in the link were checked."""
+
 LOADED = "loaded_run"
 """Session: the run whose settings the controls were filled with."""
 

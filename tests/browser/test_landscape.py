@@ -55,7 +55,7 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
     page.locator(".st-key-l_cancel button").dispatch_event("click")  # drawing keeps the mouse busy
     button = page.locator(".st-key-l_compute button")
     expect(button).to_contain_text("Continue", timeout=30_000)
-    coarse = int(look(page, "contour_1", "p.data[0].x.length"))
+    coarse = int(look(page, "contour_1", "p.data[0].text.length"))
     assert coarse < 33, "the picture came before the finest grid"
     page.locator(PLOT.format("surface_1")).get_by_text("top", exact=True).click()
     page.wait_for_timeout(500)
@@ -64,7 +64,7 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
     button.click()
     expect_points(page, 33)
     expect(page.locator(".st-key-l_cancel")).to_have_count(0, timeout=60_000)
-    assert look(page, "contour_1", "p.data[0].x.length") == 33
+    assert look(page, "contour_1", "p.data[0].text.length") == 33
     assert look(page, "surface_1", EYE) == pytest.approx(eye, abs=1e-3)
     with page.expect_download() as download:
         page.get_by_role("button", name="NPZ").click()

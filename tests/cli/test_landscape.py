@@ -9,14 +9,25 @@ import pytest
 from samar.cli import main
 from samar.landscape import Landscape
 
-KEYS = "centre_loss model_loss min_loss max_loss cosine norms forwards seconds".split()
+KEYS = ["centre_loss", "model_loss", "min_loss", "max_loss"]
+KEYS += ["cosine", "norms", "forwards", "seconds"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with two short runs, ``first`` and ``second``."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMAR_HOME", str(home))
+        for seed, name in enumerate(("first", "second")):
+            words = f"train --epochs 1 --images-per-class 10 --seed {seed} --name {name}"
+            assert main(words.split()) == 0
+    return home
 
 
 @pytest.fixture
-def run(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    words = "train --epochs 1 --images-per-class 10 --json --name".split()
-    assert main([*words, "first"]) == 0
-    capsys.readouterr()
+def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("SAMAR_HOME", str(home))
     return "first"
 
 
@@ -43,16 +54,13 @@ def test_a_run_as_json_and_every_file(
 
 
 def test_between_runs_and_pca(run: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, seed in (("second", 1), ("third", 2), ("fourth", 3)):
-        words = f"train --epochs 1 --images-per-class 10 --seed {seed} --name {name}"
-        assert main(words.split()) == 0
     line = f"landscape {run} --dim 1 --directions between --with second --points 5 --images 32"
     assert main([*line.split(), "--json"]) == 0
     row = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert np.isfinite(row["barrier"])
     assert row["cosine"] is None
-    plane = f"landscape {run} --directions pca --with second third fourth --points 5 --images 32"
-    assert main(plane.split()) == 0
+    path = f"landscape {run} --dim 1 --directions pca --with second second --points 5 --images 32"
+    assert main(path.split()) == 0
     assert "at the centre" in capsys.readouterr().out
 
 

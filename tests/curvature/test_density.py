@@ -10,13 +10,13 @@ def test_matches_the_exact_spectrum(network, sample, dense) -> None:
     exact = torch.linalg.eigvalsh(dense(network, sample)).numpy()
     width = exact[-1] - exact[0]
     with hessian_of(network, sample) as hessian:
-        found = spectral_density(hessian, probes=20, steps=30)
-    assert found.products == 600
+        found = spectral_density(hessian, probes=10, steps=25)
+    assert found.products == 250
     assert found.weights.sum() == pytest.approx(1)
     assert np.trapezoid(found.density, found.grid) == pytest.approx(1, abs=1e-3)
-    assert wasserstein_distance(found.nodes, exact, found.weights) < 0.01 * width
+    assert wasserstein_distance(found.nodes, exact, found.weights) < 0.02 * width
     # The smeared density is as far off as it is smeared.
-    assert wasserstein_distance(found.grid, exact, found.density) < 0.01 * width + found.sigma
+    assert wasserstein_distance(found.grid, exact, found.density) < 0.02 * width + found.sigma
     # A uniform guess over the same range would not pass.
     assert wasserstein_distance(found.grid, exact) > 0.1 * width
     assert abs(found.trace - exact.sum()) < 2 * found.trace_error

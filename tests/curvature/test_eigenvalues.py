@@ -4,7 +4,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 
-from samar.curvature import hessian_of, refined, top_eigenvalues
+from samar.curvature import hessian_of, top_eigenvalues
 from samar.errors import ConfigError
 from samar.geometry import Sample
 
@@ -108,18 +108,6 @@ def test_the_seed_decides(network, sample) -> None:
     first, second = (top_eigenvalues(network, sample, seed=3) for _ in range(2))
     assert first.values == second.values
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_refinement_of_float32_eigenvectors(wide) -> None:
-    net, images = wide
-    exact = top_eigenvalues(net, images, k=4, tol=1e-9)
-    single = Sample(images.x.float(), images.y)
-    rough = top_eigenvalues(net.float(), single, k=4, tol=1e-4)
-    with hessian_of(net.double(), images) as hessian:
-        found = refined(rough, hessian, tol=1e-3)
-    assert found.products == rough.products + 4
-    assert found.converged
-    assert found.values == pytest.approx(exact.values, rel=1e-6)
 
 
 @pytest.mark.parametrize(

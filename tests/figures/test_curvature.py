@@ -15,7 +15,7 @@ def report() -> Report:
     torch.manual_seed(0)
     request = Request(images=16, top=4, tol=1e-2, density=True, layers=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("samar.curvature.density.STEPS", 12)
+        patch.setattr("samar.curvature.report.STEPS", 12)
         return measure(build_model("cnn", classes=10, channels=1), load_dataset("digits"), request)
 
 

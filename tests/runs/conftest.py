@@ -21,7 +21,7 @@ def running(store: Store) -> Run:
     store.create(RunConfig(name="first"))
     run = store.claim_next(limit=1)
     assert run is not None
-    store.take(run.key, os.getpid(), total_steps=100, device="cpu")
+    store.beat(run, pid=os.getpid(), total_steps=100, device="cpu")
     return run
 
 

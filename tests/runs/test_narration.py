@@ -33,7 +33,7 @@ def test_dead_band(ratio: float, lam: list[float], sentence: str) -> None:
 def test_recent_moves_are_counted() -> None:
     text = narrate(RunConfig(rule="power"), steps(1.2, [1, 1.1, 1.2, 1.1, 1.2]))
     assert text.startswith("Ratio 1.20 is above 1, so λ rose to 1.2.")
-    assert text.endswith("Over the last 4 steps it rose 3 times and fell 1 times.")
+    assert text.endswith("Of the last 4 steps, 3 raised it and 1 lowered it.")
 
 
 def test_other_optimizers_and_the_beginning() -> None:

@@ -25,7 +25,7 @@ def test_create_and_get_by_id_prefix_and_name(store: Store) -> None:
 def test_an_ambiguous_name_is_refused(store: Store) -> None:
     for _ in range(2):
         store.create(RunConfig(name="twin"))
-    with pytest.raises(RunError, match="'twin' fits 2 runs; give more of the id"):
+    with pytest.raises(RunError, match=r"'twin' fits 2 runs \(\w+, \w+\); give one of these ids"):
         store.get("twin")
 
 
@@ -55,12 +55,14 @@ def test_two_processes_never_claim_one_run(store: Store) -> None:
 
 
 def test_a_paused_run_frees_its_place_and_waits_for_another(store: Store, running: Run) -> None:
-    store.set_status(running.key, "paused")
+    store.move(running, "paused")
     other = store.get(store.create(RunConfig()))
-    assert store.claim_next(limit=1) is not None
-    assert not store.unpause(running.key, limit=1)
-    store.set_status(other.key, "finished")
-    assert store.unpause(running.key, limit=1)
+    claimed = store.claim_next(limit=1)
+    assert claimed is not None
+    assert claimed.id == other.id
+    assert not store.unpause(running, limit=1)
+    store.move(claimed, "finished")
+    assert store.unpause(running, limit=1)
     assert store.get(running.id).status == "running"
 
 
@@ -95,9 +97,9 @@ def test_rename_and_delete(store: Store, running: Run, step) -> None:
     assert store.get(running.id).title == "<b>other</b> name"
     with pytest.raises(ConfigError, match="name has 99 characters"):
         store.rename(running.id, "x" * 99)
-    with pytest.raises(RunError, match="is running; stop it before deleting it"):
+    with pytest.raises(RunError, match="is training or paused; stop it before deleting it"):
         store.delete(running.id)
-    store.set_status(running.key, "stopped")
+    store.move(running, "stopped")
     store.delete(running.id)
     assert store.all() == []
     with store.database.read() as db:
@@ -106,10 +108,10 @@ def test_rename_and_delete(store: Store, running: Run, step) -> None:
 
 @pytest.mark.parametrize("status", ["running", "paused"])
 def test_a_dead_worker_is_noticed_by_its_pid(store: Store, running: Run, status: str) -> None:
-    store.set_status(running.key, status)
+    store.move(running, status)
     store.mark_interrupted()
     assert store.get(running.id).status == status
-    store.take(running.key, pid=2**22 + 1)
+    store.beat(running, pid=2**22 + 1)
     store.mark_interrupted()
     run = store.get(running.id)
     assert run.status == "interrupted"
@@ -134,14 +136,14 @@ def test_only_runs_that_ended_early_can_go_on(store: Store, running: Run) -> Non
         RunError, match=r"is running; only stopped, interrupted, failed runs can go on"
     ):
         store.requeue(store.get(running.id))
-    store.set_status(running.key, "stopped")
+    store.move(running, "stopped")
     store.requeue(store.get(running.id))
     assert store.get(running.id).status == "queued"
 
 
 def test_old_requests_do_not_reach_a_new_worker(store: Store, running: Run) -> None:
     store.mailbox.post(running.key, "stop")
-    store.set_status(running.key, "stopped")
+    store.move(running, "stopped")
     store.requeue(store.get(running.id))
     store.claim_next(limit=1)
     store.mailbox.post(running.key, "change", rho=0.5)

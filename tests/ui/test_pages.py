@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from samar.runs import RunConfig, Runs
 from samar.runs.presets import PRESETS
 from samar.ui.controls import SETTINGS
-from samar.ui.service import history, service
+from samar.ui.service import service
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -18,7 +18,6 @@ def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app over an empty store in which no worker is ever started."""
     monkeypatch.setattr("samar.runs.service.tend", lambda store: None)
     service.clear()
-    history.clear()
     return AppTest.from_file(str(APP), default_timeout=30)
 
 
