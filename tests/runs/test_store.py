@@ -208,3 +208,69 @@ def test_rewinding_forgets_all_that_is_computed_again(
         ("curvature", 4),
         ("change", 8),
     ]
+
+
+def test_a_worker_that_was_taken_for_dead_has_no_say(store: Store, running: Run) -> None:
+    assert store.beat(running)
+    store.move(running, "interrupted")
+    assert not store.beat(running)
+    store.requeue(store.get(running.id))
+    again = store.claim_next(limit=1)
+    assert again is not None
+    assert not store.beat(running)
+    assert not store.move(running, "finished")
+    assert store.beat(again)
+    assert store.get(running.id).status == "running"
+
+
+def test_a_living_process_may_be_silent_for_a_while(
+    store: Store, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that slept for a minute has not lost its run."""
+    now = time.time()
+    for silent, status in ((60, "running"), (700, "interrupted")):
+        monkeypatch.setattr(store_module.time, "time", lambda silent=silent: now + silent)
+        store.mark_interrupted()
+        assert store.get(running.id).status == status
+
+
+def test_only_one_of_two_resumes_counts(store: Store, running: Run) -> None:
+    store.move(running, "stopped")
+    stale = store.get(running.id)
+    store.requeue(stale)
+    with pytest.raises(RunError, match="is queued; only stopped"):
+        store.requeue(stale)
+
+
+def test_a_name_goes_before_the_beginning_of_an_id(store: Store) -> None:
+    first = store.create(RunConfig())
+    second = store.create(RunConfig(name=first[:5]))
+    assert store.get(first[:5]).id == second
+    with pytest.raises(RunError, match="There is no run"):
+        store.get(first[:3])
+
+
+def test_a_deleted_run_never_lends_its_key(store: Store, step) -> None:
+    """Charts are kept by key; a new run must not show an old one's curves."""
+    old = store.get(store.create(RunConfig()))
+    store.series.note(old.key, 0, "started")
+    started = store.series.last_start(old.key)
+    store.delete(old.id)
+    new = store.get(store.create(RunConfig()))
+    store.series.note(new.key, 0, "started")
+    assert new.key > old.key
+    assert store.series.last_start(new.key) > started
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:////etc/passwd/samar.db", "cannot be opened"),
+        ("garbage", "cannot be opened"),
+        ("sqlite:////proc/nothing/here/samar.db", "cannot be opened"),
+    ],
+)
+def test_a_bad_place_for_the_store_is_one_sentence(url: str, reason: str) -> None:
+    with pytest.raises(RunError, match=reason) as caught:
+        Store(url)
+    assert "set SAMAR_HOME to another one" in str(caught.value)

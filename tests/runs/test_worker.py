@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from samar.errors import ConfigError, RunError
+from samar.errors import ConfigError, DataError, RunError
 from samar.runs import Run, RunConfig, Runs, summary
 from samar.runs.paths import config_path, resume_path, run_dir, weights_path
 from samar.runs.series import Event
@@ -81,6 +81,7 @@ def test_steering(runs: Runs) -> None:
     wait(runs, run_id, lambda run: run.step == paused.step + 1)
     with pytest.raises(ConfigError, match="rho is 9, but it must be at most 5"):
         runs.change(run_id, rho=9)
+    runs.change(run_id, lam_max=0.5)
     runs.change(run_id, rho=0.5, lam_max=2.0)
     runs.resume(run_id)
     wait(runs, run_id, lambda run: trains(run) and run.step > paused.step + 20)
@@ -91,9 +92,10 @@ def test_steering(runs: Runs) -> None:
     runs.resume(run_id)
     wait(runs, run_id, lambda run: run.status == "running" and run.step > stopped.step + 5)
     events = runs.store.series.events(stopped.key)
+    events = [event for event in events if event.kind != "curvature"]
     kinds = [event.kind for event in events]
-    assert kinds == ["started", "paused", "change", "resumed", "stopped", "started"]
-    assert events[2].step == paused.step + 1
+    assert kinds == ["started", "paused", "change", "change", "resumed", "stopped", "started"]
+    assert [event.step for event in events[2:4]] == [paused.step + 1] * 2
     runs.stop(run_id)
     stopped = wait(runs, run_id, lambda run: run.status == "stopped")
     steps = runs.store.series.steps(stopped.key)
@@ -106,11 +108,11 @@ def test_steering(runs: Runs) -> None:
 
 def replayed(run: Run, events: list[Event], steps: int) -> list[float]:
     """The losses of a run computed again from its config and its recorded changes."""
-    changes = {event.step: event.detail for event in events if event.kind == "change"}
     trainer = Trainer(run.config, dataset_of(run.config))
     for step in range(steps):
-        if step in changes:
-            trainer.change(**changes[step])
+        for event in events:
+            if event.kind == "change" and event.step == step:
+                trainer.change(**event.detail)
         trainer.step()
     return [record.loss for record in trainer.drain()]
 
@@ -153,19 +155,49 @@ def test_a_second_run_waits_for_its_place(runs: Runs) -> None:
     wait(runs, first, lambda run: run.status == "stopped")
 
 
-def test_what_goes_wrong_is_said_in_one_sentence(runs: Runs) -> None:
-    missing = runs.start(RunConfig(dataset="cifar10", model="resnet20"))
-    run = wait_failed(runs, missing)
-    assert "CIFAR-10" in run.message
-    assert "\n" not in run.message
+def test_missing_images_are_said_before_anything_is_queued(runs: Runs) -> None:
+    with pytest.raises(DataError, match="CIFAR-10 is not on this machine; fetch it"):
+        runs.start(RunConfig(dataset="cifar10", model="resnet20"))
+    with pytest.raises(DataError, match="There is no folder /nowhere; check the path"):
+        runs.start(RunConfig(dataset="folder:/nowhere"))
+    assert runs.store.all() == []
 
 
-def wait_failed(runs: Runs, run_id: str) -> Run:
+def test_what_goes_wrong_in_the_worker_is_said_in_one_sentence(runs: Runs, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    run_id = runs.start(RunConfig(dataset=f"folder:{tmp_path / 'images'}"))
     end = time.monotonic() + 60
     while (run := runs.get(run_id)).active and time.monotonic() < end:
         time.sleep(0.05)
     assert run.status == "failed"
-    return run
+    assert "train" in run.message
+    assert "\n" not in run.message
+
+
+def test_terminated_loses_no_step(runs: Runs) -> None:
+    run_id = runs.start(RunConfig(**LONG))
+    for _ in range(2):
+        before = runs.get(run_id).step
+        run = wait(runs, run_id, lambda run, before=before: trains(run) and run.step > before + 20)
+        assert run.pid is not None
+        os.kill(run.pid, signal.SIGTERM)
+        run = wait(runs, run_id, lambda run: run.status == "stopped")
+        steps = runs.store.series.steps(run.key)["step"]
+        assert steps.tolist() == list(range(1, len(steps) + 1))
+        runs.resume(run_id)
+    runs.stop(run_id)
+    wait(runs, run_id, lambda run: run.status == "stopped")
+
+
+def test_a_worker_that_lost_its_run_leaves_it_alone(runs: Runs) -> None:
+    run_id = runs.start(RunConfig(**LONG))
+    run = wait(runs, run_id, trains)
+    assert run.pid is not None
+    runs.store.move(run, "interrupted")
+    psutil.wait_procs([psutil.Process(run.pid)], timeout=20)
+    assert not psutil.pid_exists(run.pid)
+    assert runs.get(run_id).status == "interrupted"
+    assert not weights_path(run_id).exists()
 
 
 def test_a_diverged_run_says_where_and_what_to_do(runs: Runs) -> None:
@@ -185,3 +217,4 @@ def test_the_number_of_places_must_be_a_number(
         ConfigError, match="SAMAR_MAX_RUNS is 'none', but it must be a whole number"
     ):
         Runs().start(RunConfig())
+    assert Runs().store.all() == []

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,16 @@ def test_live_changes() -> None:
         config.changed_live(batch_size=3)
     with pytest.raises(ConfigError, match="rho is -1"):
         config.changed_live(rho=-1)
+
+
+def test_a_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker, or a later resume, may start in another folder."""
+    monkeypatch.chdir(tmp_path)
+    assert RunConfig(dataset="folder:my images").dataset == f"folder:{tmp_path / 'my images'}"
+    assert RunConfig(dataset="digits").dataset == "digits"
+
+
+def test_a_long_value_is_cut_in_the_sentence() -> None:
+    with pytest.raises(ConfigError, match="must be at most 2147483647") as caught:
+        RunConfig.parse({"seed": 10**300})
+    assert len(str(caught.value)) < 160

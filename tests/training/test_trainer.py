@@ -83,11 +83,11 @@ def test_the_loop_learns(digits: Dataset) -> None:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("stop_at", [4, 7])
+@pytest.mark.parametrize("stop_at", [5, 7])
 def test_resumed_equals_uninterrupted(
     optimizer: str, stop_at: int, digits: Dataset, tmp_path: Path
 ) -> None:
-    """Bit for bit on the CPU, at the end of an epoch (4 steps) and inside one."""
+    """Bit for bit on the CPU, at the end of an epoch (5 steps) and inside one."""
     config = TrainConfig(optimizer=optimizer, epochs=3, augment="crop_flip_cutout", **SMALL)
     whole = Trainer(config, digits)
     expected = steps_of(whole, 12)
@@ -171,3 +171,11 @@ def test_missing_device() -> None:
         ConfigError, match="device is 'cuda', but this machine has none; choose auto"
     ):
         Trainer(TrainConfig(**{**SMALL, "device": "cuda"}), dataset_of(TrainConfig(**SMALL)))
+
+
+def test_warm_up_begins_above_zero(digits: Dataset) -> None:
+    config = TrainConfig(epochs=3, warmup_epochs=1, schedule="constant", lr=0.4, **SMALL)
+    trainer = Trainer(config, digits)
+    assert trainer.steps_per_epoch == 5
+    rates = [record.lr for record in steps_of(trainer, 7)]
+    assert rates == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4, 0.4, 0.4])

@@ -107,3 +107,34 @@ def test_a_name_from_a_person_is_never_markup(app: AppTest) -> None:
     run_id = Runs().start(RunConfig(name="<b>*x*</b> $y$"))
     train_page(app, run=run_id)
     assert app.subheader[0].value == r"\<b\>\*x\*\</b\> \$y\$"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("rho", "99", "rho is '99', but it must be at most 5"),
+        ("seed", "-1", "seed is '-1', but it must be at least 0"),
+        ("optimizer", "adam", "optimizer is 'adam', but it must be one of"),
+    ],
+)
+def test_a_bad_value_in_the_link_is_said(
+    app: AppTest, name: str, value: str, sentence: str
+) -> None:
+    train_page(app, **{name: value})
+    assert not app.exception
+    shown = app.error[0].value.replace("\\", "")
+    assert "The link holds a setting that does not fit." in shown
+    assert sentence in shown
+    assert app.session_state[name] == getattr(RunConfig(), name)
+
+
+def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest) -> None:
+    runs = Runs()
+    run_id = runs.start(RunConfig())
+    claimed = runs.store.claim_next(limit=1)
+    assert claimed is not None
+    train_page(app, run=run_id)
+    app.slider(key="lam_max").set_value(0.05).run()
+    assert "λ floor 0.1 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
+    assert app.session_state["lam_max"] == 3.0
+    assert app.button(key="button_stop")
