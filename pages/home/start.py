@@ -1,5 +1,7 @@
 """Start: what this is, and one button that shows it."""
 
+from importlib import import_module
+
 import streamlit as st
 
 from samar.runs.presets import DEFAULT_PRESET, PRESETS
@@ -48,3 +50,6 @@ st.caption(
     "Everything runs on this machine and without a network. Change a slider while it trains and "
     "watch the answer; close the tab and come back, the run goes on."
 )
+
+# While the reader reads: what the next page needs, so that it opens at once.
+import_module("samar.ui.live")

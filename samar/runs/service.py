@@ -1,6 +1,7 @@
 """What a person can do with runs; the browser and the command line both call exactly this."""
 
 import shutil
+import time
 from typing import Any
 
 from samar.data import require_data
@@ -12,11 +13,15 @@ from samar.runs.store import HELD, Run, Store
 from samar.training import settings_of
 
 
+TEND_SECONDS = 1.0
+
+
 class Runs:
     """Start, watch, steer and remove runs."""
 
     def __init__(self, store: Store | None = None) -> None:
         self.store = store or Store()
+        self._tended = 0.0
 
     def start(self, config: RunConfig) -> str:
         """Queue a run, start it if there is room, and return its id.
@@ -37,13 +42,19 @@ class Runs:
         Raises:
             RunError: there is no such run.
         """
-        tend(self.store)
+        self._tend_now_and_then()
         return self.store.get(run_id)
 
     def all(self) -> list[Run]:
         """All runs, newest first."""
-        tend(self.store)
+        self._tend_now_and_then()
         return self.store.all()
+
+    def _tend_now_and_then(self) -> None:
+        """Looking at runs twice a second should not write to the store as often."""
+        if time.monotonic() - self._tended > TEND_SECONDS:
+            tend(self.store)
+            self._tended = time.monotonic()
 
     def pause(self, run_id: str) -> None:
         """Hold a run after its current step; its place is free for another run."""

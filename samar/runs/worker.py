@@ -53,7 +53,8 @@ class Worker:
         self.stopping = False
         self.single_steps = 0
         self._read_until = 0
-        self._flushed = self._saved = time.monotonic()
+        self._flushed = 0.0  # the first step is shown at once
+        self._saved = time.monotonic()
 
     def train(self) -> None:
         """Step, record and obey until the run is over; leaves the final status in the store."""
