@@ -12,7 +12,6 @@ from samar.runs.paths import config_path, run_dir
 from samar.runs.store import HELD, Run, Store
 from samar.training import settings_of
 
-
 TEND_SECONDS = 1.0
 
 
