@@ -33,7 +33,7 @@ class Ritz:
 
     Attributes:
         values: θ, (m,).
-        residuals: ‖A y − θ y‖, (m,).
+        residuals: ‖A y − θ y‖, (m,), never below what rounding leaves uncertain.
         weights: squared first components of the s_i, (m,), the quadrature weights of the start
             vector.
         rotation: s_i as columns, (m, m).
@@ -87,7 +87,8 @@ class KrylovSpace:
     def ritz(self) -> Ritz:
         """Approximate eigenpairs of what is known so far, from a float64 ``eigh`` of T."""
         values, rotation = np.linalg.eigh(self._projected[: self.size, : self.size])
-        residuals = self.beta * np.abs(rotation[-1])
+        rounding = 4 * torch.finfo(self._basis.dtype).eps * np.abs(values).max()
+        residuals = np.hypot(self.beta * rotation[-1], rounding)
         return Ritz(values, residuals, rotation[0] ** 2, rotation)
 
     def vectors(self, ritz: Ritz, chosen: list[int]) -> Tensor:

@@ -15,13 +15,15 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 # Software WebGL: the machines that run the tests have no GPU.
 CHROMIUM = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
 CHROMIUM += ["--enable-unsafe-swiftshader", "--enable-precise-memory-info"]
 LOCAL = {"127.0.0.1", "localhost", ""}
+# The machine may train, serve and draw on two cores at once.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
