@@ -6,35 +6,32 @@ import pytest
 import torch
 
 from samar.curvature import top_eigenvalues
-from samar.data import NORMALIZATIONS
 from samar.geometry import Sample
 from samar.runs.subject import load_subject
 
-TABLE = (276.4354154, 204.9038014, 174.1785263, 130.9319703, 115.3356607)
+TABLE = (
+    *(276.4354154, 204.9038014, 174.1785263, 130.9319703, 115.3356607),
+    *(85.3803435, 82.3235228, 67.0144542, 64.1338623, 55.9908513),
+)
 
 
 @pytest.mark.shared
 def test_the_top_of_the_table(shared_data: Path) -> None:
-    """The network's kinks make its Hessian sensitive to how the images were rounded.
+    """All ten of them, to within what a few ReLUs at their kinks can do.
 
-    The table's mean and deviation were float32. With the decimal ones the images differ by 1e-8, a
-    handful of 47 million ReLUs switches, and λ₂ moves by 2e-4; so the images are made as the
-    table's were.
+    A network's Hessian jumps where a ReLU switches, and in float32 the order of a sum, which changes
+    with the number of threads, switches a handful of 47 million: seen up to 2e-4, usually 2e-6.
     """
-    checkpoint = shared_data / "checkpoints" / "resnet20-12fca82f.th"
     subject = load_subject(
-        str(checkpoint),
+        str(shared_data / "checkpoints" / "resnet20-12fca82f.th"),
         model="resnet20",
         dataset=f"folder:{shared_data / 'cifar10'}",
         normalize="imagenet",
     )
-    images = subject.dataset.test.evenly_spaced(250)
-    info = NORMALIZATIONS["imagenet"]
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1).double() for v in (info.mean, info.std))
-    x = ((images.images.double() / 255 - mean) / std).float()
-    x = x.to(memory_format=torch.channels_last)
-    found = top_eigenvalues(subject.model, Sample(x, images.labels), k=5, tol=1e-3)
+    data = subject.dataset
+    sample = Sample.of(data.test, data.normalization, 250, memory_format=torch.channels_last)
+    found = top_eigenvalues(subject.model, sample, k=10, tol=1e-3)
     assert found.loss == pytest.approx(1.02356637, rel=1e-6)
-    assert found.values == pytest.approx(TABLE, rel=1e-4)
+    assert found.values == pytest.approx(TABLE, rel=5e-4)
     assert found.converged
-    assert found.products <= 25
+    assert found.products <= 30

@@ -21,8 +21,8 @@ def test_equals_torchvision(name, memory_format):
 def test_number_formats():
     normalization = Normalization.preset("imagenet", channels=3)
     exact = normalization(PIXELS, dtype=torch.float64)
-    mean = torch.tensor(normalization.mean, dtype=torch.float64).view(3, 1, 1)
-    std = torch.tensor(normalization.std, dtype=torch.float64).view(3, 1, 1)
+    mean = torch.tensor(normalization.mean, dtype=torch.float32).double().view(3, 1, 1)
+    std = torch.tensor(normalization.std, dtype=torch.float32).double().view(3, 1, 1)
     torch.testing.assert_close(exact, (PIXELS.double() / 255 - mean) / std, rtol=0, atol=1e-14)
     half = normalization(PIXELS, dtype=torch.bfloat16)
     assert torch.equal(half, normalization(PIXELS).bfloat16())
