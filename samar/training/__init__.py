@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from samar.training.evaluation import Evaluation, evaluate, evaluate_checkpoint
     from samar.training.loop import dataset_of, train
-    from samar.training.placement import Placement, use_fitting_threads
+    from samar.training.placement import Placement, fitting_threads, use_fitting_threads
     from samar.training.trainer import Trainer
 
 _LAZY = {
@@ -30,6 +30,7 @@ _LAZY = {
     "Trainer": "trainer",
     "dataset_of": "loop",
     "evaluate": "evaluation",
+    "fitting_threads": "placement",
     "evaluate_checkpoint": "evaluation",
     "load_into": "checkpoint",
     "load_resume_state": "checkpoint",
@@ -53,6 +54,7 @@ __all__ = [
     "dataset_of",
     "evaluate",
     "evaluate_checkpoint",
+    "fitting_threads",
     "load_into",
     "load_resume_state",
     "load_weights",

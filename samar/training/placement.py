@@ -6,7 +6,8 @@ networks large enough that the casts pay; everything else computes in fp32.
 """
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -83,6 +84,17 @@ def use_fitting_threads(macs_per_step: int) -> None:
     """
     if "OMP_NUM_THREADS" not in os.environ and macs_per_step < THREADS_PAY_FROM_MACS:
         torch.set_num_threads(1)
+
+
+@contextmanager
+def fitting_threads(macs_per_step: int) -> Iterator[None]:
+    """For the time of a block, in a process that also does other things."""
+    before = torch.get_num_threads()
+    use_fitting_threads(macs_per_step)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def cpu_has_bf16() -> bool:

@@ -56,12 +56,10 @@ def compute(choice: Choice) -> None:
 def _measure(
     title: str, source: Source, request: Request, line: "st.delta_generator.DeltaGenerator"
 ) -> "Report":
-    import torch
-
     from samar.curvature import measure
     from samar.models import model_info
     from samar.runs.subject import load_subject
-    from samar.training import Placement, use_fitting_threads
+    from samar.training import Placement, fitting_threads
 
     shown = 0.0
 
@@ -76,9 +74,7 @@ def _measure(
         source.what, model=source.model, dataset=source.dataset, normalize=source.normalize
     )
     macs = model_info(str(subject.facts["model"])).macs
-    threads = torch.get_num_threads()
-    use_fitting_threads(macs * request.images)
-    try:
+    with fitting_threads(macs * request.images):
         return measure(
             subject.model,
             subject.dataset,
@@ -87,5 +83,3 @@ def _measure(
             device=Placement.choose("auto", "fp32", macs).device.type,
             progress=progress,
         )
-    finally:
-        torch.set_num_threads(threads)

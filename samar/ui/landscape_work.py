@@ -38,9 +38,13 @@ def sheet(picture: Picture) -> Sheet:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading network and images…")
-def _survey(picture: Picture) -> "Survey":
-    """What measures a picture; few are kept, because each holds networks and images."""
+def _survey(picture: Picture) -> "tuple[Survey, int]":
+    """What measures a picture, and the multiply-accumulates of a point.
+
+    Few are kept, because each holds networks and images.
+    """
     from samar.landscape import survey_of
+    from samar.models import model_info
     from samar.runs.subject import load_subject
 
     of_file = picture.file_options
@@ -55,7 +59,8 @@ def _survey(picture: Picture) -> "Survey":
     )
     kept = sheet(picture)
     survey.grid = kept.grid = kept.grid or survey.grid
-    return survey
+    macs = model_info(str(subject.facts["model"])).macs_at(subject.dataset.test.size)
+    return survey, macs * picture.config.images
 
 
 def newest(picture: Picture) -> "Landscape | None":
@@ -90,9 +95,11 @@ def measure_next(pictures: Sequence[Picture], show: Callable[[float, str], None]
     Args:
         show: draws the progress, a share and a sentence.
     """
+    from samar.training import fitting_threads
+
     unfinished = [picture for picture in pictures if not sheet(picture).done]
     picture = min(unfinished, key=lambda each: _reached(sheet(each)))
-    survey, started = _survey(picture), time.monotonic()
+    (survey, macs), started = _survey(picture), time.monotonic()
     before, drawn = int(survey.grid.done.sum()), started
 
     def progress(done: int, total: int) -> None:
@@ -107,9 +114,9 @@ def measure_next(pictures: Sequence[Picture], show: Callable[[float, str], None]
     kept = sheet(picture)
     for level in survey.grid.levels:
         if level > _reached(kept):
-            kept.newest = next(
-                found for found in survey.levels(progress=progress) if found.points == level
-            )
+            with fitting_threads(macs):
+                levels = survey.levels(progress=progress)
+                kept.newest = next(found for found in levels if found.points == level)
             break
     kept.done = _reached(kept) == picture.config.points
 

@@ -42,7 +42,7 @@ def look(page: Page, chart: str, expression: str) -> object:
 
 
 def expect_points(page: Page, points: int) -> None:
-    expect(page.get_by_text(f"{points} × {points} points").first).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(f"{points} × {points} points").first).to_be_visible(timeout=150_000)
 
 
 def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(

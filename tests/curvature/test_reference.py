@@ -19,8 +19,9 @@ TABLE = (
 def test_the_top_of_the_table(shared_data: Path) -> None:
     """All ten of them, to within what a few ReLUs at their kinks can do.
 
-    A network's Hessian jumps where a ReLU switches, and in float32 the order of a sum, which changes
-    with the number of threads, switches a handful of 47 million: seen up to 2e-4, usually 2e-6.
+    A network's Hessian jumps where a ReLU switches, and in float32 the order of a sum, which
+    changes with the number of threads, switches a handful of 47 million: seen up to 2e-4,
+    usually 2e-6.
     """
     subject = load_subject(
         str(shared_data / "checkpoints" / "resnet20-12fca82f.th"),
