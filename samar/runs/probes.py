@@ -119,7 +119,7 @@ class FilmProbe(Probe):
         thin = line(trainer.model, sample, axes[0], points=LINE_POINTS, chunk=self._chunk)
         for kind, landscape in (("film_plane", flat), ("film_line", thin)):
             path = film_path(self._run.id, kind, trainer.step_count)
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             landscape.save(path)
             self._series.add_artifact(self._run.key, kind, trainer.step_count, path.name)
 
