@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"errors"},
+    {"errors", "home"},
     {"optim", "models", "data"},
     {"training"},
     {"geometry"},

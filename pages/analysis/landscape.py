@@ -6,8 +6,7 @@ from samar.ui.landscape_controls import choose_look, choose_pictures
 from samar.ui.landscape_view import show_footer, show_landscapes
 from samar.ui.landscape_work import is_done, is_running, measure_next, newest, start, stop
 from samar.ui.service import explained
-
-TRAIN = "pages/experiment/train.py"
+from samar.ui.state import TRAIN_PAGE
 
 st.header("Landscape", anchor=False)
 with st.sidebar, explained():
@@ -22,7 +21,7 @@ with st.sidebar, explained():
 
 if not pictures:
     st.info("Choose trained networks on the left.", icon=":material/arrow_back:")
-    st.page_link(TRAIN, label="Train one", icon=":material/play_circle:")
+    st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")
     st.stop()
 
 running = is_running(pictures)

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from samar.ui.run_table import TRAIN_PAGE, run_table
+from samar.ui.run_table import run_table
 from samar.ui.service import service
+from samar.ui.state import TRAIN_PAGE
 
 st.header("Runs", anchor=False)
 if service().all():

@@ -6,9 +6,8 @@ import streamlit as st
 
 from samar.runs.presets import DEFAULT_PRESET, PRESETS
 from samar.ui.service import explained, service
-from samar.ui.state import RUN
+from samar.ui.state import RUN, TRAIN_PAGE
 
-TRAIN = "pages/experiment/train.py"
 preset = PRESETS[DEFAULT_PRESET]
 
 st.title("See why flat minima matter")
@@ -22,8 +21,8 @@ with st.container(horizontal=True):
     if st.button("Train now", type="primary", icon=":material/play_arrow:", key="train_now"):
         with explained():
             run_id = service().start(preset.config())
-        st.switch_page(TRAIN, query_params={RUN: run_id})
-    st.page_link(TRAIN, label="Choose the settings first", icon=":material/tune:")
+        st.switch_page(TRAIN_PAGE, query_params={RUN: run_id})
+    st.page_link(TRAIN_PAGE, label="Choose the settings first", icon=":material/tune:")
 
 st.subheader("What you will see")
 for column, (icon, title, text) in zip(

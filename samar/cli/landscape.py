@@ -1,14 +1,13 @@
 """``landscape``: the loss around a trained network, as numbers and as pictures."""
 
 import argparse
-import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from samar.cli.output import json_line
 from samar.data import NORMALIZATIONS
 from samar.errors import ConfigError
 from samar.landscape import BATCHNORM, DIRECTIONS, LEVELS, LandscapeConfig
@@ -104,7 +103,7 @@ def _landscape(options: argparse.Namespace) -> int:
         write(landscape, title, out)
     numbers = landscape.summary()
     if options.json:
-        print(json.dumps({name: _without_nan(value) for name, value in numbers.items()}))
+        print(json_line(numbers))
     else:
         print(
             f"{title}: loss {numbers['centre_loss']:.6f} at the centre, from "
@@ -159,7 +158,3 @@ def write(landscape: "Landscape", title: str, path: Path) -> None:
         from samar.figures.landscape_html import standalone_html
 
         path.write_text(standalone_html([(title, landscape)]), encoding="utf-8")
-
-
-def _without_nan(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

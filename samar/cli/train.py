@@ -1,8 +1,6 @@
 """``train`` and ``resume``: start or continue a run and follow it to its end."""
 
 import argparse
-import json
-import math
 import sys
 import time
 from contextlib import suppress
@@ -12,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from samar.cli.options import add_settings, config_from
+from samar.cli.output import json_line
 from samar.errors import RunError
 from samar.runs import Run, Runs, summary
 
@@ -70,7 +69,7 @@ def _follow(service: Runs, run_id: str, as_json: bool) -> int:
     if as_json:
         if run.message:
             print(f"samar: {run.message}", file=sys.stderr)
-        print(json.dumps(_without_nan(summary(service.store, run))))
+        print(json_line(summary(service.store, run)))
     else:
         _print_end(run)
     return 0 if run.status in ("finished", "stopped") else 1
@@ -94,10 +93,3 @@ def _print_end(run: Run) -> None:
         )
     if run.status == "stopped":
         print(f"Continue with: python -m samar resume {run.id}", file=sys.stderr)
-
-
-def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
-    }

@@ -5,16 +5,14 @@ the MD5 is right, the file gets its name in one rename.
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import platformdirs
-
 from samar.errors import DataError
+from samar.home import home
 
 Progress = Callable[[int, int], None]
 CHUNK = 1 << 18
@@ -25,8 +23,7 @@ PARTIAL_CONTENT = 206
 
 def default_root() -> Path:
     """Folder of downloaded data: ``data`` under ``SAMAR_HOME`` or the user's data directory."""
-    home = os.environ.get("SAMAR_HOME") or platformdirs.user_data_dir("samar")
-    return Path(home).expanduser() / "data"
+    return home() / "data"
 
 
 def md5_of(file: Path) -> str:

@@ -1,15 +1,8 @@
-"""Where samar keeps runs and images: ``SAMAR_HOME``, or the platform's user data directory."""
+"""Where a run keeps its files."""
 
-import os
 from pathlib import Path
 
-import platformdirs
-
-
-def home() -> Path:
-    """The folder that holds the store, the runs' files and downloaded images."""
-    chosen = os.environ.get("SAMAR_HOME")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("samar"))
+from samar.home import home
 
 
 def run_dir(run_id: str) -> Path:

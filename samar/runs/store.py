@@ -14,11 +14,11 @@ import psutil
 import sqlalchemy as sa
 
 from samar.errors import RunError
+from samar.home import home
 from samar.runs import schema
 from samar.runs.config import RunConfig
 from samar.runs.database import Database
 from samar.runs.mailbox import Mailbox
-from samar.runs.paths import home
 from samar.runs.series import EPOCH_COLUMNS, RunSeries
 from samar.training import EpochRecord
 from samar.training.records import NAN
@@ -140,7 +140,9 @@ class Store:
         """
         run = self.get(run_id)
         config = run.config.changed(name=name)
-        self._update(run.key, name=config.name, config=config.model_dump_json())
+        values = {"name": config.name, "config": config.model_dump_json()}
+        with self.database.write() as db:
+            db.execute(schema.runs.update().where(schema.runs.c.key == run.key).values(**values))
 
     def delete(self, run_id: str) -> None:
         """Forget a run and all its records.
@@ -233,8 +235,7 @@ class Store:
 
     def mark_interrupted(self) -> None:
         """Find runs whose worker is gone: no heartbeat, or no process on this machine."""
-        held = [run for run in self.all() if run.status in HELD]
-        for run in held:
+        for run in self._select(schema.runs.c.status.in_(HELD)):
             silent = time.time() - (run.heartbeat or 0)
             here = run.host == socket.gethostname() and run.pid is not None
             if (not _alive(run.pid) or silent > ASLEEP_SECONDS) if here else silent > STALE_SECONDS:
@@ -246,10 +247,6 @@ class Store:
         runs = schema.runs.c
         same = (runs.key == run.key) & (runs.claim == run.claim) & runs.status.in_(only)
         return bool(db.execute(schema.runs.update().where(same).values(**values)).rowcount)
-
-    def _update(self, key: int, **values: Any) -> None:
-        with self.database.write() as db:
-            db.execute(schema.runs.update().where(schema.runs.c.key == key).values(**values))
 
 
 def _alive(pid: int | None) -> bool:

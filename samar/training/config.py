@@ -255,14 +255,9 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, catalog in (("model", MODELS), ("optimizer", OPTIMIZERS), ("rule", RULES)):
-            _require_choice(name, getattr(self, name), tuple(catalog))
-        _require_choice("normalize", self.normalize, ("auto", *NORMALIZATIONS))
-        _require_choice("augment", self.augment, ("auto", *AUGMENTATIONS))
-        _require_choice("schedule", self.schedule, ("cosine", "step", "constant"))
-        _require_choice("sharpness", self.sharpness, ("exact", "first_order"))
-        _require_choice("device", self.device, ("auto", "cpu", "cuda", "mps"))
-        _require_choice("precision", self.precision, ("auto", "fp32", "bf16"))
+        for name, known in settings_of(type(self)).items():
+            if known.choices is not None and not known.open_ended:
+                _require_choice(name, getattr(self, name), tuple(known.choices))
         if self.lam_min > self.lam_max:
             raise ValueError(
                 f"The λ floor {self.lam_min:g} is above the λ ceiling {self.lam_max:g}; "

@@ -9,10 +9,9 @@ import streamlit as st
 
 from samar.runs import Run
 from samar.ui.service import attempt, history, service, show_problem
-from samar.ui.state import RUN
+from samar.ui.state import RUN, TRAIN_PAGE
 from samar.ui.text import plain
 
-TRAIN_PAGE = "pages/experiment/train.py"
 REFRESH_SECONDS = 2.0
 MARKS = {
     "queued": "… queued",

@@ -5,6 +5,9 @@ The session holds ids and widget values only; results are read from the store by
 
 import streamlit as st
 
+TRAIN_PAGE = "pages/experiment/train.py"
+"""Where a run is started and watched."""
+
 RUN = "run"
 """URL: the run a page shows."""
 
@@ -29,9 +32,6 @@ def shown_run() -> str | None:
     return st.query_params.get(RUN)
 
 
-def show_run(run_id: str | None) -> None:
-    """Put a run into the URL, or take it out."""
-    if run_id is None:
-        st.query_params.pop(RUN, None)
-    else:
-        st.query_params[RUN] = run_id
+def show_run(run_id: str) -> None:
+    """Put a run into the URL."""
+    st.query_params[RUN] = run_id
