@@ -18,14 +18,22 @@ st.set_page_config(
 ensure_static(HERE / "static")
 
 page = st.navigation(
-    [
-        st.Page("pages/home/start.py", title="Start", icon=":material/home:", default=True),
-        st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
-        st.Page("pages/experiment/runs.py", title="Runs", icon=":material/list:"),
-        st.Page("pages/analysis/landscape.py", title="Landscape", icon=":material/landscape:"),
-        st.Page("pages/analysis/curvature.py", title="Curvature", icon=":material/ssid_chart:"),
-        st.Page("pages/home/about.py", title="About", icon=":material/info:"),
-    ],
+    {
+        "": [
+            st.Page("pages/home/start.py", title="Start", icon=":material/home:", default=True),
+        ],
+        "Experiment": [
+            st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
+            st.Page("pages/experiment/runs.py", title="Runs", icon=":material/list:"),
+        ],
+        "Analyse": [
+            st.Page("pages/analysis/landscape.py", title="Landscape", icon=":material/landscape:"),
+            st.Page("pages/analysis/curvature.py", title="Curvature", icon=":material/ssid_chart:"),
+        ],
+        "About": [
+            st.Page("pages/home/about.py", title="Method", icon=":material/info:"),
+        ],
+    },
     position="top",
 )
 if first_session() and page.url_path:

@@ -11,10 +11,11 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "home"},
     {"optim", "models", "data"},
-    {"training"},
-    {"geometry"},
+    {"training", "playground"},
+    {"geometry", "zoo"},
     {"landscape", "curvature"},
-    {"runs"},
+    {"runs", "study"},
+    {"compare", "exchange", "replay"},
     {"figures"},
     {"ui", "cli"},
 ]

@@ -46,7 +46,7 @@ def register(commands: Any) -> None:
         "--span",
         type=float,
         help="half the width, in units of the directions (default: "
-        f"{DIRECTIONS['raw'].span:g} for raw, else 1)",
+        f"{DIRECTIONS['raw'].span:g} for raw, {DIRECTIONS['hessian'].span:g} for hessian, else 1)",
     )
     add(
         "--directions",
@@ -59,7 +59,8 @@ def register(commands: Any) -> None:
         nargs="+",
         default=[],
         metavar="RUN_OR_CHECKPOINT",
-        help="further networks: the other ends for between, earlier snapshots in order for pca",
+        help="further networks: the other ends for between, earlier snapshots in order for pca "
+        "(those that the run itself kept, if left out)",
     )
     add("--seed", type=int, default=default.seed, help="of random directions (default: 0)")
     add("--images", type=int, default=default.images, help="how many (default: 512)")
@@ -69,6 +70,11 @@ def register(commands: Any) -> None:
         default=default.batchnorm,
         help=f"BatchNorm statistics: auto, {', '.join(BATCHNORM)} (default: auto, "
         "which recalibrates between networks)",
+    )
+    add(
+        "--path",
+        action="store_true",
+        help="show the weights that the run kept on its way (always shown with pca)",
     )
     add("--rho", type=float, default=default.rho, help="radius of the ball to draw (default: none)")
     add(
@@ -92,9 +98,11 @@ def _landscape(options: argparse.Namespace) -> int:
         split=options.split,
         batchnorm=options.bn,
         rho=options.rho,
+        path=options.path,
         precision=options.precision,
     )
-    config.require_others(len(options.others))
+    if options.directions != "pca" or options.others:
+        config.require_others(len(options.others))
     out: Path | None = options.out
     if out is not None and out.suffix not in FORMATS:
         raise ConfigError(f"{out} is of no known kind; choose one of {', '.join(FORMATS)}.")
@@ -118,16 +126,17 @@ def _landscape(options: argparse.Namespace) -> int:
 
 def _measured(config: LandscapeConfig, options: argparse.Namespace) -> "tuple[str, Landscape]":
     """Measure with a progress bar; Ctrl-C keeps what the last complete level holds."""
-    from samar.landscape import survey_of
-    from samar.runs.subject import load_subject
+    from samar.runs.picture import prepare
 
     of_file = {name: getattr(options, name) for name in ("model", "dataset", "normalize")}
-    subject = load_subject(options.subject, **of_file)
-    others = [(what, load_subject(what, **of_file).model.state_dict()) for what in options.others]
-    survey = survey_of(config, subject.model, subject.dataset, others=others, facts=subject.facts)
+    console = Console(stderr=True)
+    with console.status("Loading network and images…") as status:
+        subject, survey = prepare(
+            options.subject, config, of_file=of_file, others=options.others, tell=status.update
+        )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     landscape = None
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         task = progress.add_task("landscape", total=None)
 
         def show(done: int, total: int) -> None:

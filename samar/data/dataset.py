@@ -89,9 +89,12 @@ class Dataset:
         name: the name it was loaded by.
         train: images to learn from.
         test: images to test on; their labels are always right.
+        validation: training images that are held out, to choose settings by; their labels may be
+            as wrong as those trained on. None where nothing is held out.
         classes: names of the classes, in the order of the labels.
         normalization: belongs to the images.
-        wrong_labels: training labels that were replaced by wrong ones.
+        wrong_labels: labels of training images, held-out ones among them, that were replaced by
+            wrong ones.
         checksum: SHA-256 of all images and labels, hexadecimal.
     """
 
@@ -102,10 +105,13 @@ class Dataset:
     normalization: Normalization
     wrong_labels: int
     checksum: str
+    validation: ImageSet | None = None
 
     def to(self, device: torch.device | str) -> "Dataset":
         """Return the data set on another device."""
-        return replace(self, train=self.train.to(device), test=self.test.to(device))
+        held_out = None if self.validation is None else self.validation.to(device)
+        train, test = self.train.to(device), self.test.to(device)
+        return replace(self, train=train, test=test, validation=held_out)
 
 
 def checksum(sets: Iterable[ImageSet]) -> str:

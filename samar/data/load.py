@@ -19,6 +19,7 @@ def load_dataset(
     root: Path | str | None = None,
     images_per_class: int | None = None,
     label_noise: float = 0.0,
+    validation: float = 0.0,
     seed: int = 0,
     normalize: str = "auto",
     download: bool = False,
@@ -31,6 +32,8 @@ def load_dataset(
         root: folder of downloaded data; ``None`` is :func:`samar.data.default_root`.
         images_per_class: use only the first so many training images of each class.
         label_noise: share of the training labels in use that are replaced by wrong ones.
+        validation: share of the training images in use that is held out, evenly spaced, so that
+            it is the same for every seed.
         seed: decides which labels become wrong.
         normalize: a key of :data:`samar.data.NORMALIZATIONS`, or "auto" for the data set's own.
             For a folder that is measured on all of its training images, also where
@@ -56,7 +59,7 @@ def load_dataset(
     if images_per_class is not None:
         train = train.subset(_first_of_each(train.labels, images_per_class, classes))
     labels, wrong = with_label_noise(train.labels, label_noise, classes=len(classes), seed=seed)
-    train = ImageSet(train.images, labels)
+    train, held_out = _hold_out(ImageSet(train.images, labels), validation)
     return Dataset(
         name=name,
         train=train,
@@ -65,6 +68,7 @@ def load_dataset(
         normalization=normalization,
         wrong_labels=wrong,
         checksum=checksum((train, test)),
+        validation=held_out,
     )
 
 
@@ -81,6 +85,23 @@ def _splits(name: str, root: Path, fetch: bool, progress: Progress | None) -> Sp
     from samar.data.cifar import load_cifar
 
     return load_cifar(name, root, fetch=fetch, progress=progress)
+
+
+def _hold_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet | None]:
+    """Split off every so-manieth image; files sorted by class give every class its share."""
+    if not 0 <= share < 1:
+        raise ConfigError(f"The validation share is {share:g}; choose one from 0 to below 1.")
+    if share == 0:
+        return train, None
+    n = len(train)
+    count = round(n * share)
+    if not 0 < count < n:
+        raise ConfigError(
+            f"A validation share of {share:g} takes {count} of {n} training images; choose another."
+        )
+    held_out = torch.zeros(n, dtype=torch.bool)
+    held_out[torch.arange(count) * n // count] = True
+    return train.subset((~held_out).nonzero().flatten()), train.subset(held_out.nonzero().flatten())
 
 
 def _first_of_each(labels: Tensor, count: int, classes: tuple[str, ...]) -> Tensor:

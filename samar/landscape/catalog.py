@@ -37,6 +37,11 @@ DIRECTIONS = {
         "The line to a second network, or the plane through three.",
         others=1,
     ),
+    "hessian": DirectionInfo(
+        "Top eigenvectors",
+        "Where the loss curves most: eigenvectors of the Hessian, of length one.",
+        span=0.2,
+    ),
     "pca": DirectionInfo(
         "Main directions of a path",
         "Where a sequence of snapshots moved most, seen from its end.",

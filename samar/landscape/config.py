@@ -25,6 +25,7 @@ class LandscapeConfig:
         split: ``train`` or ``test``.
         batchnorm: a key of ``BATCHNORM``; ``auto`` re-estimates between networks, else keeps.
         rho: radius of the ball whose edge is drawn; 0 for none.
+        path: whether a run's weight snapshots are shown on the picture; on ``pca`` they always are.
         precision: ``fp32``, or ``bf16`` for a preview.
 
     Raises:
@@ -40,6 +41,7 @@ class LandscapeConfig:
     split: str = "test"
     batchnorm: str = "auto"
     rho: float = 0.0
+    path: bool = False
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
@@ -85,7 +87,8 @@ class LandscapeConfig:
             more = "or more " if self.directions == "pca" else ""
             raise ConfigError(
                 f"directions {self.directions!r} with dim {self.dim} need {wanted} {more}further "
-                f"networks besides the first, got {given}; name them with --with."
+                f"networks besides the first, got {given}; name them with --with, or give "
+                "a run that kept weight snapshots."
                 if wanted
                 else f"directions {self.directions!r} need no further networks, got {given}; "
                 "choose between or pca, or leave --with out."
@@ -105,7 +108,8 @@ def command_line(what: str, config: LandscapeConfig, **further: Any) -> str:
     }
     renamed = {"batchnorm": "bn"}
     for name, value in values.items():
-        words += [f"--{renamed.get(name, name)}", str(value)]
+        option = f"--{renamed.get(name, name)}"
+        words += [option] if value is True else [option, str(value)]
     if others:
         words += ["--with", *others]
     return shlex.join(words)

@@ -125,6 +125,8 @@ def survey_of(
     dataset: Dataset,
     *,
     others: Sequence[tuple[str, State]] = (),
+    path: Sequence[tuple[str, State]] = (),
+    frame: Frame | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Survey:
     """Prepare a picture: directions, images, spans and the networks to show.
@@ -132,6 +134,8 @@ def survey_of(
     Args:
         others: further networks by name: the ends of ``between``, the snapshots of ``pca`` in
             order, without the model itself, which is the last.
+        path: snapshots that are shown on the picture, in order, and take no part in its making.
+        frame: directions that were found elsewhere, such as eigenvectors.
 
     Raises:
         ConfigError: the further networks do not go with the directions.
@@ -147,25 +151,28 @@ def survey_of(
         calibration=calibration,
         precision=config.precision,
     )
-    states = [state for _, state in others]
-    try:
-        if config.directions == "between":
-            frame = frame_between(model, *states)
-        elif config.directions == "pca":
-            frame = pca_frame(model, states, dim=config.dim)
-        else:
-            frame = random_frame(model, dim=config.dim, kind=config.directions, seed=config.seed)
-    except ValueError as error:
-        raise ConfigError(f"These networks cannot be joined: {error}") from None
-    shown = [*others, ("this network", model.state_dict())]
-    path = trail(frame, evaluator, model, shown) if others else None
-    grid = Grid(_spans(config, path), config.points)
+    if frame is None:
+        frame = _frame(config, model, [state for _, state in others])
+    shown = [*path, *others, ("this network", model.state_dict())]
+    track = trail(frame, evaluator, model, shown) if path or others else None
+    grid = Grid(_spans(config, track), config.points)
     with undisturbed(model):
         chosen = images.evenly_spaced(config.images)
         own = evaluate(model, chosen, dataset.normalization)
     known = dict(facts or {}) | {"split": config.split, "data_checksum": dataset.checksum}
     known["model_loss"] = own.loss
-    return Survey(frame, evaluator, grid, facts=known, trail=path, rho=config.rho)
+    return Survey(frame, evaluator, grid, facts=known, trail=track, rho=config.rho)
+
+
+def _frame(config: LandscapeConfig, model: nn.Module, others: Sequence[State]) -> Frame:
+    try:
+        if config.directions == "between":
+            return frame_between(model, *others)
+        if config.directions == "pca":
+            return pca_frame(model, others, dim=config.dim)
+        return random_frame(model, dim=config.dim, kind=config.directions, seed=config.seed)
+    except ValueError as error:
+        raise ConfigError(f"These networks cannot be joined: {error}") from None
 
 
 def line(

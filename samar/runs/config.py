@@ -42,6 +42,15 @@ class RunConfig(TrainConfig):
         ge=0,
         le=1,
     )
+    snapshots: int = setting(
+        24,
+        "Weights kept through the run, evenly over its epochs, to draw its path on a landscape; "
+        "0 keeps none.",
+        group="run",
+        label="weight snapshots",
+        ge=0,
+        le=1000,
+    )
     checkpoint_seconds: float = setting(
         20.0,
         "Least time between two saved states from which a killed run resumes, in seconds.",

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from samar.home import home
 
+SNAPSHOT = "snapshot"
+"""Kind of the artifacts that are weights kept on the way."""
+
 
 def run_dir(run_id: str) -> Path:
     """Where one run keeps its config, weights, resume state and log."""
@@ -28,6 +31,11 @@ def resume_path(run_id: str) -> Path:
 def film_path(run_id: str, kind: str, step: int) -> Path:
     """One picture of the run's landscape."""
     return run_dir(run_id) / "film" / f"{kind}-{step}.npz"
+
+
+def snapshot_path(run_id: str, step: int) -> Path:
+    """The weights at one step."""
+    return run_dir(run_id) / "snapshots" / f"weights-{step}.safetensors"
 
 
 def log_path(run_id: str) -> Path:

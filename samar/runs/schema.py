@@ -32,6 +32,21 @@ runs = sa.Table(
     Column("total_steps", Integer),
     Column("device", String(255)),
     Column("claim", Integer, nullable=False, default=0),
+    Column("pinned", Integer, nullable=False, default=0, server_default="0"),
+    Column("tags", Text, nullable=False, default="", server_default=""),
+    Column("sweep", String(32), index=True),
+    sqlite_autoincrement=True,
+)
+
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("name", String(80), nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created", Float, nullable=False),
     sqlite_autoincrement=True,
 )
 
@@ -68,6 +83,8 @@ epochs = sa.Table(
     Column("test_loss", Float),
     Column("test_accuracy", Float),
     Column("gap", Float),
+    Column("val_loss", Float),
+    Column("val_accuracy", Float),
     sa.PrimaryKeyConstraint("run", "epoch"),
     sqlite_with_rowid=False,
 )
@@ -112,8 +129,22 @@ artifacts = sa.Table(
 version = sa.Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
 
+def _add_validation_marks_and_sweeps(connection: Connection) -> None:
+    """From 0 to 1."""
+    for name in ("val_loss", "val_accuracy"):
+        connection.execute(sa.text(f"ALTER TABLE epochs ADD COLUMN {name} FLOAT"))
+    for column in (
+        "pinned INTEGER NOT NULL DEFAULT 0",
+        "tags TEXT NOT NULL DEFAULT ''",
+        "sweep VARCHAR(32)",
+    ):
+        connection.execute(sa.text(f"ALTER TABLE runs ADD COLUMN {column}"))
+    connection.execute(sa.text("CREATE INDEX ix_runs_sweep ON runs (sweep)"))
+    sweeps.create(connection)
+
+
 # Each brings an existing store one version further; a new store starts at the newest version.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_validation_marks_and_sweeps,)
 
 
 def migrate(connection: Connection) -> None:

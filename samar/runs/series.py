@@ -106,6 +106,10 @@ class RunSeries:
                 table.insert().values(run=run, kind=kind, step=step, path=path, at=time.time())
             )
 
+    def steps_of(self, run: int, kind: str) -> list[int]:
+        """The steps at which files of a kind were written, in order."""
+        return [artifact.step for artifact in self.artifacts(run) if artifact.kind == kind]
+
     def artifacts(self, run: int) -> list[Artifact]:
         """All files of a run, oldest first."""
         table = schema.artifacts

@@ -7,60 +7,24 @@ import os
 import secrets
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
 
-from samar.errors import RunError
+from samar.errors import ConfigError, RunError
 from samar.home import home
 from samar.runs import schema
 from samar.runs.config import RunConfig
 from samar.runs.database import Database
 from samar.runs.mailbox import Mailbox
+from samar.runs.row import ACTIVE, HELD, RESUMABLE, UNREADABLE, Run, run_from
 from samar.runs.series import EPOCH_COLUMNS, RunSeries
-from samar.training import EpochRecord
-from samar.training.records import NAN
 
-ACTIVE = ("queued", "running", "paused")
-RESUMABLE = ("stopped", "interrupted", "failed")
-HELD = ("running", "paused")
 STALE_SECONDS = 20.0
 # A worker whose process lives on this machine may have been asleep with it.
 ASLEEP_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Run:
-    """One row of the store, with where the run stands now."""
-
-    key: int
-    id: str
-    config: RunConfig
-    status: str
-    message: str
-    created: float
-    started: float | None
-    finished: float | None
-    heartbeat: float | None
-    host: str | None
-    pid: int | None
-    total_steps: int | None
-    device: str | None
-    claim: int
-    step: int
-    last_epoch: EpochRecord | None
-
-    @property
-    def title(self) -> str:
-        """The run's name, or a description of its settings."""
-        return self.config.title
-
-    @property
-    def active(self) -> bool:
-        """Whether a worker has it or will have it."""
-        return self.status in ACTIVE
 
 
 class Store:
@@ -130,17 +94,38 @@ class Store:
             .order_by(runs.c.key.desc())
         )
         with self.database.read() as db:
-            return [_run(row._mapping) for row in db.execute(query)]
+            return [run_from(row._mapping) for row in db.execute(query)]
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name.
 
         Raises:
             ConfigError: the name is too long.
+            RunError: its settings cannot be read.
         """
         run = self.get(run_id)
+        if run.status == UNREADABLE:
+            raise RunError(run.message)
         config = run.config.changed(name=name)
         values = {"name": config.name, "config": config.model_dump_json()}
+        with self.database.write() as db:
+            db.execute(schema.runs.update().where(schema.runs.c.key == run.key).values(**values))
+
+    def mark(
+        self, run_id: str, *, pinned: bool | None = None, tags: Sequence[str] | None = None
+    ) -> None:
+        """Pin or unpin a run, or give it other tags; a tag is a word of at most 30 characters.
+
+        Raises:
+            ConfigError: a tag is too long, or there are more than 20.
+        """
+        run, values = self.get(run_id), dict[str, Any]()
+        if pinned is not None:
+            values["pinned"] = int(pinned)
+        if tags is not None:
+            values["tags"] = " ".join(words := list(dict.fromkeys(" ".join(tags).split())))
+            if len(words) > 20 or any(len(word) > 30 for word in words):
+                raise ConfigError("A run has at most 20 tags of at most 30 characters; use fewer.")
         with self.database.write() as db:
             db.execute(schema.runs.update().where(schema.runs.c.key == run.key).values(**values))
 
@@ -229,7 +214,7 @@ class Store:
         Raises:
             RunError: the run is not one that can go on.
         """
-        if not self.move(run, "queued", only=RESUMABLE):
+        if run.status == UNREADABLE or not self.move(run, "queued", only=RESUMABLE):
             now = self.get(run.id).status
             raise RunError(f"Run {run.id} is {now}; only {', '.join(RESUMABLE)} runs can go on.")
 
@@ -254,14 +239,3 @@ def _alive(pid: int | None) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def _run(row: Any) -> Run:
-    own = {name: row[name] for name in Run.__dataclass_fields__ if name in row}
-    epoch = {name: row[f"e_{name}"] for name in EPOCH_COLUMNS}
-    nan_for_null: dict[str, Any] = {n: NAN if v is None else v for n, v in epoch.items()}
-    return Run(
-        **{**own, "config": RunConfig.model_validate_json(row["config"])},
-        step=row["at_step"] or 0,
-        last_epoch=None if epoch["epoch"] is None else EpochRecord(**nan_for_null),
-    )

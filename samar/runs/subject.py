@@ -11,6 +11,7 @@ from samar.errors import CheckpointError, ConfigError, RunError
 from samar.models import build_model, model_info
 from samar.runs.paths import resume_path, weights_path
 from samar.runs.service import Runs
+from samar.runs.snapshots import load_snapshot
 from samar.training import dataset_of, load_into, load_resume_state, load_weights
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
@@ -38,7 +39,8 @@ def load_subject(
     """Load a run by id or name, or a weights file together with its model and data set.
 
     Args:
-        what: a run, or the path of a file that ends in one of ``SUFFIXES``.
+        what: a run, a run at a step at which it kept its weights (``RUN@STEP``), or the path of a
+            file that ends in one of ``SUFFIXES``.
         model, dataset, normalize: of a weights file; a run knows its own.
 
     Raises:
@@ -58,9 +60,16 @@ def load_subject(
 
 
 def _of_run(what: str) -> Subject:
-    run = Runs().get(what)
+    name, at, moment = what.partition("@")
+    run = Runs().get(name)
     config = run.config
-    if weights_path(run.id).is_file():
+    step = run.step
+    if at:
+        if not moment.isdecimal():
+            raise RunError(f"{what!r} names no step; write RUN@STEP, such as {name}@120.")
+        step = int(moment)
+        tensors = load_snapshot(run, step)
+    elif weights_path(run.id).is_file():
         tensors = load_weights(weights_path(run.id))
     elif resume_path(run.id).is_file():
         tensors = load_resume_state(resume_path(run.id))["model"]
@@ -76,9 +85,10 @@ def _of_run(what: str) -> Subject:
         raise RunError(f"The weights of run {run.id} do not fit its settings: {error}") from None
     facts: dict[str, str | int] = {
         "run": run.id,
-        "step": run.step,
+        "step": step,
         "model": config.model,
         "dataset": config.dataset,
         "normalize": config.normalize,
     }
-    return Subject(run.title, network, data, facts)
+    title = f"{run.title}, step {step}" if at else run.title
+    return Subject(title, network, data, facts)

@@ -16,11 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
+from samar import __version__
 from samar.errors import SamarError
 from samar.models import MODELS
 from samar.runs.launcher import max_runs, tend
 from samar.runs.paths import log_path, resume_path, run_dir, weights_path
 from samar.runs.probes import probes_of
+from samar.runs.snapshots import Snapshots
 from samar.runs.store import Run, Store
 from samar.training import (
     Trainer,
@@ -49,6 +53,7 @@ class Worker:
         self.run = run
         self.trainer = trainer
         self.probes = probes_of(run.config, store.series, run)
+        self.snapshots = Snapshots(store.series, run, run.config.snapshots)
         self.paused = False
         self.stopping = False
         self.single_steps = 0
@@ -58,6 +63,8 @@ class Worker:
 
     def train(self) -> None:
         """Step, record and obey until the run is over; leaves the final status in the store."""
+        if self.trainer.step_count == 0:
+            self.snapshots.after_epoch(self.trainer, 0)
         while not self.trainer.finished and not self.stopping:
             if self.paused and not self.single_steps:
                 time.sleep(PAUSED_POLL_SECONDS)
@@ -84,6 +91,7 @@ class Worker:
         if self.trainer.at_epoch_end and self.trainer.divergence is None:
             record = self.trainer.evaluate_epoch()
             self.store.series.append(self.run.key, epochs=[record])
+            self.snapshots.after_epoch(self.trainer, record.epoch)
             for probe in self.probes:
                 probe.after_epoch(self.trainer, record.epoch)
         self._flushed = time.monotonic()
@@ -170,7 +178,9 @@ def prepare(store: Store, run: Run) -> Worker:
         trainer.load_state_dict(load_resume_state(resume_path(run.id)))
     store.series.rewind(run.key, trainer.step_count)
     store.beat(run, total_steps=trainer.total_steps, device=str(trainer.placement))
-    store.series.note(run.key, trainer.step_count, "started", device=str(trainer.placement))
+    facts = {"device": str(trainer.placement), "data": dataset.checksum, "samar": __version__}
+    facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    store.series.note(run.key, trainer.step_count, "started", **facts)
     return Worker(store, run, trainer)
 
 

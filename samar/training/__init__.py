@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from samar.training.evaluation import Evaluation, evaluate, evaluate_checkpoint
     from samar.training.loop import dataset_of, train
     from samar.training.placement import Placement, fitting_threads, use_fitting_threads
+    from samar.training.reading import Checkpoint, read_checkpoint
     from samar.training.trainer import Trainer
 
 _LAZY = {
+    "Checkpoint": "reading",
     "Evaluation": "evaluation",
     "Placement": "placement",
     "Trainer": "trainer",
@@ -35,6 +37,7 @@ _LAZY = {
     "load_into": "checkpoint",
     "load_resume_state": "checkpoint",
     "load_weights": "checkpoint",
+    "read_checkpoint": "reading",
     "save_resume_state": "checkpoint",
     "save_weights": "checkpoint",
     "train": "loop",
@@ -42,6 +45,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "Checkpoint",
     "Divergence",
     "EpochRecord",
     "Evaluation",
@@ -58,6 +62,7 @@ __all__ = [
     "load_into",
     "load_resume_state",
     "load_weights",
+    "read_checkpoint",
     "save_resume_state",
     "save_weights",
     "settings_of",

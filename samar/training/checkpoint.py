@@ -1,30 +1,23 @@
 """Weights and resume state on disk: written atomically, read without running code.
 
 Weights are safetensors with string metadata. The resume state is a PyTorch file that loads with
-``weights_only=True``. Foreign checkpoints (``.pt``, ``.pth``, ``.th``) are read the same way, so
-that a pickle that carries code is refused and never run.
+``weights_only=True``. Foreign checkpoints are read by :mod:`samar.training.reading`.
 """
 
 import os
-import pickle
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from samar.errors import CheckpointError
+from samar.training.reading import read_checkpoint, torch_file
 
-WRAPPERS = ("state_dict", "model", "model_state_dict")
-PREFIXES = ("module.", "_orig_mod.")
 COUNTER = "num_batches_tracked"
-# A zip archive, or a pickle of protocol 2 or newer.
-MAGIC = (b"PK\x03\x04", b"\x80")
 
 
 def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
@@ -48,7 +41,7 @@ def load_resume_state(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing or damaged.
     """
-    state = _torch_file(path)
+    state = torch_file(path)
     if "step" not in state or "optimizer" not in state:
         raise CheckpointError(f"{path} holds no resume state; give a run's resume.pt.")
     return state
@@ -58,23 +51,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint by name, wrappers and prefixes taken off.
 
     Raises:
-        CheckpointError: the file is missing, damaged, holds code, or holds no tensors.
+        CheckpointError: the file is missing, damaged, too large, holds code, or holds no tensors.
     """
-    if path.suffix == ".safetensors":
-        _require_file(path)
-        try:
-            return safetensors.torch.load_file(path)
-        except safetensors.SafetensorError as error:
-            raise CheckpointError(f"{path} is not a readable safetensors file ({error}).") from None
-    content = _torch_file(path)
-    for wrapper in WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-            break
-    tensors = {_bare(k): v for k, v in content.items() if isinstance(v, Tensor)}
-    if not tensors:
-        raise CheckpointError(f"{path} holds no tensors; give a file with a model's state_dict.")
-    return tensors
+    return read_checkpoint(path).tensors
 
 
 def load_into(model: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
@@ -102,40 +81,6 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], name: str) -> Non
             "data set it was trained with."
         )
     model.load_state_dict(dict(tensors), strict=False)
-
-
-def _bare(name: str) -> str:
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
-
-
-def _require_file(path: Path) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint file at {path}; check the path.")
-
-
-def _torch_file(path: Path) -> dict[str, Any]:
-    _require_file(path)
-    with path.open("rb") as file:
-        if not file.read(4).startswith(MAGIC):
-            raise CheckpointError(f"{path} is damaged or not a PyTorch file.")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Weights only" in str(error):
-            raise CheckpointError(
-                f"{path} holds more than tensors and is refused: loading it could run code; "
-                "save the model's state_dict and load that."
-            ) from None
-        raise CheckpointError(f"{path} is damaged or not a PyTorch file.") from None
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError):
-        raise CheckpointError(f"{path} is damaged or not a PyTorch file.") from None
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path} holds no state_dict; save model.state_dict() and load that.")
-    return dict(content)
 
 
 def _atomically(path: Path, write: Callable[[Path], object]) -> None:

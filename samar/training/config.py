@@ -13,7 +13,7 @@ from samar.data import AUGMENTATIONS, DATASETS, NORMALIZATIONS, dataset_info
 from samar.errors import ConfigError
 from samar.models import MODELS
 from samar.optim import OPTIMIZERS, RULES
-from samar.training.settings import readable, setting, settings_of
+from samar.training.settings import readable, require_choices, setting, settings_of
 
 RULE_CONSTANTS = tuple(dict.fromkeys(name for rule in RULES.values() for name in rule.constants))
 
@@ -91,6 +91,15 @@ class TrainConfig(BaseModel):
         0.0,
         "Share of training images that get a random wrong label; test labels stay right.",
         group="data",
+        ge=0,
+        le=0.9,
+    )
+    validation: float = setting(
+        0.0,
+        "Share of the training images held out to choose settings by, so that the test images "
+        "are left for the end; their labels are as noisy as the others.",
+        group="data",
+        label="validation share",
         ge=0,
         le=0.9,
     )
@@ -255,9 +264,7 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, known in settings_of(type(self)).items():
-            if known.choices is not None and not known.open_ended:
-                _require_choice(name, getattr(self, name), tuple(known.choices))
+        require_choices(self)
         if self.lam_min > self.lam_max:
             raise ValueError(
                 f"The λ floor {self.lam_min:g} is above the λ ceiling {self.lam_max:g}; "
@@ -283,8 +290,3 @@ class TrainConfig(BaseModel):
                 "choose another model or data set."
             )
         return self
-
-
-def _require_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}, but it must be one of: {', '.join(allowed)}.")

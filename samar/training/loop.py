@@ -17,6 +17,7 @@ def dataset_of(config: TrainConfig) -> Dataset:
         config.dataset,
         images_per_class=config.images_per_class,
         label_noise=config.label_noise,
+        validation=config.validation,
         seed=config.seed,
         normalize=config.normalize,
     )

@@ -42,6 +42,7 @@ class EpochRecord:
 
     ``gap`` is the generalization gap, training accuracy minus test accuracy. Training figures are
     measured on ``train_images`` images, against the labels trained on (wrong ones included).
+    Validation figures are those of the held-out training images, NaN where there are none.
     """
 
     epoch: int
@@ -54,6 +55,8 @@ class EpochRecord:
     test_loss: float
     test_accuracy: float
     gap: float
+    val_loss: float = NAN
+    val_accuracy: float = NAN
 
 
 @dataclass(frozen=True, slots=True)

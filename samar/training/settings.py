@@ -115,6 +115,19 @@ def _kind(annotation: Any) -> tuple[type, bool]:
     return annotation, False
 
 
+def require_choices(config: BaseModel) -> None:
+    """Check every setting that is a choice of few.
+
+    Raises:
+        ValueError: a value is none of them.
+    """
+    for name, known in settings_of(type(config)).items():
+        value = getattr(config, name)
+        if known.choices is not None and not known.open_ended and value not in known.choices:
+            allowed = ", ".join(known.choices)
+            raise ValueError(f"{name} is {value!r}, but it must be one of: {allowed}.")
+
+
 def readable(error: ValidationError) -> ConfigError:
     """The first problem of a validation error as one sentence: what, which value, what to do."""
     problem = error.errors()[0]

@@ -180,6 +180,8 @@ class Trainer:
         at_end = self.step_count >= self.total_steps
         train = self._evaluate(self.dataset.train if at_end else self._train_sample)
         test = self._evaluate(self.dataset.test)
+        held_out = self.dataset.validation
+        validation = None if held_out is None else self._evaluate(held_out)
         if not math.isfinite(train.loss) and self.divergence is None:
             self.divergence = Divergence(self.step_count, self._last, _hint(self.config))
         return EpochRecord(
@@ -193,6 +195,8 @@ class Trainer:
             test_loss=test.loss,
             test_accuracy=test.accuracy,
             gap=train.accuracy - test.accuracy,
+            val_loss=validation.loss if validation else NAN,
+            val_accuracy=validation.accuracy if validation else NAN,
         )
 
     def _evaluate(self, images: ImageSet) -> Evaluation:

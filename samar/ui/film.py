@@ -24,8 +24,7 @@ def film(run: Run) -> None:
 
 def _watch(run_id: str) -> None:
     run = service().get(run_id)
-    artifacts = service().store.series.artifacts(run.key)
-    steps = [artifact.step for artifact in artifacts if artifact.kind == "film_plane"]
+    steps = service().store.series.steps_of(run.key, "film_plane")
     if not steps:
         return
     with st.container(key="film"):

@@ -14,10 +14,11 @@ from samar.data import DATASETS, NORMALIZATIONS
 from samar.landscape import BATCHNORM, DIRECTIONS, LEVELS, LandscapeConfig, command_line
 from samar.models import MODELS
 from samar.runs import Run
-from samar.runs.paths import resume_path, weights_path
+from samar.runs.paths import SNAPSHOT, resume_path, weights_path
 from samar.ui.service import service
 
-SOURCES = {"one": "a run", "two": "two runs", "file": "a file"}
+SOURCES = {"one": "a run", "two": "two runs", "three": "three runs", "file": "a file"}
+RUNS = {"one": 1, "two": 2, "three": 3}
 SPANS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 QUANTITIES = {"loss": "loss", "accuracy": "accuracy"}
 SPLITS = {"test": "test set", "train": "training set"}
@@ -68,8 +69,8 @@ def choose_pictures() -> list[Picture]:
         ConfigError: a value does not fit.
     """
     source = _segments("Networks", "l_of", SOURCES)
-    networks = _file() if source == "file" else _runs(2 if source == "two" else 1)
-    return _pictures(networks, _config(source == "two"))
+    networks = _file() if source == "file" else _runs(RUNS[source])
+    return _pictures(networks, _config(source))
 
 
 def choose_look() -> tuple[str, bool]:
@@ -90,8 +91,16 @@ def _pictures(networks: list[Picture], config: LandscapeConfig) -> list[Picture]
     return [replace(network, config=config) for network in networks]
 
 
-def _config(several: bool) -> LandscapeConfig:
-    kinds = {n: i.title for n, i in DIRECTIONS.items() if n != "pca" and (several or not i.others)}
+def _kinds(source: str) -> dict[str, str]:
+    """The directions that these networks allow."""
+    if source == "three":
+        return {"between": DIRECTIONS["between"].title}
+    left_out = {"one": {"between"}, "two": set(), "file": {"between", "pca"}}[source]
+    return {name: info.title for name, info in DIRECTIONS.items() if name not in left_out}
+
+
+def _config(source: str) -> LandscapeConfig:
+    kinds = _kinds(source)
     _take_from_link("l_directions", kinds)
     directions = st.selectbox(
         "Directions",
@@ -101,12 +110,15 @@ def _config(several: bool) -> LandscapeConfig:
         bind="query-params",
         help="  \n".join(f"**{i.title}**: {i.help}" for n, i in DIRECTIONS.items() if n in kinds),
     )
-    between = directions == "between"
-    dim = 1 if between else int(_segments("Shape", "l_dim", {"2": "plane", "1": "line"}))
+    between, seeded = directions == "between", directions not in ("between", "pca")
+    if between:
+        dim = RUNS[source] - 1
+    else:
+        dim = int(_segments("Shape", "l_dim", {"2": "plane", "1": "line"}))
     left, right = st.columns(2)
     with left:
         seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, key="l_seed", bind="query-params", disabled=between
+            "Seed", 0, 2**31 - 1, 0, key="l_seed", bind="query-params", disabled=not seeded
         )
         images = st.number_input("Images", 1, 100_000, 512, key="l_images", bind="query-params")
     with right:
@@ -130,7 +142,20 @@ def _config(several: bool) -> LandscapeConfig:
         format_func="{:g}".format,
         key="l_span",
         bind="query-params",
-        help="In units of the directions: 1 is as long as the weights themselves.",
+        help="In units of the directions. Random ones: 1 is as long as the weights themselves. "
+        "Eigenvectors have length one: start with 0.2. A path: how far the picture reaches "
+        "beyond it.",
+    )
+    path = (
+        source in ("one", "two")
+        and directions not in ("between", "pca")
+        and st.toggle(
+            "Show the run's path",
+            key="l_path",
+            bind="query-params",
+            help="The weights that the run kept on its way, as far as they lie near the picture. "
+            "Each is coloured by its own loss, not by that of the plane under it.",
+        )
     )
     split = _segments("Images from", "l_split", SPLITS)
     _take_from_link("l_bn", STATISTICS)
@@ -148,11 +173,12 @@ def _config(several: bool) -> LandscapeConfig:
         dim=dim,
         points=points or 17,
         span=float(span),
-        seed=0 if between else int(seed),
+        seed=int(seed) if seeded else 0,
         images=int(images),
         split=split,
         batchnorm=batchnorm or "auto",
         rho=float(rho),
+        path=bool(path),
     )
 
 
@@ -163,11 +189,12 @@ def _runs(count: int) -> list[Picture]:
         return []
     names = list(runs)
     chosen = []
-    for number, key in enumerate(("l_run", "l_run2")[:count]):
-        label = ("Run", "Second run")[number]
+    for number, key in enumerate(("l_run", "l_run2", "l_run3")[:count]):
+        label = ("Run", "Second run", "Third run")[number]
         name = st.selectbox(label, names, index=number, key=key, bind="query-params")
         run = runs[name or names[number]]
-        picture = Picture(run.id, run.title, _version(run), LandscapeConfig())
+        what, title = _moment(run, f"{key}_step")
+        picture = Picture(what, title, _version(run), LandscapeConfig())
         chosen.append(replace(picture, optimizer=run.config.optimizer))
     return chosen
 
@@ -199,6 +226,20 @@ def _file() -> list[Picture]:
     stamp = Path(path).stat().st_mtime_ns if Path(path).is_file() else 0
     of_file = (model, dataset, normalize)
     return [Picture(path, Path(path).name, stamp, LandscapeConfig(), of_file)]
+
+
+def _moment(run: Run, key: str) -> tuple[str, str]:
+    """The run as it ended, or as it was at a step at which it kept its weights; and its title."""
+    steps = service().store.series.steps_of(run.key, SNAPSHOT)
+    if not steps:
+        return run.id, run.title
+    newest = "newest weights"
+    chosen = st.select_slider(
+        "At step", [*steps, newest], newest, key=f"{key}_{run.id}", bind="query-params"
+    )
+    if chosen == newest:
+        return run.id, run.title
+    return f"{run.id}@{chosen}", f"{run.title}, step {chosen}"
 
 
 def _name(run: Run) -> str:

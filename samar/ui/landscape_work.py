@@ -43,19 +43,11 @@ def _survey(picture: Picture) -> "tuple[Survey, int]":
 
     Few are kept, because each holds networks and images.
     """
-    from samar.landscape import survey_of
     from samar.models import model_info
-    from samar.runs.subject import load_subject
+    from samar.runs.picture import prepare
 
-    of_file = picture.file_options
-    subject = load_subject(picture.what, **of_file)
-    others = [(what, load_subject(what, **of_file)) for what in picture.others]
-    survey = survey_of(
-        picture.config,
-        subject.model,
-        subject.dataset,
-        others=[(other.title, other.model.state_dict()) for _, other in others],
-        facts=subject.facts,
+    subject, survey = prepare(
+        picture.what, picture.config, of_file=picture.file_options, others=picture.others
     )
     kept = sheet(picture)
     survey.grid = kept.grid = kept.grid or survey.grid

@@ -135,6 +135,7 @@ def _status_line(run: Run, steps: Columns) -> str:
         "diverged": "Diverged",
         "failed": "Failed",
         "interrupted": "Interrupted",
+        "unreadable": "Unreadable",
     }
     parts = [f"**{words[run.status]}**"]
     count, at = len(steps["step"]), int(max([0, *steps["step"][-1:]]))

@@ -64,6 +64,43 @@ def test_between_runs_and_pca(run: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "at the centre" in capsys.readouterr().out
 
 
+def test_a_run_is_followed_along_its_own_snapshots(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = "train --epochs 3 --images-per-class 10 --snapshots 3 --optimizer sgd --name walked"
+    assert main(train.split()) == 0
+    words = "--points 5 --images 32 --json --out"
+    path = tmp_path / "path.npz"
+    assert main(["landscape", "walked", "--directions", "pca", *words.split(), str(path)]) == 0
+    landscape = Landscape.load(path)
+    trail = landscape.trail
+    assert trail is not None
+    assert trail.names == ("step 0", "step 1", "step 2", "this network")
+    assert np.allclose(trail.coordinates[-1], 0)
+    assert trail.off_plane[-1] == 0
+    assert landscape.manifest["explained"][0] >= landscape.manifest["explained"][1] > 0
+    assert main(["landscape", "walked", "--path", *words.split(), str(path)]) == 0
+    random = Landscape.load(path)
+    assert random.trail is not None
+    assert random.trail.loss == pytest.approx(trail.loss)  # true losses, whatever the plane
+    assert random.trail.off_plane[0] > trail.off_plane[0]  # a random plane misses the path
+    capsys.readouterr()
+    assert main(["landscape", "walked@0", "--points", "5", "--images", "32", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["centre_loss"] == pytest.approx(trail.loss[0])
+
+
+def test_eigenvectors_curve_as_their_eigenvalues_say(run: str, tmp_path: Path) -> None:
+    path = tmp_path / "line.npz"
+    words = f"landscape {run} --directions hessian --points 5 --span 0.02 --images 32 --dim 1"
+    assert main([*words.split(), "--split", "train", "--out", str(path)]) == 0
+    found = Landscape.load(path)
+    (step,) = np.diff(found.axes[0])[:1]
+    bent = (found.loss[1] - 2 * found.loss[2] + found.loss[3]) / step**2
+    assert bent == pytest.approx(found.manifest["eigenvalues"][0], rel=0.05)
+    assert found.manifest["norms"] == pytest.approx([1], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -72,13 +109,16 @@ def test_between_runs_and_pca(run: str, capsys: pytest.CaptureFixture[str]) -> N
         ("a.th --model cnn --dataset digits", "There is no checkpoint file at a.th"),
         ("nothing --points 16", "points is 16; choose 5, 9, 17, 33 or 65"),
         ("nothing --directions random", "directions is 'random'; choose filter"),
+        ("first@7", "kept no weights at step 7; the steps that it kept: 0, 1"),
+        ("first@x", "'first@x' names no step; write RUN@STEP"),
+        ("a.th --directions pca --with b.th", "need 3 or more further networks"),
         ("nothing --bn off", "batchnorm is 'off'"),
         ("nothing --directions between", "need 2 further networks"),
         ("nothing --out a.png", "a.png is of no known kind; choose one of .npz"),
     ],
 )
 def test_bad_input_is_one_sentence(
-    words: str, sentence: str, samar_home: Path, capsys: pytest.CaptureFixture[str]
+    words: str, sentence: str, run: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["landscape", *words.split()]) == 2
     error = capsys.readouterr().err

@@ -74,12 +74,31 @@ def test_noise_touches_training_labels_only():
     assert load_dataset("digits", label_noise=0.4, seed=6).checksum != noisy.checksum
 
 
+def test_held_out_images_are_training_images_and_the_same_for_every_seed():
+    whole = load_dataset("digits", label_noise=0.4, seed=3)
+    split = load_dataset("digits", label_noise=0.4, seed=3, validation=0.2)
+    assert whole.validation is None
+    assert split.validation is not None
+    assert (len(split.train), len(split.validation), len(split.test)) == (800, 200, 797)
+    together = torch.cat([split.train.images, split.validation.images]).flatten(1)
+    assert len(together.unique(dim=0)) == len(whole.train.images.flatten(1).unique(dim=0))
+    assert split.wrong_labels == whole.wrong_labels == 400
+    other = load_dataset("digits", label_noise=0.4, seed=4, validation=0.2).validation
+    assert other is not None
+    assert torch.equal(other.images, split.validation.images)
+    assert not torch.equal(other.labels, split.validation.labels)  # as noisy as the rest
+    classes = torch.bincount(split.validation.labels, minlength=10)
+    assert classes.min() >= 12
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"images_per_class": 0}, "Images per class is 0; choose at least 1"),
         ({"images_per_class": 97}, "is 97, but class 8 has only 96 training .* at most 96"),
         ({"label_noise": 1.5}, r"label noise is 1\.5; choose a share between 0 and 1"),
+        ({"validation": 1.0}, "validation share is 1; choose one from 0 to below 1"),
+        ({"validation": 1e-4}, "takes 0 of 1000 training images; choose another"),
         ({"seed": -1}, "seed is -1, but it must not be negative"),
         ({"normalize": "mine"}, "normalization 'mine' does not exist; choose auto, digits, cifar"),
     ],

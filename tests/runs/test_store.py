@@ -1,5 +1,6 @@
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import sqlalchemy as sa
 from samar.errors import ConfigError, RunError
 from samar.runs import Run, RunConfig, Store, schema
 from samar.runs import store as store_module
+from samar.runs.launcher import tend
+from samar.training import EpochRecord
 
 
 def test_create_and_get_by_id_prefix_and_name(store: Store) -> None:
@@ -168,16 +171,41 @@ def test_migrations_run_once_and_a_newer_store_is_refused(
     kept = store.create(RunConfig())
 
     def add_column(db: sa.Connection) -> None:
-        db.exec_driver_sql("ALTER TABLE runs ADD COLUMN tags TEXT")
+        db.exec_driver_sql("ALTER TABLE runs ADD COLUMN colour TEXT")
 
-    monkeypatch.setattr(schema, "MIGRATIONS", (add_column,))
+    known = schema.MIGRATIONS
+    monkeypatch.setattr(schema, "MIGRATIONS", (*known, add_column))
     for _ in range(2):
         migrated = Store()
     with migrated.database.read() as db:
-        assert db.exec_driver_sql("SELECT id, tags FROM runs").all() == [(kept, None)]
-    monkeypatch.setattr(schema, "MIGRATIONS", ())
-    with pytest.raises(RunError, match="store is at version 1, newer than this samar knows"):
+        assert db.exec_driver_sql("SELECT id, colour FROM runs").all() == [(kept, None)]
+    monkeypatch.setattr(schema, "MIGRATIONS", known)
+    newer = f"store is at version {len(known) + 1}, newer than this samar knows"
+    with pytest.raises(RunError, match=newer):
         Store()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(
+    store: Store, epoch: Callable[[int, int], EpochRecord]
+) -> None:
+    """What version 0 lacked is taken out of a new store, then added again by the migration."""
+    kept = store.create(RunConfig(name="old"))
+    with store.database.write() as db:
+        db.exec_driver_sql("DROP INDEX ix_runs_sweep")
+        for table, column in (
+            ("runs", "pinned"),
+            ("runs", "tags"),
+            ("runs", "sweep"),
+            ("epochs", "val_loss"),
+            ("epochs", "val_accuracy"),
+        ):
+            db.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.exec_driver_sql("DROP TABLE sweeps")
+        db.exec_driver_sql("UPDATE schema_version SET version = 0")
+    run = Store().get(kept)
+    assert (run.title, run.pinned, run.tags, run.sweep) == ("old", False, (), None)
+    store.series.append(run.key, epochs=[epoch(1, 8)])
+    assert np.isnan(store.series.epochs(run.key)["val_accuracy"]).all()
 
 
 def test_a_store_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
@@ -274,3 +302,52 @@ def test_a_bad_place_for_the_store_is_one_sentence(url: str, reason: str) -> Non
     with pytest.raises(RunError, match=reason) as caught:
         Store(url)
     assert "set SAMAR_HOME to another one" in str(caught.value)
+
+
+def test_a_run_is_pinned_and_tagged(store: Store) -> None:
+    run_id = store.create(RunConfig())
+    store.mark(run_id, tags=["lecture two", "good", "good"])
+    store.mark(run_id, pinned=True)
+    run = store.get(run_id)
+    assert run.pinned
+    assert run.tags == ("lecture", "two", "good")
+    store.mark(run_id, pinned=False, tags=())
+    run = store.get(run_id)
+    assert not run.pinned
+    assert run.tags == ()
+
+
+def test_tags_have_bounds(store: Store) -> None:
+    run_id = store.create(RunConfig())
+    for tags in (["x" * 31], [f"t{number}" for number in range(21)]):
+        with pytest.raises(ConfigError, match="at most 20 tags of at most 30"):
+            store.mark(run_id, tags=tags)
+
+
+def test_settings_that_no_longer_fit_spoil_one_run_and_no_other(store: Store) -> None:
+    sound, broken = store.create(RunConfig()), store.create(RunConfig(name="old"))
+    text = RunConfig(name="old").model_dump_json().replace('"epochs"', '"passes"')
+    with store.database.write() as db:
+        db.execute(schema.runs.update().where(schema.runs.c.id == broken).values(config=text))
+    run, other = store.all()
+    assert (other.id, other.status) == (sound, "queued")
+    assert (run.id, run.title, run.status) == (broken, "old", "unreadable")
+    assert "There is no setting called 'passes'" in run.message
+    with pytest.raises(RunError, match="unreadable"):
+        store.requeue(run)
+    with pytest.raises(RunError, match="no setting called"):
+        store.rename(broken, "new")
+    store.delete(broken)
+    assert [run.id for run in store.all()] == [sound]
+
+
+def test_an_unreadable_queued_run_is_not_trained(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = store.create(RunConfig()), store.create(RunConfig())
+    with store.database.write() as db:
+        db.execute(schema.runs.update().where(schema.runs.c.id == broken).values(config="{}x"))
+    spawned: list[str] = []
+    monkeypatch.setattr("samar.runs.launcher._spawn", lambda run: spawned.append(run.id))
+    tend(store)
+    assert spawned == [sound]

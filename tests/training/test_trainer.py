@@ -16,6 +16,7 @@ from samar.training import (
     TrainConfig,
     Trainer,
     dataset_of,
+    evaluate,
     load_resume_state,
     save_resume_state,
     train,
@@ -179,3 +180,16 @@ def test_warm_up_begins_above_zero(digits: Dataset) -> None:
     assert trainer.steps_per_epoch == 5
     rates = [record.lr for record in steps_of(trainer, 7)]
     assert rates == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4, 0.4, 0.4])
+
+
+def test_validation_figures_are_those_of_the_held_out_images() -> None:
+    config = TrainConfig(epochs=1, validation=0.2, label_noise=0.2)
+    dataset = dataset_of(config)
+    trainer = Trainer(config, dataset)
+    for _ in range(trainer.total_steps):
+        trainer.step()
+    record = trainer.evaluate_epoch()
+    assert dataset.validation is not None
+    own = evaluate(trainer.model, dataset.validation, dataset.normalization)
+    assert (record.val_loss, record.val_accuracy) == pytest.approx((own.loss, own.accuracy))
+    assert trainer.total_steps == 7  # 800 of the 1,000 images are left to learn from
