@@ -149,7 +149,9 @@ class Chart {
     if (this.gone) return;
     if (!this.figure) this.listen();
     if (data.figure !== this.figure && (frames || this.film)) {
-      await this.Plotly.deleteFrames(this.plot);
+      // One by one from the end: plotly.js sorts the indices as text, and fails beyond ten frames.
+      for (let last = (this.film?.length ?? 0) - 1; last >= 0; last--)
+        await this.Plotly.deleteFrames(this.plot, [last]);
       await this.Plotly.addFrames(this.plot, frames ?? []);
     }
     this.figure = data.figure;

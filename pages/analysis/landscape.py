@@ -2,22 +2,24 @@
 
 import streamlit as st
 
-from samar.ui.landscape_controls import choose_look, choose_pictures
+from samar.ui.landscape_controls import choose_look, choose_pictures, choose_preview
 from samar.ui.landscape_view import show_footer, show_landscapes
-from samar.ui.landscape_work import is_done, is_running, measure_next, newest, start, stop
+from samar.ui.landscape_work import (
+    is_done,
+    is_running,
+    measure_next,
+    newest,
+    previews_of,
+    start,
+    stop,
+)
 from samar.ui.service import explained
 from samar.ui.state import TRAIN_PAGE
 
 st.header("Landscape", anchor=False)
 with st.sidebar, explained():
     pictures = choose_pictures()
-    preview = st.toggle(
-        "Quick preview first",
-        key="l_preview",
-        bind="query-params",
-        help="Measures a rough picture in bf16, good to about 1 %, before the exact one. It pays "
-        "on processors that multiply bf16 natively.",
-    )
+    preview = choose_preview()
 
 if not pictures:
     st.info("Choose trained networks on the left.", icon=":material/arrow_back:")
@@ -46,19 +48,14 @@ if named:
     show_landscapes(named, quantity, log)
     for picture, landscape in named:
         show_footer(picture, landscape)
-    if all(landscape.is_plane for _, landscape in named):
-        st.caption(
-            "A random plane almost never contains the directions in which the loss curves most: "
-            "read it beside the Hessian's eigenvalues."
-        )
 else:
     st.info("Press **Compute**: the first picture takes 25 forward passes.")
 with st.expander("How to repeat this"):
     st.code("\n".join(p.command for p in pictures), language="bash", wrap_lines=True)
 
 if running:
-    previews = [picture.preview() for picture in pictures] if preview else []
     with explained():
+        previews = previews_of(pictures) if preview else []
         measure_next(pictures if is_done(previews) else previews, bar.progress)
     if is_done(pictures):
         stop()

@@ -9,8 +9,27 @@ import plotly.graph_objects as go
 from samar.figures.theme import NEUTRAL
 from samar.figures.training import Columns, View, curve, run_panel
 
+EMPTY = "Waiting for the first look, after an epoch."
 NAMES = ("largest", "second", "third")
 STYLES = (("solid", "circle", 2.0), ("dash", "diamond-open", 1.2), ("dot", "x-thin-open", 1.2))
+
+
+def trace_panel(
+    steps: Columns, epochs: Columns, view: View, looks: Sequence[Mapping[str, Any]]
+) -> go.Figure:
+    """The Hessian's trace, estimated by Hutch++, with its standard error.
+
+    Args:
+        looks: in order of ``step``, each with ``step``, ``trace`` and ``trace_error``.
+    """
+    values = np.array([look["trace"] for look in looks])
+    error = np.array([look["trace_error"] for look in looks], dtype=np.float32)
+    line = {"color": view.style.color, "width": 2.0}
+    bars: Any = {"error_y": {"type": "data", "array": error, "thickness": 1, "width": 2}}
+    marker = {"symbol": "circle", "size": 7}
+    curves = curve(_places(steps, view, looks), values, "trace", "%{y:.4~g}", line, marker, **bars)
+    y_axis = {"title": "trace", "type": "log" if view.log else "linear"}
+    return run_panel(steps, epochs, view, curves, "Hessian's trace", y_axis, empty=EMPTY)
 
 
 def curvature_panel(
@@ -22,8 +41,7 @@ def curvature_panel(
         looks: in order of ``step``, each with ``step``, ``values``, ``residuals`` (both descending
             with the eigenvalues) and ``lr``.
     """
-    at = np.array([float(look["step"]) for look in looks])
-    x = np.interp(at, steps["step"], steps[view.x]) if at.size and steps["step"].size else at
+    x = _places(steps, view, looks)
     curves: list[dict[str, Any]] = []
     for rank, (name, (dash, symbol, width)) in enumerate(zip(NAMES, STYLES, strict=True)):
         values = np.array([look["values"][rank] for look in looks])
@@ -39,5 +57,10 @@ def curvature_panel(
     if looks:
         # As η falls to 0 its limit leaves the picture, and should not drag the scale along.
         y_axis["autorangeoptions"] = {"clipmax": 2 * max(look["values"][0] for look in looks)}
-    empty = "Waiting for the first look, after an epoch."
-    return run_panel(steps, epochs, view, curves, "Hessian's top eigenvalues", y_axis, empty=empty)
+    return run_panel(steps, epochs, view, curves, "Hessian's top eigenvalues", y_axis, empty=EMPTY)
+
+
+def _places(steps: Columns, view: View, looks: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Where the looks lie on the chosen axis."""
+    at = np.array([float(look["step"]) for look in looks])
+    return np.interp(at, steps["step"], steps[view.x]) if at.size and steps["step"].size else at

@@ -19,7 +19,8 @@ class LandscapeConfig:
         points: along each axis at the finest level, one of ``LEVELS``.
         span: half the width. Random directions: −span to span. Between networks, which sit at 0
             and 1: 0.5 − span to 0.5 + span. Main directions of a path: the path's own extent,
-            widened on each side by span / 4 of it.
+            widened on each side by span / 4 of it or a little more, so that the network is a
+            point of every grid.
         seed: of random directions.
         images: how many, evenly spaced over the split; at most as many as there are.
         split: ``train`` or ``test``.

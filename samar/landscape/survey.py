@@ -17,6 +17,7 @@ from samar import __version__
 from samar.data import Dataset
 from samar.errors import ConfigError
 from samar.geometry import Sample, undisturbed
+from samar.landscape.catalog import LEVELS
 from samar.landscape.config import LandscapeConfig
 from samar.landscape.evaluator import Evaluator
 from samar.landscape.frame import Frame, State, frame_between, given_frame, random_frame
@@ -232,5 +233,13 @@ def _spans(config: LandscapeConfig, path: Trail | None) -> list[Span]:
     if config.directions == "pca" and path is not None:
         low, high = path.coordinates.min(axis=0), path.coordinates.max(axis=0)
         margin = config.span / 4 * (high - low)
-        return [(float(a), float(b)) for a, b in zip(low - margin, high + margin, strict=True)]
+        return [_around_zero(a, b) for a, b in zip(low - margin, high + margin, strict=True)]
     return [(-config.span, config.span)] * config.dim
+
+
+def _around_zero(low: float, high: float) -> Span:
+    """The shortest span that holds low ≤ 0 ≤ high and has a point of the coarsest grid at 0."""
+    cells = LEVELS[0] - 1
+    inner = range(1, cells)
+    step, before = min((max(-low / k, high / (cells - k)), k) for k in inner)
+    return -step * before, step * (cells - before)

@@ -34,12 +34,19 @@ class Probe:
     """One kind of look, with its own share of the wall time.
 
     Args:
+        series, run: where a look is recorded, as an event with the seconds it took.
         every: epochs from one look to the next; 0 never looks.
         share: largest part of the run's wall time that looks may take.
         gradients: what a first look is expected to cost, in gradients of single images.
     """
 
-    def __init__(self, every: int, share: float, gradients: float) -> None:
+    kind = "look"
+    """Of the event that records a look."""
+
+    def __init__(
+        self, series: RunSeries, run: Run, every: int, share: float, gradients: float
+    ) -> None:
+        self._series, self._run = series, run
         self._every, self._share, self._gradients = every, share, gradients
         self._spent = self._cost = 0.0
 
@@ -49,14 +56,16 @@ class Probe:
             return
         started = time.perf_counter()
         try:
-            self.look(trainer)
+            found = self.look(trainer)
         except ConfigError:
             return  # the loss is not finite here; the run itself will say so
         self._cost = time.perf_counter() - started
         self._spent += self._cost
+        step, seconds = trainer.step_count, round(self._cost, 4)
+        self._series.note(self._run.key, step, self.kind, seconds=seconds, **found)
 
-    def look(self, trainer: Trainer) -> None:
-        """Measure and record."""
+    def look(self, trainer: Trainer) -> dict[str, Any]:
+        """Measure, and return what the event shall say."""
         raise NotImplementedError
 
     def _affordable(self, trainer: Trainer) -> bool:
@@ -69,14 +78,15 @@ class Probe:
 class CurvatureProbe(Probe):
     """Top eigenvalues with residuals, and the trace, warm-started from the look before."""
 
+    kind = "curvature"
+
     def __init__(self, series: RunSeries, run: Run, every: int, share: float) -> None:
         expected = (USUAL_PRODUCTS + TRACE_PRODUCTS) * PRODUCT_GRADIENTS * CURVATURE_IMAGES
-        super().__init__(every, share, expected)
-        self._series, self._run = series, run
+        super().__init__(series, run, every, share, expected)
         self._vectors: Tensor | None = None
 
-    def look(self, trainer: Trainer) -> None:
-        """Record an event ``curvature``."""
+    def look(self, trainer: Trainer) -> dict[str, Any]:
+        """Eigenvalues, residuals, trace."""
         sample = _sample(trainer, CURVATURE_IMAGES)
         with hessian_of(trainer.model, sample) as hessian:
             top = top_of(
@@ -88,7 +98,7 @@ class CurvatureProbe(Probe):
             )
             trace = hessian_trace(hessian, products=TRACE_PRODUCTS).total
         self._vectors = top.vectors
-        found: dict[str, Any] = {
+        return {
             "values": top.values,
             "residuals": top.residuals,
             "converged": top.converged,
@@ -98,19 +108,19 @@ class CurvatureProbe(Probe):
             "images": len(sample),
             "lr": trainer.optimizer.param_groups[0]["lr"],
         }
-        self._series.note(self._run.key, trainer.step_count, "curvature", **found)
 
 
 class FilmProbe(Probe):
     """A line and a plane along the same random directions each time, normalized to the filters."""
 
+    kind = "film"
+
     def __init__(self, series: RunSeries, run: Run, every: int, share: float) -> None:
         points = LINE_POINTS + PLANE_POINTS**2
-        super().__init__(every, share, points * FORWARD_GRADIENTS * FILM_IMAGES)
-        self._series, self._run = series, run
+        super().__init__(series, run, every, share, points * FORWARD_GRADIENTS * FILM_IMAGES)
         self._chunk: int | None = None
 
-    def look(self, trainer: Trainer) -> None:
+    def look(self, trainer: Trainer) -> dict[str, Any]:
         """Record artifacts ``film_line`` and ``film_plane``."""
         sample = _sample(trainer, FILM_IMAGES)
         axes = random_frame(trainer.model, seed=trainer.config.seed).axes
@@ -122,6 +132,7 @@ class FilmProbe(Probe):
             path.parent.mkdir(parents=True, exist_ok=True)
             landscape.save(path)
             self._series.add_artifact(self._run.key, kind, trainer.step_count, path.name)
+        return {"forwards": flat.manifest["forwards"] + thin.manifest["forwards"]}
 
 
 def probes_of(config: RunConfig, series: RunSeries, run: Run) -> list[Probe]:

@@ -16,6 +16,8 @@ from samar.training import EpochRecord, StepRecord
 STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
 Columns = dict[str, np.ndarray]
+LOOKS = ("curvature", "film")
+"""Kinds of the events that probes record."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class RunSeries:
             for table in (schema.steps, schema.epochs, schema.artifacts):
                 db.execute(table.delete().where((table.c.run == run) & (table.c.step > step)))
             again = (schema.events.c.run == run) & (schema.events.c.step > step)
-            looked = schema.events.c.kind == "curvature"
+            looked = schema.events.c.kind.in_(LOOKS)
             db.execute(schema.events.delete().where(again & looked))
 
     def note(self, run: int, step: int, kind: str, **detail: Any) -> None:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     )
     from samar.training.evaluation import Evaluation, evaluate, evaluate_checkpoint
     from samar.training.loop import dataset_of, train
-    from samar.training.placement import Placement, fitting_threads, use_fitting_threads
+    from samar.training.placement import (
+        Placement,
+        cpu_has_bf16,
+        fitting_threads,
+        use_fitting_threads,
+    )
     from samar.training.reading import Checkpoint, read_checkpoint
     from samar.training.trainer import Trainer
 
@@ -32,6 +37,7 @@ _LAZY = {
     "Trainer": "trainer",
     "dataset_of": "loop",
     "evaluate": "evaluation",
+    "cpu_has_bf16": "placement",
     "fitting_threads": "placement",
     "evaluate_checkpoint": "evaluation",
     "load_into": "checkpoint",
@@ -55,6 +61,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "applies",
+    "cpu_has_bf16",
     "dataset_of",
     "evaluate",
     "evaluate_checkpoint",

@@ -81,6 +81,17 @@ def choose_look() -> tuple[str, bool]:
     return quantity, bool(log)
 
 
+def choose_preview() -> bool:
+    """Whether a rough picture shall come first."""
+    return st.toggle(
+        "Quick preview first",
+        key="l_preview",
+        bind="query-params",
+        help="Measures a rough picture in bf16, good to about 1 %, before the exact one. Left out "
+        "where the processor does not multiply bf16 natively, since it would be slower.",
+    )
+
+
 def _pictures(networks: list[Picture], config: LandscapeConfig) -> list[Picture]:
     """One picture per network, or one of all of them."""
     if config.directions == "between" and networks:

@@ -58,6 +58,7 @@ def show_footer(picture: Picture, landscape: "Landscape") -> None:
             st.badge("preview", icon=":material/hourglass_top:", color="orange")
         st.markdown(_numbers(landscape), width="content")
     st.caption(_manifest(landscape))
+    st.caption(" ".join(_reading(landscape)))
     with st.container(horizontal=True):
         _downloads(picture, landscape)
 
@@ -87,6 +88,36 @@ def _manifest(landscape: "Landscape") -> str:
     parts.append(f"{facts['forwards']:,} forwards in {facts['seconds']:.1f} s on {facts['device']}")
     parts.append(f"samar {facts['samar']}, torch {facts['torch']}")
     return plain(" · ".join(parts))
+
+
+def _reading(landscape: "Landscape") -> list[str]:
+    """What to keep in mind before this picture."""
+    facts, kind = landscape.manifest, landscape.manifest["directions"]
+    words = []
+    if kind == "hessian":
+        pairs = zip(facts["eigenvalues"], facts["residuals"], strict=True)
+        values = ", ".join(f"{value:.4g} ± {residual:.1g}" for value, residual in pairs)
+        words.append(
+            f"Eigenvalues {values} (± residual; {facts['products']} products on "
+            f"{facts['eigenvector_images']} images). Every other direction is flatter."
+        )
+    elif kind == "pca":
+        shares = " and ".join(f"{share:.1%}" for share in facts["explained"])
+        words.append(
+            f"The axes explain {shares} of the path's spread; those of a random walk in many "
+            "dimensions would be high too."
+        )
+    elif kind != "between":
+        words.append(
+            "A random plane almost never contains the directions in which the loss curves most: "
+            "read it beside the Hessian's eigenvalues."
+        )
+    if landscape.trail is not None:
+        words.append(
+            f"Networks lie up to {landscape.trail.off_plane.max():.3g} off the picture and are "
+            "coloured by their own loss."
+        )
+    return words
 
 
 def _downloads(picture: Picture, landscape: "Landscape") -> None:

@@ -81,6 +81,13 @@ def is_done(pictures: Sequence[Picture]) -> bool:
     return all(sheet(picture).done for picture in pictures)
 
 
+def previews_of(pictures: Sequence[Picture]) -> list[Picture]:
+    """Rough pictures to begin with; none where the processor has no bf16 of its own."""
+    from samar.training import cpu_has_bf16
+
+    return [picture.preview() for picture in pictures] if cpu_has_bf16() else []
+
+
 def measure_next(pictures: Sequence[Picture], show: Callable[[float, str], None]) -> None:
     """Measure the coarsest level that is missing, of each picture in turn.
 

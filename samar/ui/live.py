@@ -7,11 +7,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samar.errors import RunError
-from samar.figures.curvature_panel import curvature_panel
+from samar.figures.curvature_panel import curvature_panel, trace_panel
 from samar.figures.training import PANELS, X_TITLES, View, panel_names
 from samar.runs import Run, RunConfig
 from samar.runs.narration import narrate
-from samar.runs.series import Columns, Event
+from samar.runs.series import LOOKS, Columns, Event
 from samar.ui.controls import SETTINGS
 from samar.ui.plotly_chart import plotly_chart
 from samar.ui.service import history, service
@@ -84,12 +84,23 @@ def _watch(run_id: str, drawn: tuple[str, str], look: Look) -> None:
         if run.config.curvature_every:
             looks = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
             _chart("curvature", curvature_panel(steps, epochs, view, looks), run)
+            _chart("trace", trace_panel(steps, epochs, view, looks), run)
     if run.config.curvature_every:
         st.caption(
-            "Eigenvalues: measured between epochs on 128 training images, with their residuals as "
-            "bars. 2/η is where plain gradient descent loses its footing: a reference, not a law "
-            "for SAM and its kin."
+            "Eigenvalues and trace: measured between epochs on 128 training images; bars are "
+            "residuals and the standard error. 2/η is where plain gradient descent loses its "
+            f"footing: a reference, not a law for SAM and its kin.{_share(run, events, steps)}"
         )
+
+
+def _share(run: Run, events: list[Event], steps: Columns) -> str:
+    """What the looks cost so far."""
+    spent = sum(event.detail.get("seconds", 0.0) for event in events if event.kind in LOOKS)
+    if not spent or not len(steps["seconds"]):
+        return ""
+    share = spent / (spent + steps["seconds"][-1])
+    most = run.config.probe_share
+    return f" All looks took {share:.0%} of the time; the limit is {most:.0%}."
 
 
 def _chart(name: str, figure: go.Figure, run: Run) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from samar.figures.curvature_panel import curvature_panel
+from samar.figures.curvature_panel import curvature_panel, trace_panel
 from samar.figures.training import View
 
 LOOKS = [
@@ -24,6 +24,15 @@ def test_eigenvalues_bars_and_the_reference_line() -> None:
     np.testing.assert_array_equal(third.y, [1, 1])
     np.testing.assert_array_equal(bound.y, [4])
     assert figure.layout.yaxis.autorangeoptions.clipmax == 18
+
+
+def test_the_trace_has_its_standard_error() -> None:
+    looks = [look | {"trace": 5.0 + i, "trace_error": 0.5} for i, look in enumerate(LOOKS)]
+    figure = trace_panel(columns(40), columns(0), View(optimizer="sam", x="seconds"), looks)
+    (trace,) = figure.data
+    np.testing.assert_allclose(trace.x, [1.0, 3.0])
+    np.testing.assert_array_equal(trace.y, [5.0, 6.0])
+    np.testing.assert_array_equal(trace.error_y.array, [0.5, 0.5])
 
 
 def test_without_looks_it_says_so() -> None:

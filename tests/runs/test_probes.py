@@ -79,28 +79,35 @@ class Slow(Probe):
 
     looks = 0
 
-    def look(self, trainer: Trainer) -> None:
+    def look(self, trainer: Trainer) -> dict:
         self.looks += 1
         clock[0] += 10
+        return {}
 
 
 clock = [0.0]
 
 
-def test_looks_keep_to_their_share(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looks_keep_to_their_share(
+    store: Store, running: Run, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probes_module.time, "perf_counter", lambda: clock[0])
-    probe = Slow(every=1, share=0.15, gradients=0)
+    probe = Slow(store.series, running, every=1, share=0.15, gradients=0)
     for epoch in range(1, 101):
         trainer.seconds = 10.0 * epoch
         probe.after_epoch(trainer, epoch)
     spent = 10 * probe.looks
     assert 0.10 < spent / (trainer.seconds + spent) <= 0.15
+    noted = [event.detail["seconds"] for event in store.series.events(running.key)]
+    assert noted == [10.0] * probe.looks
 
 
-def test_every_second_epoch_and_never(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_second_epoch_and_never(
+    store: Store, running: Run, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probes_module.time, "perf_counter", time.perf_counter)
     for every, looks in ((2, 5), (0, 0)):
-        probe = Slow(every=every, share=1.0, gradients=0)
+        probe = Slow(store.series, running, every=every, share=1.0, gradients=0)
         for epoch in range(1, 11):
             probe.after_epoch(trainer, epoch)
         assert probe.looks == looks
