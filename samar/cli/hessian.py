@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from samar.curvature import ENGINES, MEASURES, Request
 from samar.data import NORMALIZATIONS
-from samar.models import MODELS, model_info
+from samar.models import MODELS
 
 if TYPE_CHECKING:
     from samar.curvature import Report
@@ -59,18 +59,8 @@ def _hessian(options: argparse.Namespace) -> int:
     given = vars(options)
     request = Request(**{name: given[name] for name in Request.__dataclass_fields__})
 
-    from samar.curvature import measure
-    from samar.runs.subject import load_subject
-    from samar.training import Placement, use_fitting_threads
+    from samar.runs.spectrum import measure_subject
 
-    subject = load_subject(
-        options.subject,
-        model=options.model,
-        dataset=options.dataset,
-        normalize=options.normalize,
-    )
-    macs = model_info(str(subject.facts["model"])).macs
-    use_fitting_threads(macs * request.images)
     interactive = sys.stderr.isatty()
 
     def progress(sentence: str) -> None:
@@ -78,14 +68,8 @@ def _hessian(options: argparse.Namespace) -> int:
             print(f"\r{sentence}\x1b[K", end="", file=sys.stderr, flush=True)
 
     try:
-        report = measure(
-            subject.model,
-            subject.dataset,
-            request,
-            facts={"subject": subject.title, **subject.facts},
-            device=Placement.choose("auto", "fp32", macs).device.type,
-            progress=progress,
-        )
+        of_file = {name: given[name] for name in ("model", "dataset", "normalize")}
+        report = measure_subject(options.subject, request, of_file=of_file, progress=progress)
     except KeyboardInterrupt:
         print("\nCancelled; nothing was kept.", file=sys.stderr)
         return 130

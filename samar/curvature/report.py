@@ -101,12 +101,7 @@ def measure(
     began = perf_counter()
     network = copy.deepcopy(model).to(device)
     images = (dataset.test if request.split == "test" else dataset.train).to(device)
-    sample = Sample.of(
-        images,
-        dataset.normalization,
-        request.images,
-        memory_format=torch.channels_last if device != "mps" else torch.contiguous_format,
-    )
+    sample = Sample.of(images, dataset.normalization, request.images)
     spectrum = _eigenvalues(network, sample, request, progress)
     density = trace = layers = sharpness = None
     with hessian_of(network, sample) as hessian:

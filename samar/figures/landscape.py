@@ -119,6 +119,10 @@ def contour_figure(landscape: Landscape, look: Look, title: str) -> go.Figure:
         empty="",
     )
     figure.update_layout(hovermode="closest", showlegend=False)
+    widths = [float(np.ptp(axis)) for axis in landscape.axes]
+    if max(widths) <= 2 * min(widths):  # one scale, so that a ball of equal axes is a circle
+        figure.update_layout(yaxis={"scaleanchor": "x", "constrain": "domain"})
+        figure.update_layout(xaxis={"constrain": "domain"})
     if frames:
         figure.frames = frames
         play: dict[str, Any] = {"label": "▶ play the path", "method": "animate"}

@@ -74,9 +74,9 @@ class Evaluator:
         self._buffers = [(b, b.clone()) for b in self._plain.buffers()]
         self._folded = FoldedNetwork(self._plain, PRECISIONS[precision])
         dtype = PRECISIONS[precision] or self._parameters[0].dtype
-        self._x = _channels_last(sample.x.to(dtype))
-        self._y = sample.y
-        self._calibration = sample if calibration is None else calibration
+        laid_out = Sample(sample.x.to(dtype), sample.y).channels_last()
+        self._x, self._y = laid_out.x, laid_out.y
+        self._calibration = (sample if calibration is None else calibration).channels_last()
         self.forwards = 0
         self.chunk = self._quickest_chunk() if chunk is None else chunk
 
@@ -128,7 +128,7 @@ class Evaluator:
                 seen += len(x)
                 for norm in norms:
                     norm.momentum = len(x) / seen
-                self._plain(_channels_last(x))
+                self._plain(x)
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
@@ -149,7 +149,3 @@ class Evaluator:
         started = time.perf_counter()
         self._folded.network(self._x[:size]).sum().item()
         return size / (time.perf_counter() - started)
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

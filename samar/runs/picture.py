@@ -4,6 +4,7 @@ The one place where landscapes meet runs and curvature; page and command line bo
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from samar.runs.paths import SNAPSHOT
 from samar.runs.service import Runs
 from samar.runs.snapshots import load_snapshot
 from samar.runs.subject import Subject, load_subject
+from samar.training import Placement
 
 EIGENVECTOR_IMAGES, EIGENVECTOR_TOLERANCE = 256, 1e-2
 
@@ -41,7 +43,7 @@ def prepare(
     Raises:
         SamarError: one sentence about what is missing or does not fit.
     """
-    subject = load_subject(what, **of_file)
+    subject = _on_gpu(load_subject(what, **of_file))
     further = [load_subject(other, **of_file) for other in others]
     named = [(each.title, each.model.state_dict()) for each in further]
     own = config.path and config.directions != "between"
@@ -102,6 +104,13 @@ def eigenvector_frame(
         eigenvector_images=len(sample),
     )
     return frame
+
+
+def _on_gpu(subject: Subject) -> Subject:
+    """Where there is a CUDA card it measures; elsewhere the CPU, which has float64 too."""
+    if Placement.choose("auto", "fp32", 0).device.type != "cuda":
+        return subject
+    return replace(subject, model=subject.model.cuda(), dataset=subject.dataset.to("cuda"))
 
 
 def _snapshots(subject: Subject) -> list[tuple[str, Mapping[str, Tensor]]]:

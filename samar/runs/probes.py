@@ -143,6 +143,5 @@ def probes_of(config: RunConfig, series: RunSeries, run: Run) -> list[Probe]:
 
 
 def _sample(trainer: Trainer, images: int) -> Sample:
-    layout = trainer.placement.memory_format
     data = trainer.dataset
-    return Sample.of(data.train, data.normalization, images, memory_format=layout)
+    return Sample.of(data.train, data.normalization, images)

@@ -56,10 +56,7 @@ def compute(choice: Choice) -> None:
 def _measure(
     title: str, source: Source, request: Request, line: "st.delta_generator.DeltaGenerator"
 ) -> "Report":
-    from samar.curvature import measure
-    from samar.models import model_info
-    from samar.runs.subject import load_subject
-    from samar.training import Placement, fitting_threads
+    from samar.runs.spectrum import measure_subject
 
     shown = 0.0
 
@@ -70,16 +67,5 @@ def _measure(
             line.markdown(f"{plain(title)}: {plain(sentence)}")
             shown = time.monotonic()
 
-    subject = load_subject(
-        source.what, model=source.model, dataset=source.dataset, normalize=source.normalize
-    )
-    macs = model_info(str(subject.facts["model"])).macs
-    with fitting_threads(macs * request.images):
-        return measure(
-            subject.model,
-            subject.dataset,
-            request,
-            facts={"subject": subject.title, **subject.facts},
-            device=Placement.choose("auto", "fp32", macs).device.type,
-            progress=progress,
-        )
+    of_file = {name: getattr(source, name) for name in ("model", "dataset", "normalize")}
+    return measure_subject(source.what, request, of_file=of_file, progress=progress)

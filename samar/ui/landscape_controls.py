@@ -13,12 +13,12 @@ import streamlit as st
 from samar.data import DATASETS, NORMALIZATIONS
 from samar.landscape import BATCHNORM, DIRECTIONS, LEVELS, LandscapeConfig, command_line
 from samar.models import MODELS
-from samar.runs import Run
-from samar.runs.paths import SNAPSHOT, resume_path, weights_path
+from samar.runs.paths import SNAPSHOT
+from samar.runs.subject import SubjectInfo, subjects
 from samar.ui.service import service
 
-SOURCES = {"one": "a run", "two": "two runs", "three": "three runs", "file": "a file"}
-RUNS = {"one": 1, "two": 2, "three": 3}
+SOURCES = {"one": "one network", "two": "two", "three": "three", "file": "a file"}
+COUNTS = {"one": 1, "two": 2, "three": 3}
 SPANS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 QUANTITIES = {"loss": "loss", "accuracy": "accuracy"}
 SPLITS = {"test": "test set", "train": "training set"}
@@ -69,7 +69,7 @@ def choose_pictures() -> list[Picture]:
         ConfigError: a value does not fit.
     """
     source = _segments("Networks", "l_of", SOURCES)
-    networks = _file() if source == "file" else _runs(RUNS[source])
+    networks = _file() if source == "file" else _networks(COUNTS[source])
     return _pictures(networks, _config(source))
 
 
@@ -123,7 +123,7 @@ def _config(source: str) -> LandscapeConfig:
     )
     between, seeded = directions == "between", directions not in ("between", "pca")
     if between:
-        dim = RUNS[source] - 1
+        dim = COUNTS[source] - 1
     else:
         dim = int(_segments("Shape", "l_dim", {"2": "plane", "1": "line"}))
     left, right = st.columns(2)
@@ -193,20 +193,20 @@ def _config(source: str) -> LandscapeConfig:
     )
 
 
-def _runs(count: int) -> list[Picture]:
-    """The chosen runs; those that have saved weights are offered, newest first."""
-    runs = {_name(run): run for run in service().all() if _version(run)}
-    if len(runs) < count:
+def _networks(count: int) -> list[Picture]:
+    """The chosen runs and imported models; those that have weights are offered, newest first."""
+    known = {info.label: info for info in subjects(service())}
+    if len(known) < count:
         return []
-    names = list(runs)
+    names = list(known)
     chosen = []
     for number, key in enumerate(("l_run", "l_run2", "l_run3")[:count]):
-        label = ("Run", "Second run", "Third run")[number]
+        label = ("Network", "Second network", "Third network")[number]
         name = st.selectbox(label, names, index=number, key=key, bind="query-params")
-        run = runs[name or names[number]]
-        what, title = _moment(run, f"{key}_step")
-        picture = Picture(what, title, _version(run), LandscapeConfig())
-        chosen.append(replace(picture, optimizer=run.config.optimizer))
+        info = known[name or names[number]]
+        what, title = _moment(info, f"{key}_step") if info.kind == "run" else (info.id, info.title)
+        picture = Picture(what, title, info.version, LandscapeConfig())
+        chosen.append(replace(picture, optimizer=info.optimizer))
     return chosen
 
 
@@ -239,28 +239,19 @@ def _file() -> list[Picture]:
     return [Picture(path, Path(path).name, stamp, LandscapeConfig(), of_file)]
 
 
-def _moment(run: Run, key: str) -> tuple[str, str]:
+def _moment(info: SubjectInfo, key: str) -> tuple[str, str]:
     """The run as it ended, or as it was at a step at which it kept its weights; and its title."""
+    run = service().get(info.id)
     steps = service().store.series.steps_of(run.key, SNAPSHOT)
     if not steps:
-        return run.id, run.title
+        return info.id, info.title
     newest = "newest weights"
     chosen = st.select_slider(
-        "At step", [*steps, newest], newest, key=f"{key}_{run.id}", bind="query-params"
+        "At step", [*steps, newest], newest, key=f"{key}_{info.id}", bind="query-params"
     )
     if chosen == newest:
-        return run.id, run.title
-    return f"{run.id}@{chosen}", f"{run.title}, step {chosen}"
-
-
-def _name(run: Run) -> str:
-    return f"{run.title} · {run.id}"
-
-
-def _version(run: Run) -> int:
-    """When the run's weights were last written; 0 if never."""
-    files = [path for path in (weights_path(run.id), resume_path(run.id)) if path.is_file()]
-    return files[0].stat().st_mtime_ns if files else 0
+        return info.id, info.title
+    return f"{info.id}@{chosen}", f"{info.title}, step {chosen}"
 
 
 def _segments(label: str, key: str, options: Mapping[str, str]) -> str:

@@ -30,7 +30,7 @@ def test_the_top_of_the_table(shared_data: Path) -> None:
         normalize="imagenet",
     )
     data = subject.dataset
-    sample = Sample.of(data.test, data.normalization, 250, memory_format=torch.channels_last)
+    sample = Sample.of(data.test, data.normalization, 250)
     found = top_eigenvalues(subject.model, sample, k=10, tol=1e-3)
     assert found.loss == pytest.approx(1.02356637, rel=1e-6)
     assert found.values == pytest.approx(TABLE, rel=5e-4)
