@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from samar.ui.cold_start import first_session, load_again
+from samar.ui.presenting import apply_presenting
 from samar.ui.static_files import ensure_static
 
 HERE = Path(__file__).parent
@@ -22,16 +23,25 @@ page = st.navigation(
         "": [
             st.Page("pages/home/start.py", title="Start", icon=":material/home:", default=True),
         ],
+        "Learn": [
+            st.Page("pages/learn/playground.py", title="Playground", icon=":material/toys:"),
+            st.Page("pages/learn/lessons.py", title="Lessons", icon=":material/school:"),
+            st.Page("pages/learn/glossary.py", title="Glossary", icon=":material/dictionary:"),
+        ],
         "Experiment": [
             st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
             st.Page("pages/experiment/runs.py", title="Runs", icon=":material/list:"),
+            st.Page("pages/experiment/sweeps.py", title="Sweeps", icon=":material/grid_on:"),
         ],
         "Analyse": [
+            st.Page("pages/analysis/models.py", title="Models", icon=":material/inventory_2:"),
             st.Page("pages/analysis/landscape.py", title="Landscape", icon=":material/landscape:"),
             st.Page("pages/analysis/curvature.py", title="Curvature", icon=":material/ssid_chart:"),
+            st.Page("pages/analysis/compare.py", title="Compare", icon=":material/compare:"),
         ],
         "About": [
             st.Page("pages/home/about.py", title="Method", icon=":material/info:"),
+            st.Page("pages/home/study.py", title="Study", icon=":material/science:"),
         ],
     },
     position="top",
@@ -39,4 +49,5 @@ page = st.navigation(
 if first_session() and page.url_path:
     load_again()
 else:
+    apply_presenting()
     page.run()

@@ -6,6 +6,9 @@
  * for as long as the component stays on the page.
  */
 
+// The clock comes from beside this file, with the same mark against outdated copies.
+const { Clock, Film } = await import(`./plotly_clock.js${new URL(import.meta.url).search}`);
+
 const charts = new WeakMap(); // parentElement -> Chart
 const groups = new Map(); // link and revision of x -> {members: Set<Chart>, range: [low, high] | null}
 
@@ -91,7 +94,7 @@ class Chart {
     this.note = parent.querySelector(".samar-chart-note");
     this.plot = parent.querySelector(".samar-chart-plot");
     this.resizing = new ResizeObserver(
-      () => this.figure && this.plot.clientWidth && this.Plotly.Plots.resize(this.plot));
+      () => this.figure && this.plot.clientWidth && (this.fit(), this.Plotly.Plots.resize(this.plot)));
     this.resizing.observe(this.plot);
     // Charts scrolled out of sight cost nothing: they catch up with the data when they come near.
     this.seeing = new IntersectionObserver(
@@ -100,26 +103,38 @@ class Chart {
     // A redraw would end a drag: data wait until the button is released and the camera stored.
     this.plot.addEventListener("pointerdown", () => (this.held = true), true);
     this.release = () => this.held && setTimeout(() => ((this.held = false), this.flush()));
+    this.plot.addEventListener("pointerdown", (event) => this.pick(event), true);
     for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, this.release, true);
   }
 
-  update(data) {
+  update(data, setTriggerValue) {
     this.next = data;
-    this.plot.style.height = `${data.height / 16}rem`;
+    this.setTriggerValue = setTriggerValue;
+    this.height = data.height;
+    this.ratio = data.ratio;
+    this.fit();
     this.flush();
+  }
+
+  fit() {
+    const most = `${this.height / 16}rem`;
+    const width = this.plot.clientWidth;
+    // A wide chart's legend takes two rows of its room, a narrow one's three.
+    const room = width < 480 ? 6.8 : 5.2;
+    this.plot.style.height = this.ratio ? `min(${most}, ${this.ratio * width}px + ${room}rem)` : most;
   }
 
   /** Draws the newest data; what arrives while a drawing is under way replaces what waits. */
   async flush() {
     if (this.busy) return;
     this.busy = true;
-    while (this.next && this.near && !this.held && !this.gone) {
+    while (this.near && !this.gone && ((this.next && !this.held) || this.late)) {
       await new Promise(requestAnimationFrame); // never comes in a background tab, which draws nothing
-      const data = this.next;
-      this.next = null;
+      const data = this.held ? null : this.next;
+      if (data) this.next = null;
       try {
-        this.Plotly ??= await loadPlotly(data.library);
-        if (!this.gone) await this.draw(data);
+        if (data) this.Plotly ??= await loadPlotly(data.library);
+        if (!this.gone) await (data ? this.draw(data) : this.advance());
       } catch (error) {
         this.say(error.message === NO_PLOTLY ? NO_PLOTLY : `This chart could not be drawn: ${error.message}`);
       }
@@ -127,10 +142,31 @@ class Chart {
     this.busy = false;
   }
 
+  /** Whether the clock is at another step than the picture. */
+  get late() {
+    return Boolean(this.film && this.figure) && this.step !== this.clock.step;
+  }
+
+  async advance() {
+    this.step = this.clock.step;
+    await this.film.show(this.Plotly, this.plot, this.step);
+  }
+
+  /** Read the figure's film, if it has a clock. */
+  wind(data, figure) {
+    this.film = data.clock ? Film.of(figure) : null;
+    const clock = this.film ? Clock.named(data.clock) : null;
+    if (this.clock !== clock) this.clock?.admit(this, null);
+    this.clock = clock;
+    clock?.admit(this, this.film, data.play);
+  }
+
   async draw(data) {
-    const { data: traces, layout, frames } = parseFigure(data.figure);
+    const figure = parseFigure(data.figure);
+    const { data: traces, layout, frames } = figure;
     if (traces.some(({ type }) => WEBGL.test(type)) && !hasWebGL()) return this.say(NO_WEBGL);
     this.say("");
+    this.wind(data, figure);
     layout.template = themeTemplate(this.parent);
     layout.margin ??= layout.template.layout.margin;
     for (const side in layout.margin) layout.margin[side] *= layout.template.layout.font.size / 13;
@@ -148,14 +184,18 @@ class Chart {
     });
     if (this.gone) return;
     if (!this.figure) this.listen();
-    if (data.figure !== this.figure && (frames || this.film)) {
+    if (data.figure !== this.figure && (frames || this.frames)) {
       // One by one from the end: plotly.js sorts the indices as text, and fails beyond ten frames.
-      for (let last = (this.film?.length ?? 0) - 1; last >= 0; last--)
+      for (let last = (this.frames?.length ?? 0) - 1; last >= 0; last--)
         await this.Plotly.deleteFrames(this.plot, [last]);
       await this.Plotly.addFrames(this.plot, frames ?? []);
     }
     this.figure = data.figure;
-    this.film = frames;
+    this.frames = frames;
+    if (this.film) this.step = this.film.frames ? -1 : this.film.last;
+    if (this.late) await this.advance(); // at once, or the end would flash up
+    this.picks = data.picks;
+    this.plot.classList.toggle("samar-chart-picks", Boolean(data.picks));
     this.describe(data.alt ?? layout.meta?.alt ?? layout.title?.text ?? data.name);
   }
 
@@ -176,6 +216,37 @@ class Chart {
   say(sentence) {
     this.note.textContent = sentence;
     this.plot.hidden = sentence !== "";
+  }
+
+  /** A click in the picture, or the end of a drag of the start, tells Python its coordinates. */
+  pick(down) {
+    if (!this.picks || !down.isPrimary || down.button !== 0 || down.target.closest(".legend, .modebar")) return;
+    const { xaxis, yaxis } = this.plot._fullLayout;
+    const box = this.plot.getBoundingClientRect();
+    const left = down.clientX - box.left - xaxis._offset;
+    const top = down.clientY - box.top - yaxis._offset;
+    if (left < 0 || top < 0 || left > xaxis._length || top > yaxis._length) return;
+    const marker = this.plot.data.findIndex(({ meta }) => meta === "start");
+    const start = this.plot.data[marker];
+    const [x, y] = [xaxis.d2p(start.x[0]), yaxis.d2p(start.y[0])];
+    const grabbed = Math.hypot(x - left, y - top) < (down.pointerType === "touch" ? 28 : 16);
+    const at = ({ clientX, clientY }) => [
+      xaxis.p2d(Math.max(0, Math.min(xaxis._length, clientX - box.left - xaxis._offset))),
+      yaxis.p2d(Math.max(0, Math.min(yaxis._length, clientY - box.top - yaxis._offset))),
+    ];
+    const mark = this.plot.querySelector(`.trace${this.plot._fullData[marker].uid} .point`);
+    const drag = (event) => {
+      const [newX, newY] = at(event);
+      mark?.setAttribute("transform", `translate(${xaxis.d2p(newX)},${yaxis.d2p(newY)})`);
+    };
+    const end = (event) => {
+      window.removeEventListener("pointermove", drag, true);
+      for (const type of ["pointerup", "pointercancel"]) window.removeEventListener(type, end, true);
+      const moved = Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY);
+      if (event.type === "pointerup" && (grabbed ? moved > 2 : moved < 6)) this.setTriggerValue("pick", at(event));
+    };
+    if (grabbed) window.addEventListener("pointermove", drag, true);
+    for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, end, true);
   }
 
   join(name) {
@@ -200,6 +271,8 @@ class Chart {
   }
 
   listen() {
+    // A zoom, a new size or a hidden trace draws the last step: show the present one again.
+    this.plot.on("plotly_afterplot", () => this.film && !this.film.frames && !this.busy && this.advance());
     this.plot.on("plotly_relayout", (change) => {
       this.turn(change["scene.camera"]);
       if (!this.group || !Object.keys(change).some((key) => key.startsWith("xaxis."))) return;
@@ -223,6 +296,7 @@ class Chart {
   destroy() {
     this.gone = true;
     this.join(undefined);
+    this.clock?.admit(this, null);
     this.resizing.disconnect();
     this.seeing.disconnect();
     for (const type of ["pointerup", "pointercancel"]) window.removeEventListener(type, this.release, true);
@@ -231,10 +305,10 @@ class Chart {
   }
 }
 
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data, setTriggerValue }) {
   if (!charts.has(parentElement)) charts.set(parentElement, new Chart(parentElement));
   const chart = charts.get(parentElement);
-  chart.update(data);
+  chart.update(data, setTriggerValue);
   // Streamlit also cleans up a call that a newer one overtook, with the component still on the page.
   return () => parentElement.isConnected || chart.destroy();
 }

@@ -1,7 +1,10 @@
 """Fixtures shared by all tests."""
 
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,3 +42,64 @@ def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SAMAR_STORE", raising=False)
     monkeypatch.delenv("SAMAR_MAX_RUNS", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def recorded(samar_home: Path) -> Callable[..., Any]:
+    """``recorded(rho=0.1, …)`` puts an ended run with made-up records into the default store."""
+    from samar.models import build_model
+    from samar.runs import RunConfig, Store
+    from samar.runs.paths import weights_path
+    from samar.training import EpochRecord, StepRecord, save_weights
+
+    store = Store()
+
+    def make(
+        *,
+        done: int = 3,
+        per_epoch: int = 4,
+        accuracy: float = 0.9,
+        status: str = "finished",
+        weights: bool = False,
+        **settings: Any,
+    ) -> Any:
+        config = RunConfig.parse({"optimizer": "sgd", **settings})
+        store.create(config)
+        run = store.claim_next(limit=10_000)
+        assert run is not None
+        nan, two = math.nan, 1 if config.optimizer == "sgd" else 2
+        steps, epochs = [], []
+        for k in range(1, done * per_epoch + 1):
+            sharp = nan if config.optimizer == "sgd" else 0.1 / k
+            ratio, lam = (nan, nan) if config.optimizer != "samar" else (1 + 1 / k, 1 / 3)
+            steps.append(
+                StepRecord(
+                    step=k,
+                    epoch=(k - 1) // per_epoch + 1,
+                    loss=(2 + config.seed) / k,
+                    perturbed_loss=nan,
+                    sharpness=sharp,
+                    ratio=ratio,
+                    lam=lam,
+                    grad_norm=math.pi / k,
+                    lr=config.lr,
+                    grad_evals=two * k,
+                    seconds=0.1 * k * (1 + 0.01 * config.seed),
+                )
+            )
+        for n in range(1, done + 1):
+            test, k = accuracy * n / done, n * per_epoch
+            figures = (1 / n, test + 0.05, 100, 2 / n, test, 0.05)
+            epochs.append(EpochRecord(n, k, two * k, steps[k - 1].seconds, *figures))
+        store.series.append(run.key, steps, epochs)
+        store.series.note(run.key, 0, "started", device="cpu", data="0" * 64)
+        if weights:
+            torch.manual_seed(config.seed)
+            network = build_model("cnn", classes=10, channels=1)
+            save_weights(network, weights_path(run.id), {"model": "cnn"})
+            store.series.add_artifact(run.key, "weights", len(steps), "weights.safetensors")
+        store.beat(run, total_steps=len(steps), device="cpu")
+        assert store.move(run, status)
+        return store.get(run.id)
+
+    return make

@@ -35,4 +35,4 @@ elif choice:
         "**Compute**; every number comes with its error."
     )
 else:
-    st.info("Choose a run that has ended, or a weights file, on the left.")
+    st.info("Choose a run that has ended, an imported model or a weights file on the left.")

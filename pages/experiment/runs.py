@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from samar.ui.run_files import offer_import
 from samar.ui.run_table import run_table
 from samar.ui.service import service
 from samar.ui.state import TRAIN_PAGE
@@ -12,3 +13,4 @@ if service().all():
 else:
     st.info("No runs yet.", icon=":material/info:")
     st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")
+offer_import()

@@ -1,53 +1,69 @@
-"""Start: what this is, and one button that shows it."""
+"""Start: a recorded run that moves at once, and three doors."""
 
 from importlib import import_module
 
 import streamlit as st
 
 from samar.runs.presets import DEFAULT_PRESET, PRESETS
+from samar.ui.glossary import glossary_style, prose
+from samar.ui.presenting import carried
+from samar.ui.replay_view import replay
 from samar.ui.service import explained, service
-from samar.ui.state import RUN, TRAIN_PAGE
+from samar.ui.state import COMPARE_PAGE, LESSON, LESSONS_PAGE, RUN, TRAIN_PAGE
 
 preset = PRESETS[DEFAULT_PRESET]
 
-st.title("See why flat minima matter")
-st.markdown(
-    "**samar** trains an image classifier with *adaptive sharpness regularization* and shows, "
-    "while it learns, what usually stays invisible: how sharp the loss is around the weights, and "
-    "how the strength λ answers."
+glossary_style()
+st.title("See why flat minima matter", anchor=False)
+prose(
+    "**samar** trains an image classifier so that it ends in a [[flat]] place, and shows while it "
+    "learns what usually stays invisible: the [[sharpness]] around the [[weights]], the "
+    "[[ratio]] that says whether it grows, and the [[lam|strength λ]] that answers."
 )
-st.markdown(f"**{preset.title}.** {preset.help}")
-with st.container(horizontal=True):
-    if st.button("Train now", type="primary", icon=":material/play_arrow:", key="train_now"):
-        with explained():
-            run_id = service().start(preset.config())
-        st.switch_page(TRAIN_PAGE, query_params={RUN: run_id})
-    st.page_link(TRAIN_PAGE, label="Choose the settings first", icon=":material/tune:")
+doors = st.columns(3)
+with doors[0].container(border=True, height="stretch", key="door_play"):
+    st.markdown("**Play with the idea**  \nTwo weights, two valleys, four optimizers, no waiting.")
+    with st.container(horizontal=True):
+        st.page_link(
+            "pages/learn/playground.py", label="Open the playground", icon=":material/toys:",
+            query_params=carried(),
+        )  # fmt: skip
+        st.page_link(
+            LESSONS_PAGE, label="Lessons", icon=":material/school:",
+            query_params={LESSON: "1", **carried()},
+        )  # fmt: skip
+with doors[1].container(border=True, height="stretch", key="door_train"):
+    st.markdown(f"**Train now**  \n{preset.help}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Train now", type="primary", icon=":material/play_arrow:", key="train_now"):
+            with explained():
+                run_id = service().start(preset.config())
+            st.switch_page(TRAIN_PAGE, query_params={RUN: run_id, **carried()})
+        st.page_link(
+            TRAIN_PAGE, label="Settings first", icon=":material/tune:", query_params=carried()
+        )
+with doors[2].container(border=True, height="stretch", key="door_compare"):
+    st.markdown("**Compare**  \nLay your runs over each other, with the spread over seeds.")
+    st.page_link(
+        COMPARE_PAGE, label="Open Compare", icon=":material/compare:", query_params=carried()
+    )
 
-st.subheader("What you will see")
-for column, (icon, title, text) in zip(
-    st.columns(4),
-    (
-        ("show_chart", "Losses and accuracies", "on training and test images, as they move."),
-        (
-            "tune",
-            "The strength λ",
-            "how hard it pulls towards flat regions, within its bounds.",
-        ),
-        (
-            "compare_arrows",
-            "The sharpness ratio",
-            "the signal that drives λ: is it getting sharper or flatter?",
-        ),
-        ("balance", "The generalization gap", "how much better it does on images it has seen."),
-    ),
-    strict=True,
-):
-    with column.container(border=True, height="stretch"):
-        st.markdown(f":material/{icon}: **{title}**  \n{text}")
+prose(
+    ":violet-badge[:material/history: replay] This run was recorded: SAMAR on handwritten digits, "
+    "40 % of them with a wrong label. SGD, from the same weights, ends up giving the wrong labels "
+    "back; SAMAR refuses to. In the landscapes dark is a low [[loss]] and yellow a high one; "
+    "the cross is the network."
+)
+replay()
+with st.container(horizontal=True):
+    st.page_link(
+        LESSONS_PAGE, label="What you have just seen: lesson 4, who memorizes?",
+        icon=":material/arrow_forward:", query_params={LESSON: "4", **carried()},
+    )  # fmt: skip
+    st.page_link("pages/learn/glossary.py", label="Glossary", icon=":material/dictionary:")
 st.caption(
-    "Everything runs on this machine and without a network. Change a slider while it trains and "
-    "watch the answer; close the tab and come back, the run goes on."
+    "Everything runs on this machine and without a network. Close the tab and come back: a run "
+    "goes on without you."
 )
 
 # While the reader reads: what the next page needs, so that it opens at once.

@@ -10,10 +10,36 @@ import sys
 from collections.abc import Sequence
 
 from samar import __version__
-from samar.cli import app, data, evaluate, hessian, landscape, runs, train
+from samar.cli import (
+    app,
+    compare,
+    data,
+    evaluate,
+    hessian,
+    landscape,
+    models,
+    record,
+    runs,
+    study,
+    sweep,
+    train,
+)
 from samar.errors import SamarError
 
-COMMANDS = (train, runs, evaluate, landscape, hessian, data, app)
+COMMANDS = (
+    train,
+    runs,
+    sweep,
+    models,
+    evaluate,
+    landscape,
+    hessian,
+    compare,
+    data,
+    study,
+    record,
+    app,
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -116,6 +116,12 @@ NORMALIZATIONS: dict[str, NormalizationInfo] = {
         (0.4914, 0.4822, 0.4465),
         (0.2470, 0.2435, 0.2616),
     ),
+    "cifar_per_image": NormalizationInfo(
+        "CIFAR-10, per image",
+        "CIFAR-10's mean with the average deviation within single images; common in public code.",
+        (0.4914, 0.4822, 0.4465),
+        (0.2023, 0.1994, 0.2010),
+    ),
     "cifar100": NormalizationInfo(
         "CIFAR-100",
         "Measured on CIFAR-100's training images.",

@@ -1,15 +1,22 @@
 """Fetch a large file: resumable, verified, and never half there under its final name.
 
-Bytes go to ``NAME.part``. A later call asks the server for the rest; when all bytes are there and
-the MD5 is right, the file gets its name in one rename.
+Every download writes a part file of its own, so that two at once do not mix their bytes; one that
+ends early leaves ``NAME.part``. A later call asks the server for the rest; when all bytes are there
+and the checksum is right, the file gets its name in one rename.
 """
 
+import glob
 import hashlib
-from collections.abc import Callable
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+import psutil
 
 from samar.errors import DataError
 from samar.home import home
@@ -28,45 +35,92 @@ def default_root() -> Path:
 
 def md5_of(file: Path) -> str:
     """MD5 of a file, hexadecimal."""
-    digest = hashlib.md5(usedforsecurity=False)
+    return digest_of(file, "md5")
+
+
+def digest_of(file: Path, algorithm: str) -> str:
+    """Checksum of a file, hexadecimal; ``algorithm`` is one that :mod:`hashlib` knows."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with file.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
 
 
-def download(url: str, file: Path, md5: str, progress: Progress | None = None) -> None:
+def download(
+    url: str, file: Path, md5: str = "", progress: Progress | None = None, *, sha256: str = ""
+) -> None:
     """Fetch ``url`` to ``file``, going on from an earlier attempt.
 
     Args:
         url: where the file is.
         file: where it goes; its folder is made if need be.
-        md5: of the whole file, hexadecimal.
+        md5: of the whole file, hexadecimal; not checked where empty.
         progress: called with bytes so far and bytes in all (0 where the server does not say).
+        sha256: of the whole file, hexadecimal, or its first digits; not checked where empty.
 
     Raises:
         DataError: no connection, a broken connection, a full disk, or other bytes than expected.
     """
-    part = file.with_name(file.name + ".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        done, total = _fetch(url, part, progress)
+        with _own_part(file) as part:
+            done, total = _fetch(url, part, progress)
+            if done < total:
+                raise DataError(
+                    f"The download of {url} broke off after {done / 1e6:.1f} of "
+                    f"{total / 1e6:.1f} MB; start it again and it goes on from there."
+                )
+            _verify(url, part, md5, sha256)
+            part.replace(file)
     except (OSError, HTTPException) as error:
         raise DataError(
             f"The download of {url} failed ({getattr(error, 'reason', None) or error}); check the "
             f"network and start it again, or put the file {file.name} into {file.parent} yourself."
         ) from error
-    if done < total:
-        raise DataError(
-            f"The download of {url} broke off after {done / 1e6:.1f} of {total / 1e6:.1f} MB; "
-            "start it again and it goes on from there."
-        )
-    if (found := md5_of(part)) != md5:
-        part.unlink()
-        raise DataError(
-            f"The download of {url} is damaged (MD5 {found} instead of {md5}); start it again."
-        )
-    part.replace(file)
+
+
+def _verify(url: str, part: Path, md5: str, sha256: str) -> None:
+    """Throw the bytes away if they are others than expected."""
+    for name, expected in (("md5", md5), ("sha256", sha256.lower())):
+        found = digest_of(part, name) if expected else ""
+        if not found.startswith(expected):
+            part.unlink()
+            raise DataError(
+                f"The download of {url} is damaged ({name.upper()} {found} instead of {expected}); "
+                "start it again."
+            )
+
+
+@contextmanager
+def _own_part(file: Path) -> Iterator[Path]:
+    """A file of this download's own, begun with what an earlier attempt left.
+
+    What lies under ``NAME.part`` belongs to nobody; taking it is one rename, which only one
+    download can do. It is given back at the end, also when a click ends the script. Parts of
+    processes that are gone, which could not give them back, are taken as well.
+    """
+    idle = file.with_name(f"{file.name}.part")
+    own = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    for left in (idle, *file.parent.glob(f"{glob.escape(file.name)}.*.*.part")):
+        if left == idle or not _owner_lives(left):
+            with suppress(OSError):
+                left.rename(own)
+                break
+    try:
+        yield own
+    finally:
+        if own.exists():
+            with suppress(OSError):
+                if idle.exists() and idle.stat().st_size >= own.stat().st_size:
+                    own.unlink()
+                else:
+                    own.replace(idle)
+
+
+def _owner_lives(part: Path) -> bool:
+    process = part.name.split(".")[-3]
+    return not process.isdecimal() or psutil.pid_exists(int(process))
 
 
 def _fetch(url: str, part: Path, progress: Progress | None) -> tuple[int, int]:

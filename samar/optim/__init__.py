@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         LambdaRule,
         Power,
         Trend,
+        TrendPower,
         build_rule,
     )
     from samar.optim.sam import SAM
@@ -47,6 +48,7 @@ __all__ = [
     "Power",
     "RuleInfo",
     "Trend",
+    "TrendPower",
     "TwoPassOptimizer",
     "VaSSO",
     "build_optimizer",
@@ -66,7 +68,17 @@ _HOMES = {
     "capture_rng": "rng",
     "replayed_rng": "rng",
     **dict.fromkeys(
-        ("Additive", "DeadBand", "Fixed", "LambdaRule", "Power", "Trend", "build_rule"), "rules"
+        (
+            "Additive",
+            "DeadBand",
+            "Fixed",
+            "LambdaRule",
+            "Power",
+            "Trend",
+            "TrendPower",
+            "build_rule",
+        ),
+        "rules",
     ),
 }
 

@@ -98,6 +98,8 @@ _TAU = ConstantInfo(0.1, 0.0, 0.99, "Half-width of the dead band around 1 in whi
 _UP = ConstantInfo(1.05, 1.0, 10.0, "Factor by which λ rises when the ratio is above the band.")
 _DOWN = ConstantInfo(1.02, 1.0, 10.0, "Divisor by which λ falls when the ratio is below the band.")
 
+_MEMORY = ConstantInfo(100.0, 1.0, 1e5, "Steps M over which the trend averages.")
+
 RULES: dict[str, RuleInfo] = {
     info.name: info
     for info in (
@@ -125,7 +127,19 @@ RULES: dict[str, RuleInfo] = {
                 "tau": _TAU,
                 "up": _UP,
                 "down": _DOWN,
-                "memory": ConstantInfo(100.0, 1.0, 1e5, "Steps M over which the trend averages."),
+                "memory": _MEMORY,
+            },
+        ),
+        RuleInfo(
+            name="trend_power",
+            title="Power against the trend",
+            help="λ is multiplied by a small power of the sharpness over its own slow average, so "
+            "that it grows as long as the sharpness grows, and mini-batch noise moves it nowhere.",
+            formula=r"\lambda_{k+1} = \lambda_k \left(\frac{s_k}{\bar s_{k-1}}\right)^{\kappa}"
+            r"\qquad \bar s_k = \bar s_{k-1} + \tfrac{1}{\min(k,M)}(s_k - \bar s_{k-1})",
+            constants={
+                "gain": ConstantInfo(0.2, 0.0, 10.0, "Exponent κ; 0 keeps λ as it is."),
+                "memory": _MEMORY,
             },
         ),
         RuleInfo(

@@ -28,9 +28,9 @@ def build_optimizer(
     theta: float = 0.9,
     rule: LambdaRule | None = None,
     lam: float = 1.0,
-    lam_min: float = 0.1,
-    lam_max: float = 3.0,
-    beta: float = 0.0,
+    lam_min: float = 0.25,
+    lam_max: float = 10.0,
+    beta: float = 0.9,
     sharpness: Literal["exact", "first_order"] = "exact",
 ) -> Optimizer:
     """Build an optimizer of `catalog.OPTIMIZERS` over torch's SGD for all parameters of a model.

@@ -49,6 +49,15 @@ class LambdaRule(ABC):
         """
         return 1.0
 
+    @property
+    def even_start(self) -> bool:
+        """Whether the reference is the plain mean of all s so far until that is 1/α steps long.
+
+        Otherwise it starts at the first step's sharpness, one noisy mini-batch, and is slow to
+        forget it.
+        """
+        return False
+
     @abstractmethod
     def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
         """Return λ_{k+1}.
@@ -116,6 +125,44 @@ class Trend(DeadBand):
 
 
 @dataclass(frozen=True)
+class TrendPower(LambdaRule):
+    """λ·r^κ, with the sharpness compared to its slow average s̄ over `memory` steps.
+
+    The ratio to the previous step and its direction are the paper's; the slow reference and the
+    formula are our reading. Since s̄ gains (s − s̄)/M a step, log λ gains about κM times what log s̄
+    gains: between the bounds λ follows s̄^{κM}, and a bound that was hit becomes the new start. A
+    growing sharpness therefore meets a λ that grows κM times as fast, until it grows no more. Up
+    and down weigh the same, so mini-batch noise alone moves λ nowhere; a dead band whose steps
+    differ does not have that property.
+
+    Args:
+        gain: κ ≥ 0.
+        memory: Steps M ≥ 1.
+
+    Raises:
+        ValueError: If a constant is outside its range in `catalog.RULES`.
+    """
+
+    name: ClassVar[str] = "trend_power"
+    gain: float = 0.2
+    memory: float = 100.0
+
+    @property
+    def reference_rate(self) -> float:
+        """1/M."""
+        return 1.0 / self.memory
+
+    @property
+    def even_start(self) -> bool:
+        """Yes: what λ is measured from must not be one mini-batch."""
+        return True
+
+    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+        """λ·r^κ."""
+        return _if_ratio(ratio, lam * ratio.pow(self.gain), lam)
+
+
+@dataclass(frozen=True)
 class Power(LambdaRule):
     """λ·r^γ.
 
@@ -170,7 +217,7 @@ class Fixed(LambdaRule):
 
 
 RULE_TYPES: dict[str, type[LambdaRule]] = {
-    kind.name: kind for kind in (DeadBand, Trend, Power, Additive, Fixed)
+    kind.name: kind for kind in (DeadBand, Trend, TrendPower, Power, Additive, Fixed)
 }
 
 

@@ -10,8 +10,9 @@ Networks", ICASSP 2025, arXiv 2412.16854. With R(x) = max_{‖ε‖ ≤ ρ} f(x 
 
 The ratio r_k and its direction (clearly above 1 raises λ, below 1 lowers it) are the paper's. The
 formula that turns r_k into λ_{k+1}, its constants, its bounds and the first λ are our reading; see
-`samar.optim.rules`. Also ours, and off by default: an exponential average of the sharpness before
-the ratio is taken, and ASAM's scaling of ε.
+`samar.optim.rules`. Also ours: an exponential average of the sharpness before the ratio is taken
+(β; 0 switches it off), and, off by default, ASAM's scaling of ε. The defaults of the rule, its
+bounds and β come from the study in `samar.study`.
 """
 
 import math
@@ -24,7 +25,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from samar.optim.perturbation import Part
-from samar.optim.rules import RULE_TYPES, DeadBand, LambdaRule
+from samar.optim.rules import RULE_TYPES, LambdaRule, TrendPower
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.validation import checked_number
 
@@ -52,7 +53,7 @@ class SAMAR(TwoPassOptimizer):
         base: Class of the base optimizer.
         rho: Radius ρ ≥ 0.
         adaptive: Whether to scale the perturbation by |x|, as in ASAM.
-        rule: How λ follows the ratio; the dead band by default.
+        rule: How λ follows the ratio; the power against the trend by default.
         lam: λ_0, within the bounds.
         lam_min: Lower bound, ≥ 0.
         lam_max: Upper bound.
@@ -80,9 +81,9 @@ class SAMAR(TwoPassOptimizer):
         adaptive: bool = False,
         rule: LambdaRule | None = None,
         lam: float = 1.0,
-        lam_min: float = 0.1,
-        lam_max: float = 3.0,
-        beta: float = 0.0,
+        lam_min: float = 0.25,
+        lam_max: float = 10.0,
+        beta: float = 0.9,
         sharpness: Literal["exact", "first_order"] = "exact",
         model: nn.Module | None = None,
         **base_kwargs: Any,
@@ -91,7 +92,7 @@ class SAMAR(TwoPassOptimizer):
             raise ValueError(f"sharpness must be 'exact' or 'first_order', got {sharpness!r}")
         super().__init__(params, base, model, {"rho": rho, "adaptive": adaptive}, base_kwargs)
         self.sharpness_form = sharpness
-        self.rule = DeadBand() if rule is None else rule
+        self.rule = TrendPower() if rule is None else rule
         self.beta = beta
         self.lam = torch.full_like(self._unknown, checked_number("lam", lam, 0.0))
         self.set_bounds(lam_min, lam_max)
@@ -102,6 +103,7 @@ class SAMAR(TwoPassOptimizer):
             )
         self.lam_used = self.lam
         self.ratio = self._average = self._reference = self._unknown
+        self._seen = torch.zeros_like(self._unknown)
 
     @property
     def rule(self) -> LambdaRule:
@@ -182,15 +184,19 @@ class SAMAR(TwoPassOptimizer):
 
     def _update_lam(self) -> None:
         size = self.sharpness.abs().to(self.lam.dtype)
-        rate = self.rule.reference_rate
+        rate: float | Tensor = self.rule.reference_rate
+        finite = size < math.inf if self.beta > 0.0 or rate < 1.0 else None
+        if self.rule.even_start and finite is not None:
+            self._seen = self._seen + finite
+            rate = self._seen.reciprocal().clamp(self.rule.reference_rate, 1.0)
         average = _blend(self._average, size, 1.0 - self.beta)
         reference = _blend(self._reference, average, rate)
         self.ratio = average / self._reference
         self.lam = self.rule.update(self.lam_used, self.ratio).clamp(self.lam_min, self.lam_max)
-        if self.beta > 0.0 or rate < 1.0:
+        if finite is not None:
             # One loss that is not finite must not wipe out a long memory.
-            average = torch.where(size < math.inf, average, self._average)
-            reference = torch.where(size < math.inf, reference, self._reference)
+            average = torch.where(finite, average, self._average)
+            reference = torch.where(finite, reference, self._reference)
         self._average, self._reference = average, reference
 
     def _extra_state(self) -> dict[str, Any]:
@@ -198,6 +204,7 @@ class SAMAR(TwoPassOptimizer):
             "lam": self.lam,
             "average": self._average,
             "reference": self._reference,
+            "seen": self._seen,
             "lam_min": self.lam_min,
             "lam_max": self.lam_max,
             "beta": self.beta,
@@ -212,11 +219,13 @@ class SAMAR(TwoPassOptimizer):
         self.lam, self._average, self._reference = (
             extra[key].to(self.device) for key in ("lam", "average", "reference")
         )
+        # States saved by samar 0.1 before this rule existed know no count.
+        self._seen = extra.get("seen", torch.zeros_like(self.lam)).to(self.device)
         self.set_bounds(extra["lam_min"], extra["lam_max"])
 
 
-def _blend(memory: Tensor, value: Tensor, rate: float) -> Tensor:
+def _blend(memory: Tensor, value: Tensor, rate: float | Tensor) -> Tensor:
     """memory + rate (value − memory), or the value itself while nothing finite is remembered."""
-    if rate == 1.0:
+    if not isinstance(rate, Tensor) and rate == 1.0:
         return value
     return torch.where(memory < math.inf, memory.lerp(value, rate), value)

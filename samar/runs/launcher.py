@@ -9,7 +9,9 @@ from pathlib import Path
 import samar
 from samar.errors import ConfigError
 from samar.runs.paths import config_path, log_path
-from samar.runs.store import Run, Store
+from samar.runs.row import UNREADABLE, Run
+from samar.runs.store import Store
+from samar.runs.sweeps.driver import drive
 
 
 def max_runs() -> int:
@@ -25,9 +27,14 @@ def max_runs() -> int:
 
 
 def tend(store: Store) -> None:
-    """Note dead workers and start queued runs while there is room. Cheap; call it often."""
+    """Note dead workers, drive sweeps, start queued runs while there is room; call it often."""
+    limit = max_runs()
     store.mark_interrupted()
-    while (run := store.claim_next(max_runs())) is not None:
+    drive(store, limit)
+    while (run := store.claim_next(limit)) is not None:
+        if run.status == UNREADABLE:
+            store.move(run, "failed", run.message)
+            continue
         try:
             _spawn(run)
         except OSError as error:

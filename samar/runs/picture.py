@@ -5,6 +5,7 @@ The one place where landscapes meet runs and curvature; page and command line bo
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,6 +19,9 @@ from samar.runs.snapshots import load_snapshot
 from samar.runs.subject import Subject, load_subject
 from samar.training import Placement
 
+Named = tuple[str, Mapping[str, Tensor]]
+"""A network's title and its ``state_dict``."""
+
 EIGENVECTOR_IMAGES, EIGENVECTOR_TOLERANCE = 256, 1e-2
 
 
@@ -25,7 +29,7 @@ def prepare(
     what: str,
     config: LandscapeConfig,
     *,
-    of_file: Mapping[str, str | None],
+    of_file: Mapping[str, Any],
     others: Sequence[str] = (),
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> tuple[Subject, Survey]:
@@ -45,7 +49,7 @@ def prepare(
     """
     subject = _on_gpu(load_subject(what, **of_file))
     further = [load_subject(other, **of_file) for other in others]
-    named = [(each.title, each.model.state_dict()) for each in further]
+    named: list[Named] = [(each.title, each.model.state_dict()) for each in further]
     own = config.path and config.directions != "between"
     path = _snapshots(subject) if own or config.directions == "pca" else []
     if config.directions == "pca" and not named:
@@ -113,7 +117,7 @@ def _on_gpu(subject: Subject) -> Subject:
     return replace(subject, model=subject.model.cuda(), dataset=subject.dataset.to("cuda"))
 
 
-def _snapshots(subject: Subject) -> list[tuple[str, Mapping[str, Tensor]]]:
+def _snapshots(subject: Subject) -> list[Named]:
     """The weights that the subject's run kept, oldest first; none where it is no run."""
     if "run" not in subject.facts:
         return []

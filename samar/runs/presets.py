@@ -33,7 +33,7 @@ PRESETS: dict[str, Preset] = {
     "cifar10": Preset(
         "CIFAR-10, ResNet-20",
         "A real benchmark; download CIFAR-10 first. Hours on a CPU, minutes on a GPU.",
-        {"dataset": "cifar10", "model": "resnet20", "lr": 0.1, "rho": 0.05, "epochs": 100},
+        {"dataset": "cifar10", "model": "resnet20", "lr": 0.1, "epochs": 100},
     ),
 }
 DEFAULT_PRESET = "noisy_digits"

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from samar.data import require_data
@@ -41,16 +42,16 @@ class Runs:
         Raises:
             RunError: there is no such run.
         """
-        self._tend_now_and_then()
+        self.look_after()
         return self.store.get(run_id)
 
     def all(self) -> list[Run]:
         """All runs, newest first."""
-        self._tend_now_and_then()
+        self.look_after()
         return self.store.all()
 
-    def _tend_now_and_then(self) -> None:
-        """Looking at runs twice a second should not write to the store as often."""
+    def look_after(self) -> None:
+        """Tend the runs, at most once a second: looking at them often should not write as often."""
         if time.monotonic() - self._tended > TEND_SECONDS:
             tend(self.store)
             self._tended = time.monotonic()
@@ -102,6 +103,14 @@ class Runs:
         run = self.store.get(run_id)
         if config_path(run.id).is_file():
             config_path(run.id).write_text(run.config.model_dump_json(indent=2), encoding="utf-8")
+
+    def pin(self, run_id: str, pinned: bool = True) -> None:
+        """Keep a run at the top of lists, or no longer."""
+        self.store.mark(run_id, pinned=pinned)
+
+    def tag(self, run_id: str, tags: Sequence[str]) -> None:
+        """Give a run these tags instead of those it had."""
+        self.store.mark(run_id, tags=tags)
 
     def delete(self, run_id: str) -> None:
         """Remove a run, its records and its files.

@@ -1,6 +1,7 @@
 """From what was asked to a curvature report; the page and the command line both come here."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from samar.curvature import Report, Request, measure
 from samar.curvature.report import Progress
@@ -10,7 +11,7 @@ from samar.training import Placement, fitting_threads
 
 
 def measure_subject(
-    what: str, request: Request, *, of_file: Mapping[str, str | None], progress: Progress
+    what: str, request: Request, *, of_file: Mapping[str, Any], progress: Progress
 ) -> Report:
     """Load a network with its images and measure its curvature.
 

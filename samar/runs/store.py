@@ -40,18 +40,10 @@ class Store:
 
     def create(self, config: RunConfig) -> str:
         """Add a queued run and return its id."""
-        run_id = secrets.token_hex(4)
+        row = queued_row(config)
         with self.database.write() as db:
-            db.execute(
-                schema.runs.insert().values(
-                    id=run_id,
-                    name=config.name,
-                    config=config.model_dump_json(),
-                    status="queued",
-                    created=time.time(),
-                )
-            )
-        return run_id
+            db.execute(schema.runs.insert().values(**row))
+        return str(row["id"])
 
     def get(self, run_id: str) -> Run:
         """One run by its id, by its name, or by a unique beginning of its id.
@@ -75,6 +67,13 @@ class Store:
     def all(self) -> list[Run]:
         """All runs, newest first."""
         return self._select(sa.true())
+
+    def of_sweep(self, sweep: str, status: Sequence[str] | None = None) -> list[Run]:
+        """The members of a sweep, perhaps only those of some statuses, newest first."""
+        members = schema.runs.c.sweep == sweep
+        return self._select(
+            members if status is None else members & schema.runs.c.status.in_(status)
+        )
 
     def _select(self, condition: sa.ColumnElement[bool]) -> list[Run]:
         runs, steps, epochs = schema.runs, schema.steps, schema.epochs
@@ -148,14 +147,19 @@ class Store:
     # Life of a run
 
     def claim_next(self, limit: int) -> Run | None:
-        """Turn the oldest queued run into a running one, unless ``limit`` runs train already."""
+        """Turn the oldest queued run into a running one, unless ``limit`` runs train already.
+
+        A run that a person started goes before the members of sweeps; those of a sweep that is
+        paused or stopped stay where they are.
+        """
         runs = schema.runs.c
+        going = sa.select(schema.sweeps.c.id).where(schema.sweeps.c.status == "running")
+        allowed = (runs.status == "queued") & (runs.sweep.is_(None) | runs.sweep.in_(going))
+        order = (runs.sweep.is_not(None), runs.key)
         with self.database.write() as db:
             if self._running(db) >= limit:
                 return None
-            key = db.execute(
-                sa.select(runs.key).where(runs.status == "queued").order_by(runs.key).limit(1)
-            ).scalar()
+            key = db.execute(sa.select(runs.key).where(allowed).order_by(*order).limit(1)).scalar()
             if key is None:
                 return None
             db.execute(schema.controls.delete().where(schema.controls.c.run == key))
@@ -232,6 +236,18 @@ class Store:
         runs = schema.runs.c
         same = (runs.key == run.key) & (runs.claim == run.claim) & runs.status.in_(only)
         return bool(db.execute(schema.runs.update().where(same).values(**values)).rowcount)
+
+
+def queued_row(config: RunConfig, sweep: str | None = None) -> dict[str, Any]:
+    """A new row of ``runs``, perhaps as a member of a sweep."""
+    return {
+        "id": secrets.token_hex(4),
+        "name": config.name,
+        "config": config.model_dump_json(),
+        "status": "queued",
+        "created": time.time(),
+        "sweep": sweep,
+    }
 
 
 def _alive(pid: int | None) -> bool:

@@ -178,8 +178,9 @@ def prepare(store: Store, run: Run) -> Worker:
         trainer.load_state_dict(load_resume_state(resume_path(run.id)))
     store.series.rewind(run.key, trainer.step_count)
     store.beat(run, total_steps=trainer.total_steps, device=str(trainer.placement))
-    facts = {"device": str(trainer.placement), "data": dataset.checksum, "samar": __version__}
-    facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    facts: dict[str, Any] = {"device": str(trainer.placement), "data": dataset.checksum}
+    facts |= {"samar": __version__, "torch": torch.__version__}
+    facts["threads"] = torch.get_num_threads()
     store.series.note(run.key, trainer.step_count, "started", **facts)
     return Worker(store, run, trainer)
 

@@ -69,7 +69,7 @@ class TrainConfig(BaseModel):
         le=5,
     )
     rule: str = setting(
-        "dead_band",
+        "trend_power",
         "How the sharpness ratio moves λ. The ratio and its direction are the paper's; "
         "the formula is our reading.",
         group="essentials",
@@ -165,7 +165,7 @@ class TrainConfig(BaseModel):
         choices=lambda: {"exact": "loss difference", "first_order": "first order"},
     )
     beta: float = setting(
-        0.0,
+        0.9,
         "Averaging β of the sharpness before the ratio is taken; 0 is the raw ratio.",
         group="sharpness",
         label="averaging β",
@@ -182,15 +182,16 @@ class TrainConfig(BaseModel):
         le=20,
     )
     lam_min: float = setting(
-        0.1, "λ never falls below this.", group="rule", label="λ floor", live=True, ge=0, le=20
+        0.25, "λ never falls below this.", group="rule", label="λ floor", live=True, ge=0, le=20
     )
     lam_max: float = setting(
-        3.0, "λ never rises above this.", group="rule", label="λ ceiling", live=True, ge=0, le=20
+        10.0, "λ never rises above this.", group="rule", label="λ ceiling", live=True, ge=0, le=20
     )
     tau: float = _constant("tau", "dead band τ")
     up: float = _constant("up", "raise factor")
     down: float = _constant("down", "lower factor")
     memory: float = _constant("memory", "trend memory")
+    gain: float = _constant("gain", "trend gain κ")
     gamma: float = _constant("gamma", "power γ")
     delta: float = _constant("delta", "additive δ")
 

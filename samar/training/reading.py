@@ -27,6 +27,8 @@ MAX_BYTES = 2_000_000_000
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "weights")
 PREFIXES = ("module.", "_orig_mod.")
+# How PyTorch's reader says that a pickle wants to call or make something that it must not.
+REFUSALS = ("GLOBAL", "Unsupported class", "unrecognized function", "Can only")
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 
 
@@ -99,7 +101,7 @@ def torch_file(path: Path, *, mapped: bool = False) -> dict[str, Any]:
                 str(path), map_location="cpu", weights_only=True, mmap=mapped and is_zip
             )
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Weights only" in str(error):
+        if any(words in str(error) for words in REFUSALS):
             raise CheckpointError(
                 f"{path} holds more than tensors and is refused: loading it could run code; "
                 "save the model's state_dict and load that."

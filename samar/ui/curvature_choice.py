@@ -10,11 +10,10 @@ import streamlit as st
 from samar.curvature import ENGINES, Request
 from samar.data import NORMALIZATIONS
 from samar.models import MODELS
-from samar.runs import Run
-from samar.runs.paths import resume_path, weights_path
+from samar.runs.subject import SubjectInfo, subjects
 from samar.ui.service import explained, service
 
-SUBJECTS = {"run": "a run", "two": "two runs", "file": "a file"}
+SUBJECTS = {"run": "one network", "two": "two", "file": "a file"}
 BOTH = "both"
 TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
@@ -22,10 +21,10 @@ KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 @dataclass(frozen=True)
 class Source:
-    """A run, or a weights file with what it belongs to.
+    """A run or an imported model, or a weights file with what it belongs to.
 
     Attributes:
-        version: the run's step, or when the file was changed; another one makes results outdated.
+        version: when the weights were written; another one makes results outdated.
     """
 
     title: str
@@ -84,7 +83,7 @@ def choose() -> Choice | None:
         key="curvature_of",
         **KEPT,
     )
-    sources = (_file(),) if kind == "file" else _runs(2 if kind == "two" else 1)
+    sources = (_file(),) if kind == "file" else _networks(2 if kind == "two" else 1)
     with st.container(horizontal=True):
         top = st.number_input("Eigenvalues", 1, 100, 5, key="curvature_top", **KEPT)
         images = st.number_input("Images", 1, 100_000, 256, key="curvature_images", **KEPT)
@@ -173,37 +172,37 @@ def _file() -> Source:
     return Source(file.name, what, changed, model, dataset.strip(), normalize)
 
 
-def _runs(count: int) -> tuple[Source, ...]:
-    runs = {
-        run.id: run
-        for run in service().all()
-        if not run.active and (weights_path(run.id).is_file() or resume_path(run.id).is_file())
-    }
-    if not runs:
-        st.caption("No run has ended yet. Train one, or measure a file.")
+def _networks(count: int) -> tuple[Source, ...]:
+    known = {info.label: info for info in subjects(service()) if not info.active}
+    if not known:
+        st.caption("No run has ended yet. Train one, import a model, or measure a file.")
         return ()
-    chosen: list[Source] = []
+    labels, chosen = list(known), list[Source]()
     for number in range(count):
-        run_id = st.selectbox(
-            "Run" if number == 0 else "Second run",
-            list(runs),
-            index=min(number, len(runs) - 1),
-            format_func=lambda key: _label(runs[key]),
-            key=f"curvature_run{number + 1}",
+        key = f"curvature_run{number + 1}"
+        _take_id_from_link(key, known)
+        label = st.selectbox(
+            "Network" if number == 0 else "Second network",
+            labels,
+            index=min(number, len(labels) - 1),
+            key=key,
             **KEPT,
         )
-        chosen.append(_source(runs[run_id], chosen))
+        chosen.append(_source(known[label or labels[0]], chosen))
     if len(set(chosen)) < count:
-        st.caption("Both are the same run; choose another to compare.")
+        st.caption("Both are the same network; choose another to compare.")
     return tuple(dict.fromkeys(chosen))
 
 
-def _source(run: Run, others: list[Source]) -> Source:
-    """Titles tell networks apart in legends and files, so a second equal one gets the run's id."""
-    taken = {other.title for other in others if other.what != run.id}
-    title = f"{run.title} · {run.id}" if run.title in taken else run.title
-    return Source(title, run.id, run.step)
+def _take_id_from_link(key: str, known: dict[str, SubjectInfo]) -> None:
+    """A link may name a network by its id alone, where Streamlit looks for the label."""
+    held = st.query_params.get(key)
+    label = next((label for label, info in known.items() if info.id == held), None)
+    if key not in st.session_state and label is not None:
+        st.session_state[key] = label
 
 
-def _label(run: Run) -> str:
-    return f"{run.title} · {run.id}"
+def _source(info: SubjectInfo, others: list[Source]) -> Source:
+    """Titles tell networks apart in legends and files, so a second equal one gets its id."""
+    taken = {other.title for other in others if other.what != info.id}
+    return Source(info.label if info.title in taken else info.title, info.id, info.version)

@@ -5,6 +5,7 @@ reader did. This component calls ``Plotly.react`` on one lasting node (``assets/
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import plotly.graph_objects as go
@@ -40,8 +41,12 @@ def plotly_chart(
     key: str,
     alt: str | None = None,
     height: int = 320,
+    ratio: float | None = None,
     link: str | None = None,
     uirevision: str | None = None,
+    clock: str | None = None,
+    play: str | None = None,
+    on_pick: Callable[[float, float], None] | None = None,
 ) -> None:
     """Show a figure and keep what the reader did to it as its data change.
 
@@ -51,10 +56,26 @@ def plotly_chart(
         alt: What the chart shows, in words, for readers who cannot see it; the figure's own
             ``layout.meta["alt"]`` if None.
         height: Height in CSS pixels at the usual type size of 16 pixels; grows with the type.
+        ratio: Height over width of a picture whose axes have one scale: the chart is then as high
+            as the picture and its legend need, and at most ``height``.
         link: Charts with the same ``link`` share their x range and show hover labels together.
         uirevision: Zoom, hidden traces and camera are kept while this stays the same; ``key`` if
             None. A revision that the figure's layout sets itself, also per axis, wins.
+        clock: Gives a figure that moves buttons and keys (space, arrows, Home, End), in the
+            browser and without a server; charts with the same ``clock`` share the time, and the
+            first of them bears the buttons. What moves is said by ``layout.meta["film"]`` (see
+            ``assets/plotly_clock.js``) or by the figure's ``frames``. A film stands at its end.
+        play: Whenever this changes, and at first unless None, the film plays from its start.
+        on_pick: Called, as a callback, with the coordinates of a click in the picture or of the
+            place where the trace with ``meta="start"`` was dragged to. Set
+            ``layout.dragmode=False`` along with it.
     """
+
+    def picked() -> None:
+        point = st.session_state[key].get("pick")
+        if on_pick is not None and point is not None:
+            on_pick(float(point[0]), float(point[1]))
+
     _component(
         key=key,
         data={
@@ -63,9 +84,14 @@ def plotly_chart(
             "name": key,
             "alt": alt,
             "height": height,
+            "ratio": ratio,
             "link": link,
             "uirevision": uirevision,
+            "clock": clock,
+            "play": play,
+            "picks": on_pick is not None,
         },
+        on_pick_change=picked,
     )
 
 

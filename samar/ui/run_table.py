@@ -1,15 +1,16 @@
-"""The table of runs and what can be done with the selected one."""
+"""The table of runs: filter, select, and what can be done with the selected ones."""
 
 import zlib
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from samar.runs import Run
-from samar.ui.service import attempt, history, service, show_problem
-from samar.ui.state import RUN, TRAIN_PAGE
+from samar.ui.run_files import download_menu
+from samar.ui.service import attempt, service, show_problem
+from samar.ui.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
 from samar.ui.text import plain
 
 REFRESH_SECONDS = 2.0
@@ -22,8 +23,10 @@ MARKS = {
     "diverged": "× diverged",
     "failed": "× failed",
     "interrupted": "! interrupted",
+    "unreadable": "? unreadable",
 }
 PERCENT = st.column_config.NumberColumn(format="percent")
+TALLEST = 520
 
 
 def run_table() -> None:
@@ -32,34 +35,99 @@ def run_table() -> None:
     st.fragment(_table, run_every=REFRESH_SECONDS if active else None)(active)
 
 
+def filtered(runs: Sequence[Run]) -> list[Run]:
+    """Draw the filter and return what passes it, pinned runs first, then the newest."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="runs_filters"):
+        words = st.text_input(
+            "Filter",
+            key="filter",
+            bind="query-params",
+            max_chars=80,
+            placeholder="name, tag, status, optimizer, data set…",
+            help="Every word must occur, in any of these or in the id.",
+            width=360,
+        )
+        pinned = st.toggle("Pinned only", key="pinned", bind="query-params")
+        in_sweep = sum(run.sweep is not None for run in runs)
+        sweeps = in_sweep and st.toggle(
+            f"Members of sweeps ({in_sweep})", key="sweeps", bind="query-params"
+        )
+    wanted = (words or "").lower().split()
+    passed = [
+        run
+        for run in runs
+        if (not pinned or run.pinned)
+        and (sweeps or run.sweep is None)
+        and all(word in _searched(run) for word in wanted)
+    ]
+    return sorted(passed, key=lambda run: not run.pinned)
+
+
+def select_runs(runs: Sequence[Run], key: str, selected: Sequence[str] = ()) -> list[Run]:
+    """Draw a table in which rows can be selected, and return the selected runs.
+
+    Args:
+        runs: the rows.
+        selected: ids selected when the table first appears.
+    """
+    # Another list of runs is another table, so that a selection never slides to another run.
+    known = zlib.crc32(" ".join(run.id for run in runs).encode())
+    rows = [number for number, run in enumerate(runs) if run.id in selected]
+    chosen = st.dataframe(
+        pd.DataFrame([_row(run) for run in runs]),
+        key=f"{key}_{known}",
+        height=min(TALLEST, 40 + 35 * len(runs)),
+        placeholder="",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": rows}} if rows else None,
+        column_config={
+            **dict.fromkeys(("train", "test", "gap"), PERCENT),
+            "pin": st.column_config.TextColumn("", width=24, help="★ is pinned"),
+            "tags": st.column_config.ListColumn(width="small"),
+        },
+        alt="Runs, pinned ones first, with status and accuracies.",
+    )
+    return [runs[row] for row in chosen["selection"]["rows"] if row < len(runs)]
+
+
 def _table(was_active: bool) -> None:
     runs = service().all()
     if not runs or (was_active and not any(run.active for run in runs)):
         st.rerun()
-    # Another list of runs is another table, so that a selection never slides to another run.
-    known = zlib.crc32(" ".join(run.id for run in runs).encode())
-    chosen = st.container(key="runs_table").dataframe(
-        pd.DataFrame([_row(run) for run in runs]),
-        key=f"runs_{known}",
-        placeholder="",
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config=dict.fromkeys(("train", "test", "gap"), PERCENT),
-        alt="All runs, newest first, with status and accuracies.",
-    )
-    rows = chosen["selection"]["rows"]
-    if rows and rows[0] < len(runs):
-        _actions(runs[rows[0]])
+    shown = filtered(runs)
+    if not shown:
+        st.info("No run passes the filter.", icon=":material/filter_alt:")
+        return
+    with st.container(key="runs_table"):
+        chosen = select_runs(shown, "runs", st.session_state.get(SELECTED, ()))
+    st.session_state[SELECTED] = [run.id for run in chosen]
+    if len(chosen) == 1:
+        _actions(chosen[0])
+    elif chosen:
+        _actions_for_many(chosen)
     else:
-        st.caption("Select a row to open, resume, stop, rename, delete or download a run.")
+        st.caption(
+            "Select a row to open, resume, stop, rename, tag, delete or download a run; several "
+            "rows to compare them."
+        )
+    show_problem()
+
+
+def _searched(run: Run) -> str:
+    config = run.config
+    words = (run.title, *run.tags, run.status, config.optimizer, config.rule, config.model)
+    return " ".join((*words, config.dataset, run.id)).lower()
 
 
 def _row(run: Run) -> dict[str, object]:
     last = run.last_epoch
     return {
+        "pin": "★" if run.pinned else "",
         "status": MARKS[run.status],
         "name": run.title,
+        "tags": list(run.tags),
         "epoch": f"{last.epoch if last else 0}/{run.config.epochs}",
         "train": last.train_accuracy if last else None,
         "test": last.test_accuracy if last else None,
@@ -89,40 +157,69 @@ def _actions(run: Run) -> None:
             st.button(
                 "Stop", icon=":material/stop:", on_click=attempt, args=(service().stop, run.id)
             )
+        _pin_button([run])
         with st.popover("Rename", icon=":material/edit:"):
             name = st.text_input("New name", run.config.name, max_chars=80, key=f"name_{run.id}")
             st.button(
                 "Save", on_click=attempt, args=(service().rename, run.id, name), key="save_name"
             )
-        if not run.active:
-            with st.popover("Delete", icon=":material/delete:"):
-                st.markdown("This removes the run, its records and its weights for good.")
-                st.button(
-                    "Delete it",
-                    on_click=attempt,
-                    args=(service().delete, run.id),
-                    key="really_delete",
-                )
-        for part, kind in enumerate(("Steps", "Epochs")):
-            st.download_button(
-                f"{kind} (CSV)",
-                partial(_csv, run, part),
-                f"samar-{run.id}-{kind.lower()}.csv",
-                "text/csv",
-                on_click="ignore",
-                icon=":material/download:",
+        with st.popover("Tags", icon=":material/label:"):
+            words = st.text_input(
+                "Tags, with spaces between them", " ".join(run.tags), key=f"tags_{run.id}"
             )
-        st.download_button(
-            "Config",
-            run.config.model_dump_json(indent=2),
-            f"samar-{run.id}.json",
-            "application/json",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-    show_problem()
+            st.button(
+                "Save", on_click=attempt, args=(service().tag, run.id, [words]), key="save_tags"
+            )
+        if not run.active:
+            _delete_button([run])
+        download_menu(run)
 
 
-def _csv(run: Run, part: int) -> str:
-    """Every recorded step (part 0) or epoch (part 1), one line each."""
-    return str(pd.DataFrame(history(run).refresh()[part]).to_csv(index=False))
+def _actions_for_many(runs: Sequence[Run]) -> None:
+    with st.container(key="run_title"):
+        st.markdown(f"**{len(runs)} runs**")
+    with st.container(horizontal=True, key="run_actions"):
+        if st.button("Compare", icon=":material/compare:", type="primary", key="compare"):
+            ids = ",".join(run.id for run in runs)
+            st.switch_page(COMPARE_PAGE, query_params={COMPARED: ids})
+        _pin_button(runs)
+        with st.popover("Add tags", icon=":material/label:"):
+            words = st.text_input("Tags, with spaces between them", key="tags_of_many")
+            st.button("Save", on_click=attempt, args=(_add_tags, runs, words), key="save_tags")
+        ended = [run for run in runs if not run.active]
+        if ended:
+            _delete_button(ended)
+
+
+def _pin_button(runs: Sequence[Run]) -> None:
+    pinned = all(run.pinned for run in runs)
+    st.button(
+        "Unpin" if pinned else "Pin",
+        icon=":material/keep_off:" if pinned else ":material/keep:",
+        on_click=attempt,
+        args=(_pin, runs, not pinned),
+        key="pin",
+    )
+
+
+def _delete_button(runs: Sequence[Run]) -> None:
+    several = f"these {len(runs)} runs, their" if len(runs) > 1 else "the run, its"
+    with st.popover("Delete", icon=":material/delete:"):
+        st.markdown(f"This removes {several} records and weights for good.")
+        label = f"Delete {len(runs)} runs" if len(runs) > 1 else "Delete it"
+        st.button(label, on_click=attempt, args=(_delete, runs), key="really_delete")
+
+
+def _pin(runs: Sequence[Run], pinned: bool) -> None:
+    for run in runs:
+        service().pin(run.id, pinned)
+
+
+def _add_tags(runs: Sequence[Run], words: str) -> None:
+    for run in runs:
+        service().tag(run.id, [*run.tags, words])
+
+
+def _delete(runs: Sequence[Run]) -> None:
+    for run in runs:
+        service().delete(run.id)

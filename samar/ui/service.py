@@ -8,6 +8,7 @@ import streamlit as st
 
 from samar.errors import SamarError
 from samar.runs import Run, RunHistory, Runs
+from samar.runs.sweeps import Sweeps
 from samar.ui.state import PROBLEM
 from samar.ui.text import plain
 
@@ -16,6 +17,11 @@ from samar.ui.text import plain
 def service() -> Runs:
     """The service over the default store."""
     return Runs()
+
+
+def sweeps() -> Sweeps:
+    """The service for sweeps, over the same store."""
+    return Sweeps(service())
 
 
 def history(run: Run) -> RunHistory:

@@ -11,6 +11,30 @@ TRAIN_PAGE = "pages/experiment/train.py"
 RUN = "run"
 """URL: the run a page shows."""
 
+COMPARE_PAGE = "pages/analysis/compare.py"
+"""Where runs are laid over each other."""
+
+COMPARED = "runs"
+"""URL: ids of the runs that the Compare page shows, with commas between them."""
+
+COMPARED_LINK, COMPARED_TABLE = "compared_link", "compared_table"
+"""Session: the link that the Compare page last read or wrote, and how often another one came."""
+
+IMPORTED = "imported_run"
+"""Session: the run that was just imported, to be told once."""
+
+IMPORT_PROBLEM = "import_problem"
+"""Session: why the last import was refused, to be told once."""
+
+SELECTED = "selected_runs"
+"""Session: ids of the runs selected in the table, which outlive a new order of its rows."""
+
+PLAYGROUND = "p_"
+"""Session and URL: before the name of a control of the playground."""
+
+PLAYGROUND_PRESET = "p_preset"
+"""Session, and URL at the first visit: the playground's preset chosen last."""
+
 LINK_READ = "link_read"
 """Session: whether the settings in the link were checked."""
 
@@ -26,6 +50,24 @@ EXTRA = "extra_"
 PRESET = "preset"
 """Session: the preset last chosen."""
 
+STUDY_SETTING = "study_setting"
+"""Session: the setting whose table the study page shows."""
+
+LANDSCAPE_PAGE = "pages/analysis/landscape.py"
+"""Where the loss around a network is shown."""
+
+CURVATURE_PAGE = "pages/analysis/curvature.py"
+"""Where the Hessian at a network's weights is measured."""
+
+MODELS_FILE = "models_file"
+"""URL: path of the checkpoint that the Models page looks at."""
+
+MODELS_DATASET = "models_dataset"
+"""URL and session: images that the Models page measures on."""
+
+MODELS_KEPT = "models_kept"
+"""Session: the model that was just kept, to be told once."""
+
 
 def shown_run() -> str | None:
     """The run that the URL names."""
@@ -35,3 +77,49 @@ def shown_run() -> str | None:
 def show_run(run_id: str) -> None:
     """Put a run into the URL."""
     st.query_params[RUN] = run_id
+
+
+SWEEPS_PAGE = "pages/experiment/sweeps.py"
+"""Where sweeps are started and read."""
+
+SWEEP = "sweep"
+"""URL: the sweep a page shows."""
+
+SWEEP_FORM = "s_"
+"""Session and URL: before the name of a widget of the form for a new sweep."""
+
+
+SWEEP_PRESET = "sweep_preset"
+"""URL: the preset that the form for a new sweep was filled with."""
+
+
+def shown_sweep() -> str | None:
+    """The sweep that the URL names."""
+    return st.query_params.get(SWEEP)
+
+
+def show_sweep(sweep_id: str | None) -> None:
+    """Put a sweep into the URL, or take it out."""
+    if sweep_id is None:
+        st.query_params.pop(SWEEP, None)
+    else:
+        st.query_params[SWEEP] = sweep_id
+
+
+LESSONS_PAGE = "pages/learn/lessons.py"
+"""Where the lessons are."""
+
+LESSON = "lesson"
+"""URL: number of the lesson on the page."""
+
+LAST_LESSON = "last_lesson"
+"""Session: the lesson to come back to."""
+
+LESSON_RUNS = "lesson_runs"
+"""Session: ids of the runs that a lesson started, by what they show."""
+
+PRESENT = "present"
+"""URL and session: whether the page is shown to a room."""
+
+HIDE = "hide"
+"""URL and session: parts of the page and widgets that are left out."""

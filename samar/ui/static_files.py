@@ -15,6 +15,7 @@ import streamlit as st
 ASSETS = Path(__file__).parents[2] / "assets"
 PLOTLY_JS = f"plotly-{version('plotly')}.min.js"
 CHART_JS = "plotly_chart.js"
+CLOCK_JS = "plotly_clock.js"
 
 
 def ensure_static(folder: Path) -> None:
@@ -28,7 +29,8 @@ def ensure_static(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", folder / PLOTLY_JS)
-    _copy(ASSETS / CHART_JS, folder / CHART_JS)
+    for script in (CHART_JS, CLOCK_JS):
+        _copy(ASSETS / script, folder / script)
 
 
 def static_url(name: str) -> str:
@@ -38,8 +40,12 @@ def static_url(name: str) -> str:
 
 
 def chart_script_url() -> str:
-    """The chart component's script, with its checksum so that an updated one is fetched anew."""
-    return f"{static_url(CHART_JS)}?v={zlib.crc32((ASSETS / CHART_JS).read_bytes()):08x}"
+    """The chart component's script, with a checksum so that an updated one is fetched anew.
+
+    The script asks for the clock's under the same checksum, which therefore covers both.
+    """
+    content = b"".join((ASSETS / script).read_bytes() for script in (CHART_JS, CLOCK_JS))
+    return f"{static_url(CHART_JS)}?v={zlib.crc32(content):08x}"
 
 
 def _copy(source: Path, target: Path) -> None:

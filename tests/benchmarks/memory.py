@@ -7,7 +7,6 @@ shrinks. What is left after that of a process that only imports and builds is pr
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 
@@ -46,7 +45,8 @@ TASKS = {"landscape": landscape, "hessian": hessian}
 def peak(task: str, model: str, size: int, amount: int) -> float:
     """Largest resident size of a process that does one task, in MiB."""
     code = (
-        "from tests.benchmarks.memory import TASKS, resource\n"
+        "import resource\n"
+        "from tests.benchmarks.memory import TASKS\n"
         f"TASKS[{task!r}]({model!r}, {size}, {amount})\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )

@@ -34,7 +34,7 @@ def wait_ticks(page: Page, count: int) -> None:
 
 def look(page: Page, chart: str, expression: str) -> Any:
     """An expression of Plotly's full layout ``l`` and traces ``t``, once the chart is drawn."""
-    expect(page.locator(f"{PLOT.format(chart)} .main-svg").first).to_be_attached(timeout=15_000)
+    expect(page.locator(f"{PLOT.format(chart)} .main-svg").first).to_be_attached(timeout=30_000)
     script = (
         f"plot => {{ const [l, t] = [plot._fullLayout, plot._fullData]; return {expression}; }}"
     )
@@ -130,6 +130,35 @@ def test_camera_survives_and_frames_arrive(demo: str, visit: Callable[..., Page]
     assert look(page, "surface", EYE) == pytest.approx(closer, abs=1e-3)
     frames = page.locator(PLOT.format("film")).evaluate("p => p._transitionData._frames.length")
     assert frames == 3
+
+
+def test_films_share_a_clock(demo: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{demo}?clock=1&every=0", viewport=SMALL)
+    clock = page.locator(".samar-clock-text")
+    expect(page.locator(".st-key-one .samar-clock")).to_have_count(1)
+    expect(page.locator(".samar-clock")).to_have_count(1)
+    expect(clock).to_have_text("picture 2 of 2")  # it played by itself
+
+    def shown(step: int) -> None:
+        for chart in ("one", "two"):
+            page.wait_for_function(
+                "([plot, y]) => document.querySelector(plot).data[0].y.join() === y",
+                arg=[PLOT.format(chart), f"{step},{2 * step}"],
+            )
+
+    shown(2)
+    for key, step in (("Home", 0), ("ArrowRight", 1), ("End", 2), ("ArrowLeft", 1)):
+        page.keyboard.press(key)
+        shown(step)
+    page.get_by_role("button", name="Rerun").click()
+    page.wait_for_timeout(500)
+    shown(1)
+    page.get_by_label("Step", exact=True).fill("2")
+    shown(2)
+    page.get_by_role("button", name="Back to the start (Home)").click()
+    shown(0)
+    page.get_by_text("Show").click()
+    expect(page.locator(".samar-clock")).to_have_count(0)
 
 
 def test_phone(demo: str, visit: Callable[..., Page]) -> None:

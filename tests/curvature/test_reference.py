@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from samar.curvature import top_eigenvalues
 from samar.geometry import Sample

@@ -13,6 +13,7 @@ from samar.optim import (
     LambdaRule,
     Power,
     Trend,
+    TrendPower,
     build_rule,
     rules,
 )
@@ -54,6 +55,8 @@ def test_a_dead_band_of_no_width_stays_at_one_only():
 @pytest.mark.parametrize(
     ("rule", "ratio", "expected"),
     [
+        (TrendPower(gain=0.5, memory=7.0), 0.25, 1.0),
+        (TrendPower(gain=0.0), 3.0, 2.0),
         (Power(gamma=1.0), 3.0, 6.0),
         (Power(gamma=0.5), 0.25, 1.0),
         (Power(gamma=0.0), 3.0, 2.0),
@@ -85,6 +88,7 @@ def test_the_reference_is_the_previous_step_or_a_trend():
     assert {name: build_rule(name).reference_rate for name in RULES} == {
         "dead_band": 1.0,
         "trend": 0.01,
+        "trend_power": 0.01,
         "power": 1.0,
         "additive": 1.0,
         "fixed": 1.0,

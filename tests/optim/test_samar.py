@@ -15,6 +15,7 @@ from samar.optim import (
     LambdaRule,
     Power,
     Trend,
+    TrendPower,
 )
 
 CURVATURE = (1.0, 4.0)
@@ -23,11 +24,13 @@ RHO, LR = 0.3, 0.05
 SCALES = (1.0, 1.5, 0.6, 1.0, 3.0, 2.9, 0.2, 1.0)
 
 
-def by_hand(next_lam, *, rate=1.0, beta=0.0, first_order=False, bounds=(0.1, 3.0)):
+def by_hand(
+    next_lam, *, rate=1.0, beta=0.0, first_order=False, bounds=(0.1, 3.0), even_start=False
+):
     """(r_k, λ_k, x_{k+1}) of SAMAR on f(x) = c_k (x_1² + 4 x_2²) / 2, in plain floats."""
     x, lam, average, reference = (2.0, -1.0), 1.0, None, None
     rows = []
-    for scale in SCALES:
+    for k, scale in enumerate(SCALES, start=1):
         a = [scale * curvature for curvature in CURVATURE]
         g = [ai * xi for ai, xi in zip(a, x, strict=True)]
         norm = math.hypot(*g)
@@ -36,7 +39,8 @@ def by_hand(next_lam, *, rate=1.0, beta=0.0, first_order=False, bounds=(0.1, 3.0
         s = RHO * norm if first_order else exact
         average = s if average is None else beta * average + (1 - beta) * s
         ratio = math.nan if reference is None else average / reference
-        reference = average if reference is None else reference + rate * (average - reference)
+        pace = max(rate, 1 / k) if even_start else rate
+        reference = average if reference is None else reference + pace * (average - reference)
         # ∇f(y) is linear, so the mix is the gradient at x + λ ε.
         x = tuple(xi - LR * ai * (xi + lam * (yi - xi)) for ai, xi, yi in zip(a, x, y, strict=True))
         rows.append((ratio, lam, x))
@@ -49,6 +53,10 @@ def band(lam, ratio):
     return lam * 1.5 if ratio > 1.2 else lam / 1.25 if ratio < 0.8 else lam
 
 
+def root(lam, ratio):
+    return lam * math.sqrt(ratio)
+
+
 @pytest.mark.parametrize(
     ("rule", "formula", "options"),
     [
@@ -58,7 +66,9 @@ def band(lam, ratio):
         (DeadBand(0.2, 1.5, 1.25), band, {"bounds": (0.9, 1.1)}),
         (Trend(0.2, 1.5, 1.25, memory=4.0), band, {"rate": 0.25}),
         (Trend(0.2, 1.5, 1.25, memory=4.0), band, {"rate": 0.25, "beta": 0.3}),
-        (Power(0.5), lambda lam, r: lam * math.sqrt(r), {}),
+        (TrendPower(0.5, memory=4.0), root, {"rate": 0.25, "even_start": True}),
+        (TrendPower(0.5, memory=1e5), root, {"rate": 1e-5, "even_start": True, "beta": 0.3}),
+        (Power(0.5), root, {}),
         (Additive(0.2), lambda lam, r: lam + math.copysign(0.2, r - 1.0), {}),
         (Fixed(), lambda lam, r: lam, {}),
     ],
@@ -121,7 +131,14 @@ def test_constant_lambda_equals_coupled_wsam(gamma, adaptive, make_problem):
 
 
 @pytest.mark.parametrize(
-    ("rule", "beta"), [(DeadBand(), 0.0), (Trend(memory=4.0), 0.0), (Power(), 0.5), (Additive(), 0)]
+    ("rule", "beta"),
+    [
+        (DeadBand(), 0.0),
+        (Trend(memory=4.0), 0.0),
+        (TrendPower(memory=4.0), 0.0),
+        (Power(), 0.5),
+        (Additive(), 0),
+    ],
 )
 @pytest.mark.parametrize("broken", [math.inf, math.nan])
 def test_a_loss_that_is_not_finite_is_flagged_and_forgotten(rule, beta, broken):
@@ -163,6 +180,38 @@ def test_memory_outlives_a_sharpness_that_is_not_finite(broken):
     # Averages 1, 1.5, -, 2.75; references 1, 1.125, -.
     assert not math.isfinite(ratios[2])
     assert [ratios[1], ratios[3]] == pytest.approx([1.5, 2.75 / 1.125], rel=1e-15)
+
+
+def test_a_slow_reference_is_the_plain_mean_until_its_memory_is_full():
+    x = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+    optimizer = SAMAR([x], lr=0.1, rule=TrendPower(gain=1.0, memory=3.0), lam_max=100.0, beta=0.0)
+    ratios = []
+    for sharpness in (1.0, 3.0, math.nan, 5.0, 6.0, 6.0):
+        x.grad = torch.ones_like(x)
+        optimizer.first_step()
+        x.grad = torch.ones_like(x)
+        optimizer.second_step(torch.zeros((), dtype=x.dtype), torch.tensor(sharpness).to(x))
+        ratios.append(optimizer.ratio.item())
+    # Means 1, 2, -, 3; then by a third: 4. The missing sharpness does not count.
+    assert math.isnan(ratios[2])
+    assert [ratios[k] for k in (1, 3, 4, 5)] == pytest.approx([3.0, 5 / 2, 6 / 3, 6 / 4])
+
+
+def test_noise_alone_moves_the_power_against_the_trend_nowhere():
+    """A flat, noisy sharpness drives a dead band with unequal steps to its ceiling, not this."""
+    noise = torch.exp(0.25 * torch.randn(4000, generator=torch.Generator().manual_seed(0)))
+    ends = {}
+    for rule in (Trend(tau=0.05, up=1.05, down=1.02), TrendPower()):
+        x = nn.Parameter(torch.tensor(2.0))
+        optimizer = SAMAR([x], lr=0.0, rule=rule, beta=0.9, lam=1.0, lam_min=0.0, lam_max=20.0)
+        for sharpness in noise:
+            x.grad = torch.ones_like(x)
+            optimizer.first_step()
+            x.grad = torch.ones_like(x)
+            optimizer.second_step(torch.zeros(()), sharpness)
+        ends[rule.name] = float(optimizer.lam)
+    assert ends["trend"] == 20.0
+    assert 0.3 < ends["trend_power"] < 3.0
 
 
 def test_no_sharpness_at_all_leaves_lambda_alone():
@@ -244,7 +293,7 @@ def test_exact_sharpness_needs_both_losses_and_first_order_none(make_problem):
     ("options", "error", "message"),
     [
         ({"lam": -1.0}, ValueError, "lam must be finite and at least 0, got -1.0; choose"),
-        ({"lam": 5.0}, ValueError, r"lam must lie within .* = \[0.1, 3\], got 5; move it"),
+        ({"lam": 50.0}, ValueError, r"lam must lie within .* = \[0.25, 10\], got 50; move it"),
         ({"lam_min": -0.1}, ValueError, "lam_min must be finite and at least 0, got -0.1"),
         ({"lam_max": math.inf}, ValueError, "lam_max must be finite"),
         ({"lam_min": 2.0, "lam_max": 1.0}, ValueError, "must not exceed lam_max, got 2 > 1; swap"),

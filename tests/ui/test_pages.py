@@ -63,10 +63,10 @@ def test_settings_that_do_not_apply_are_hidden(app: AppTest) -> None:
         return {w.key for kind in kinds for w in app.get(kind) if w.key in SETTINGS}
 
     train_page(app)
-    assert {"rho", "rule", "tau", "lam_max"} <= keys()
+    assert {"rho", "rule", "gain", "lam_max"} <= keys()
     assert "theta" not in keys()
     app.selectbox(key="optimizer").select("sgd").run()
-    assert not {"rho", "rule", "tau", "lam_max", "theta"} & keys()
+    assert not {"rho", "rule", "gain", "lam_max", "theta"} & keys()
     assert {"lr", "momentum", "batch_size"} <= keys()
 
 
@@ -135,6 +135,6 @@ def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest)
     assert claimed is not None
     train_page(app, run=run_id)
     app.slider(key="lam_max").set_value(0.05).run()
-    assert "λ floor 0.1 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
-    assert app.session_state["lam_max"] == 3.0
+    assert "λ floor 0.25 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
+    assert app.session_state["lam_max"] == 10.0
     assert app.button(key="button_stop")

@@ -1,4 +1,7 @@
-"""Charts with made-up data, moving unless ``?every=0``; with ``&surface=1`` in three dimensions."""
+"""Charts with made-up data, moving unless ``?every=0``; with ``&surface=1`` in three dimensions.
+
+With ``&clock=1`` two films share a clock.
+"""
 
 from pathlib import Path
 
@@ -35,7 +38,10 @@ def film() -> go.Figure:
 
 def charts() -> None:
     st.session_state.tick = tick = st.session_state.get("tick", 0) + 1
-    if "surface" in st.query_params:
+    if "clock" in st.query_params:
+        plotly_chart(film(), key="one", height=160, clock="demo")
+        plotly_chart(film(), key="two", height=160, clock="demo", play="once")
+    elif "surface" in st.query_params:
         plotly_chart(surface(tick), key="surface", height=240)
         plotly_chart(film(), key="film", height=160)
     else:

@@ -1,0 +1,5 @@
+"""Study: the runs that the defaults come from, with every unfavourable result."""
+
+from samar.ui.study_view import show
+
+show()

@@ -1,0 +1,214 @@
+"""``import`` and ``models``: networks trained elsewhere, from a file or a public collection."""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from samar.cli.output import json_line
+from samar.data import NORMALIZATIONS
+from samar.models import MODELS
+from samar.zoo import (
+    PUBLIC,
+    ImportedModel,
+    delete_model,
+    get_model,
+    imported_models,
+    public_checkpoint,
+)
+
+if TYPE_CHECKING:
+    from samar.zoo import Result
+
+# Wide enough for a folder's path; a narrower terminal wraps the line.
+WIDTH = 240
+
+
+def register(commands: Any) -> None:
+    """Add the commands to the parser."""
+    parser = commands.add_parser(
+        "import",
+        help="import a trained network, or the ZIP of a run",
+        description="Recognize the network in a weights file (.safetensors, .pt, .pth, .th), find "
+        "its normalization, measure its accuracy and keep it for landscape and hessian.",
+    )
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="file with the weights, or the .zip of a run that export has written",
+    )
+    parser.add_argument("--model", help=f"recognized if left out; else one of {', '.join(MODELS)}")
+    parser.add_argument(
+        "--dataset",
+        help="digits, cifar10, cifar100 or folder:PATH (default: the one that is there and fits)",
+    )
+    parser.add_argument(
+        "--normalize",
+        default="find",
+        help="find (by trying, the default), auto (the data set's own) or one of "
+        f"{', '.join(NORMALIZATIONS)}",
+    )
+    parser.add_argument("--name", default="", help="what to call it (default: the file's name)")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.set_defaults(run=_import)
+    listing = commands.add_parser("models", help="imported models and public checkpoints")
+    listing.add_argument("--public", action="store_true", help="list public checkpoints instead")
+    listing.add_argument("--get", metavar="NAME", help="download and import a public checkpoint")
+    listing.add_argument("--dataset", help="with --get: images to measure it on")
+    listing.add_argument("--delete", metavar="ID", help="remove an imported model")
+    listing.add_argument("--json", action="store_true", help="print one JSON object")
+    listing.set_defaults(run=_models)
+
+
+def _import(options: argparse.Namespace) -> int:
+    if options.file.suffix == ".zip":
+        return _import_run(options)
+    from samar.zoo import import_file
+
+    with _Told() as told:
+        model, result = import_file(
+            options.file,
+            dataset=options.dataset,
+            model=options.model,
+            normalize=options.normalize,
+            title=options.name,
+            tell=told,
+        )
+    if options.json:
+        print(json_line({**_facts(model), "tried": [_trial(trial) for trial in result.trials]}))
+        return 0
+    print(f"{model.file} is {MODELS[model.model].title}. {model.reason}")
+    _print_trials(result)
+    _print_kept(model)
+    return 0
+
+
+def _import_run(options: argparse.Namespace) -> int:
+    """The ZIP of a run, as ``export`` writes it."""
+    from samar.exchange import import_run
+    from samar.runs import Runs
+
+    service = Runs()
+    run_id = import_run(options.file, service.store)
+    if options.name:
+        service.rename(run_id, options.name)
+    run = service.get(run_id)
+    if options.json:
+        print(json_line({"run": run.id, "title": run.title, "status": run.status}))
+    else:
+        print(f"Imported run {run.id} ({run.title}): {run.status}, {run.step} steps.")
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    if options.delete:
+        model = get_model(options.delete)
+        delete_model(model.id)
+        print(f"Model {model.id} ({model.title}) is deleted.")
+    elif options.get:
+        _get(options)
+    elif options.public:
+        _list_public(options.json)
+    else:
+        _list(options.json)
+    return 0
+
+
+def _get(options: argparse.Namespace) -> None:
+    entry = public_checkpoint(options.get)
+    from samar.zoo import import_public
+
+    with _Told() as told:
+        model = import_public(entry, dataset=options.dataset, tell=told)
+    if options.json:
+        print(json_line(_facts(model)))
+    else:
+        _print_kept(model)
+
+
+def _list(as_json: bool) -> None:
+    models = imported_models()
+    if as_json:
+        print(json_line({"models": [_facts(model) for model in models]}))
+        return
+    if not models:
+        print("No imported models yet; import one with: python -m samar import FILE")
+        return
+    table = Table("id", "name", "network", "normalization", "accuracy", "images", box=None)
+    for m in models:
+        accuracy = "" if m.accuracy is None else f"{m.accuracy:.2%}"
+        table.add_row(m.id, m.title, m.model, m.normalize, accuracy, m.dataset)
+    Console(width=WIDTH, markup=False).print(table)
+
+
+def _list_public(as_json: bool) -> None:
+    if as_json:
+        print(json_line({"public": [asdict(entry) for entry in PUBLIC.values()]}))
+        return
+    table = Table("name", "network", "trained on", "normalization", "published", box=None)
+    for entry in PUBLIC.values():
+        table.add_row(
+            entry.name, entry.model, entry.dataset, entry.normalize, f"{entry.accuracy:.2%}"
+        )
+    Console(width=WIDTH, markup=False).print(table)
+
+
+def _print_trials(result: "Result") -> None:
+    if result.trials:
+        print(f"Normalizations tried on {result.trials[0].images} images:")
+    for number, trial in enumerate(result.trials):
+        distance = "" if trial.distance is None else f"  BatchNorm D {trial.distance:.4f}"
+        chosen = "  chosen" if number == 0 else ""
+        print(f"  {trial.normalize:16}{trial.accuracy:8.2%}{distance}{chosen}")
+
+
+def _print_kept(model: ImportedModel) -> None:
+    if model.accuracy is None:
+        print(f"Accuracy is not measured: {model.dataset} is not on this machine.")
+    else:
+        print(
+            f"Accuracy {model.accuracy:.2%} ({model.correct} of {model.images} images of "
+            f"{model.dataset}), mean cross-entropy {model.loss:.6f}."
+        )
+    print(
+        f"Kept as {model.id} ({model.title}); next: python -m samar landscape {model.id}",
+    )
+
+
+def _facts(model: ImportedModel) -> dict[str, Any]:
+    return {**asdict(model), "accuracy": model.accuracy}
+
+
+def _trial(trial: Any) -> dict[str, Any]:
+    return {
+        "normalize": trial.normalize,
+        "accuracy": trial.accuracy,
+        "images": trial.images,
+        "distance": trial.distance,
+    }
+
+
+class _Told:
+    """A progress bar on the terminal, nothing where there is none."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> "_Told":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, words: str, done: int, total: int) -> None:
+        self._progress.update(self._task, description=words, completed=done, total=total or None)

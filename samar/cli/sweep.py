@@ -1,0 +1,258 @@
+"""``sweep`` and ``sweeps``: many runs over chosen settings and seeds, and what they showed."""
+
+import argparse
+import math
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from samar.cli.options import add_settings
+from samar.cli.output import json_line
+from samar.runs import RunConfig
+from samar.runs.sweeps import Sweep, Sweeps, SweepSpec
+from samar.runs.sweeps.presets import SWEEP_PRESETS, sweep_preset
+from samar.runs.sweeps.results import SettingResult, Spread, best_by_validation, by_task, results
+from samar.runs.sweeps.spec import OPTIONS
+from samar.runs.sweeps.words import command_line, parse_conditions, parse_grid, parse_ranges
+
+POLL_SECONDS = 0.5
+FILE_WIDTH = 240
+OWN = tuple(name for name in OPTIONS if name != "name")
+VERBS = {
+    "show": "show a sweep's results",
+    "pause": "start no further member; the one that trains comes to its end",
+    "resume": "go on, or watch again; members that were stopped, failed or lost go on from what "
+    "they saved",
+    "stop": "start no further member and stop the one that trains; it can be resumed",
+    "delete": "delete a sweep with all its runs and their files",
+}
+EXAMPLE = (
+    "Example: python -m samar sweep --grid rho=0.05,0.1,0.2 --grid optimizer=sgd,sam,samar "
+    "--seeds 3 --epochs 20"
+)
+
+
+def register(commands: Any) -> None:
+    """Add the commands to the parser."""
+    sweep = commands.add_parser(
+        "sweep",
+        help="try settings over several seeds; or: sweep show|pause|resume|stop|delete SWEEP",
+        description="Try settings over several seeds and compare them fairly: the best is chosen "
+        "on held-out training images, test accuracy is that of the last epoch. Ctrl-C leaves a "
+        "sweep running in the background.",
+        epilog=EXAMPLE,
+    )
+    _add_options(sweep)
+    add_settings(sweep)
+    sweep.set_defaults(run=_start)
+    verbs = sweep.add_subparsers(dest="verb", metavar="VERB", title="of an existing sweep")
+    for name, help in VERBS.items():
+        verb = verbs.add_parser(name, help=help)
+        verb.add_argument("id", metavar="SWEEP", help="id or name of the sweep")
+        verb.set_defaults(run=_show if name == "show" else _resume if name == "resume" else _act)
+        if name in ("show", "resume"):
+            verb.add_argument("--json", action="store_true", help="end with one JSON object")
+        if name == "resume":
+            verb.add_argument("--detach", action="store_true", help="do not wait for its end")
+    commands.add_parser("sweeps", help="list sweeps, newest first").set_defaults(run=_list)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sweep")
+    group.add_argument(
+        "--grid", action="append", metavar="SETTING=VALUE,…", help="values to try; repeatable"
+    )
+    group.add_argument(
+        "--range",
+        action="append",
+        metavar="SETTING=LOW:HIGH[:log]",
+        help="an interval to draw from, with --sampler random or tpe; repeatable",
+    )
+    group.add_argument(
+        "--when",
+        action="append",
+        metavar="SETTING=VALUE:SETTING=VALUE",
+        help="a setting that comes with another, such as optimizer=sgd:weight_decay=5e-4",
+    )
+    group.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="start from a ready-made sweep, which the other options change: "
+        + "; ".join(f"{name}: {preset.title}" for name, preset in SWEEP_PRESETS.items()),
+    )
+    for name in OWN:
+        known = OPTIONS[name]
+        words: dict[str, Any] = {
+            "default": argparse.SUPPRESS,
+            "help": f"{known.help} (default: {known.default})",
+        }
+        if known.kind is bool:
+            words["action"] = argparse.BooleanOptionalAction
+        else:
+            words["metavar"] = known.kind.__name__.upper()
+        group.add_argument(f"--{name.replace('_', '-')}", **words)
+    group.add_argument("--detach", action="store_true", help="do not wait for the end")
+    group.add_argument("--json", action="store_true", help="end with one JSON object")
+
+
+def spec_from(options: argparse.Namespace) -> SweepSpec:
+    """The sweep that the given options describe; they go before those of a preset.
+
+    Raises:
+        ConfigError: one sentence about the first option that does not fit.
+    """
+    given = vars(options)
+    values = sweep_preset(options.preset).spec.model_dump() if options.preset else {}
+    grid, ranges = parse_grid(options.grid or ()), parse_ranges(options.range or ())
+    base = {n: given[n] for n in RunConfig.model_fields if n in given and n != "name"}
+    chosen = {*grid, *ranges, *base}
+    kept = {n: v for n, v in values.get("grid", {}).items() if n not in chosen}
+    conditions = [
+        {**c, "then": {n: v for n, v in c["then"].items() if n not in chosen}}
+        for c in values.get("conditions", ())
+    ]
+    values |= {
+        "grid": kept | grid,
+        "ranges": {n: v for n, v in values.get("ranges", {}).items() if n not in chosen} | ranges,
+        "base": values.get("base", {}) | base,
+        "conditions": [*conditions, *parse_conditions(options.when or ())],
+        **{name: given[name] for name in OPTIONS if name in given},
+    }
+    return SweepSpec.parse(values)
+
+
+def _start(options: argparse.Namespace) -> int:
+    sweeps = Sweeps()
+    return _follow(sweeps, sweeps.start(spec_from(options)), options)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    sweeps = Sweeps()
+    sweep = sweeps.get(options.id)
+    if not sweep.active or sweeps.can_resume(sweep):
+        sweeps.resume(sweep.id)
+    return _follow(sweeps, sweep.id, options)
+
+
+def _follow(sweeps: Sweeps, sweep_id: str, options: argparse.Namespace) -> int:
+    """Show progress until the sweep rests; Ctrl-C leaves it running in the background."""
+    console = Console(stderr=True)
+    if options.detach:
+        print(sweep_id)
+        _say_where(console, sweep_id)
+        return 0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    try:
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(sweep_id, total=1, note="")
+            while (sweep := sweeps.get(sweep_id)).active:
+                _progress(progress, task, sweeps, sweep)
+                time.sleep(POLL_SECONDS)
+            _progress(progress, task, sweeps, sweep)
+    except KeyboardInterrupt:
+        _say_where(console, sweep_id)
+        return 0
+    _report(sweeps, sweep, options.json)
+    return 0 if sweep.status == "finished" and not sweep.counts.get("failed") else 1
+
+
+def _say_where(console: Console, sweep_id: str) -> None:
+    console.print(
+        f"Sweep {sweep_id} goes on in the background. See it with "
+        f"'python -m samar sweep show {sweep_id}'; pause, stop and resume work alike.",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _progress(progress: Progress, task: TaskID, sweeps: Sweeps, sweep: Sweep) -> None:
+    note = [sweep.state, *_notes(sweep)]
+    done = sweeps.done(sweep)
+    progress.update(task, total=sweep.total, completed=done, note=" · ".join(note))
+
+
+def _notes(sweep: Sweep) -> list[str]:
+    shown = ("diverged", "failed", "interrupted", "stopped")
+    return [f"{sweep.counts[status]} {status}" for status in shown if sweep.counts.get(status)]
+
+
+def _act(options: argparse.Namespace) -> int:
+    sweeps = Sweeps()
+    sweep = sweeps.get(options.id)
+    getattr(sweeps, options.verb)(sweep.id)
+    ends = {
+        "pause": "starts no further member; the one that trains comes to its end.",
+        "stop": "stops after the current step.",
+        "delete": "is deleted with its runs.",
+    }
+    print(f"Sweep {sweep.id} {ends[options.verb]}")
+    return 0
+
+
+def _list(_: argparse.Namespace) -> int:
+    sweeps = Sweeps().all()
+    if not sweeps:
+        print(f"No sweeps yet. {EXAMPLE}")
+        return 0
+    table = Table("id", "name", "status", "runs", "notes", box=None)
+    for sweep in sweeps:
+        done = f"{sweep.ended}/{sweep.total}"
+        table.add_row(sweep.id, sweep.title, sweep.state, done, ", ".join(_notes(sweep)))
+    _print(table)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    sweeps = Sweeps()
+    _report(sweeps, sweeps.get(options.id), options.json)
+    return 0
+
+
+def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
+    found = results(sweep.spec, sweeps.members(sweep))
+    best = [b for task in by_task(found).values() if (b := best_by_validation(task)) is not None]
+    if as_json:
+        facts: dict[str, Any] = {"sweep": sweep.id, "name": sweep.title, "status": sweep.state}
+        facts |= {"counts": dict(sweep.counts), "command": command_line(sweep.spec)}
+        rows = [setting.row() for setting in found]
+        print(json_line(facts | {"settings": rows, "best": [setting.row() for setting in best]}))
+        return
+    columns = ("setting", "done", "validation", "test", "gap", "gradients", "")
+    table = Table(*columns, box=None)
+    for setting in found:
+        table.add_row(*_cells(setting), "← best by validation" if setting in best else "")
+    _print(table)
+    print(f"Sweep {sweep.id} ({sweep.title}): {sweep.state}, {sweep.ended} of {sweep.total} runs.")
+
+
+def _print(table: Table) -> None:
+    """Print a table, at its full width where no terminal would wrap it."""
+    console = Console(markup=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    console.print(table)
+
+
+def _cells(setting: SettingResult) -> tuple[str, ...]:
+    return (
+        setting.label,
+        f"{setting.test.n}/{len(setting.runs)}",
+        *(_percent(spread) for spread in (setting.val, setting.test, setting.gap)),
+        f"{setting.grad_evals:,.0f}" if setting.test.n else "",
+    )
+
+
+def _percent(spread: Spread) -> str:
+    if math.isnan(spread.mean):
+        return ""
+    std = "" if math.isnan(spread.std) else f" ± {100 * spread.std:.2f}"
+    return f"{100 * spread.mean:.2f}{std} %"

@@ -1,0 +1,46 @@
+"""The settings by which runs differ, as far as they had an effect."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from samar.runs import RunConfig
+from samar.training import applies, settings_of
+
+NOT_USED = "not used"
+"""Stands for a setting that the run's optimizer or λ rule does not have."""
+
+KEEPING = ("run", "probes")
+"""Groups of settings that change no number of the training."""
+
+
+def used(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide a run's numbers."""
+    return {
+        name: getattr(config, name)
+        for name, known in settings_of(RunConfig).items()
+        if known.group not in KEEPING and applies(name, config)
+    }
+
+
+def differences(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
+    """Settings that are not the same in all configs, each with one value per config.
+
+    A config that does not use a setting has :data:`NOT_USED` there, which alone is no difference:
+    that SGD has no radius follows from its name.
+    """
+    columns = [used(config) for config in configs]
+    found = {}
+    for name in settings_of(RunConfig):
+        values = [column.get(name, NOT_USED) for column in columns]
+        if len({value for value in values if value != NOT_USED}) > 1:
+            found[name] = values
+    return found
+
+
+def shown(value: Any) -> str:
+    """A setting's value for people."""
+    if value is None:
+        return "all"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,140 @@
+"""Runs that differ by their seed only: one curve with its spread."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from samar.compare.differences import NOT_USED, differences, shown, used
+from samar.optim import OPTIMIZERS
+from samar.runs import Run, RunConfig
+from samar.training import settings_of
+
+Floats = npt.NDArray[np.floating]
+MOST_POINTS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One quantity of one run.
+
+    Attributes:
+        step: (n,) ascending.
+        x: (n,) of the chosen horizontal axis.
+        y: (n,) finite values.
+    """
+
+    step: Floats
+    x: Floats
+    y: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Mean and standard deviation of several curves at shared steps.
+
+    Attributes:
+        x: (n,) mean position on the horizontal axis, ascending.
+        mean: (n,) over the runs that reach a step.
+        sd: (n,) sample standard deviation (divisor count − 1); NaN where fewer than two runs are.
+        count: (n,) how many runs reach a step.
+    """
+
+    x: Floats
+    mean: Floats
+    sd: Floats
+    count: npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs whose settings are the same but for the seed.
+
+    Attributes:
+        title: tells the group from the others of its set.
+        runs: one per seed, in order of seed; the newest where a seed was run twice.
+        repeats: ids of older runs with a seed that a newer run has.
+    """
+
+    title: str
+    runs: tuple[Run, ...]
+    repeats: tuple[str, ...] = ()
+
+
+def group_by_seed(runs: Sequence[Run], altered: Collection[str] = ()) -> list[Group]:
+    """Put runs together that differ by seed only, in order of appearance.
+
+    Settings without effect under a run's optimizer, its name and how it is kept do not count.
+
+    Args:
+        runs: the set to compare.
+        altered: ids of runs that somebody changed while they trained; each stays alone.
+    """
+    members: dict[Any, list[Run]] = {}
+    for run in runs:
+        values = used(run.config)
+        values.pop("seed")
+        key = (tuple(values.items()), run.id if run.id in altered else "")
+        members.setdefault(key, []).append(run)
+    parts = []
+    for together in members.values():
+        newest: dict[int, Run] = {}
+        for run in sorted(together, key=lambda run: run.key):
+            newest[run.config.seed] = run
+        kept = tuple(newest[seed] for seed in sorted(newest))
+        parts.append((kept, tuple(run.id for run in together if run not in kept)))
+    titles = titles_of([kept for kept, _ in parts])
+    return [Group(t, kept, out) for t, (kept, out) in zip(titles, parts, strict=True)]
+
+
+def spread(curves: Sequence[Curve], points: int = MOST_POINTS) -> Spread:
+    """Interpolate curves onto shared steps and take mean and spread there.
+
+    A curve takes part between its first and its last step, so runs of different length may be
+    together: beyond the end of the shortest, ``count`` falls.
+
+    Args:
+        curves: of one quantity, each not empty.
+        points: at most so many shared steps; all that occur if they are fewer.
+    """
+    steps = np.unique(np.concatenate([curve.step for curve in curves]))
+    if len(steps) > points:
+        steps = steps[np.unique(np.linspace(0, len(steps) - 1, points).astype(int))]
+    x, y = (
+        np.stack([np.interp(steps, c.step, getattr(c, axis), np.nan, np.nan) for c in curves])
+        for axis in ("x", "y")
+    )
+    count = np.isfinite(y).sum(0)
+    known = count > 0
+    steps, x, y, count = steps[known], x[:, known], y[:, known], count[known]
+    mean = np.nanmean(y, 0)
+    square = np.nansum((y - mean) ** 2, 0)
+    sd = np.sqrt(np.divide(square, count - 1, out=np.full_like(mean, np.nan), where=count > 1))
+    return Spread(np.maximum.accumulate(np.nanmean(x, 0)), mean, sd, count)
+
+
+def titles_of(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Short names for groups of runs, never twice the same.
+
+    The runs' own name, else the optimizer and the settings in which the groups differ.
+    """
+    differ = differences([runs[0].config for runs in groups])
+    labels = {name: known.label for name, known in settings_of(RunConfig).items()}
+    titles = []
+    for number, runs in enumerate(groups):
+        first = runs[0].config
+        names = {run.config.name for run in runs}
+        words = [OPTIMIZERS[first.optimizer].title]
+        for name, values in differ.items():
+            if name not in ("optimizer", "seed") and values[number] != NOT_USED:
+                words.append(f"{labels[name]} {shown(values[number])}")
+        if len(runs) == 1 and "seed" in differ:
+            words.append(f"seed {first.seed}")
+        title = first.name if first.name and len(names) == 1 else ", ".join(words)
+        titles.append(title + (f" · {len(runs)} seeds" if len(runs) > 1 else ""))
+    return [
+        title if titles.count(title) == 1 else f"{title} · {runs[0].id}"
+        for title, runs in zip(titles, groups, strict=True)
+    ]

@@ -1,0 +1,75 @@
+"""Everything that a run records, by name: where it is kept, what it is called, in which unit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from samar.compare.groups import Curve
+from samar.runs.series import Columns, Event
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A recorded quantity.
+
+    Attributes:
+        title: what it is.
+        unit: with it, the label of an axis.
+        of: ``steps``, ``epochs`` or ``curvature`` (looks at the Hessian between epochs).
+        factor: from the recorded to the shown number: 100 for percent.
+        log: whether a logarithmic axis makes sense.
+    """
+
+    title: str
+    unit: str
+    of: str
+    factor: float = 1.0
+    log: bool = False
+
+
+METRICS: Mapping[str, Metric] = {
+    "test_accuracy": Metric("Test accuracy", "correct (%)", "epochs", 100),
+    "train_accuracy": Metric("Training accuracy", "correct (%)", "epochs", 100),
+    "gap": Metric("Generalization gap", "train − test accuracy (points)", "epochs", 100),
+    "val_accuracy": Metric("Validation accuracy", "correct (%)", "epochs", 100),
+    "test_loss": Metric("Test loss", "cross-entropy (nats)", "epochs", log=True),
+    "train_loss": Metric("Training loss", "cross-entropy (nats)", "epochs", log=True),
+    "val_loss": Metric("Validation loss", "cross-entropy (nats)", "epochs", log=True),
+    "loss": Metric("Mini-batch loss", "cross-entropy (nats)", "steps", log=True),
+    "perturbed_loss": Metric("Mini-batch loss at x+ε", "f(x+ε) (nats)", "steps", log=True),
+    "sharpness": Metric("Sharpness", "f(x+ε) − f(x)", "steps", log=True),
+    "ratio": Metric("Sharpness ratio", "sharpness / reference", "steps", log=True),
+    "lam": Metric("Regularization strength λ", "λ", "steps"),
+    "grad_norm": Metric("Gradient norm", "‖g‖", "steps", log=True),
+    "lr": Metric("Learning rate", "η", "steps", log=True),
+    "lambda_max": Metric("Largest eigenvalue", "λ_max of the Hessian", "curvature", log=True),
+    "trace": Metric("Hessian trace", "tr H", "curvature", log=True),
+}
+
+
+def curve_of(
+    name: str, axis: str, steps: Columns, epochs: Columns, events: Sequence[Event]
+) -> Curve:
+    """One quantity of one run over its steps.
+
+    Args:
+        name: a key of :data:`METRICS`.
+        axis: ``step``, ``grad_evals`` or ``seconds``.
+        steps, epochs: columns of the run's records.
+        events: of the run; looks at the Hessian are among them.
+
+    Returns:
+        The curve in shown units; empty where nothing of the kind was recorded.
+    """
+    metric = METRICS[name]
+    if metric.of == "curvature":
+        looks = [event for event in events if event.kind == "curvature"]
+        at = np.array([event.step for event in looks], dtype=float)
+        values = [e.detail["values"][0] if name == "lambda_max" else e.detail[name] for e in looks]
+        x = np.interp(at, steps["step"], steps[axis]) if at.size and steps["step"].size else at
+        return Curve(at, x, metric.factor * np.array(values, dtype=float))
+    table = steps if metric.of == "steps" else epochs
+    finite = np.isfinite(table[name])
+    at, x, y = (table[column][finite] for column in ("step", axis, name))
+    return Curve(at, x, metric.factor * y)

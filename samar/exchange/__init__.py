@@ -1,0 +1,31 @@
+"""Runs as files: a zip that another samar imports, TensorBoard events.
+
+Importing this package does not import torch; what needs it is loaded on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from samar.exchange.archive import run_zip, write_run
+from samar.exchange.importing import import_run
+from samar.exchange.manifest import manifest_of
+
+if TYPE_CHECKING:
+    from samar.exchange.tensorboard import can_write_tensorboard, write_tensorboard
+
+_LAZY = {"can_write_tensorboard": "tensorboard", "write_tensorboard": "tensorboard"}
+
+__all__ = [
+    "can_write_tensorboard",
+    "import_run",
+    "manifest_of",
+    "run_zip",
+    "write_run",
+    "write_tensorboard",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"samar.exchange.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

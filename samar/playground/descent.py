@@ -1,0 +1,184 @@
+"""The optimizers of ``samar.optim`` on a loss of two parameters, every step recorded.
+
+Nothing is implemented twice: SGD, SAM, VaSSO and SAMAR are the classes that train networks, built
+by ``build_optimizer`` on a module with one float64 parameter of shape (2,).
+
+A step's mini-batch is a random tilt: f_k(x) = f(x) + σ ξ_k·x with ξ_k ~ N(0, I), drawn once from
+the seed, the same for all optimizers and for both passes of a step.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from samar.optim import SAMAR, TwoPassOptimizer, build_optimizer, build_rule
+from samar.playground.catalog import LANDSCAPES
+from samar.playground.config import PlaygroundConfig
+from samar.playground.losses import Loss, build_loss
+
+Floats = npt.NDArray[np.float64]
+
+FAR = 10.0
+"""A point this many picture widths from the middle counts as diverged."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """What one optimizer did in n steps; n is smaller than asked for if it diverged.
+
+    Attributes:
+        optimizer: A key of ``samar.optim.OPTIMIZERS``.
+        positions: x_0 … x_n, (n + 1, 2).
+        loss: f(x_0) … f(x_n) without noise, (n + 1,).
+        gradients: g_k = ∇f_k(x_k), (n, 2).
+        perturbations: ε_k, (n, 2); NaN for SGD, which has none.
+        perturbed_gradients: ∇f_k(x_k + ε_k), (n, 2); NaN for SGD.
+        perturbed_loss: f(x_k + ε_k) without noise, (n,); NaN for SGD.
+        directions: d_k, what the base optimizer stepped against, (n, 2).
+        sharpness: f_k(x_k + ε_k) − f_k(x_k) as the optimizer measured it, (n,); NaN for SGD.
+        lam: λ_k that entered d_k, (n,); NaN but for SAMAR.
+        ratio: Sharpness ratio r_k, (n,); NaN but for SAMAR, and where there is none.
+        diverged: Whether it left for infinity; the path then ends at the last finite point.
+        curvatures: Eigenvalues of the Hessian of f at x_n, the larger first, (2,).
+    """
+
+    optimizer: str
+    positions: Floats
+    loss: Floats
+    gradients: Floats
+    perturbations: Floats
+    perturbed_gradients: Floats
+    perturbed_loss: Floats
+    directions: Floats
+    sharpness: Floats
+    lam: Floats
+    ratio: Floats
+    diverged: bool
+    curvatures: Floats
+
+    @property
+    def steps(self) -> int:
+        """n."""
+        return len(self.positions) - 1
+
+    @property
+    def end(self) -> tuple[float, float]:
+        """x_n."""
+        x, y = self.positions[-1]
+        return float(x), float(y)
+
+
+def descend(config: PlaygroundConfig) -> dict[str, Path]:
+    """Let every optimizer of a config descend from its start; keys are the optimizers' names."""
+    return {name: descend_with(config, name) for name in config.optimizers}
+
+
+class _Point(nn.Module):
+    """A network of two weights."""
+
+    def __init__(self, x: float, y: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([x, y], dtype=torch.float64))
+
+
+def descend_with(config: PlaygroundConfig, name: str) -> Path:
+    """One optimizer's path, whether or not the config names it."""
+    loss, point = build_loss(config), _Point(*config.start)
+    optimizer = build_optimizer(
+        name,
+        point,
+        lr=config.lr,
+        momentum=config.momentum,
+        rho=config.rho,
+        theta=config.theta,
+        rule=build_rule(config.rule, **config.constants),
+        lam=config.lam,
+        lam_min=config.lam_min,
+        lam_max=config.lam_max,
+        beta=config.beta,
+    )
+    random = np.random.default_rng(config.seed)
+    tilts = config.noise * random.standard_normal((config.steps, 2))
+    record = _Record(loss, point.weight, config)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for tilt_x, tilt_y in tilts.tolist():
+            first = record.measure(tilt_x, tilt_y)
+            if isinstance(optimizer, TwoPassOptimizer):
+                optimizer.first_step()
+                second = record.measure(tilt_x, tilt_y)
+                optimizer.second_step(first.tensor, second.tensor)
+                values = (*second.at, *second.slope, second.plain, optimizer.sharpness.item())
+            else:
+                optimizer.step()
+                values = (np.nan,) * 6
+            lams = (np.nan, np.nan)
+            if isinstance(optimizer, SAMAR):
+                lams = (optimizer.lam_used.item(), optimizer.ratio.item())
+            if not record.keep(first, values, lams):
+                break
+    return record.path(name)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The loss as seen at one point: where, f without noise, f_k, and ∇f_k."""
+
+    at: tuple[float, float]
+    plain: float
+    tensor: Tensor
+    slope: tuple[float, float]
+
+
+class _Record:
+    def __init__(self, loss: Loss, weight: nn.Parameter, config: PlaygroundConfig) -> None:
+        self.loss, self.weight = loss, weight
+        info = LANDSCAPES[config.landscape]
+        self.middle = (sum(info.x_range) / 2, sum(info.y_range) / 2)
+        self.reach = FAR * (info.x_range[1] - info.x_range[0])
+        self.rows: list[tuple[float, ...]] = []
+        self.places = [config.start]
+        self.diverged = False
+
+    def measure(self, tilt_x: float, tilt_y: float) -> _Look:
+        """Evaluate the mini-batch's loss at the weights and leave its gradient in `grad`."""
+        x, y = self.weight.tolist()
+        down_x, down_y = self.loss.gradient(x, y)
+        slope = (float(down_x) + tilt_x, float(down_y) + tilt_y)
+        self.weight.grad = torch.tensor(slope, dtype=torch.float64)
+        plain = float(self.loss.value(x, y))
+        noisy = torch.tensor(plain + tilt_x * x + tilt_y * y, dtype=torch.float64)
+        return _Look((x, y), plain, noisy, slope)
+
+    def keep(self, first: _Look, values: tuple[float, ...], lams: tuple[float, ...]) -> bool:
+        """Append a step; False if it left for infinity, which is not kept."""
+        x, y = self.weight.tolist()
+        away = max(abs(x - self.middle[0]), abs(y - self.middle[1]))
+        if not away <= self.reach:  # also if NaN
+            self.diverged = True
+            return False
+        step: list[float] = self.weight.grad.tolist()  # type: ignore[union-attr]
+        self.rows.append((*first.slope, *values, *step, *lams))
+        self.places.append((x, y))
+        return True
+
+    def path(self, name: str) -> Path:
+        rows = np.array(self.rows, dtype=np.float64).reshape(len(self.rows), 12)
+        positions = np.array(self.places, dtype=np.float64)
+        return Path(
+            optimizer=name,
+            positions=positions,
+            loss=np.asarray(self.loss.value(positions[:, 0], positions[:, 1])),
+            gradients=rows[:, 0:2],
+            perturbations=rows[:, 2:4] - positions[:-1],
+            perturbed_gradients=rows[:, 4:6],
+            perturbed_loss=rows[:, 6],
+            sharpness=rows[:, 7],
+            directions=rows[:, 8:10],
+            lam=rows[:, 10],
+            ratio=rows[:, 11],
+            diverged=self.diverged,
+            curvatures=np.array(self.loss.curvatures(*self.places[-1])),
+        )

@@ -1,0 +1,59 @@
+"""The papers that lessons and glossary cite."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Source:
+    """A paper."""
+
+    authors: str
+    title: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.authors}: “{self.title}”, {self.where}."
+
+
+SOURCES: dict[str, Source] = {
+    "samar": Source(
+        "Zou, Deng, Sun",
+        "Sharpness-Aware Minimization with Adaptive Regularization",
+        "ICASSP 2025, arXiv 2412.16854",
+    ),
+    "sam": Source(
+        "Foret, Kleiner, Mobahi, Neyshabur",
+        "Sharpness-Aware Minimization for Efficiently Improving Generalization",
+        "ICLR 2021, arXiv 2010.01412",
+    ),
+    "vasso": Source(
+        "Li, Giannakis",
+        "Enhancing Sharpness-Aware Optimization Through Variance Suppression",
+        "NeurIPS 2023, arXiv 2309.15639",
+    ),
+    "asam": Source(
+        "Kwon, Kim, Park, Choi",
+        "ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning",
+        "ICML 2021, arXiv 2102.11600",
+    ),
+    "landscape": Source(
+        "Li, Xu, Taylor, Studer, Goldstein",
+        "Visualizing the Loss Landscape of Neural Nets",
+        "NeurIPS 2018, arXiv 1712.09913",
+    ),
+    "dinh": Source(
+        "Dinh, Pascanu, Bengio, Bengio",
+        "Sharp Minima Can Generalize For Deep Nets",
+        "ICML 2017, arXiv 1703.04933",
+    ),
+    "edge": Source(
+        "Cohen, Kaur, Li, Kolter, Talwalkar",
+        "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability",
+        "ICLR 2021, arXiv 2103.00065",
+    ),
+    "memorize": Source(
+        "Zhang, Bengio, Hardt, Recht, Vinyals",
+        "Understanding Deep Learning Requires Rethinking Generalization",
+        "ICLR 2017, arXiv 1611.03530",
+    ),
+}

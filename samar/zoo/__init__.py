@@ -1,0 +1,93 @@
+"""Networks trained elsewhere: read, recognized, measured and kept. Lists come without torch."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from samar.zoo.library import (
+    ImportedModel,
+    clean_title,
+    delete_model,
+    find_model,
+    get_model,
+    imported_models,
+    models_folder,
+    rename_model,
+)
+from samar.zoo.public import PUBLIC, PublicCheckpoint, fetch, public_checkpoint
+from samar.zoo.shapes import Mismatch, for_people
+
+if TYPE_CHECKING:
+    from samar.zoo.importing import (
+        Examined,
+        Result,
+        absolute,
+        examine,
+        import_file,
+        import_public,
+        keep,
+        require_images,
+        try_on,
+        usual_dataset,
+    )
+    from samar.zoo.normalization import Trial, try_normalizations
+    from samar.zoo.recognition import Fit, Recognition, fit_to, network_of, recognize
+
+__all__ = [
+    "PUBLIC",
+    "Examined",
+    "Fit",
+    "ImportedModel",
+    "Mismatch",
+    "PublicCheckpoint",
+    "Recognition",
+    "Result",
+    "Trial",
+    "absolute",
+    "clean_title",
+    "delete_model",
+    "examine",
+    "fetch",
+    "find_model",
+    "fit_to",
+    "for_people",
+    "get_model",
+    "import_file",
+    "import_public",
+    "imported_models",
+    "keep",
+    "models_folder",
+    "network_of",
+    "public_checkpoint",
+    "recognize",
+    "rename_model",
+    "require_images",
+    "try_normalizations",
+    "try_on",
+    "usual_dataset",
+]
+
+_LAZY = {
+    "Examined": "importing",
+    "Fit": "recognition",
+    "Recognition": "recognition",
+    "Result": "importing",
+    "Trial": "normalization",
+    "absolute": "importing",
+    "examine": "importing",
+    "fit_to": "recognition",
+    "import_file": "importing",
+    "import_public": "importing",
+    "keep": "importing",
+    "network_of": "recognition",
+    "recognize": "recognition",
+    "require_images": "importing",
+    "try_normalizations": "normalization",
+    "try_on": "importing",
+    "usual_dataset": "importing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

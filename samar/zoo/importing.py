@@ -1,0 +1,305 @@
+"""From a file to an imported model: read, recognize, check the images, try, measure, keep."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from samar.data import DATASETS, Dataset, is_present, load_dataset
+from samar.data.catalog import FOLDER_PREFIX
+from samar.data.download import digest_of
+from samar.errors import CheckpointError, ConfigError
+from samar.models import MODELS
+from samar.training import Checkpoint, Evaluation, Placement, read_checkpoint, save_weights
+from samar.zoo.library import ImportedModel, add_model
+from samar.zoo.normalization import IMAGES, Trial, candidates, measure, try_normalizations
+from samar.zoo.public import PublicCheckpoint, fetch
+from samar.zoo.recognition import Fit, Recognition, fit_to, network_of, recognize
+
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """A file that was read.
+
+    Attributes:
+        file: its name, for people.
+        sha256: hexadecimal.
+        size: in bytes.
+    """
+
+    file: str
+    sha256: str
+    size: int
+    checkpoint: Checkpoint
+    recognition: Recognition
+
+    def fit(self, model: str | None = None) -> Fit:
+        """How the file fits ``model``, or the one network it was recognized as.
+
+        Raises:
+            CheckpointError: it fits none, or more than one and none was chosen.
+            ConfigError: there is no such network.
+        """
+        found = self.recognition
+        if model is not None:
+            return next((f for f in found.fits if f.model == model), None) or fit_to(
+                self.checkpoint, model
+            )
+        if len(found.fits) == 1:
+            return found.fits[0]
+        if found.fits:
+            names = " or ".join(fit.model for fit in found.fits)
+            raise CheckpointError(f"{self.file} fits more than one network; choose {names}.")
+        nearest = found.nearest
+        assert nearest is not None
+        if nearest.reason:
+            raise CheckpointError(f"{self.file}: {nearest.reason}")
+        raise CheckpointError(
+            f"{self.file} fits no network known here; the nearest is "
+            f"{MODELS[nearest.model].title}, where {len(nearest.mismatches)} tensors differ. "
+            "Choose a network to see which."
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a network does on a data set's images.
+
+    Attributes:
+        normalize: what was chosen or found.
+        trials: what was tried, the chosen one first; empty where the normalization was given.
+        evaluation: on the test images.
+        of: how many test images there are; ``evaluation.images`` of them were measured.
+    """
+
+    normalize: str
+    trials: tuple[Trial, ...]
+    evaluation: Evaluation
+    of: int
+
+
+def examine(path: Path, *, name: str | None = None) -> Examined:
+    """Read a file and recognize its network.
+
+    Args:
+        path: the file.
+        name: what people call it; its own name if None.
+
+    Raises:
+        CheckpointError: it cannot be read, or holds no image classifier.
+    """
+    checkpoint = read_checkpoint(path)
+    return Examined(
+        file=name or path.name,
+        sha256=digest_of(path, "sha256"),
+        size=path.stat().st_size,
+        checkpoint=checkpoint,
+        recognition=recognize(checkpoint),
+    )
+
+
+def require_images(data: Dataset, *, classes: int, channels: int) -> None:
+    """Make sure that a network's input and output are those of a data set.
+
+    Raises:
+        CheckpointError: classes or channels differ.
+    """
+    for what, has, needs in (
+        ("classes", len(data.classes), classes),
+        ("channels", data.test.channels, channels),
+    ):
+        if has != needs:
+            raise CheckpointError(
+                f"The network is made for {needs} {what}, but the images of {data.name} have "
+                f"{has}; choose other images."
+            )
+
+
+def try_on(
+    network: nn.Module,
+    data: Dataset,
+    *,
+    normalize: str = "find",
+    images: int | None = None,
+    trial_images: int = IMAGES,
+    tell: Told | None = None,
+) -> Result:
+    """Find the normalization, unless it is given, and measure accuracy on the test images.
+
+    Args:
+        network: in eval mode.
+        data: loaded with ``normalize="auto"``.
+        normalize: "find", "auto" for the data set's own, or a preset.
+        images: measure on at most so many evenly spaced test images.
+        trial_images: try normalizations on at most so many.
+        tell: called with what is being done, how much is done and how much there is.
+
+    Raises:
+        ConfigError: there is no such normalization.
+    """
+    tell = tell or (lambda words, done, total: None)
+    device = Placement.choose("auto", "fp32", 0).device
+    network, data = network.to(device), data.to(device)
+    trials: tuple[Trial, ...] = ()
+    if normalize == "find":
+        trials = try_normalizations(
+            network,
+            data,
+            images=min(IMAGES, trial_images),
+            progress=lambda done, total: tell("Trying normalizations", done, total),
+        )
+        normalize = trials[0].normalize
+    known = {"auto": data.normalization, **candidates(data)}
+    chosen = known.get(normalize) or type(data.normalization).preset(normalize, data.test.channels)
+    sample = data.test if images is None else data.test.evenly_spaced(images)
+    evaluation = measure(
+        network,
+        sample,
+        chosen,
+        progress=lambda done, total: tell("Measuring accuracy", done, total),
+    )
+    return Result(normalize, trials, evaluation, len(data.test))
+
+
+def keep(
+    examined: Examined,
+    fit: Fit,
+    *,
+    dataset: str,
+    normalize: str,
+    title: str = "",
+    evaluation: Evaluation | None = None,
+) -> ImportedModel:
+    """Put a model into the library.
+
+    Args:
+        dataset: name of the images it is used with.
+        normalize: "auto" or a preset.
+        title: the file's name without its ending where empty.
+        evaluation: on the test images, where they were measured.
+
+    Raises:
+        CheckpointError: the file does not fit the network, or cannot be written.
+    """
+    network = network_of(examined.checkpoint, fit)
+    found = examined.recognition
+    model = ImportedModel(
+        id="",
+        title=title or Path(examined.file).stem,
+        model=fit.model,
+        classes=found.classes,
+        channels=found.channels,
+        normalize=normalize,
+        dataset=absolute(dataset),
+        file=examined.file,
+        sha256=examined.sha256,
+        size=examined.size,
+        created=0.0,
+        reason=fit.reason,
+    )
+    if evaluation is not None:
+        model = replace(
+            model,
+            correct=evaluation.correct,
+            images=evaluation.images,
+            loss=evaluation.loss,
+        )
+    about = {"model": fit.model, "dataset": model.dataset, "normalize": normalize}
+    return add_model(model, lambda path: save_weights(network, path, about))
+
+
+def import_file(
+    path: Path,
+    *,
+    dataset: str | None = None,
+    model: str | None = None,
+    normalize: str = "find",
+    title: str = "",
+    tell: Told | None = None,
+) -> tuple[ImportedModel, Result]:
+    """All of it at once: what ``python -m samar import`` does.
+
+    Args:
+        dataset: images to measure on; the one on this machine that fits if None.
+        model: key in :data:`samar.models.MODELS`; recognized if None.
+        normalize: "find", "auto" for the data set's own, or a preset.
+        title: the file's name without its ending where empty.
+        tell: called with what is being done, how much is done and how much there is.
+
+    Raises:
+        SamarError: one sentence about what does not fit.
+    """
+    examined = examine(path)
+    fit = examined.fit(model)
+    network = network_of(examined.checkpoint, fit)
+    found = examined.recognition
+    dataset = dataset or usual_dataset(found.classes, found.channels)
+    if dataset is None:
+        raise ConfigError(
+            f"{examined.file} is made for {found.classes} classes and {found.channels} channels; "
+            "say with --dataset which images to measure it on, such as folder:PATH."
+        )
+    data = load_dataset(dataset)
+    require_images(data, classes=found.classes, channels=found.channels)
+    result = try_on(network, data, normalize=normalize, tell=tell)
+    kept = keep(
+        examined,
+        fit,
+        dataset=dataset,
+        normalize=result.normalize,
+        title=title,
+        evaluation=result.evaluation,
+    )
+    return kept, result
+
+
+def import_public(
+    entry: PublicCheckpoint, *, dataset: str | None = None, tell: Told | None = None
+) -> ImportedModel:
+    """Fetch a public checkpoint and keep it, measured if its images are on this machine.
+
+    Args:
+        dataset: images to measure on; the ones it was trained on if None.
+
+    Raises:
+        SamarError: no network, other bytes than expected, or images that do not fit.
+    """
+    tell = tell or (lambda words, done, total: None)
+    wanted = dataset or entry.dataset
+    examined = examine(fetch(entry, lambda done, total: tell("Downloading", done, total)))
+    fit = examined.fit(entry.model)
+    evaluation = None
+    if is_present(wanted):
+        data, found = load_dataset(wanted), examined.recognition
+        require_images(data, classes=found.classes, channels=found.channels)
+        network = network_of(examined.checkpoint, fit)
+        evaluation = try_on(network, data, normalize=entry.normalize, tell=tell).evaluation
+    return keep(
+        examined,
+        fit,
+        dataset=wanted,
+        normalize=entry.normalize,
+        title=entry.name,
+        evaluation=evaluation,
+    )
+
+
+def usual_dataset(classes: int, channels: int) -> str | None:
+    """The data set on this machine that has so many classes and channels, None if there is none."""
+    fitting = (
+        name
+        for name, info in DATASETS.items()
+        if (info.classes, info.channels) == (classes, channels) and is_present(name)
+    )
+    return next(fitting, None)
+
+
+def absolute(dataset: str) -> str:
+    """A data set's name that means the same from every folder."""
+    if not dataset.startswith(FOLDER_PREFIX):
+        return dataset
+    path = Path(dataset.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
+    return f"{FOLDER_PREFIX}{path}"

@@ -1,0 +1,45 @@
+"""What a lecturer does: the start page moves, the hero lesson opens, the remote turns the page."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+APP = Path(__file__).parents[2] / "app.py"
+
+
+def test_the_start_page_moves_and_the_lessons_are_presented_by_keyboard(
+    serve: Callable[[Path], str], visit: Callable[..., Page]
+) -> None:
+    page = visit(serve(APP) + "/", viewport={"width": 1280, "height": 900})
+    clock = page.locator(".samar-clock-text")
+    expect(clock).to_contain_text(re.compile(r"\d+ of 119"))
+    seen = clock.inner_text()
+    if not seen.endswith("119 of 119"):  # a slow machine may show it at its end
+        expect(clock).not_to_have_text(seen)
+    expect(page.locator(".st-key-replay_plane_sgd .main-svg").first).to_be_visible()
+
+    page.get_by_role("link", name="who memorizes?").click()
+    expect(page.get_by_role("heading", name="4. Who memorizes?")).to_be_visible()
+    expect(page.locator(".st-key-lesson_memory .main-svg").first).to_be_visible()
+
+    # A marked word explains itself to the keyboard.
+    word = page.locator(".samar-term").first
+    word.focus()
+    expect(word.locator(".samar-tip")).to_be_visible()
+    word.blur()
+
+    size = "parseFloat(getComputedStyle(document.documentElement).fontSize)"
+    before = page.evaluate(size)
+    page.get_by_role("button", name="Present", exact=True).first.click()
+    expect(page.get_by_role("button", name="Leave presenting")).to_be_visible()
+    page.wait_for_function(f"{size} > {before}")
+    expect(page.get_by_text("Teacher notes")).to_have_count(0)
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", name="5. Curvature and step size")).to_be_visible()
+    page.keyboard.press("PageUp")
+    expect(page.get_by_role("heading", name="4. Who memorizes?")).to_be_visible()
+    assert "present=1" in page.url

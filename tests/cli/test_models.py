@@ -1,0 +1,78 @@
+"""``python -m samar import`` and ``models`` as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from samar.cli import main
+from samar.models import build_model
+from samar.zoo import imported_models
+
+
+@pytest.fixture
+def file(samar_home: Path, tmp_path: Path) -> str:
+    state = build_model("cnn", channels=1).state_dict()
+    torch.save({"net": {f"module.{n}": t for n, t in state.items()}}, tmp_path / "mine.pth")
+    return str(tmp_path / "mine.pth")
+
+
+def test_import_list_use_and_delete(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", file]) == 0
+    said = capsys.readouterr().out
+    assert "mine.pth is Small CNN. Every tensor has the name and the shape" in said
+    assert "BatchNorm D" in said
+    (model,) = imported_models()
+    assert f"({model.correct} of 797 images of digits)" in said
+    assert f"Kept as {model.id} (mine)" in said
+    assert main(["models"]) == 0
+    assert f"{model.accuracy:.2%}" in capsys.readouterr().out
+    for command in (
+        ["landscape", "mine", "--dim", "1", "--points", "5", "--images", "20"],
+        ["hessian", model.id, "--top", "1", "--images", "20", "--tol", "0.1"],
+    ):
+        assert main([*command, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert main(["models", "--delete", model.id]) == 0
+    assert imported_models() == []
+    assert main(["models"]) == 0
+    assert "No imported models yet" in capsys.readouterr().out
+
+
+def test_json_for_programs(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["import", file, "--name", "<b>", "--model", "cnn", "--dataset", "digits", "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["title"], found["model"], found["images"]) == ("<b>", "cnn", 797)
+    assert found["tried"][0]["normalize"] == found["normalize"]
+    assert main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["models"][0]["id"] == found["id"]
+    assert main(["models", "--public", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["public"]) == 13
+
+
+def test_public_in_words(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--public"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["idelbayev-resnet20", "resnet20", "cifar10", "imagenet", "91.73%"] in rows
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("import nothing.pt", "There is no checkpoint file at nothing.pt; check the path."),
+        ("import FILE --model resnet19", "The model 'resnet19' does not exist"),
+        ("import FILE --normalize odd", "The normalization 'odd' does not exist"),
+        ("import FILE --dataset cifar10", "CIFAR-10 is missing or damaged"),
+        ("models --get x", "There is no public checkpoint 'x'"),
+        ("models --delete x", "There is no imported model 'x'"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    file: str, words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([file if word == "FILE" else word for word in words.split()]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"samar: {sentence}")
+    assert error.count("\n") == 1

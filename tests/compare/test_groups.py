@@ -1,0 +1,122 @@
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from samar.compare import Curve, curve_of, group_by_seed, spread, titles_of
+from samar.runs import Run, Store
+from samar.runs.series import Event
+
+
+def curve(step: list[float], y: list[float], pace: float = 1.0) -> Curve:
+    at = np.array(step)
+    return Curve(at, pace * at, np.array(y))
+
+
+def test_mean_and_spread_at_equal_steps() -> None:
+    found = spread([curve([1, 2], [1, 4]), curve([1, 2], [3, 8]), curve([1, 2], [5, 9])])
+    assert found.mean.tolist() == [3, 7]
+    assert found.sd == pytest.approx([2, np.std([4, 8, 9], ddof=1)])
+    assert found.count.tolist() == [3, 3]
+
+
+def test_steps_between_are_interpolated_and_ends_are_not() -> None:
+    """One run recorded steps 1, 3, 5; the other 2, 3, 4: by hand."""
+    found = spread([curve([1, 3, 5], [10, 30, 50]), curve([2, 3, 4], [0, 10, 20])])
+    assert found.x.tolist() == [1, 2, 3, 4, 5]
+    assert found.mean.tolist() == [10, 10, 20, 30, 50]
+    assert found.count.tolist() == [1, 2, 2, 2, 1]
+    assert found.sd[1:4] == pytest.approx(np.std([[20, 30, 40], [0, 10, 20]], axis=0, ddof=1))
+    assert np.isnan(found.sd[[0, 4]]).all()
+
+
+def test_a_horizontal_axis_of_seconds_is_averaged_too() -> None:
+    found = spread([curve([1, 2], [0, 0], pace=1.0), curve([1, 2], [2, 2], pace=3.0)])
+    assert found.x.tolist() == [2, 4]
+
+
+def test_runs_of_different_length() -> None:
+    found = spread([curve([1, 2, 3], [1, 1, 1], pace=5), curve([1, 2], [3, 3], pace=1)])
+    assert found.count.tolist() == [2, 2, 1]
+    assert found.mean.tolist() == [2, 2, 1]
+    assert (np.diff(found.x) > 0).all()
+    back = spread([curve([1, 2, 3], [1, 1, 1], pace=1), curve([1, 2], [3, 3], pace=9)])
+    assert (np.diff(back.x) >= 0).all()
+
+
+def test_a_long_run_is_thinned() -> None:
+    at = np.arange(1.0, 10_001)
+    found = spread([Curve(at, at, at), Curve(at, at, 3 * at)], points=100)
+    assert len(found.x) == 100
+    assert found.mean == pytest.approx(2 * found.x)
+
+
+def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Run]) -> None:
+    runs = [
+        recorded(optimizer="sam", rho=0.1, seed=1, name="b"),
+        recorded(optimizer="sam", rho=0.1, seed=0, name="a", curvature_every=0),
+        recorded(optimizer="sam", rho=0.2, seed=0),
+        recorded(optimizer="sgd", rho=0.1, seed=0),
+        recorded(optimizer="sgd", rho=0.9, seed=1),  # SGD has no radius
+    ]
+    groups = group_by_seed(runs)
+    seeds = [[run.config.seed for run in group.runs] for group in groups]
+    assert seeds == [[0, 1], [0], [0, 1]]
+    assert [group.title for group in groups] == [
+        "SAM, radius ρ 0.1 · 2 seeds",
+        "SAM, radius ρ 0.2",
+        "SGD · 2 seeds",
+    ]
+
+
+def test_a_seed_counts_once(recorded: Callable[..., Run]) -> None:
+    old, new, other = recorded(seed=0), recorded(seed=0), recorded(seed=1)
+    (group,) = group_by_seed([new, other, old])
+    assert [run.id for run in group.runs] == [new.id, other.id]
+    assert group.repeats == (old.id,)
+
+
+def test_a_run_changed_by_hand_stays_alone(recorded: Callable[..., Run]) -> None:
+    runs = [recorded(seed=seed) for seed in range(3)]
+    groups = group_by_seed(runs, altered=[runs[1].id])
+    assert [[run.id for run in group.runs] for group in groups] == [
+        [runs[0].id, runs[2].id],
+        [runs[1].id],
+    ]
+
+
+def test_titles_are_names_or_what_differs_and_never_twice_the_same(
+    recorded: Callable[..., Run],
+) -> None:
+    runs = [recorded(name="mine"), recorded(seed=3), recorded(seed=3)]
+    assert titles_of([(run,) for run in runs]) == [
+        "mine",
+        f"SGD, seed 3 · {runs[1].id}",
+        f"SGD, seed 3 · {runs[2].id}",
+    ]
+
+
+def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Run]) -> None:
+    run = recorded(optimizer="sam")
+    series = Store().series
+    steps, epochs = series.steps(run.key), series.epochs(run.key)
+    accuracy = curve_of("test_accuracy", "grad_evals", steps, epochs, [])
+    assert accuracy.y == pytest.approx([30, 60, 90])
+    assert accuracy.x.tolist() == [8, 16, 24]
+    assert accuracy.step.tolist() == [4, 8, 12]
+    assert curve_of("loss", "step", steps, epochs, []).y == pytest.approx(2 / np.arange(1, 13))
+    for absent in ("lam", "val_accuracy", "lambda_max"):
+        assert curve_of(absent, "step", steps, epochs, []).y.size == 0
+    detail = {"values": [5.0, 2.0, 1.0], "trace": 9.0}
+    looks = [Event(8, "curvature", detail, 0.0), Event(8, "change", {"lr": 1}, 0.0)]
+    found = curve_of("lambda_max", "seconds", steps, epochs, looks)
+    assert (found.step.tolist(), found.y.tolist()) == ([8], [5])
+    assert found.x == pytest.approx([0.8])
+    assert curve_of("trace", "step", steps, epochs, looks).y.tolist() == [9]
+
+
+def test_groups_are_plain_values(recorded: Callable[..., Run]) -> None:
+    (group,) = group_by_seed([recorded()])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        group.title = "other"  # type: ignore[misc]

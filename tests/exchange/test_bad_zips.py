@@ -1,0 +1,232 @@
+"""What may be wrong with a zip; each is answered in a sentence, and nothing is left behind."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samar.errors import SamarError
+from samar.exchange import checked_zip, import_run, run_zip
+from samar.runs import Run, Store
+
+
+@pytest.fixture
+def parts(recorded: Callable[..., Run]) -> dict[str, bytes]:
+    """The members of a sound zip."""
+    content = run_zip(Store(), recorded(weights=True))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(parts: dict[str, bytes], **facts: Any) -> bytes:
+    """A zip of these members, with a manifest that fits them."""
+    manifest = json.loads(parts["manifest.json"]) | facts
+    others = {name: content for name, content in parts.items() if name != "manifest.json"}
+    manifest["files"] = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in others.items()
+    }
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (others | {"manifest.json": json.dumps(manifest).encode()}).items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def refused(content: bytes, sentence: str) -> None:
+    store = Store()
+    before = len(store.all())
+    with pytest.raises(SamarError, match=sentence) as caught:
+        import_run(io.BytesIO(content))
+    assert "\n" not in str(caught.value)
+    assert len(store.all()) == before
+
+
+@pytest.fixture(autouse=True)
+def _clean(samar_home: Path):
+    yield
+    outside = {path.name for path in samar_home.parent.iterdir()}
+    assert "evil.txt" not in outside
+    assert not list((samar_home / "runs").glob(".import-*"))
+
+
+def test_the_helper_makes_sound_zips(parts: dict[str, bytes]) -> None:
+    assert Store().get(import_run(io.BytesIO(packed(parts)))).tags == ("imported",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.txt",
+        "/tmp/evil.txt",
+        "film/../../evil.txt",
+        "C:\\evil.txt",
+        "film/film_plane-1.npz/x",
+    ],
+)
+def test_a_name_that_leads_out_of_the_folder(parts: dict[str, bytes], name: str) -> None:
+    refused(packed(parts | {name: b"x"}), "does not belong there")
+
+
+def test_a_symbolic_link(parts: dict[str, bytes]) -> None:
+    content = io.BytesIO(packed({n: c for n, c in parts.items() if n != "weights.safetensors"}))
+    info = zipfile.ZipInfo("weights.safetensors")
+    info.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.writestr(info, "/etc/passwd")
+    refused(content.getvalue(), "does not belong there")
+
+
+def test_a_truncated_zip(parts: dict[str, bytes]) -> None:
+    content = packed(parts)
+    for kept in (0, 10, len(content) // 2, len(content) - 10):
+        refused(content[:kept], "damaged or no zip file")
+
+
+def test_a_flipped_bit(parts: dict[str, bytes]) -> None:
+    content = bytearray(packed(parts))
+    place = content.index(b"weights.safetensors") + 2000
+    content[place] ^= 4
+    refused(bytes(content), "damaged")
+
+
+def test_zips_of_another_kind(parts: dict[str, bytes]) -> None:
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("data.pkl", "x")
+    refused(other.getvalue(), "'data.pkl', which does not belong there")
+    empty = io.BytesIO()
+    zipfile.ZipFile(empty, "w").close()
+    refused(empty.getvalue(), "is a zip file, but not of a run")
+    refused(packed(parts, format="something"), "is a zip file, but not of a run")
+    refused(packed(parts, format_version=99), "has format 99, but this samar reads 1")
+
+
+def test_a_bomb_by_ratio_and_by_size(
+    parts: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused(packed(parts | {"steps.csv": b"0" * 30_000_000}), "than 200 times its size")
+    monkeypatch.setattr(checked_zip, "MOST_BYTES", 1000)
+    refused(packed(parts), "would unpack to 0.0 GB and is refused")
+
+
+def test_a_claim_of_ten_gigabytes(parts: dict[str, bytes]) -> None:
+    """The directory says 10 GB where there are 160 kB: refused before anything is unpacked."""
+    content = packed(parts)
+    directory = content.index(b"PK\x01\x02")
+    place = content.index(b"weights.safetensors", directory) - 46
+    size = (4_294_000_000).to_bytes(4, "little")
+    refused(
+        content[: place + 24] + size + content[place + 28 :],
+        r"weights\.safetensors .* would unpack to",
+    )
+
+
+def test_a_bomb_of_many_files(parts: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checked_zip, "MOST_MEMBERS", 5)
+    refused(packed(parts), "at most 5 are read")
+
+
+def test_two_members_of_one_name(parts: dict[str, bytes]) -> None:
+    content = io.BytesIO(packed(parts))
+    with zipfile.ZipFile(content, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("config.json", "{}")
+    refused(content.getvalue(), "two files of one name")
+
+
+def test_a_bomb_within_a_picture(parts: dict[str, bytes]) -> None:
+    bomb = io.BytesIO()
+    np.savez_compressed(bomb, loss=np.zeros((3000, 3000)))
+    refused(packed(parts | {"film/film_plane-4.npz": bomb.getvalue()}), "would unpack to")
+    refused(packed(parts | {"film/film_plane-4.npz": b"no picture"}), "damaged or no zip file")
+    other = io.BytesIO()
+    np.savez(other, weights=np.zeros(3))
+    refused(packed(parts | {"film/film_plane-4.npz": other.getvalue()}), "holds no landscape")
+
+
+def test_a_member_that_was_changed(parts: dict[str, bytes]) -> None:
+    manifest = json.loads(parts["manifest.json"])
+    manifest["files"]["steps.csv"]["sha256"] = "0" * 64
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, member in (parts | {"manifest.json": json.dumps(manifest).encode()}).items():
+            archive.writestr(name, member)
+    refused(content.getvalue(), "steps.csv .* does not have the checksum of the manifest")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("config.json", b'{"epochs": -1}', "epochs is -1, but it must be at least 1"),
+        ("config.json", b'{"passes": 1}', "There is no setting called 'passes'"),
+        ("config.json", b"\xff", "do not fit this samar"),
+        ("steps.csv", b"step,loss\n1,2\n", "lacks, or has too many, columns"),
+        ("steps.csv", b"\xff\xfe", "no readable table"),
+        ("events.json", b"[1]", "something that is no event"),
+        ("events.json", b"{", "is no JSON"),
+        ("events.json", b"[" * 100_000, "is no JSON"),
+        ("weights.safetensors", b"nonsense", "not a readable safetensors file"),
+    ],
+)
+def test_members_that_are_not_what_they_claim(
+    parts: dict[str, bytes], name: str, content: bytes, sentence: str
+) -> None:
+    refused(packed(parts | {name: content}), sentence)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("2,1,x", "not a number"),
+        ("2.5,1,1", "no whole number"),
+        ("1,1,1", "do not ascend"),
+        (",1,1", "no whole number"),
+    ],
+)
+def test_tables_with_bad_rows(parts: dict[str, bytes], row: str, sentence: str) -> None:
+    head, first, second, *_ = parts["steps.csv"].decode().splitlines()
+    second = ",".join([*row.split(","), *second.split(",")[3:]])
+    table = "\n".join([head, first, second, ""])
+    refused(packed(parts | {"steps.csv": table.encode()}), sentence)
+
+
+def test_events_that_would_break_a_page(parts: dict[str, bytes]) -> None:
+    def event(kind: str, **detail: Any) -> bytes:
+        return json.dumps([{"step": 1, "kind": kind, "detail": detail, "at": 0.0}]).encode()
+
+    refused(packed(parts | {"events.json": event("change", rho=99)}), "A change recorded in")
+    refused(packed(parts | {"events.json": event("change", epochs=3)}), "cannot change while")
+    refused(packed(parts | {"events.json": event("change", nothing=3)}), "A change recorded in")
+    refused(packed(parts | {"events.json": event("curvature", values=[1])}), "is no event")
+
+
+def test_facts_that_cannot_be_true_are_left_out(parts: dict[str, bytes]) -> None:
+    facts = {
+        "id": "../../evil",
+        "status": "running",
+        "message": ["no", "text"],
+        "created": "yesterday",
+        "finished": 1e300,
+        "total_steps": -3,
+        "tags": ["x" * 99, 7, "fine", "imported"],
+    }
+    run = Store().get(import_run(io.BytesIO(packed(parts, run=facts))))
+    assert len(run.id) == 8
+    assert run.status == "stopped"
+    assert run.tags == ("fine", "imported")
+    assert run.total_steps is None
+    assert run.created == 0
+
+
+def test_a_missing_file(samar_home: Path) -> None:
+    (samar_home / "runs").mkdir()
+    with pytest.raises(SamarError, match=r"There is no file .*nothing\.zip"):
+        import_run(samar_home / "nothing.zip")
+    with pytest.raises(SamarError, match="There is no file"):
+        import_run(samar_home)

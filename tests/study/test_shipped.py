@@ -1,0 +1,94 @@
+"""The shipped table is whole, follows the protocol, and bears out what page and README say."""
+
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from samar.study import protocol, read_rows
+from samar.study.protocol import ARMS, FINAL_SEEDS, TASKS
+from samar.study.rows import SETTINGS, Row
+from samar.study.runner import described
+from samar.study.summary import settings_of
+from samar.training import TrainConfig
+
+TABLE = Path(__file__).parents[2] / "assets" / "study" / "results.csv"
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return read_rows(TABLE)
+
+
+def test_no_run_is_told_twice(rows: list[Row]) -> None:
+    keys = [row.key for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert TABLE.stat().st_size < 400_000
+
+
+def test_the_untuned_arm_ran_at_the_present_defaults(rows: list[Row]) -> None:
+    """Whoever changes a default has to run the study again, or to say that it was not."""
+    default = TrainConfig()
+    ours = [row for row in rows if row.arm == "samar" and row.phase == "final"]
+    assert ours
+    for row in ours:
+        assert row.rule == default.rule
+        for name in (*default.rule_constants, "rho", "lam", "lam_min", "lam_max", "beta", "lr"):
+            assert getattr(row, name) == pytest.approx(getattr(default, name)), name
+
+
+def test_tuned_arms_ran_with_what_validation_chose(rows: list[Row]) -> None:
+    for row in (row for row in rows if row.phase == "final"):
+        for name, value in (protocol.chosen(rows, row.setting, row.arm) or {}).items():
+            assert getattr(row, name) == pytest.approx(value)
+        assert ARMS[row.arm].takes_part(row.setting)
+        assert row.validation == 0
+
+
+def test_every_setting_has_the_arms_that_the_target_is_about(rows: list[Row]) -> None:
+    assert settings_of(rows) == list(TASKS)
+    for setting in TASKS:
+        seeds = FINAL_SEEDS[TASKS[setting].family]
+        for arm in ("sgd", "sam_default", "sam", "samar", "samar_old"):
+            found = {
+                row.seed
+                for row in rows
+                if (row.setting, row.phase, row.arm) == (setting, "final", arm)
+            }
+            assert found == set(seeds), (setting, arm)
+
+
+def test_sgd_learns_photographs_by_heart(rows: list[Row]) -> None:
+    """Otherwise the setting would say nothing about generalization."""
+    for row in rows:
+        if (row.setting, row.phase, row.arm) == ("cifar", "final", "sgd"):
+            assert row.train_accuracy > 0.95
+
+
+def test_what_was_explored_can_be_run_again(rows: list[Row]) -> None:
+    known = {described(trial).key for setting in TASKS for trial in protocol.exploring(setting)}
+    explored = [row for row in rows if row.phase == "explore"]
+    assert {row.key for row in explored} == known
+    (swinging,) = {
+        row.lam_last
+        for row in explored
+        if row.arm == "trend_symmetric" and row.rho == 0.2 and row.setting == "digits_noise40"
+    }
+    assert swinging > 10
+
+
+def test_arms_of_one_seed_saw_the_same_number_of_gradients_where_that_is_claimed(
+    rows: list[Row],
+) -> None:
+    finals = [row for row in rows if row.phase == "final"]
+    finals.sort(key=lambda row: (row.setting, row.seed))
+    for _, group in groupby(finals, key=lambda row: (row.setting, row.seed)):
+        evals = {row.arm: row.grad_evals for row in group}
+        if "sgd_twice" in evals:
+            assert evals["sgd_twice"] == evals["sam"] == evals["samar"] == 2 * evals["sgd"]
+
+
+def test_columns_without_effect_are_empty(rows: list[Row]) -> None:
+    for row in rows:
+        if row.optimizer == "sgd":
+            assert all(getattr(row, n) != getattr(row, n) for n in SETTINGS if n != "lr")
