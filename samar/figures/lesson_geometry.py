@@ -77,7 +77,7 @@ def valley_line_figure(alpha: Floats, losses: Mapping[str, Floats]) -> go.Figure
         alpha: (n,) positions.
         losses: ``train`` and ``test`` (n,).
     """
-    names = {"train": "on the images trained on", "test": "on test images"}
+    names = {"train": "training images", "test": "test images"}
     styles = {"train": (NEUTRAL, "dash"), "test": ("#0072B2", "solid")}
     traces = []
     for key, values in losses.items():

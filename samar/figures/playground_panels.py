@@ -11,6 +11,9 @@ from samar.figures.playground import Film
 from samar.figures.theme import NEUTRAL, OPTIMIZER_STYLES
 from samar.playground import Path, PlaygroundConfig
 
+FLOOR = 1e-4
+"""Smaller losses are drawn here; a logarithmic axis has no end."""
+
 ROWS = ((0.72, 1.0), (0.37, 0.64), (0.0, 0.29))
 """Domains of λ, ratio and loss, from the top."""
 
@@ -35,7 +38,7 @@ def panels(config: PlaygroundConfig, paths: Mapping[str, Path]) -> go.Figure:
     floor = min((float(path.loss.min()) for path in paths.values()), default=0.0)
     for name, path in paths.items():
         steps = np.arange(len(path.loss), dtype=np.float32)
-        traces.append(_curve(name, steps, np.maximum(path.loss - min(floor, 0.0), 1e-4), 3))
+        traces.append(_curve(name, steps, np.maximum(path.loss - min(floor, 0.0), FLOOR), 3))
     for number in (1, 2, 3):
         rows = np.repeat(np.arange(film.last + 1, dtype=np.float32)[:, None], 2, axis=1)
         last = film.rows(len(traces), {"x": rows, "y": np.tile([0.0, 1.0], (film.last + 1, 1))})
@@ -122,7 +125,11 @@ def _ticks(low: float, high: float) -> dict[str, Any]:
     mantissas = (1,) if len(decades) > 3 else (1, 2, 5)
     stride = 1 if len(decades) < 6 else 2
     values = [m * 10.0**d for d in decades if d % stride == 0 for m in mantissas]
-    return {"type": "log", "tickvals": values, "ticktext": [f"{v:g}" for v in values]}
+    return {
+        "type": "log",
+        "tickvals": values,
+        "ticktext": [f"{'≤ ' * (v == FLOOR)}{v:g}" for v in values],
+    }
 
 
 def _level(value: float, number: int, text: str = "") -> dict[str, Any]:

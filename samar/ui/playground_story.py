@@ -33,7 +33,7 @@ def _sentence(
     if first.kind == "diverged":
         steps = sorted({paths[name].steps for name, _ in group})
         after = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
-        return f"{who} **diverged** after {after} steps: each step was longer than the last."
+        return f"{who} **diverged** after {after} steps: the steps grew without bound."
     place = f"**{first.valley}**" + (" valley" if config.landscape == "valleys" else "")
     curvature = f"curvature {first.curvature:.3g}"
     distance = sum(found.distance for _, found in group) / len(group)

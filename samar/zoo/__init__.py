@@ -17,18 +17,8 @@ from samar.zoo.public import PUBLIC, PublicCheckpoint, fetch, public_checkpoint
 from samar.zoo.shapes import Mismatch, for_people
 
 if TYPE_CHECKING:
-    from samar.zoo.importing import (
-        Examined,
-        Result,
-        absolute,
-        examine,
-        import_file,
-        import_public,
-        keep,
-        require_images,
-        try_on,
-        usual_dataset,
-    )
+    from samar.zoo.examining import Examined, absolute, examine, require_images, usual_dataset
+    from samar.zoo.importing import Result, import_file, import_public, keep, try_on
     from samar.zoo.normalization import Trial, try_normalizations
     from samar.zoo.recognition import Fit, Recognition, fit_to, network_of, recognize
 
@@ -67,23 +57,23 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Examined": "importing",
+    "Examined": "examining",
     "Fit": "recognition",
     "Recognition": "recognition",
     "Result": "importing",
     "Trial": "normalization",
-    "absolute": "importing",
-    "examine": "importing",
+    "absolute": "examining",
+    "examine": "examining",
     "fit_to": "recognition",
     "import_file": "importing",
     "import_public": "importing",
     "keep": "importing",
     "network_of": "recognition",
     "recognize": "recognition",
-    "require_images": "importing",
+    "require_images": "examining",
     "try_normalizations": "normalization",
     "try_on": "importing",
-    "usual_dataset": "importing",
+    "usual_dataset": "examining",
 }
 
 

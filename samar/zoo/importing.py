@@ -6,62 +6,16 @@ from pathlib import Path
 
 from torch import nn
 
-from samar.data import DATASETS, Dataset, is_present, load_dataset
-from samar.data.catalog import FOLDER_PREFIX
-from samar.data.download import digest_of
-from samar.errors import CheckpointError, ConfigError
-from samar.models import MODELS
-from samar.training import Checkpoint, Evaluation, Placement, read_checkpoint, save_weights
+from samar.data import Dataset, is_present, load_dataset
+from samar.errors import ConfigError
+from samar.training import Evaluation, Placement, save_weights
+from samar.zoo.examining import Examined, absolute, examine, require_images, usual_dataset
 from samar.zoo.library import ImportedModel, add_model
 from samar.zoo.normalization import IMAGES, Trial, candidates, measure, try_normalizations
 from samar.zoo.public import PublicCheckpoint, fetch
-from samar.zoo.recognition import Fit, Recognition, fit_to, network_of, recognize
+from samar.zoo.recognition import Fit, network_of
 
 Told = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Examined:
-    """A file that was read.
-
-    Attributes:
-        file: its name, for people.
-        sha256: hexadecimal.
-        size: in bytes.
-    """
-
-    file: str
-    sha256: str
-    size: int
-    checkpoint: Checkpoint
-    recognition: Recognition
-
-    def fit(self, model: str | None = None) -> Fit:
-        """How the file fits ``model``, or the one network it was recognized as.
-
-        Raises:
-            CheckpointError: it fits none, or more than one and none was chosen.
-            ConfigError: there is no such network.
-        """
-        found = self.recognition
-        if model is not None:
-            return next((f for f in found.fits if f.model == model), None) or fit_to(
-                self.checkpoint, model
-            )
-        if len(found.fits) == 1:
-            return found.fits[0]
-        if found.fits:
-            names = " or ".join(fit.model for fit in found.fits)
-            raise CheckpointError(f"{self.file} fits more than one network; choose {names}.")
-        nearest = found.nearest
-        assert nearest is not None
-        if nearest.reason:
-            raise CheckpointError(f"{self.file}: {nearest.reason}")
-        raise CheckpointError(
-            f"{self.file} fits no network known here; the nearest is "
-            f"{MODELS[nearest.model].title}, where {len(nearest.mismatches)} tensors differ. "
-            "Choose a network to see which."
-        )
 
 
 @dataclass(frozen=True)
@@ -79,43 +33,6 @@ class Result:
     trials: tuple[Trial, ...]
     evaluation: Evaluation
     of: int
-
-
-def examine(path: Path, *, name: str | None = None) -> Examined:
-    """Read a file and recognize its network.
-
-    Args:
-        path: the file.
-        name: what people call it; its own name if None.
-
-    Raises:
-        CheckpointError: it cannot be read, or holds no image classifier.
-    """
-    checkpoint = read_checkpoint(path)
-    return Examined(
-        file=name or path.name,
-        sha256=digest_of(path, "sha256"),
-        size=path.stat().st_size,
-        checkpoint=checkpoint,
-        recognition=recognize(checkpoint),
-    )
-
-
-def require_images(data: Dataset, *, classes: int, channels: int) -> None:
-    """Make sure that a network's input and output are those of a data set.
-
-    Raises:
-        CheckpointError: classes or channels differ.
-    """
-    for what, has, needs in (
-        ("classes", len(data.classes), classes),
-        ("channels", data.test.channels, channels),
-    ):
-        if has != needs:
-            raise CheckpointError(
-                f"The network is made for {needs} {what}, but the images of {data.name} have "
-                f"{has}; choose other images."
-            )
 
 
 def try_on(
@@ -285,21 +202,3 @@ def import_public(
         title=entry.name,
         evaluation=evaluation,
     )
-
-
-def usual_dataset(classes: int, channels: int) -> str | None:
-    """The data set on this machine that has so many classes and channels, None if there is none."""
-    fitting = (
-        name
-        for name, info in DATASETS.items()
-        if (info.classes, info.channels) == (classes, channels) and is_present(name)
-    )
-    return next(fitting, None)
-
-
-def absolute(dataset: str) -> str:
-    """A data set's name that means the same from every folder."""
-    if not dataset.startswith(FOLDER_PREFIX):
-        return dataset
-    path = Path(dataset.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
-    return f"{FOLDER_PREFIX}{path}"

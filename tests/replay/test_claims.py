@@ -111,6 +111,16 @@ def test_lesson_5_gradient_descent_climbs_to_the_line_and_sam_stays_below() -> N
         assert (tables[f"{name}_residual"] < 2e-3 * tables[f"{name}_lam_max"]).all()
 
 
+def test_lesson_5_samars_lam_shoots_up_where_its_curvature_falls() -> None:
+    tables = recording("step_size").tables
+    lam, top, at = tables["samar_lam"], tables["samar_lam_max"], tables["samar_at"]
+    assert lam.min() < 0.3
+    assert lam.max() > 5
+    strong = np.array([lam[max(0, step - 20) : step].mean() > 3 for step in at[1:].tolist()])
+    moved = np.diff(top)
+    assert moved[strong].mean() < 0 < moved[~strong].mean()
+
+
 def test_lesson_6_filter_normalized_pictures_agree_and_raw_ones_do_not() -> None:
     tables = recording("rescaling").tables
     np.testing.assert_allclose(tables["logits_after"], tables["logits_before"], atol=1e-4)

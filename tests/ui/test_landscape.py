@@ -1,38 +1,16 @@
 """The Landscape page without a browser: what is asked for, measured, shown and answered."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.cli import main
-from samar.ui.service import service
-
-APP = Path(__file__).parents[2] / "app.py"
-PAGE = "pages/analysis/landscape.py"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with three short runs."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAMAR_HOME", str(home))
-        for seed, optimizer in enumerate(("sgd", "sam", "samar")):
-            words = f"train --epochs 3 --images-per-class 10 --seed {seed} --optimizer {optimizer}"
-            assert main([*words.split(), "--name", optimizer]) == 0
-        yield home
-
 
 @pytest.fixture
-def page(home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setenv("SAMAR_HOME", str(home))
-    service.clear()
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
+def page(trained_app: AppTest) -> AppTest:
     for name, value in {"l_points": "5", "l_images": "32"}.items():
-        app.query_params[name] = value
-    return app.switch_page(PAGE)
+        trained_app.query_params[name] = value
+    return trained_app.switch_page("pages/analysis/landscape.py")
 
 
 def computed(page: AppTest, **query: str) -> AppTest:
@@ -82,7 +60,7 @@ def test_three_runs_span_a_plane(page: AppTest) -> None:
     assert "estimated anew at each point" in captions(page)
 
 
-def test_an_earlier_moment_of_a_run(page: AppTest, home: Path) -> None:
+def test_an_earlier_moment_of_a_run(page: AppTest) -> None:
     page.run()
     (slider,) = [each for each in page.select_slider if each.label == "At step"]
     slider.set_value(1).run()
@@ -91,11 +69,11 @@ def test_an_earlier_moment_of_a_run(page: AppTest, home: Path) -> None:
     assert "@1" in page.code[0].value
 
 
-def test_a_file(page: AppTest, home: Path) -> None:
-    weights = next(home.glob("runs/*/weights.safetensors"))
+def test_a_file(page: AppTest, trained_home: Path) -> None:
+    weights = next(trained_home.glob("runs/*/weights.safetensors"))
     computed(page, l_of="file", l_file=str(weights), l_model="cnn", l_dataset="digits")
     assert weights.name in page.code[0].value
-    page.query_params["l_file"] = str(home / "none.th")
-    page.text_input(key="l_file").set_value(str(home / "none.th")).run()
+    page.query_params["l_file"] = str(trained_home / "none.th")
+    page.text_input(key="l_file").set_value(str(trained_home / "none.th")).run()
     page.button(key="l_compute").click().run()
     assert "There is no checkpoint file at" in page.error[0].value

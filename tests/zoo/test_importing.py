@@ -11,7 +11,7 @@ from samar.data import load_dataset
 from samar.errors import CheckpointError, ConfigError
 from samar.training import evaluate, read_checkpoint
 from samar.zoo import examine, get_model, import_file, imported_models, keep, usual_dataset
-from samar.zoo.importing import absolute
+from samar.zoo.examining import absolute
 
 
 def test_imported_without_choosing_anything(

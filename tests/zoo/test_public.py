@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from samar.data import DATASETS, NORMALIZATIONS
+from samar.data.download import digest_of
 from samar.errors import ConfigError, DataError
 from samar.models import MODELS
 from samar.zoo import PUBLIC, fetch, import_public, public_checkpoint
-from samar.zoo.importing import digest_of
 
 
 class Quiet(SimpleHTTPRequestHandler):

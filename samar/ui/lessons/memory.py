@@ -137,9 +137,9 @@ LESSON = Lesson(
     why="A wrong label can only be fitted by bending the [[loss]] around a single image: a narrow, "
     "[[sharpness|sharp]] valley. Penalizing sharpness makes that expensive. A right label agrees "
     "with a hundred others and needs no such valley.\n\n"
-    "SAMAR finds the strength by itself: its λ rises whenever memorizing begins, because the "
-    "[[sharpness]] then grows, and falls when it stops. A fixed λ of 3 does as well here, but who "
-    "would have known? On clean digits all of them are close together.",
+    "SAMAR finds the strength by itself: its λ rises while the [[sharpness]] grows and falls while "
+    "it shrinks. A fixed λ of 3 does a little better here, but who would have known it beforehand? "
+    "On clean digits all of them are close together.",
     notes="The strongest demonstration of the app: begin with it if there are only ten minutes. "
     "Press *Train both here* before you explain; it is done when you have finished.\n\n"
     "Be fair: a step of [[sam]] or [[samar]] costs two gradients. But SGD has "

@@ -65,7 +65,9 @@ LESSON = Lesson(
     look_for=(
         "Plain gradient descent on all images at once: [[lam_max]] climbs by itself until it "
         "reaches [[two_over_eta]], and then hovers just above.",
-        "SAM and SAMAR stay below the line: looking uphill keeps them out of sharp places.",
+        "SAM stays below the line: looking uphill keeps it out of sharp places.",
+        "SAMAR saws: its [[lam|λ]] rests at the floor while the curvature climbs, shoots up to the "
+        "ceiling, throws the weights into a flatter place (a small jump of the loss), and sinks.",
         "At the line the [[loss]] begins to jitter, and still falls on the whole.",
         "On the right the runs of lesson 4: mini-batches, momentum, falling η. Nothing holds them "
         "at the line, and they do not follow it.",
