@@ -6,8 +6,9 @@
  * for as long as the component stays on the page.
  */
 
-// The clock comes from beside this file, with the same mark against outdated copies.
-const { Clock, Film } = await import(`./plotly_clock.js${new URL(import.meta.url).search}`);
+// Parts come from beside this file, with the same mark against outdated copies.
+const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
+const [{ Clock, Film }, { pick }] = await Promise.all([part("plotly_clock.js"), part("plotly_pick.js")]);
 
 const charts = new WeakMap(); // parentElement -> Chart
 const groups = new Map(); // link and revision of x -> {members: Set<Chart>, range: [low, high] | null}
@@ -103,7 +104,7 @@ class Chart {
     // A redraw would end a drag: data wait until the button is released and the camera stored.
     this.plot.addEventListener("pointerdown", () => (this.held = true), true);
     this.release = () => this.held && setTimeout(() => ((this.held = false), this.flush()));
-    this.plot.addEventListener("pointerdown", (event) => this.pick(event), true);
+    this.plot.addEventListener("pointerdown", (event) => this.picks && pick(this.plot, event, (at) => this.setTriggerValue("pick", at)), true);
     for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, this.release, true);
   }
 
@@ -216,37 +217,6 @@ class Chart {
   say(sentence) {
     this.note.textContent = sentence;
     this.plot.hidden = sentence !== "";
-  }
-
-  /** A click in the picture, or the end of a drag of the start, tells Python its coordinates. */
-  pick(down) {
-    if (!this.picks || !down.isPrimary || down.button !== 0 || down.target.closest(".legend, .modebar")) return;
-    const { xaxis, yaxis } = this.plot._fullLayout;
-    const box = this.plot.getBoundingClientRect();
-    const left = down.clientX - box.left - xaxis._offset;
-    const top = down.clientY - box.top - yaxis._offset;
-    if (left < 0 || top < 0 || left > xaxis._length || top > yaxis._length) return;
-    const marker = this.plot.data.findIndex(({ meta }) => meta === "start");
-    const start = this.plot.data[marker];
-    const [x, y] = [xaxis.d2p(start.x[0]), yaxis.d2p(start.y[0])];
-    const grabbed = Math.hypot(x - left, y - top) < (down.pointerType === "touch" ? 28 : 16);
-    const at = ({ clientX, clientY }) => [
-      xaxis.p2d(Math.max(0, Math.min(xaxis._length, clientX - box.left - xaxis._offset))),
-      yaxis.p2d(Math.max(0, Math.min(yaxis._length, clientY - box.top - yaxis._offset))),
-    ];
-    const mark = this.plot.querySelector(`.trace${this.plot._fullData[marker].uid} .point`);
-    const drag = (event) => {
-      const [newX, newY] = at(event);
-      mark?.setAttribute("transform", `translate(${xaxis.d2p(newX)},${yaxis.d2p(newY)})`);
-    };
-    const end = (event) => {
-      window.removeEventListener("pointermove", drag, true);
-      for (const type of ["pointerup", "pointercancel"]) window.removeEventListener(type, end, true);
-      const moved = Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY);
-      if (event.type === "pointerup" && (grabbed ? moved > 2 : moved < 6)) this.setTriggerValue("pick", at(event));
-    };
-    if (grabbed) window.addEventListener("pointermove", drag, true);
-    for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, end, true);
   }
 
   join(name) {

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Tests train tiny things, which a second thread slows down; and a process that a test starts must
+# add its numbers up in the order of the test's own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 
 SHARED = Path(os.environ.get("SAMAR_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from samar.compare.differences import NOT_USED, differences, shown, used
+from samar.compare.differences import differences, shown, used
 from samar.optim import OPTIMIZERS
 from samar.runs import Run, RunConfig
 from samar.training import settings_of
@@ -118,21 +118,24 @@ def spread(curves: Sequence[Curve], points: int = MOST_POINTS) -> Spread:
 def titles_of(groups: Sequence[Sequence[Run]]) -> list[str]:
     """Short names for groups of runs, never twice the same.
 
-    The runs' own name, else the optimizer and the settings in which the groups differ.
+    The runs' own name, else the optimizer and the settings in which its groups differ.
     """
-    differ = differences([runs[0].config for runs in groups])
     labels = {name: known.label for name, known in settings_of(RunConfig).items()}
+    firsts = [runs[0].config for runs in groups]
+    named = [
+        bool(runs[0].config.name) and len({r.config.name for r in runs}) == 1 for runs in groups
+    ]
     titles = []
-    for number, runs in enumerate(groups):
-        first = runs[0].config
-        names = {run.config.name for run in runs}
-        words = [OPTIMIZERS[first.optimizer].title]
-        for name, values in differ.items():
-            if name not in ("optimizer", "seed") and values[number] != NOT_USED:
-                words.append(f"{labels[name]} {shown(values[number])}")
-        if len(runs) == 1 and "seed" in differ:
-            words.append(f"seed {first.seed}")
-        title = first.name if first.name and len(names) == 1 else ", ".join(words)
+    for runs, first, own in zip(groups, firsts, named, strict=True):
+        alike = [
+            other
+            for other, other_own in zip(firsts, named, strict=True)
+            if other.optimizer == first.optimizer and not other_own
+        ]
+        differ = [name for name in differences(alike) if name != "seed" or len(runs) == 1]
+        values = used(first)
+        words = [f"{labels[name]} {shown(values[name])}" for name in differ if name in values]
+        title = first.name if own else ", ".join([OPTIMIZERS[first.optimizer].title, *words])
         titles.append(title + (f" · {len(runs)} seeds" if len(runs) > 1 else ""))
     return [
         title if titles.count(title) == 1 else f"{title} · {runs[0].id}"

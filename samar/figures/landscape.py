@@ -126,7 +126,7 @@ def contour_figure(landscape: Landscape, look: Look, title: str) -> go.Figure:
     if frames:
         figure.frames = frames
         play: dict[str, Any] = {"label": "▶ play the path", "method": "animate"}
-        play["args"] = [None, {"frame": {"duration": 250, "redraw": False}, "fromcurrent": False}]
+        play["args"] = [None, {"frame": {"duration": 250, "redraw": True}, "fromcurrent": False}]
         figure.update_layout(
             updatemenus=[
                 {"type": "buttons", "showactive": False, "buttons": [play], "x": 1, "y": 1.02}

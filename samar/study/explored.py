@@ -38,10 +38,21 @@ EXPLORED = {
     "sgd": Reading({"optimizer": "sgd"}, dict.fromkeys((*DIGITS, "cifar"), (0.2,))),
     "sam": Reading(
         {"optimizer": "sam"},
-        {**dict.fromkeys(DIGITS, (0.05, 0.2, 0.5, 1.0)), "cifar": (0.05, 0.2)},
+        {
+            **dict.fromkeys(DIGITS, (0.05, 0.2, 0.5, 1.0)),
+            "cifar": (0.05, 0.2),
+            "digits_long": (0.5,),
+        },
     ),
     "fixed": Reading(
         {"optimizer": "samar", "rule": "fixed", "lam": 3.0}, dict.fromkeys(DIGITS, (0.2,))
+    ),
+    "dead_band": Reading(
+        {
+            **_wide("dead_band", 0.1, 0.0, tau=0.1, up=1.05, down=1.02),
+            "lam_max": 3.0,
+        },
+        {NOISY: (0.2,), "cifar": (0.2,), "digits_long": (0.2,)},
     ),
     "power4_floor1": Reading(_wide("power", 1.0, 0.95, gamma=4.0), dict.fromkeys(DIGITS, (0.05,))),
     "power4": Reading(_wide("power", 0.25, 0.95, gamma=4.0), {NOISY: (0.2,), "cifar": (0.2,)}),
@@ -49,7 +60,13 @@ EXPLORED = {
     "power8": Reading(_wide("power", 0.25, 0.98, gamma=8.0), {NOISY: (0.05, 0.2), "cifar": (0.2,)}),
     "trend_floor1": Reading(_band(1.0), {NOISY: (0.05, 0.2, 0.5), "digits_clean": (0.05, 0.5)}),
     "trend": Reading(
-        _band(0.25), {NOISY: (0.05, 0.2, 0.5), "digits_clean": (0.2,), "cifar": (0.2,)}
+        _band(0.25),
+        {
+            NOISY: (0.05, 0.2, 0.5),
+            "digits_clean": (0.2,),
+            "cifar": (0.2,),
+            "digits_long": (0.2,),
+        },
     ),
     "trend_slow_fall": Reading(_band(1.0, down=1.01), {NOISY: (0.05,), "cifar": (0.05,)}),
     "trend_long": Reading(
@@ -64,5 +81,6 @@ EXPLORED = {
         _pull(0.2),
         {NOISY: (0.05, 0.2), "digits_noise20": (0.2,), "digits_clean": (0.2,), "cifar": (0.2,)},
     ),
+    "trend_power20_ceiling10": Reading(_pull(0.2, lam_max=10.0), {"digits_long": (0.2,)}),
     "trend_power20_start2": Reading(_pull(0.2, lam=2.0, lam_max=10.0), {NOISY: (0.05, 0.2)}),
 }

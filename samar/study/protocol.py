@@ -36,12 +36,19 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Task:
-    """A data set, a network and a budget; `images` asks for the folder of CIFAR images."""
+    """A data set, a network and a budget.
+
+    Attributes:
+        images: whether it needs the folder of CIFAR images.
+        halved: whether its images are halved in height and width.
+        compared: whether arms are tuned and compared on it; else it is only explored.
+    """
 
     title: str
     changes: Mapping[str, Any]
     images: bool = False
     halved: bool = False
+    compared: bool = True
 
     @property
     def family(self) -> str:
@@ -66,7 +73,13 @@ TASKS = {
         images=True,
         halved=True,
     ),
+    "digits_long": Task(
+        "Digits, 40 % wrong labels, 200 epochs",
+        {"epochs": 200, "label_noise": 0.4},
+        compared=False,
+    ),
 }
+COMPARED = tuple(name for name, task in TASKS.items() if task.compared)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ def _trials(plan: Plan, phase: str, rows: Sequence[Row]) -> Iterator[Trial]:
     trials = [
         trial
         for setting in plan.settings
+        if TASKS[setting].compared or phase == "explore"
         for trial in make[phase](setting)
         if not plan.arms or trial.arm in plan.arms
     ]

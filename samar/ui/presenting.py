@@ -15,7 +15,6 @@ WIDGET = re.compile(r"[a-z0-9_]{1,40}")
 
 _PROJECTOR = """
 html { font-size: clamp(18px, 1.25vw, 28px) !important; }
-[data-testid=stAppViewContainer], [data-testid=stMain] { --st-gray-text-color: currentColor; }
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] *,
 [data-testid=stWidgetLabel] * { color: inherit !important; opacity: 1 !important; }
 [data-testid=stMarkdownContainer] p, [data-testid=stMarkdownContainer] li { font-weight: 450; }

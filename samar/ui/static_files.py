@@ -15,7 +15,7 @@ import streamlit as st
 ASSETS = Path(__file__).parents[2] / "assets"
 PLOTLY_JS = f"plotly-{version('plotly')}.min.js"
 CHART_JS = "plotly_chart.js"
-CLOCK_JS = "plotly_clock.js"
+PARTS_JS = ("plotly_clock.js", "plotly_pick.js")
 
 
 def ensure_static(folder: Path) -> None:
@@ -29,7 +29,7 @@ def ensure_static(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", folder / PLOTLY_JS)
-    for script in (CHART_JS, CLOCK_JS):
+    for script in (CHART_JS, *PARTS_JS):
         _copy(ASSETS / script, folder / script)
 
 
@@ -42,9 +42,9 @@ def static_url(name: str) -> str:
 def chart_script_url() -> str:
     """The chart component's script, with a checksum so that an updated one is fetched anew.
 
-    The script asks for the clock's under the same checksum, which therefore covers both.
+    The script asks for its parts under the same checksum, which therefore covers them too.
     """
-    content = b"".join((ASSETS / script).read_bytes() for script in (CHART_JS, CLOCK_JS))
+    content = b"".join((ASSETS / script).read_bytes() for script in (CHART_JS, *PARTS_JS))
     return f"{static_url(CHART_JS)}?v={zlib.crc32(content):08x}"
 
 

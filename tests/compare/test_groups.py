@@ -89,11 +89,14 @@ def test_a_run_changed_by_hand_stays_alone(recorded: Callable[..., Run]) -> None
 def test_titles_are_names_or_what_differs_and_never_twice_the_same(
     recorded: Callable[..., Run],
 ) -> None:
-    runs = [recorded(name="mine"), recorded(seed=3), recorded(seed=3)]
+    runs = [recorded(name="mine", epochs=9), recorded(seed=3), recorded(seed=3)]
+    runs += [recorded(optimizer="sam", seed=seed) for seed in (1, 2)]
     assert titles_of([(run,) for run in runs]) == [
         "mine",
-        f"SGD, seed 3 · {runs[1].id}",
-        f"SGD, seed 3 · {runs[2].id}",
+        f"SGD · {runs[1].id}",
+        f"SGD · {runs[2].id}",
+        "SAM, seed 1",
+        "SAM, seed 2",
     ]
 
 

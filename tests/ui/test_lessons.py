@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -137,3 +138,14 @@ def test_a_lesson_as_one_file_needs_no_network() -> None:
     assert page.count("Plotly.newPlot(") == 2
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', page)
     assert 'aria-label="Both axes logarithmic' in page
+
+
+def test_a_film_in_a_file_has_a_play_button() -> None:
+    from samar.figures.lesson_geometry import film_figure
+
+    axes, loss = np.zeros((2, 3)), np.ones((2, 3, 3))
+    axes[:] = [-1, 0, 1]
+    section = Section("t", "q", "f", [], [(film_figure(axes, loss, "around", top=2), 300)], {})
+    page = lesson_html(section)
+    assert "Plotly.addFrames(" in page
+    assert '"label":"\\u25b6 play"' in page

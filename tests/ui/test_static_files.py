@@ -10,7 +10,7 @@ import streamlit as st
 from samar.ui.static_files import (
     ASSETS,
     CHART_JS,
-    CLOCK_JS,
+    PARTS_JS,
     PLOTLY_JS,
     chart_script_url,
     ensure_static,
@@ -23,7 +23,7 @@ def test_puts_the_installed_plotly_js_under_its_version(tmp_path: Path) -> None:
     package = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     assert plotly.__version__ in PLOTLY_JS
     assert (tmp_path / "static" / PLOTLY_JS).read_bytes() == package.read_bytes()
-    assert {p.name for p in (tmp_path / "static").iterdir()} == {PLOTLY_JS, CHART_JS, CLOCK_JS}
+    assert {p.name for p in (tmp_path / "static").iterdir()} == {PLOTLY_JS, CHART_JS, *PARTS_JS}
 
 
 def test_leaves_what_is_there_and_mends_what_is_not(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _live() -> None:
         st.button(
             "Train both here", icon=":material/bolt:", key="train_both",
             on_click=attempt, args=(_start,),
-            help="Trains SAMAR and SGD on this machine, one after the other: about half a minute "
+            help="Trains SAMAR and SGD on this machine, one after the other: about a minute "
             "each. The recording above stays.",
         )  # fmt: skip
         for title, run_id in st.session_state.get(LESSON_RUNS, {}).items():
