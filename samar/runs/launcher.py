@@ -36,12 +36,14 @@ def tend(store: Store) -> None:
             store.move(run, "failed", run.message)
             continue
         try:
-            _spawn(run)
+            # Known before it has loaded anything, which may take a busy machine long.
+            store.beat(run, pid=_spawn(run))
         except OSError as error:
             store.move(run, "failed", f"The worker could not be started: {error}.")
 
 
-def _spawn(run: Run) -> None:
+def _spawn(run: Run) -> int:
+    """Start the worker and return its process id."""
     config_path(run.id).parent.mkdir(parents=True, exist_ok=True)
     config_path(run.id).write_text(run.config.model_dump_json(indent=2), encoding="utf-8")
     package_parent = str(Path(samar.__file__).parents[1])
@@ -62,3 +64,4 @@ def _spawn(run: Run) -> None:
         )
     # Reaps the process when it ends, so that it does not linger as a zombie of a long-lived server.
     threading.Thread(target=process.wait, daemon=True).start()
+    return process.pid

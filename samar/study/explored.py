@@ -81,6 +81,9 @@ EXPLORED = {
         _pull(0.2),
         {NOISY: (0.05, 0.2), "digits_noise20": (0.2,), "digits_clean": (0.2,), "cifar": (0.2,)},
     ),
-    "trend_power20_ceiling10": Reading(_pull(0.2, lam_max=10.0), {"digits_long": (0.2,)}),
+    "trend_power20_ceiling10": Reading(
+        _pull(0.2, lam_max=10.0),
+        {**dict.fromkeys((*DIGITS, "cifar"), (0.5,)), "digits_long": (0.2,)},
+    ),
     "trend_power20_start2": Reading(_pull(0.2, lam=2.0, lam_max=10.0), {NOISY: (0.05, 0.2)}),
 }

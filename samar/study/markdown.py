@@ -14,22 +14,46 @@ from samar.study.summary import (
     verdicts,
 )
 
+COMPANIONS = {
+    "sam_default": "SAM at the same ρ",
+    "samar_old": "the former defaults",
+    "sgd": "SGD, lr tuned, half the gradients",
+}
+
 
 def report(rows: Sequence[Row]) -> str:
     """Every table of the study, one after another."""
     parts = [f"### {TASKS[name].title}\n\n{table(rows, name)}" for name in settings_of(rows)]
-    if found := verdicts(rows):
-        lines = [
-            f"- {TASKS[v.setting].title}: {'met' if v.met else 'NOT met'}; against tuned SAM "
-            f"{points(v.against_tuned)}, against SAM at the same ρ {points(v.against_default)}"
-            for v in found
-        ]
-        parts.append("### The target: within one point of tuned SAM\n\n" + "\n".join(lines))
+    if verdicts(rows):
+        lines = [f"- {sentence}" for sentence in findings(rows)]
+        parts.append("### SAMAR at its defaults\n\n" + "\n".join(lines))
     parts += [
         f"### Over ρ: {TASKS[name].title}\n\n{curve_table(rows, name)}"
         for name in settings_of(rows, "curve")
     ]
     return "\n\n".join(parts)
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """What the numbers say about SAMAR at its defaults, favourable or not, a sentence each."""
+    found = verdicts(rows)
+    met = [TASKS[verdict.setting].title for verdict in found if verdict.met]
+    missed = [f"{TASKS[v.setting].title} ({points(v.against_tuned)})" for v in found if not v.met]
+    told = [f"Within one point of tuned SAM on {len(met)} of {len(found)} settings."]
+    if missed:
+        told.append(f"Missed on: {'; '.join(missed)}.")
+    for arm, name in COMPANIONS.items():
+        parts = [
+            f"{TASKS[v.setting].title} {points(against)}"
+            for v in found
+            if (against := difference(rows, v.setting, "samar", arm))
+        ]
+        if parts:
+            told.append(f"Against {name}: {'; '.join(parts)}.")
+    for setting in settings_of(rows, "curve"):
+        spreads = ", ".join(f"{c.title} {100 * c.spread:.1f}" for c in curves(rows, setting))
+        told.append(f"Best minus worst over ρ, {TASKS[setting].title}: {spreads} points.")
+    return told
 
 
 def table(rows: Sequence[Row], setting: str) -> str:
@@ -69,9 +93,10 @@ def curve_table(rows: Sequence[Row], setting: str) -> str:
 
 def points(found: Difference) -> str:
     """A paired difference in points of accuracy, with its interval."""
-    if math.isnan(found.low):
-        return f"{100 * found.mean:+.1f}"
-    return f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    text = f"{100 * found.mean:+.1f}"
+    if not math.isnan(found.low):
+        text += f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    return text.replace("-", "−")
 
 
 def mean_and_std(mean: float, std: float) -> str:

@@ -61,7 +61,7 @@ TASKS = {
     "digits_noise20": Task("Digits, 20 % wrong labels", {"epochs": 60, "label_noise": 0.2}),
     "digits_noise40": Task("Digits, 40 % wrong labels", {"epochs": 60, "label_noise": 0.4}),
     "cifar": Task(
-        "CIFAR-10 at 16 × 16 pixels, 200 images a class",
+        "CIFAR-10, 16 × 16 pixels",
         {
             "model": "resnet20",
             "images_per_class": 200,

@@ -78,7 +78,12 @@ def test_two_runs_share_scale_and_camera(landscape: Callable[..., Page]) -> None
     )
     expect(page.locator(".st-key-l_compute, .st-key-l_cancel")).to_have_count(0, timeout=60_000)
     for expression in ("p._fullLayout.scene.zaxis.range", "[p.data[0].cmin, p.data[0].cmax]"):
-        assert look(page, "surface_1", expression) == look(page, "surface_2", expression)
+        for _ in range(100):  # one may be drawn a moment after the other
+            pair = [look(page, name, expression) for name in ("surface_1", "surface_2")]
+            if pair[0] == pair[1]:
+                break
+            page.wait_for_timeout(100)
+        assert pair[0] == pair[1]
     before = look(page, "surface_2", EYE)
     page.locator(PLOT.format("surface_1")).get_by_text("front", exact=True).click()
     page.wait_for_timeout(1000)

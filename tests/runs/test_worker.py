@@ -191,6 +191,7 @@ def test_terminated_loses_no_step(runs: Runs) -> None:
 
 def test_a_worker_that_lost_its_run_leaves_it_alone(runs: Runs) -> None:
     run_id = runs.start(RunConfig(**LONG))
+    assert runs.get(run_id).pid is not None  # known at once: a slow start is not a dead worker
     run = wait(runs, run_id, trains)
     assert run.pid is not None
     runs.store.move(run, "interrupted")

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t as student
 
 from samar.study import as_csv, read_rows
-from samar.study.markdown import report
+from samar.study.markdown import findings, report
 from samar.study.protocol import TASKS, Trial, config_of
 from samar.study.rows import Row, append_row
 from samar.study.runner import described
@@ -120,7 +120,15 @@ def test_the_report_names_every_arm_and_the_target(rows: list[Row]) -> None:
     text = report(rows)
     assert TASKS["digits_clean"].title in text
     assert "| SAM, ρ tuned | 91.00 ± 1.41 |" in text
-    assert "met; against tuned SAM -0.5 [-19.6, +18.6]" in text
+    assert "Within one point of tuned SAM on 1 of 1 settings." in text
+    assert "Against SAM at the same ρ: Digits, right labels +10.0 [" in text
+
+
+def test_a_missed_target_is_said(rows: list[Row]) -> None:
+    rows[5] = replace(rows[5], test_accuracy=0.91)
+    told = findings(rows)
+    assert told[0] == "Within one point of tuned SAM on 0 of 1 settings."
+    assert told[1].startswith("Missed on: Digits, right labels (−1.5 [")
 
 
 def test_what_was_explored_is_listed_with_validation_accuracy() -> None:

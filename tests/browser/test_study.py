@@ -1,0 +1,27 @@
+"""The Study page in a real browser: a cold link, another setting's chart, the table as a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[2]
+
+
+def test_read_the_study_and_take_the_table_away(
+    serve: Callable[[Path], str], visit: Callable[..., Page]
+) -> None:
+    page = visit(f"{serve(ROOT / 'app.py')}/study")
+    expect(page.get_by_role("heading", name="Was the target met?")).to_be_visible(timeout=30_000)
+    chart = page.locator(".st-key-study_chart_arms")
+    chart.scroll_into_view_if_needed(timeout=30_000)
+    expect(chart.locator(".main-svg").first).to_be_visible(timeout=30_000)
+    expect(chart).to_contain_text("SAM, ρ tuned")
+    page.get_by_text("Digits, 20 % wrong labels", exact=True).last.click()
+    expect(chart).to_contain_text("SAMAR, defaults")
+    with page.expect_download(timeout=30_000) as download:
+        page.locator(".st-key-study_csv button").click()
+    shipped = (ROOT / "assets" / "study" / "results.csv").read_text(encoding="utf-8")
+    assert download.value.path().read_text(encoding="utf-8") == shipped
