@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"errors", "home"},
+    {"errors", "home", "lazy"},
     {"optim", "models", "data"},
     {"training", "playground"},
     {"geometry", "zoo"},

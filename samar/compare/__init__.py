@@ -3,12 +3,12 @@
 Importing this package imports neither torch nor SciPy; what needs them is loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from samar.compare.differences import NOT_USED, differences
 from samar.compare.groups import Curve, Group, Spread, group_by_seed, spread, titles_of
 from samar.compare.metrics import METRICS, Metric, curve_of
+from samar.lazy import lazily
 
 if TYPE_CHECKING:
     from samar.compare.association import Association, associations
@@ -50,8 +50,4 @@ __all__ = [
     "titles_of",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"samar.compare.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)

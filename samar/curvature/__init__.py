@@ -3,10 +3,10 @@
 Importing this package does not import torch; the names that need it are loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from samar.curvature.catalog import ENGINES, MEASURES, MeasureInfo, Request
+from samar.lazy import lazily
 
 if TYPE_CHECKING:
     from samar.curvature.density import Density, spectral_density
@@ -62,8 +62,4 @@ __all__ = [
     "top_eigenvalues",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"samar.curvature.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)

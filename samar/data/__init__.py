@@ -1,7 +1,6 @@
 """Images. The catalogue is at hand at once; what needs torch is loaded on first use."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from samar.data.catalog import (
     AUGMENTATIONS,
@@ -12,6 +11,7 @@ from samar.data.catalog import (
     NormalizationInfo,
     dataset_info,
 )
+from samar.lazy import lazily
 
 if TYPE_CHECKING:
     from samar.data.augment import Augmentation, augmentation_for
@@ -55,8 +55,4 @@ _LAZY = {
     "load_dataset": "load",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+__getattr__ = lazily(__name__, _LAZY)

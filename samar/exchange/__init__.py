@@ -3,12 +3,12 @@
 Importing this package does not import torch; what needs it is loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from samar.exchange.archive import run_zip, write_run
 from samar.exchange.importing import import_run
 from samar.exchange.manifest import manifest_of
+from samar.lazy import lazily
 
 if TYPE_CHECKING:
     from samar.exchange.tensorboard import can_write_tensorboard, write_tensorboard
@@ -24,8 +24,4 @@ __all__ = [
     "write_tensorboard",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"samar.exchange.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)

@@ -121,7 +121,8 @@ def contour_figure(landscape: Landscape, look: Look, title: str) -> go.Figure:
     figure.update_layout(hovermode="closest", showlegend=False)
     widths = [float(np.ptp(axis)) for axis in landscape.axes]
     if max(widths) <= 2 * min(widths):  # one scale, so that a ball of equal axes is a circle
-        figure.update_layout(yaxis={"scaleanchor": "x", "constrain": "domain"})
+        same = {"scaleanchor": "x", "constrain": "domain", "constraintoward": "top"}
+        figure.update_layout(yaxis=same)
         figure.update_layout(xaxis={"constrain": "domain"})
     if frames:
         figure.frames = frames

@@ -3,11 +3,11 @@
 Importing this package does not import torch; the names that need it are loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from samar.landscape.catalog import BATCHNORM, DIRECTIONS, LEVELS
 from samar.landscape.config import LandscapeConfig, command_line
+from samar.lazy import lazily
 
 if TYPE_CHECKING:
     from samar.landscape.directions import random_direction, weights_of
@@ -63,8 +63,4 @@ __all__ = [
     "weights_of",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"samar.landscape.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)

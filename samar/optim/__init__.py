@@ -4,9 +4,9 @@ The catalog is imported at once and needs no torch; everything else is imported 
 that a page can show its choices before torch is loaded.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from samar.lazy import lazily
 from samar.optim.catalog import (
     OPTIMIZERS,
     RULES,
@@ -82,11 +82,7 @@ _HOMES = {
     ),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

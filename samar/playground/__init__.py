@@ -10,9 +10,9 @@
 Importing this package does not import torch; the names that need it are loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from samar.lazy import lazily
 from samar.playground.catalog import CONSTANTS, LANDSCAPES, SETTINGS, Knob, LandscapeInfo
 from samar.playground.config import PlaygroundConfig
 from samar.playground.presets import PRESETS, Preset
@@ -55,8 +55,4 @@ __all__ = [
     "to_csv",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"samar.playground.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)

@@ -3,9 +3,9 @@
 Importing this package does not import torch; the names that need it are loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from samar.lazy import lazily
 from samar.training.config import TrainConfig
 from samar.training.records import Divergence, EpochRecord, StepRecord
 from samar.training.relevance import applies
@@ -77,8 +77,4 @@ __all__ = [
     "use_fitting_threads",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"samar.training.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)

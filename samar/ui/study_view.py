@@ -128,9 +128,9 @@ def _arms(rows: Sequence[Row], setting: str) -> None:
         )
     st.dataframe(pd.DataFrame(lines), hide_index=True, width="stretch", key="study_table")
     st.caption(
-        "Training accuracy counts the wrong labels as right, so under label noise a low one is "
-        "good. Seconds are processor time of one thread. λ_max and trace do not compare between "
-        "settings."
+        "Training accuracy counts the wrong labels as right: under label noise a low one is "
+        "good, and the gap negative. Seconds are processor time of one thread. λ_max and trace do "
+        "not compare between settings."
     )
 
 

@@ -1,8 +1,8 @@
 """Networks trained elsewhere: read, recognized, measured and kept. Lists come without torch."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from samar.lazy import lazily
 from samar.zoo.library import (
     ImportedModel,
     clean_title,
@@ -76,8 +76,4 @@ _LAZY = {
     "usual_dataset": "examining",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+__getattr__ = lazily(__name__, _LAZY)

@@ -3,9 +3,9 @@
 Importing this package imports neither torch nor Optuna.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from samar.lazy import lazily
 from samar.runs.sweeps.spec import SweepSpec
 
 if TYPE_CHECKING:
@@ -16,8 +16,4 @@ _LAZY = {"Sweep": "store", "Sweeps": "service"}
 
 __all__ = ["Sweep", "SweepSpec", "Sweeps"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"samar.runs.sweeps.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)
