@@ -3,8 +3,9 @@
 A ResNet-20 (a checkpoint with --weights, else freshly drawn weights) and 128 images, the same for
 all, in one process; contenders take turns, and times are medians. PyHessian 0.1 runs at its
 tolerance 1e-3 in its faster mode (one batch, graph kept). nngeom 0.2.0's Lanczos takes the number
-of steps it is told; it gets the fewest after which its top five are right to 1e-4. Errors are
-relative to our own result at a tolerance of 1e-6.
+of steps it is told; it gets the fewest after which its top five are within 1e-4 of those that it
+ends with. Errors are relative to our own result at a tolerance of 1e-6; another layout of the
+images in memory switches a few ReLUs, which alone moves a float32 eigenvalue by up to 2e-4.
 
     pip install nngeom==0.2.0 --no-deps
     PYTHONPATH=. python tests/benchmarks/hessian.py [--repeats 3] [--weights FILE --dataset NAME]
@@ -30,6 +31,7 @@ from samar.geometry import Sample
 
 K = 5
 TARGET = 1e-4
+NNGEOM_MOST = 32
 
 
 def subject(options: argparse.Namespace) -> tuple[nn.Module, Sample]:
@@ -127,8 +129,9 @@ def main() -> None:
     except ImportError:
         print("nngeom is not installed and left out")
     else:
-        for steps in range(max(K, fewest - 2), 60):
-            if error(nngeom(steps)(copy.deepcopy(model), sample)[0], exact) < TARGET:
+        final = tuple(nngeom(NNGEOM_MOST)(copy.deepcopy(model), sample)[0])
+        for steps in range(max(K, fewest - 2), NNGEOM_MOST):
+            if error(nngeom(steps)(copy.deepcopy(model), sample)[0], final) < TARGET:
                 entrants[f"nngeom, {steps} steps"] = nngeom(steps)
                 break
     seconds: dict[str, list[float]] = {name: [] for name in entrants}
