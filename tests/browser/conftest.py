@@ -80,7 +80,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
     def visit(url: str, **options: object) -> Page:
         page = chromium.new_context(**options).new_page()  # type: ignore[arg-type]
         page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
+        page.on("pageerror", lambda error: faults.append(f"page error: {error.stack}"))
         for event in ("request", "websocket"):
             page.on(event, lambda request: _check_local(request.url, faults))
         page.goto(url)
