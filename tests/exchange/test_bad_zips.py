@@ -64,7 +64,7 @@ def test_the_helper_makes_sound_zips(parts: dict[str, bytes]) -> None:
     "name",
     [
         "../evil.txt",
-        "/tmp/evil.txt",
+        "/etc/evil.txt",
         "film/../../evil.txt",
         "C:\\evil.txt",
         "film/film_plane-1.npz/x",
