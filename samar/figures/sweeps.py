@@ -89,10 +89,9 @@ def curve_figure(
         name: the setting.
         log: whether its axis is logarithmic.
     """
-    lines = [list(points) for points in curves.values()]
-    places = sorted({p.values[name] for points in lines for p in points} - {None})
+    places = sorted({p.values[name] for points in curves.values() for p in points} - {None})
     traces = []
-    for arm, points in zip(curves, lines, strict=True):
+    for arm, points in curves.items() if places else ():  # a level needs places to lie between
         level = points[0].values[name] is None
         drawn = [points[0]] * len(places) if level else points
         first = next(a for a, ps in curves.items() if ps[0].optimizer == points[0].optimizer)
@@ -106,7 +105,7 @@ def curve_figure(
         alt=f"{MEASURES[measure]} over {title} for each optimizer, with deviations over seeds.",
         x_axis={"title": title, "type": "log" if log else "linear", **ticks},
         y_axis={"title": "correct (%)"},
-        empty=EMPTY,
+        empty=f"Waiting for a run with {title} to finish." if curves else EMPTY,
     )
     below = {"y": -0.2, "yanchor": "top"}
     return figure.update_layout(hovermode="closest", margin={"t": 34, "b": 44}, legend=below)

@@ -110,6 +110,7 @@ def _streamlit(app: Path, home: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
+    command += ["--client.showErrorDetails", "full"]  # a traceback in the page is one in the report
     environment = os.environ | {"SAMAR_HOME": str(home), "PYTHONPATH": str(ROOT)}
     log = home / "server.log"
     with log.open("wb") as output:

@@ -1,12 +1,14 @@
 """The Models page in a real browser: a public checkpoint from upload to spectrum."""
 
+import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
+
+from tests.browser.pressing import press
 
 pytestmark = [pytest.mark.browser, pytest.mark.shared]
 # Another name of the same file: a server, and a folder of models, of its own.
@@ -33,11 +35,8 @@ def test_uploaded_measured_kept_and_looked_at(
 
     model = kept.inner_text().split("kept as ")[1].split()[0]
 
-    for _ in range(5):  # a click while the page is drawn anew goes nowhere
-        kept.get_by_role("link", name="Landscape").click()
-        with suppress(TimeoutError):
-            page.wait_for_url("**/landscape?**", timeout=5000)
-            break
+    landscape = kept.get_by_role("link", name="Landscape")
+    press(landscape, lambda: expect(page).to_have_url(re.compile(r"/landscape\?"), timeout=5000))
     chosen = page.get_by_test_id("stSidebar").get_by_role("combobox", name="Network").first
     expect(chosen).to_have_value(f"resnet20-12fca82f · {model}", timeout=SLOW)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.pressing import press
+
 pytestmark = pytest.mark.browser
 APP = Path(__file__).parents[2] / "app.py"
 LINK = (
@@ -24,9 +26,10 @@ def test_a_link_is_started_paused_resumed_and_read(
     expect(status).to_contain_text("running", timeout=30_000)
     address = page.url
     assert "sweep=" in address
-    page.get_by_role("button", name="Pause").click()
-    expect(status).to_contain_text("paused", timeout=30_000)
-    page.locator(".st-key-sweep_resume button").click()
+    pause = page.get_by_role("button", name="Pause")
+    press(pause, lambda: expect(status).to_contain_text("paused", timeout=10_000))
+    resume = page.locator(".st-key-sweep_resume button")
+    press(resume, lambda: expect(status).not_to_contain_text("paused", timeout=10_000))
     expect(status).to_contain_text("finished · 3 of 3 runs", timeout=120_000)
     expect(page.get_by_text("Best by validation:")).to_be_visible()
     cells = page.locator(".st-key-sweep_heat_map .heatmaplayer text")

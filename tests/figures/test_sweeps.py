@@ -48,6 +48,9 @@ def test_without_results_the_figures_say_what_they_wait_for() -> None:
     assert [note.text for note in empty.layout.annotations] == [EMPTY]
     assert [n.text for n in curve_figure({}, "rho", "val", title="ρ", log=True).layout.annotations]
     assert difference_figure([], "SGD", "test").layout.annotations
+    only_sgd = {"SGD": [result("sgd", None, 0.5)]}  # the first member finished, and has no radius
+    (note,) = curve_figure(only_sgd, "rho", "val", title="radius ρ", log=True).layout.annotations
+    assert note.text == "Waiting for a run with radius ρ to finish."
 
 
 def test_curves_rise_with_the_setting_and_what_lacks_it_is_level() -> None:
