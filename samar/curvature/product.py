@@ -2,19 +2,21 @@
 
     H = ∇²f(θ),   f = mean cross-entropy over all images,   H v = d/dt ∇f(θ + t v) at t = 0
 
-The derivative of the gradient is taken forward (Pearlmutter 1994, "Fast Exact Multiplication by the
-Hessian"; forward over reverse as in Dagréou et al. 2024, iclr-blogposts "How to compute
-Hessian-vector products?"): one dual-number pass through forward and backward, with no graph kept
-between products. An operation without a forward derivative makes the operator fall back to
-differentiating ⟨∇f, v⟩ once more in reverse. Products are summed over batches, each weighted by its
-number of images, so that neither the result (up to rounding) nor the peak memory depends on the
-number of batches.
+Products are summed over batches, each weighted by its number of images. The first batches, as many
+as fit into :data:`KEPT_BYTES`, keep the graph of their gradient, so that a product differentiates
+⟨∇f, v⟩ once more in reverse and recomputes nothing. For the others the derivative of the gradient
+is taken forward (Pearlmutter 1994, "Fast Exact Multiplication by the Hessian"; forward over reverse
+as in Dagréou et al. 2024, iclr-blogposts "How to compute Hessian-vector products?"): one
+dual-number pass through forward and backward, of which nothing is kept; or, where an operation has
+no forward derivative, in reverse too, with a graph for that product alone. So neither the result
+(up to rounding) nor the peak memory depends on the number of batches.
 """
 
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 
 import torch
@@ -22,13 +24,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 
+from samar.curvature.graph import GradientGraph, Parameters
 from samar.errors import ConfigError
 from samar.geometry import Sample, undisturbed
 
 BATCH_SIZE = 64
-"""Images per pass. Pieces of 128 fall out of a CPU's cache: ResNet-20 takes a third longer."""
+"""Images per pass. Pieces of 128 fall out of a CPU's cache: ResNet-20 takes longer."""
 
-Parameters = dict[str, Tensor]
+KEPT_BYTES = 1 << 30
+"""What kept graphs may take: that of some 280 images of 32 × 32 pixels in a ResNet-20. A product
+from a kept graph takes two thirds of the time of one that recomputes it."""
+
+_LAYOUT = torch.contiguous_format
+
 Product = Callable[[Tensor], Tensor]
 
 
@@ -48,7 +56,7 @@ class Hessian:
         loss: f(θ), mean cross-entropy.
         gradient: ∇f(θ), (n,).
         layers: name of each module with parameters of its own, to its part of the n coordinates.
-        mode: ``forward`` or ``reverse``, how products are taken.
+        mode: ``forward`` or ``reverse``, how products over the other batches are taken.
 
     Raises:
         ConfigError: there is no trainable parameter or no image, or the loss is not finite.
@@ -74,10 +82,14 @@ class Hessian:
             raise ConfigError(
                 "The model has 0 trainable parameters; set requires_grad=True on at least one."
             )
-        # Channels last more than halves the time of a ResNet-20's product on a CPU.
-        self._model, self._sample, self._batch_size = model, sample.channels_last(), batch_size
+        # In one layout whatever that of a live model: second derivatives are quickest there, and
+        # another layout rounds differently, which switches a few ReLUs.
+        self._at = {name: p.clone(memory_format=_LAYOUT) for name, p in self._at.items()}
+        self._model, self._batch_size = model, batch_size
+        self._sample = Sample(sample.x.contiguous(), sample.y)
         self._sizes = [p.numel() for p in self._at.values()]
         self.mode = "forward"
+        self._graphs: list[GradientGraph] = []
         # torch.func.jvp meets a deprecated corner of torch itself.
         warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
         self.loss, self.gradient = self._loss_and_gradient()
@@ -89,6 +101,11 @@ class Hessian:
 
     def __len__(self) -> int:
         return sum(self._sizes)
+
+    @property
+    def kept(self) -> int:
+        """How many batches keep the graph of their gradient."""
+        return len(self._graphs)
 
     @property
     def point(self) -> Tensor:
@@ -128,8 +145,10 @@ class Hessian:
         """
         tangent = self._unflat(vector)
         product = torch.zeros_like(vector)
-        for x, y in self._sample.batches(self._batch_size):
-            product.add_(_flat(self._product(x, y, tangent)), alpha=len(y) / len(self._sample))
+        for index, (x, y) in enumerate(self._sample.batches(self._batch_size)):
+            graph = self._graphs[index] if index < self.kept else None
+            part = graph.product(tangent) if graph else self._recomputed(x, y, tangent)
+            product.add_(_flat(part), alpha=len(y) / len(self._sample))
         if not torch.isfinite(product).all():
             raise ConfigError(
                 "A Hessian-vector product is not finite at these weights, whose loss is "
@@ -149,22 +168,23 @@ class Hessian:
         return F.cross_entropy(functional_call(self._model, self._fixed | at, (x,)), y)
 
     def _loss_and_gradient(self) -> tuple[float, Tensor]:
+        """Of all batches; what fits into memory of their graphs is kept on the way."""
         loss, total = 0.0, torch.zeros_like(self.point)
+        held = size = 0
         for x, y in self._sample.batches(self._batch_size):
+            keep = held + size <= KEPT_BYTES
+            graph = GradientGraph(partial(self._loss, x=x, y=y), self._at, again=keep)
+            if keep:
+                size = graph.bytes
+                held += size
+                if held <= KEPT_BYTES:
+                    self._graphs.append(graph)
             share = len(y) / len(self._sample)
-            leaves, value = self._loss_at_leaves(x, y)
-            gradient = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
-            loss += share * value.item()
-            total.add_(_flat(gradient), alpha=share)
+            loss += share * graph.loss
+            total.add_(_flat(g.detach() for g in graph.gradient), alpha=share)
         return loss, total
 
-    def _loss_at_leaves(self, x: Tensor, y: Tensor) -> tuple[Parameters, Tensor]:
-        """The loss of a batch with a graph to leaves that are nobody else's."""
-        leaves = {name: p.clone().requires_grad_() for name, p in self._at.items()}
-        with torch.enable_grad():
-            return leaves, self._loss(leaves, x, y)
-
-    def _product(self, x: Tensor, y: Tensor, tangent: Parameters) -> Iterable[Tensor]:
+    def _recomputed(self, x: Tensor, y: Tensor, tangent: Parameters) -> Iterable[Tensor]:
         if self.mode == "forward":
             try:
                 gradient = lambda at: grad(self._loss)(at, x, y)  # noqa: E731
@@ -175,12 +195,7 @@ class Hessian:
             except RuntimeError:
                 # No forward derivative, or a custom function that torch.func does not know.
                 self.mode = "reverse"
-        leaves, value = self._loss_at_leaves(x, y)
-        inputs = list(leaves.values())
-        first = torch.autograd.grad(value, inputs, create_graph=True, materialize_grads=True)
-        terms = [(g * t).sum() for g, t in zip(first, tangent.values(), strict=True)]
-        along = torch.stack(terms).sum()
-        return torch.autograd.grad(along, inputs, materialize_grads=True)
+        return GradientGraph(partial(self._loss, x=x, y=y), self._at, again=True).product(tangent)
 
     def _unflat(self, vector: Tensor) -> Parameters:
         pieces = zip(self._at.items(), vector.split(self._sizes), strict=True)

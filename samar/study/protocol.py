@@ -61,7 +61,7 @@ TASKS = {
     "digits_noise20": Task("Digits, 20 % wrong labels", {"epochs": 60, "label_noise": 0.2}),
     "digits_noise40": Task("Digits, 40 % wrong labels", {"epochs": 60, "label_noise": 0.4}),
     "cifar": Task(
-        "CIFAR-10, 16 × 16 pixels",
+        "CIFAR-10, 2,000 images of 16 × 16",
         {
             "model": "resnet20",
             "images_per_class": 200,
@@ -72,6 +72,17 @@ TASKS = {
         },
         images=True,
         halved=True,
+    ),
+    "cifar_full": Task(
+        "CIFAR-10, 10,000 images of 32 × 32",
+        {
+            "model": "resnet20",
+            "epochs": 12,
+            "batch_size": 64,
+            "augment": "none",
+            "precision": "bf16",
+        },
+        images=True,
     ),
     "digits_long": Task(
         "Digits, 40 % wrong labels, 200 epochs",
@@ -129,7 +140,7 @@ _SAMAR = {"optimizer": "samar", "rho": BASE_RHO, "lam": 1.0, "lam_min": 0.1, "la
 _LR = _each("lr", 0.02, 0.05, 0.1)
 _RHO = _each("rho", 0.05, 0.2, 0.5)
 _SMALL_RHO = _each("rho", 0.02, 0.05, 0.1)
-_READINGS = ("digits_noise40",)
+_CHEAP = ("digits_clean", "digits_noise20", "digits_noise40", "cifar")
 
 ARMS = {
     "sgd": Arm("SGD, equal epochs", {"optimizer": "sgd"}, _LR),
@@ -138,36 +149,35 @@ ARMS = {
     "sam": Arm("SAM, ρ tuned", {"optimizer": "sam"}, _RHO, _SMALL_RHO),
     "vasso": Arm("VaSSO, ρ tuned", {"optimizer": "vasso", "theta": 0.9}, _RHO, _SMALL_RHO),
     "samar": Arm("SAMAR, defaults", {"optimizer": "samar"}),
-    "samar_old": Arm("SAMAR, former defaults", {"optimizer": "samar", **OLD_DEFAULT}),
+    "samar_old": Arm("SAMAR, former defaults", {"optimizer": "samar", **OLD_DEFAULT}, tasks=_CHEAP),
     "fixed": Arm(
         "SAMAR, fixed λ tuned",
         {**_SAMAR, "rule": "fixed"},
         _each("lam", 0.5, 2.0, 5.0),
-        tasks=("digits_clean", "digits_noise20", "digits_noise40"),
+        tasks=_CHEAP,
     ),
     "trend": Arm(
         "SAMAR, trend tuned",
         {"optimizer": "samar", "rule": "trend"},
         _each("tau", 0.02, 0.05, 0.1),
-        tasks=_READINGS,
     ),
     "dead_band": Arm(
         "SAMAR, dead band tuned",
         {**OLD_DEFAULT, "optimizer": "samar"},
         _each("lam_max", 1.5, 3.0, 6.0),
-        tasks=_READINGS,
+        tasks=_CHEAP,
     ),
     "power": Arm(
         "SAMAR, power tuned",
         {**_SAMAR, "rule": "power", "beta": 0.95, "lam_max": 20.0},
         _each("gamma", 1.0, 2.0, 4.0),
-        tasks=_READINGS,
+        tasks=_CHEAP,
     ),
     "additive": Arm(
         "SAMAR, additive tuned",
         {**_SAMAR, "rule": "additive", "beta": 0.0},
         _each("delta", 0.005, 0.02, 0.05),
-        tasks=_READINGS,
+        tasks=_CHEAP,
     ),
 }
 

@@ -1,8 +1,11 @@
+import math
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
-from samar.curvature import hessian_of
+from samar.curvature import hessian_of, product
 from samar.errors import ConfigError
 from samar.geometry import Sample
 
@@ -25,18 +28,65 @@ class SquareModule(nn.Module):
         return Square.apply(x)
 
 
-@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("mode", ["kept", "forward", "reverse"])
 @pytest.mark.parametrize("batch_size", [23, 7])
-def test_equals_the_dense_hessian(network, sample, dense, mode, batch_size) -> None:
+def test_equals_the_dense_hessian(network, sample, dense, mode, batch_size, monkeypatch) -> None:
     expected = dense(network, sample)
+    if mode != "kept":
+        monkeypatch.setattr(product, "KEPT_BYTES", 0)
     with hessian_of(network, sample, batch_size=batch_size) as hessian:
+        assert hessian.kept == (math.ceil(len(sample) / batch_size) if mode == "kept" else 0)
         hessian.mode = mode
         eye = torch.eye(len(hessian), dtype=torch.float64)
         found = torch.stack([hessian @ v for v in eye])
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_falls_back_where_there_is_no_forward_derivative(dense) -> None:
+def test_keeps_the_graphs_that_fit_and_gives_them_back(network, sample, monkeypatch) -> None:
+    """The others are recomputed, and the result is the same; the graphs go with the operator."""
+    with hessian_of(network, sample, batch_size=6) as whole:
+        expected, size = whole @ whole.gradient, whole._graphs[0].bytes
+        assert whole.kept == 4
+    monkeypatch.setattr(product, "KEPT_BYTES", 2 * size + 1)
+    with hessian_of(network, sample, batch_size=6) as part:
+        assert part.kept == 2
+        torch.testing.assert_close(part @ part.gradient, expected, rtol=1e-10, atol=1e-12)
+        gone = [weakref.ref(tensor) for graph in part._graphs for tensor in graph.gradient]
+    del part
+    assert not any(reference() is not None for reference in gone)
+
+
+@pytest.mark.parametrize("kept", [product.KEPT_BYTES, 0])
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_a_parameter_that_the_loss_does_not_use(monkeypatch, kept, mode) -> None:
+    monkeypatch.setattr(product, "KEPT_BYTES", kept)
+    net = nn.Linear(3, 2)
+    images = Sample(torch.randn(5, 3), torch.randint(2, (5,)))
+    with hessian_of(net, images) as hessian:
+        expected = hessian @ hessian.gradient
+    net.idle = nn.Parameter(torch.ones(4))
+    with hessian_of(net, images) as hessian:
+        hessian.mode = mode
+        found = hessian @ hessian.gradient
+    assert not found[-4:].any()
+    torch.testing.assert_close(found[:-4], expected)
+
+
+def test_the_layout_of_a_live_model_changes_nothing() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 2))
+    images = Sample(torch.randn(6, 3, 8, 8), torch.randint(2, (6,)))
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        net.to(memory_format=layout)
+        laid_out = Sample(images.x.contiguous(memory_format=layout), images.y)
+        with hessian_of(net, laid_out) as hessian:
+            found.append(hessian @ hessian.gradient)
+    assert torch.equal(*found)
+
+
+def test_falls_back_where_there_is_no_forward_derivative(dense, monkeypatch) -> None:
+    monkeypatch.setattr(product, "KEPT_BYTES", 0)
     net = nn.Sequential(nn.Linear(4, 3), SquareModule(), nn.Linear(3, 2)).double()
     smooth = nn.Sequential(nn.Linear(4, 3), _Power(), nn.Linear(3, 2)).double()
     smooth.load_state_dict(net.state_dict())
