@@ -2,9 +2,11 @@
  * Moves figures through time in the browser: play, pause, step, scrub, reset, by button and by key.
  *
  * A figure has a film if its `layout.meta.film` says what moves:
- *   {last: n, label: "step", grow: [trace, …], rows: {trace: {x, y, z}}}
- * At step k of 0…n a trace in `grow` shows its first k + 1 points, and one in `rows` row k of each
- * two-dimensional array. A figure with plotly's own `frames` has a film of these.
+ *   {last: n, label: "step", grow: [trace, …], follow: {trace: {line, x, y, z}}, rows: {trace: {x, y, z}},
+ *    now: [trace, …]}
+ * At step k of 0…n a trace in `grow` shows its first k + 1 points, one in `follow` its shape around the
+ * point k of its line, one in `rows` row k of each two-dimensional array, and one in `now` an upright at k.
+ * A figure with plotly's own `frames` has a film of these.
  *
  * Figures that share the name of a clock share the time; the first of them bears the buttons.
  */
@@ -48,6 +50,12 @@ export class Film {
       const whole = this.columns(traces[number]);
       this.moving.push([number, (step) => whole.map(([name, all]) => [name, all.slice(0, step + 1)])]);
     }
+    for (const [number, { line, ...shape }] of Object.entries(spec?.follow ?? {})) {
+      const [whole, around] = [Object.fromEntries(this.columns(traces[line])), this.columns(shape)];
+      const at = (all, step) => all[Math.min(step, all.length - 1)]; // a path that ended early stays there
+      this.moving.push([+number, (step) => around.map(([name, off]) => [name, off.map((d) => at(whole[name], step) + d)])]);
+    }
+    for (const number of spec?.now ?? []) this.moving.push([number, (step) => [["x", [step, step]], ["y", [0, 1]]]]);
     for (const [number, rows] of Object.entries(spec?.rows ?? {})) {
       const columns = this.columns(rows);
       const width = columns[0][1].length / (this.last + 1);

@@ -20,6 +20,9 @@ CONTOURS = 22
 MARKS = {"square": "square", "triangle-up": "diamond", "cross": "cross", "diamond": "circle"}
 """Markers in three dimensions, where plotly has fewer."""
 
+POINT = np.zeros((1, 3))
+"""A shape that is nothing but the point it stands on."""
+
 CAMERA = {"eye": {"x": -0.2, "y": -1.0, "z": 1.35}, "center": {"x": 0.02, "y": 0, "z": -0.18}}
 START = {"symbol": "x", "size": 12, "color": "#ffffff", "line": {"color": "#000000", "width": 2}}
 
@@ -34,16 +37,14 @@ def picture(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
     """
     ground, info = Ground(config), LANDSCAPES[config.landscape]
     traces: list[dict[str, Any]] = [_contour(ground), _start(config)]
-    film = Film(paths)
+    film, lines = Film(paths), {}
     for name, path in paths.items():
-        style = OPTIMIZER_STYLES[name]
-        film.grow(len(traces), path)
+        style, lines[name] = OPTIMIZER_STYLES[name], len(traces)
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
-                "x": float32(path.positions[:, 0]),
-                "y": float32(path.positions[:, 1]),
+                **film.grow(len(traces), path.positions),
                 "line": {"color": style.color, "dash": style.dash, "width": 2.5},
                 "name": style.title,
                 "legendgroup": name,
@@ -51,15 +52,17 @@ def picture(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
             }
         )
     if focus is not None and focus in paths:
-        moves = Moves(ground, paths[focus], config.rho)
-        for overlay in moves.overlays():
-            last = film.rows(len(traces), overlay.pop("rows"))
+        for overlay in Moves(ground, paths[focus], config.rho).overlays():
+            if "shape" in overlay:
+                last = film.follow(len(traces), lines[focus], overlay.pop("shape"))
+            else:
+                last = film.rows(len(traces), overlay.pop("rows"))
             traces.append(
                 {"type": "scatter", "mode": "lines", "hoverinfo": "skip"} | overlay | last
             )
-    for name, path in paths.items():
+    for name, line in lines.items():
         style = OPTIMIZER_STYLES[name]
-        last = film.rows(len(traces), path.positions[:, None, :])
+        last = film.follow(len(traces), line)
         marker = {"symbol": style.symbol, "size": 13, "color": style.color}
         traces.append(
             {"type": "scatter", "mode": "markers", "name": style.title, "legendgroup": name}
@@ -83,7 +86,7 @@ def picture(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
 def surface(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | None) -> go.Figure:
     """The same in three dimensions; heights are cut off at the top of the range."""
     ground = Ground(config)
-    film = Film(paths)
+    film, lines = Film(paths), {}
     traces: list[dict[str, Any]] = [
         {
             "type": "surface",
@@ -100,16 +103,17 @@ def surface(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
         }
     ]
     for name, path in paths.items():
-        style, lifted = OPTIMIZER_STYLES[name], ground.lift(path.positions)
-        film.grow(len(traces), path)
-        x, y, z = (float32(column) for column in lifted.T)
+        style, lines[name] = OPTIMIZER_STYLES[name], len(traces)
         traces.append(
-            {"type": "scatter3d", "mode": "lines", "x": x, "y": y, "z": z, "name": style.title}
+            {"type": "scatter3d", "mode": "lines", "name": style.title}
+            | film.grow(len(traces), ground.lift(path.positions))
             | {"line": {"color": style.color, "width": 7}, "legendgroup": name}
             | {"hoverinfo": "skip"}
         )
     if focus is not None and focus in paths:
         for overlay in Moves(ground, paths[focus], config.rho).overlays():
+            if "shape" in overlay:
+                overlay["rows"] = paths[focus].positions[:, None, :] + overlay.pop("shape")
             last = film.rows(len(traces), overlay.pop("rows"), ground)
             overlay.pop("marker", None)
             line = overlay["line"] | {"width": 5}
@@ -119,9 +123,9 @@ def surface(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
                 | {"line": line, "mode": "lines"}
                 | last
             )
-    for name, path in paths.items():
+    for name, line in lines.items():
         style = OPTIMIZER_STYLES[name]
-        last = film.rows(len(traces), path.positions[:, None, :], ground)
+        last = film.follow(len(traces), line)
         marker = {"symbol": MARKS[style.symbol], "size": 6, "color": style.color}
         traces.append(
             {"type": "scatter3d", "mode": "markers", "name": style.title, "legendgroup": name}
@@ -151,41 +155,71 @@ class Film:
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
         self.last = max((path.steps for path in paths.values()), default=0)
-        self._grow: list[int] = []
+        self._grow: dict[int, dict[str, Any]] = {}
+        self._follow: dict[str, dict[str, Any]] = {}
         self._rows: dict[str, dict[str, Any]] = {}
+        self._now: list[int] = []
 
-    def grow(self, trace: int, path: Path) -> None:
-        """A trace that shows its first k + 1 points at step k."""
-        self._grow.append(trace)
+    def grow(self, trace: int, points: Any) -> dict[str, Any]:
+        """A trace that shows its first k + 1 points at step k.
 
-    def rows(
-        self, trace: int, rows: dict[str, Any] | Any, ground: Ground | None = None
-    ) -> dict[str, Any]:
+        Args:
+            trace: Its number.
+            points: (n + 1, 2 or 3).
+
+        Returns:
+            The points as columns.
+        """
+        columns = dict(zip("xyz", float32(points).T, strict=False))
+        self._grow[trace] = columns
+        return columns
+
+    def follow(self, trace: int, line: int, shape: Any = POINT) -> dict[str, Any]:
+        """A trace that keeps its shape around the last point shown of a line that grows.
+
+        Args:
+            trace: Its number.
+            line: The line's.
+            shape: Points (m, 2 or 3) relative to the line's.
+
+        Returns:
+            The columns at the last step.
+        """
+        points = self._grow[line]
+        columns = dict(zip(points, float32(shape).T, strict=False))
+        self._follow[str(trace)] = {"line": line} | columns
+        return {name: points[name][-1] + value for name, value in columns.items()}
+
+    def now(self, trace: int) -> dict[str, Any]:
+        """An upright at the present step, on an axis from 0 to 1."""
+        self._now.append(trace)
+        return {"x": [self.last] * 2, "y": [0, 1]}
+
+    def rows(self, trace: int, rows: Any, ground: Ground | None = None) -> dict[str, Any]:
         """A trace that shows row k at step k.
 
         Args:
             trace: Its number.
-            rows: Points (n + 1, m, 2), or columns by name; a path that ended early stays there.
+            rows: Points (n + 1, m, 2); a path that ended early stays there.
             ground: Lifts the points onto its surface.
 
         Returns:
             The last row, with which the trace is first drawn.
         """
-        if not isinstance(rows, dict):
-            missing = self.last + 1 - len(rows)
-            if missing > 0:
-                rows = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
-            if ground is not None:
-                rows = ground.lift(rows)
-            rows = {name: rows[..., i] for i, name in enumerate("xyz"[: rows.shape[-1]])}
-        columns = {name: float32(value) for name, value in rows.items()}
+        missing = self.last + 1 - len(rows)
+        if missing > 0:
+            rows = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+        if ground is not None:
+            rows = ground.lift(rows)
+        columns = {name: float32(rows[..., i]) for i, name in enumerate("xyz"[: rows.shape[-1]])}
         self._rows[str(trace)] = columns
         return {name: value[-1] for name, value in columns.items()}
 
     @property
     def meta(self) -> dict[str, Any]:
         """For ``layout.meta["film"]``."""
-        return {"last": self.last, "label": "step", "grow": self._grow, "rows": self._rows}
+        moving = {"grow": [*self._grow], "follow": self._follow, "rows": self._rows}
+        return {"last": self.last, "label": "step", "now": self._now} | moving
 
 
 def _contour(ground: Ground) -> dict[str, Any]:

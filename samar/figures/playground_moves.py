@@ -7,7 +7,7 @@ import numpy as np
 from samar.figures.theme import NEUTRAL, OPTIMIZER_STYLES
 from samar.playground import LANDSCAPES, Path, PlaygroundConfig, build_loss
 
-POINTS = (97, 65)
+POINTS = (81, 55)
 """Of the grid, from left to right and from bottom to top."""
 
 ARROW = 0.16
@@ -55,7 +55,8 @@ class Moves:
         self.ground, self.path, self.rho = ground, path, rho
 
     def overlays(self) -> list[dict[str, Any]]:
-        """Traces without type, each with its ``rows`` of points: (n + 1, m, 2).
+        """Traces without type, each with its ``rows`` of points (n + 1, m, 2), or with the
+        ``shape`` (m, 2) that it keeps around the path's point.
 
         After the last step there is no gradient: the last one's stays.
         """
@@ -73,11 +74,10 @@ class Moves:
         ]
         if not np.isnan(path.perturbations).all():
             up = at + path.perturbations
-            ball = path.positions[:, None, :] + self.rho * RIM
             found = [
                 {
                     "name": f"ρ = {self.rho:g}",
-                    "rows": ball,
+                    "shape": self.rho * RIM,
                     "line": {"color": style.color, "width": 1.5, "dash": "dash"},
                 },
                 {

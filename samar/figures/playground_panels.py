@@ -40,14 +40,12 @@ def panels(config: PlaygroundConfig, paths: Mapping[str, Path]) -> go.Figure:
         steps = np.arange(len(path.loss), dtype=np.float32)
         traces.append(_curve(name, steps, np.maximum(path.loss - min(floor, 0.0), FLOOR), 3))
     for number in (1, 2, 3):
-        rows = np.repeat(np.arange(film.last + 1, dtype=np.float32)[:, None], 2, axis=1)
-        last = film.rows(len(traces), {"x": rows, "y": np.tile([0.0, 1.0], (film.last + 1, 1))})
         axis = {"xaxis": f"x{number}", "yaxis": f"y{number + 3}"}
         traces.append(
             {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
             | {"line": {"color": NEUTRAL, "width": 1.5}}
             | axis
-            | last
+            | film.now(len(traces))
         )
     ended = f"λ ends at {samar.lam[-1]:.2f}." if samar is not None and samar.steps else ""
     alt = f"Strength λ, sharpness ratio and loss of each optimizer over the step. {ended}"

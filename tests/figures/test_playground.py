@@ -23,9 +23,14 @@ def film(figure: go.Figure) -> dict[str, Any]:
 
 
 def moving(figure: go.Figure, name: str) -> dict[str, np.ndarray]:
-    """The rows of the last trace of a name."""
+    """What the last trace of a name shows at every step, row by row, as the browser finds it."""
     number = max(i for i, trace in enumerate(figure.data) if trace.name == name)
-    return film(figure)["rows"][str(number)]
+    if str(number) in film(figure)["rows"]:
+        return film(figure)["rows"][str(number)]
+    shape = dict(film(figure)["follow"][str(number)])
+    line = figure.data[shape.pop("line")]
+    steps = np.minimum(np.arange(film(figure)["last"] + 1), len(line.x) - 1)
+    return {name: line[name][steps, None] + shape[name] for name in shape}
 
 
 @pytest.mark.parametrize("draw", [picture, surface])
@@ -98,8 +103,8 @@ def test_panels_show_lam_ratio_loss_and_the_present_step() -> None:
     assert np.allclose(lam.y, path.lam, rtol=1e-6)
     assert np.allclose(ratio.y[1:], path.ratio[1:], rtol=1e-5)
     assert [trace.name for trace in losses] == ["SGD", "SAM", "VaSSO", "SAMAR"]
-    for rows in film(figure)["rows"].values():
-        assert rows["x"][:, 0].tolist() == list(range(41))
+    assert film(figure)["now"] == [6, 7, 8]
+    assert [figure.data[number].yaxis for number in film(figure)["now"]] == ["y4", "y5", "y6"]
     assert f"λ ends at {path.lam[-1]:.2f}" in figure.layout.meta["alt"]
 
 
