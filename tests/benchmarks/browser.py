@@ -20,8 +20,8 @@ from tests.browser.conftest import ROOT, _streamlit
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
 FLAGS += ["--enable-unsafe-swiftshader"]
 FLAT = ["--no-sandbox", "--disable-gpu"]
-"""Without WebGL. Where there is no graphics card, its emulation composes every frame of a page, which
-the two-dimensional playground need not wait for."""
+"""Without WebGL. Where there is no graphics card, its emulation composes every frame of a page,
+which the two-dimensional playground need not wait for."""
 
 PATIENCE = 60_000
 
