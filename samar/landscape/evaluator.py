@@ -27,6 +27,9 @@ from samar.landscape.frame import State
 CHUNKS = (32, 64, 128, 256, 512)
 CALIBRATION_BATCH = 128
 PROBE = 4
+SLOWER, AS_QUICK = 0.8, 0.95
+"""Shares of the best speed: below the first the search ends, above the second a size is chosen."""
+
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 
 
@@ -136,14 +139,21 @@ class Evaluator:
 
     @torch.no_grad()
     def _quickest_chunk(self) -> int:
-        """Time one forward of each size, best of two; all images at once where they are few."""
+        """Time one forward of each size, best of two, from small to large until it gets slower.
+
+        The smallest of those that are about as quick as the quickest; all of few images.
+        """
         self._folded.load()
         sizes = [size for size in CHUNKS if size < self.images] or [self.images]
         if len(sizes) == 1:
             return sizes[0]
         self._folded.network(self._x[: sizes[0]])
-        speeds = {size: max(self._speed(size), self._speed(size)) for size in sizes}
-        return max(speeds, key=speeds.__getitem__)
+        speeds: dict[int, float] = {}
+        for size in sizes:
+            speeds[size] = max(self._speed(size), self._speed(size))
+            if speeds[size] < SLOWER * max(speeds.values()):
+                break
+        return next(size for size in sizes if speeds[size] > AS_QUICK * max(speeds.values()))
 
     def _speed(self, size: int) -> float:
         started = time.perf_counter()

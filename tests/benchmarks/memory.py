@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--model", default="resnet20")
     parser.add_argument("--size", type=int, default=32)
     options = parser.parse_args()
-    for task, amounts in (("landscape", (5, 9, 17)), ("hessian", (64, 256, 1024))):
+    for task, amounts in (("landscape", (5, 9, 17)), ("hessian", (64, 256, 512, 1024))):
         base = peak(task, options.model, options.size, 0)
         for amount in amounts:
             used = peak(task, options.model, options.size, amount) - base

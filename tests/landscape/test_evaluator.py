@@ -27,8 +27,8 @@ def reference(net: nn.Module, weights, sample: Sample) -> tuple[float, float]:
     ("name", "folded", "layers", "fused"),
     [
         ("cnn", 3, 3, 3),
-        ("resnet20-conv", 21, 21, 10),
-        ("resnet20", 19, 19, 10),
+        ("resnet20-conv", 21, 21, 19),
+        ("resnet20", 19, 19, 19),
         ("wrn-16-4", 7, 13, 7),
     ],
 )
@@ -61,6 +61,26 @@ def test_a_network_that_cannot_be_traced_is_measured_too(network, sample) -> Non
     net = Branching()
     evaluator = Evaluator(net, sample)
     assert evaluator._folded.folded == 0
+    weights = random_frame(net).at((0.1, 0.1))
+    assert evaluator.at(weights).loss == pytest.approx(reference(net, weights, sample)[0], rel=1e-5)
+
+
+def test_a_sum_that_broadcasts_is_not_fused(sample) -> None:
+    class Shifted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = (nn.Conv2d(c, 8, 3, stride=2) for c in (3, 8))
+            self.shift = nn.Parameter(torch.randn(1, 8, 1, 1))
+            self.last = nn.Linear(8, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            inner = torch.relu(self.shift + self.first(x))
+            outer = torch.relu(self.second(inner) + inner.mean((2, 3), keepdim=True))
+            return self.last(outer.mean((2, 3)))
+
+    net = Shifted()
+    evaluator = Evaluator(net, sample)
+    assert evaluator._folded.fused == 2
     weights = random_frame(net).at((0.1, 0.1))
     assert evaluator.at(weights).loss == pytest.approx(reference(net, weights, sample)[0], rel=1e-5)
 
