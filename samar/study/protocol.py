@@ -149,6 +149,7 @@ ARMS = {
     "sam": Arm("SAM, ρ tuned", {"optimizer": "sam"}, _RHO, _SMALL_RHO),
     "vasso": Arm("VaSSO, ρ tuned", {"optimizer": "vasso", "theta": 0.9}, _RHO, _SMALL_RHO),
     "samar": Arm("SAMAR, defaults", {"optimizer": "samar"}),
+    "samar_rho": Arm("SAMAR, ρ tuned", {"optimizer": "samar"}, _RHO, _SMALL_RHO),
     "samar_old": Arm("SAMAR, former defaults", {"optimizer": "samar", **OLD_DEFAULT}, tasks=_CHEAP),
     "fixed": Arm(
         "SAMAR, fixed λ tuned",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from samar.runs.presets import PRESETS
 from samar.study import protocol, read_rows
 from samar.study.protocol import ARMS, COMPARED, FINAL_SEEDS, TASKS
 from samar.study.rows import SETTINGS, Row
@@ -70,11 +71,25 @@ def test_sgd_learns_photographs_by_heart(rows: list[Row], setting: str) -> None:
     assert sum(learnt) / len(learnt) > 0.95
 
 
+def test_the_preset_for_photographs_has_the_radius_that_the_study_chose(rows: list[Row]) -> None:
+    found = protocol.chosen(rows, "cifar_full", "samar_rho")
+    assert found == {"rho": PRESETS["cifar10"].config().rho}
+
+
 def test_what_speaks_against_the_defaults_is_in_the_table(rows: list[Row]) -> None:
     for setting in ("digits_noise20", "digits_noise40"):
         assert difference(rows, setting, "samar", "samar_old").mean < 0
     assert difference(rows, "digits_noise40", "samar", "trend").mean < 0
     assert difference(rows, "cifar", "samar", "samar_old").low > 0
+    full = [row for row in rows if (row.setting, row.phase) == ("cifar_full", "final")]
+    for arm in ("sam", "vasso", "sgd"):
+        assert difference(rows, "cifar_full", "samar", arm).mean < -0.02
+    defaults = [row for row in full if row.arm == "samar"]
+    assert all(row.train_accuracy < 0.75 and 0.6 < row.lam_mean < 0.8 for row in defaults)
+    assert all(row.lam_mean > 1.5 for row in full if row.arm == "samar_rho")
+    for arm in ("sgd", "sam", "vasso", "samar"):
+        assert difference(rows, "cifar_full", "samar_rho", arm).mean > 0.005
+    assert difference(rows, "cifar_full", "samar_rho", "sgd_twice").mean < 0
     long = {row.arm: row for row in rows if row.setting == "digits_long"}
     ours = long["trend_power20_ceiling10"]
     assert ours.lam_last < 0.3
