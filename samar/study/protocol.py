@@ -56,6 +56,8 @@ class Task:
         return "cifar" if self.images else "digits"
 
 
+_QUICK = {"batch_size": 64, "augment": "none", "precision": "bf16"}
+
 TASKS = {
     "digits_clean": Task("Digits, right labels", {"epochs": 60}),
     "digits_noise20": Task("Digits, 20 % wrong labels", {"epochs": 60, "label_noise": 0.2}),
@@ -66,22 +68,14 @@ TASKS = {
             "model": "resnet20",
             "images_per_class": 200,
             "epochs": 16,
-            "batch_size": 64,
-            "augment": "none",
-            "precision": "bf16",
+            **_QUICK,
         },
         images=True,
         halved=True,
     ),
     "cifar_full": Task(
         "CIFAR-10, 10,000 images of 32 × 32",
-        {
-            "model": "resnet20",
-            "epochs": 12,
-            "batch_size": 64,
-            "augment": "none",
-            "precision": "bf16",
-        },
+        {"model": "resnet20", "epochs": 12, **_QUICK},
         images=True,
     ),
     "digits_long": Task(

@@ -79,8 +79,8 @@ def _protocol() -> None:
 - **Readings.** Test accuracy of the last epoch, never the best. λ_max and trace of the Hessian on
   {CURVATURE_IMAGES} training images. Intervals: Student's t over seeds, 95 %.
 - **Budget.** SAM's kind takes two gradients a step; *SGD, equal gradients* trains twice the epochs.
-- **Cut for lack of time.** The other λ rules on the 10,000 CIFAR-10 images, and most of them on digits
-  with fewer wrong labels; a curve over ρ on the 10,000.
+- **Cut for lack of time.** The other λ rules on the 10,000 CIFAR-10 images, and most of them on
+  digits with fewer wrong labels; a curve over ρ on the 10,000.
 """
     )
 
