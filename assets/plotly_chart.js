@@ -175,7 +175,8 @@ class Chart {
     layout.uirevision ??= data.uirevision ?? data.name;
     for (const [name, axis] of Object.entries(layout)) // an axis' own revision must not outlive the chart's
       if (/^[xy]axis/.test(name) && axis.uirevision) axis.uirevision += ` ${layout.uirevision}`;
-    if (this.group?.range) layout.xaxis = { ...layout.xaxis, range: [...this.group.range], autorange: false };
+    const range = this.group?.range;
+    if (range) layout.xaxis = { ...layout.xaxis, range: [...range], autorange: false };
     calm(layout);
     this.storeCameras();
     await this.Plotly.react(this.plot, traces, layout, {
@@ -185,6 +186,7 @@ class Chart {
     });
     if (this.gone) return;
     if (!this.figure) this.listen();
+    if (this.group && this.group.range !== range) await this.follow(); // another was zoomed meanwhile
     if (data.figure !== this.figure && (frames || this.frames)) {
       // One by one from the end: plotly.js sorts the indices as text, and fails beyond ten frames.
       for (let last = (this.frames?.length ?? 0) - 1; last >= 0; last--)
@@ -233,6 +235,19 @@ class Chart {
     return [...(this.group?.members ?? [])].filter((chart) => chart !== this && chart.figure);
   }
 
+  /** Show the x range of the group, unless it is shown already. */
+  async follow() {
+    const { range } = this.group;
+    const axis = this.figure && this.plot._fullLayout.xaxis;
+    if (!axis || String(axis.autorange ? null : axis.range) === String(range)) return;
+    this.following = (this.following ?? 0) + 1;
+    try {
+      await this.Plotly.relayout(this.plot, range ? { "xaxis.range": [...range] } : { "xaxis.autorange": true });
+    } finally {
+      this.following--;
+    }
+  }
+
   /** Linked 3-D charts look from one place: what one turns to, the others follow. */
   turn(camera) {
     if (!this.group || !camera || JSON.stringify(camera) === this.group.camera) return;
@@ -245,13 +260,12 @@ class Chart {
     this.plot.on("plotly_afterplot", () => this.film && !this.film.frames && !this.busy && this.advance());
     this.plot.on("plotly_relayout", (change) => {
       this.turn(change["scene.camera"]);
-      if (!this.group || !Object.keys(change).some((key) => key.startsWith("xaxis."))) return;
-      const { range, autorange } = this.plot._fullLayout.xaxis;
-      const wanted = autorange ? null : [...range];
-      if (String(wanted) === String(this.group.range)) return;
-      this.group.range = wanted;
-      for (const chart of this.others())
-        this.Plotly.relayout(chart.plot, wanted ? { "xaxis.range": [...wanted] } : { "xaxis.autorange": true });
+      if (!this.group || this.following) return; // what it says while it follows is old news
+      // From the change itself: the layout may be that of data which came in between.
+      const [low, high] = change["xaxis.range"] ?? [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      if (low === undefined && !change["xaxis.autorange"]) return;
+      this.group.range = low === undefined ? null : [low, high];
+      for (const chart of this.group.members) chart.follow();
     });
     // Only the chart under the pointer speaks, so that a shown label is not passed round for ever.
     this.plot.on("plotly_hover", ({ xvals }) => {
