@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 RELU = (F.relu, torch.relu)
-SUM = (operator.add, operator.iadd, torch.add)
+SUM = (operator.add, torch.add)
 
 
 class ConvReLU(nn.Module):
@@ -93,7 +93,7 @@ def _sum_of(
     node: fx.Node, modules: Mapping[str, nn.Module]
 ) -> tuple[fx.Node, tuple[fx.Node]] | None:
     """The convolution in a sum of two tensors and the other tensor, where there is one."""
-    if node.op != "call_function" or node.target not in SUM:
+    if node.op != "call_function" or node.target not in SUM or node.kwargs:  # such as alpha=2
         return None
     for convolution, other in (node.args, node.args[::-1]):
         if (
@@ -123,6 +123,7 @@ def _convolution(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Conv2d |
     found = modules.get(str(node.target)) if node.op == "call_module" else None
     if (
         isinstance(found, nn.Conv2d)
+        and len(node.args) == 1
         and found.weight.device.type == "cpu"
         and found.weight.dtype in (torch.float32, torch.bfloat16)
         and not isinstance(found.padding, str)

@@ -65,18 +65,20 @@ def test_a_network_that_cannot_be_traced_is_measured_too(network, sample) -> Non
     assert evaluator.at(weights).loss == pytest.approx(reference(net, weights, sample)[0], rel=1e-5)
 
 
-def test_a_sum_that_broadcasts_is_not_fused(sample) -> None:
+def test_sums_that_broadcast_or_weigh_are_what_they_were(sample) -> None:
     class Shifted(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.first, self.second = (nn.Conv2d(c, 8, 3, stride=2) for c in (3, 8))
+            self.third = nn.Conv2d(8, 8, 1)
             self.shift = nn.Parameter(torch.randn(1, 8, 1, 1))
             self.last = nn.Linear(8, 10)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             inner = torch.relu(self.shift + self.first(x))
             outer = torch.relu(self.second(inner) + inner.mean((2, 3), keepdim=True))
-            return self.last(outer.mean((2, 3)))
+            twice = torch.relu(torch.add(self.third(outer), outer, alpha=2))
+            return self.last(twice.mean((2, 3)))
 
     net = Shifted()
     evaluator = Evaluator(net, sample)
