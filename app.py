@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from samar.ui.cold_start import first_session, load_again
-from samar.ui.presenting import apply_presenting
-from samar.ui.static_files import ensure_static
+from samar.web.cold_start import first_session, load_again
+from samar.web.presenting import apply_presenting
+from samar.web.static_files import ensure_static
 
 HERE = Path(__file__).parent
 

@@ -1,3 +1,49 @@
-"""samar: train image classifiers with adaptive sharpness regularization and see what moves."""
+"""samar: train image classifiers with adaptive sharpness regularization and see what moves.
+
+The names that a script needs most are here, and are loaded when they are first used::
+
+    from samar import SAMAR, TrainSettings, train
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "SAM": "optim.sam",
+    "SAMAR": "optim.samar",
+    "VaSSO": "optim.vasso",
+    "build_optimizer": "optim.factory",
+    "Additive": "optim.rules",
+    "DeadBand": "optim.rules",
+    "Fixed": "optim.rules",
+    "LambdaRule": "optim.rules",
+    "Power": "optim.rules",
+    "Trend": "optim.rules",
+    "TrendPower": "optim.rules",
+    "build_model": "models.build",
+    "load_dataset": "data.load",
+    "Sample": "data.sample",
+    "EpochRecord": "training.records",
+    "StepRecord": "training.records",
+    "TrainSettings": "training.config",
+    "Trainer": "training.trainer",
+    "train": "training.loop",
+    "line": "landscape.sampler",
+    "plane": "landscape.sampler",
+    "random_frame": "landscape.frame",
+    "hessian_of": "curvature.product",
+    "hessian_trace": "curvature.trace",
+    "spectral_density": "curvature.density",
+    "top_eigenvalues": "curvature.eigenvalues",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562), so that a face need not load torch."""
+    if name in _HOMES:
+        return getattr(import_module(f"samar.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'samar' has no attribute {name!r}")

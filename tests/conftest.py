@@ -52,10 +52,12 @@ def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def recorded(samar_home: Path) -> Callable[..., Any]:
     """``recorded(rho=0.1, …)`` puts an ended run with made-up records into the default store."""
-    from samar.models import build_model
-    from samar.runs import RunConfig, Store
-    from samar.runs.paths import weights_path
-    from samar.training import EpochRecord, StepRecord, save_weights
+    from samar.jobs.files import weights_path
+    from samar.jobs.store import Store
+    from samar.models.build import build_model
+    from samar.networks.checkpoint import save_weights
+    from samar.training.records import EpochRecord, StepRecord
+    from samar.training.settings import TrainSettings
 
     store = Store()
 
@@ -68,7 +70,7 @@ def recorded(samar_home: Path) -> Callable[..., Any]:
         weights: bool = False,
         **settings: Any,
     ) -> Any:
-        config = RunConfig.parse({"optimizer": "sgd", **settings})
+        config = TrainSettings.parse({"optimizer": "sgd", **settings})
         store.create(config)
         run = store.claim_next(limit=10_000)
         assert run is not None
@@ -96,13 +98,13 @@ def recorded(samar_home: Path) -> Callable[..., Any]:
             test, k = accuracy * n / done, n * per_epoch
             figures = (1 / n, test + 0.05, 100, 2 / n, test, 0.05)
             epochs.append(EpochRecord(n, k, two * k, steps[k - 1].seconds, *figures))
-        store.series.append(run.key, steps, epochs)
-        store.series.note(run.key, 0, "started", device="cpu", data="0" * 64)
+        store.records.append(run.key, steps, epochs)
+        store.records.note(run.key, 0, "started", device="cpu", data="0" * 64)
         if weights:
             torch.manual_seed(config.seed)
             network = build_model("cnn", classes=10, channels=1)
             save_weights(network, weights_path(run.id), {"model": "cnn"})
-            store.series.add_artifact(run.key, "weights", len(steps), "weights.safetensors")
+            store.records.add_artifact(run.key, "weights", len(steps), "weights.safetensors")
         store.beat(run, total_steps=len(steps), device="cpu")
         assert store.move(run, status)
         return store.get(run.id)

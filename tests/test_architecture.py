@@ -9,15 +9,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"errors", "home", "lazy"},
+    {"errors", "home"},
+    {"settings"},
     {"optim", "models", "data"},
+    {"curvature"},
+    {"landscape"},
     {"training", "playground"},
-    {"geometry", "zoo"},
-    {"landscape", "curvature"},
-    {"runs", "study"},
-    {"compare", "exchange", "replay"},
-    {"figures"},
-    {"ui", "cli"},
+    {"jobs"},
+    {"networks"},
+    {"kinds"},
+    {"sweeps", "recordings"},
+    {"compare", "exchange"},
+    {"charts"},
+    {"web", "cli"},
 ]
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted((ROOT / "samar").rglob("*.py"))
@@ -65,9 +69,9 @@ def test_imports_point_down(path: Path) -> None:
 def test_streamlit_and_plotly_stay_in_their_rooms(path: Path) -> None:
     own = path.relative_to(ROOT / "samar").parts[0]
     packages = {module.split(".")[0] for module in imported(path)}
-    if own != "ui":
+    if own != "web":
         assert "streamlit" not in packages
-    if own not in ("ui", "figures"):
+    if own not in ("web", "charts"):
         assert "plotly" not in packages
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main
-from samar.runs import RunConfig, command_line
-from samar.training import settings_of
+from samar.settings.declare import settings_of
+from samar.training.settings import TrainSettings
 
 KEYS = [
     *("run", "status", "epochs", "steps", "seconds"),
@@ -65,7 +65,7 @@ def test_help_shows_every_setting_with_its_bounds(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = capsys.readouterr().out
-    for name in settings_of(RunConfig):
+    for name in settings_of(TrainSettings):
         assert f"--{name.replace('_', '-')}" in text
     assert "from 0 to 5" in " ".join(text.split())
 
@@ -74,10 +74,10 @@ def test_the_equivalent_command_line_gives_the_same_config() -> None:
     from samar.cli import parser
     from samar.cli.options import config_from
 
-    config = RunConfig(
+    config = TrainSettings(
         optimizer="samar", lr=0.1234567, nesterov=True, lam_min=0.3, images_per_class=9, seed=7
     )
-    words = command_line(config).split()[3:]
+    words = config.command.split()[3:]
     assert config_from(parser().parse_args(words)) == config
 
 

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from samar.ui.compare_choice import choose
-from samar.ui.compare_curves import curves
-from samar.ui.compare_files import downloads
-from samar.ui.compare_flatness import flatness
-from samar.ui.compare_pair import pair
-from samar.ui.compare_settings import settings
-from samar.ui.service import service
-from samar.ui.state import TRAIN_PAGE
+from samar.web.compare.choice import choose
+from samar.web.compare.curves import curves
+from samar.web.compare.files import downloads
+from samar.web.compare.flatness import flatness
+from samar.web.compare.pair import pair
+from samar.web.compare.settings import settings
+from samar.web.service import service
+from samar.web.state import TRAIN_PAGE
 
 VIEWS = {
     "curves": "Curves",
@@ -19,7 +19,7 @@ VIEWS = {
 }
 
 st.header("Compare", anchor=False)
-if not service().all():
+if not service().all("train"):
     st.info("No runs yet.", icon=":material/info:")
     st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")
     st.stop()

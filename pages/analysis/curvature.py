@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from samar.ui.curvature_choice import choose
-from samar.ui.curvature_results import provenance, show
-from samar.ui.curvature_work import compute, known
+from samar.web.curvature.choice import choose
+from samar.web.curvature.results import provenance, show
+from samar.web.curvature.work import compute, known
 
 with st.sidebar:
     choice = choose()

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from samar.ui.landscape_controls import choose_look, choose_pictures, choose_preview
-from samar.ui.landscape_view import show_footer, show_landscapes
-from samar.ui.landscape_work import (
+from samar.web.landscape.controls import choose_look, choose_pictures, choose_preview
+from samar.web.landscape.view import show_footer, show_landscapes
+from samar.web.landscape.work import (
     is_done,
     is_running,
     measure_next,
@@ -13,8 +13,8 @@ from samar.ui.landscape_work import (
     start,
     stop,
 )
-from samar.ui.service import explained
-from samar.ui.state import TRAIN_PAGE
+from samar.web.service import explained
+from samar.web.state import TRAIN_PAGE
 
 st.header("Landscape", anchor=False)
 with st.sidebar, explained():

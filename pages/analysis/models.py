@@ -2,15 +2,10 @@
 
 import streamlit as st
 
-from samar.ui.models_list import keep_buttons, show_models, show_public
-from samar.ui.models_result import show_accuracy, show_recognized, show_trials, tried
-from samar.ui.models_source import (
-    choose_file,
-    choose_images,
-    choose_network,
-    choose_normalization,
-)
-from samar.ui.service import explained
+from samar.web.models.list import keep_buttons, show_models, show_public
+from samar.web.models.result import show_accuracy, show_recognized, show_trials, tried
+from samar.web.models.source import choose_file, choose_images, choose_network, choose_normalization
+from samar.web.service import explained
 
 st.header("Models", anchor=False)
 st.markdown(

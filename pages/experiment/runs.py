@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from samar.ui.run_files import offer_import
-from samar.ui.run_table import run_table
-from samar.ui.service import service
-from samar.ui.state import TRAIN_PAGE
+from samar.web.runs.files import offer_import
+from samar.web.runs.table import run_table
+from samar.web.service import service
+from samar.web.state import TRAIN_PAGE
 
 st.header("Runs", anchor=False)
-if service().all():
+if service().all("train"):
     run_table()
 else:
     st.info("No runs yet.", icon=":material/info:")

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from samar.ui.service import explained
-from samar.ui.state import shown_sweep
-from samar.ui.sweep_base import base_panel
-from samar.ui.sweep_form import follow_link, new_sweep
-from samar.ui.sweep_list import sweep_list
-from samar.ui.sweep_view import sweep_page
+from samar.web.service import explained
+from samar.web.state import shown_sweep
+from samar.web.sweeps.base import base_panel
+from samar.web.sweeps.form import follow_link, new_sweep
+from samar.web.sweeps.list import sweep_list
+from samar.web.sweeps.view import sweep_page
 
 sweep_id = shown_sweep()
 if sweep_id is not None:

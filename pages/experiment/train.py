@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from samar.runs import command_line
-from samar.ui.controls import config_from_controls
-from samar.ui.downloads import offer_download
-from samar.ui.film import film
-from samar.ui.live import choose_look, live_run
-from samar.ui.run_buttons import run_buttons
-from samar.ui.service import explained, run_of
-from samar.ui.settings_panel import settings_panel
-from samar.ui.state import shown_run
-from samar.ui.text import plain
+from samar.training.settings import command_line
+from samar.web.controls import settings_from_controls
+from samar.web.service import explained, run_of
+from samar.web.state import shown_run
+from samar.web.text import plain
+from samar.web.train.buttons import run_buttons
+from samar.web.train.download import offer_download
+from samar.web.train.frames import film
+from samar.web.train.live import choose_look, live_run
+from samar.web.train.settings_panel import settings_panel
 
 run_id = shown_run()
 run = run_of(run_id) if run_id else None
@@ -35,5 +35,5 @@ else:
 
 with st.expander("How to repeat this"):
     with explained():
-        config = run.config if run else config_from_controls()
+        config = run.settings if run else settings_from_controls()
     st.code(command_line(config), language="bash", wrap_lines=True)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from samar import __version__
-from samar.optim import OPTIMIZERS, RULES
+from samar.optim.catalog import OPTIMIZERS, RULES
 
 st.header("What is computed here", anchor=False)
 st.markdown(

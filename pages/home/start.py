@@ -4,12 +4,12 @@ from importlib import import_module
 
 import streamlit as st
 
-from samar.runs.presets import DEFAULT_PRESET, PRESETS
-from samar.ui.glossary import glossary_style, prose
-from samar.ui.presenting import carried
-from samar.ui.replay_view import replay
-from samar.ui.service import explained, service
-from samar.ui.state import COMPARE_PAGE, LESSON, LESSONS_PAGE, RUN, TRAIN_PAGE
+from samar.training.presets import DEFAULT_PRESET, PRESETS
+from samar.web.learn.glossary import glossary_style, prose
+from samar.web.presenting import carried
+from samar.web.service import explained, service
+from samar.web.start.replay import replay
+from samar.web.state import COMPARE_PAGE, LESSON, LESSONS_PAGE, RUN, TRAIN_PAGE
 
 preset = PRESETS[DEFAULT_PRESET]
 
@@ -37,7 +37,7 @@ with doors[1].container(border=True, height="stretch", key="door_train"):
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Train now", type="primary", icon=":material/play_arrow:", key="train_now"):
             with explained():
-                run_id = service().start(preset.config())
+                run_id = service().submit(preset.config())
             st.switch_page(TRAIN_PAGE, query_params={RUN: run_id, **carried()})
         st.page_link(
             TRAIN_PAGE, label="Settings first", icon=":material/tune:", query_params=carried()
@@ -67,4 +67,4 @@ st.caption(
 )
 
 # While the reader reads: what the next page needs, so that it opens at once.
-import_module("samar.ui.live")
+import_module("samar.web.train.live")

@@ -1,5 +1,5 @@
 """Study: the runs that the defaults come from, with every unfavourable result."""
 
-from samar.ui.study_view import show
+from samar.web.about.study import show
 
 show()

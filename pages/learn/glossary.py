@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from samar.ui.glossary import glossary, glossary_style, sources
+from samar.web.learn.glossary import glossary, glossary_style, sources
 
 glossary_style()
 st.header("Glossary", anchor=False)

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from samar.playground import LANDSCAPES, PRESETS
-from samar.ui.playground_controls import choose_config, choose_look, choose_preset, reset
-from samar.ui.playground_view import show
-from samar.ui.presenting import presenting
-from samar.ui.service import explained
+from samar.playground.catalog import LANDSCAPES
+from samar.playground.presets import PRESETS
+from samar.web.playground.controls import choose_config, choose_look, choose_preset, reset
+from samar.web.playground.view import show
+from samar.web.presenting import presenting
+from samar.web.service import explained
 
 with explained(), st.sidebar, st.container(key="controls"):
     config = choose_config()

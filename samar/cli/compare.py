@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from samar.cli.output import json_line
-from samar.compare import differences, group_by_seed
-from samar.compare.differences import shown
+from samar.compare.differences import differences, shown
+from samar.compare.groups import group_by_seed
 from samar.errors import ConfigError, DataError, RunError
-from samar.runs import Run, Runs, summary
-from samar.zoo import ImportedModel, find_model
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.summary import summary
+from samar.networks.library import ImportedModel, find_model
+from samar.settings.command import json_line
 
 if TYPE_CHECKING:
-    from samar.compare import FlatnessReport
+    from samar.compare.flatness import FlatnessReport
 
 TENSORBOARD = "tb:"
 RESULTS = ("test_accuracy", "train_accuracy", "gap")
@@ -56,7 +58,7 @@ def register(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    service = Runs()
+    service = Jobs()
     imported = {word: model for word in options.ids if (model := find_model(word)) is not None}
     models = list(imported.values())
     if models and not options.flatness:
@@ -65,10 +67,10 @@ def _compare(options: argparse.Namespace) -> int:
             "--flatness for its place in the flatness report."
         )
     runs = _runs(service, [word for word in options.ids if word not in imported])
-    events = {run.id: service.store.series.events(run.key) for run in runs}
+    events = {run.id: service.store.records.events(run.key) for run in runs}
     altered = [run.id for run in runs if any(e.kind == "change" for e in events[run.id])]
     groups = group_by_seed(runs, altered)
-    differ = differences([run.config for run in runs])
+    differ = differences([run.settings for run in runs])
     report = _flatness([*runs, *models]) if options.flatness else None
     if options.json:
         content: dict[str, Any] = {
@@ -128,11 +130,11 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    service = Runs()
+    service = Jobs()
     runs = _runs(service, options.ids)
     out = str(options.out)
     if out.startswith(TENSORBOARD):
-        from samar.exchange import write_tensorboard
+        from samar.exchange.tensorboard import write_tensorboard
 
         for run in runs:
             print(write_tensorboard(service.store, run, Path(out.removeprefix(TENSORBOARD))))
@@ -153,9 +155,9 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_zip(service: Runs, run: Run, path: Path) -> None:
+def _write_zip(service: Jobs, run: Job, path: Path) -> None:
     """Beside the target first, so that a failure leaves no half file."""
-    from samar.exchange import write_run
+    from samar.exchange.archive import write_run
 
     part = path.with_name(f".{path.name}.part")
     try:
@@ -165,11 +167,11 @@ def _write_zip(service: Runs, run: Run, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _report(service: Runs, runs: Sequence[Run]) -> str:
-    from samar.exchange import manifest_of
-    from samar.figures.report_html import Recorded, report_html
+def _report(service: Jobs, runs: Sequence[Job]) -> str:
+    from samar.charts.html.report import Recorded, report_html
+    from samar.exchange.manifest import manifest_of
 
-    series = service.store.series
+    series = service.store.records
     return report_html(
         [
             Recorded(
@@ -184,10 +186,10 @@ def _report(service: Runs, runs: Sequence[Run]) -> str:
     )
 
 
-def _runs(service: Runs, words: Sequence[str]) -> list[Run]:
+def _runs(service: Jobs, words: Sequence[str]) -> list[Job]:
     """Runs by id or name; a word that is neither may be a tag of several."""
-    found: dict[str, Run] = {}
-    everything = service.all()
+    found: dict[str, Job] = {}
+    everything = service.all("train")
     for word in words:
         tagged = [run for run in everything if word in run.tags]
         try:
@@ -200,7 +202,7 @@ def _runs(service: Runs, words: Sequence[str]) -> list[Run]:
     return list(found.values())
 
 
-def _over_seeds(runs: Sequence[Run]) -> dict[str, tuple[float | None, float | None]]:
+def _over_seeds(runs: Sequence[Job]) -> dict[str, tuple[float | None, float | None]]:
     """Mean and sample standard deviation of the last epoch's results, as fractions."""
     known = [run.last_epoch for run in runs if run.last_epoch is not None]
     found: dict[str, tuple[float | None, float | None]] = {}
@@ -211,8 +213,9 @@ def _over_seeds(runs: Sequence[Run]) -> dict[str, tuple[float | None, float | No
     return found
 
 
-def _flatness(networks: Sequence[Run | ImportedModel]) -> "FlatnessReport":
-    from samar.compare import flatness_report, measured, point_of
+def _flatness(networks: Sequence[Job | ImportedModel]) -> "FlatnessReport":
+    from samar.compare.flatness import flatness_report
+    from samar.compare.measuring import measured, point_of
 
     interactive = sys.stderr.isatty()
 

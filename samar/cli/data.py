@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.progress import DownloadColumn, Progress
 
-from samar.data import DATASETS
+from samar.data.catalog import DATASETS
 
 
 def register(commands: Any) -> None:
@@ -17,7 +17,7 @@ def register(commands: Any) -> None:
 
 
 def _download(options: argparse.Namespace) -> int:
-    from samar.data import load_dataset
+    from samar.data.load import load_dataset
 
     with Progress(*Progress.get_default_columns(), DownloadColumn()) as progress:
         task = progress.add_task(options.dataset, total=None)

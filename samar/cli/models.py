@@ -10,20 +10,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from samar.cli.output import json_line
-from samar.data import NORMALIZATIONS
-from samar.models import MODELS
-from samar.zoo import (
-    PUBLIC,
-    ImportedModel,
-    delete_model,
-    get_model,
-    imported_models,
-    public_checkpoint,
-)
+from samar.data.catalog import NORMALIZATIONS
+from samar.models.catalog import MODELS
+from samar.networks.library import ImportedModel, delete_model, get_model, imported_models
+from samar.networks.public import PUBLIC, public_checkpoint
+from samar.settings.command import json_line
 
 if TYPE_CHECKING:
-    from samar.zoo import Result
+    from samar.networks.importing import Result
 
 # Wide enough for a folder's path; a narrower terminal wraps the line.
 WIDTH = 240
@@ -69,7 +63,7 @@ def register(commands: Any) -> None:
 def _import(options: argparse.Namespace) -> int:
     if options.file.suffix == ".zip":
         return _import_run(options)
-    from samar.zoo import import_file
+    from samar.networks.importing import import_file
 
     with _Told() as told:
         model, result = import_file(
@@ -91,10 +85,10 @@ def _import(options: argparse.Namespace) -> int:
 
 def _import_run(options: argparse.Namespace) -> int:
     """The ZIP of a run, as ``export`` writes it."""
-    from samar.exchange import import_run
-    from samar.runs import Runs
+    from samar.exchange.importing import import_run
+    from samar.jobs.service import Jobs
 
-    service = Runs()
+    service = Jobs()
     run_id = import_run(options.file, service.store)
     if options.name:
         service.rename(run_id, options.name)
@@ -102,7 +96,7 @@ def _import_run(options: argparse.Namespace) -> int:
     if options.json:
         print(json_line({"run": run.id, "title": run.title, "status": run.status}))
     else:
-        print(f"Imported run {run.id} ({run.title}): {run.status}, {run.step} steps.")
+        print(f"Imported run {run.id} ({run.title}): {run.status}, {run.done} steps.")
     return 0
 
 
@@ -122,7 +116,7 @@ def _models(options: argparse.Namespace) -> int:
 
 def _get(options: argparse.Namespace) -> None:
     entry = public_checkpoint(options.get)
-    from samar.zoo import import_public
+    from samar.networks.importing import import_public
 
     with _Told() as told:
         model = import_public(entry, dataset=options.dataset, tell=told)

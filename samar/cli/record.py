@@ -16,8 +16,8 @@ def register(commands: Any) -> None:
 
 
 def _record(options: argparse.Namespace) -> int:
-    from samar.replay import make
-    from samar.replay.catalog import FOLDER
+    from samar.recordings.catalog import FOLDER
+    from samar.recordings.protocols import make
 
     for path in make(options.names, options.out or FOLDER):
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

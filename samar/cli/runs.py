@@ -4,10 +4,9 @@ import argparse
 import json
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from samar.runs import Runs, command_line, summary
+from samar.cli.tables import print_table
+from samar.jobs.service import Jobs
+from samar.jobs.summary import summary
 
 
 def register(commands: Any) -> None:
@@ -25,50 +24,50 @@ def register(commands: Any) -> None:
 
 
 def _list(_: argparse.Namespace) -> int:
-    runs = Runs().all()
+    runs = Jobs().all("train")
     if not runs:
         print("No runs yet; start one with: python -m samar train")
         return 0
-    table = Table("id", "name", "status", "epoch", "train", "test", box=None)
+    rows = []
     for run in runs:
         last = run.last_epoch
         numbers = ("", "", "")
         if last is not None:
             numbers = (
-                f"{last.epoch}/{run.config.epochs}",
+                f"{last.epoch}/{run.settings.epochs}",
                 f"{last.train_accuracy:.2%}",
                 f"{last.test_accuracy:.2%}",
             )
-        table.add_row(run.id, run.title, run.status, *numbers)
-    Console(soft_wrap=True, markup=False).print(table)
+        rows.append((run.id, run.title, run.status, *numbers))
+    print_table(("id", "name", "status", "epoch", "train", "test"), rows)
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    service = Runs()
-    run = service.get(options.id)
+    service = Jobs()
+    run = service.get(options.id, "train")
     facts = {
         "name": run.title,
         "message": run.message,
         "device": run.device,
-        "command": command_line(run.config),
-        "settings": run.config.model_dump(),
+        "command": run.settings.command,
+        "settings": run.settings.model_dump(),
     }
     print(json.dumps({**summary(service.store, run), **facts}, indent=2, ensure_ascii=False))
     return 0
 
 
 def _stop(options: argparse.Namespace) -> int:
-    service = Runs()
-    run = service.get(options.id)
+    service = Jobs()
+    run = service.get(options.id, "train")
     service.stop(run.id)
     print(f"Run {run.id} stops after its current step.")
     return 0
 
 
 def _delete(options: argparse.Namespace) -> int:
-    service = Runs()
-    run = service.get(options.id)
+    service = Jobs()
+    run = service.get(options.id, "train")
     service.delete(run.id)
     print(f"Run {run.id} is deleted.")
     return 0

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from samar.errors import ConfigError
-from samar.study import ARMS, PHASES, TASKS, read_rows
+from samar.sweeps.study.protocol import ARMS, PHASES, TASKS
+from samar.sweeps.study.rows import read_rows
 
 RAN = tuple(name for name in PHASES if name != "explore")
 
@@ -43,7 +44,7 @@ def _study(options: argparse.Namespace) -> int:
     if options.report:
         if not options.out.exists():
             raise ConfigError(f"There is no table {options.out}; name one with --out.")
-        from samar.study.markdown import report
+        from samar.sweeps.study.markdown import report
 
         print(report(read_rows(options.out)))
         return 0
@@ -60,7 +61,7 @@ def _study(options: argparse.Namespace) -> int:
     if not options.hours > 0:
         raise ConfigError(f"--hours is {options.hours:g}; give a positive number.")
 
-    from samar.study import Plan, run_study
+    from samar.sweeps.study.runner import Plan, run_study
 
     plan = Plan(options.out, settings, phases, arms, options.images, options.hours)
     try:

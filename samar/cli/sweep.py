@@ -7,20 +7,18 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from samar.cli.options import add_settings
-from samar.cli.output import json_line
-from samar.runs import RunConfig
-from samar.runs.sweeps import Sweep, Sweeps, SweepSpec
-from samar.runs.sweeps.presets import SWEEP_PRESETS, sweep_preset
-from samar.runs.sweeps.results import SettingResult, Spread, best_by_validation, by_task, results
-from samar.runs.sweeps.spec import OPTIONS
-from samar.runs.sweeps.words import command_line, parse_conditions, parse_grid, parse_ranges
+from samar.cli.tables import print_table
+from samar.settings.command import add_settings, json_line
+from samar.sweeps.presets import SWEEP_PRESETS, sweep_preset
+from samar.sweeps.results import SettingResult, Spread, best_by_validation, by_task, results
+from samar.sweeps.service import Sweeps
+from samar.sweeps.spec import OPTIONS, SweepSpec
+from samar.sweeps.store import Sweep
+from samar.sweeps.words import command_line, parse_conditions, parse_grid, parse_ranges
+from samar.training.settings import TrainSettings
 
 POLL_SECONDS = 0.5
-FILE_WIDTH = 240
-OWN = tuple(name for name in OPTIONS if name != "name")
 VERBS = {
     "show": "show a sweep's results",
     "pause": "start no further member; the one that trains comes to its end",
@@ -46,7 +44,8 @@ def register(commands: Any) -> None:
         epilog=EXAMPLE,
     )
     _add_options(sweep)
-    add_settings(sweep)
+    add_settings(sweep, SweepSpec)
+    add_settings(sweep, TrainSettings, without=SweepSpec.model_fields)
     sweep.set_defaults(run=_start)
     verbs = sweep.add_subparsers(dest="verb", metavar="VERB", title="of an existing sweep")
     for name, help in VERBS.items():
@@ -83,17 +82,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="start from a ready-made sweep, which the other options change: "
         + "; ".join(f"{name}: {preset.title}" for name, preset in SWEEP_PRESETS.items()),
     )
-    for name in OWN:
-        known = OPTIONS[name]
-        words: dict[str, Any] = {
-            "default": argparse.SUPPRESS,
-            "help": f"{known.help} (default: {known.default})",
-        }
-        if known.kind is bool:
-            words["action"] = argparse.BooleanOptionalAction
-        else:
-            words["metavar"] = known.kind.__name__.upper()
-        group.add_argument(f"--{name.replace('_', '-')}", **words)
     group.add_argument("--detach", action="store_true", help="do not wait for the end")
     group.add_argument("--json", action="store_true", help="end with one JSON object")
 
@@ -107,7 +95,7 @@ def spec_from(options: argparse.Namespace) -> SweepSpec:
     given = vars(options)
     values = sweep_preset(options.preset).spec.model_dump() if options.preset else {}
     grid, ranges = parse_grid(options.grid or ()), parse_ranges(options.range or ())
-    base = {n: given[n] for n in RunConfig.model_fields if n in given and n != "name"}
+    base = {n: given[n] for n in TrainSettings.model_fields if n in given and n != "name"}
     chosen = {*grid, *ranges, *base}
     kept = {n: v for n, v in values.get("grid", {}).items() if n not in chosen}
     conditions = [
@@ -203,11 +191,8 @@ def _list(_: argparse.Namespace) -> int:
     if not sweeps:
         print(f"No sweeps yet. {EXAMPLE}")
         return 0
-    table = Table("id", "name", "status", "runs", "notes", box=None)
-    for sweep in sweeps:
-        done = f"{sweep.ended}/{sweep.total}"
-        table.add_row(sweep.id, sweep.title, sweep.state, done, ", ".join(_notes(sweep)))
-    _print(table)
+    rows = [(s.id, s.title, s.state, f"{s.ended}/{s.total}", ", ".join(_notes(s))) for s in sweeps]
+    print_table(("id", "name", "status", "runs", "notes"), rows)
     return 0
 
 
@@ -227,19 +212,9 @@ def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
         print(json_line(facts | {"settings": rows, "best": [setting.row() for setting in best]}))
         return
     columns = ("setting", "done", "validation", "test", "gap", "gradients", "")
-    table = Table(*columns, box=None)
-    for setting in found:
-        table.add_row(*_cells(setting), "← best by validation" if setting in best else "")
-    _print(table)
+    chosen = "← best by validation"
+    print_table(columns, [(*_cells(each), chosen if each in best else "") for each in found])
     print(f"Sweep {sweep.id} ({sweep.title}): {sweep.state}, {sweep.ended} of {sweep.total} runs.")
-
-
-def _print(table: Table) -> None:
-    """Print a table, at its full width where no terminal would wrap it."""
-    console = Console(markup=False)
-    if not console.is_terminal:
-        console.width = FILE_WIDTH
-    console.print(table)
 
 
 def _cells(setting: SettingResult) -> tuple[str, ...]:

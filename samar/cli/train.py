@@ -9,10 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from samar.cli.options import add_settings, config_from
-from samar.cli.output import json_line
 from samar.errors import RunError
-from samar.runs import Run, Runs, summary
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.summary import summary
+from samar.settings.command import add_settings, json_line, settings_from
+from samar.training.settings import TrainSettings
 
 POLL_SECONDS = 0.2
 
@@ -20,7 +22,7 @@ POLL_SECONDS = 0.2
 def register(commands: Any) -> None:
     """Add the commands to the parser."""
     train = commands.add_parser("train", help="train a network", description="Train a network.")
-    add_settings(train)
+    add_settings(train, TrainSettings)
     resume = commands.add_parser("resume", help="continue a run that ended early")
     resume.add_argument("id", metavar="RUN", help="id or name of the run")
     for parser, run in ((train, _train), (resume, _resume)):
@@ -29,18 +31,18 @@ def register(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    service = Runs()
-    return _follow(service, service.start(config_from(options)), options.json)
+    service = Jobs()
+    return _follow(service, service.submit(settings_from(options, TrainSettings)), options.json)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    service = Runs()
+    service = Jobs()
     run = service.get(options.id)
     service.resume(run.id)
     return _follow(service, run.id, options.json)
 
 
-def _follow(service: Runs, run_id: str, as_json: bool) -> int:
+def _follow(service: Jobs, run_id: str, as_json: bool) -> int:
     """Show progress until the run is over; Ctrl-C stops the run so that it can be resumed."""
     console = Console(stderr=True)
     columns = (
@@ -75,15 +77,15 @@ def _follow(service: Runs, run_id: str, as_json: bool) -> int:
     return 0 if run.status in ("finished", "stopped") else 1
 
 
-def _show(progress: Progress, task: TaskID, run: Run) -> None:
+def _show(progress: Progress, task: TaskID, run: Job) -> None:
     note = run.status
     if run.last_epoch is not None:
-        note += f" · epoch {run.last_epoch.epoch}/{run.config.epochs}"
+        note += f" · epoch {run.last_epoch.epoch}/{run.settings.epochs}"
         note += f" · test {run.last_epoch.test_accuracy:.2%}"
-    progress.update(task, total=run.total_steps, completed=run.step, note=note)
+    progress.update(task, total=run.total, completed=run.done, note=note)
 
 
-def _print_end(run: Run) -> None:
+def _print_end(run: Job) -> None:
     print(f"Run {run.id} ({run.title}): {run.status}. {run.message}".rstrip())
     if run.last_epoch is not None:
         last = run.last_epoch

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from samar.runs import RunConfig
-from samar.training import applies, settings_of
+from samar.settings.declare import settings_of
+from samar.training.settings import TrainSettings
 
 NOT_USED = "not used"
 """Stands for a setting that the run's optimizer or λ rule does not have."""
@@ -13,16 +13,16 @@ KEEPING = ("run", "probes")
 """Groups of settings that change no number of the training."""
 
 
-def used(config: RunConfig) -> dict[str, Any]:
+def used(config: TrainSettings) -> dict[str, Any]:
     """The settings that decide a run's numbers."""
     return {
         name: getattr(config, name)
-        for name, known in settings_of(RunConfig).items()
-        if known.group not in KEEPING and applies(name, config)
+        for name, known in settings_of(TrainSettings).items()
+        if known.group not in KEEPING and config.applies(name)
     }
 
 
-def differences(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
+def differences(configs: Sequence[TrainSettings]) -> dict[str, list[Any]]:
     """Settings that are not the same in all configs, each with one value per config.
 
     A config that does not use a setting has :data:`NOT_USED` there, which alone is no difference:
@@ -30,7 +30,7 @@ def differences(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
     """
     columns = [used(config) for config in configs]
     found = {}
-    for name in settings_of(RunConfig):
+    for name in settings_of(TrainSettings):
         values = [column.get(name, NOT_USED) for column in columns]
         if len({value for value in values if value != NOT_USED}) > 1:
             found[name] = values

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from samar.compare.differences import differences, shown, used
-from samar.optim import OPTIMIZERS
-from samar.runs import Run, RunConfig
-from samar.training import settings_of
+from samar.jobs.job import Job
+from samar.optim.catalog import OPTIMIZERS
+from samar.settings.declare import settings_of
+from samar.training.settings import TrainSettings
 
 Floats = npt.NDArray[np.floating]
 MOST_POINTS = 2000
@@ -59,11 +60,11 @@ class Group:
     """
 
     title: str
-    runs: tuple[Run, ...]
+    runs: tuple[Job, ...]
     repeats: tuple[str, ...] = ()
 
 
-def group_by_seed(runs: Sequence[Run], altered: Collection[str] = ()) -> list[Group]:
+def group_by_seed(runs: Sequence[Job], altered: Collection[str] = ()) -> list[Group]:
     """Put runs together that differ by seed only, in order of appearance.
 
     Settings without effect under a run's optimizer, its name and how it is kept do not count.
@@ -72,17 +73,17 @@ def group_by_seed(runs: Sequence[Run], altered: Collection[str] = ()) -> list[Gr
         runs: the set to compare.
         altered: ids of runs that somebody changed while they trained; each stays alone.
     """
-    members: dict[Any, list[Run]] = {}
+    members: dict[Any, list[Job]] = {}
     for run in runs:
-        values = used(run.config)
+        values = used(run.settings)
         values.pop("seed")
         key = (tuple(values.items()), run.id if run.id in altered else "")
         members.setdefault(key, []).append(run)
     parts = []
     for together in members.values():
-        newest: dict[int, Run] = {}
+        newest: dict[int, Job] = {}
         for run in sorted(together, key=lambda run: run.key):
-            newest[run.config.seed] = run
+            newest[run.settings.seed] = run
         kept = tuple(newest[seed] for seed in sorted(newest))
         parts.append((kept, tuple(run.id for run in together if run not in kept)))
     titles = titles_of([kept for kept, _ in parts])
@@ -115,15 +116,15 @@ def spread(curves: Sequence[Curve], points: int = MOST_POINTS) -> Spread:
     return Spread(np.maximum.accumulate(np.nanmean(x, 0)), mean, sd, count)
 
 
-def titles_of(groups: Sequence[Sequence[Run]]) -> list[str]:
+def titles_of(groups: Sequence[Sequence[Job]]) -> list[str]:
     """Short names for groups of runs, never twice the same.
 
     The runs' own name, else the optimizer and the settings in which its groups differ.
     """
-    labels = {name: known.label for name, known in settings_of(RunConfig).items()}
-    firsts = [runs[0].config for runs in groups]
+    labels = {name: known.label for name, known in settings_of(TrainSettings).items()}
+    firsts = [runs[0].settings for runs in groups]
     named = [
-        bool(runs[0].config.name) and len({r.config.name for r in runs}) == 1 for runs in groups
+        bool(runs[0].settings.name) and len({r.settings.name for r in runs}) == 1 for runs in groups
     ]
     titles = []
     for runs, first, own in zip(groups, firsts, named, strict=True):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from samar.compare.flatness import MIXED, Point
 from samar.errors import RunError
 from samar.home import home
-from samar.runs import Run
-from samar.runs.paths import weights_path
-from samar.zoo import ImportedModel
+from samar.jobs.files import weights_path
+from samar.jobs.job import Job
+from samar.networks.library import ImportedModel
 
 if TYPE_CHECKING:
-    from samar.runs.subject import Subject
+    from samar.networks.load import Subject
 
 IMAGES, RHO, EIGENVALUES, TOLERANCE, TRACE_PRODUCTS, SEED = 128, 0.05, 5, 1e-2, 15, 0
 PROTOCOL = {
@@ -31,7 +31,7 @@ PROTOCOL = {
 TRAIN_IMAGES = 2000
 """On so many, evenly spaced, an imported model's training accuracy is measured, as in a run."""
 
-Trained = Run | ImportedModel
+Trained = Job | ImportedModel
 Progress = Callable[[str], None]
 
 
@@ -74,12 +74,14 @@ def _measure(trained: Trained, progress: Progress) -> dict[str, Any]:
     import torch
 
     from samar import __version__
-    from samar.curvature import hessian_of, hessian_trace, sharpness_measures
     from samar.curvature.eigenvalues import top_of
-    from samar.geometry import Sample
-    from samar.models import model_info
-    from samar.runs.subject import load_subject
-    from samar.training import Placement, fitting_threads
+    from samar.curvature.product import hessian_of
+    from samar.curvature.sharpness import sharpness_measures
+    from samar.curvature.trace import hessian_trace
+    from samar.data.sample import Sample
+    from samar.device import Placement, fitting_threads
+    from samar.models.catalog import model_info
+    from samar.networks.load import load_subject
 
     def tell(count: int, residual: float) -> None:
         progress(f"{trained.title}: product {count}")
@@ -103,9 +105,9 @@ def _measure(trained: Trained, progress: Progress) -> dict[str, Any]:
 
 def _accuracies(trained: Trained, subject: "Subject") -> dict[str, float]:
     """Of an imported model, on its training and test images."""
-    from samar.training import evaluate
+    from samar.data.evaluation import evaluate
 
-    if isinstance(trained, Run):
+    if isinstance(trained, Job):
         return {}
     data = subject.dataset
     train = data.train.evenly_spaced(TRAIN_IMAGES)
@@ -140,7 +142,7 @@ def point_of(trained: Trained, content: dict[str, Any]) -> Point:
 
 def _cache(trained: Trained) -> Path | None:
     """Where the measures of these weights are kept; None without weights."""
-    weights = weights_path(trained.id) if isinstance(trained, Run) else trained.weights
+    weights = weights_path(trained.id) if isinstance(trained, Job) else trained.weights
     if not weights.is_file():
         return None
     stamp = json.dumps([weights.stat().st_mtime_ns, weights.stat().st_size, PROTOCOL])

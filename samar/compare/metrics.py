@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from samar.compare.groups import Curve
-from samar.runs.series import Columns, Event
+from samar.jobs.records import Columns, Event
 
 
 @dataclass(frozen=True)

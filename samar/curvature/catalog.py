@@ -1,9 +1,6 @@
-"""What can be asked of the curvature instruments: engines, measures, bounds; without torch."""
+"""What can be asked of the curvature instruments: engines and measures; without torch."""
 
-import math
 from dataclasses import dataclass
-
-from samar.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -98,53 +95,3 @@ MEASURES = {
         True,
     ),
 }
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to measure, and how exactly.
-
-    Attributes:
-        top: how many of the largest eigenvalues.
-        tol: largest residual of an eigenvalue, relative to it.
-        images: evenly spaced over the split.
-        split: ``test`` or ``train``.
-        engine: a key of :data:`ENGINES`.
-        both_ends: whether the smallest eigenvalues must converge too.
-        density, trace, layers, sharpness: what to measure besides.
-        rho: radius of the sharpness measures.
-        max_products: for the eigenvalues.
-        seed: of every random vector.
-
-    Raises:
-        ConfigError: a value is out of range.
-    """
-
-    top: int = 5
-    tol: float = 1e-3
-    images: int = 256
-    split: str = "test"
-    engine: str = "lanczos"
-    both_ends: bool = False
-    density: bool = False
-    trace: bool = False
-    layers: bool = False
-    sharpness: bool = False
-    rho: float = 0.05
-    max_products: int = 150
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.top < 1:
-            raise ConfigError(f"{self.top} eigenvalues were asked for; choose at least 1.")
-        if self.images < 1:
-            raise ConfigError(f"{self.images} images were asked for; choose at least 1.")
-        if not 0 < self.tol < 1:
-            raise ConfigError(f"The tolerance is {self.tol:g}; choose one between 0 and 1.")
-        if not (self.rho > 0 and math.isfinite(self.rho)):
-            raise ConfigError(f"ρ is {self.rho:g}; choose a positive radius, such as 0.05.")
-        for name, known in (("split", ("test", "train")), ("engine", ENGINES)):
-            if getattr(self, name) not in known:
-                raise ConfigError(
-                    f"The {name} is {getattr(self, name)!r}; choose {' or '.join(known)}."
-                )

@@ -11,14 +11,13 @@ All of v's entries are ±1. Lanczos keeps full orthogonality, so there are no gh
 the trace n · mean(Σ w θ) this is Hutchinson's estimate.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from samar.curvature.eigenvalues import BASIS_BYTES, OnProduct
-from samar.curvature.krylov import Floats, KrylovSpace, random_signs
+from samar.curvature.krylov import KrylovSpace, random_signs
 from samar.curvature.product import Hessian
+from samar.curvature.result import Density
 
 PROBES = 3
 STEPS = 80
@@ -31,38 +30,6 @@ BULK = 0.99
 
 RESOLVED = 1e-3
 """A Ritz value counts as an eigenvalue if its residual is below this share of the largest one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Density:
-    """A spectral density on a grid, with the quadrature that it was made from.
-
-    Attributes:
-        grid: eigenvalues, (GRID,).
-        density: φ on the grid, integrates to 1.
-        nodes, weights: quadrature of all probes together, ascending, (probes · steps,); the weights
-            sum to 1.
-        sigma: width of the Gaussians.
-        outliers: resolved eigenvalues outside the central 99 % of the spectrum, ascending.
-        lowest, highest: ends of the spectrum, from inside.
-        trace: Hutchinson's estimate with these probes.
-        trace_error: its standard error; NaN for a single probe.
-        probes, steps, products: what it took.
-    """
-
-    grid: Floats
-    density: Floats
-    nodes: Floats
-    weights: Floats
-    sigma: float
-    outliers: Floats
-    lowest: float
-    highest: float
-    trace: float
-    trace_error: float
-    probes: int
-    steps: int
-    products: int
 
 
 def spectral_density(

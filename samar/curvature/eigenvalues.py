@@ -14,8 +14,7 @@ grows again.
 A Lanczos run sees one copy of a multiple eigenvalue.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import torch
@@ -23,8 +22,9 @@ from torch import Tensor, nn
 
 from samar.curvature.krylov import KrylovSpace, random_normal
 from samar.curvature.product import BATCH_SIZE, Hessian, hessian_of
+from samar.curvature.result import Spectrum
+from samar.data.sample import Sample
 from samar.errors import ConfigError
-from samar.geometry import Sample
 
 MAX_PRODUCTS = 150
 BASIS_BYTES = 2 << 30
@@ -38,31 +38,8 @@ OnProduct = Callable[[int, float], None]
 (infinite while there are fewer pairs than wanted); may raise to cancel."""
 
 
-@dataclass(frozen=True, eq=False)
-class Spectrum:
-    """Both algebraic ends of a spectrum.
-
-    Attributes:
-        values: the k largest eigenvalues, descending.
-        residuals: ‖H y − θ y‖ of each, in the units of the eigenvalues.
-        vectors: (k, n), orthonormal rows; also what a later call can start from.
-        lowest: the k smallest eigenvalues, ascending; only as good as their residuals.
-        lowest_residuals: ‖H y − θ y‖ of each.
-        products: Hessian-vector products taken.
-        converged: whether every wanted residual is below the tolerance.
-        loss: mean cross-entropy at the weights.
-        seconds: wall time.
-    """
-
-    values: tuple[float, ...]
-    residuals: tuple[float, ...]
-    vectors: Tensor
-    lowest: tuple[float, ...]
-    lowest_residuals: tuple[float, ...]
-    products: int
-    converged: bool
-    loss: float
-    seconds: float
+OnEstimate = Callable[[Sequence[float], Sequence[float]], None]
+"""Called after each product with the wanted eigenvalues so far, descending, and their residuals."""
 
 
 def top_eigenvalues(
@@ -77,6 +54,7 @@ def top_eigenvalues(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     on_product: OnProduct | None = None,
+    on_estimate: OnEstimate | None = None,
 ) -> Spectrum:
     """Top eigenvalues of the Hessian of the mean cross-entropy; the model is left as it was.
 
@@ -91,6 +69,7 @@ def top_eigenvalues(
         seed: of the random start.
         batch_size: images per pass.
         on_product: progress; see :data:`OnProduct`.
+        on_estimate: see :data:`OnEstimate`.
 
     Raises:
         ConfigError: k, tol or max_products is out of range, there is no image or no trainable
@@ -106,6 +85,7 @@ def top_eigenvalues(
             both_ends=both_ends,
             seed=seed,
             on_product=on_product,
+            on_estimate=on_estimate,
         )
 
 
@@ -119,6 +99,7 @@ def top_of(
     both_ends: bool = False,
     seed: int = 0,
     on_product: OnProduct | None = None,
+    on_estimate: OnEstimate | None = None,
     scaling: Tensor | None = None,
 ) -> Spectrum:
     """:func:`top_eigenvalues` of an operator at hand.
@@ -144,6 +125,9 @@ def top_of(
             wanted = sorted({*wanted, *range(space.size)[:k]})
         relative = ritz.residuals[wanted] / (abs(ritz.values[wanted]) + 1e-30)
         worst = float(relative.max()) if space.size >= k else float("inf")
+        if on_estimate:
+            best = [*range(space.size)[: -k - 1 : -1]]
+            on_estimate(ritz.values[best].tolist(), ritz.residuals[best].tolist())
         if on_product:
             on_product(products, worst)
         # Where the whole space is spanned all is exact, also an eigenvalue of zero.

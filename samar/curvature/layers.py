@@ -7,38 +7,13 @@ layers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import nn
 
 from samar.curvature.eigenvalues import MAX_PRODUCTS, top_of
 from samar.curvature.product import BATCH_SIZE, hessian_of
-from samar.curvature.trace import Trace
-from samar.geometry import Sample
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Curvature of one layer.
-
-    Attributes:
-        name: of the module.
-        parameters: trainable ones.
-        trace, trace_error: of its block.
-        eigenvalue: the block's largest.
-        residual: ‖H y − λ y‖ of it.
-        products: taken for the eigenvalue; each is cheaper than one of the whole network.
-        converged: whether the residual is below the tolerance.
-    """
-
-    name: str
-    parameters: int
-    trace: float
-    trace_error: float
-    eigenvalue: float
-    residual: float
-    products: int
-    converged: bool
+from samar.curvature.result import Layer, Trace
+from samar.data.sample import Sample
 
 
 def layer_curvature(

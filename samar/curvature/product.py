@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 
 from samar.curvature.graph import GradientGraph, Parameters
+from samar.data.sample import Sample
 from samar.errors import ConfigError
-from samar.geometry import Sample, undisturbed
+from samar.models.guard import undisturbed
 
 BATCH_SIZE = 64
 """Images per pass. Pieces of 128 fall out of a CPU's cache: ResNet-20 takes longer."""

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from samar.curvature.eigenvalues import MAX_PRODUCTS, OnProduct, Spectrum, check
 from samar.curvature.product import BATCH_SIZE, hessian_of
+from samar.data.sample import Sample
 from samar.errors import ConfigError
-from samar.geometry import Sample
 
 
 class _Counted(PyHessian):

@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from time import perf_counter
 from typing import Any
@@ -12,78 +11,31 @@ import torch
 from torch import nn
 
 from samar import __version__
-from samar.curvature.catalog import Request
-from samar.curvature.density import PROBES, STEPS, Density, spectral_density
-from samar.curvature.eigenvalues import Spectrum, top_eigenvalues
-from samar.curvature.layers import Layer, layer_curvature
+from samar.curvature.density import PROBES, STEPS, spectral_density
+from samar.curvature.eigenvalues import OnEstimate, top_eigenvalues
+from samar.curvature.layers import layer_curvature
 from samar.curvature.product import BATCH_SIZE, Hessian, hessian_of
 from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
-from samar.curvature.sharpness import Measure, sharpness_measures
-from samar.curvature.trace import PRODUCTS, Trace, hessian_trace
-from samar.data import Dataset
-from samar.geometry import Sample
+from samar.curvature.result import Report, Spectrum, Trace
+from samar.curvature.settings import CurvatureSettings
+from samar.curvature.sharpness import sharpness_measures
+from samar.curvature.trace import PRODUCTS, hessian_trace
+from samar.data.dataset import Dataset
+from samar.data.sample import Sample
 
 Progress = Callable[[str], None]
 """Called with a sentence after each product; may raise to cancel."""
 
 
-@dataclass(frozen=True, eq=False)
-class Report:
-    """What was measured, and everything needed to measure it again.
-
-    Attributes:
-        spectrum: eigenvalues with residuals.
-        density, trace, layers, sharpness: None where not asked for.
-        images: how many were used.
-        seconds: wall time of everything.
-        manifest: plain values: subject, request, versions, device.
-    """
-
-    spectrum: Spectrum
-    density: Density | None
-    trace: Trace | None
-    layers: tuple[Layer, ...] | None
-    sharpness: tuple[Measure, ...] | None
-    images: int
-    seconds: float
-    manifest: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for ``json.dumps``; eigenvectors are left out."""
-        spectrum = self.spectrum
-        content: dict[str, Any] = {
-            "eigenvalues": list(spectrum.values),
-            "residuals": list(spectrum.residuals),
-            "products": spectrum.products,
-            "converged": spectrum.converged,
-            "seconds": spectrum.seconds,
-            "loss": spectrum.loss,
-            "images": self.images,
-            "lowest": list(spectrum.lowest),
-            "lowest_residuals": list(spectrum.lowest_residuals),
-        }
-        if self.trace:
-            content |= {"trace": self.trace.total.value, "trace_error": self.trace.total.error}
-        if self.density:
-            content["density"] = {
-                name: value.tolist() if hasattr(value, "tolist") else value
-                for name, value in vars(self.density).items()
-            }
-        if self.layers is not None:
-            content["layers"] = [asdict(layer) for layer in self.layers]
-        if self.sharpness is not None:
-            content["sharpness"] = [asdict(measure) for measure in self.sharpness]
-        return content | {"seconds_total": self.seconds, "manifest": self.manifest}
-
-
 def measure(
     model: nn.Module,
     dataset: Dataset,
-    request: Request,
+    request: CurvatureSettings,
     *,
     facts: dict[str, Any] | None = None,
     device: str = "cpu",
     progress: Progress = lambda sentence: None,
+    on_estimate: OnEstimate | None = None,
 ) -> Report:
     """Measure the curvature of the mean cross-entropy at a model's weights.
 
@@ -94,6 +46,7 @@ def measure(
         facts: about the model, for the manifest.
         device: where to compute.
         progress: told what is going on.
+        on_estimate: told the eigenvalues and residuals so far, while they converge.
 
     Raises:
         ConfigError: the request does not fit the model, or the loss is not finite.
@@ -102,7 +55,7 @@ def measure(
     network = copy.deepcopy(model).to(device)
     images = (dataset.test if request.split == "test" else dataset.train).to(device)
     sample = Sample.of(images, dataset.normalization, request.images)
-    spectrum = _eigenvalues(network, sample, request, progress)
+    spectrum = _eigenvalues(network, sample, request, progress, on_estimate)
     density = trace = layers = sharpness = None
     with hessian_of(network, sample) as hessian:
         if request.density:
@@ -125,7 +78,7 @@ def measure(
             seed=request.seed,
             on_layer=lambda done, most: progress(f"Layer {done} of {most}"),
         )
-    manifest = dict(facts or {}) | asdict(request) | {"images": len(sample)}
+    manifest = dict(facts or {}) | request.model_dump() | {"images": len(sample)}
     manifest |= {
         "checksum": dataset.checksum,
         "batch_size": BATCH_SIZE,
@@ -150,7 +103,11 @@ def measure(
 
 
 def _eigenvalues(
-    network: nn.Module, sample: Sample, request: Request, progress: Progress
+    network: nn.Module,
+    sample: Sample,
+    request: CurvatureSettings,
+    progress: Progress,
+    on_estimate: OnEstimate | None,
 ) -> Spectrum:
     if request.engine == "pyhessian":
         most = request.top * request.max_products
@@ -171,11 +128,12 @@ def _eigenvalues(
         max_products=request.max_products,
         both_ends=request.both_ends,
         seed=request.seed,
-        on_product=_teller(progress, "Product", request.max_products),
+        on_product=_teller(progress, "Hessian-vector product", request.max_products),
+        on_estimate=on_estimate,
     )
 
 
-def _trace(hessian: Hessian, request: Request, progress: Progress) -> Trace:
+def _trace(hessian: Hessian, request: CurvatureSettings, progress: Progress) -> Trace:
     told = _teller(progress, "Trace: product", PRODUCTS)
     return hessian_trace(hessian, products=PRODUCTS, seed=request.seed, on_product=told)
 

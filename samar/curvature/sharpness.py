@@ -10,32 +10,16 @@ Departure: the average case takes z and −z together, which removes the gradien
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from samar.curvature.eigenvalues import OnProduct, Spectrum, top_of
+from samar.curvature.eigenvalues import OnProduct, top_of
 from samar.curvature.krylov import random_normal
 from samar.curvature.product import Hessian
-from samar.curvature.trace import Estimate, Trace
+from samar.curvature.result import Estimate, Measure, Spectrum, Trace
 
 GAUSSIAN_PAIRS = 20
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A measured sharpness.
-
-    Attributes:
-        name: a key of :data:`samar.curvature.MEASURES`.
-        value: None if what it needs was not measured.
-        error: standard error or residual; 0 where there is none but rounding.
-    """
-
-    name: str
-    value: float | None
-    error: float = 0.0
 
 
 def sharpness_measures(

@@ -16,7 +16,6 @@ estimate of the whole. (The first line's second term is absent there because Qáµ
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,32 +23,10 @@ from torch import Tensor
 from samar.curvature.eigenvalues import OnProduct
 from samar.curvature.krylov import random_signs
 from samar.curvature.product import Hessian
+from samar.curvature.result import Estimate, Trace
 from samar.errors import ConfigError
 
 PRODUCTS = 60
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its standard error, 0 where it is exact."""
-
-    value: float
-    error: float
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The trace of the Hessian and of its diagonal blocks.
-
-    Attributes:
-        total: of the whole.
-        layers: of each layer's block, by the layer's name; they sum to the total.
-        products: Hessian-vector products taken.
-    """
-
-    total: Estimate
-    layers: dict[str, Estimate]
-    products: int
 
 
 def hessian_trace(

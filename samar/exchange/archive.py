@@ -24,15 +24,17 @@ from typing import Any, BinaryIO
 
 from samar.exchange.manifest import manifest_of
 from samar.exchange.tables import table
-from samar.runs import Run, Store, film_path
-from samar.runs.paths import SNAPSHOT, snapshot_path, weights_path
-from samar.runs.series import Event
+from samar.jobs.files import job_dir, weights_path
+from samar.jobs.job import Job
+from samar.jobs.records import Event
+from samar.jobs.store import Store
+from samar.networks.load import SNAPSHOT
 
 CHUNK = 1 << 20
 EARLIEST = 315532800.0  # zip knows no time before 1980
 
 
-def write_run(store: Store, run: Run, target: Path | BinaryIO) -> dict[str, Any]:
+def write_run(store: Store, run: Job, target: Path | BinaryIO) -> dict[str, Any]:
     """Write the zip of a run; an active run as far as it has come.
 
     Returns:
@@ -56,34 +58,29 @@ def write_run(store: Store, run: Run, target: Path | BinaryIO) -> dict[str, Any]
                     member.write(piece)
             files[name] = {"sha256": digest.hexdigest(), "bytes": size}
 
-        put("config.json", run.config.model_dump_json(indent=2).encode())
+        put("config.json", run.settings.model_dump_json(indent=2).encode())
         for name, columns in (
-            ("steps", store.series.steps(run.key)),
-            ("epochs", store.series.epochs(run.key)),
+            ("steps", store.records.steps(run.key)),
+            ("epochs", store.records.epochs(run.key)),
         ):
             frame = table(columns)
             put(f"{name}.csv", frame.to_csv(index=False).encode())
             put(f"{name}.parquet", frame.to_parquet(index=False))
-        events = store.series.events(run.key)
+        events = store.records.events(run.key)
         put("events.json", _json([vars(event) for event in events]))
         put("curvature.json", _json(_looks(events)))
         if weights_path(run.id).is_file():
             put("weights.safetensors", weights_path(run.id))
-        for artifact in store.series.artifacts(run.key):
-            if artifact.kind in ("film_plane", "film_line"):
-                path = film_path(run.id, artifact.kind, artifact.step)
-            elif artifact.kind == SNAPSHOT:
-                path = snapshot_path(run.id, artifact.step)
-            else:
-                continue
-            if path.is_file():
-                put(f"{path.parent.name}/{path.name}", path)
+        for artifact in store.records.artifacts(run.key):
+            path = job_dir(run.id) / artifact.path
+            if artifact.kind in ("film_plane", "film_line", SNAPSHOT) and path.is_file():
+                put(artifact.path, path)
         manifest = manifest_of(store, run) | {"files": files.copy()}
         put("manifest.json", _json(manifest))
     return manifest
 
 
-def run_zip(store: Store, run: Run) -> bytes:
+def run_zip(store: Store, run: Job) -> bytes:
     """The zip of a run in memory."""
     content = io.BytesIO()
     write_run(store, run, content)

@@ -6,13 +6,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from samar.errors import DataError, SamarError
-from samar.runs import RunConfig
-from samar.runs.adopt import Foreign
-from samar.runs.series import Columns, Event
-from samar.training.settings import readable
+from samar.jobs.adopt import Foreign
+from samar.jobs.records import Columns, Event
+from samar.training.settings import TrainSettings
 
 FILM = re.compile(r"film/film_(plane|line)-(\d{1,12})\.npz")
 KEPT = re.compile(r"snapshots/weights-(\d{1,12})\.safetensors")
@@ -61,11 +58,9 @@ def foreign_from(
         DataError: its settings, or a change made to them by hand, do not fit this samar.
     """
     try:
-        settings = RunConfig.model_validate_json(config)
-    except ValidationError as error:
-        raise DataError(
-            f"The settings in {what} do not fit this samar: {readable(error)}"
-        ) from None
+        settings = TrainSettings.stored(config.decode())
+    except (SamarError, UnicodeDecodeError) as error:
+        raise DataError(f"The settings in {what} do not fit this samar: {error}") from None
     live = settings
     for event in events:
         if event.kind == "change":
@@ -81,13 +76,13 @@ def foreign_from(
     is_id = isinstance(claimed, str) and re.fullmatch(r"[0-9a-f]{8}", claimed)
     return Foreign(
         id=str(claimed) if is_id else secrets.token_hex(4),
-        config=settings,
+        settings=settings,
         status=str(status) if status in ENDED else "stopped",
         message=str(facts.get("message") or "")[:LONGEST],
         created=_time(facts.get("created")) or 0.0,
         started=_time(facts.get("started")),
         finished=_time(facts.get("finished")),
-        total_steps=facts.get("total_steps") if _whole(facts.get("total_steps")) else None,
+        total=facts.get("total_steps") if _whole(facts.get("total_steps")) else None,
         device=str(facts.get("device") or "")[:255] or None,
         tags=(*dict.fromkeys(words), IMPORTED),
         steps=steps,

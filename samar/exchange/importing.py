@@ -16,10 +16,11 @@ from samar.exchange.foreign import FILM, KEPT, events_from, foreign_from
 from samar.exchange.manifest import FORMAT, FORMAT_VERSION
 from samar.exchange.tables import read_table
 from samar.home import home
-from samar.runs import Store
-from samar.runs.adopt import adopt, free_id
-from samar.runs.paths import SNAPSHOT, run_dir
-from samar.runs.series import EPOCH_COLUMNS, STEP_COLUMNS, Artifact
+from samar.jobs.adopt import adopt, free_id
+from samar.jobs.files import job_dir
+from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Artifact
+from samar.jobs.store import Store
+from samar.networks.load import SNAPSHOT
 
 MB = 1 << 20
 MEMBERS = {
@@ -83,7 +84,7 @@ def _import(archive: zipfile.ZipFile, what: str, staged: Path, store: Store) -> 
     for name in ("steps.csv", "epochs.csv", "events.json"):
         (staged / name).unlink()
     run_id = free_id(store, run.id)
-    target = run_dir(run_id)
+    target = job_dir(run_id)
     if target.exists():  # left behind by a deleted run
         shutil.rmtree(target)
     staged.chmod(0o755)
@@ -146,16 +147,16 @@ def _unpack(
             )
         if picture:
             _check_picture(path, f"{name} in {what}")
-            found.append((f"film_{picture[1]}", int(picture[2]), path.name))
+            found.append((f"film_{picture[1]}", int(picture[2]), name))
         elif path.suffix == ".safetensors":
             _check_weights(path, f"{name} in {what}")
             if weights:
-                found.append((SNAPSHOT, int(weights[1]), path.name))
+                found.append((SNAPSHOT, int(weights[1]), name))
     return sorted(found, key=lambda each: (each[1], each[0]))
 
 
 def _check_weights(path: Path, what: str) -> None:
-    from samar.training import load_weights
+    from samar.networks.checkpoint import load_weights
 
     try:
         load_weights(path)
@@ -165,7 +166,7 @@ def _check_weights(path: Path, what: str) -> None:
 
 def _check_picture(path: Path, what: str) -> None:
     """A film's archive is a zip too, and may be a bomb."""
-    from samar.landscape import Landscape
+    from samar.landscape.result import Landscape
 
     content = path.read_bytes()
     with opened_zip(io.BytesIO(content), ARRAYS, what):

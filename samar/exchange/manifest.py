@@ -5,21 +5,22 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from samar import __version__
-from samar.runs import Run, Store, command_line
+from samar.jobs.job import Job
+from samar.jobs.store import Store
 
 FORMAT = "samar run"
 FORMAT_VERSION = 1
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors")
 
 
-def manifest_of(store: Store, run: Run) -> dict[str, Any]:
+def manifest_of(store: Store, run: Job) -> dict[str, Any]:
     """The facts about a run that its records do not hold.
 
     ``trained_with`` is what the worker noted when it last started: versions, device, and the
     SHA-256 of images and labels (``data``; absent in runs of older versions).
     ``written_with`` is this installation.
     """
-    events = store.series.events(run.key)
+    events = store.records.events(run.key)
     started = [event.detail for event in events if event.kind == "started"]
     return {
         "format": FORMAT,
@@ -32,14 +33,14 @@ def manifest_of(store: Store, run: Run) -> dict[str, Any]:
             "created": run.created,
             "started": run.started,
             "finished": run.finished,
-            "steps": run.step,
-            "total_steps": run.total_steps,
+            "steps": run.done,
+            "total_steps": run.total,
             "device": run.device,
             "tags": list(run.tags),
         },
-        "command": command_line(run.config),
+        "command": run.settings.command,
         "changed_by_hand": sum(event.kind == "change" for event in events),
-        "dataset": run.config.dataset,
+        "dataset": run.settings.dataset,
         "data_sha256": started[-1].get("data") if started else None,
         "trained_with": started[-1] if started else {},
         "written_with": {

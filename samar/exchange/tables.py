@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from samar.errors import DataError
-from samar.runs.series import Columns
+from samar.jobs.records import Columns
 
 WHOLE = ("step", "epoch", "grad_evals", "train_images")
 LATER = ("val_loss", "val_accuracy")

@@ -8,7 +8,8 @@ import numpy as np
 
 from samar.errors import ConfigError, DataError
 from samar.exchange.manifest import manifest_of
-from samar.runs import Run, Store
+from samar.jobs.job import Job
+from samar.jobs.store import Store
 
 EPOCH_TAGS = {
     "train_loss": "loss/train",
@@ -36,7 +37,7 @@ def can_write_tensorboard() -> bool:
     return find_spec("tensorboard") is not None
 
 
-def write_tensorboard(store: Store, run: Run, folder: Path) -> Path:
+def write_tensorboard(store: Store, run: Job, folder: Path) -> Path:
     """Write every record of a run as scalars over steps, into a folder of its own.
 
     A record's wall time is the run's start plus its training seconds. TensorBoard keeps scalars as
@@ -59,7 +60,7 @@ def write_tensorboard(store: Store, run: Run, folder: Path) -> Path:
         )
     from torch.utils.tensorboard import SummaryWriter
 
-    target = folder / f"{run.config.optimizer}-{run.id}"
+    target = folder / f"{run.settings.optimizer}-{run.id}"
     if target.exists():
         raise DataError(f"{target} exists already; choose another folder or remove it.")
     begin = run.started or run.created
@@ -68,12 +69,12 @@ def write_tensorboard(store: Store, run: Run, folder: Path) -> Path:
     except OSError as error:
         raise DataError(f"{target} cannot be written ({error.strerror or error}).") from None
     with writer:
-        writer.add_text("config", _code(run.config.model_dump_json(indent=2)), 0, begin)
+        writer.add_text("config", _code(run.settings.model_dump_json(indent=2)), 0, begin)
         facts = json.dumps(manifest_of(store, run), indent=2, ensure_ascii=False)
         writer.add_text("manifest", _code(facts), 0, begin)
         for tags, columns in (
-            (STEP_TAGS, store.series.steps(run.key)),
-            (EPOCH_TAGS, store.series.epochs(run.key)),
+            (STEP_TAGS, store.records.steps(run.key)),
+            (EPOCH_TAGS, store.records.epochs(run.key)),
         ):
             steps, times = columns["step"], begin + columns["seconds"]
             for name, tag in tags.items():
@@ -82,7 +83,7 @@ def write_tensorboard(store: Store, run: Run, folder: Path) -> Path:
                     columns[name][kept], steps[kept], times[kept], strict=True
                 ):
                     writer.add_scalar(tag, value, int(step), walltime=float(at))
-        for event in store.series.events(run.key):
+        for event in store.records.events(run.key):
             if event.kind == "curvature":
                 numbers = {"trace": event.detail["trace"], "lambda_max": event.detail["values"][0]}
                 for name, value in numbers.items():

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samar.geometry import Sample
+from samar.data.sample import Sample
 from samar.landscape.catalog import BATCHNORM
 from samar.landscape.folding import BATCHNORM as NORMS
 from samar.landscape.folding import FoldedNetwork

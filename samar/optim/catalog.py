@@ -7,6 +7,13 @@ the defaults.
 
 from dataclasses import dataclass
 
+MOMENTUM = 0.9
+RHO = 0.2
+THETA = 0.9
+LAM, LAM_MIN, LAM_MAX = 1.0, 0.25, 10.0
+BETA = 0.9
+"""Defaults, each at home here: of the classes, of the settings and of the command line."""
+
 
 @dataclass(frozen=True)
 class OptimizerInfo:
@@ -166,3 +173,10 @@ RULES: dict[str, RuleInfo] = {
         ),
     )
 }
+
+
+def default_of(constant: str) -> float:
+    """The default of a λ rule's constant."""
+    return next(
+        rule.constants[constant].default for rule in RULES.values() if constant in rule.constants
+    )

@@ -21,7 +21,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from samar.optim.catalog import RULES
+from samar.optim.catalog import RULES, default_of
 from samar.optim.validation import checked_number
 
 
@@ -87,9 +87,9 @@ class DeadBand(LambdaRule):
     """
 
     name: ClassVar[str] = "dead_band"
-    tau: float = 0.1
-    up: float = 1.05
-    down: float = 1.02
+    tau: float = default_of("tau")
+    up: float = default_of("up")
+    down: float = default_of("down")
 
     def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
         """One table look-up: no branch on a value, no wait for the device."""
@@ -116,7 +116,7 @@ class Trend(DeadBand):
     """
 
     name: ClassVar[str] = "trend"
-    memory: float = 100.0
+    memory: float = default_of("memory")
 
     @property
     def reference_rate(self) -> float:
@@ -144,8 +144,8 @@ class TrendPower(LambdaRule):
     """
 
     name: ClassVar[str] = "trend_power"
-    gain: float = 0.2
-    memory: float = 100.0
+    gain: float = default_of("gain")
+    memory: float = default_of("memory")
 
     @property
     def reference_rate(self) -> float:
@@ -177,7 +177,7 @@ class Power(LambdaRule):
     """
 
     name: ClassVar[str] = "power"
-    gamma: float = 1.0
+    gamma: float = default_of("gamma")
 
     def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
         """λ·r^γ."""
@@ -198,7 +198,7 @@ class Additive(LambdaRule):
     """
 
     name: ClassVar[str] = "additive"
-    delta: float = 0.01
+    delta: float = default_of("delta")
 
     def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
         """λ + δ·sign(r − 1)."""

@@ -18,6 +18,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from samar.optim.catalog import RHO
 from samar.optim.two_pass import TwoPassOptimizer
 
 
@@ -66,7 +67,7 @@ class SAM(TwoPassOptimizer):
         params: ParamsT,
         base: type[Optimizer] = torch.optim.SGD,
         *,
-        rho: float = 0.05,
+        rho: float = RHO,
         adaptive: bool = False,
         model: nn.Module | None = None,
         **base_kwargs: Any,

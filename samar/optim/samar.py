@@ -12,7 +12,7 @@ The ratio r_k and its direction (clearly above 1 raises λ, below 1 lowers it) a
 formula that turns r_k into λ_{k+1}, its constants, its bounds and the first λ are our reading; see
 `samar.optim.rules`. Also ours: an exponential average of the sharpness before the ratio is taken
 (β; 0 switches it off), and, off by default, ASAM's scaling of ε. The defaults of the rule, its
-bounds and β come from the study in `samar.study`.
+bounds and β come from the study in `samar.sweeps.study`.
 """
 
 import math
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from samar.optim.catalog import BETA, LAM, LAM_MAX, LAM_MIN, RHO
 from samar.optim.perturbation import Part
 from samar.optim.rules import RULE_TYPES, LambdaRule, TrendPower
 from samar.optim.two_pass import TwoPassOptimizer
@@ -77,13 +78,13 @@ class SAMAR(TwoPassOptimizer):
         params: ParamsT,
         base: type[Optimizer] = torch.optim.SGD,
         *,
-        rho: float = 0.05,
+        rho: float = RHO,
         adaptive: bool = False,
         rule: LambdaRule | None = None,
-        lam: float = 1.0,
-        lam_min: float = 0.25,
-        lam_max: float = 10.0,
-        beta: float = 0.9,
+        lam: float = LAM,
+        lam_min: float = LAM_MIN,
+        lam_max: float = LAM_MAX,
+        beta: float = BETA,
         sharpness: Literal["exact", "first_order"] = "exact",
         model: nn.Module | None = None,
         **base_kwargs: Any,

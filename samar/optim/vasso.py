@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from samar.optim.catalog import RHO, THETA
 from samar.optim.perturbation import Part
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.validation import checked_number
@@ -55,8 +56,8 @@ class VaSSO(TwoPassOptimizer):
         params: ParamsT,
         base: type[Optimizer] = torch.optim.SGD,
         *,
-        rho: float = 0.05,
-        theta: float = 0.9,
+        rho: float = RHO,
+        theta: float = THETA,
         adaptive: bool = False,
         model: nn.Module | None = None,
         **base_kwargs: Any,

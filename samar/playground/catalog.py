@@ -5,7 +5,7 @@ Nothing here imports torch, so a page can draw its controls before torch is load
 
 from dataclasses import dataclass
 
-from samar.optim import RULES
+from samar.optim.catalog import RULES
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from samar.errors import ConfigError
-from samar.optim import OPTIMIZERS, RULES
+from samar.optim.catalog import OPTIMIZERS, RULES
 from samar.playground.catalog import CONSTANTS, LANDSCAPES, SETTINGS, WHOLE, Knob
 
 

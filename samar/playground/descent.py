@@ -14,7 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from samar.optim import SAMAR, TwoPassOptimizer, build_optimizer, build_rule
+from samar.optim.factory import build_optimizer
+from samar.optim.rules import build_rule
+from samar.optim.samar import SAMAR
+from samar.optim.two_pass import TwoPassOptimizer
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.config import PlaygroundConfig
 from samar.playground.losses import Loss, build_loss

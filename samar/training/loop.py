@@ -3,15 +3,16 @@
 import time
 from collections.abc import Iterator
 
-from samar.data import Dataset, load_dataset
-from samar.training.config import TrainConfig
+from samar.data.dataset import Dataset
+from samar.data.load import load_dataset
 from samar.training.records import EpochRecord, StepRecord
+from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
 FLUSH_SECONDS = 0.25
 
 
-def dataset_of(config: TrainConfig) -> Dataset:
+def dataset_of(config: TrainSettings) -> Dataset:
     """Load the images that a config names; see :func:`samar.data.load_dataset`."""
     return load_dataset(
         config.dataset,
@@ -24,7 +25,7 @@ def dataset_of(config: TrainConfig) -> Dataset:
 
 
 def train(
-    config: TrainConfig, dataset: Dataset | None = None
+    config: TrainSettings, dataset: Dataset | None = None
 ) -> Iterator[StepRecord | EpochRecord]:
     """Train from start to end and yield every record, step records in bursts.
 
@@ -35,8 +36,8 @@ def train(
         dataset: the images; loaded as the config names them when left out.
 
     Example:
-        >>> from samar.training import EpochRecord, TrainConfig, train
-        >>> records = list(train(TrainConfig(epochs=1)))
+        >>> from samar.training import EpochRecord, TrainSettings, train
+        >>> records = list(train(TrainSettings(epochs=1)))
         >>> isinstance(records[-1], EpochRecord)
         True
     """

@@ -1,160 +1,213 @@
-"""How one setting is declared: its default, bounds and help, and how a face should offer it.
+"""Everything that determines the numbers of a training run, and what is kept of it.
 
-A configuration is a pydantic model whose fields are made with :func:`setting`. Widgets, command
-line options and ``config.json`` are all derived from :func:`settings_of`, so that a bound or a
-help text is written once.
+Frozen, validates itself and round-trips through JSON. It is torch-free, so that the browser can
+draw its controls before anything heavy is imported.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from pathlib import Path
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, Field, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import field_validator, model_validator
+from typing_extensions import Self
 
-from samar.errors import ConfigError
-
-Choices = Callable[[], Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One configuration field as a face sees it.
-
-    Attributes:
-        kind: ``bool``, ``int``, ``float`` or ``str``.
-        low, high: bounds, ``None`` where there is none.
-        above_low, below_high: whether the bound itself is not allowed.
-        choices: allowed values with their titles, empty for free values.
-        open_ended: other values than the listed choices are allowed too (validated separately).
-        optional: ``None`` is a value.
-        live: may be changed while a run trains.
-        log: a slider should be logarithmic.
-    """
-
-    name: str
-    kind: type
-    default: Any
-    help: str
-    label: str
-    group: str
-    low: float | None = None
-    high: float | None = None
-    above_low: bool = False
-    below_high: bool = False
-    choices: Mapping[str, str] | None = None
-    open_ended: bool = False
-    optional: bool = False
-    live: bool = False
-    log: bool = False
+from samar.data.catalog import (
+    AUGMENTATIONS,
+    DATASETS,
+    FOLDER_PREFIX,
+    NORMALIZATIONS,
+    dataset_info,
+)
+from samar.models.catalog import MODELS
+from samar.optim.catalog import OPTIMIZERS
+from samar.optim.settings import (
+    PerturbationSettings,
+    SAMARSettings,
+    SGDSettings,
+    VaSSOSettings,
+)
+from samar.settings.declare import setting, titles
+from samar.settings.job import JobSettings
 
 
-def setting(
-    default: Any,
-    help: str,
-    *,
-    group: str,
-    label: str | None = None,
-    live: bool = False,
-    log: bool = False,
-    choices: Choices | None = None,
-    open_ended: bool = False,
-    **bounds: Any,
-) -> Any:
-    """Declare a field: ``rho: float = setting(0.05, "Radius.", group="essentials", ge=0)``."""
-    hints: Any = {
-        "group": group,
-        "label": label,
-        "live": live,
-        "log": log,
-        "choices": choices,
-        "open_ended": open_ended,
-    }
-    return Field(default, description=help, json_schema_extra={"hints": hints}, **bounds)
+class TrainSettings(JobSettings, SAMARSettings, VaSSOSettings, PerturbationSettings, SGDSettings):
+    """The settings of one training run; see each field's description."""
 
+    kind: ClassVar[str] = "train"
 
-def settings_of(model: type[BaseModel]) -> dict[str, Setting]:
-    """Every field of a configuration class, in order of declaration."""
-    return {name: _describe(name, field) for name, field in model.model_fields.items()}
-
-
-def _describe(name: str, field: FieldInfo) -> Setting:
-    extra = field.json_schema_extra
-    hints: dict[str, Any] = extra["hints"] if isinstance(extra, dict) else {}  # type: ignore[assignment]
-    bounds: dict[str, float] = {}
-    for rule in field.metadata:
-        for key in ("ge", "le", "gt", "lt"):
-            if getattr(rule, key, None) is not None:
-                bounds[key] = getattr(rule, key)
-    kind, optional = _kind(field.annotation)
-    choices = hints["choices"]
-    return Setting(
-        name=name,
-        kind=kind,
-        default=field.default,
-        help=field.description or "",
-        label=hints["label"] or name.replace("_", " "),
-        group=hints["group"],
-        low=bounds.get("ge", bounds.get("gt")),
-        high=bounds.get("le", bounds.get("lt")),
-        above_low="gt" in bounds,
-        below_high="lt" in bounds,
-        choices=choices() if choices else None,
-        open_ended=hints["open_ended"],
-        optional=optional,
-        live=hints["live"],
-        log=hints["log"],
+    dataset: str = setting(
+        "digits",
+        "Images to learn: digits (ships with scikit-learn), cifar10, cifar100, or folder:PATH.",
+        group="essentials",
+        choices=titles(DATASETS),
+        open_ended=True,
+    )
+    model: str = setting("cnn", "Network to train.", group="essentials", choices=titles(MODELS))
+    optimizer: str = setting(
+        "samar", "Optimizer to train with.", group="essentials", choices=titles(OPTIMIZERS)
+    )
+    epochs: int = setting(
+        60, "Passes over the training images.", group="essentials", ge=1, le=10_000
     )
 
+    images_per_class: int | None = setting(
+        None,
+        "Use only the first so many training images of each class; empty means all.",
+        group="data",
+        ge=1,
+        le=100_000,
+    )
+    label_noise: float = setting(
+        0.0,
+        "Share of training images that get a random wrong label; test labels stay right.",
+        group="data",
+        ge=0,
+        le=0.9,
+    )
+    validation: float = setting(
+        0.0,
+        "Share of the training images held out to choose settings by, so that the test images "
+        "are left for the end; their labels are as noisy as the others.",
+        group="data",
+        label="validation share",
+        ge=0,
+        le=0.9,
+    )
+    normalize: str = setting(
+        "auto",
+        "Mean and deviation the images are normalized with; auto is the data set's own.",
+        group="data",
+        label="normalization",
+        choices=titles({"auto": "the data set's own"} | NORMALIZATIONS),
+    )
+    augment: str = setting(
+        "auto",
+        "Random changes to the training images; auto is what suits the data set.",
+        group="data",
+        label="augmentation",
+        choices=titles({"auto": "what suits the data"} | AUGMENTATIONS),
+    )
+    batch_size: int = setting(128, "Images per step.", group="data", ge=2, le=8192)
 
-def _kind(annotation: Any) -> tuple[type, bool]:
-    if get_origin(annotation) in (Union, UnionType):
-        inner = [part for part in get_args(annotation) if part is not NoneType]
-        return inner[0], len(inner) < len(get_args(annotation))
-    return annotation, False
+    schedule: str = setting(
+        "cosine",
+        "How the learning rate falls: cosine to 0, by ten at 50 % and 75 %, or not at all.",
+        group="base",
+        choices=lambda: {
+            "cosine": "cosine to 0",
+            "step": "÷10 at 50 % and 75 %",
+            "constant": "constant",
+        },
+    )
+    warmup_epochs: float = setting(
+        0.0, "Epochs over which the learning rate first rises linearly.", group="base", ge=0, le=100
+    )
 
+    seed: int = setting(
+        0,
+        "Seed of weights, data order, augmentation and label noise.",
+        group="compute",
+        ge=0,
+        le=2**31 - 1,
+    )
+    device: str = setting(
+        "auto",
+        "Where to compute; auto takes a GPU where there is one.",
+        group="compute",
+        choices=lambda: {"auto": "auto", "cpu": "CPU", "cuda": "CUDA GPU", "mps": "Apple GPU"},
+    )
+    precision: str = setting(
+        "auto",
+        "Number format of forward and backward; auto takes bf16 where it pays.",
+        group="compute",
+        choices=lambda: {"auto": "auto", "fp32": "fp32", "bf16": "bf16 autocast"},
+    )
+    compile: bool = setting(
+        False, "Compile the network with torch.compile (slow start, faster steps).", group="compute"
+    )
+    train_eval_images: int = setting(
+        2000,
+        "Training images on which accuracy is measured after each epoch; the last epoch uses all.",
+        group="compute",
+        ge=1,
+        le=1_000_000,
+    )
 
-def require_choices(config: BaseModel) -> None:
-    """Check every setting that is a choice of few.
+    curvature_every: int = setting(
+        1,
+        "Epochs between two measurements of the Hessian's top eigenvalues and trace; 0 takes none.",
+        group="measurements",
+        label="curvature: every … epochs",
+        ge=0,
+        le=10_000,
+    )
+    film_every: int = setting(
+        1,
+        "Epochs between two landscapes of the run; 0 takes none.",
+        group="measurements",
+        label="landscape over time: every … epochs",
+        ge=0,
+        le=10_000,
+    )
+    probe_share: float = setting(
+        0.15,
+        "Largest share of the wall time that these measurements may take; they are put off to "
+        "keep it.",
+        group="measurements",
+        label="time limit for measurements",
+        ge=0,
+        le=1,
+    )
+    snapshots: int = setting(
+        24,
+        "Weights kept through the run, evenly over its epochs, to draw its path on a landscape; "
+        "0 keeps none.",
+        group="run",
+        label="weight snapshots",
+        ge=0,
+        le=1000,
+    )
+    checkpoint_seconds: float = setting(
+        20.0,
+        "Least time between two saved states from which a killed run resumes, in seconds.",
+        group="run",
+        ge=0,
+        le=3600,
+    )
 
-    Raises:
-        ValueError: a value is none of them.
-    """
-    for name, known in settings_of(type(config)).items():
-        value = getattr(config, name)
-        if known.choices is not None and not known.open_ended and value not in known.choices:
-            allowed = ", ".join(known.choices)
-            raise ValueError(f"{name} is {value!r}, but it must be one of: {allowed}.")
+    @field_validator("dataset")
+    @classmethod
+    def _absolute_folder(cls, dataset: str) -> str:
+        """A worker, or a later resume, may run in another folder."""
+        path = dataset.removeprefix(FOLDER_PREFIX)
+        if path == dataset or not path.strip():
+            return dataset
+        return FOLDER_PREFIX + str(Path(path).expanduser().absolute())
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0:
+            raise ValueError(
+                f"warmup-epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} "
+                "epochs; choose a shorter warm-up."
+            )
+        size = dataset_info(self.dataset).size
+        if size < MODELS[self.model].min_size:
+            raise ValueError(
+                f"{MODELS[self.model].title} needs images of at least "
+                f"{MODELS[self.model].min_size} pixels, but {self.dataset} has {size}; "
+                "choose another model or data set."
+            )
+        return self
 
-def readable(error: ValidationError) -> ConfigError:
-    """The first problem of a validation error as one sentence: what, which value, what to do."""
-    problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
-    value, context = problem.get("input"), problem.get("ctx", {})
-    shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
-    match problem["type"]:
-        case "greater_than_equal":
-            rule = f"must be at least {context['ge']:.12g}"
-        case "less_than_equal":
-            rule = f"must be at most {context['le']:.12g}"
-        case "greater_than":
-            rule = f"must be above {context['gt']:g}"
-        case "less_than":
-            rule = f"must be below {context['lt']:g}"
-        case "value_error":
-            return ConfigError(str(context["error"]))
-        case "extra_forbidden":
-            return ConfigError(f"There is no setting called {name!r}; see --help for the list.")
-        case "finite_number":
-            rule = "must be a finite number"
-        case "int_parsing" | "int_type" | "int_from_float":
-            rule = "must be a whole number"
-        case "float_parsing" | "float_type":
-            rule = "must be a number"
-        case "bool_parsing" | "bool_type":
-            rule = "must be true or false"
-        case _:
-            rule = problem["msg"].replace("Input should", "must")
-    return ConfigError(f"{name} is {shown}, but it {rule}; choose another value.")
+    def changed_live(self, **values: Any) -> Self:
+        """As in :meth:`Settings.changed_live`; λ is moved into bounds that were changed."""
+        bounds = [values.get(name, getattr(self, name)) for name in ("lam_min", "lam_max")]
+        if "lam" not in values and bounds[0] <= bounds[1]:
+            values["lam"] = min(max(self.lam, bounds[0]), bounds[1])
+        return super().changed_live(**values)
+
+    @property
+    def described(self) -> str:
+        """Optimizer, network, images and seed."""
+        noise = f" {self.label_noise:.0%} noise" if self.label_noise else ""
+        return f"{self.optimizer} · {self.model} · {self.dataset}{noise} · seed {self.seed}"

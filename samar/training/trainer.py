@@ -16,16 +16,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from samar.data import Batches, Dataset, ImageSet, augmentation_for
+from samar.data.augment import augmentation_for
+from samar.data.batches import Batches
+from samar.data.dataset import Dataset, ImageSet
+from samar.data.evaluation import Evaluation, evaluate
+from samar.device import Placement
 from samar.errors import CheckpointError
-from samar.models import MODELS, build_model
-from samar.optim import OPTIMIZERS, SAMAR, build_optimizer, build_rule
-from samar.training.config import TrainConfig
-from samar.training.evaluation import Evaluation, evaluate
-from samar.training.placement import Placement
+from samar.models.build import build_model
+from samar.models.catalog import MODELS
+from samar.optim.catalog import OPTIMIZERS
+from samar.optim.factory import build_optimizer
+from samar.optim.rules import build_rule
+from samar.optim.samar import SAMAR
+from samar.settings.declare import settings_of
 from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
 from samar.training.schedule import lr_factor
-from samar.training.settings import settings_of
+from samar.training.settings import TrainSettings
 
 MEASURED = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
 
@@ -45,7 +51,7 @@ class Trainer:
         ConfigError: the config does not fit this machine.
     """
 
-    def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
+    def __init__(self, config: TrainSettings, dataset: Dataset) -> None:
         self.config = config
         self.placement = Placement.choose(
             config.device, config.precision, MODELS[config.model].macs_at(dataset.train.size)
@@ -270,7 +276,7 @@ class Trainer:
             torch.cuda.set_rng_state(state["cuda_rng"], self.placement.device)
 
 
-def _hyperparameters(config: TrainConfig) -> dict[str, Any]:
+def _hyperparameters(config: TrainSettings) -> dict[str, Any]:
     lam_min, lam_max = _bounds(config)
     plain = ("lr", "momentum", "weight_decay", "nesterov", "rho", "adaptive", "theta", "lam")
     return {
@@ -283,12 +289,12 @@ def _hyperparameters(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _bounds(config: TrainConfig) -> tuple[float, float]:
+def _bounds(config: TrainSettings) -> tuple[float, float]:
     """λ bounds; a fixed λ is its own bound."""
     return (config.lam, config.lam) if config.rule == "fixed" else (config.lam_min, config.lam_max)
 
 
-def _hint(config: TrainConfig) -> str:
+def _hint(config: TrainSettings) -> str:
     if config.optimizer == "sgd":
         return f"Lower the learning rate (it is {config.lr:g}) or add warm-up epochs."
     return f"Lower the learning rate (it is {config.lr:g}) or the radius ρ (it is {config.rho:g})."

@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from pyhessian import hessian as PyHessian
 from torch import nn
 
-from samar.curvature import hessian_of, top_eigenvalues
+from samar.curvature.eigenvalues import top_eigenvalues
 from samar.curvature.krylov import KrylovSpace, random_normal
-from samar.geometry import Sample
+from samar.curvature.product import hessian_of
+from samar.data.sample import Sample
 
 K = 5
 TARGET = 1e-4
@@ -35,8 +36,8 @@ NNGEOM_MOST = 32
 
 
 def subject(options: argparse.Namespace) -> tuple[nn.Module, Sample]:
-    from samar.models import build_model
-    from samar.runs.subject import load_subject
+    from samar.models.build import build_model
+    from samar.networks.load import load_subject
 
     if options.weights:
         found = load_subject(

@@ -22,10 +22,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from samar.geometry import Sample
-from samar.landscape import Evaluator, Frame, Grid, Survey, random_frame
+from samar.data.sample import Sample
+from samar.landscape.evaluator import Evaluator
 from samar.landscape.folding import FoldedNetwork
-from samar.models import build_model
+from samar.landscape.frame import Frame, random_frame
+from samar.landscape.grid import Grid
+from samar.landscape.sampler import Sampler
+from samar.models.build import build_model
 
 POINTS = 5
 BATCHES = (32, 64, 128, 256, 512)
@@ -52,7 +55,7 @@ def naive(model: nn.Module, frame: Frame, sample: Sample, batch: int) -> list[fl
 def ours(model: nn.Module, frame: Frame, sample: Sample, precision: str = "fp32") -> list[float]:
     grid = Grid([(-1, 1)] * 2, POINTS)
     order = grid.pending(POINTS)
-    *_, found = Survey(frame, Evaluator(model, sample, precision=precision), grid).levels()
+    *_, found = Sampler(frame, Evaluator(model, sample, precision=precision), grid).levels()
     return [float(found.loss[index]) for index in order]
 
 

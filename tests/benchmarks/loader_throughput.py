@@ -17,7 +17,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from samar.data import Batches, ImageSet, Normalization, augmentation_for
+from samar.data.augment import augmentation_for
+from samar.data.batches import Batches
+from samar.data.dataset import ImageSet
+from samar.data.normalization import Normalization
 
 BATCH = 128
 NORMALIZATION = Normalization.preset("cifar", 3)

@@ -14,24 +14,27 @@ import sys
 def landscape(model: str, size: int, points: int) -> None:
     import torch
 
-    from samar.geometry import Sample
-    from samar.landscape import Evaluator, Grid, Survey, random_frame
-    from samar.models import build_model
+    from samar.data.sample import Sample
+    from samar.landscape.evaluator import Evaluator
+    from samar.landscape.frame import random_frame
+    from samar.landscape.grid import Grid
+    from samar.landscape.sampler import Sampler
+    from samar.models.build import build_model
 
     network = build_model(model).eval()
     sample = Sample(torch.randn(128, 3, size, size), torch.arange(128) % 10)
     if points:
         evaluator = Evaluator(network, sample, chunk=64)
         grid = Grid([(-1, 1)] * 2, points)
-        list(Survey(random_frame(network), evaluator, grid).levels())
+        list(Sampler(random_frame(network), evaluator, grid).levels())
 
 
 def hessian(model: str, size: int, images: int) -> None:
     import torch
 
-    from samar.curvature import top_eigenvalues
-    from samar.geometry import Sample
-    from samar.models import build_model
+    from samar.curvature.eigenvalues import top_eigenvalues
+    from samar.data.sample import Sample
+    from samar.models.build import build_model
 
     network = build_model(model).eval()
     if images:

@@ -20,7 +20,9 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from samar.optim import SAM, SAMAR, VaSSO
+from samar.optim.sam import SAM
+from samar.optim.samar import SAMAR
+from samar.optim.vasso import VaSSO
 
 SGD_OPTIONS = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "foreach": True}
 ORACLE = "pytorch-optimizer SAM"

@@ -1,6 +1,6 @@
 """Where bf16 autocast pays: step time of bf16 over fp32 for networks of growing cost.
 
-Run: ``python -m tests.benchmarks.precision``; samar.training.placement's threshold follows.
+Run: ``python -m tests.benchmarks.precision``; samar.device's threshold follows.
 """
 
 import statistics
@@ -8,9 +8,11 @@ import time
 
 import torch
 
-from samar.data import Dataset, ImageSet, Normalization
-from samar.models import MODELS
-from samar.training import TrainConfig, Trainer
+from samar.data.dataset import Dataset, ImageSet
+from samar.data.normalization import Normalization
+from samar.models.catalog import MODELS
+from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
 
 CASES = (("cnn", 8, 1), ("cnn", 32, 3), ("resnet20", 32, 3), ("resnet56", 32, 3))
 
@@ -28,7 +30,7 @@ def main() -> None:
         data = noise(size, channels)
         trainers = {
             precision: Trainer(
-                TrainConfig(
+                TrainSettings(
                     model=model, optimizer="sgd", precision=precision, augment="none", epochs=999
                 ),
                 data,

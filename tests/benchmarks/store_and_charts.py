@@ -17,12 +17,15 @@ from typing import Any
 
 os.environ["SAMAR_HOME"] = tempfile.mkdtemp()
 
-from samar.figures.training import PANELS, View
-from samar.runs import Run, RunConfig, RunHistory, Store
-from samar.runs.presets import PRESETS
-from samar.runs.worker import prepare
-from samar.training import StepRecord
-from samar.ui.plotly_chart import figure_json
+from samar.charts.training import PANELS, View
+from samar.jobs.history import RunHistory
+from samar.jobs.job import Job
+from samar.jobs.store import Store
+from samar.jobs.worker import prepare
+from samar.training.presets import PRESETS
+from samar.training.records import StepRecord
+from samar.training.settings import TrainSettings
+from samar.web.plotly_chart import figure_json
 
 
 class Timed:
@@ -45,7 +48,7 @@ class Timed:
         return call
 
 
-def claimed(store: Store, config: RunConfig) -> Run:
+def claimed(store: Store, config: TrainSettings) -> Job:
     store.create(config)
     run = store.claim_next(limit=1000)
     assert run is not None
@@ -54,14 +57,14 @@ def claimed(store: Store, config: RunConfig) -> Run:
 
 def store_share(store: Store) -> None:
     run = claimed(store, PRESETS["noisy_digits"].config())
-    store.series, store.mailbox = Timed(store.series), Timed(store.mailbox)
+    store.records, store.mailbox = Timed(store.records), Timed(store.mailbox)
     worker = prepare(store, run)
     started = time.perf_counter()
     worker.train()
     wall = time.perf_counter() - started
-    inside = store.series.seconds + store.mailbox.seconds
+    inside = store.records.seconds + store.orders.seconds
     print(f"store's share of the run: {inside:.3f} s of {wall:.1f} s = {inside / wall:.2%} (≤ 2 %)")
-    store.series, store.mailbox = store.series.inner, store.mailbox.inner
+    store.records, store.mailbox = store.records.inner, store.orders.inner
 
 
 def record(step: int) -> StepRecord:
@@ -72,17 +75,17 @@ def record(step: int) -> StepRecord:
 
 
 def refresh(count: int, store: Store) -> None:
-    run = claimed(store, RunConfig())
+    run = claimed(store, TrainSettings())
     for first in range(1, count, 50_000):
-        store.series.append(run.key, [record(n) for n in range(first, first + 50_000)])
-    history = RunHistory(store.series, run.key)
+        store.records.append(run.key, [record(n) for n in range(first, first + 50_000)])
+    history = RunHistory(store.records, run.key)
     view = View(optimizer="samar", smoothing=0.9, bounds=(0.1, 3), dead_band=(0.9, 1.1))
     started = time.perf_counter()
     history.refresh()
     first_read = time.perf_counter() - started
     times, size = [], 0
     for tick in range(9):
-        store.series.append(run.key, [record(count + 100 * tick + n) for n in range(1, 101)])
+        store.records.append(run.key, [record(count + 100 * tick + n) for n in range(1, 101)])
         started = time.perf_counter()
         steps, epochs = history.refresh()
         size = sum(len(figure_json(draw(steps, epochs, view))) for draw in PANELS.values())

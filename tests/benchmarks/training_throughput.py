@@ -25,9 +25,12 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
-from samar.data import Dataset, ImageSet, Normalization
-from samar.models import build_model
-from samar.training import Placement, TrainConfig, Trainer
+from samar.data.dataset import Dataset, ImageSet
+from samar.data.normalization import Normalization
+from samar.device import Placement
+from samar.models.build import build_model
+from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
 
 BATCH = 128
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -102,7 +105,7 @@ def loaded(loader: DataLoader, device: torch.device) -> Iterator[tuple[Tensor, T
 
 
 def ours(optimizer: str, data: Dataset, precision: str) -> tuple[Trainer, Callable[[], None]]:
-    config = TrainConfig(
+    config = TrainSettings(
         dataset="cifar10",
         model="resnet20",
         optimizer=optimizer,

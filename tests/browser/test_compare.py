@@ -17,13 +17,14 @@ NAME = "<script>alert(1)</script>"
 
 # Four ended runs with made-up records, in a process of its own as its home is another one.
 FILL = """
-from samar.runs import RunConfig, Store
-from samar.training import EpochRecord, StepRecord
+from samar.training.settings import TrainSettings
+from samar.jobs.store import Store
+from samar.training.records import EpochRecord, StepRecord
 store = Store()
 for name in ("sgd", "samar"):
     for seed in (0, 1):
         title = sys.argv[1] if (name, seed) == ("samar", 1) else ""
-        store.create(RunConfig(optimizer=name, seed=seed, name=title))
+        store.create(TrainSettings(optimizer=name, seed=seed, name=title))
         run = store.claim_next(9)
         steps = [
             StepRecord(k, 1, 2 / k, 2 / k, 0.1, 1.0, 1.0, 1.0, 0.1, k, k / 9) for k in range(1, 21)
@@ -31,7 +32,7 @@ for name in ("sgd", "samar"):
         epochs = [
             EpochRecord(n, 10 * n, 10 * n, n, 1, 0.9, 9, 1, 0.8 + seed / 50, 0.1) for n in (1, 2)
         ]
-        store.series.append(run.key, steps, epochs)
+        store.records.append(run.key, steps, epochs)
         store.move(run, "finished")
 """
 

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main
-from samar.curvature import MEASURES
-from samar.runs import Run, Store
-from samar.runs.paths import weights_path
-from samar.zoo import import_file
+from samar.curvature.catalog import MEASURES
+from samar.jobs.files import weights_path
+from samar.jobs.job import Job
+from samar.jobs.store import Store
+from samar.networks.importing import import_file
 
 
 @pytest.fixture
-def four(recorded: Callable[..., Run]) -> list[Run]:
+def four(recorded: Callable[..., Job]) -> list[Job]:
     return [
         recorded(optimizer=name, seed=seed, accuracy=0.8 + 0.02 * seed, weights=True)
         for name in ("sgd", "sam")
@@ -21,7 +22,7 @@ def four(recorded: Callable[..., Run]) -> list[Run]:
     ]
 
 
-def test_compare_as_json(four: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_as_json(four: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--json", *(run.id for run in four)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [each["run"] for each in found["runs"]] == [run.id for run in four]
@@ -35,7 +36,7 @@ def test_compare_as_json(four: list[Run], capsys: pytest.CaptureFixture[str]) ->
     assert first["test_accuracy"]["sd"] == pytest.approx(0.02 / 2**0.5)
 
 
-def test_compare_for_people_and_by_tag(four: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_for_people_and_by_tag(four: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
     for run in four[:2]:
         Store().mark(run.id, tags=["mine"])
     assert main(["compare", "mine"]) == 0
@@ -48,7 +49,7 @@ def test_compare_for_people_and_by_tag(four: list[Run], capsys: pytest.CaptureFi
 
 
 def test_compare_with_flatness(
-    four: list[Run], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    four: list[Job], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = {"measures": dict.fromkeys(MEASURES, 1.0)}
     monkeypatch.setattr("samar.compare.measuring._measure", lambda run, progress: content)
@@ -62,7 +63,7 @@ def test_compare_with_flatness(
 
 
 def test_export_as_zip_html_and_tensorboard(
-    four: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    four: list[Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = four[0]
     folder = tmp_path / "out"
@@ -88,7 +89,7 @@ def test_export_as_zip_html_and_tensorboard(
 
 
 def test_import_takes_what_export_wrote(
-    four: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    four: list[Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.zip"
     assert main(["export", four[0].id, "--out", str(path)]) == 0
@@ -105,7 +106,7 @@ def test_import_takes_what_export_wrote(
 
 
 def test_an_imported_model_has_no_record_to_compare(
-    four: list[Run], capsys: pytest.CaptureFixture[str]
+    four: list[Job], capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, _ = import_file(
         weights_path(four[0].id), dataset="digits", model="cnn", normalize="auto"

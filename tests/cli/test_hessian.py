@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main, parser
-from samar.curvature import Request
-from samar.models import build_model
-from samar.training import save_weights
+from samar.curvature.settings import CurvatureSettings
+from samar.models.build import build_model
+from samar.networks.checkpoint import save_weights
 
 KEYS = ["eigenvalues", "residuals", "products", "converged", "seconds", "loss", "images"]
 
@@ -65,9 +65,9 @@ def test_everything_at_once_in_words_and_json(digits, capsys, monkeypatch) -> No
 
 
 def test_the_command_that_the_page_shows_asks_for_the_same() -> None:
-    from samar.ui.curvature_choice import Source, command_line
+    from samar.web.curvature.choice import Source, command_line
 
-    request = Request(top=7, tol=1e-4, images=99, split="train", density=True, seed=3)
+    request = CurvatureSettings(top=7, tol=1e-4, images=99, split="train", density=True, seed=3)
     source = Source("w", "a folder/w.th", 1, "resnet20", "cifar10", "imagenet")
     options = parser().parse_args(shlex.split(command_line(source, request))[3:])
     assert all(getattr(options, name) == value for name, value in vars(request).items())

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from samar.cli import main
-from samar.models import build_model
-from samar.zoo import imported_models
+from samar.models.build import build_model
+from samar.networks.library import imported_models
 
 
 @pytest.fixture

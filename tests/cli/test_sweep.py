@@ -8,19 +8,20 @@ import pytest
 
 from samar.cli import main, parser
 from samar.cli.sweep import spec_from
-from samar.runs import Runs
-from samar.runs.sweeps import Sweeps, SweepSpec
-from samar.runs.sweeps.presets import SWEEP_PRESETS
-from samar.runs.sweeps.words import command_line
-from samar.training import EpochRecord
+from samar.jobs.service import Jobs
+from samar.sweeps.presets import SWEEP_PRESETS
+from samar.sweeps.service import Sweeps
+from samar.sweeps.spec import SweepSpec
+from samar.sweeps.words import command_line
+from samar.training.records import EpochRecord
 
 START = "sweep --grid optimizer=sgd,sam --grid rho=0.1,0.2 --seeds 2 --epochs 3 --detach"
 
 
 @pytest.fixture(autouse=True)
 def _no_workers(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samar.runs.launcher._spawn", lambda run: None)
-    monkeypatch.setattr("samar.runs.store.Store.mark_interrupted", lambda self: None)
+    monkeypatch.setattr("samar.jobs.local._spawn", lambda run: None)
+    monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
 
 
 @pytest.fixture
@@ -28,11 +29,11 @@ def finish() -> Callable[[], None]:
     """End every member with accuracies that follow from its settings."""
 
     def finish() -> None:
-        store = Runs().store
+        store = Jobs().store
         for run in store.all():
-            val = 0.5 + run.config.rho / 10 + run.config.seed / 100
+            val = 0.5 + run.settings.rho / 10 + run.settings.seed / 100
             record = EpochRecord(3, 9, 18, 2.0, 0.1, 0.9, 9, 0.2, 0.8, 0.1, 0.3, val)
-            store.series.append(run.key, epochs=[record])
+            store.records.append(run.key, epochs=[record])
             store.move(run, "finished", only=("queued", "running"))
 
     return finish

@@ -1,13 +1,12 @@
-from samar.compare import NOT_USED, differences
-from samar.compare.differences import shown
-from samar.runs import RunConfig
+from samar.compare.differences import NOT_USED, differences, shown
+from samar.training.settings import TrainSettings
 
 
 def test_only_what_differs_and_has_an_effect() -> None:
     configs = [
-        RunConfig(optimizer="sgd", rho=0.1, name="one", lam_max=5),
-        RunConfig(optimizer="sam", rho=0.1, curvature_every=3, lam_max=6),
-        RunConfig(optimizer="sam", rho=0.2, images_per_class=10),
+        TrainSettings(optimizer="sgd", rho=0.1, name="one", lam_max=5),
+        TrainSettings(optimizer="sam", rho=0.1, curvature_every=3, lam_max=6),
+        TrainSettings(optimizer="sam", rho=0.2, images_per_class=10),
     ]
     assert differences(configs) == {
         "optimizer": ["sgd", "sam", "sam"],
@@ -17,7 +16,7 @@ def test_only_what_differs_and_has_an_effect() -> None:
 
 
 def test_what_only_one_optimizer_has_is_no_difference() -> None:
-    configs = [RunConfig(optimizer=name) for name in ("sgd", "samar")]
+    configs = [TrainSettings(optimizer=name) for name in ("sgd", "samar")]
     assert list(differences(configs)) == ["optimizer"]
     assert differences(configs[:1]) == {}
     assert differences([]) == {}

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from samar.compare import Point, associations, flatness_report, known_measures, measured, point_of
-from samar.compare.association import bootstrap
-from samar.curvature import MEASURES
+from samar.compare.association import associations, bootstrap
+from samar.compare.flatness import Point, flatness_report
+from samar.compare.measuring import known_measures, measured, point_of
+from samar.curvature.catalog import MEASURES
 from samar.errors import RunError
-from samar.runs import Run
-from samar.runs.paths import weights_path
-from samar.zoo import import_file
+from samar.jobs.files import weights_path
+from samar.jobs.job import Job
+from samar.networks.importing import import_file
 
 
 def test_kendall_and_its_bootstrap_against_scipy() -> None:
@@ -113,7 +114,7 @@ def test_sets_that_mix_what_should_be_equal_are_warned_of() -> None:
 
 
 def test_a_network_is_measured_once_and_again_when_its_weights_change(
-    recorded: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, samar_home: Path
+    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, samar_home: Path
 ) -> None:
     monkeypatch.setattr("samar.compare.measuring.IMAGES", 16)
     monkeypatch.setattr("samar.compare.measuring.TRACE_PRODUCTS", 6)
@@ -142,7 +143,7 @@ def test_a_network_is_measured_once_and_again_when_its_weights_change(
     assert known_measures(run) is None
 
 
-def test_a_run_without_weights_cannot_be_measured(recorded: Callable[..., Run]) -> None:
+def test_a_run_without_weights_cannot_be_measured(recorded: Callable[..., Job]) -> None:
     run = recorded()
     with pytest.raises(RunError, match=f"Run {run.id} has no weights from its end"):
         measured(run)
@@ -152,7 +153,7 @@ def test_a_run_without_weights_cannot_be_measured(recorded: Callable[..., Run]) 
 
 
 def test_an_imported_model_is_a_point_too(
-    recorded: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same weights as a run and as an imported model give the same measures."""
     monkeypatch.setattr("samar.compare.measuring.IMAGES", 16)

@@ -4,9 +4,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from samar.compare import Curve, curve_of, group_by_seed, spread, titles_of
-from samar.runs import Run, Store
-from samar.runs.series import Event
+from samar.compare.groups import Curve, group_by_seed, spread, titles_of
+from samar.compare.metrics import curve_of
+from samar.jobs.job import Job
+from samar.jobs.records import Event
+from samar.jobs.store import Store
 
 
 def curve(step: list[float], y: list[float], pace: float = 1.0) -> Curve:
@@ -52,7 +54,7 @@ def test_a_long_run_is_thinned() -> None:
     assert found.mean == pytest.approx(2 * found.x)
 
 
-def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Run]) -> None:
+def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Job]) -> None:
     runs = [
         recorded(optimizer="sam", rho=0.1, seed=1, name="b"),
         recorded(optimizer="sam", rho=0.1, seed=0, name="a", curvature_every=0),
@@ -61,7 +63,7 @@ def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Run]) -> None:
         recorded(optimizer="sgd", rho=0.9, seed=1),  # SGD has no radius
     ]
     groups = group_by_seed(runs)
-    seeds = [[run.config.seed for run in group.runs] for group in groups]
+    seeds = [[run.settings.seed for run in group.runs] for group in groups]
     assert seeds == [[0, 1], [0], [0, 1]]
     assert [group.title for group in groups] == [
         "SAM, radius ρ 0.1 · 2 seeds",
@@ -70,14 +72,14 @@ def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Run]) -> None:
     ]
 
 
-def test_a_seed_counts_once(recorded: Callable[..., Run]) -> None:
+def test_a_seed_counts_once(recorded: Callable[..., Job]) -> None:
     old, new, other = recorded(seed=0), recorded(seed=0), recorded(seed=1)
     (group,) = group_by_seed([new, other, old])
     assert [run.id for run in group.runs] == [new.id, other.id]
     assert group.repeats == (old.id,)
 
 
-def test_a_run_changed_by_hand_stays_alone(recorded: Callable[..., Run]) -> None:
+def test_a_run_changed_by_hand_stays_alone(recorded: Callable[..., Job]) -> None:
     runs = [recorded(seed=seed) for seed in range(3)]
     groups = group_by_seed(runs, altered=[runs[1].id])
     assert [[run.id for run in group.runs] for group in groups] == [
@@ -87,7 +89,7 @@ def test_a_run_changed_by_hand_stays_alone(recorded: Callable[..., Run]) -> None
 
 
 def test_titles_are_names_or_what_differs_and_never_twice_the_same(
-    recorded: Callable[..., Run],
+    recorded: Callable[..., Job],
 ) -> None:
     runs = [recorded(name="mine", epochs=9), recorded(seed=3), recorded(seed=3)]
     runs += [recorded(optimizer="sam", seed=seed) for seed in (1, 2)]
@@ -100,7 +102,7 @@ def test_titles_are_names_or_what_differs_and_never_twice_the_same(
     ]
 
 
-def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Run]) -> None:
+def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Job]) -> None:
     run = recorded(optimizer="sam")
     series = Store().series
     steps, epochs = series.steps(run.key), series.epochs(run.key)
@@ -119,7 +121,7 @@ def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Run]) 
     assert curve_of("trace", "step", steps, epochs, looks).y.tolist() == [9]
 
 
-def test_groups_are_plain_values(recorded: Callable[..., Run]) -> None:
+def test_groups_are_plain_values(recorded: Callable[..., Job]) -> None:
     (group,) = group_by_seed([recorded()])
     with pytest.raises(dataclasses.FrozenInstanceError):
         group.title = "other"  # type: ignore[misc]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from samar.geometry import Sample
+from samar.data.sample import Sample
 
 
 @pytest.fixture

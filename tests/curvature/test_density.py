@@ -3,7 +3,8 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from samar.curvature import hessian_of, spectral_density
+from samar.curvature.density import spectral_density
+from samar.curvature.product import hessian_of
 
 
 def test_matches_the_exact_spectrum(network, sample, dense) -> None:

@@ -4,9 +4,10 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 
-from samar.curvature import hessian_of, top_eigenvalues
+from samar.curvature.eigenvalues import top_eigenvalues
+from samar.curvature.product import hessian_of
+from samar.data.sample import Sample
 from samar.errors import ConfigError
-from samar.geometry import Sample
 
 
 def test_equals_the_dense_spectrum_at_both_ends(network, sample, dense) -> None:

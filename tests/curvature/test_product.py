@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from samar.curvature import hessian_of, product
+from samar.curvature import product
+from samar.curvature.product import hessian_of
+from samar.data.sample import Sample
 from samar.errors import ConfigError
-from samar.geometry import Sample
 
 
 class Square(torch.autograd.Function):

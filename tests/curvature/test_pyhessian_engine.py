@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from samar.curvature import pyhessian_eigenvalues, top_eigenvalues
+from samar.curvature.eigenvalues import top_eigenvalues
+from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
+from samar.data.sample import Sample
 from samar.errors import ConfigError
-from samar.geometry import Sample
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from samar.curvature import top_eigenvalues
-from samar.geometry import Sample
-from samar.runs.subject import load_subject
+from samar.curvature.eigenvalues import top_eigenvalues
+from samar.data.sample import Sample
+from samar.networks.load import load_subject
 
 TABLE = (
     *(276.4354154, 204.9038014, 174.1785263, 130.9319703, 115.3356607),

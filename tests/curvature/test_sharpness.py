@@ -2,16 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from samar.curvature import (
-    MEASURES,
-    gaussian_sharpness,
-    hessian_of,
-    hessian_trace,
-    sharpness_measures,
-    top_eigenvalues,
-)
-from samar.geometry import Sample
-from samar.optim import SAM
+from samar.curvature.catalog import MEASURES
+from samar.curvature.eigenvalues import top_eigenvalues
+from samar.curvature.product import hessian_of
+from samar.curvature.sharpness import gaussian_sharpness, sharpness_measures
+from samar.curvature.trace import hessian_trace
+from samar.data.sample import Sample
+from samar.optim.sam import SAM
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from samar.curvature import hessian_of, hessian_trace, layer_curvature
+from samar.curvature.layers import layer_curvature
+from samar.curvature.product import hessian_of
+from samar.curvature.trace import hessian_trace
 from samar.errors import ConfigError
 
 

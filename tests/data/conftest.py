@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from samar.data import ImageSet
+from samar.data.dataset import ImageSet
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from samar.data import Augmentation, augmentation_for
+from samar.data.augment import Augmentation, augmentation_for
 from samar.errors import ConfigError
 
 CPU = torch.device("cpu")

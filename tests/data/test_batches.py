@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from samar.data import Augmentation, Batches, ImageSet, Normalization
+from samar.data.augment import Augmentation
+from samar.data.batches import Batches
+from samar.data.dataset import ImageSet
+from samar.data.normalization import Normalization
 from samar.errors import ConfigError
 
 NOTHING = Augmentation(crop_padding=0, flip=False, cutout=0)

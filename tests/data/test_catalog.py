@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from samar.data import AUGMENTATIONS, DATASETS, NORMALIZATIONS, dataset_info, load_dataset
+from samar.data.catalog import AUGMENTATIONS, DATASETS, NORMALIZATIONS, dataset_info
+from samar.data.load import load_dataset
 from samar.errors import DataError
 
 

@@ -3,8 +3,7 @@ import os
 
 import pytest
 
-from samar.data import default_root
-from samar.data.download import download
+from samar.data.download import default_root, download
 from samar.errors import DataError
 
 CONTENT = os.urandom(700_000)

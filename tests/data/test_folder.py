@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from samar.data import load_dataset
+from samar.data.load import load_dataset
 from samar.errors import DataError
 
 

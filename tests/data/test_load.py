@@ -6,7 +6,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits as sklearn_digits
 
-from samar.data import ImageSet, load_dataset
+from samar.data.dataset import ImageSet
+from samar.data.load import load_dataset
 from samar.errors import ConfigError, DataError
 
 

@@ -2,7 +2,9 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from samar.data import NORMALIZATIONS, Normalization, load_dataset
+from samar.data.catalog import NORMALIZATIONS
+from samar.data.load import load_dataset
+from samar.data.normalization import Normalization
 from samar.errors import ConfigError
 
 PIXELS = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(2, 3, 1, 1)

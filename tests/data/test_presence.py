@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from samar.data import is_present
+from samar.data.presence import is_present
 
 
 @pytest.mark.parametrize(

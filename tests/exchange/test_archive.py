@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from samar.exchange import import_run, run_zip, write_run
-from samar.landscape import Landscape
-from samar.runs import Run, Runs, Store, film_path
-from samar.runs.paths import SNAPSHOT, snapshot_path, weights_path
-from samar.training import load_weights
+from samar.exchange.archive import run_zip, write_run
+from samar.exchange.importing import import_run
+from samar.jobs.files import SNAPSHOT, film_path, snapshot_path, weights_path
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.store import Store
+from samar.landscape.result import Landscape
+from samar.networks.checkpoint import load_weights
 
 
 @pytest.fixture
@@ -24,31 +27,31 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return lambda: monkeypatch.setenv("SAMAR_HOME", str(tmp_path_factory.mktemp("elsewhere")))
 
 
-def add_film(run: Run) -> None:
+def add_film(run: Job) -> None:
     axes = (np.linspace(-1, 1, 3), np.linspace(-1, 1, 3))
     loss = np.arange(9.0).reshape(3, 3) / 7
     for step in (4, 12):
         path = film_path(run.id, "film_plane", step)
         path.parent.mkdir(parents=True, exist_ok=True)
         Landscape(axes, loss, loss / 9, np.ones((3, 3), bool), {"dim": 2}).save(path)
-        Store().series.add_artifact(run.key, "film_plane", step, path.name)
+        Store().records.add_artifact(run.key, "film_plane", step, path.name)
 
 
-def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Run], elsewhere) -> None:
+def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -> None:
     run = recorded(optimizer="samar", weights=True, name="<b>one</b>", label_noise=0.4)
     here = Store()
     here.mark(run.id, tags=["lecture", "two"])
-    here.series.note(run.key, 5, "change", rho=0.3)
+    here.records.note(run.key, 5, "change", rho=0.3)
     looked = {"values": [3.0, 2.0, 1.0], "residuals": [0.1, 0.1, 0.1], "trace": 7.0, "lr": 0.05}
-    here.series.note(run.key, 8, "curvature", **looked)
+    here.records.note(run.key, 8, "curvature", **looked)
     add_film(run)
     kept = snapshot_path(run.id, 8)
     kept.parent.mkdir()
     kept.write_bytes(weights_path(run.id).read_bytes())
-    here.series.add_artifact(run.key, SNAPSHOT, 8, kept.name)
+    here.records.add_artifact(run.key, SNAPSHOT, 8, kept.name)
     run = here.get(run.id)
     content = run_zip(here, run)
-    old = (here.series.steps(run.key), here.series.epochs(run.key), here.series.events(run.key))
+    old = (here.records.steps(run.key), here.records.epochs(run.key), here.records.events(run.key))
     tensors = load_weights(weights_path(run.id))
     picture = film_path(run.id, "film_plane", 12).read_bytes()
 
@@ -56,25 +59,25 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Run], elsewhere) -
     there = Store()
     assert import_run(io.BytesIO(content)) == run.id
     back = there.get(run.id)
-    assert back.config == run.config
+    assert back.settings == run.settings
     assert back.tags == ("lecture", "two", "imported")
     same = ("status", "created", "started", "finished", "total_steps", "device", "step")
     assert [getattr(back, n) for n in same] == [getattr(run, n) for n in same]
     assert back.last_epoch is not None
     assert run.last_epoch is not None
     assert repr(back.last_epoch) == repr(run.last_epoch)  # NaN is not itself
-    new = (there.series.steps(back.key), there.series.epochs(back.key))
+    new = (there.records.steps(back.key), there.records.epochs(back.key))
     for before, after in zip(old[:2], new, strict=True):
         assert list(after) == list(before)
         for name, column in before.items():
             assert column.tobytes() == after[name].tobytes(), name
-    assert there.series.events(back.key) == old[2]
+    assert there.records.events(back.key) == old[2]
     loaded = load_weights(weights_path(back.id))
     assert set(loaded) == set(tensors)
     assert all((loaded[name] == value).all() for name, value in tensors.items())
     assert film_path(back.id, "film_plane", 12).read_bytes() == picture
     assert snapshot_path(back.id, 8).read_bytes() == weights_path(back.id).read_bytes()
-    found = [(a.kind, a.step, a.path) for a in there.series.artifacts(back.key)]
+    found = [(a.kind, a.step, a.path) for a in there.records.artifacts(back.key)]
     assert found == [
         ("film_plane", 4, "film_plane-4.npz"),
         (SNAPSHOT, 8, "weights-8.safetensors"),
@@ -89,16 +92,16 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Run], elsewhere) -
         assert again.read(name) == first.read(name)
 
 
-def test_an_id_that_is_taken_is_replaced(recorded: Callable[..., Run]) -> None:
+def test_an_id_that_is_taken_is_replaced(recorded: Callable[..., Job]) -> None:
     run = recorded()
     content = run_zip(Store(), run)
     other = import_run(io.BytesIO(content))
     assert other != run.id
-    assert {each.id for each in Runs().all()} == {run.id, other}
+    assert {each.id for each in Jobs().all()} == {run.id, other}
 
 
 def test_a_run_that_never_ended_comes_back_as_stopped(
-    recorded: Callable[..., Run], elsewhere
+    recorded: Callable[..., Job], elsewhere
 ) -> None:
     for status, expected in (("diverged", "diverged"), ("paused", "stopped")):
         run = recorded(status=status)
@@ -108,7 +111,7 @@ def test_a_run_that_never_ended_comes_back_as_stopped(
 
 
 def test_the_manifest_tells_versions_data_command_and_checksums(
-    recorded: Callable[..., Run], tmp_path: Path
+    recorded: Callable[..., Job], tmp_path: Path
 ) -> None:
     run = recorded(optimizer="sam", rho=0.11, weights=True)
     path = tmp_path / "run.zip"
@@ -131,14 +134,14 @@ def test_the_manifest_tells_versions_data_command_and_checksums(
     assert {"samar", "python", "torch", "numpy"} <= set(manifest["written_with"])
 
 
-def test_the_tables_open_in_pandas(recorded: Callable[..., Run], tmp_path: Path) -> None:
+def test_the_tables_open_in_pandas(recorded: Callable[..., Job], tmp_path: Path) -> None:
     run = recorded(optimizer="samar")
     path = tmp_path / "run.zip"
     write_run(Store(), run, path)
     with zipfile.ZipFile(path) as archive:
         for name, columns in (
-            ("steps", Store().series.steps(run.key)),
-            ("epochs", Store().series.epochs(run.key)),
+            ("steps", Store().records.steps(run.key)),
+            ("epochs", Store().records.epochs(run.key)),
         ):
             flat = pd.read_csv(io.BytesIO(archive.read(f"{name}.csv")))
             tight = pd.read_parquet(io.BytesIO(archive.read(f"{name}.parquet")))

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 
 from samar.errors import SamarError
-from samar.exchange import checked_zip, import_run, run_zip
-from samar.runs import Run, Store
+from samar.exchange import checked_zip
+from samar.exchange.archive import run_zip
+from samar.exchange.importing import import_run
+from samar.jobs.job import Job
+from samar.jobs.store import Store
 
 
 @pytest.fixture
-def parts(recorded: Callable[..., Run]) -> dict[str, bytes]:
+def parts(recorded: Callable[..., Job]) -> dict[str, bytes]:
     """The members of a sound zip."""
     content = run_zip(Store(), recorded(weights=True))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -220,7 +223,7 @@ def test_facts_that_cannot_be_true_are_left_out(parts: dict[str, bytes]) -> None
     assert len(run.id) == 8
     assert run.status == "stopped"
     assert run.tags == ("fine", "imported")
-    assert run.total_steps is None
+    assert run.total is None
     assert run.created == 0
 
 

@@ -6,15 +6,16 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from samar.errors import ConfigError, DataError
-from samar.exchange import write_tensorboard
-from samar.runs import Run, Store
+from samar.exchange.tensorboard import write_tensorboard
+from samar.jobs.job import Job
+from samar.jobs.store import Store
 
 
-def test_every_record_is_read_back(recorded: Callable[..., Run], tmp_path: Path) -> None:
+def test_every_record_is_read_back(recorded: Callable[..., Job], tmp_path: Path) -> None:
     run = recorded(optimizer="samar", name="<script>x</script>")
     store = Store()
     looked = {"values": [3.5, 2.0, 1.0], "trace": 7.5}
-    store.series.note(run.key, 8, "curvature", **looked)
+    store.records.note(run.key, 8, "curvature", **looked)
     folder = write_tensorboard(store, run, tmp_path)
     assert folder == tmp_path / f"samar-{run.id}"
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
@@ -28,7 +29,7 @@ def test_every_record_is_read_back(recorded: Callable[..., Run], tmp_path: Path)
             [each.wall_time for each in found],
         )
 
-    steps, epochs = store.series.steps(run.key), store.series.epochs(run.key)
+    steps, epochs = store.records.steps(run.key), store.records.epochs(run.key)
     at, values, times = read("step/loss")
     assert at == steps["step"].tolist()
     assert values == pytest.approx(steps["loss"].astype(np.float32))
@@ -45,14 +46,14 @@ def test_every_record_is_read_back(recorded: Callable[..., Run], tmp_path: Path)
 
 
 def test_without_the_package_a_sentence_says_how(
-    recorded: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("samar.exchange.tensorboard.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install tensorboard"):
         write_tensorboard(Store(), recorded(), tmp_path)
 
 
-def test_a_folder_that_cannot_be_written(recorded: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(recorded: Callable[..., Job], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(DataError, match="cannot be written"):
         write_tensorboard(Store(), recorded(), tmp_path / "file")

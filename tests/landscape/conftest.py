@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from samar.geometry import Sample
-from samar.models import build_model
+from samar.data.sample import Sample
+from samar.models.build import build_model
 
 
 @pytest.fixture

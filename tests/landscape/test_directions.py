@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from samar.landscape import random_direction, random_frame, weights_of
+from samar.landscape.directions import random_direction, weights_of
+from samar.landscape.frame import random_frame
 
 
 def filters(tensor: torch.Tensor) -> torch.Tensor:

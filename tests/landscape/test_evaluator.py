@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from samar.geometry import Sample
-from samar.landscape import Evaluator, frame_between, random_frame
+from samar.data.sample import Sample
+from samar.landscape.evaluator import Evaluator
 from samar.landscape.folding import FoldedNetwork
+from samar.landscape.frame import frame_between, random_frame
 
 
 def reference(net: nn.Module, weights, sample: Sample) -> tuple[float, float]:

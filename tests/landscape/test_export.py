@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from samar.errors import ConfigError, DataError
-from samar.landscape import Ball, Grid, Landscape, Trail
 from samar.landscape.export import to_csv, to_vtp
+from samar.landscape.grid import Grid
+from samar.landscape.result import Ball, Landscape, Trail
 
 
 def landscape(dim: int = 2) -> Landscape:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from samar.landscape import Frame, frame_between, given_frame, random_frame, weights_of
+from samar.landscape.directions import weights_of
+from samar.landscape.frame import Frame, frame_between, given_frame, random_frame
 
 
 def flat(tensors) -> torch.Tensor:

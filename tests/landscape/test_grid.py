@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from samar.landscape import Grid
+from samar.landscape.grid import Grid
 
 
 def test_levels_are_nested_and_centre_out() -> None:

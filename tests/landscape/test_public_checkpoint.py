@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from samar.landscape import LandscapeConfig, survey_of
-from samar.runs.subject import load_subject
-from samar.training import evaluate
+from samar.data.evaluation import evaluate
+from samar.landscape.sampler import sampler_of
+from samar.landscape.settings import LandscapeSettings
+from samar.networks.load import load_subject
 
 pytestmark = pytest.mark.shared
 
@@ -19,8 +20,8 @@ def test_the_centre_is_the_models_own_loss(shared_data: Path) -> None:
         dataset=f"folder:{shared_data / 'cifar10'}",
         normalize="imagenet",
     )
-    survey = survey_of(LandscapeConfig(images=128), subject.model, subject.dataset)
-    evaluator, frame = survey.evaluator, survey.frame
+    sampler = sampler_of(LandscapeSettings(images=128), subject.model, subject.dataset)
+    evaluator, frame = sampler.evaluator, sampler.frame
     images = subject.dataset.test.evenly_spaced(128)
     own = evaluate(subject.model, images, subject.dataset.normalization)
     centre = evaluator.at(frame.at((0.0, 0.0)))

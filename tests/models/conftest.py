@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from samar.models import build_model
+from samar.models.build import build_model
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from samar.errors import ConfigError
-from samar.models import MODELS, build_model, model_info
-from samar.models.build import CONSTRUCTORS
+from samar.models.build import CONSTRUCTORS, build_model
+from samar.models.catalog import MODELS, model_info
 
 
 def measured_macs(name: str, size: int) -> int:

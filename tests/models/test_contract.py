@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from samar.models import MODELS, build_model
+from samar.models.build import build_model
+from samar.models.catalog import MODELS
 from samar.models.pyramidnet import PyramidNet
 from samar.models.resnet_cifar import ResNetCifar
 from samar.models.wide_resnet import WideResNet

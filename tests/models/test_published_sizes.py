@@ -11,7 +11,8 @@ from torchvision.models import (
     VGG16_BN_Weights,
 )
 
-from samar.models import MODELS, build_model
+from samar.models.build import build_model
+from samar.models.catalog import MODELS
 from samar.models.pyramidnet import PyramidNet
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from samar.data import load_dataset
-from samar.models import build_model
+from samar.data.load import load_dataset
+from samar.models.build import build_model
 from samar.models.resnet_cifar import ZeroPadShortcut
 
 

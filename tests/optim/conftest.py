@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from samar.optim import build_optimizer
+from samar.optim.factory import build_optimizer
 
 
 @dataclass

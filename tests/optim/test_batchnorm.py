@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from samar.optim import frozen_batchnorm
+from samar.optim.batchnorm import frozen_batchnorm
 
 
 def _state(layer):

@@ -12,8 +12,12 @@ import torch
 from torch import nn
 
 import samar.optim
-from samar.optim import OPTIMIZERS, RULES, SAM, SAMAR, VaSSO, build_optimizer, build_rule
-from samar.optim.rules import RULE_TYPES
+from samar.optim.catalog import OPTIMIZERS, RULES
+from samar.optim.factory import build_optimizer
+from samar.optim.rules import RULE_TYPES, build_rule
+from samar.optim.sam import SAM
+from samar.optim.samar import SAMAR
+from samar.optim.vasso import VaSSO
 
 
 def test_importing_the_package_does_not_import_torch():

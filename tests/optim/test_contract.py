@@ -9,7 +9,11 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import StepLR
 
-from samar.optim import OPTIMIZERS, SAM, SAMAR, Fixed, Trend, VaSSO
+from samar.optim.catalog import OPTIMIZERS
+from samar.optim.rules import Fixed, Trend
+from samar.optim.sam import SAM
+from samar.optim.samar import SAMAR
+from samar.optim.vasso import VaSSO
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
 CLASSES = [SAM, VaSSO, SAMAR]

@@ -17,7 +17,7 @@ from functools import cache
 
 import torch
 
-from samar.optim import SAMAR
+from samar.optim.samar import SAMAR
 
 HORIZONS = (64, 256, 1024)
 SEEDS = range(4)

@@ -4,7 +4,10 @@ import pytest
 import torch
 import torchvision
 
-from samar.optim import SAM, SAMAR, DeadBand, VaSSO
+from samar.optim.rules import DeadBand
+from samar.optim.sam import SAM
+from samar.optim.samar import SAMAR
+from samar.optim.vasso import VaSSO
 
 PLAIN = {"rule": DeadBand(), "beta": 0.0}
 

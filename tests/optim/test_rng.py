@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from samar.optim import capture_rng, replayed_rng
+from samar.optim.rng import capture_rng, replayed_rng
 
 
 def test_the_block_repeats_and_the_stream_goes_on():

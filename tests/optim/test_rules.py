@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from samar.optim import (
-    RULES,
+from samar.optim import rules
+from samar.optim.catalog import RULES
+from samar.optim.rules import (
     Additive,
     DeadBand,
     Fixed,
@@ -15,7 +16,6 @@ from samar.optim import (
     Trend,
     TrendPower,
     build_rule,
-    rules,
 )
 
 every_rule = pytest.mark.parametrize("name", RULES)

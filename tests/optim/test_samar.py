@@ -7,16 +7,8 @@ import pytorch_optimizer
 import torch
 from torch import nn
 
-from samar.optim import (
-    SAMAR,
-    Additive,
-    DeadBand,
-    Fixed,
-    LambdaRule,
-    Power,
-    Trend,
-    TrendPower,
-)
+from samar.optim.rules import Additive, DeadBand, Fixed, LambdaRule, Power, Trend, TrendPower
+from samar.optim.samar import SAMAR
 
 CURVATURE = (1.0, 4.0)
 RHO, LR = 0.3, 0.05

@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from samar.optim import OPTIMIZERS, SAM, SAMAR, Fixed, VaSSO
+from samar.optim.catalog import OPTIMIZERS
+from samar.optim.rules import Fixed
+from samar.optim.sam import SAM
+from samar.optim.samar import SAMAR
+from samar.optim.vasso import VaSSO
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
 two_pass = pytest.mark.parametrize("name", TWO_PASS)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from samar.optim import VaSSO
+from samar.optim.vasso import VaSSO
 
 
 def test_the_direction_is_the_average_of_the_gradients():

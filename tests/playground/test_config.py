@@ -10,8 +10,10 @@ import pytest
 
 import samar.playground.config
 from samar.errors import ConfigError
-from samar.optim import RULES
-from samar.playground import CONSTANTS, LANDSCAPES, PRESETS, SETTINGS, PlaygroundConfig
+from samar.optim.catalog import RULES
+from samar.playground.catalog import CONSTANTS, LANDSCAPES, SETTINGS
+from samar.playground.config import PlaygroundConfig
+from samar.playground.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from samar.playground import PlaygroundConfig, descend, descend_with, to_csv
+from samar.playground.config import PlaygroundConfig
+from samar.playground.descent import descend, descend_with
+from samar.playground.export import to_csv
 
 QUIET = PlaygroundConfig(
     landscape="bowl",

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from samar.playground import PlaygroundConfig, build_loss
+from samar.playground.config import PlaygroundConfig
+from samar.playground.losses import build_loss
 
 POINTS = [(-1.35, 0.3), (-1.09, 0.02), (0.7, -1.2), (1.5, 0.0), (-2.9, 1.9)]
 

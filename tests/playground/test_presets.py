@@ -5,15 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from samar.playground import (
-    PRESETS,
-    Outcome,
-    Path,
-    PlaygroundConfig,
-    build_loss,
-    descend_with,
-    outcome,
-)
+from samar.playground.config import PlaygroundConfig
+from samar.playground.descent import Path, descend_with
+from samar.playground.losses import build_loss
+from samar.playground.outcomes import Outcome, outcome
+from samar.playground.presets import PRESETS
 
 SEEDS = range(6)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from samar.errors import CheckpointError
-from samar.training import (
+from samar.networks.checkpoint import (
     load_into,
     load_resume_state,
     load_weights,

@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from samar.errors import ConfigError, DataError
-from samar.optim import OPTIMIZERS, RULES
-from samar.runs import RunConfig
-from samar.training import TrainConfig, applies, settings_of
+from samar.optim.catalog import OPTIMIZERS, RULES
+from samar.settings.declare import settings_of
+from samar.training.settings import TrainSettings
 
 
 def test_round_trips_through_json() -> None:
-    config = RunConfig(lr=0.123, rule="power", gamma=0.5, name="a run", images_per_class=7)
-    assert RunConfig.parse(json.loads(config.model_dump_json())) == config
+    config = TrainSettings(lr=0.123, rule="power", gamma=0.5, name="a run", images_per_class=7)
+    assert TrainSettings.parse(json.loads(config.model_dump_json())) == config
 
 
 @pytest.mark.parametrize(
@@ -37,19 +37,19 @@ def test_round_trips_through_json() -> None:
 )
 def test_bad_values_become_one_sentence(values: dict, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence) as caught:
-        RunConfig.parse(values)
+        TrainSettings.parse(values)
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_model_and_dataset_are_refused() -> None:
     with pytest.raises(ConfigError, match="model is 'resnet21'"):
-        RunConfig.parse({"model": "resnet21"})
+        TrainSettings.parse({"model": "resnet21"})
     with pytest.raises(DataError, match="'mnist' does not exist; choose digits"):
-        RunConfig.parse({"dataset": "mnist"})
+        TrainSettings.parse({"dataset": "mnist"})
 
 
 def test_every_field_says_how_to_offer_it() -> None:
-    for name, known in settings_of(RunConfig).items():
+    for name, known in settings_of(TrainSettings).items():
         assert known.help.endswith("."), name
         assert known.kind in (bool, int, float, str), name
         if known.kind in (int, float):
@@ -59,19 +59,19 @@ def test_every_field_says_how_to_offer_it() -> None:
 
 
 def test_a_setting_applies_where_the_catalogues_say() -> None:
-    assert not applies("rho", TrainConfig(optimizer="sgd"))
-    assert applies("theta", TrainConfig(optimizer="vasso"))
-    assert not applies("theta", TrainConfig(optimizer="samar"))
+    assert not TrainSettings(optimizer="sgd").applies("rho")
+    assert TrainSettings(optimizer="vasso").applies("theta")
+    assert not TrainSettings(optimizer="samar").applies("theta")
     for rule, info in RULES.items():
-        config = TrainConfig(optimizer="samar", rule=rule)
-        assert all(applies(name, config) for name in info.constants)
-        assert applies("lam_max", config) is (rule != "fixed")
+        config = TrainSettings(optimizer="samar", rule=rule)
+        assert all(config.applies(name) for name in info.constants)
+        assert config.applies("lam_max") is (rule != "fixed")
     for optimizer in OPTIMIZERS:
-        assert applies("lr", TrainConfig(optimizer=optimizer))
+        assert TrainSettings(optimizer=optimizer).applies("lr")
 
 
 def test_live_changes() -> None:
-    config = TrainConfig()
+    config = TrainSettings()
     assert config.changed_live(rho=0.5).rho == 0.5
     assert config.changed_live(lam_min=1.5, lam_max=2.0).lam == 1.5
     with pytest.raises(
@@ -85,11 +85,11 @@ def test_live_changes() -> None:
 def test_a_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker, or a later resume, may start in another folder."""
     monkeypatch.chdir(tmp_path)
-    assert RunConfig(dataset="folder:my images").dataset == f"folder:{tmp_path / 'my images'}"
-    assert RunConfig(dataset="digits").dataset == "digits"
+    assert TrainSettings(dataset="folder:my images").dataset == f"folder:{tmp_path / 'my images'}"
+    assert TrainSettings(dataset="digits").dataset == "digits"
 
 
 def test_a_long_value_is_cut_in_the_sentence() -> None:
     with pytest.raises(ConfigError, match="must be at most 2147483647") as caught:
-        RunConfig.parse({"seed": 10**300})
+        TrainSettings.parse({"seed": 10**300})
     assert len(str(caught.value)) < 160

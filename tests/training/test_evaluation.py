@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from samar.data import ImageSet, Normalization
+from samar.data.dataset import ImageSet
+from samar.data.evaluation import evaluate, evaluate_checkpoint
+from samar.data.normalization import Normalization
 from samar.errors import CheckpointError
-from samar.training import evaluate, evaluate_checkpoint
 
 
 def test_equals_one_float64_pass() -> None:

@@ -7,27 +7,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from samar.data import Dataset
+from samar.data.dataset import Dataset
+from samar.data.evaluation import evaluate
 from samar.errors import CheckpointError, ConfigError
-from samar.optim import OPTIMIZERS
-from samar.training import (
-    EpochRecord,
-    StepRecord,
-    TrainConfig,
-    Trainer,
-    dataset_of,
-    evaluate,
-    load_resume_state,
-    save_resume_state,
-    train,
-)
+from samar.networks.checkpoint import load_resume_state, save_resume_state
+from samar.optim.catalog import OPTIMIZERS
+from samar.training.loop import dataset_of, train
+from samar.training.records import EpochRecord, StepRecord
+from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
 
 SMALL = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return dataset_of(TrainConfig(**SMALL))
+    return dataset_of(TrainSettings(**SMALL))
 
 
 def steps_of(trainer: Trainer, count: int) -> list[StepRecord]:
@@ -44,7 +39,7 @@ def values(record: StepRecord) -> tuple:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_records(optimizer: str, digits: Dataset) -> None:
-    records = list(train(TrainConfig(optimizer=optimizer, epochs=2, **SMALL), digits))
+    records = list(train(TrainSettings(optimizer=optimizer, epochs=2, **SMALL), digits))
     steps = [record for record in records if isinstance(record, StepRecord)]
     epochs = [record for record in records if isinstance(record, EpochRecord)]
     gradients = OPTIMIZERS[optimizer].gradients_per_step
@@ -61,7 +56,7 @@ def test_records(optimizer: str, digits: Dataset) -> None:
 
 
 def test_sharpness_is_the_loss_difference_and_its_ratio_moves_lambda(digits: Dataset) -> None:
-    config = TrainConfig(epochs=3, rule="dead_band", beta=0, **SMALL)
+    config = TrainSettings(epochs=3, rule="dead_band", beta=0, **SMALL)
     steps = [r for r in train(config, digits) if isinstance(r, StepRecord)]
     assert math.isnan(steps[0].ratio)
     for before, now in pairwise(steps):
@@ -77,7 +72,7 @@ def test_sharpness_is_the_loss_difference_and_its_ratio_moves_lambda(digits: Dat
 
 
 def test_the_loop_learns(digits: Dataset) -> None:
-    last = list(train(TrainConfig(epochs=40, **SMALL), digits))[-1]
+    last = list(train(TrainSettings(epochs=40, **SMALL), digits))[-1]
     assert isinstance(last, EpochRecord)
     assert last.train_accuracy > 0.9
     assert last.test_accuracy > 0.8
@@ -89,7 +84,7 @@ def test_resumed_equals_uninterrupted(
     optimizer: str, stop_at: int, digits: Dataset, tmp_path: Path
 ) -> None:
     """Bit for bit on the CPU, at the end of an epoch (5 steps) and inside one."""
-    config = TrainConfig(optimizer=optimizer, epochs=3, augment="crop_flip_cutout", **SMALL)
+    config = TrainSettings(optimizer=optimizer, epochs=3, augment="crop_flip_cutout", **SMALL)
     whole = Trainer(config, digits)
     expected = steps_of(whole, 12)
 
@@ -109,14 +104,14 @@ def test_resumed_equals_uninterrupted(
 
 
 def test_live_change_moves_the_next_step_and_survives_a_resume(digits: Dataset) -> None:
-    trainer = Trainer(TrainConfig(epochs=3, schedule="constant", **SMALL), digits)
+    trainer = Trainer(TrainSettings(epochs=3, schedule="constant", **SMALL), digits)
     steps_of(trainer, 2)
     trainer.change(lr=0.01, rho=0.5, lam_min=2.0)
     (record,) = steps_of(trainer, 1)
     assert record.lr == 0.01
     assert record.lam == pytest.approx(2.0)
     assert trainer.optimizer.param_groups[0]["rho"] == 0.5
-    resumed = Trainer(TrainConfig(epochs=3, schedule="constant", **SMALL), digits)
+    resumed = Trainer(TrainSettings(epochs=3, schedule="constant", **SMALL), digits)
     resumed.load_state_dict(trainer.state_dict())
     assert values(steps_of(resumed, 1)[0]) == values(steps_of(trainer, 1)[0])
     with pytest.raises(ConfigError, match="epochs cannot change"):
@@ -124,7 +119,7 @@ def test_live_change_moves_the_next_step_and_survives_a_resume(digits: Dataset) 
 
 
 def test_a_fixed_lambda_can_be_set_live(digits: Dataset) -> None:
-    trainer = Trainer(TrainConfig(rule="fixed", lam=1, epochs=3, **SMALL), digits)
+    trainer = Trainer(TrainSettings(rule="fixed", lam=1, epochs=3, **SMALL), digits)
     steps_of(trainer, 1)
     trainer.change(lam=2.5)
     assert steps_of(trainer, 1)[0].lam == pytest.approx(2.5)
@@ -132,7 +127,7 @@ def test_a_fixed_lambda_can_be_set_live(digits: Dataset) -> None:
 
 def test_divergence_ends_the_run_with_a_hint(digits: Dataset) -> None:
     trainer = Trainer(
-        TrainConfig(optimizer="sgd", lr=10, momentum=0.99, epochs=50, **SMALL), digits
+        TrainSettings(optimizer="sgd", lr=10, momentum=0.99, epochs=50, **SMALL), digits
     )
     with torch.no_grad():
         next(trainer.model.parameters()).fill_(float("inf"))
@@ -144,14 +139,14 @@ def test_divergence_ends_the_run_with_a_hint(digits: Dataset) -> None:
 
 
 def test_other_images_are_refused(digits: Dataset) -> None:
-    state = Trainer(TrainConfig(**SMALL), digits).state_dict()
-    other = dataset_of(TrainConfig(**{**SMALL, "images_per_class": 14}))
+    state = Trainer(TrainSettings(**SMALL), digits).state_dict()
+    other = dataset_of(TrainSettings(**{**SMALL, "images_per_class": 14}))
     with pytest.raises(CheckpointError, match="are not those the run was trained on"):
-        Trainer(TrainConfig(**SMALL), other).load_state_dict(state)
+        Trainer(TrainSettings(**SMALL), other).load_state_dict(state)
 
 
 def test_same_seed_same_start_across_optimizers(digits: Dataset) -> None:
-    first = [Trainer(TrainConfig(optimizer=o, **SMALL), digits) for o in ("sgd", "samar")]
+    first = [Trainer(TrainSettings(optimizer=o, **SMALL), digits) for o in ("sgd", "samar")]
     losses = [steps_of(trainer, 1)[0].loss for trainer in first]
     assert losses[0] == losses[1]
 
@@ -159,7 +154,7 @@ def test_same_seed_same_start_across_optimizers(digits: Dataset) -> None:
 @pytest.mark.cuda
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_cuda(precision: str, digits: Dataset) -> None:
-    config = TrainConfig(**{**SMALL, "device": "cuda", "precision": precision}, epochs=10)
+    config = TrainSettings(**{**SMALL, "device": "cuda", "precision": precision}, epochs=10)
     last = list(train(config, digits))[-1]
     assert isinstance(last, EpochRecord)
     assert last.train_accuracy > 0.8
@@ -171,11 +166,11 @@ def test_missing_device() -> None:
     with pytest.raises(
         ConfigError, match="device is 'cuda', but this machine has none; choose auto"
     ):
-        Trainer(TrainConfig(**{**SMALL, "device": "cuda"}), dataset_of(TrainConfig(**SMALL)))
+        Trainer(TrainSettings(**{**SMALL, "device": "cuda"}), dataset_of(TrainSettings(**SMALL)))
 
 
 def test_warm_up_begins_above_zero(digits: Dataset) -> None:
-    config = TrainConfig(epochs=3, warmup_epochs=1, schedule="constant", lr=0.4, **SMALL)
+    config = TrainSettings(epochs=3, warmup_epochs=1, schedule="constant", lr=0.4, **SMALL)
     trainer = Trainer(config, digits)
     assert trainer.steps_per_epoch == 5
     rates = [record.lr for record in steps_of(trainer, 7)]
@@ -183,7 +178,7 @@ def test_warm_up_begins_above_zero(digits: Dataset) -> None:
 
 
 def test_validation_figures_are_those_of_the_held_out_images() -> None:
-    config = TrainConfig(epochs=1, validation=0.2, label_noise=0.2)
+    config = TrainSettings(epochs=1, validation=0.2, label_noise=0.2)
     dataset = dataset_of(config)
     trainer = Trainer(config, dataset)
     for _ in range(trainer.total_steps):

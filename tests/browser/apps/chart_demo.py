@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samar.ui.plotly_chart import plotly_chart
-from samar.ui.static_files import ensure_static
+from samar.web.plotly_chart import plotly_chart
+from samar.web.static_files import ensure_static
 
 ensure_static(Path(__file__).parent / "static")
 

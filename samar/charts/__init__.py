@@ -1,0 +1,1 @@
+"""Results in, plotly figures out; nothing here computes or reads a store."""

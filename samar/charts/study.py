@@ -1,0 +1,134 @@
+"""The study's results: test accuracy arm by arm, and over the radius ρ."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from samar.charts.theme import OPTIMIZER_STYLES, panel
+from samar.sweeps.study.protocol import ARMS
+from samar.sweeps.study.rows import Row
+from samar.sweeps.study.summary import Curve, accuracy, results
+
+CURVE_STYLES = {"sam_default": "sam", "samar": "samar"}
+
+
+def arms_figure(rows: Sequence[Row], setting: str) -> go.Figure:
+    """Every final run of a setting as a dot, and each arm's mean ± standard deviation.
+
+    Args:
+        rows: of the study, any settings and phases.
+        setting: a key of `protocol.TASKS`.
+    """
+    found = results(rows, setting)
+    names = [result.title for result in reversed(found)]
+    traces: list[dict[str, Any]] = []
+    for result in found:
+        style = OPTIMIZER_STYLES[ARMS[result.arm].changes["optimizer"]]
+        runs = [
+            row
+            for row in rows
+            if (row.setting, row.phase, row.arm) == (setting, "final", result.arm)
+        ]
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [100 * accuracy(row) for row in runs],
+                "y": [result.title] * len(runs),
+                "mode": "markers",
+                "marker": {
+                    "color": style.color,
+                    "symbol": style.symbol,
+                    "size": 7,
+                    "opacity": 0.45,
+                },
+                "customdata": [row.seed for row in runs],
+                "hovertemplate": "seed %{customdata}: %{x:.2f} %<extra></extra>",
+                "showlegend": False,
+            }
+        )
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [100 * result.test],
+                "y": [result.title],
+                "mode": "markers",
+                "marker": {"color": style.color, "symbol": "line-ns-open", "size": 18},
+                "error_x": {
+                    "type": "data",
+                    "array": [100 * result.test_std],
+                    "color": style.color,
+                    "thickness": 1.5,
+                },
+                "hovertemplate": "mean %{x:.2f} %<extra></extra>",
+                "showlegend": False,
+            }
+        )
+    best = max(found, key=lambda result: result.test) if found else None
+    figure = panel(
+        traces,
+        [],
+        title="Test accuracy of the last epoch",
+        alt="Test accuracy of each arm: one mark a seed, the mean with its standard deviation. "
+        + (f"Best mean: {best.title}, {100 * best.test:.2f} %." if best else ""),
+        x_axis={"title": "test accuracy, %"},
+        y_axis={
+            "title": "",
+            "categoryorder": "array",
+            "categoryarray": names,
+            "automargin": True,
+            "type": "category",
+        },
+        empty="No final runs of this setting yet.",
+    )
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def curve_figure(curves: Sequence[Curve], title: str) -> go.Figure:
+    """Test accuracy over the radius: means with standard deviations.
+
+    Args:
+        curves: of one setting.
+        title: the setting's.
+    """
+    traces: list[dict[str, Any]] = []
+    for each in curves:
+        style = OPTIMIZER_STYLES[CURVE_STYLES[each.arm]]
+        traces.append(
+            {
+                "type": "scatter",
+                "x": list(each.rho),
+                "y": [100 * value for value in each.test],
+                "error_y": {
+                    "type": "data",
+                    "array": [100 * value for value in each.std],
+                    "thickness": 1.2,
+                },
+                "name": each.title,
+                "mode": "lines+markers",
+                "line": {"color": style.color, "dash": style.dash, "width": 2},
+                "marker": {"color": style.color, "symbol": style.symbol, "size": 8},
+                "hovertemplate": "%{y:.2f} %",
+            }
+        )
+    told = "; ".join(
+        f"{each.title} from {100 * min(each.test):.1f} to {100 * max(each.test):.1f} %"
+        for each in curves
+    )
+    radii = sorted({rho for each in curves for rho in each.rho})
+    return panel(
+        traces,
+        [],
+        title=title,
+        alt=f"Test accuracy over the radius ρ. {told}.",
+        x_axis={
+            "title": "radius ρ",
+            "type": "log",
+            "tickmode": "array",
+            "tickvals": radii,
+            "ticktext": [f"{rho:g}" for rho in radii],
+        },
+        y_axis={"title": "test accuracy, %"},
+        empty="No runs over ρ yet.",
+    )

@@ -1,0 +1,204 @@
+"""``landscape``, ``hessian`` and ``evaluate``: measure a trained network.
+
+Each submits a job, shows its progress and prints what it found. An equal job that has finished is
+the answer at once; ``--anew`` computes it again.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from samar.curvature.catalog import MEASURES
+from samar.curvature.result import Report
+from samar.errors import ConfigError, RunError, SamarError
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.kinds.curvature import REPORT, CurvatureJobSettings
+from samar.kinds.evaluate import EvaluateSettings
+from samar.kinds.landscape import LEVEL, LandscapeJobSettings
+from samar.landscape.result import Landscape
+from samar.settings.command import add_settings, json_line, settings_from
+from samar.settings.job import JobSettings
+
+POLL_SECONDS = 0.1
+FORMATS = (".npz", ".csv", ".html", ".vtp")
+
+
+def register(commands: Any) -> None:
+    """Add the commands to the parser."""
+    _add(
+        commands,
+        "landscape",
+        "measure the loss around a network",
+        "Loss and accuracy on a line or a plane through a network's weights.",
+        LandscapeJobSettings,
+        _print_landscape,
+    ).add_argument("--out", type=Path, help=f"file to write, one of {', '.join(FORMATS)}")
+    _add(
+        commands,
+        "hessian",
+        "top eigenvalues, spectrum and trace of the Hessian",
+        "Curvature of the mean cross-entropy at the weights of a run or a file.",
+        CurvatureJobSettings,
+        _print_curvature,
+    )
+    _add(
+        commands,
+        "evaluate",
+        "evaluate a network on its test images",
+        "Loss and accuracy of a run, an imported model or a weights file.",
+        EvaluateSettings,
+        _print_evaluation,
+    )
+
+
+def _add(
+    commands: Any,
+    name: str,
+    help: str,
+    description: str,
+    settings: type[JobSettings],
+    show: Callable[[Jobs, Job, argparse.Namespace], None],
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=description)
+    add_settings(parser, settings)
+    parser.add_argument(
+        "--anew", action="store_true", help="compute again what an earlier job has found"
+    )
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.set_defaults(run=_measure, settings=settings, show=show)
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> int:
+    out: Path | None = getattr(options, "out", None)
+    if out is not None and out.suffix not in FORMATS:
+        raise ConfigError(f"{out} is of no known kind; choose one of {', '.join(FORMATS)}.")
+    if out is not None and not out.expanduser().absolute().parent.is_dir():
+        raise ConfigError(f"There is no folder {out.parent}; make it, or choose another --out.")
+    jobs = Jobs()
+    job_id = jobs.submit(settings_from(options, options.settings), anew=options.anew)
+    job = follow(jobs, job_id)
+    if job.status == "failed":
+        raise SamarError(job.message)
+    if job.status == "stopped" and not _has_result(jobs, job):
+        print("Cancelled; nothing was kept.", file=sys.stderr)
+        return 130
+    if job.status not in ("finished", "stopped"):
+        raise RunError(f"Job {job.id} is {job.status}: {job.message}")
+    options.show(jobs, job, options)
+    return 0
+
+
+def _has_result(jobs: Jobs, job: Job) -> bool:
+    return bool(jobs.store.records.artifacts(job.key, LEVEL))
+
+
+def follow(jobs: Jobs, job_id: str) -> Job:
+    """Show the progress of a job until it is over; Ctrl-C stops it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Queued", total=None, count="")
+        while True:
+            try:
+                job = jobs.get(job_id)
+                words = job.doing or ("Queued" if job.status == "queued" else "Starting…")
+                count = f"{job.done}/{job.total}" if job.total else ""
+                bar.update(
+                    task, description=words, completed=job.done, total=job.total, count=count
+                )
+                if not job.active:
+                    return job
+                time.sleep(POLL_SECONDS)
+            except KeyboardInterrupt:
+                with suppress(RunError):
+                    jobs.stop(job_id)
+
+
+def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
+    newest = jobs.store.records.artifacts(job.key, LEVEL)[-1]
+    landscape = Landscape.load(job_dir(job.id) / newest.path)
+    title = str(job.inputs["title"])
+    if options.out is not None:
+        from samar.charts.html.landscape import write
+
+        write(landscape, title, options.out)
+    numbers = landscape.summary()
+    if options.json:
+        print(json_line(numbers))
+        return
+    if job.status == "stopped":
+        print(f"Stopped at {landscape.points} points an axis.", file=sys.stderr)
+    print(
+        f"{title}: loss {numbers['centre_loss']:.6f} at the centre, from "
+        f"{numbers['min_loss']:.6f} to {numbers['max_loss']:.6g} over {landscape.loss.size} "
+        f"points in {numbers['seconds']:.1f} s."
+    )
+    for name in ("barrier", "climb_within_rho"):
+        if name in numbers:
+            print(f"{name.replace('_', ' ').capitalize()}: {numbers[name]:.6g}.")
+
+
+def _print_evaluation(_: Jobs, job: Job, options: argparse.Namespace) -> None:
+    found = job.summary
+    if options.json:
+        print(json_line({name: found[name] for name in ("accuracy", "loss", "images")}))
+    else:
+        print(
+            f"Accuracy {found['accuracy']:.2%} ({found['correct']} of {found['images']} images), "
+            f"mean cross-entropy {found['loss']:.6f}."
+        )
+
+
+def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
+    kept = jobs.store.records.artifacts(job.key, REPORT)[-1]
+    content = json.loads((job_dir(job.id) / kept.path).read_bytes())
+    if options.json:
+        print(json.dumps(content))
+        return
+    report = Report.from_json(content)
+    spectrum = report.spectrum
+    print(
+        f"Mean cross-entropy {spectrum.loss:.6f} on {report.images} images; {spectrum.products} "
+        f"products in {spectrum.seconds:.1f} s, "
+        f"{'converged' if spectrum.converged else 'NOT converged'}."
+    )
+    rows = [
+        ("largest", spectrum.values, spectrum.residuals),
+        ("smallest", spectrum.lowest, spectrum.lowest_residuals),
+    ]
+    for end, values, residuals in rows:
+        for value, residual in zip(values, residuals, strict=True):
+            print(f"  {end:9}{value:14.6g} ± {residual:.1e}")
+    if report.trace:
+        total = report.trace.total
+        print(f"Trace {total.value:.6g} ± {total.error:.2g} (standard error).")
+    if report.density:
+        density = report.density
+        print(
+            f"Spectrum from {density.lowest:.4g} to {density.highest:.4g}, "
+            f"{len(density.outliers)} eigenvalues stand out."
+        )
+    for layer in report.layers or ():
+        print(
+            f"  {layer.name:24} h₁ {layer.eigenvalue:11.4g} ± {layer.residual:.0e}"
+            f"   trace {layer.trace:11.4g} ± {layer.trace_error:.2g}"
+        )
+    for measure in report.sharpness or ():
+        shown = "not measured" if measure.value is None else f"{measure.value:.6g}"
+        error = f" ± {measure.error:.1e}" if measure.error else ""
+        print(f"  {MEASURES[measure.name].title:24} {shown}{error}")

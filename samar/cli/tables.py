@@ -1,0 +1,19 @@
+"""Tables on the terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+FILE_WIDTH = 400
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table, at its full width where no terminal would wrap it."""
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(markup=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    console.print(table)

@@ -1,0 +1,225 @@
+"""What the curvature instruments find: plain results that need no torch, and their JSON."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from samar.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Both algebraic ends of a spectrum.
+
+    Attributes:
+        values: the k largest eigenvalues, descending.
+        residuals: ‖H y − θ y‖ of each, in the units of the eigenvalues.
+        vectors: (k, n) tensor of orthonormal rows, also what a later call can start from;
+            None where they were not kept.
+        lowest: the k smallest eigenvalues, ascending; only as good as their residuals.
+        lowest_residuals: ‖H y − θ y‖ of each.
+        products: Hessian-vector products taken.
+        converged: whether every wanted residual is below the tolerance.
+        loss: mean cross-entropy at the weights.
+        seconds: wall time.
+    """
+
+    values: tuple[float, ...]
+    residuals: tuple[float, ...]
+    vectors: Any
+    lowest: tuple[float, ...]
+    lowest_residuals: tuple[float, ...]
+    products: int
+    converged: bool
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """A spectral density on a grid, with the quadrature that it was made from.
+
+    Attributes:
+        grid: eigenvalues, (GRID,).
+        density: φ on the grid, integrates to 1.
+        nodes, weights: quadrature of all probes together, ascending, (probes · steps,); the weights
+            sum to 1.
+        sigma: width of the Gaussians.
+        outliers: resolved eigenvalues outside the central 99 % of the spectrum, ascending.
+        lowest, highest: ends of the spectrum, from inside.
+        trace: Hutchinson's estimate with these probes.
+        trace_error: its standard error; NaN for a single probe.
+        probes, steps, products: what it took.
+    """
+
+    grid: Floats
+    density: Floats
+    nodes: Floats
+    weights: Floats
+    sigma: float
+    outliers: Floats
+    lowest: float
+    highest: float
+    trace: float
+    trace_error: float
+    probes: int
+    steps: int
+    products: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its standard error, 0 where it is exact."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The trace of the Hessian and of its diagonal blocks.
+
+    Attributes:
+        total: of the whole.
+        layers: of each layer's block, by the layer's name; they sum to the total.
+        products: Hessian-vector products taken.
+    """
+
+    total: Estimate
+    layers: dict[str, Estimate]
+    products: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Curvature of one layer.
+
+    Attributes:
+        name: of the module.
+        parameters: trainable ones.
+        trace, trace_error: of its block.
+        eigenvalue: the block's largest.
+        residual: ‖H y − λ y‖ of it.
+        products: taken for the eigenvalue; each is cheaper than one of the whole network.
+        converged: whether the residual is below the tolerance.
+    """
+
+    name: str
+    parameters: int
+    trace: float
+    trace_error: float
+    eigenvalue: float
+    residual: float
+    products: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measured sharpness.
+
+    Attributes:
+        name: a key of :data:`samar.curvature.MEASURES`.
+        value: None if what it needs was not measured.
+        error: standard error or residual; 0 where there is none but rounding.
+    """
+
+    name: str
+    value: float | None
+    error: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What was measured, and everything needed to measure it again.
+
+    Attributes:
+        spectrum: eigenvalues with residuals.
+        density, trace, layers, sharpness: None where not asked for.
+        images: how many were used.
+        seconds: wall time of everything.
+        manifest: plain values: subject, request, versions, device.
+    """
+
+    spectrum: Spectrum
+    density: Density | None
+    trace: Trace | None
+    layers: tuple[Layer, ...] | None
+    sharpness: tuple[Measure, ...] | None
+    images: int
+    seconds: float
+    manifest: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``json.dumps``; eigenvectors are left out."""
+        spectrum = self.spectrum
+        content: dict[str, Any] = {
+            "eigenvalues": list(spectrum.values),
+            "residuals": list(spectrum.residuals),
+            "products": spectrum.products,
+            "converged": spectrum.converged,
+            "seconds": spectrum.seconds,
+            "loss": spectrum.loss,
+            "images": self.images,
+            "lowest": list(spectrum.lowest),
+            "lowest_residuals": list(spectrum.lowest_residuals),
+        }
+        if self.trace:
+            content |= {"trace": self.trace.total.value, "trace_error": self.trace.total.error}
+            content["trace_layers"] = {n: asdict(each) for n, each in self.trace.layers.items()}
+            content["trace_products"] = self.trace.products
+        if self.density:
+            content["density"] = {
+                name: value.tolist() if hasattr(value, "tolist") else value
+                for name, value in vars(self.density).items()
+            }
+        if self.layers is not None:
+            content["layers"] = [asdict(layer) for layer in self.layers]
+        if self.sharpness is not None:
+            content["sharpness"] = [asdict(measure) for measure in self.sharpness]
+        return content | {"seconds_total": self.seconds, "manifest": self.manifest}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Report":
+        """Read what :meth:`as_json` gave; eigenvectors are None.
+
+        Raises:
+            DataError: it is something else.
+        """
+        try:
+            named = {f.name: content.get(f.name) for f in fields(Spectrum)}
+            named["values"] = content["eigenvalues"]
+            plain: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in named.items()}
+            spectrum = Spectrum(**plain)
+            density = trace = layers = sharpness = None
+            if (found := content.get("density")) is not None:
+                arrays: Any = {
+                    n: np.array(v) if isinstance(v, list) else v for n, v in found.items()
+                }
+                density = Density(**arrays)
+            if "trace" in content:
+                trace = Trace(
+                    Estimate(content["trace"], content["trace_error"]),
+                    {n: Estimate(**each) for n, each in content["trace_layers"].items()},
+                    content["trace_products"],
+                )
+            if "layers" in content:
+                layers = tuple(Layer(**each) for each in content["layers"])
+            if "sharpness" in content:
+                sharpness = tuple(Measure(**each) for each in content["sharpness"])
+            return cls(
+                spectrum,
+                density,
+                trace,
+                layers,
+                sharpness,
+                content["images"],
+                content["seconds_total"],
+                content["manifest"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"This is no report of a curvature measurement ({error!r}).") from None

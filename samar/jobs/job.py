@@ -1,0 +1,95 @@
+"""One job as faces see it: what was asked, where it stands, what came out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from samar.errors import SamarError
+from samar.jobs.kind import kind_of
+from samar.settings.job import JobSettings
+from samar.training.records import NAN, EpochRecord
+
+ACTIVE = ("queued", "running", "paused")
+RESUMABLE = ("stopped", "interrupted", "failed")
+HELD = ("running", "paused")
+UNREADABLE = "unreadable"
+"""Shown as the status of a job whose settings this samar does not understand."""
+
+
+class Unreadable(JobSettings):
+    """Stands for settings that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the store.
+
+    Attributes:
+        key: of the row; never used again.
+        id: what people and links call it.
+        kind: key of :func:`samar.jobs.kind.kinds`.
+        settings: what was asked; of the kind's settings class.
+        parent: the job that owns it and takes it along when it is deleted; None for none.
+        inputs: what its settings refer to, pinned when it was submitted.
+        done, total: progress, in units of the kind's own; ``total`` None while unknown.
+        doing: what it does now, in words.
+        summary: its result in a few plain numbers.
+    """
+
+    key: int
+    id: str
+    kind: str
+    settings: Any
+    status: str
+    message: str
+    created: float
+    started: float | None
+    finished: float | None
+    heartbeat: float | None
+    host: str | None
+    pid: int | None
+    process: float | None
+    device: str | None
+    claim: int
+    pinned: bool
+    tags: tuple[str, ...]
+    parent: str | None
+    inputs: Mapping[str, Any]
+    done: int
+    total: int | None
+    doing: str
+    summary: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The name, or a description of the settings."""
+        return str(self.settings.title)
+
+    @property
+    def active(self) -> bool:
+        """Whether a worker has it or will have it."""
+        return self.status in ACTIVE
+
+    @property
+    def last_epoch(self) -> EpochRecord | None:
+        """Of a training run, the newest evaluation."""
+        epoch = self.summary.get("epoch")
+        if epoch is None:
+            return None
+        known: dict[str, Any] = {n: NAN if v is None else v for n, v in epoch.items()}
+        return EpochRecord(**known)
+
+
+def job_from(row: Mapping[Any, Any]) -> Job:
+    """The job that a row describes; settings that no longer fit make it an unreadable one."""
+    own = {name: row[name] for name in Job.__dataclass_fields__ if name in row}
+    own |= {"pinned": bool(row["pinned"]), "tags": tuple(row["tags"].split())}
+    own |= {name: json.loads(row[name] or "{}") for name in ("inputs", "summary")}
+    try:
+        own["settings"] = kind_of(row["kind"]).settings.stored(row["config"])
+    except SamarError as error:
+        reason = f"Its settings do not fit this samar: {error}"
+        own |= {"settings": Unreadable(name=row["name"] or f"job {row['id']}")}
+        own |= {"status": UNREADABLE, "message": f"{reason} Update samar, or delete it."}
+    return Job(**own)

@@ -1,0 +1,119 @@
+"""The local engine: one process a job, in its own session, so that no browser event stops it.
+
+Two lanes: a measurement never waits for a training run or a sweep. A spare process, which has
+imported what a job needs and waits, takes the next job where there is one (see ``spare``).
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+import samar
+from samar.errors import ConfigError
+from samar.jobs.files import log_path
+from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.kind import LONG, SHORT, kind_of, kinds
+from samar.jobs.orders import STOP
+from samar.jobs.store import Store, alive
+
+VARIABLES = {LONG: "SAMAR_MAX_RUNS", SHORT: "SAMAR_MAX_MEASUREMENTS"}
+PATIENCE_SECONDS = 5.0
+"""A measurement that has not stopped so long after it was told to is killed."""
+
+
+def slots(lane: str) -> int:
+    """How many jobs of a lane run at once: 1, unless the lane's variable says otherwise.
+
+    Raises:
+        ConfigError: the variable is not a whole number of at least 1.
+    """
+    name = VARIABLES[lane]
+    text = os.environ.get(name, "1")
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"{name} is {text!r}, but it must be a whole number from 1 up.")
+    return int(text)
+
+
+def schedule(store: Store) -> None:
+    """Note dead workers, advance coordinators, start queued jobs while there is room.
+
+    Any process may call this, and often: a page, the command line, a worker that ends.
+    """
+    limits = {lane: slots(lane) for lane in VARIABLES}
+    store.mark_interrupted()
+    _end_stubborn(store)
+    for kind in kinds().values():
+        if kind.advance is not None:
+            kind.advance(store, limits[LONG])
+    for lane, limit in limits.items():
+        while (job := store.claim_next(lane, limit)) is not None:
+            _start(store, job)
+
+
+def _start(store: Store, job: Job) -> None:
+    if job.status == UNREADABLE:
+        store.move(job, "failed", job.message)
+        return
+    try:
+        # Known before it has loaded anything, which may take a busy machine long.
+        pid = spawn(job)
+        with suppress(psutil.NoSuchProcess):
+            store.beat(job, pid=pid, process=psutil.Process(pid).create_time())
+    except OSError as error:
+        store.move(job, "failed", f"The worker could not be started: {error}.")
+
+
+def _end_stubborn(store: Store) -> None:
+    """Kill measurements that do not obey a stop; a training run never."""
+    for job in store.all(status=("running",)):
+        if kind_of(job.kind).lane != SHORT or not alive(job.pid, job.process):
+            continue
+        asked = [o.at for o in store.orders.after(job.key, 0) if o.command == STOP]
+        if asked and time.time() - asked[0] > PATIENCE_SECONDS and job.pid != os.getpid():
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(job.pid).kill()
+            store.move(job, "stopped", "It did not stop by itself and was ended.")
+
+
+def spawn(job: Job) -> int:
+    """Hand a job to the spare process, or to a new one, and return its process id."""
+    from samar.jobs.spare import take
+
+    log_path(job.id).parent.mkdir(parents=True, exist_ok=True)
+    return take(job) or start_process(["-m", "samar.jobs.worker", job.id], log_path(job.id)).pid
+
+
+def start_process(
+    arguments: list[str], log: Path | None, stdin: int = subprocess.DEVNULL
+) -> "subprocess.Popen[bytes]":
+    """Start a Python process that outlives this one."""
+    package_parent = str(Path(samar.__file__).parents[1])
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [package_parent, *(path for path in others if path not in ("", package_parent))]
+    detached: dict[str, object] = {"start_new_session": True}
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        detached = {"creationflags": flags}
+    environment = {
+        "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave their core to the browser
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+    with Path(os.devnull if log is None else log).open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            **detached,  # type: ignore[call-overload]
+        )
+    # Reaps the process when it ends, so that it does not linger as a zombie of a long-lived server.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process  # type: ignore[no-any-return]

@@ -1,0 +1,44 @@
+"""Orders from faces to a job's worker: pause, resume, step, stop, change."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from samar.jobs import schema
+from samar.jobs.database import Database
+
+PAUSE, RESUME, STEP, STOP, CHANGE = COMMANDS = ("pause", "resume", "step", "stop", "change")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order; ``detail`` holds the new values of a change, ``at`` when it was given."""
+
+    key: int
+    command: str
+    detail: dict[str, Any]
+    at: float
+
+
+class Orders:
+    """Orders posted to jobs, read by workers one after the other."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def post(self, job: int, command: str, **detail: Any) -> None:
+        """Leave an order for the job's worker."""
+        values = {"job": job, "command": command, "detail": json.dumps(detail), "at": time.time()}
+        with self._database.write() as db:
+            db.execute(schema.controls.insert().values(**values))
+
+    def after(self, job: int, key: int) -> list[Order]:
+        """Orders newer than the one with this key."""
+        table = schema.controls
+        query = sa.select(table).where((table.c.job == job) & (table.c.key > key))
+        with self._database.read() as db:
+            rows = db.execute(query.order_by(table.c.key)).all()
+        return [Order(row.key, row.command, json.loads(row.detail), row.at) for row in rows]

@@ -1,0 +1,170 @@
+"""What a job recorded: events and artifacts, and of a training run its steps and epochs.
+
+Appended in batches, read incrementally.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from samar.jobs import schema
+from samar.jobs.database import Database
+from samar.training.records import EpochRecord, StepRecord
+
+STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))
+EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
+Columns = dict[str, np.ndarray]
+LOOKS = ("curvature", "film")
+"""Kinds of the events that probes record."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job at a step, such as a change by hand."""
+
+    step: int
+    kind: str
+    detail: dict[str, Any]
+    at: float
+    key: int = 0
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a job wrote; ``path`` within its folder, ``summary`` a few plain numbers."""
+
+    kind: str
+    step: int
+    path: str
+    at: float
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+class Records:
+    """Records of jobs, by the job's key. NaN is stored as NULL and comes back as NaN."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(
+        self, job: int, steps: Sequence[StepRecord] = (), epochs: Sequence[EpochRecord] = ()
+    ) -> None:
+        """Add records in one transaction; a step recorded before is replaced."""
+        with self._database.write() as db:
+            _insert(db, schema.steps, STEP_COLUMNS, job, steps)
+            _insert(db, schema.epochs, EPOCH_COLUMNS, job, epochs)
+
+    def steps(self, job: int, after: int = 0) -> Columns:
+        """Columns of every step beyond ``after``, as float64 arrays in order of step."""
+        return self._columns(schema.steps, STEP_COLUMNS, job, after)
+
+    def epochs(self, job: int, after: int = 0) -> Columns:
+        """Columns of every epoch that ended beyond step ``after``."""
+        return self._columns(schema.epochs, EPOCH_COLUMNS, job, after)
+
+    def last_start(self, job: int) -> tuple[int, int]:
+        """Key of the newest ``started`` event and the step from which training then went on."""
+        table = schema.events
+        query = (
+            sa.select(table.c.key, table.c.step)
+            .where((table.c.job == job) & (table.c.kind == "started"))
+            .order_by(table.c.key.desc())
+            .limit(1)
+        )
+        with self._database.read() as db:
+            row = db.execute(query).first()
+        return (row.key, row.step) if row else (0, 0)
+
+    def rewind(self, job: int, step: int) -> None:
+        """Forget what was recorded beyond a step, before it is computed again."""
+        with self._database.write() as db:
+            for table in (schema.steps, schema.epochs, schema.artifacts):
+                db.execute(table.delete().where((table.c.job == job) & (table.c.step > step)))
+            again = (schema.events.c.job == job) & (schema.events.c.step > step)
+            looked = schema.events.c.kind.in_(LOOKS)
+            db.execute(schema.events.delete().where(again & looked))
+
+    def note(self, job: int, step: int, kind: str, **detail: Any) -> None:
+        """Record an event."""
+        self.note_all(job, [Event(step, kind, detail, time.time())])
+
+    def note_all(self, job: int, events: Sequence[Event]) -> None:
+        """Record several events in one transaction."""
+        with self._database.write() as db:
+            insert_events(db, job, events)
+
+    def events(self, job: int, after: int = 0) -> list[Event]:
+        """The events of a job in order, from beyond a key."""
+        table = schema.events
+        query = sa.select(table).where((table.c.job == job) & (table.c.key > after))
+        with self._database.read() as db:
+            rows = db.execute(query.order_by(table.c.key)).all()
+        return [Event(r.step, r.kind, json.loads(r.detail), r.at, r.key) for r in rows]
+
+    def add_artifact(
+        self, job: int, kind: str, step: int, path: str, summary: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note a file; one of the same kind and step is replaced."""
+        table = schema.artifacts
+        same = (table.c.job == job) & (table.c.kind == kind) & (table.c.step == step)
+        values = {"job": job, "kind": kind, "step": step, "path": path, "at": time.time()}
+        with self._database.write() as db:
+            db.execute(table.delete().where(same))
+            db.execute(table.insert().values(**values, summary=json.dumps(dict(summary or {}))))
+
+    def steps_of(self, job: int, kind: str) -> list[int]:
+        """The steps at which files of a kind were written, in order."""
+        return [artifact.step for artifact in self.artifacts(job, kind)]
+
+    def artifacts(self, job: int, kind: str | None = None) -> list[Artifact]:
+        """The files of a job, perhaps only those of a kind, oldest first."""
+        table = schema.artifacts
+        wanted = (
+            table.c.job == job if kind is None else (table.c.job == job) & (table.c.kind == kind)
+        )
+        query = sa.select(table).where(wanted).order_by(table.c.key)
+        with self._database.read() as db:
+            rows = db.execute(query).all()
+        return [Artifact(r.kind, r.step, r.path, r.at, json.loads(r.summary or "{}")) for r in rows]
+
+    def _columns(self, table: sa.Table, names: tuple[str, ...], job: int, after: int) -> Columns:
+        query = (
+            sa.select(*(table.c[name] for name in names))
+            .where((table.c.job == job) & (table.c.step > after))
+            .order_by(table.c.step)
+        )
+        with self._database.read() as db:
+            rows = db.execute(query).all()
+        values = np.array([tuple(row) for row in rows], dtype=float).reshape(len(rows), len(names))
+        return dict(zip(names, values.T, strict=True))
+
+
+def _insert(
+    db: sa.Connection,
+    table: sa.Table,
+    names: tuple[str, ...],
+    job: int,
+    records: Iterable[StepRecord] | Iterable[EpochRecord],
+) -> None:
+    rows = [(job, *astuple(record)) for record in records]
+    if rows:
+        keys = [c.name for c in table.primary_key if c.name != "job"]
+        first = names.index(keys[0]) + 1
+        old = (table.c.job == job) & (table.c[keys[0]] >= rows[0][first])
+        db.execute(table.delete().where(old))
+        db.execute(table.insert(), [dict(zip(("job", *names), row, strict=True)) for row in rows])
+
+
+def insert_events(db: sa.Connection, job: int, events: Sequence[Event]) -> None:
+    """Add events within a transaction."""
+    rows: list[dict[str, Any]] = [
+        {"job": job, "step": e.step, "at": e.at, "kind": e.kind, "detail": json.dumps(e.detail)}
+        for e in events
+    ]
+    if rows:
+        db.execute(schema.events.insert(), rows)

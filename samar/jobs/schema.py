@@ -1,0 +1,223 @@
+"""Tables of the store and the migrations that make them, each a plain function."""
+
+import json
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, String, Text
+
+from samar.errors import RunError
+
+metadata = sa.MetaData()
+
+
+def _of_job() -> Column[int]:
+    return Column("job", Integer, ForeignKey("jobs.key", ondelete="CASCADE"), nullable=False)
+
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False, default="train", server_default="train"),
+    Column("name", String(80), nullable=False),
+    Column("config", Text, nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("message", Text, nullable=False, default=""),
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("finished", Float),
+    Column("heartbeat", Float),
+    Column("host", String(255)),
+    Column("pid", Integer),
+    Column("process", Float),
+    Column("device", String(255)),
+    Column("claim", Integer, nullable=False, default=0),
+    Column("pinned", Integer, nullable=False, default=0, server_default="0"),
+    Column("tags", Text, nullable=False, default="", server_default=""),
+    Column("parent", String(32), index=True),
+    Column("inputs", Text, nullable=False, default="", server_default=""),
+    Column("fingerprint", String(64), index=True),
+    Column("done", Integer, nullable=False, default=0, server_default="0"),
+    Column("total", Integer),
+    Column("doing", Text, nullable=False, default="", server_default=""),
+    Column("summary", Text, nullable=False, default="", server_default=""),
+    sqlite_autoincrement=True,
+)
+
+steps = sa.Table(
+    "steps",
+    metadata,
+    _of_job(),
+    Column("step", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("loss", Float),
+    Column("perturbed_loss", Float),
+    Column("sharpness", Float),
+    Column("ratio", Float),
+    Column("lam", Float),
+    Column("grad_norm", Float),
+    Column("lr", Float),
+    Column("grad_evals", Integer),
+    Column("seconds", Float),
+    sa.PrimaryKeyConstraint("job", "step"),
+    sqlite_with_rowid=False,
+)
+
+epochs = sa.Table(
+    "epochs",
+    metadata,
+    _of_job(),
+    Column("epoch", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("grad_evals", Integer),
+    Column("seconds", Float),
+    Column("train_loss", Float),
+    Column("train_accuracy", Float),
+    Column("train_images", Integer),
+    Column("test_loss", Float),
+    Column("test_accuracy", Float),
+    Column("gap", Float),
+    Column("val_loss", Float),
+    Column("val_accuracy", Float),
+    sa.PrimaryKeyConstraint("job", "epoch"),
+    sqlite_with_rowid=False,
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    _of_job(),
+    Column("step", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    sa.Index("events_of_job", "job", "step"),
+    sqlite_autoincrement=True,
+)
+
+controls = sa.Table(
+    "controls",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    _of_job(),
+    Column("command", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    sa.Index("controls_of_job", "job", "key"),
+    sqlite_autoincrement=True,
+)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    _of_job(),
+    Column("kind", String(32), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("summary", Text, nullable=False, default="", server_default=""),
+    sa.UniqueConstraint("job", "kind", "step"),
+)
+
+version = sa.Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+
+def _add_validation_marks_and_sweeps(connection: Connection) -> None:
+    """From 0 to 1."""
+    _run(
+        connection,
+        *(f"ALTER TABLE epochs ADD COLUMN {name} FLOAT" for name in ("val_loss", "val_accuracy")),
+        "ALTER TABLE runs ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN sweep VARCHAR(32)",
+        "CREATE INDEX ix_runs_sweep ON runs (sweep)",
+        "CREATE TABLE sweeps (key INTEGER PRIMARY KEY AUTOINCREMENT, id VARCHAR(32) NOT NULL, "
+        "name VARCHAR(80) NOT NULL, spec TEXT NOT NULL, status VARCHAR(16) NOT NULL, "
+        "created FLOAT NOT NULL, UNIQUE (id))",
+    )
+
+
+def _make_everything_a_job(connection: Connection) -> None:
+    """From 1, the last of version 0.1, to 2: runs become jobs, and so do sweeps."""
+    _run(
+        connection,
+        "DROP INDEX IF EXISTS ix_runs_status",
+        "DROP INDEX IF EXISTS ix_runs_sweep",
+        "DROP INDEX IF EXISTS events_of_run",
+        "DROP INDEX IF EXISTS controls_of_run",
+        "ALTER TABLE runs RENAME TO jobs",
+        "ALTER TABLE jobs RENAME COLUMN sweep TO parent",
+        "ALTER TABLE jobs RENAME COLUMN total_steps TO total",
+        *(
+            f"ALTER TABLE jobs ADD COLUMN {column}"
+            for column in (
+                "kind VARCHAR(32) NOT NULL DEFAULT 'train'",
+                "process FLOAT",
+                "inputs TEXT NOT NULL DEFAULT ''",
+                "fingerprint VARCHAR(64)",
+                "done INTEGER NOT NULL DEFAULT 0",
+                "doing TEXT NOT NULL DEFAULT ''",
+                "summary TEXT NOT NULL DEFAULT ''",
+            )
+        ),
+        *(
+            f"ALTER TABLE {table} RENAME COLUMN run TO job"
+            for table in ("steps", "epochs", "events", "controls", "artifacts")
+        ),
+        "ALTER TABLE artifacts ADD COLUMN summary TEXT NOT NULL DEFAULT ''",
+        "UPDATE artifacts SET path = 'film/' || path WHERE kind IN ('film_plane', 'film_line')",
+        "UPDATE artifacts SET path = 'snapshots/' || path WHERE kind = 'snapshot'",
+        "INSERT INTO jobs (id, kind, name, config, status, message, created, started, claim) "
+        "SELECT id, 'sweep', name, spec, status, '', created, created, 0 FROM sweeps ORDER BY key",
+        "DROP TABLE sweeps",
+        "UPDATE jobs SET done = coalesce((SELECT max(step) FROM steps WHERE job = jobs.key), 0)",
+        "CREATE INDEX ix_jobs_status ON jobs (status)",
+        "CREATE INDEX ix_jobs_parent ON jobs (parent)",
+        "CREATE INDEX ix_jobs_fingerprint ON jobs (fingerprint)",
+        "CREATE INDEX events_of_job ON events (job, step)",
+        "CREATE INDEX controls_of_job ON controls (job, key)",
+    )
+    newest = sa.select(sa.func.max(epochs.c.epoch)).where(epochs.c.job == jobs.c.key)
+    rows = sa.select(epochs).join(jobs).where(epochs.c.epoch == newest.scalar_subquery())
+    for row in connection.execute(rows).all():
+        epoch = {name: value for name, value in row._mapping.items() if name != "job"}
+        same = jobs.update().where(jobs.c.key == row.job)
+        connection.execute(same.values(summary=json.dumps({"epoch": epoch})))
+
+
+def _run(connection: Connection, *statements: str) -> None:
+    for statement in statements:
+        connection.execute(sa.text(statement))
+
+
+# Each brings an existing store one version further; a new store starts at the newest version.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _add_validation_marks_and_sweeps,
+    _make_everything_a_job,
+)
+
+
+def migrate(connection: Connection) -> None:
+    """Make or update the tables inside the caller's transaction.
+
+    Raises:
+        RunError: the store was written by a newer samar.
+    """
+    version.create(connection, checkfirst=True)
+    found = connection.execute(sa.select(version.c.version)).scalar()
+    if found is None:
+        metadata.create_all(connection)
+        connection.execute(version.insert().values(version=len(MIGRATIONS)))
+        return
+    if found > len(MIGRATIONS):
+        raise RunError(
+            f"The store is at version {found}, newer than this samar knows; update samar or "
+            "point SAMAR_HOME to another folder."
+        )
+    for migration in MIGRATIONS[found:]:
+        migration(connection)
+    connection.execute(version.update().values(version=len(MIGRATIONS)))

@@ -1,0 +1,156 @@
+"""What a person can do with jobs; the browser and the command line both call exactly this."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from samar.errors import RunError
+from samar.jobs.files import job_dir
+from samar.jobs.job import HELD, Job
+from samar.jobs.kind import SHORT, kind_of
+from samar.jobs.local import schedule, slots
+from samar.jobs.store import Store
+from samar.settings.declare import settings_of
+from samar.settings.job import JobSettings
+
+TEND_SECONDS = 1.0
+KEPT_MEASUREMENTS = 200
+"""Measurements without a name, a pin or an owner; older ones are deleted."""
+
+
+class Jobs:
+    """Submit, watch, steer and remove jobs."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or Store()
+        self._tended = 0.0
+
+    def submit(
+        self, settings: JobSettings, *, parent: str | None = None, anew: bool = False
+    ) -> str:
+        """Queue a job, start it if there is room, and return its id.
+
+        Of a kind whose results are reused, an equal job that has finished or is under way is the
+        answer instead, unless ``anew``.
+
+        Raises:
+            SamarError: one sentence about what is missing or does not fit.
+        """
+        kind = kind_of(settings.kind)
+        if kind.lane is not None:
+            slots(kind.lane)
+        inputs = kind.prepare(self.store, settings) if kind.prepare else {}
+        if kind.reused and not anew:
+            same = self.store.same(settings, inputs)
+            if same is not None:
+                return same.id
+        job_id = self.store.create(settings, parent=parent, inputs=inputs)
+        if kind.lane == SHORT and parent is None:
+            self._prune()
+        schedule(self.store)
+        return job_id
+
+    def _prune(self) -> None:
+        """Delete the oldest measurements that nobody named."""
+        plain = [
+            job
+            for job in self.store.all()
+            if not (job.active or job.pinned or job.tags or job.parent or job.settings.name)
+            and kind_of(job.kind).lane == SHORT
+        ]
+        for job in plain[KEPT_MEASUREMENTS:]:
+            self.delete(job.id)
+
+    def get(self, job_id: str, kind: str | None = None) -> Job:
+        """One job as it stands now, dead workers noticed.
+
+        Raises:
+            RunError: there is no such job.
+        """
+        self.look_after()
+        return self.store.get(job_id, kind)
+
+    def all(self, kind: str | None = None, **which: Any) -> list[Job]:
+        """Jobs, newest first; see :meth:`samar.jobs.store.Store.all`."""
+        self.look_after()
+        return self.store.all(kind, **which)
+
+    def look_after(self) -> None:
+        """Tend the jobs, at most once a second: looking at them often should not write as often."""
+        if time.monotonic() - self._tended > TEND_SECONDS:
+            schedule(self.store)
+            self._tended = time.monotonic()
+
+    def pause(self, job_id: str) -> None:
+        """Hold a run after its current step; its place is free for another run."""
+        self._post(job_id, "pause", ("running",))
+
+    def step(self, job_id: str) -> None:
+        """Let a paused run take one step."""
+        self._post(job_id, "step", ("paused",))
+
+    def stop(self, job_id: str) -> None:
+        """End a job after its current piece of work."""
+        job = self.store.get(job_id)
+        if not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
+            self._post(job_id, "stop", HELD)
+
+    def resume(self, job_id: str) -> None:
+        """Let a paused run go on, or start a job again that ended early, from what it kept."""
+        job = self.get(job_id)
+        if job.status == "paused":
+            self.store.orders.post(job.key, "resume")
+        else:
+            self.store.requeue(job)
+            schedule(self.store)
+
+    def change(self, job_id: str, **values: Any) -> None:
+        """Change live settings of a run that trains or is paused.
+
+        Raises:
+            ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
+        """
+        job = self.store.get(job_id)
+        job.settings.model_copy(update=self.live_values(job)).changed_live(**values)
+        self._post(job_id, "change", HELD, **values)
+
+    def live_values(self, job: Job) -> dict[str, Any]:
+        """Live settings as they are now: those it began with, every change by hand applied."""
+        model: type[JobSettings] = type(job.settings)
+        known = settings_of(model)
+        values = {n: getattr(job.settings, n) for n, s in known.items() if s.live}
+        for event in self.store.records.events(job.key):
+            if event.kind == "change":
+                values |= event.detail
+        return values
+
+    def rename(self, job_id: str, name: str) -> None:
+        """Give a job another name."""
+        self.store.rename(job_id, name)
+
+    def pin(self, job_id: str, pinned: bool = True) -> None:
+        """Keep a job at the top of lists, or no longer."""
+        self.store.mark(job_id, pinned=pinned)
+
+    def tag(self, job_id: str, tags: Sequence[str]) -> None:
+        """Give a job these tags instead of those it had."""
+        self.store.mark(job_id, tags=tags)
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job and what it owns, with records and files.
+
+        Raises:
+            RunError: it, or one that it owns, is still at work.
+        """
+        for gone in self.store.delete(job_id):
+            shutil.rmtree(job_dir(gone), ignore_errors=True)
+
+    def _post(self, job_id: str, command: str, allowed: tuple[str, ...], **detail: Any) -> None:
+        job = self.store.get(job_id)
+        if job.status not in allowed:
+            raise RunError(
+                f"Run {job.id} is {job.status}; "
+                f"{command} needs a run that is {' or '.join(allowed)}."
+            )
+        self.store.orders.post(job.key, command, **detail)

@@ -1,0 +1,330 @@
+"""The store of jobs: what was asked, what happened, and what should happen next.
+
+Every method is one transaction. Callers speak of jobs by their public id; NaN is stored as NULL.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+
+from samar.errors import ConfigError, RunError
+from samar.home import home
+from samar.jobs import schema
+from samar.jobs.database import Database
+from samar.jobs.job import ACTIVE, HELD, RESUMABLE, UNREADABLE, Job, job_from
+from samar.jobs.kind import kind_of, kinds
+from samar.jobs.orders import Orders
+from samar.jobs.records import Event, Records, insert_events
+from samar.settings.job import JobSettings
+
+STALE_SECONDS = 20.0
+# A worker whose process lives on this machine may have been asleep with it.
+ASLEEP_SECONDS = 600.0
+SHORTEST_BEGINNING = 4
+
+
+class Store:
+    """Jobs, their records, artifacts and orders behind one database URL."""
+
+    def __init__(self, url: str | None = None) -> None:
+        url = url or os.environ.get("SAMAR_STORE") or f"sqlite:///{home() / 'samar.db'}"
+        self.database = Database(url)
+        self.records = Records(self.database)
+        self.orders = Orders(self.database)
+
+    # Jobs
+
+    def create(
+        self,
+        settings: JobSettings,
+        *,
+        parent: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Add a queued job and return its id; a coordinator runs at once."""
+        row = new_row(settings, parent, inputs)
+        with self.database.write() as db:
+            db.execute(schema.jobs.insert().values(**row))
+        return str(row["id"])
+
+    def get(self, job_id: str, kind: str | None = None) -> Job:
+        """One job by its id, by its name, or by a unique beginning of its id.
+
+        Args:
+            kind: only jobs of this kind are meant.
+
+        Raises:
+            RunError: there is none, or more than one.
+        """
+        table = schema.jobs.c
+        wishes = [table.id == job_id, table.name == job_id]
+        if len(job_id) >= SHORTEST_BEGINNING:
+            wishes.append(table.id.startswith(job_id, autoescape=True))
+        word = "run" if kind == "train" else kind or "job"
+        for wish in wishes if job_id else ():
+            found = self._select(wish if kind is None else wish & (table.kind == kind))
+            if len(found) == 1:
+                return found[0]
+            if found:
+                ids = ", ".join(job.id for job in found[:5])
+                raise RunError(
+                    f"{job_id!r} fits {len(found)} {word}s ({ids}); give one of these ids."
+                )
+        raise RunError(f"There is no {word} {job_id!r}; see the list of {word}s for ids.")
+
+    def all(
+        self, kind: str | None = None, *, status: Sequence[str] = (), parent: str | None = None
+    ) -> list[Job]:
+        """Jobs, newest first: of one kind, of some statuses, owned by one job, or all."""
+        table = schema.jobs.c
+        wanted: sa.ColumnElement[bool] = sa.true()
+        if kind is not None:
+            wanted &= table.kind == kind
+        if status:
+            wanted &= table.status.in_(status)
+        if parent is not None:
+            wanted &= table.parent == parent
+        return self._select(wanted)
+
+    def counts(self, parents: Sequence[str]) -> dict[str, dict[str, int]]:
+        """How many jobs of each status each of these jobs owns."""
+        table = schema.jobs.c
+        query = (
+            sa.select(table.parent, table.status, sa.func.count())
+            .where(table.parent.in_(parents))
+            .group_by(table.parent, table.status)
+        )
+        found: dict[str, dict[str, int]] = {}
+        with self.database.read() as db:
+            for parent, status, count in db.execute(query):
+                found.setdefault(parent, {})[status] = count
+        return found
+
+    def same(self, settings: JobSettings, inputs: Mapping[str, Any]) -> Job | None:
+        """The newest job that answers, or is about to answer, the same question."""
+        wanted = schema.jobs.c.fingerprint == fingerprint(settings, inputs)
+        usable = schema.jobs.c.status.in_(("finished", *ACTIVE))
+        return next(iter(self._select(wanted & usable)), None)
+
+    def _select(self, condition: sa.ColumnElement[bool]) -> list[Job]:
+        query = sa.select(schema.jobs).where(condition).order_by(schema.jobs.c.key.desc())
+        with self.database.read() as db:
+            rows = db.execute(query).all()
+        return [job_from(row._mapping) for row in rows]
+
+    def rename(self, job_id: str, name: str) -> None:
+        """Give a job another name.
+
+        Raises:
+            ConfigError: the name is too long.
+            RunError: its settings cannot be read.
+        """
+        job = self.get(job_id)
+        if job.status == UNREADABLE:
+            raise RunError(job.message)
+        settings = job.settings.changed(name=name)
+        self._update(job, name=settings.name, config=settings.model_dump_json())
+
+    def mark(
+        self, job_id: str, *, pinned: bool | None = None, tags: Sequence[str] | None = None
+    ) -> None:
+        """Pin or unpin a job, or give it other tags; a tag is a word of at most 30 characters.
+
+        Raises:
+            ConfigError: a tag is too long, or there are more than 20.
+        """
+        job, values = self.get(job_id), dict[str, Any]()
+        if pinned is not None:
+            values["pinned"] = int(pinned)
+        if tags is not None:
+            values["tags"] = " ".join(words := list(dict.fromkeys(" ".join(tags).split())))
+            if len(words) > 20 or any(len(word) > 30 for word in words):
+                raise ConfigError("A run has at most 20 tags of at most 30 characters; use fewer.")
+        self._update(job, **values)
+
+    def _update(self, job: Job, **values: Any) -> None:
+        with self.database.write() as db:
+            db.execute(schema.jobs.update().where(schema.jobs.c.key == job.key).values(**values))
+
+    def delete(self, job_id: str) -> list[str]:
+        """Forget a job and all that it owns, with their records.
+
+        Returns:
+            The ids of what was deleted, whose files may go.
+
+        Raises:
+            RunError: a worker still has one of them.
+        """
+        job = self.get(job_id)
+        gone = [*self._owned(job), job]
+        table = schema.jobs
+        with self.database.write() as db:
+            for each in gone:
+                free: sa.ColumnElement[bool] = table.c.key == each.key
+                if each.kind in kinds() and kind_of(each.kind).lane is not None:
+                    free &= table.c.status.not_in(HELD)
+                if not db.execute(table.update().where(free).values(status="deleted")).rowcount:
+                    word = "training or paused" if each.kind == "train" else "running"
+                    raise RunError(f"Run {each.id} is {word}; stop it before deleting it.")
+                for other in reversed(schema.metadata.sorted_tables):
+                    if "job" in other.c:
+                        db.execute(other.delete().where(other.c.job == each.key))
+                db.execute(table.delete().where(table.c.key == each.key))
+        return [each.id for each in gone]
+
+    def _owned(self, job: Job) -> list[Job]:
+        found = self.all(parent=job.id)
+        return [deeper for each in found for deeper in (*self._owned(each), each)]
+
+    # Life of a job
+
+    def claim_next(self, lane: str, limit: int) -> Job | None:
+        """Turn the oldest queued job of a lane into a running one, if fewer than ``limit`` run.
+
+        A job that a person started goes before those that a coordinator owns; those of a
+        coordinator that is paused or stopped stay where they are.
+        """
+        table = schema.jobs.c
+        own = [kind.name for kind in kinds().values() if kind.lane == lane]
+        coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
+        resting = sa.select(table.id).where(
+            table.kind.in_(coordinators) & (table.status != "running")
+        )
+        free = table.parent.is_(None) | table.parent.not_in(resting)
+        allowed = table.kind.in_(own) & (table.status == "queued") & free
+        order = (table.parent.is_not(None), table.key)
+        with self.database.write() as db:
+            if _running(db, own) >= limit:
+                return None
+            key = db.execute(sa.select(table.key).where(allowed).order_by(*order).limit(1)).scalar()
+            if key is None:
+                return None
+            db.execute(schema.controls.delete().where(schema.controls.c.job == key))
+            now = time.time()
+            values = {
+                "status": "running",
+                "message": "",
+                "heartbeat": now,
+                "started": now,
+                "finished": None,
+                "host": socket.gethostname(),
+                "pid": None,
+                "process": None,
+                "doing": "",
+                "claim": table.claim + 1,
+            }
+            db.execute(schema.jobs.update().where(table.key == key).values(**values))
+        return self._select(table.key == key)[0]
+
+    def unpause(self, job: Job, limit: int) -> bool:
+        """Let a paused job run again, unless ``limit`` of its lane run already."""
+        lane = kind_of(job.kind).lane
+        own = [kind.name for kind in kinds().values() if kind.lane == lane]
+        with self.database.write() as db:
+            if _running(db, own) >= limit:
+                return False
+            return _change(db, job, ("paused",), {"status": "running", "message": ""})
+
+    def beat(self, job: Job, events: Sequence[Event] = (), **facts: Any) -> bool:
+        """Say that the worker lives, what happened, and perhaps how far it is.
+
+        Returns:
+            Whether the worker still has the job; if not, it must stop without saving.
+        """
+        with self.database.write() as db:
+            if not _change(db, job, HELD, {"heartbeat": time.time(), **facts}):
+                return False
+            insert_events(db, job.key, events)
+        return True
+
+    def move(self, job: Job, status: str, message: str = "", *, only: Sequence[str] = HELD) -> bool:
+        """Move a job to another status, if it is in one of ``only`` and nobody claimed it since.
+
+        Returns:
+            Whether that was so.
+        """
+        finished = None if status in ACTIVE else time.time()
+        values = {"status": status, "message": message, "finished": finished}
+        with self.database.write() as db:
+            return _change(db, job, only, values)
+
+    def requeue(self, job: Job) -> None:
+        """Put a job that ended early back into the queue.
+
+        Raises:
+            RunError: the job is not one that can go on.
+        """
+        if job.status == UNREADABLE or not self.move(job, "queued", only=RESUMABLE):
+            now = self.get(job.id).status
+            raise RunError(f"Run {job.id} is {now}; only {', '.join(RESUMABLE)} runs can go on.")
+
+    def mark_interrupted(self) -> None:
+        """Find jobs whose worker is gone: no heartbeat, or no process on this machine."""
+        coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
+        held = schema.jobs.c.status.in_(HELD) & schema.jobs.c.kind.not_in(coordinators)
+        for job in self._select(held):
+            silent = time.time() - (job.heartbeat or 0)
+            here = job.host == socket.gethostname() and job.pid is not None
+            gone = not alive(job.pid, job.process) or silent > ASLEEP_SECONDS
+            if gone if here else silent > STALE_SECONDS:
+                what = "trained this run" if job.kind == "train" else "did this job"
+                self.move(
+                    job, "interrupted", f"The process that {what} is gone; resume it to go on."
+                )
+
+
+def new_row(
+    settings: JobSettings, parent: str | None = None, inputs: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A new row of ``jobs``."""
+    now = time.time()
+    coordinator = kind_of(settings.kind).lane is None
+    return {
+        "id": secrets.token_hex(4),
+        "kind": settings.kind,
+        "name": settings.name,
+        "config": settings.model_dump_json(),
+        "status": "running" if coordinator else "queued",
+        "created": now,
+        "started": now if coordinator else None,
+        "parent": parent,
+        "inputs": json.dumps(dict(inputs or {})),
+        "fingerprint": fingerprint(settings, inputs or {}),
+    }
+
+
+def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
+    """What jobs that ask the same question have in common, as a checksum."""
+    asked = settings.model_dump(mode="json", exclude={"name"})
+    question = [settings.kind, kind_of(settings.kind).version, asked, dict(inputs)]
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+def alive(pid: int | None, created: float | None) -> bool:
+    """Whether a process of this machine lives; ``created`` tells it from a later one."""
+    try:
+        process = psutil.Process(pid)
+        same = created is None or abs(process.create_time() - created) < 1
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _running(db: sa.Connection, own: Sequence[str]) -> int:
+    table = schema.jobs.c
+    query = sa.select(sa.func.count()).where((table.status == "running") & table.kind.in_(own))
+    return db.execute(query).scalar_one()
+
+
+def _change(db: sa.Connection, job: Job, only: Sequence[str], values: Mapping[str, Any]) -> bool:
+    table = schema.jobs.c
+    same = (table.key == job.key) & (table.claim == job.claim) & table.status.in_(only)
+    return bool(db.execute(schema.jobs.update().where(same).values(**values)).rowcount)

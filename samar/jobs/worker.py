@@ -1,0 +1,112 @@
+"""The process that does one job: ``python -m samar.jobs.worker JOB``.
+
+It calls the kind's work function, notes how that ended, and lets the next queued job start.
+"""
+
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+
+import psutil
+from sqlalchemy.exc import OperationalError
+
+from samar.errors import SamarError
+from samar.jobs.files import job_dir, log_path
+from samar.jobs.job import Job
+from samar.jobs.kind import kind_of
+from samar.jobs.store import Store
+from samar.jobs.work import Diverged, JobLost, Stopped, Work
+
+NICENESS = 10
+STUBBORN_SECONDS = 60.0
+"""How long an ending worker goes on trying to write to a store that it cannot write to."""
+
+
+def run(store: Store, job: Job) -> None:
+    """Do a claimed job in this process and note how it ended.
+
+    Also the inline engine: a test or a notebook claims a job and calls this.
+    """
+    kind = kind_of(job.kind)
+    assert kind.work is not None
+    job_dir(job.id).mkdir(parents=True, exist_ok=True)
+    with Work(store, job) as work:
+        restore = _stop_at_sigterm(work)
+        status, message = "finished", ""
+        try:
+            kind.work(job.settings, work)
+        except Stopped:
+            status = "stopped"
+        except Diverged as error:
+            status, message = "diverged", str(error)
+        except JobLost:
+            print("The job was taken for dead meanwhile; this worker leaves it alone.")
+            return
+        except SamarError as error:
+            status, message = "failed", str(error)
+        except Exception as error:
+            traceback.print_exc()
+            status, message = "failed", _sentence(error, job)
+        finally:
+            restore()
+    _end(work, status, message)
+
+
+def _end(work: Work, status: str, message: str) -> None:
+    """Write the last events and the status, however long the store is busy."""
+    give_up = time.monotonic() + STUBBORN_SECONDS
+    while True:
+        try:
+            work.flush()
+            if work.store.move(work.job, status, message):
+                step = work.store.get(work.job.id).done
+                work.store.records.note(work.job.key, step, status)
+            return
+        except OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(1)
+
+
+def _sentence(error: Exception, job: Job) -> str:
+    """Why a job failed, with what to do."""
+    name = type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "No space is left on the disk; make room, then resume it."
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError":
+        return "Out of memory; choose a smaller batch, fewer images or a smaller network."
+    return f"{name}: {error} (details in {log_path(job.id)})."
+
+
+def _stop_at_sigterm(work: Work):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    try:
+        before = signal.signal(signal.SIGTERM, lambda *_: setattr(work, "stopping", True))
+    except ValueError:  # not in the main thread
+        return lambda: None
+    return lambda: signal.signal(signal.SIGTERM, before)
+
+
+def main(job_id: str) -> None:
+    """Do one job that was claimed for this process, then let the next queued one start."""
+    from samar.jobs.local import schedule
+
+    if hasattr(os, "nice"):
+        os.nice(max(0, NICENESS - os.nice(0)))
+    store = Store()
+    job = store.get(job_id)
+    own = psutil.Process()
+    store.beat(job, pid=own.pid, process=own.create_time(), host=socket.gethostname())
+    try:
+        run(store, job)
+    finally:
+        with suppress(OperationalError):
+            schedule(store)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

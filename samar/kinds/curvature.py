@@ -1,0 +1,102 @@
+"""Curvature: eigenvalues, density, trace and sharpness of the Hessian at a network's weights."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from samar.curvature.settings import CurvatureSettings
+from samar.jobs.kind import SHORT, Kind
+from samar.jobs.store import Store
+from samar.jobs.work import Work
+from samar.networks.load import load_network, pinned
+from samar.networks.settings import NetworkSettings
+
+REPORT, ESTIMATE = "report", "estimate"
+"""Kind of the artifact, and of the events that hold eigenvalues on their way."""
+ESTIMATE_SECONDS = 0.3
+
+
+class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
+    """What to measure of which network."""
+
+    kind: ClassVar[str] = "curvature"
+    verb: ClassVar[str] = "hessian"
+
+    @property
+    def described(self) -> str:
+        """The network."""
+        return f"curvature of {self.network}"
+
+
+def prepare(store: Store, settings: CurvatureJobSettings) -> Mapping[str, Any]:
+    """Find the network."""
+    found = pinned(store, settings)
+    return {"networks": [found], "title": found["title"]}
+
+
+def work(settings: CurvatureJobSettings, work: Work) -> None:
+    """Measure, with estimates of the eigenvalues while they converge."""
+    from samar.curvature.report import measure
+    from samar.device import use_fitting_threads
+
+    work.progress(0, doing="Loading network and images…")
+    what = work.job.inputs["networks"][0]["network"]
+    of_file = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
+    network = load_network(work.store, what, **of_file).on_device()
+    use_fitting_threads(network.macs * settings.images)
+    device = next(network.model.parameters()).device.type
+    work.note(device=device)
+    products = 0
+    told = 0.0
+
+    def progress(sentence: str) -> None:
+        nonlocal products
+        products += 1
+        work.progress(products, doing=sentence)
+        work.check()
+
+    def estimate(values: Any, residuals: Any) -> None:
+        nonlocal told
+        if time.monotonic() - told > ESTIMATE_SECONDS:
+            told = time.monotonic()
+            work.emit(ESTIMATE, products, values=list(values), residuals=list(residuals))
+
+    report = measure(
+        network.model,
+        network.dataset,
+        settings,
+        facts={"subject": network.title, **network.facts},
+        device=device,
+        progress=progress,
+        on_estimate=estimate,
+    )
+    content = report.as_json()
+    spectrum = report.spectrum
+    numbers = {
+        "eigenvalues": list(spectrum.values),
+        "residuals": list(spectrum.residuals),
+        "products": spectrum.products,
+        "converged": spectrum.converged,
+        "loss": spectrum.loss,
+    }
+    work.keep(REPORT, json.dumps(content).encode(), "report.json", summary=numbers)
+    work.summarize(**numbers, **({"trace": content["trace"]} if report.trace else {}))
+
+
+def rehearse() -> None:
+    """Import what curvature needs."""
+    from samar.curvature import report  # noqa: F401
+
+
+KIND = Kind(
+    "curvature",
+    "Curvature",
+    "Top eigenvalues, density, trace and sharpness of the Hessian at a network's weights.",
+    CurvatureJobSettings,
+    work,
+    lane=SHORT,
+    prepare=prepare,
+    reused=True,
+    rehearse=rehearse,
+)

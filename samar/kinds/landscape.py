@@ -1,0 +1,173 @@
+"""A landscape: the loss on a line or a plane through a network's weights, level by level.
+
+Every level that is complete is an artifact, and so is what was measured of the next one when the
+job was stopped: a job that is started again goes on from there.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from samar.errors import DataError
+from samar.jobs.kind import SHORT, Kind
+from samar.jobs.store import Store
+from samar.jobs.work import Stopped, Work
+from samar.landscape.settings import LandscapeSettings
+from samar.networks.load import load_network, path_of, pinned
+from samar.networks.settings import NetworkSettings
+from samar.settings.declare import setting
+
+if TYPE_CHECKING:
+    from samar.landscape.sampler import Sampler
+
+LEVEL, PREVIEW, PARTIAL = "landscape", "preview", "partial"
+"""Kinds of artifacts: a level of the picture, of its rough form, or part of a level."""
+PREVIEW_POINTS = 17
+
+
+class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
+    """Which landscape of which network."""
+
+    kind: ClassVar[str] = "landscape"
+
+    others: tuple[str, ...] = setting(
+        (),
+        "Further networks: the other ends for between, earlier snapshots in order for pca (those "
+        "that the run itself kept, if left out).",
+        group="network",
+        label="further networks",
+        word="with",
+    )
+    preview: bool = setting(
+        False,
+        "Measure a rough picture in bf16 first, good to about 1 %. Left out where the processor "
+        "does not multiply bf16 natively, since it would be slower.",
+        label="quick preview first",
+    )
+
+    @property
+    def described(self) -> str:
+        """The network and the directions."""
+        return f"landscape of {self.network}, {self.directions}"
+
+
+def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
+    """Find every network, and check that there are as many as the directions need."""
+    if settings.directions != "pca" or settings.others:
+        settings.require_others(len(settings.others))
+    everything = (settings.network, *settings.others)
+    found = [pinned(store, settings, what) for what in everything]
+    return {"networks": found, "title": " to ".join(each["title"] for each in found)}
+
+
+def work(settings: LandscapeJobSettings, work: Work) -> None:
+    """Measure what is missing, and keep each level as it is complete."""
+    from samar.device import cpu_has_bf16, use_fitting_threads
+
+    work.progress(0, doing="Loading network and images…")
+    sampler, macs = sampler_of_job(settings, work)
+    use_fitting_threads(macs * settings.images)
+    _take_up(sampler, work)
+    if (
+        settings.preview
+        and settings.precision == "fp32"
+        and cpu_has_bf16()
+        and not work.kept(LEVEL)
+    ):
+        rough = settings.changed(precision="bf16", points=min(PREVIEW_POINTS, settings.points))
+        _measure(sampler_of_job(rough, work)[0], work, PREVIEW)
+    _measure(sampler, work, LEVEL)
+
+
+def sampler_of_job(settings: LandscapeJobSettings, work: Work) -> "tuple[Sampler, int]":
+    """Everything that a landscape needs, and the multiply-accumulates of one image.
+
+    A run's own snapshots are its path: ``pca`` without further networks is taken of them, and
+    ``path`` shows them on any plane.
+    """
+    from samar.landscape.eigenvectors import eigenvector_frame
+    from samar.landscape.sampler import sampler_of
+
+    store, inputs = work.store, work.job.inputs["networks"]
+    of_file = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
+    network, *others = (load_network(store, each["network"], **of_file) for each in inputs)
+    network = network.on_device()
+    named: list[tuple[str, Mapping[str, Any]]]
+    named = [(other.title, other.model.state_dict()) for other in others]
+    own = settings.path and settings.directions != "between"
+    path = path_of(store, network) if own or settings.directions == "pca" else []
+    if settings.directions == "pca" and not named:
+        named, path = path, []
+
+    def tell(sentence: str) -> None:
+        work.progress(0, doing=sentence)
+        work.check()
+
+    frame = None
+    if settings.directions == "hessian":
+        frame = eigenvector_frame(network.model, network.dataset, settings, tell)
+    sampler = sampler_of(
+        settings,
+        network.model,
+        network.dataset,
+        others=named,
+        path=path,
+        frame=frame,
+        facts={"title": work.job.inputs["title"], **network.facts},
+    )
+    return sampler, network.macs
+
+
+def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
+    words = "Quick preview" if kind == PREVIEW else "Measuring points"
+
+    def progress(done: int, total: int) -> None:
+        work.progress(done, total, words)
+        work.check()
+
+    work.note(device=str(sampler.frame.origin[0].device))
+    try:
+        for level in sampler.levels(progress=progress):
+            numbers = level.summary()
+            work.keep_saved(
+                kind, level, f"{kind}-{level.points}.npz", step=level.points, summary=numbers
+            )
+            work.summarize(**numbers, points=level.points)
+    except Stopped:
+        partial = sampler.at_level(sampler.grid.points)
+        work.keep_saved(PARTIAL, partial, f"{PARTIAL}.npz", step=sampler.grid.points)
+        raise
+
+
+def _take_up(sampler: "Sampler", work: Work) -> None:
+    """Put what an earlier process measured into the grid."""
+    from samar.landscape.result import Landscape
+
+    for artifact in (*work.kept(LEVEL), *work.kept(PARTIAL)):
+        try:
+            known = Landscape.load(work.folder / artifact.path)
+        except DataError:
+            continue
+        stride = sampler.grid.stride(known.points)
+        cut = (slice(None, None, stride),) * known.done.ndim
+        for name in ("loss", "accuracy", "done"):
+            mine = getattr(sampler.grid, name)[cut]
+            mine[known.done] = getattr(known, name)[known.done]
+
+
+def rehearse() -> None:
+    """Import what a landscape needs."""
+    from samar.landscape import eigenvectors, sampler  # noqa: F401
+
+
+KIND = Kind(
+    "landscape",
+    "Landscape",
+    "Loss and accuracy on a line or a plane through a network's weights.",
+    LandscapeJobSettings,
+    work,
+    lane=SHORT,
+    prepare=prepare,
+    reused=True,
+    resumable=True,
+    rehearse=rehearse,
+)

@@ -1,0 +1,1 @@
+"""Which network? A run at a step, a file, a public checkpoint: module, images, facts."""

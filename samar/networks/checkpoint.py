@@ -1,0 +1,98 @@
+"""Weights and resume state on disk: written atomically, read without running code.
+
+Weights are safetensors with string metadata. The resume state is a PyTorch file that loads with
+``weights_only=True``. Foreign checkpoints are read by :mod:`samar.networks.reading`.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from samar.errors import CheckpointError
+from samar.networks.reading import read_checkpoint, torch_file
+
+COUNTER = "num_batches_tracked"
+
+
+def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a model's parameters and buffers as safetensors, all or nothing."""
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
+    _atomically(
+        path, lambda part: safetensors.torch.save_file(tensors, part, metadata=dict(metadata))
+    )
+
+
+def save_resume_state(state: dict[str, Any], path: Path) -> None:
+    """Write what a run needs to continue exactly, all or nothing."""
+    _atomically(path, lambda part: torch.save(state, part))
+
+
+def load_resume_state(path: Path) -> dict[str, Any]:
+    """Read a resume state.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    state = torch_file(path)
+    if "step" not in state or "optimizer" not in state:
+        raise CheckpointError(f"{path} holds no resume state; give a run's resume.pt.")
+    return state
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint by name, wrappers and prefixes taken off.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, too large, holds code, or holds no tensors.
+    """
+    return read_checkpoint(path).tensors
+
+
+def load_into(model: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Load every tensor into the model; names and shapes must match exactly.
+
+    Raises:
+        CheckpointError: naming the first tensors that do not fit.
+    """
+    own = model.state_dict()
+    missing = [key for key in own if key not in tensors and not key.endswith(COUNTER)]
+    extra = [key for key in tensors if key not in own and not key.endswith(COUNTER)]
+    wrong = [
+        f"{key} {tuple(tensors[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in tensors and tensors[key].shape != own[key].shape
+    ]
+    problems = [
+        f"{kind}: {', '.join(keys[:3])}" + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+        for kind, keys in (("missing", missing), ("not in the model", extra), ("shape", wrong))
+        if keys
+    ]
+    if problems:
+        raise CheckpointError(
+            f"The checkpoint does not fit {name} ({'; '.join(problems)}); choose the model and "
+            "data set it was trained with."
+        )
+    model.load_state_dict(dict(tensors), strict=False)
+
+
+def _atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the target, flush to disk, then rename: readers see the old file or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        write(part)
+        os.fsync(handle)
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        os.close(handle)
+        part.unlink(missing_ok=True)

@@ -1,0 +1,304 @@
+"""Which network? A run, a run at a step, an imported model or a checkpoint file: answered here.
+
+Listing, describing and pinning do not import torch; loading does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samar.data.download import digest_of
+from samar.data.presence import require_data
+from samar.errors import CheckpointError, ConfigError, RunError
+from samar.jobs.files import job_dir, resume_path, weights_path
+from samar.jobs.job import Job
+from samar.jobs.store import Store
+from samar.models.catalog import model_info
+from samar.networks.library import ImportedModel, find_model, imported_models
+from samar.networks.settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from samar.data.dataset import Dataset
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
+SNAPSHOT = "snapshot"
+"""Kind of the artifacts that are weights kept on the way through a run."""
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """One network that :func:`load_network` knows, for a list to choose from.
+
+    Attributes:
+        id: what to call it by.
+        title: for people; their own words, to be escaped.
+        source: "run" or "model".
+        optimizer: key in :data:`samar.optim.catalog.OPTIMIZERS`; empty for an imported model.
+        created: seconds since 1970.
+        active: whether the run still trains, so that its weights go on changing.
+    """
+
+    id: str
+    title: str
+    source: str
+    optimizer: str
+    created: float
+    active: bool
+
+    @property
+    def label(self) -> str:
+        """Title and id, which no two share."""
+        return f"{self.title} · {self.id}"
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network with its images.
+
+    Attributes:
+        title: for people.
+        model: on the CPU, fp32, in train mode as built.
+        facts: where it comes from, as plain values for a manifest.
+    """
+
+    title: str
+    model: "nn.Module"
+    dataset: "Dataset"
+    facts: Mapping[str, str | int]
+
+    def on_device(self) -> "Network":
+        """The same where measurements run: on a CUDA card if there is one, else on the CPU."""
+        from samar.device import Placement
+
+        device = Placement.choose("auto", "fp32", 0).device
+        if device.type != "cuda":
+            return self
+        moved = self.model.to(device), self.dataset.to(device)
+        return Network(self.title, *moved, self.facts)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of a forward pass of one image."""
+        return model_info(str(self.facts["model"])).macs_at(self.dataset.test.size)
+
+
+def networks(store: Store) -> list[NetworkInfo]:
+    """Every run that has saved weights, and every imported model, newest first."""
+    found = [
+        NetworkInfo(m.id, m.title, "model", "", m.created, active=False)
+        for m in imported_models()
+        if m.weights.is_file()
+    ]
+    for run in store.all("train"):
+        if weights_path(run.id).is_file() or resume_path(run.id).is_file():
+            optimizer = getattr(run.settings, "optimizer", "")
+            found.append(NetworkInfo(run.id, run.title, "run", optimizer, run.created, run.active))
+    return sorted(found, key=lambda info: -info.created)
+
+
+def pinned(store: Store, settings: NetworkSettings, what: str | None = None) -> dict[str, str]:
+    """What a job's settings refer to, fixed: which weights exactly, on which images.
+
+    A run that still trains stands for its newest snapshot, where it kept one, since that file does
+    not change any more.
+
+    Args:
+        what: another network than the first.
+
+    Raises:
+        SamarError: there is no such network, or its images are not on this machine.
+    """
+    what = settings.network if what is None else what
+    known = find_model(what)
+    if known is not None:
+        _only_one(store, what, known)
+        dataset, path, name, title = (
+            settings.dataset or known.dataset,
+            known.weights,
+            known.id,
+            known.title,
+        )
+    elif Path(what).suffix in SUFFIXES:
+        path = Path(what).expanduser()
+        if settings.dataset is None:
+            raise ConfigError(
+                f"{what} is a weights file; say which --model and --dataset it is for. The model "
+                "may be left out where it can be recognized."
+            )
+        if not path.is_file():
+            raise CheckpointError(f"There is no file {what}; check the path.")
+        dataset, name, title = settings.dataset, str(path.absolute()), path.name
+    else:
+        if not what.strip():
+            raise ConfigError("No network was chosen; give a run, a model or a weights file.")
+        run, step, path = _moment(store, what)
+        dataset, name = run.settings.dataset, run.id if step is None else f"{run.id}@{step}"
+        title = run.title if step is None else f"{run.title}, step {step}"
+    require_data(dataset)
+    return {
+        "network": name,
+        "title": title,
+        "dataset": dataset,
+        "sha256": digest_of(path, "sha256"),
+    }
+
+
+def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
+    """A run, the step that is meant where that is not its end, and the file with the weights."""
+    name, at, moment = what.partition("@")
+    run = store.get(name, "train")
+    kept = store.records.artifacts(run.key, SNAPSHOT)
+    if at:
+        if not moment.isdecimal():
+            raise RunError(f"{what!r} names no step; write RUN@STEP, such as {name}@120.")
+        found = [each for each in kept if each.step == int(moment)]
+        if not found:
+            steps = ", ".join(str(each.step) for each in kept) or "none"
+            raise RunError(
+                f"Run {run.id} kept no weights at step {moment}; the steps that it kept: {steps}."
+            )
+        return run, int(moment), job_dir(run.id) / found[0].path
+    if weights_path(run.id).is_file() and not run.active:
+        return run, None, weights_path(run.id)
+    if run.active and kept:
+        return run, kept[-1].step, job_dir(run.id) / kept[-1].path
+    for path in (weights_path(run.id), resume_path(run.id)):
+        if path.is_file():
+            return run, None, path
+    raise RunError(
+        f"Run {run.id} has saved no weights yet; wait for its first saved state or its end."
+    )
+
+
+def load_network(
+    store: Store,
+    what: str,
+    *,
+    model: str | None = None,
+    dataset: str | None = None,
+    normalize: str = "auto",
+) -> Network:
+    """Load a network with its images.
+
+    Args:
+        what: a run, a run at a step at which it kept its weights (``RUN@STEP``), an imported model,
+            or the path of a file that ends in one of ``SUFFIXES``.
+        model: of a weights file; recognized from its tensors if None.
+        dataset: of a weights file; for an imported model, other images than those it came with.
+        normalize: of a weights file, or with other images; "auto" leaves it to the data set or the
+            imported model. A run knows all three.
+
+    Raises:
+        RunError, CheckpointError, ConfigError, DataError: one sentence with the remedy.
+    """
+    known = find_model(what)
+    if known is not None:
+        _only_one(store, what, known)
+        return _of_model(known, dataset, normalize)
+    if Path(what).suffix not in SUFFIXES:
+        return _of_run(store, what)
+    if dataset is None:
+        raise ConfigError(f"{what} is a weights file; say which --dataset it is for.")
+    return _of_file(Path(what).expanduser(), model, dataset, normalize)
+
+
+def path_of(store: Store, network: Network) -> list[tuple[str, Mapping[str, Any]]]:
+    """The weights that a network's run kept before it, oldest first; none where it is no run."""
+    from samar.networks.checkpoint import load_weights
+
+    if "run" not in network.facts:
+        return []
+    run = store.get(str(network.facts["run"]), "train")
+    return [
+        (f"step {kept.step}", load_weights(job_dir(run.id) / kept.path))
+        for kept in store.records.artifacts(run.key, SNAPSHOT)
+        if kept.step < int(network.facts["step"])
+    ]
+
+
+def _only_one(store: Store, what: str, model: ImportedModel) -> None:
+    """A name that a run and a model share names neither."""
+    if what == model.id:
+        return
+    try:
+        run = store.get(what, "train")
+    except RunError:
+        return
+    raise RunError(
+        f"{what!r} fits the run {run.id} and the model {model.id}; give one of these ids."
+    )
+
+
+def _of_model(known: ImportedModel, dataset: str | None, normalize: str) -> Network:
+    from samar.data.load import load_dataset
+    from samar.models.build import build_model
+    from samar.networks.checkpoint import load_into, load_weights
+    from samar.networks.examine import require_images
+
+    if normalize == "auto":
+        normalize = known.normalize
+    data = load_dataset(dataset or known.dataset, normalize=normalize)
+    network = build_model(known.model, classes=known.classes, channels=known.channels)
+    load_into(network, load_weights(known.weights), known.model)
+    require_images(data, classes=known.classes, channels=known.channels)
+    facts = {
+        "imported": known.id,
+        "checkpoint": known.file,
+        "sha256": known.sha256,
+        "model": known.model,
+        "dataset": data.name,
+        "normalize": normalize,
+    }
+    return Network(known.title, network, data, facts)
+
+
+def _of_file(path: Path, model: str | None, dataset: str, normalize: str) -> Network:
+    from samar.data.load import load_dataset
+    from samar.models.build import build_model
+    from samar.networks.checkpoint import load_into, load_weights
+    from samar.networks.examine import examine, require_images
+    from samar.networks.recognition import network_of
+
+    facts = {"checkpoint": path.name, "dataset": dataset, "normalize": normalize}
+    if model is not None:
+        model_info(model)
+        tensors = load_weights(path)
+        data = load_dataset(dataset, normalize=normalize)
+        network = build_model(model, classes=len(data.classes), channels=data.test.channels)
+        load_into(network, tensors, model)
+    else:
+        examined = examine(path)
+        fit = examined.fit()
+        network, model = network_of(examined.checkpoint, fit).train(), fit.model
+        data = load_dataset(dataset, normalize=normalize)
+        found = examined.recognition
+        require_images(data, classes=found.classes, channels=found.channels)
+    return Network(path.name, network, data, facts | {"model": model})
+
+
+def _of_run(store: Store, what: str) -> Network:
+    from samar.models.build import build_model
+    from samar.networks.checkpoint import load_into, load_resume_state, load_weights
+    from samar.training.loop import dataset_of
+
+    run, step, path = _moment(store, what)
+    settings = run.settings
+    tensors = load_resume_state(path)["model"] if path.suffix == ".pt" else load_weights(path)
+    data = dataset_of(settings)
+    network = build_model(settings.model, classes=len(data.classes), channels=data.train.channels)
+    try:
+        load_into(network, tensors, settings.model)
+    except CheckpointError as error:
+        raise RunError(f"The weights of run {run.id} do not fit its settings: {error}") from None
+    facts: dict[str, str | int] = {
+        "run": run.id,
+        "step": run.done if step is None else step,
+        "model": settings.model,
+        "dataset": settings.dataset,
+        "normalize": settings.normalize,
+    }
+    title = run.title if step is None else f"{run.title}, step {step}"
+    return Network(title, network, data, facts)

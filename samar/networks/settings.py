@@ -1,0 +1,39 @@
+"""Which network a job is about, as settings that several kinds share."""
+
+from samar.data.catalog import DATASETS, NORMALIZATIONS
+from samar.models.catalog import MODELS
+from samar.settings.declare import setting, titles
+from samar.settings.job import JobSettings
+
+
+class NetworkSettings(JobSettings):
+    """A run, a run at a step, an imported model, or a weights file with what it belongs to."""
+
+    network: str = setting(
+        "",
+        "A run, a run at a step at which it kept its weights (RUN@STEP), an imported model, or a "
+        "weights file.",
+        group="network",
+        label="run or checkpoint",
+        positional=True,
+    )
+    model: str | None = setting(
+        None,
+        "The network of a weights file; recognized if left out.",
+        group="network",
+        choices=titles(MODELS),
+    )
+    dataset: str | None = setting(
+        None,
+        "The images of a weights file: digits, cifar10, cifar100 or folder:PATH; for an imported "
+        "model, other images than those it came with.",
+        group="network",
+        choices=titles(DATASETS),
+        open_ended=True,
+    )
+    normalize: str = setting(
+        "auto",
+        "The normalization of a weights file, or with other images.",
+        group="network",
+        choices=titles({"auto": "the data set's own"} | NORMALIZATIONS),
+    )

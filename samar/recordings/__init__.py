@@ -1,0 +1,1 @@
+"""Recorded runs that ship with the app, and how they are made."""

@@ -1,0 +1,141 @@
+"""Recordings of training runs on the digits: wrong labels, the radius ρ, a jump of the step."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from samar.data.dataset import Dataset
+from samar.landscape.sampler import sampler_of
+from samar.landscape.settings import LandscapeSettings
+from samar.recordings.catalog import Recording
+from samar.recordings.record import Say, Watch, answers_of, checksum_of, manifest, record_run
+from samar.training.loop import dataset_of
+from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
+
+NOISE = 0.4
+SEEDS = 5
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sgd": {"optimizer": "sgd"},
+    "sam_0.05": {"optimizer": "sam", "rho": 0.05},
+    "sam_0.5": {"optimizer": "sam", "rho": 0.5},
+    "vasso_0.5": {"optimizer": "vasso", "rho": 0.5},
+    "samar": {"optimizer": "samar"},
+    "samar_fixed_3": {"optimizer": "samar", "rule": "fixed", "lam": 3.0},
+}
+FILMED = ("sgd", "samar")
+"""Of whose first run every look is taken."""
+RADII = (0.1, 0.2, 1.0, 2.0)
+RADIUS_SEEDS = 3
+JUMP_AT, JUMP_FROM, JUMP_TO = 128, 0.05, 1.0
+JUMP_RULES: dict[str, dict[str, Any]] = {
+    "trend_power": {},
+    "trend": {"beta": 0.0},
+    "dead_band": {"beta": 0.0},
+}
+"""λ rules with their averaging, where it is not the default."""
+EXAMPLES = 24
+
+
+def noisy_digits(say: Say) -> Recording:
+    """Digits with 40 % wrong labels, six settings, five seeds; two runs filmed."""
+    started = time.perf_counter()
+    runs, trained = {}, {}
+    for name, changes in SETTINGS.items():
+        for seed in range(SEEDS):
+            config = TrainSettings.parse({"label_noise": NOISE, "seed": seed, **changes})
+            filmed = seed == 0 and name in FILMED
+            watch = Watch(
+                steps=seed == 0,
+                looks_every=2 if seed == 0 else 0,
+                film_every=3 if filmed else 0,
+                labels=right_labels(config),
+            )
+            key = f"{name}_{seed}"
+            runs[key], trainer = record_run(config, watch, say)
+            if filmed:
+                trained[name] = trainer
+    data = trained["sgd"].dataset
+    tables = _between(trained["sgd"], trained["samar"]) | _examples(trained, data)
+    about = (
+        "Digits with 40 % wrong training labels: six settings, seeds 0 to 4. Epoch columns "
+        "'memorized' and 'recovered': of the training images with a wrong label, the shares "
+        "answered with the wrong and with the right one. Tables 'line_*': loss on the straight "
+        "line from SGD's end (0) to SAMAR's (1), same start, BatchNorm re-estimated, 512 images. "
+        "Tables 'example_*': training images with a wrong label, and the answers."
+    )
+    made = manifest(about, started, f"{checksum_of(data)} (seed 0)")
+    return Recording("noisy_digits", made, runs, tables)
+
+
+def radius(say: Say) -> Recording:
+    """SAM on the noisy digits at the radii that ``noisy_digits`` does not have, three seeds."""
+    started = time.perf_counter()
+    runs = {}
+    for rho in RADII:
+        for seed in range(RADIUS_SEEDS):
+            config = TrainSettings.parse(
+                {"label_noise": NOISE, "seed": seed, "optimizer": "sam", "rho": rho}
+            )
+            key = f"{rho:g}_{seed}"
+            watch = Watch(steps=seed == 0, labels=right_labels(config))
+            runs[key], _ = record_run(config, watch, say)
+    about = "SAM on digits with 40 % wrong training labels at four radii, seeds 0 to 2."
+    made = manifest(about, started, f"{checksum_of(dataset_of(config))} (last seed)")
+    return Recording("radius", made, runs)
+
+
+def jump(say: Say) -> Recording:
+    """SAMAR on clean digits; the learning rate jumps in mid-run, and λ answers, or does not."""
+    started = time.perf_counter()
+    runs = {}
+    for rule, changes in JUMP_RULES.items():
+        settings = {"rule": rule, "rho": 0.1, "lr": JUMP_FROM, "schedule": "constant", "epochs": 32}
+        settings |= changes
+        config = TrainSettings.parse({"optimizer": "samar", **settings})
+        watch = Watch(changes=[(JUMP_AT, {"lr": JUMP_TO})])
+        runs[rule], _ = record_run(config, watch, say)
+    about = (
+        f"SAMAR on clean digits at a constant learning rate of {JUMP_FROM:g}, raised to "
+        f"{JUMP_TO:g} after step {JUMP_AT}; once per λ rule, seed 0. The change is made in mid-run "
+        "as 'samar' lets a person make it; the commands repeat the runs without it."
+    )
+    made = manifest(about, started, checksum_of(dataset_of(config)))
+    return Recording("jump", made, runs)
+
+
+def right_labels(config: TrainSettings) -> torch.Tensor:
+    """The labels of the training images before any was replaced."""
+    return dataset_of(config.changed(label_noise=0.0)).train.labels
+
+
+def _between(first: Trainer, second: Trainer) -> dict[str, Any]:
+    """The loss on the straight line between two networks, on training and on test images."""
+    tables: dict[str, Any] = {}
+    for split in ("train", "test"):
+        picture = LandscapeSettings(
+            directions="between", dim=1, points=33, span=0.75, images=512, split=split
+        )
+        other = [("the other", second.model.state_dict())]
+        *_, landscape = sampler_of(picture, first.model, first.dataset, others=other).levels()
+        tables |= {f"line_{split}_loss": landscape.loss, "line_alpha": landscape.axes[0]}
+        tables[f"line_{split}_accuracy"] = landscape.accuracy
+    return tables
+
+
+def _examples(trained: dict[str, Trainer], data: Dataset) -> dict[str, Any]:
+    """Some training images with a wrong label, with what each network answers."""
+    right = right_labels(TrainSettings.parse({"label_noise": NOISE, "seed": 0}))
+    wrong = torch.nonzero(data.train.labels != right).flatten()
+    chosen = wrong[torch.arange(EXAMPLES) * len(wrong) // EXAMPLES]
+    tables = {
+        "example_images": data.train.images[chosen, 0].numpy(),
+        "example_right": right[chosen].numpy().astype(np.int8),
+        "example_given": data.train.labels[chosen].numpy().astype(np.int8),
+    }
+    for name, trainer in trained.items():
+        answers = answers_of(trainer.model, data)[chosen]
+        tables[f"example_{name}"] = answers.numpy().astype(np.int8)
+    return tables

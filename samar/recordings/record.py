@@ -1,0 +1,196 @@
+"""Making a recording: a training run with looks at its network between the epochs.
+
+Looks leave the network bit for bit as it was, so a recorded run takes the same steps as the same
+settings trained by ``python -m samar train``.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from samar import __version__
+from samar.curvature.eigenvalues import top_of
+from samar.curvature.product import hessian_of
+from samar.data.dataset import Dataset
+from samar.data.sample import Sample
+from samar.landscape.frame import random_frame
+from samar.landscape.sampler import plane
+from samar.models.guard import undisturbed
+from samar.recordings.catalog import Columns, Film, RecordedRun
+from samar.training.loop import dataset_of
+from samar.training.records import EpochRecord, StepRecord
+from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
+
+IMAGES = 128
+"""On which looks and planes are taken, as the probes of a run do."""
+EIGENVALUES, TOLERANCE, MAX_PRODUCTS = 3, 1e-2, 60
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is looked at while a run trains.
+
+    Attributes:
+        steps: whether every step is kept.
+        looks_every: epochs between two looks at the top eigenvalues; 0 never looks.
+        film_every: epochs between two planes of the loss, beside the one before the first step.
+        film_points: along each axis of a plane.
+        labels: right labels of the training images (n,), to tell how many wrong ones were learned.
+        changes: settings to change before a step, as (step, {setting: value}).
+    """
+
+    steps: bool = True
+    looks_every: int = 0
+    film_every: int = 0
+    film_points: int = 17
+    labels: Tensor | None = None
+    changes: Sequence[tuple[int, Mapping[str, float]]] = ()
+
+
+def record_run(config: TrainSettings, watch: Watch, say: Say) -> tuple[RecordedRun, Trainer]:
+    """Train to the end and keep what was asked for.
+
+    Returns:
+        The record, and the trainer with the trained network.
+    """
+    started = time.perf_counter()
+    data = dataset_of(config)
+    trainer = Trainer(config, data)
+    steps: list[StepRecord] = []
+    epochs: list[EpochRecord] = []
+    wrong: list[tuple[float, float]] = []
+    looks: list[dict[str, Any]] = []
+    film: list[tuple[int, Any]] = []
+    vectors: Tensor | None = None
+    if watch.film_every:
+        film.append((0, _plane(trainer, watch)))
+    changes = dict(watch.changes)
+    while not trainer.finished:
+        if changed := changes.get(trainer.step_count):
+            trainer.change(**changed)
+        trainer.step()
+        if not trainer.at_epoch_end:
+            continue
+        steps += trainer.drain()
+        if trainer.divergence is not None:
+            break
+        epochs.append(trainer.evaluate_epoch())
+        if watch.labels is not None:
+            wrong.append(learned(trainer.model, data, watch.labels))
+        epoch = epochs[-1].epoch
+        if watch.looks_every and epoch % watch.looks_every == 0:
+            look, vectors = _look(trainer, vectors)
+            looks.append(look)
+        if watch.film_every and epoch % watch.film_every == 0:
+            film.append((trainer.step_count, _plane(trainer, watch)))
+    columns = _columns(epochs)
+    if wrong:
+        columns["memorized"], columns["recovered"] = np.array(wrong).T
+    last = epochs[-1] if epochs else None
+    ending = "finished" if trainer.divergence is None else str(trainer.divergence)
+    say(
+        f"  {config.optimizer} seed {config.seed}: "
+        + (f"train {last.train_accuracy:.3f}, test {last.test_accuracy:.3f}, " if last else "")
+        + f"{ending}, {time.perf_counter() - started:.0f} s"
+    )
+    run = RecordedRun(
+        config=config.model_dump(),
+        steps=_columns(steps) if watch.steps else {},
+        epochs=columns,
+        looks={name: np.array([look[name] for look in looks]) for name in (looks or [{}])[0]},
+        film=_film(film),
+        changes=tuple((step, dict(values)) for step, values in watch.changes),
+        ending=ending,
+    )
+    return run, trainer
+
+
+def learned(model: nn.Module, data: Dataset, right: Tensor) -> tuple[float, float]:
+    """Of the training images with a wrong label: shares answered with the wrong, the right one."""
+    answers = answers_of(model, data)
+    given = data.train.labels
+    wrong = given != right
+    if not wrong.any():
+        return float("nan"), float("nan")
+    memorized = (answers == given)[wrong].double().mean()
+    recovered = (answers == right)[wrong].double().mean()
+    return float(memorized), float(recovered)
+
+
+def answers_of(model: nn.Module, data: Dataset) -> Tensor:
+    """The class that the network gives each training image (n,), in eval mode."""
+    sample = Sample.of(data.train, data.normalization)
+    with undisturbed(model), torch.inference_mode():
+        model.eval()
+        return torch.cat([model(x).argmax(1) for x, _ in sample.batches(IMAGES)])
+
+
+def manifest(about: str, started: float, data: str) -> dict[str, Any]:
+    """Where a recording comes from, as plain values."""
+    return {
+        "about": about,
+        "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "samar": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "device": "cpu, fp32",
+        "data": data,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def checksum_of(data: Dataset) -> str:
+    """The data set's name and checksum."""
+    return f"{data.name}, SHA-256 {data.checksum}"
+
+
+def _look(trainer: Trainer, start: Tensor | None) -> tuple[dict[str, Any], Tensor]:
+    with hessian_of(trainer.model, _sample(trainer)) as hessian:
+        top = top_of(hessian, k=EIGENVALUES, tol=TOLERANCE, max_products=MAX_PRODUCTS, start=start)
+    lr = trainer.optimizer.param_groups[0]["lr"]
+    found = {"step": trainer.step_count, "lr": lr, "values": top.values, "residuals": top.residuals}
+    return found, top.vectors
+
+
+def _plane(trainer: Trainer, watch: Watch) -> Any:
+    axes = random_frame(trainer.model, seed=trainer.config.seed).axes
+    return plane(trainer.model, _sample(trainer), axes, points=watch.film_points, chunk=IMAGES)
+
+
+def _film(film: Sequence[tuple[int, Any]]) -> Film | None:
+    if not film:
+        return None
+    return Film(
+        axes=np.array(film[0][1].axes),
+        steps=np.array([step for step, _ in film]),
+        loss=np.array([landscape.loss for _, landscape in film]),
+    )
+
+
+def _sample(trainer: Trainer) -> Sample:
+    data = trainer.dataset
+    return Sample.of(data.train, data.normalization, IMAGES)
+
+
+def _columns(records: Sequence[StepRecord] | Sequence[EpochRecord]) -> Columns:
+    if not records:
+        return {}
+    rows = [asdict(record) for record in records]
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {name: column for name, column in columns.items() if not _empty(column)}
+
+
+def _empty(column: Any) -> bool:
+    return column.dtype.kind == "f" and not np.isfinite(column).any()

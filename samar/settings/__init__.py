@@ -1,0 +1,1 @@
+"""How a setting is declared, and what is made of a declaration: options, links, sentences."""

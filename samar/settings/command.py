@@ -1,0 +1,109 @@
+"""Settings on the command line: options with their help, values read back, the whole command."""
+
+import argparse
+import json
+import math
+import shlex
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from samar.settings.declare import Setting, Settings, settings_of
+
+S = TypeVar("S", bound=Settings)
+PROGRAM = "python -m samar"
+
+
+def add_settings(
+    parser: argparse.ArgumentParser, model: type[Settings], without: Container[str] = ()
+) -> None:
+    """Add one option per setting; values are validated by the class itself.
+
+    Args:
+        without: names of settings that the command sets otherwise.
+    """
+    groups: dict[str, Any] = {}
+    for known in settings_of(model).values():
+        if known.name in without:
+            continue
+        if known.positional:
+            parser.add_argument(known.name, metavar=_metavar(known), help=_help(known))
+            continue
+        if known.group not in groups:
+            groups[known.group] = parser.add_argument_group(known.group)
+        words: dict[str, Any] = {"dest": known.name, "default": argparse.SUPPRESS}
+        if known.kind is bool:
+            action = "store_true" if known.default is False else argparse.BooleanOptionalAction
+            words |= {"action": argparse.BooleanOptionalAction if action else action}
+        else:
+            words |= {"metavar": _metavar(known)} | ({"nargs": "+"} if known.kind is tuple else {})
+        groups[known.group].add_argument(known.option, help=_help(known), **words)
+
+
+def settings_from(options: argparse.Namespace, model: type[S], **fixed: Any) -> S:
+    """The settings that the given options describe, everything else at its default.
+
+    Raises:
+        ConfigError: one sentence about the first option that does not fit.
+    """
+    given = {name: value for name, value in vars(options).items() if name in model.model_fields}
+    return model.parse(given | fixed)
+
+
+def command_text(command: str, settings: Settings, without: Container[str] = ("name",)) -> str:
+    """The command that repeats a job, with every setting that is not at its default."""
+    return " ".join([PROGRAM, command, *option_words(settings, without)])
+
+
+def option_words(settings: Settings, without: Container[str] = ("name",)) -> Iterable[str]:
+    """The settings that are not at their defaults, as words of a command line."""
+    for name, known in settings_of(type(settings)).items():
+        value = getattr(settings, name)
+        if name in without or (value == known.default and not known.positional):
+            continue
+        if known.positional:
+            yield shlex.quote(plain(value))
+        elif known.kind is bool:
+            yield known.option if value else known.option.replace("--", "--no-", 1)
+        elif known.kind is tuple:
+            yield " ".join([known.option, *(shlex.quote(plain(each)) for each in value)])
+        else:
+            yield f"{known.option} {shlex.quote(plain(value))}"
+
+
+def plain(value: Any) -> str:
+    """A value in a form that reads back exactly."""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def json_line(values: Mapping[str, Any] | Sequence[Any], **options: Any) -> str:
+    """JSON on one line; numbers that are not finite, which JSON lacks, become null."""
+    return json.dumps(_finite(values), **options)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _metavar(known: Setting) -> str:
+    if known.positional:
+        return known.label.upper().replace(" ", "_")
+    return "NAME" if known.kind is tuple else known.kind.__name__.upper()
+
+
+def _help(known: Setting) -> str:
+    notes = []
+    if known.choices:
+        notes.append("one of " + ", ".join(map(str, known.choices)))
+    elif known.low is not None and known.high is not None:
+        low = f"above {known.low:g}" if known.above_low else f"from {known.low:g}"
+        high = f"below {known.high:.12g}" if known.below_high else f"to {known.high:.12g}"
+        notes.append(f"{low} {high}")
+    if known.kind is bool:
+        notes.append(f"default: {'yes' if known.default else 'no'}")
+    elif known.default not in (None, "", ()) and not known.positional:
+        notes.append(f"default: {known.default}")
+    return (known.help + (f" ({'; '.join(notes)})" if notes else "")).replace("%", "%%")

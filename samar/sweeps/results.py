@@ -1,0 +1,296 @@
+"""What a sweep showed: mean and spread over seeds, the best by validation, paired differences.
+
+Only runs that finished count, with the figures of their last epoch, never of their best. Settings
+are chosen by the held-out images alone; the test images are looked at afterwards. Differences
+between two settings are taken seed by seed, because runs with one seed share initial weights and
+data order, and come with Student's t interval for the mean of the differences.
+
+Reference:
+    Student, "The Probable Error of a Mean", Biometrika 1908.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from samar.jobs.job import Job
+from samar.sweeps.spec import SweepSpec
+from samar.sweeps.store import by_setting
+from samar.sweeps.values import worded
+
+TASK = ("dataset", "model", "label_noise", "images_per_class")
+"""Settings that say what is learned by what; accuracies are compared only where these agree."""
+MEASURES = {"val": "validation accuracy", "test": "test accuracy"}
+CONFIDENCE = 0.95
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation (divisor n − 1) of n values; NaN where undefined."""
+
+    mean: float
+    std: float
+    n: int
+
+
+@dataclass(frozen=True)
+class SettingResult:
+    """One setting over its seeds.
+
+    Attributes:
+        label: the setting in a few words.
+        values: the varied settings; ``None`` for one that has no effect here.
+        optimizer: key of the optimizer.
+        arm: optimizer, and number of epochs where that is part of the comparison.
+        task: the varied ones of :data:`TASK`, in words; empty if none varies.
+        runs: its members, one per seed.
+        val, test, train, gap: accuracies of the last epoch as fractions, and train minus test.
+        grad_evals, seconds: means over the finished runs; NaN if there is none.
+        epochs: passes over the training images that each run is to make.
+        complete: whether every seed finished.
+    """
+
+    label: str
+    values: dict[str, Any]
+    optimizer: str
+    arm: str
+    task: str
+    runs: tuple[Job, ...]
+    val: Spread
+    test: Spread
+    train: Spread
+    gap: Spread
+    grad_evals: float
+    seconds: float
+    epochs: int
+    complete: bool
+
+    def level(self, name: str) -> Any:
+        """The value of a varied setting; of the optimizer, the arm."""
+        return self.arm if name == "optimizer" else self.values[name]
+
+    def counts(self, status: str) -> int:
+        """How many of its runs have a status."""
+        return sum(run.status == status for run in self.runs)
+
+    def row(self) -> dict[str, Any]:
+        """One flat row for a table or a file; undefined numbers are ``None``."""
+        figures = {
+            f"{name}_{part}": getattr(getattr(self, name), part)
+            for name in ("val", "test", "train", "gap")
+            for part in ("mean", "std")
+        }
+        cost = {"grad_evals": self.grad_evals, "seconds": self.seconds}
+        return {
+            "setting": self.label,
+            **self.values,
+            "seeds": len(self.runs),
+            "finished": self.test.n,
+            "diverged": self.counts("diverged"),
+            **{n: None if math.isnan(v) else v for n, v in (figures | cost).items()},
+            "epochs": self.epochs,
+        }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better a setting is than a reference, seed by seed.
+
+    Attributes:
+        values: by seed.
+        mean: of the values.
+        low, high: ends of the interval; NaN for fewer than two seeds.
+    """
+
+    label: str
+    optimizer: str
+    values: dict[int, float]
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A measure over two settings.
+
+    Attributes:
+        rows, columns: values of the two settings, in words.
+        cells: the setting shown in each place, ``None`` where there is none.
+    """
+
+    x: str
+    y: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[SettingResult | None, ...], ...]
+
+
+def results(spec: SweepSpec, members: Iterable[Job]) -> list[SettingResult]:
+    """Every setting over its seeds, in order of creation."""
+    return [_result(spec, runs) for runs in by_setting(members).values()]
+
+
+def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
+    done = [run.last_epoch for run in runs if run.status == "finished" and run.last_epoch]
+    config = runs[0].settings
+    longer = [worded("epochs", config.epochs)] if spec.equal_gradients else []
+    return SettingResult(
+        label=spec.label(config),
+        values=spec.values(config),
+        optimizer=config.optimizer,
+        arm=" · ".join([worded("optimizer", config.optimizer), *longer]),
+        task=" · ".join(worded(n, getattr(config, n)) for n in TASK if n in spec.varied),
+        runs=tuple(runs),
+        val=spread(record.val_accuracy for record in done),
+        test=spread(record.test_accuracy for record in done),
+        train=spread(record.train_accuracy for record in done),
+        gap=spread(record.gap for record in done),
+        grad_evals=fmean(record.grad_evals for record in done) if done else NAN,
+        seconds=fmean(record.seconds for record in done) if done else NAN,
+        epochs=config.epochs,
+        complete=len(done) == len(runs),
+    )
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Mean and sample standard deviation; NaN among the values makes both NaN."""
+    values = list(values)
+    mean = fmean(values) if values else NAN
+    return Spread(mean, _deviation(values) if len(values) > 1 else NAN, len(values))
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1))
+
+
+def best_by_validation(found: Iterable[SettingResult]) -> SettingResult | None:
+    """The setting with the highest mean validation accuracy, of those whose every seed finished."""
+    known = [r for r in found if r.complete and not math.isnan(r.val.mean)]
+    return max(known, key=lambda r: r.val.mean, default=None)
+
+
+def by_task(found: Iterable[SettingResult]) -> dict[str, list[SettingResult]]:
+    """Settings grouped by what they learn with what, in order of first appearance."""
+    tasks: dict[str, list[SettingResult]] = {}
+    for result in found:
+        tasks.setdefault(result.task, []).append(result)
+    return tasks
+
+
+def best_of_each_arm(found: Iterable[SettingResult]) -> list[SettingResult]:
+    """The best setting of each optimizer, chosen by validation, of one task.
+
+    Without held-out images nothing can be chosen: then an optimizer with one setting stands for
+    itself, and one with several is left out.
+    """
+    arms: dict[str, list[SettingResult]] = {}
+    for result in found:
+        arms.setdefault(result.arm, []).append(result)
+    best = (
+        best_by_validation(arm) or (arm[0] if len(arm) == 1 and arm[0].complete else None)
+        for arm in arms.values()
+    )
+    return [result for result in best if result is not None]
+
+
+def paired_differences(
+    found: Iterable[SettingResult], reference: SettingResult, measure: str = "test"
+) -> list[Difference]:
+    """Every other setting of the task against the reference, over the seeds that both finished.
+
+    Args:
+        measure: ``val`` or ``test``.
+    """
+    differences = []
+    base = _by_seed(reference, measure)
+    for result in found:
+        own = _by_seed(result, measure)
+        values = {seed: own[seed] - base[seed] for seed in sorted(own.keys() & base.keys())}
+        if result is reference or result.task != reference.task or not values:
+            continue
+        mean, half = t_interval(list(values.values()))
+        low, high = mean - half, mean + half
+        differences.append(Difference(result.label, result.optimizer, values, mean, low, high))
+    return differences
+
+
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Mean and half the width of Student's t interval; NaN for a single value."""
+    from scipy.stats import t
+
+    mean = fmean(values)
+    if len(values) < 2:
+        return mean, NAN
+    quantile = float(t.ppf(0.5 + confidence / 2, len(values) - 1))
+    return mean, quantile * _deviation(values) / math.sqrt(len(values))
+
+
+def _by_seed(result: SettingResult, measure: str) -> dict[int, float]:
+    return {
+        run.settings.seed: getattr(run.last_epoch, f"{measure}_accuracy")
+        for run in result.runs
+        if run.status == "finished" and run.last_epoch
+    }
+
+
+def heat_map(found: Sequence[SettingResult], x: str, y: str) -> HeatMap:
+    """Settings arranged by two of the varied ones; an optimizer's arms stand apart.
+
+    A setting on which one of the two has no effect fills its whole row or column. Where several
+    settings fall into one place, the best by validation is shown; without validation, none is.
+    """
+    columns, rows = levels(found, x), levels(found, y)
+    cells = tuple(
+        tuple(
+            choose([r for r in found if r.level(x) in (c, None) and r.level(y) in (v, None)])
+            for c in columns
+        )
+        for v in rows
+    )
+    words = [tuple(worded_level(n, v) for v in vs) for n, vs in ((y, rows), (x, columns))]
+    return HeatMap(x, y, words[0], words[1], cells)
+
+
+def choose(candidates: Iterable[SettingResult]) -> SettingResult | None:
+    """The only candidate with results, or the best of several by validation, complete or not."""
+    done = [r for r in candidates if r.test.n]
+    if len(done) == 1:
+        return done[0]
+    known = [r for r in done if not math.isnan(r.val.mean)]
+    return max(known, key=lambda r: r.val.mean, default=None)
+
+
+def worded_level(name: str, value: Any) -> str:
+    """A value as a tick of an axis."""
+    if name == "optimizer":
+        return str(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:g}" if number else worded(name, value)
+
+
+def levels(found: Iterable[SettingResult], name: str) -> list[Any]:
+    """The different values of a varied setting: numbers in order, others as they first appear."""
+    seen = list(dict.fromkeys(r.level(name) for r in found if r.level(name) is not None))
+    return sorted(seen) if all(isinstance(v, (int, float)) for v in seen) else seen
+
+
+def curves(found: Sequence[SettingResult], name: str) -> dict[str, list[SettingResult]]:
+    """For each arm, its settings in ascending order of a numeric setting.
+
+    Where several settings share a value, the best by validation is taken. An arm on which the
+    setting has no effect has one point, whose value is ``None``.
+    """
+    lines: dict[str, list[SettingResult]] = {}
+    for arm in dict.fromkeys(r.arm for r in found):
+        own = [r for r in found if r.arm == arm]
+        places = levels(own, name) or [None]
+        points = [choose([r for r in own if r.values[name] == place]) for place in places]
+        if known := [point for point in points if point is not None]:
+            lines[arm] = known
+    return lines

@@ -1,0 +1,235 @@
+"""Random and Bayesian search, done by Optuna.
+
+The search's history lies in Optuna's own tables in the database of the runs, under the sweep's id,
+where other programs for Optuna can read it. The runs themselves say what was tried: a setting is
+drawn from a copy of the history in memory and becomes runs in one transaction, so that a process
+killed at any moment leaves neither a trial without runs nor runs without a trial.
+
+Bayesian search is the tree-structured Parzen estimator. It maximizes the validation accuracy of
+the last epoch, averaged over the seeds; a setting that diverged counts as 0, one that failed not at
+all.
+
+Reference:
+    Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011.
+    Akiba et al., "Optuna", KDD 2019, arXiv 1907.10902.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.exceptions import StorageInternalError
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from samar.errors import ConfigError, SamarError
+from samar.jobs.job import Job
+from samar.jobs.store import Store
+from samar.sweeps.spec import SweepSpec
+from samar.sweeps.store import ENDED, Sweep, SweepStore
+from samar.sweeps.values import SETTINGS, distinct, same_setting
+from samar.training.settings import TrainSettings
+
+DRAWS = 50
+"""How often a setting that was tried before is drawn again before the space counts as exhausted."""
+SETTING = "setting"
+"""Optuna user attribute: which setting of ours a trial is."""
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def drawn(spec: SweepSpec) -> list[TrainSettings]:
+    """As many different settings as the spec asks for, drawn at random by its seed."""
+    settings: list[TrainSettings] = []
+    seen: set[str] = set()
+    study = _in_memory(RandomSampler(seed=_seed(spec, 0)), ())
+    for _ in range(DRAWS * spec.trials):
+        if len(seen) == spec.trials:
+            break
+        chosen = _suggest(study.ask(), spec)
+        seen.add(same_setting(spec.config(chosen)))
+        settings = distinct([*settings, *spec.arms(chosen)])
+    return settings
+
+
+def first(spec: SweepSpec, limit: int) -> list[TrainSettings]:
+    """The settings with which a Bayesian search begins.
+
+    Raises:
+        ConfigError: no setting was found whose values fit together.
+    """
+    settings: list[TrainSettings] = []
+    while len(settings) < min(limit, spec.trials):
+        setting = _next(spec, (), settings)
+        if setting is None:
+            break
+        settings.append(setting)
+    if not settings:
+        raise ConfigError(
+            "No setting was found whose values fit together; check the values of "
+            f"{', '.join(spec.varied)}."
+        )
+    return settings
+
+
+def search(
+    sweeps: SweepStore, sweep: Sweep, settings: Mapping[str, Sequence[Job]], limit: int
+) -> bool:
+    """Learn from what ended and open new settings until ``limit`` are open.
+
+    Args:
+        settings: the members, by their setting.
+
+    Returns:
+        Whether the search has not come to its end.
+    """
+    spec = sweep.spec
+    ended = {k: runs for k, runs in settings.items() if all(r.status in ENDED for r in runs)}
+    try:
+        history = _learn(sweeps.store, sweep, ended)
+    except (SQLAlchemyError, StorageInternalError):  # another process writes; next time
+        return True
+    tried = [runs[0].settings for runs in settings.values()]
+    new: list[TrainSettings] = []
+    while len(tried) + len(new) < spec.trials and len(settings) - len(ended) + len(new) < limit:
+        setting = _next(spec, history, [*tried, *new])
+        if setting is None:
+            break
+        new.append(setting)
+    if not new:
+        return len(ended) < len(settings)
+    sweeps.extend(sweep, spec.repeated(new))
+    return True
+
+
+def forget(store: Store, sweep: Sweep) -> None:
+    """Delete a sweep's history from Optuna's tables."""
+    with _storage(store) as storage:
+        names = [summary.study_name for summary in optuna.get_all_study_summaries(storage)]
+        if _study_name(sweep) in names:
+            optuna.delete_study(study_name=_study_name(sweep), storage=storage)
+
+
+def _learn(store: Store, sweep: Sweep, ended: Mapping[str, Sequence[Job]]) -> Sequence[FrozenTrial]:
+    """Bring Optuna's tables up to date and return the trials, each setting once."""
+    with _storage(store) as storage:
+        study = optuna.create_study(
+            study_name=_study_name(sweep),
+            storage=storage,
+            direction="maximize",
+            load_if_exists=True,
+        )
+        known = {trial.user_attrs.get(SETTING) for trial in study.get_trials(deepcopy=False)}
+        for setting, runs in ended.items():
+            if setting not in known:
+                study.add_trial(_told(sweep.spec, setting, runs))
+        return list({t.user_attrs.get(SETTING): t for t in study.get_trials()}.values())
+
+
+def _told(spec: SweepSpec, setting: str, runs: Sequence[Job]) -> FrozenTrial:
+    """What became of a setting, as Optuna has it."""
+    config = runs[0].settings
+    params = {n: getattr(config, n) for n in spec.varied if config.applies(n)}
+    space = _space(spec)
+    value: float | None = None
+    if any(run.status == "diverged" for run in runs):
+        value = 0.0
+    elif all(run.status == "finished" and run.last_epoch for run in runs):
+        value = sum(r.last_epoch.val_accuracy for r in runs if r.last_epoch) / len(runs)
+    return create_trial(
+        state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+        value=value,
+        params=params,
+        distributions={name: space[name] for name in params},
+        user_attrs={SETTING: setting, "runs": [run.id for run in runs]},
+    )
+
+
+def _next(
+    spec: SweepSpec, history: Sequence[FrozenTrial], tried: Sequence[TrainSettings]
+) -> TrainSettings | None:
+    """A setting that was not tried, or ``None`` if none is found.
+
+    A setting drawn once more is told once more, so that the search turns to others.
+    """
+    seen = {same_setting(config) for config in tried}
+    known = {trial.user_attrs[SETTING]: trial.value for trial in history}
+    study = _in_memory(TPESampler(seed=_seed(spec, len(tried))), history)
+    for _ in range(DRAWS):
+        trial = study.ask()
+        with suppress(SamarError):  # values that do not fit together are drawn again
+            config = spec.config(_suggest(trial, spec))
+            if same_setting(config) not in seen:
+                return config
+            value = known.get(same_setting(config))
+            study.tell(trial, value, TrialState.FAIL if value is None else None)
+    return None
+
+
+def _suggest(trial: optuna.Trial, spec: SweepSpec) -> dict[str, Any]:
+    """Draw values for the settings that have an effect under those drawn before."""
+    chosen = dict[str, Any]()
+    for name in spec.varied:
+        if not TrainSettings().model_copy(update={**spec.base, **chosen}).applies(name):
+            continue
+        match _space(spec)[name]:
+            case CategoricalDistribution(choices=choices):
+                chosen[name] = trial.suggest_categorical(name, choices)
+            case IntDistribution(low=low, high=high, log=log):
+                chosen[name] = trial.suggest_int(name, low, high, log=log)
+            case FloatDistribution(low=low, high=high, log=log):
+                value = trial.suggest_float(name, low, high, log=log)
+                # Four digits, so that a person can read and repeat it.
+                chosen[name] = min(max(float(f"{value:.4g}"), low), high)
+    return chosen
+
+
+def _space(spec: SweepSpec) -> dict[str, BaseDistribution]:
+    space: dict[str, BaseDistribution] = {
+        name: CategoricalDistribution(values) for name, values in spec.grid.items()
+    }
+    for name, interval in spec.ranges.items():
+        low, high = interval.low, interval.high
+        if SETTINGS[name].kind is int:
+            space[name] = IntDistribution(int(low), int(high), log=interval.log)
+        else:
+            space[name] = FloatDistribution(low, high, log=interval.log)
+    return space
+
+
+def _in_memory(sampler: BaseSampler, history: Sequence[FrozenTrial]) -> optuna.Study:
+    study = optuna.create_study(sampler=sampler, direction="maximize")
+    study.add_trials(history)
+    return study
+
+
+def _seed(spec: SweepSpec, tried: int) -> int:
+    """A seed for the next draw that depends on the spec and on how much was tried."""
+    return zlib.crc32(f"{spec.model_dump_json()} {tried}".encode())
+
+
+def _study_name(sweep: Sweep) -> str:
+    return f"samar-{sweep.id}"
+
+
+@contextmanager
+def _storage(store: Store) -> Iterator[RDBStorage]:
+    """Optuna's tables in the database of the runs."""
+    url = store.database.engine.url
+    wait = {"connect_args": {"timeout": 15}} if url.get_backend_name() == "sqlite" else {}
+    storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=wait)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()

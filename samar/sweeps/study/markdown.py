@@ -1,0 +1,109 @@
+"""The study's tables as Markdown, for the command line and for a README."""
+
+import math
+from collections.abc import Sequence
+
+from samar.sweeps.study.protocol import TASKS
+from samar.sweeps.study.rows import Row
+from samar.sweeps.study.summary import (
+    Difference,
+    curves,
+    difference,
+    results,
+    settings_of,
+    verdicts,
+)
+
+COMPANIONS = {
+    "sam_default": "SAM at the same ρ",
+    "samar_old": "the former defaults",
+    "sgd": "SGD, lr tuned, half the gradients",
+}
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Every table of the study, one after another."""
+    parts = [f"### {TASKS[name].title}\n\n{table(rows, name)}" for name in settings_of(rows)]
+    if verdicts(rows):
+        lines = [f"- {sentence}" for sentence in findings(rows)]
+        parts.append("### SAMAR at its defaults\n\n" + "\n".join(lines))
+    parts += [
+        f"### Over ρ: {TASKS[name].title}\n\n{curve_table(rows, name)}"
+        for name in settings_of(rows, "curve")
+    ]
+    return "\n\n".join(parts)
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """What the numbers say about SAMAR at its defaults, favourable or not, a sentence each."""
+    found = verdicts(rows)
+    met = [TASKS[verdict.setting].title for verdict in found if verdict.met]
+    missed = [f"{TASKS[v.setting].title} ({points(v.against_tuned)})" for v in found if not v.met]
+    told = [f"Within one point of tuned SAM on {len(met)} of {len(found)} settings."]
+    if missed:
+        told.append(f"Missed on: {'; '.join(missed)}.")
+    for arm, name in COMPANIONS.items():
+        parts = [
+            f"{TASKS[v.setting].title} {points(against)}"
+            for v in found
+            if (against := difference(rows, v.setting, "samar", arm))
+        ]
+        if parts:
+            told.append(f"Against {name}: {'; '.join(parts)}.")
+    for setting in settings_of(rows, "curve"):
+        spreads = ", ".join(f"{c.title} {100 * c.spread:.1f}" for c in curves(rows, setting))
+        told.append(f"Best minus worst over ρ, {TASKS[setting].title}: {spreads} points.")
+    return told
+
+
+def table(rows: Sequence[Row], setting: str) -> str:
+    """One setting's arms: accuracy, difference to SAM tuned, gap, λ, curvature, cost."""
+    head = ["arm", "test %", "− SAM tuned", "gap", "λ mean", "λ_max", "trace", "gradients", "s"]
+    lines = [head, ["---"] * len(head)]
+    for result in results(rows, setting):
+        against = difference(rows, setting, result.arm, "sam") if result.arm != "sam" else None
+        lines.append(
+            [
+                result.title,
+                mean_and_std(result.test, result.test_std),
+                points(against) if against else "",
+                number(100 * result.gap, ".1f"),
+                number(result.lam_mean, ".2f"),
+                number(result.lambda_max, ".3g"),
+                number(result.trace, ".3g"),
+                f"{result.grad_evals:.0f}",
+                f"{result.seconds:.0f}",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def curve_table(rows: Sequence[Row], setting: str) -> str:
+    """Test accuracy over ρ, with the spread between best and worst."""
+    found = curves(rows, setting)
+    radii = sorted({rho for each in found for rho in each.rho})
+    lines = [["arm", *(f"ρ {rho:g}" for rho in radii), "spread"]]
+    lines.append(["---"] * len(lines[0]))
+    for each in found:
+        at = dict(zip(each.rho, each.test, strict=True))
+        cells = [f"{100 * at[rho]:.1f}" if rho in at else "" for rho in radii]
+        lines.append([each.title, *cells, f"{100 * each.spread:.1f}"])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def points(found: Difference) -> str:
+    """A paired difference in points of accuracy, with its interval."""
+    text = f"{100 * found.mean:+.1f}"
+    if not math.isnan(found.low):
+        text += f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    return text.replace("-", "−")
+
+
+def mean_and_std(mean: float, std: float) -> str:
+    """Fractions as percentages, such as "93.10 ± 0.42"."""
+    return f"{100 * mean:.2f}" + ("" if math.isnan(std) else f" ± {100 * std:.2f}")
+
+
+def number(value: float, form: str) -> str:
+    """A formatted number, empty where it was not measured."""
+    return "" if math.isnan(value) else format(value, form)

@@ -1,0 +1,40 @@
+"""Ready-made settings for a first run, a lecture, or a known benchmark."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from samar.training.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that differ from the defaults, with what to expect of them."""
+
+    title: str
+    help: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def config(self) -> TrainSettings:
+        """The preset as a complete config."""
+        return TrainSettings.parse(self.changes)
+
+
+PRESETS: dict[str, Preset] = {
+    "noisy_digits": Preset(
+        "One minute on a CPU: digits with wrong labels",
+        "40 % of the training labels are wrong. SGD learns them by heart; a strong λ refuses to.",
+        {"label_noise": 0.4, "probe_share": 0.5},
+    ),
+    "digits": Preset(
+        "Clean digits",
+        "All labels are right: every method ends near 99 %, so look at sharpness, not at accuracy.",
+        {"probe_share": 0.5},
+    ),
+    "cifar10": Preset(
+        "CIFAR-10, ResNet-20",
+        "A real benchmark; download CIFAR-10 first. Hours on a CPU, minutes on a GPU. "
+        "The radius ρ is the one that the study chose for photographs.",
+        {"dataset": "cifar10", "model": "resnet20", "lr": 0.1, "rho": 0.02, "epochs": 100},
+    ),
+}
+DEFAULT_PRESET = "noisy_digits"

@@ -1,0 +1,1 @@
+"""The Method and Study pages."""

@@ -1,0 +1,104 @@
+"""Results and differing settings of several runs: a table, and parallel coordinates."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from samar.charts.compare.parallel import parallel_figure
+from samar.compare.differences import differences, shown
+from samar.compare.groups import group_by_seed
+from samar.jobs.job import Job
+from samar.settings.declare import settings_of
+from samar.training.settings import TrainSettings
+from samar.web.compare.curves import altered
+from samar.web.plotly_chart import plotly_chart
+
+UNUSUAL = "background-color: rgba(230, 159, 0, 0.28); font-weight: 600"
+TALLEST = 720
+RESULTS = {"test": "test_accuracy", "train": "train_accuracy", "gap": "gap"}
+
+
+def settings(runs: Sequence[Job]) -> None:
+    """Draw the tables and the parallel coordinates."""
+    differ = differences([run.settings for run in runs])
+    labels = {name: known.label for name, known in settings_of(TrainSettings).items()}
+    table = pd.DataFrame(
+        {
+            "run": [run.title for run in runs],
+            **{head: [_result(run, name) for run in runs] for head, name in RESULTS.items()},
+            **{labels[name]: [shown(value) for value in values] for name, values in differ.items()},
+            "id": [run.id for run in runs],
+        }
+    )
+    columns = [labels[name] for name in differ]
+    st.markdown("**Results, and the settings that differ**")
+    st.dataframe(
+        table.style.apply(_mark, subset=columns) if columns else table,
+        height=min(TALLEST, 40 + 35 * len(table)),
+        hide_index=True,
+        placeholder="",
+        column_config=dict.fromkeys(RESULTS, st.column_config.NumberColumn(format="percent")),
+        key="compare_settings",
+        alt="Runs with their results and the settings in which they differ.",
+    )
+    st.caption(
+        "A setting counts only for runs whose optimizer has it. Marked: values other than the one "
+        "that most of these runs have."
+        if differ
+        else "All settings that matter are the same."
+    )
+    st.download_button(
+        "CSV",
+        table.to_csv(index=False),
+        "samar-compare.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        key="compare_csv",
+    )
+    _seeds(runs)
+    figure = parallel_figure(runs)
+    if figure is not None:
+        st.markdown("**Parallel coordinates**")
+        st.caption(
+            "A line is a run; blue is a low test accuracy, orange a high one. Drag along an axis "
+            "to keep a part of it; drag a name to move the axis."
+        )
+        with st.container(key="compare_parallel"):
+            plotly_chart(figure, key="parallel", height=380)
+
+
+def _seeds(runs: Sequence[Job]) -> None:
+    """Mean and spread of each group of seeds."""
+    groups = [group for group in group_by_seed(runs, altered(runs)) if len(group.runs) > 1]
+    if not groups:
+        return
+    rows = []
+    for group in groups:
+        row: dict[str, Any] = {"group": group.title, "runs": len(group.runs)}
+        for head, name in RESULTS.items():
+            values = pd.Series([_result(run, name) for run in group.runs], dtype=float).dropna()
+            row |= {f"{head}, mean": values.mean(), f"{head}, sd": values.std()}
+        rows.append(row)
+    st.markdown("**Over seeds, at the last epoch**")
+    heads = [head for head in rows[0] if head not in ("group", "runs")]
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        placeholder="",
+        column_config=dict.fromkeys(heads, st.column_config.NumberColumn(format="percent")),
+        key="compare_seeds",
+        alt="Mean and standard deviation over seeds of the last epoch's results.",
+    )
+
+
+def _result(run: Job, name: str) -> float | None:
+    return None if run.last_epoch is None else getattr(run.last_epoch, name)
+
+
+def _mark(column: "pd.Series[str]") -> list[str]:
+    usual = column.mode()
+    alike = len(usual) and (column == usual[0]).sum() > len(column) / 2
+    return [UNUSUAL if alike and value != usual[0] else "" for value in column]

@@ -1,0 +1,183 @@
+"""Widgets made from the fields of a settings class: bounds, defaults and help are the field's own.
+
+Each widget's key is a prefix and the field's name; it is bound to the URL, so that a link restores
+every setting. A link may hold a choice by its key, as the command line does, or by its title.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from samar.errors import SamarError
+from samar.settings.declare import Setting, Settings, settings_of
+from samar.training.settings import TrainSettings
+from samar.web.state import EXTRA
+
+SETTINGS = settings_of(TrainSettings)
+MANTISSAS = (1, 1.5, 2, 3, 5, 7)
+S = TypeVar("S", bound=Settings)
+
+
+def control(
+    name: str,
+    model: type[Settings] = TrainSettings,
+    prefix: str = "",
+    *,
+    in_link: bool = True,
+    disabled: bool = False,
+    options: Iterable[Any] | None = None,
+    on_change: Callable[..., None] | None = None,
+    args: tuple[str, ...] = (),
+) -> Any:
+    """Draw the widget of one field; its value is ``st.session_state[prefix + word]``.
+
+    Args:
+        model: the settings class.
+        prefix: before the widget's key, where several forms share the session.
+        in_link: whether the value is kept in the URL and taken from it.
+        options: of a choice, only these.
+        on_change: called with ``args`` after the person changed the value.
+
+    Returns:
+        The value.
+    """
+    known = settings_of(model)[name]
+    common: dict[str, Any] = {
+        "label": known.title,
+        "key": key_of(known, prefix),
+        "help": known.help,
+        "disabled": disabled,
+        "bind": "query-params" if in_link else None,
+        "persist_state": "session",
+        "on_change": on_change or "rerun",
+        "args": args,
+    }
+    if known.choices is not None:
+        return _choice(known, common, options)
+    if known.kind is bool:
+        return st.toggle(value=known.default, **common)
+    if known.kind is str:
+        return st.text_input(value=known.default or "", max_chars=500, **common)
+    if known.log and known.high is not None:
+        grid = _log_grid(known, common["key"])
+        choices = [None, *grid] if known.optional else grid
+        return st.select_slider(
+            options=choices,
+            value=known.default,
+            format_func=lambda v: "auto" if v is None else f"{v:g}",
+            **common,
+        )
+    if known.kind is float and (known.high or 0) <= 20:
+        low, high = float(known.low or 0), float(known.high or 1)
+        step = 0.01 if high <= 2 else 0.05
+        low, high = low + step * known.above_low, high - step * known.below_high
+        return st.slider(min_value=low, max_value=high, value=known.default, step=step, **common)
+    low, high = known.kind(known.low or 0), known.kind(known.high or 0)
+    format = {"format": "%.3g"} if known.kind is float else {}
+    return st.number_input(min_value=low, max_value=high, value=known.default, **format, **common)
+
+
+def key_of(known: Setting, prefix: str = "") -> str:
+    """The session's and the link's key of a setting."""
+    return prefix + (known.word or known.name)
+
+
+def _choice(known: Setting, common: dict[str, Any], only: Iterable[Any] | None) -> Any:
+    choices: Mapping[Any, str] = known.choices or {}
+    options = list(choices if only is None else only)
+    if known.optional:
+        options = [None, *options]
+    key = common["key"]
+    held = _held(key)
+    by_word = {str(option): option for option in options}
+    if key not in st.session_state and held in by_word:
+        # A link may say "resnet20" as the command line does, where Streamlit looks for the title.
+        st.session_state[key] = by_word[held]
+    if known.open_ended and held is not None and held not in options:
+        options.append(held)
+    elif st.session_state.get(key) not in (
+        *options,
+        *(choices[o] for o in options if o in choices),
+    ):
+        st.session_state.pop(key, None)
+    return st.selectbox(
+        options=options,
+        index=options.index(known.default) if known.default in options else 0,
+        format_func=lambda value: "—" if value is None else choices.get(value, value),
+        accept_new_options=known.open_ended,
+        **common,
+    )
+
+
+def _log_grid(known: Setting, key: str) -> list[float]:
+    """1-1.5-2-3-5-7 steps per decade within the bounds, with the value held now put among them."""
+    high = float(known.high or 1)
+    decades = range(-5, 2)
+    grid = {float(f"{m}e{d}") for d in decades for m in MANTISSAS}
+    grid = {value for value in grid if max(known.low or 0, high * 1e-4) <= value <= high}
+    grid |= {high} if known.default is None else {float(known.default), high}
+    if known.below_high:
+        grid.discard(high)
+    grid |= {0.0} if known.low == 0 and not known.above_low else set()
+    extra = st.session_state.setdefault(f"{EXTRA}{key}", set())
+    try:
+        value = float(_held(key))
+        if (known.low or 0) <= value <= high:
+            # Remembered, because a slider whose options change is another slider to Streamlit.
+            extra.add(value)
+    except (TypeError, ValueError):
+        pass
+    return sorted(grid | extra)
+
+
+def _held(key: str) -> Any:
+    """The value that the widget is about to take: from the session, else from the URL."""
+    return st.session_state.get(key, st.query_params.get(key))
+
+
+def fill(settings: Settings, prefix: str = "", **live: Any) -> None:
+    """Set every widget to the values of settings, before the widgets are drawn."""
+    for name, known in settings_of(type(settings)).items():
+        st.session_state[key_of(known, prefix)] = live.get(name, getattr(settings, name))
+
+
+def settings_from_controls(
+    model: type[S] = TrainSettings,  # type: ignore[assignment]
+    prefix: str = "",
+    **fixed: Any,
+) -> S:
+    """The settings that the widgets describe.
+
+    Args:
+        fixed: values that no widget holds.
+
+    Raises:
+        ConfigError: a value, or a combination of values, does not fit.
+    """
+    held = {
+        name: st.session_state[key_of(known, prefix)]
+        for name, known in settings_of(model).items()
+        if key_of(known, prefix) in st.session_state
+    }
+    return model.parse(held | fixed)
+
+
+def link_problem(model: type[Settings] = TrainSettings, prefix: str = "") -> str | None:
+    """What is wrong with the first setting in the link that does not fit; its default is used."""
+    known = {key_of(each, prefix): each for each in settings_of(model).values()}
+    for key, value in st.query_params.to_dict().items():
+        each = known.get(key)
+        if each is None or value in (each.choices or {}).values():
+            continue
+        try:
+            model().changed(**{each.name: value})
+        except SamarError as error:
+            return f"The link holds a setting that does not fit. {error}"
+    return None
+
+
+def relevant(name: str) -> bool:
+    """Whether a field has an effect under the optimizer and λ rule chosen now."""
+    chosen = {n: st.session_state.get(n, SETTINGS[n].default) for n in ("optimizer", "rule")}
+    return TrainSettings().model_copy(update=chosen).applies(name)

@@ -1,0 +1,265 @@
+"""The words of the field, each explained in a short sentence and, in the glossary, a little more.
+
+Texts mark a word as ``[[key]]`` or ``[[key|as it reads here]]``; ``prose``
+turns the mark into the word with its explanation. Nothing here draws anything.
+"""
+
+import re
+from dataclasses import dataclass
+
+MARK = re.compile(r"\[\[([a-z0-9_]+)(?:\|([^\]]+))?\]\]")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word.
+
+    Attributes:
+        title: the word as it reads within a sentence.
+        short: one sentence for a hover label, in plain words and without mathematics.
+        long: Markdown for the glossary; may hold other marked words.
+        equation: LaTeX, or nothing.
+        sources: keys of :data:`samar.web.learn.papers.SOURCES`.
+        lesson: the lesson that shows it, 0 for none.
+    """
+
+    title: str
+    short: str
+    long: str = ""
+    equation: str = ""
+    sources: tuple[str, ...] = ()
+    lesson: int = 0
+
+
+TERMS: dict[str, Term] = {
+    "weights": Term(
+        "weights",
+        "The numbers inside a network that training changes.",
+        "Written together as one long vector $x$. A small network here has about 40,000 of them.",
+    ),
+    "loss": Term(
+        "loss",
+        "One number for how wrong the network's answers are; training makes it smaller.",
+        "Here the cross-entropy: the average of minus the logarithm of the probability that the "
+        "network gives to the label. Guessing among ten classes costs $\\ln 10 \\approx 2.30$.",
+        r"f(x)=-\frac1n\sum_{i=1}^n \log p_x(y_i \mid \text{image}_i)",
+    ),
+    "gradient": Term(
+        "gradient",
+        "The direction in which the loss rises fastest, and how fast.",
+        "A step goes against it. It is computed from one mini-batch of images, so it is noisy.",
+        r"g(x)=\nabla f(x)",
+    ),
+    "learning_rate": Term(
+        "learning rate η",
+        "How long a step is: the gradient is multiplied by it.",
+        "Often it falls during training; here along a cosine from its start to 0.",
+        r"x_{k+1}=x_k-\eta\, d_k",
+    ),
+    "sgd": Term(
+        "SGD",
+        "Stochastic gradient descent: follow the plain gradient of a few images at a time.",
+        "The baseline of every comparison here, with momentum 0.9. One gradient a step.",
+        r"d_k=g(x_k)",
+    ),
+    "mini_batch": Term(
+        "mini-batch",
+        "The few images, here 128, on which one step is computed.",
+        "Another handful would give another [[gradient]]: that is the noise of training.",
+    ),
+    "epoch": Term(
+        "epoch",
+        "One pass over all training images.",
+        "1,000 digits in batches of 128 make 8 steps an epoch (the last one smaller).",
+    ),
+    "sharpness": Term(
+        "sharpness",
+        "How far the loss climbs if the weights are pushed a distance ρ in the worst direction.",
+        "A sharp place is a narrow valley: a small push, and the loss is high. The worst "
+        "direction is found to first order, along the [[gradient]].",
+        r"s(x)=f(x+\varepsilon)-f(x),\qquad \varepsilon=\rho\,\frac{g}{\lVert g\rVert}",
+        ("sam", "samar"),
+        1,
+    ),
+    "flat": Term(
+        "flat",
+        "A flat place: the loss hardly changes when the weights are pushed a little.",
+        "The opposite of sharp. The hope behind this method is that flat places also do well on "
+        "images that were not trained on.",
+        sources=("sam",),
+        lesson=1,
+    ),
+    "rho": Term(
+        "radius ρ",
+        "How far the weights are pushed when sharpness is measured.",
+        "Too small, and sharpness-aware training is plain training. Too large, and it looks so far "
+        "away that it learns nothing.",
+        r"\lVert\varepsilon\rVert\le\rho",
+        ("sam",),
+        2,
+    ),
+    "perturbation": Term(
+        "perturbation ε",
+        "The push of length ρ towards higher loss, undone before the step is taken.",
+        "It costs a second gradient: sharpness-aware steps are twice as dear as SGD's.",
+        r"\varepsilon_k=\rho\,\frac{g_k}{\lVert g_k\rVert}",
+        ("sam",),
+        2,
+    ),
+    "sam": Term(
+        "SAM",
+        "Sharpness-aware minimization: step along the gradient found at the pushed weights.",
+        "The special case λ = 1.",
+        r"d_k=g(x_k+\varepsilon_k)",
+        ("sam",),
+        1,
+    ),
+    "vasso": Term(
+        "VaSSO",
+        "SAM whose push follows an average of the last gradients, which has less noise.",
+        "A companion paper's method, built in for comparison.",
+        r"m_k=(1-\theta)\,m_{k-1}+\theta\, g_k,\qquad \varepsilon_k=\rho\,m_k/\lVert m_k\rVert",
+        ("vasso",),
+    ),
+    "samar": Term(
+        "SAMAR",
+        "Sharpness-aware minimization with adaptive regularization: SAM whose strength λ moves.",
+        "The method this app is about. It mixes the gradient here with the gradient at the pushed "
+        "[[weights]], and lets the [[ratio]] move the mixture.",
+        r"d_k=(1-\lambda_k)\,g(x_k)+\lambda_k\,g(x_k+\varepsilon_k)",
+        ("samar",),
+        3,
+    ),
+    "lam": Term(
+        "strength λ",
+        "How much sharpness counts: 0 is plain SGD, 1 is SAM, above 1 is stronger than SAM.",
+        "λ multiplies the sharpness in what is minimized. It acts much like a larger ρ.",
+        r"\min_x\; f(x)+\lambda\,\Big(\max_{\lVert\varepsilon\rVert\le\rho} f(x+\varepsilon)-f(x)"
+        r"\Big)",
+        ("samar",),
+        3,
+    ),
+    "ratio": Term(
+        "sharpness ratio",
+        "This step's sharpness divided by the last step's: above 1, it got sharper.",
+        "A ratio clearly above 1 raises λ, one clearly below 1 lowers it. That is the paper's. By "
+        "which formula is our reading; see the [[rule]].",
+        r"r_k=\frac{\lvert f(x_k+\varepsilon_k)-f(x_k)\rvert}"
+        r"{\lvert f(x_{k-1}+\varepsilon_{k-1})-f(x_{k-1})\rvert}",
+        ("samar",),
+        3,
+    ),
+    "rule": Term(
+        "λ rule",
+        "The formula that turns the sharpness ratio into the next λ; ours, not the paper's.",
+        "Several readings are built in. Some compare the sharpness with the last step's, some with "
+        "a slow average; some take steps of one size, some follow the ratio.",
+        r"\text{such as}\quad\lambda_{k+1}=\lambda_k\,(s_k/\bar s_{k-1})^{\kappa}",
+        ("samar",),
+        8,
+    ),
+    "gap": Term(
+        "generalization gap",
+        "Training accuracy minus test accuracy: how much was learned by heart.",
+        "Measured against the labels trained on, wrong ones included.",
+        lesson=4,
+    ),
+    "memorize": Term(
+        "memorize",
+        "To learn a label by heart that does not follow from the image.",
+        "A network with more weights than images can learn any labels, even random ones.",
+        sources=("memorize",),
+        lesson=4,
+    ),
+    "label_noise": Term(
+        "label noise",
+        "The share of training images whose label was replaced by a random wrong one.",
+        "Test labels stay right, so test accuracy tells what was understood.",
+        lesson=4,
+    ),
+    "hessian": Term(
+        "Hessian",
+        "The table of all second derivatives of the loss: how it bends in every direction.",
+        "Far too large to write down (40,000 × 40,000); its product with a vector is enough.",
+        r"H=\nabla^2 f(x)",
+        lesson=5,
+    ),
+    "eigenvalue": Term(
+        "eigenvalue",
+        "How strongly the loss bends along one special direction.",
+        "Found by Lanczos' method from products with the [[hessian]]; each is shown with its "
+        "residual, which bounds the error.",
+        r"Hv=\theta v",
+        lesson=5,
+    ),
+    "lam_max": Term(
+        "λ_max",
+        "The largest eigenvalue of the Hessian: the strongest bend. Not the strength λ.",
+        "A common measure of sharpness. It is not invariant to [[rescaling]].",
+        r"\lambda_{\max}(H)=\max_{\lVert v\rVert=1}v^\top H v",
+        ("dinh",),
+        5,
+    ),
+    "two_over_eta": Term(
+        "2/η",
+        "The bend above which plain gradient descent with learning rate η overshoots more and "
+        "more.",
+        "Exact for gradient descent on a parabola. With mini-batches, momentum or a "
+        "sharpness-aware step it is a reference, not a law.",
+        r"\lvert 1-\eta a\rvert<1\iff a<2/\eta",
+        ("edge",),
+        5,
+    ),
+    "landscape": Term(
+        "loss landscape",
+        "A picture of the loss over one or two directions in the space of all weights.",
+        "Forty thousand dimensions do not fit on paper: a picture shows a cut, and the cut "
+        "decides what is seen.",
+        r"(\alpha,\beta)\mapsto f(x+\alpha d_1+\beta d_2)",
+        ("landscape",),
+        6,
+    ),
+    "filter_normalization": Term(
+        "filter normalization",
+        "Random directions are scaled, filter by filter, to the size of the network's own weights.",
+        "Without it a picture shows how large the weights are rather than how the loss is shaped.",
+        r"d_i\leftarrow d_i\,\frac{\lVert x_i\rVert}{\lVert d_i\rVert}",
+        ("landscape",),
+        6,
+    ),
+    "rescaling": Term(
+        "rescaling",
+        "Multiply one layer and divide the next: other weights, the same function.",
+        "ReLU passes a positive factor through unchanged, so the factors cancel.",
+        r"\tfrac1c W_2\,\mathrm{ReLU}(c\,W_1 z)=W_2\,\mathrm{ReLU}(W_1 z),\quad c>0",
+        ("dinh",),
+        6,
+    ),
+    "rate": Term(
+        "rate O(1/√K)",
+        "Four times as many steps K make the average squared gradient about half as large.",
+        "Proved in the paper for smooth losses and noisy gradients. It is the same rate as SGD's: "
+        "nothing is lost, nothing is won.",
+        r"\min_{k<K}\mathbb E\lVert\nabla f(x_k)\rVert^2=O\!\left(1/\sqrt K\right)",
+        ("samar",),
+        7,
+    ),
+    "replay": Term(
+        "replay",
+        "A run that was trained before and ships with the app; its numbers are not computed now.",
+    ),
+}
+
+
+def expand(text: str, link: str = "{title}") -> str:
+    """Replace every mark by ``link``, filled with the term's ``key``, ``title`` and ``short``.
+
+    Raises:
+        KeyError: a marked word is not among :data:`TERMS`.
+    """
+
+    def shown(match: re.Match[str]) -> str:
+        term = TERMS[match[1]]
+        return link.format(key=match[1], title=match[2] or term.title, short=term.short)
+
+    return MARK.sub(shown, text)

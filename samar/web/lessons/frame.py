@@ -1,0 +1,255 @@
+"""The frame around every lesson: question, controls, figures, what to look for, notes, way on."""
+
+import html
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from samar.charts.html.lesson import Section, lesson_html
+from samar.web.learn.glossary import glossary_style, prose
+from samar.web.learn.papers import SOURCES
+from samar.web.learn.words import expand
+from samar.web.plotly_chart import plotly_chart
+from samar.web.presenting import carried, hidden, presenting, toggle_presenting
+from samar.web.service import explained, show_problem
+from samar.web.state import LAST_LESSON, LESSON, TRAIN_PAGE
+
+BADGES = {
+    "replay": ":violet-badge[:material/history: replay]",
+    "live": ":green-badge[:material/bolt: live]",
+    "text": ":gray-badge[:material/menu_book: text]",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of a lesson.
+
+    Attributes:
+        key: of the chart on the page.
+        figure: with its ``alt`` in ``layout.meta``.
+        height: in CSS pixels.
+        wide: over the whole width.
+        moves: whether it shares the lesson's clock.
+    """
+
+    key: str
+    figure: go.Figure
+    height: int = 340
+    wide: bool = False
+    moves: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a lesson draws, given its controls.
+
+    Attributes:
+        pictures: in reading order.
+        finding: one or two sentences that say what the numbers on the page say.
+        manifest: where the numbers come from.
+        badge, look_for: instead of the lesson's own, if not empty.
+    """
+
+    pictures: list[Picture]
+    finding: str
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    badge: str = ""
+    look_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson; its texts are Markdown with marked words (:mod:`samar.web.learn.words`).
+
+    Attributes:
+        title: a few words.
+        question: what it answers.
+        badge: keys of :data:`BADGES`, with blanks between: where the numbers come from.
+        look_for: what to see, a sentence each.
+        why: the explanation.
+        notes: for the teacher.
+        draw: draws the controls and returns what is shown; torch is imported inside, if at all.
+        defaults: value of every control by its key; a reset restores them.
+        sources: keys of :data:`samar.web.learn.papers.SOURCES`.
+        live: draws what starts real runs, below the figures.
+    """
+
+    title: str
+    question: str
+    badge: str
+    look_for: tuple[str, ...]
+    why: str
+    notes: str
+    draw: Callable[[], Shown]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    live: Callable[[], None] | None = None
+
+
+def show_lesson(lessons: tuple[Lesson, ...]) -> None:
+    """Draw the lesson that the address names, and the way to the others."""
+    number = _number(len(lessons))
+    lesson = lessons[number - 1]
+    glossary_style()
+    if not (presenting() or hidden("menu")):
+        _menu(lessons, number)
+    heading = st.subheader if presenting() else st.header
+    heading(f"{number}. {lesson.title}", anchor=False)
+    question = st.empty()
+    line: dict[str, Any] = {"horizontal": True, "vertical_alignment": "bottom"}
+    with st.container(key="controls", **(line if lesson.defaults else {})):
+        with explained():
+            shown = lesson.draw()
+        if lesson.defaults and not presenting():
+            st.button(
+                "Reset", key="lesson_reset", icon=":material/restart_alt:", shortcut="0",
+                on_click=_reset, args=(lesson,),
+            )  # fmt: skip
+    with question:
+        badges = " ".join(BADGES[name] for name in (shown.badge or lesson.badge).split())
+        prose(f"{badges} **{lesson.question}**")
+    show_problem()
+    with st.container(key="finding"):
+        st.info(shown.finding.replace(" %", "\u00a0%"), icon=":material/visibility:")
+    _figures(shown, number)
+    if lesson.live:
+        with st.container(key="live"):
+            lesson.live()
+    left, right = st.columns(2) if not presenting() else (st.container(), st.container())
+    with left.container(key="look_for"):
+        st.markdown("**What to look for**")
+        sentences = shown.look_for or lesson.look_for
+        prose("\n".join(f"- {sentence}" for sentence in sentences))
+    if not (presenting() or hidden("why")):
+        with right.container(key="why"):
+            st.markdown("**Why**")
+            prose(lesson.why)
+    _below(lesson, number, shown)
+    _ways(lessons, number)
+
+
+def moment(key: str, last: int, label: str, help: str) -> int:
+    """Up to where a lesson is shown; in the address, so that a link restores the moment.
+
+    Returns:
+        A moment from 2 to ``last``.
+    """
+    with st.container(key="moment", width=320):
+        return int(st.slider(label, 2, last, value=last, key=key, bind="query-params", help=help))
+
+
+def _number(count: int) -> int:
+    text = st.query_params.get(LESSON) or st.session_state.get(LAST_LESSON, "1")
+    if text.isdecimal() and 1 <= int(text) <= count:
+        st.session_state[LAST_LESSON] = text
+        return int(text)
+    st.warning(f"There is no lesson “{html.escape(text[:20])}”; this is the first of {count}.")
+    return 1
+
+
+def _menu(lessons: tuple[Lesson, ...], number: int) -> None:
+    st.session_state["lesson_choice"] = number
+    with st.container(key="menu"):
+        st.selectbox(
+            "Lesson",
+            range(1, len(lessons) + 1),
+            format_func=lambda n: f"{n}. {lessons[n - 1].title}",
+            key="lesson_choice",
+            label_visibility="collapsed",
+            on_change=lambda: go_to(st.session_state["lesson_choice"]),
+        )
+
+
+def go_to(number: int) -> None:
+    """Turn to a lesson, in a callback."""
+    st.query_params[LESSON] = str(number)
+
+
+def _reset(lesson: Lesson) -> None:
+    for key, value in lesson.defaults.items():
+        st.session_state[key] = value
+
+
+def _figures(shown: Shown, number: int) -> None:
+    for wide, pictures in groupby(shown.pictures, key=lambda picture: picture.wide):
+        with nullcontext() if wide else st.grid(2, min_column_width=360):
+            for picture in pictures:
+                _chart(picture, number)
+
+
+def _chart(picture: Picture, number: int) -> None:
+    with st.container(key=f"figure_{picture.key}"):
+        plotly_chart(
+            picture.figure,
+            key=f"lesson_{picture.key}",
+            height=picture.height,
+            clock=f"lesson{number}" if picture.moves else None,
+        )
+
+
+def _below(lesson: Lesson, number: int, shown: Shown) -> None:
+    if presenting():
+        return
+    if not hidden("notes"):
+        with st.expander("Teacher notes", icon=":material/school:", key="notes"):
+            prose(lesson.notes)
+    with st.expander("Where the numbers come from", icon=":material/fact_check:", key="manifest"):
+        for source in lesson.sources:
+            st.markdown(f"- {SOURCES[source]}")
+        if shown.manifest:
+            st.json(dict(shown.manifest), expanded=1)
+        if shown.pictures:
+            st.download_button(
+                "Figures as one HTML file",
+                lambda: _export(lesson, number, shown),
+                file_name=f"samar-lesson-{number}.html",
+                mime="text/html",
+                icon=":material/download:",
+                on_click="ignore",
+                key="lesson_html",
+            )
+
+
+def _export(lesson: Lesson, number: int, shown: Shown) -> str:
+    return lesson_html(
+        Section(
+            title=f"{number}. {lesson.title}",
+            question=expand(lesson.question),
+            finding=shown.finding,
+            look_for=[expand(sentence) for sentence in shown.look_for or lesson.look_for],
+            figures=[(picture.figure, picture.height) for picture in shown.pictures],
+            manifest=dict(shown.manifest),
+        )
+    )
+
+
+def _ways(lessons: tuple[Lesson, ...], number: int) -> None:
+    """Back, on, and into the projector's look; a presenter's remote sends PageUp and PageDown."""
+    back, on = ("PageUp", "PageDown") if presenting() else ("B", "N")
+    with st.container(horizontal=True, horizontal_alignment="distribute", key="ways"):
+        st.button(
+            "Back", key="lesson_back", icon=":material/arrow_back:", shortcut=back,
+            disabled=number == 1, on_click=go_to, args=(max(1, number - 1),),
+        )  # fmt: skip
+        st.button(
+            "Leave presenting" if presenting() else "Present",
+            key="lesson_present", icon=":material/present_to_all:", on_click=toggle_presenting,
+            help="Larger type and fewer controls; PageDown and PageUp turn the page, the space bar "
+            "plays. In the address, hide=why,l4_other leaves out parts and single controls.",
+        )  # fmt: skip
+        st.button(
+            "Next lesson", key="lesson_next", icon=":material/arrow_forward:", shortcut=on,
+            type="primary", disabled=number == len(lessons),
+            on_click=go_to, args=(min(len(lessons), number + 1),),
+        )  # fmt: skip
+    if number == len(lessons):
+        st.page_link(
+            TRAIN_PAGE, label="The last lesson: train your own", icon=":material/play_circle:",
+            query_params=carried(),
+        )  # fmt: skip

@@ -1,0 +1,149 @@
+"""Lesson 4: noisy labels: who memorizes?"""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from samar.charts.lessons.training import Group, curves_figure, digits_figure, memory_figure
+from samar.recordings.catalog import recording
+from samar.training.presets import PRESETS
+from samar.web.lessons.frame import Lesson, Picture, Shown, moment
+from samar.web.presenting import carried
+from samar.web.service import attempt, service
+from samar.web.state import LESSON_RUNS, RUN, TRAIN_PAGE
+
+TITLES = {
+    "sgd": "SGD",
+    "sam_0.05": "SAM ρ 0.05",
+    "sam_0.5": "SAM ρ 0.5",
+    "vasso_0.5": "VaSSO ρ 0.5",
+    "samar": "SAMAR",
+    "samar_fixed_3": "SAMAR, λ fixed at 3",
+}
+EPOCHS = 60
+
+
+def groups() -> dict[str, Group]:
+    """The settings of the recording, with the accuracies of all seeds after the last epoch."""
+    shipped = recording("noisy_digits").runs
+    found = {}
+    for name, title in TITLES.items():
+        runs = [run for key, run in shipped.items() if key.rpartition("_")[0] == name]
+        train, test = (
+            np.array([float(run.epochs[column][-1]) for run in runs])
+            for column in ("train_accuracy", "test_accuracy")
+        )
+        found[name] = Group(title, runs[0].config["optimizer"], train, test)
+    return found
+
+
+def _draw() -> Shown:
+    shipped = recording("noisy_digits")
+    other = st.pills(
+        "SGD against",
+        [title for name, title in TITLES.items() if name != "sgd"],
+        default=TITLES["samar"], required=True, key="l4_other", bind="query-params",
+    )  # fmt: skip
+    until = moment(
+        "l4_at", EPOCHS, "Show up to epoch", "Moves the end of the film; the link keeps it."
+    )
+    name = next(key for key, title in TITLES.items() if title == other)
+    runs = {key: shipped.runs[f"{key}_0"] for key in ("sgd", name)}
+    shown: dict[str, Any] = {key: run.config["optimizer"] for key, run in runs.items()}
+
+    def curves(column: str) -> dict[str, Any]:
+        return {TITLES[key]: (shown[key], run.epochs[column]) for key, run in runs.items()}
+
+    learned = {key: 100 * float(run.epochs["memorized"][until - 1]) for key, run in runs.items()}
+    test = {key: 100 * float(run.epochs["test_accuracy"][until - 1]) for key, run in runs.items()}
+    finding = (
+        f"After epoch {until}, seed 0: SGD gives {learned['sgd']:.0f} % of the wrongly labelled "
+        f"images back with their wrong label and gets {test['sgd']:.1f} % of the test images "
+        f"right. {other}: {learned[name]:.0f} % and {test[name]:.1f} %."
+    )
+    tables = shipped.tables
+    answers = {TITLES[key]: tables[f"example_{key}"][:12] for key in ("sgd", "samar")}
+    images, right, given = (tables[f"example_{key}"][:12] for key in ("images", "right", "given"))
+    pictures = [
+        Picture("memory", memory_figure(list(groups().values())), 400, wide=True),
+        Picture(
+            "memorized",
+            curves_figure(
+                curves("memorized"), until, title="Wrong labels learned by heart",
+                y_title="of the wrong labels (%)", what="Share of wrong labels learned by heart",
+            ),
+            moves=True,
+        ),
+        Picture(
+            "test",
+            curves_figure(
+                curves("test_accuracy"), until, title="Test accuracy",
+                y_title="correct (%)", what="Test accuracy",
+            ),
+            moves=True,
+        ),
+        Picture(
+            "digits",
+            digits_figure(images, right, given, answers),
+            340, wide=True,
+        ),
+    ]  # fmt: skip
+    return Shown(pictures, finding, shipped.facts())
+
+
+def _live() -> None:
+    """Start the two runs for real, and lead to them."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Train both here", icon=":material/bolt:", key="train_both",
+            on_click=attempt, args=(_start,),
+            help="Trains SAMAR and SGD on this machine, one after the other: about a minute "
+            "each. The recording above stays.",
+        )  # fmt: skip
+        for title, run_id in st.session_state.get(LESSON_RUNS, {}).items():
+            st.page_link(
+                TRAIN_PAGE, label=f"Watch {title}", icon=":material/monitoring:",
+                query_params={RUN: run_id, **carried()},
+            )  # fmt: skip
+
+
+def _start() -> None:
+    preset = PRESETS["noisy_digits"].config()
+    st.session_state[LESSON_RUNS] = {
+        "SAMAR": service().submit(preset),
+        "SGD": service().submit(preset.changed(optimizer="sgd")),
+    }
+
+
+LESSON = Lesson(
+    title="Who memorizes?",
+    question="40 % of the training labels are wrong. Who learns them by heart?",
+    badge="replay",
+    draw=_draw,
+    live=_live,
+    defaults={"l4_other": TITLES["samar"], "l4_at": EPOCHS},
+    look_for=(
+        "On top, five seeds each. Hollow: accuracy on the images trained on, wrong labels "
+        "included. Filled: on test images, whose labels are right.",
+        "[[sgd]] reaches nearly 100 % in training: it [[memorize|memorizes]] every wrong label, "
+        "and pays with test accuracy.",
+        "A strong [[lam|λ]] or a large [[rho|ρ]] stops near 60 % in training. Sixty per cent of "
+        "the labels are right: it learned these, and refused the others.",
+        "A weak SAM (ρ 0.05, the usual value for CIFAR-10) hardly helps here.",
+        "Press play: in the first epochs all get better; then SGD starts to memorize.",
+        "At the bottom, the images themselves: what each network answers for a wrong label.",
+    ),
+    why="A wrong label can only be fitted by bending the [[loss]] around a single image: a narrow, "
+    "[[sharpness|sharp]] valley. Penalizing sharpness makes that expensive. A right label agrees "
+    "with a hundred others and needs no such valley.\n\n"
+    "SAMAR finds the strength by itself: its λ rises while the [[sharpness]] grows and falls while "
+    "it shrinks. A fixed λ of 3 does a little better here, but who would have known it beforehand? "
+    "On clean digits all of them are close together.",
+    notes="The strongest demonstration of the app: begin with it if there are only ten minutes. "
+    "Press *Train both here* before you explain; it is done when you have finished.\n\n"
+    "Be fair: a step of [[sam]] or [[samar]] costs two gradients. But SGD has "
+    "memorized all there is by then; twice the epochs would not help it. Early stopping would also "
+    "help SGD: ask the class where, on the test curve, and whether one may look there.",
+    sources=("memorize", "sam", "samar"),
+)

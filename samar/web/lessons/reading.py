@@ -1,0 +1,97 @@
+"""Lesson 8: what the paper says, and what is our reading."""
+
+import streamlit as st
+
+from samar.optim.catalog import RULES
+from samar.web.learn.glossary import prose
+from samar.web.lessons.frame import Lesson, Shown
+
+ROWS = (
+    (
+        "",
+        "The paper says",
+        "Our reading, not to be quoted as the paper's",
+    ),
+    (
+        "What is minimized",
+        "$f(x)+\\lambda R(x)$, with the [[sharpness]] $R$",
+        "—",
+    ),
+    (
+        "Perturbation",
+        "$\\varepsilon_k=\\rho\\,g_k/\\lVert g_k\\rVert$",
+        "weight decay stays out of it",
+    ),
+    (
+        "Direction of a step",
+        "$d_k=(1-\\lambda_k)\\,g(x_k)+\\lambda_k\\,g(x_k+\\varepsilon_k)$",
+        "handed to SGD with momentum",
+    ),
+    (
+        "[[ratio]]",
+        "this step's sharpness over the last step's",
+        "optionally over a slow average (trend)",
+    ),
+    (
+        "What the ratio does",
+        "clearly above 1 raises λ, below 1 lowers it",
+        "—",
+    ),
+    (
+        "Formula for the next λ",
+        "not in the material we hold",
+        f"the [[rule|λ rules]]: {', '.join(info.title for info in RULES.values())}",
+    ),
+    (
+        "Constants and bounds",
+        "not in the material we hold",
+        "all of them: τ, the factors, floor, ceiling and start",
+    ),
+    (
+        "Convergence",
+        "$O(1/\\sqrt K)$, the same as SGD",
+        "measured on one problem (lesson 7)",
+    ),
+    (
+        "Accuracy",
+        "better than SGD and SAM on CIFAR-10 and CIFAR-100",
+        "not confirmed here at that scale",
+    ),
+)
+
+
+def _draw() -> Shown:
+    head, *rows = (f"| {' | '.join(row)} |" for row in ROWS)
+    prose("\n".join([head, "|---|---|---|", *rows]))
+    st.caption(
+        "The formula that turns the ratio into the next λ is not in the material we hold. Several "
+        "readings are built in, so that you can see how much depends on it."
+    )
+    finding = (
+        "The ratio and its direction are the paper's. The formula, its constants and its bounds "
+        "are ours: every result here with a moving λ is a result about our reading."
+    )
+    return Shown([], finding)
+
+
+LESSON = Lesson(
+    title="The paper and our reading",
+    question="What may be quoted, and what is ours?",
+    badge="text",
+    draw=_draw,
+    look_for=(
+        "*Not in the material we hold*: we do not know, and say so.",
+        "What the readings have in common: the direction. What they do not: how much.",
+        "What went against us: on small CIFAR-10 images no sharpness-aware method clearly beat "
+        "a tuned SGD, and after 200 epochs on noisy digits our defaults learn the wrong labels "
+        "too. The Study page has every row.",
+    ),
+    why="A method is more than its formula: defaults, schedules and the noise of mini-batches "
+    "decide as much. Lesson 3 shows two readings that differ in nothing but what a sharpness is "
+    "compared with, and behave differently.\n\n"
+    "Companions: [[sam]] (λ = 1), [[vasso]], and ASAM, which scales the push by the weights.",
+    notes="An exercise for a seminar: write another [[rule]] (a small class in "
+    "`samar/optim/rules.py`), let it pass the contract tests, and compare it on *Sweeps* with five "
+    "seeds. Report the mean and the spread, and the last epoch rather than the best.",
+    sources=("samar", "sam", "vasso", "asam"),
+)

@@ -1,0 +1,115 @@
+"""A live plotly chart: zoom, hidden traces and the 3-D camera outlive new data and reruns.
+
+``st.plotly_chart`` puts a new node on the page whenever the data change, which forgets what the
+reader did. This component calls ``Plotly.react`` on one lasting node (``assets/plotly_chart.js``).
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.utils import PlotlyJSONEncoder
+
+from samar.web.static_files import ASSETS, PLOTLY_JS, chart_script_url, static_url
+
+# A stub, because Streamlit sends a component's script along with every message of every chart.
+_STUB = """
+export default (component) =>
+  import(new URL("{url}", document.baseURI).href).then(
+    (module) => module.default(component),
+    () => {{
+      component.parentElement.querySelector(".samar-chart-note").textContent =
+        "The script that draws charts could not be loaded; reload the page, or restart the app.";
+    }},
+  );
+"""
+
+_component = st.components.v2.component(
+    "samar_plotly_chart",
+    html='<div class="samar-chart-note" role="status"></div><div class="samar-chart-plot"></div>',
+    css=(ASSETS / "plotly_chart.css").read_text(encoding="utf-8"),
+    js=_STUB.format(url=chart_script_url()),
+    isolate_styles=False,  # in a shadow root the 3-D canvas stays blank
+)
+
+
+def plotly_chart(
+    figure: go.Figure | str,
+    *,
+    key: str,
+    alt: str | None = None,
+    height: int = 320,
+    ratio: float | None = None,
+    link: str | None = None,
+    uirevision: str | None = None,
+    clock: str | None = None,
+    play: str | None = None,
+    on_pick: Callable[[float, float], None] | None = None,
+) -> None:
+    """Show a figure and keep what the reader did to it as its data change.
+
+    Args:
+        figure: A plotly figure, or its JSON (from :func:`figure_json`, which may be cached).
+        key: Name of the chart on the page; also the file name of a saved image.
+        alt: What the chart shows, in words, for readers who cannot see it; the figure's own
+            ``layout.meta["alt"]`` if None.
+        height: Height in CSS pixels at the usual type size of 16 pixels; grows with the type.
+        ratio: Height over width of a picture whose axes have one scale: the chart is then as high
+            as the picture and its legend need, and at most ``height``.
+        link: Charts with the same ``link`` share their x range and show hover labels together.
+        uirevision: Zoom, hidden traces and camera are kept while this stays the same; ``key`` if
+            None. A revision that the figure's layout sets itself, also per axis, wins.
+        clock: Gives a figure that moves buttons and keys (space, arrows, Home, End), in the
+            browser and without a server; charts with the same ``clock`` share the time, and the
+            first of them bears the buttons. What moves is said by ``layout.meta["film"]`` (see
+            ``assets/plotly_clock.js``) or by the figure's ``frames``. A film stands at its end.
+        play: Whenever this changes, and at first unless None, the film plays from its start.
+        on_pick: Called, as a callback, with the coordinates of a click in the picture or of the
+            place where the trace with ``meta="start"`` was dragged to. Set
+            ``layout.dragmode=False`` along with it.
+    """
+
+    def picked() -> None:
+        point = st.session_state[key].get("pick")
+        if on_pick is not None and point is not None:
+            on_pick(float(point[0]), float(point[1]))
+
+    _component(
+        key=key,
+        data={
+            "figure": figure if isinstance(figure, str) else figure_json(figure),
+            "library": static_url(PLOTLY_JS),
+            "name": key,
+            "alt": alt,
+            "height": height,
+            "ratio": ratio,
+            "link": link,
+            "uirevision": uirevision,
+            "clock": clock,
+            "play": play,
+            "picks": on_pick is not None,
+        },
+        on_pick_change=picked,
+    )
+
+
+def figure_json(figure: go.Figure) -> str:
+    """The figure as JSON without plotly's template, each array sent once.
+
+    Curves of one chart often share their x values. An array that occurred before travels as
+    ``{"same": [trace, name]}``.
+    """
+    content = figure.to_dict()
+    content["layout"].pop("template", None)
+    first: dict[tuple[str, ...], list[Any]] = {}
+    for number, trace in enumerate(content["data"]):
+        for name, value in trace.items():
+            if isinstance(value, dict) and "bdata" in value:
+                array = (value["dtype"], value.get("shape", ""), value["bdata"])
+                if array in first:
+                    trace[name] = {"same": first[array]}
+                else:
+                    first[array] = [number, name]
+    return json.dumps(content, cls=PlotlyJSONEncoder, separators=(",", ":"))

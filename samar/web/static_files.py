@@ -1,0 +1,64 @@
+"""What the browser loads as files of its own: plotly.js and the chart component's script.
+
+Streamlit serves the folder ``static/`` beside the running script under ``app/static/``. plotly.js
+is 4.8 MB: as a file the browser fetches it once; inline it would travel in every message.
+"""
+
+import os
+import zlib
+from importlib.metadata import version
+from pathlib import Path
+
+import plotly
+import streamlit as st
+
+from samar.home import ASSETS
+
+PLOTLY_JS = f"plotly-{version('plotly')}.min.js"
+CHART_JS = "plotly_chart.js"
+PARTS_JS = ("plotly_clock.js", "plotly_pick.js")
+
+
+def ensure_static(folder: Path) -> None:
+    """Put the files that the browser needs into the served folder, unless they are there already.
+
+    Args:
+        folder: The ``static`` folder beside the script that Streamlit runs.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", folder / PLOTLY_JS)
+    for script in (CHART_JS, *PARTS_JS):
+        _copy(ASSETS / script, folder / script)
+
+
+def static_url(name: str) -> str:
+    """The path under which the browser finds a file of the served folder."""
+    base = str(st.get_option("server.baseUrlPath")).strip("/")
+    return f"{'/' + base if base else ''}/app/static/{name}"
+
+
+def chart_script_url() -> str:
+    """The chart component's script, with a checksum so that an updated one is fetched anew.
+
+    The script asks for its parts under the same checksum, which therefore covers them too.
+    """
+    content = b"".join((ASSETS / script).read_bytes() for script in (CHART_JS, *PARTS_JS))
+    return f"{static_url(CHART_JS)}?v={zlib.crc32(content):08x}"
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.is_file() and _stamp(target) == _stamp(source):
+        return
+    # Another process may be serving the file: it must see the old bytes or the new, never a part.
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    partial.write_bytes(source.read_bytes())
+    os.utime(partial, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
+    partial.replace(target)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,250 @@
+"""The form for a new sweep: what varies, what stays, how often it is repeated."""
+
+from typing import Any
+
+import streamlit as st
+
+from samar.data.presence import is_present
+from samar.errors import ConfigError, SamarError
+from samar.sweeps.presets import SWEEP_PRESETS
+from samar.sweeps.spec import FIXED, MEMBER_DEFAULTS, OPTIONS, SweepSpec
+from samar.sweeps.values import gradient_evaluations
+from samar.sweeps.words import as_text, command_line, parse_range, parse_values
+from samar.web.controls import SETTINGS, fill, settings_from_controls
+from samar.web.service import attempt, show_problem, sweeps
+from samar.web.state import SWEEP_PRESET, show_sweep
+from samar.web.sweeps.base import BASE_GROUPS, USUAL, VARIED, key
+from samar.web.text import plain
+from samar.web.train.download import offer_download
+
+VARIABLE = [
+    name for name, s in SETTINGS.items() if s.group in BASE_GROUPS[:5] and name not in FIXED
+]
+
+
+def new_sweep() -> None:
+    """Draw the form, what it amounts to, and the button that starts it."""
+    preset = st.selectbox(
+        "Preset",
+        [None, *SWEEP_PRESETS],
+        format_func=lambda name: SWEEP_PRESETS[name].title if name else "Own sweep",
+        key=key("preset"),
+        placeholder="Own sweep",
+        on_change=_apply_preset,
+        help="Fills the form and the settings on the left.",
+    )
+    if preset:
+        st.caption(plain(SWEEP_PRESETS[preset].help))
+    with st.grid(2, min_column_width=300):
+        _option("sampler")
+        varied = st.multiselect(
+            "Settings to vary",
+            VARIABLE,
+            default=VARIED,
+            key=key("vary"),
+            bind="query-params",
+            persist_state="session",
+        )
+    with st.grid(2, min_column_width=300):
+        for name in varied:
+            _values(name)
+    with st.grid(4, min_column_width=150):
+        _option("seeds")
+        st.number_input(
+            "Validation share",
+            0.0,
+            0.9,
+            MEMBER_DEFAULTS["validation"],
+            0.05,
+            key=key("validation"),
+            bind="query-params",
+            persist_state="session",
+            help="Training images held out to choose settings by; the test images are not looked "
+            "at for any choice.",
+        )
+        if st.session_state[key("sampler")] != "grid":
+            _option("trials")
+        st.text_input("Name", max_chars=80, key=key("name"), persist_state="session")
+    with st.container(horizontal=True):
+        if st.session_state[key("sampler")] != "tpe":
+            _option("equal_gradients")
+        _option("skip_diverged")
+    _summary()
+
+
+def _option(name: str) -> None:
+    known = OPTIONS[name]
+    common: dict[str, Any] = {
+        "label": known.label[0].upper() + known.label[1:],
+        "key": key(name),
+        "help": known.help,
+        "bind": "query-params",
+        "persist_state": "session",
+    }
+    if known.choices is not None:
+        st.segmented_control(
+            options=list(known.choices),
+            default=known.default,
+            required=True,
+            format_func=known.choices.__getitem__,
+            **common,
+        )
+    elif known.kind is bool:
+        st.toggle(value=known.default, **common)
+    else:
+        bounds: dict[str, Any] = {"min_value": known.low, "max_value": known.high}
+        st.number_input(value=known.default, **bounds, **common)
+
+
+def _values(name: str) -> None:
+    """The widget for the values of one varied setting."""
+    known = SETTINGS[name]
+    usual = USUAL.get(name, (known.default,))
+    common: dict[str, Any] = {
+        "label": f"Values of {known.label}",
+        "key": key(f"in_{name}"),
+        "bind": "query-params",
+        "persist_state": "session",
+    }
+    if known.choices is not None:
+        st.multiselect(
+            options=list(known.choices),
+            default=list(usual),
+            accept_new_options=known.open_ended,
+            **common,
+        )
+    else:
+        hint = "Separate values with commas."
+        if st.session_state[key("sampler")] != "grid" and known.kind in (int, float):
+            hint += " Or an interval to draw from: low:high, or low:high:log."
+        st.text_input(value=as_text(usual), help=hint, **common)
+
+
+def _summary() -> None:
+    """Say what the sweep amounts to, and offer to start it."""
+    spec, problem = None, None
+    try:
+        spec = _spec()
+        amount = _amount(spec)
+    except SamarError as error:
+        problem = str(error)
+    if problem is not None or spec is None:
+        st.warning(plain(problem or ""), icon=":material/error:")
+    else:
+        st.markdown(amount)
+        for condition in spec.conditions:
+            st.caption(plain(f"Where {condition.words()}."))
+    if spec is not None:
+        names = spec.grid.get("dataset") or [spec.config({}).dataset]
+        absent = [name for name in names if not is_present(name)]
+        if absent:
+            offer_download(absent[0])
+    with st.container(horizontal=True, key="sweep_start"):
+        st.button(
+            "Start sweep",
+            type="primary",
+            icon=":material/play_arrow:",
+            shortcut="Ctrl+Enter",
+            key="sweep_start_button",
+            disabled=spec is None,
+            on_click=attempt,
+            args=(_start,),
+        )
+    show_problem()
+    if spec is not None:
+        with st.expander("How to repeat this"):
+            st.code(command_line(spec), language="bash", wrap_lines=True)
+
+
+def _amount(spec: SweepSpec) -> str:
+    """How many runs and gradient evaluations a sweep will take, in a sentence."""
+    if spec.sampler != "grid":
+        runs = spec.trials * spec.seeds
+        return f"Up to **{runs:,} runs**: {_times(spec.trials, spec.seeds)}."
+    settings = spec.settings()
+    text = f"**{len(settings) * spec.seeds:,} runs**: {_times(len(settings), spec.seeds)}"
+    costs = [gradient_evaluations(config) for config in settings]
+    if None in costs:
+        return f"{text}."
+    total = sum(cost or 0 for cost in costs) * spec.seeds
+    low, high = min(c or 0 for c in costs), max(c or 0 for c in costs)
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{text} · about **{total:,} gradient evaluations**, {each} a run."
+
+
+def _times(settings: int, seeds: int) -> str:
+    return f"{settings} setting{'s' * (settings > 1)} × {seeds} seed{'s' * (seeds > 1)}"
+
+
+def _spec() -> SweepSpec:
+    """The sweep that the widgets describe.
+
+    Raises:
+        ConfigError: a value, or a combination of values, does not fit.
+    """
+    state = st.session_state
+    sampler, grid, ranges = state[key("sampler")], {}, {}
+    for name in state[key("vary")]:
+        given = state[key(f"in_{name}")]
+        if isinstance(given, str) and ":" in given and SETTINGS[name].kind in (int, float):
+            ranges[name] = parse_range(name, given.strip())
+        else:
+            grid[name] = parse_values(given) if isinstance(given, str) else tuple(given)
+        if not ranges.get(name) and not grid.get(name):
+            raise ConfigError(f"{SETTINGS[name].label} has no values; give at least one.")
+    config = settings_from_controls()
+    base = {
+        name: getattr(config, name)
+        for name, known in SETTINGS.items()
+        if known.group in BASE_GROUPS
+        and name not in (*state[key("vary")], "name", "validation")
+        and getattr(config, name) != known.default
+    }
+    options = {n: state[key(n)] for n in OPTIONS if key(n) in state}
+    options["equal_gradients"] = options.get("equal_gradients", False) and sampler != "tpe"
+    preset = SWEEP_PRESETS.get(state[key("preset")] or "")
+    if preset:
+        base |= {n: v for n, v in preset.spec.base.items() if SETTINGS[n].group == "run"}
+    return SweepSpec.parse(
+        {
+            **options,
+            "name": (state[key("name")] or "").strip(),
+            "base": base | {"validation": state[key("validation")]},
+            "grid": grid,
+            "ranges": ranges,
+            "conditions": preset.spec.conditions if preset else (),
+        }
+    )
+
+
+def _start() -> None:
+    show_sweep(sweeps().start(_spec()))
+
+
+def follow_link() -> None:
+    """Fill the form with the preset that the link names; what else the link holds goes before it.
+
+    A widget that comes onto the page with a value from a preset does not write it into the link.
+    """
+    name = st.query_params.get(SWEEP_PRESET)
+    if key("preset") not in st.session_state and name in SWEEP_PRESETS:
+        st.session_state[key("preset")] = name
+        _apply_preset()
+
+
+def _apply_preset() -> None:
+    state = st.session_state
+    if state[key("preset")] is None:
+        st.query_params.pop(SWEEP_PRESET, None)
+        return
+    st.query_params[SWEEP_PRESET] = state[key("preset")]
+    spec = SWEEP_PRESETS[state[key("preset")]].spec
+    config = spec.config({})
+    fill(config.changed(**spec.base))
+    for name in OPTIONS:
+        state[key(name)] = getattr(spec, name)
+    state[key("validation")] = config.validation
+    state[key("vary")] = list(spec.varied)
+    for name, values in spec.grid.items():
+        text = SETTINGS[name].choices is None
+        state[key(f"in_{name}")] = as_text(values) if text else list(values)

@@ -1,0 +1,88 @@
+"""The settings of a run in the sidebar: a preset, the essentials, and the rest under Advanced.
+
+While a run is active its live settings steer it, and the others show what it was started with.
+"""
+
+from functools import partial
+
+import streamlit as st
+
+from samar.jobs.job import Job
+from samar.training.presets import PRESETS
+from samar.web.controls import SETTINGS, control, fill, link_problem, relevant
+from samar.web.service import attempt, service
+from samar.web.state import LINK_READ, LOADED, PRESET, PROBLEM
+
+GROUPS = {
+    "data": "Images",
+    "base": "Base optimizer",
+    "sharpness": "Perturbation and sharpness",
+    "rule": "λ rule",
+    "measurements": "Measurements on the way",
+    "compute": "Reproduction and machine",
+    "run": "This run",
+}
+
+
+def settings_panel(run: Job | None) -> None:
+    """Draw every setting; ``run`` is the run on the page, if any."""
+    if LINK_READ not in st.session_state:
+        st.session_state[LINK_READ] = True
+        if problem := link_problem():
+            st.session_state[PROBLEM] = problem
+    _follow(run)
+    st.selectbox(
+        "Preset",
+        [None, *PRESETS],
+        format_func=lambda name: PRESETS[name].title if name else "Own settings",
+        key=PRESET,
+        placeholder="Own settings",
+        on_change=_apply_preset,
+        disabled=run is not None and run.active,
+        help="Fills every setting below.",
+    )
+    _group("essentials", run)
+    with st.expander("Advanced"):
+        for group, title in GROUPS.items():
+            if any(known.group == group and relevant(name) for name, known in SETTINGS.items()):
+                st.markdown(f"**{title}**")
+                _group(group, run)
+
+
+def _group(group: str, run: Job | None) -> None:
+    for name, known in SETTINGS.items():
+        if known.group == group and relevant(name):
+            if run is None or not run.active:
+                control(name)
+            elif known.live and run.status != "queued":
+                control(name, in_link=False, on_change=_steer, args=(run.id, name))
+            else:
+                control(name, in_link=False, disabled=True)
+
+
+def _follow(run: Job | None) -> None:
+    """Fill the controls with a run's settings when it comes onto the page.
+
+    Settings in the link go before those of a run that is over, as a start for the next one. While a
+    run is active the controls show what it trains with, whatever the link says.
+    """
+    if run is None or st.session_state.get(LOADED) == run.id:
+        return
+    if run.active:
+        for name in SETTINGS:
+            st.query_params.pop(name, None)
+    fill(run.settings, **service().live_values(run))
+    st.session_state[LOADED] = run.id
+
+
+def _apply_preset() -> None:
+    name = st.session_state[PRESET]
+    if name is not None:
+        fill(PRESETS[name].config())
+
+
+def _steer(run_id: str, name: str) -> None:
+    """Send a moved control to the worker; if it is refused, the control goes back."""
+    attempt(partial(service().change, run_id, **{name: st.session_state[name]}))
+    if PROBLEM in st.session_state:
+        st.session_state[name] = service().live_values(service().get(run_id))[name]

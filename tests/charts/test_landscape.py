@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from samar.charts.html.landscape import standalone_html
+from samar.charts.landscape.scale import shared_look
+from samar.charts.landscape.slices import slices_figure
+from samar.charts.landscape.surface import contour_figure, surface_figure
+from samar.landscape.result import Ball, Landscape, Trail
+
+
+def plane(height: float = 1.0, points: int = 9, **extra) -> Landscape:
+    x, y = np.linspace(-1, 1, points), np.linspace(-2, 2, points)
+    loss = height * (0.1 + x[None] ** 2 + 3 * y[:, None] ** 2)
+    manifest = {"labels": ["one", "two"], "directions": "filter"} | extra.pop("manifest", {})
+    done = np.ones_like(loss, dtype=bool)
+    return Landscape((x, y), loss, np.clip(1 - loss / 10, 0, 1), done, manifest, **extra)
+
+
+@pytest.mark.parametrize("draw", [surface_figure, contour_figure])
+def test_rows_are_y_and_columns_x(draw) -> None:
+    found = plane()
+    figure = draw(found, shared_look([found], "loss", False), "net")
+    trace = figure.data[0]
+    np.testing.assert_allclose(trace.x, found.axes[0])
+    np.testing.assert_allclose(trace.y, found.axes[1])
+    np.testing.assert_allclose(trace.z, np.minimum(found.loss, 13.1), rtol=1e-6)
+    assert "loss 12.1" in trace.text[0][4], "the label tells what was measured"
+
+
+def test_only_the_figure_is_cut_off() -> None:
+    found = plane()
+    loss = found.loss.copy()
+    loss[0, 0], loss[8, 8] = 1e6, np.nan
+    found = Landscape(found.axes, loss, found.accuracy, found.done, found.manifest)
+    look = shared_look([found], "loss", False)
+    assert look.bounds[1] < 100
+    figure = contour_figure(found, look, "net")
+    assert figure.data[0].z[0, 0] == pytest.approx(look.bounds[1])
+    assert np.isnan(figure.data[0].z[8, 8])
+    assert "cut off at" in figure.layout.title.text
+    assert found.loss[0, 0] == 1e6
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_two_landscapes_share_one_scale(log: bool) -> None:
+    low, high = plane(1), plane(3)
+    look = shared_look([low, high], "loss", log)
+    figures = [surface_figure(each, look, "net") for each in (low, high)]
+    assert figures[0].data[0].cmin == figures[1].data[0].cmin
+    assert figures[0].data[0].cmax == figures[1].data[0].cmax
+    assert figures[0].layout.scene.zaxis.range == figures[1].layout.scene.zaxis.range
+    if log:
+        assert 10 ** figures[1].data[0].cmax == pytest.approx(high.loss.max())
+        assert figures[0].data[0].z.max() == pytest.approx(np.log10(low.loss.max()), rel=1e-6)
+
+
+def test_ball_and_path_lie_on_the_plane_and_play() -> None:
+    turns = np.linspace(0, 6, 7)
+    ball = Ball(0.1, np.stack([np.cos(turns), np.sin(turns)], 1), np.full(7, 0.5))
+    names = tuple("abcde")
+    places = np.stack([np.arange(5.0), np.arange(5.0)], 1)
+    path = Trail(places, np.ones(5), np.linspace(1, 2, 5), np.ones(5), names)
+    found = plane(ball=ball, trail=path)
+    look = shared_look([found], "loss", False)
+    flat, solid = contour_figure(found, look, "net"), surface_figure(found, look, "net")
+    assert [trace.name for trace in flat.data[1:]] == ["ρ = 0.1", "networks"]
+    assert flat.data[1].x[0] == flat.data[1].x[-1]
+    assert len(flat.frames) == 5
+    assert len(flat.frames[2].data[0].x) == 3
+    np.testing.assert_allclose(flat.data[2].marker.color, path.loss, rtol=1e-6)
+    assert "1 off the plane" in flat.data[2].text[0]
+    assert (solid.data[2].z >= path.loss - 1e-6).all()
+
+
+def test_camera_buttons() -> None:
+    found = plane()
+    figure = surface_figure(found, shared_look([found], "loss", False), "net")
+    (menu,) = figure.layout.updatemenus
+    assert [button.label for button in menu.buttons] == ["45°", "front", "top"]
+    assert figure.data[0].contours.z.project.z
+
+
+def test_slices_of_one_plane_and_of_two() -> None:
+    low, high = plane(1), plane(3)
+    figure = slices_figure([("net", low)], shared_look([low], "loss", False))
+    np.testing.assert_allclose(figure.data[0].y, low.loss[4], rtol=1e-6)
+    np.testing.assert_allclose(figure.data[1].y, low.loss[:, 4], rtol=1e-6)
+    two = [("first", low), ("second", high)]
+    figure = slices_figure(two, shared_look([low, high], "accuracy", True), ["sgd", "samar"])
+    assert [trace.name for trace in figure.data] == ["first", "second"]
+    assert [trace.line.dash for trace in figure.data] == ["dot", "solid"]
+    np.testing.assert_allclose(figure.data[1].y, 100 * high.accuracy[4], rtol=1e-6)
+
+
+def test_a_line_between_networks_shows_its_barrier() -> None:
+    alpha = np.linspace(-0.5, 1.5, 9)
+    loss = 1 + alpha * (1 - alpha)
+    manifest = {"labels": ["to the other"], "directions": "between"}
+    found = Landscape((alpha,), loss, np.ones(9), np.ones(9, dtype=bool), manifest)
+    figure = slices_figure([("a to b", found)], shared_look([found], "loss", False))
+    assert "barrier 0.25" in figure.layout.title.text
+    assert figure.data[1].name == "chord"
+
+
+def test_the_page_stands_alone_and_escapes() -> None:
+    page = standalone_html([("<b>net</b>", plane())])
+    assert "&lt;b&gt;net" in page
+    assert "<script src" not in page
+    assert "<link" not in page.split("<h1>")[0]
+    assert page.count("Plotly.newPlot(") >= 3

@@ -1,0 +1,356 @@
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from samar.errors import ConfigError, RunError
+from samar.jobs import schema
+from samar.jobs import store as store_module
+from samar.jobs.job import Job
+from samar.jobs.local import schedule
+from samar.jobs.store import Store
+from samar.training.records import EpochRecord
+from samar.training.settings import TrainSettings
+
+
+def test_create_and_get_by_id_prefix_and_name(store: Store) -> None:
+    ids = [store.create(TrainSettings(name=name)) for name in ("one", "two")]
+    assert store.get(ids[0]).config == TrainSettings(name="one")
+    assert store.get("two").id == ids[1]
+    assert store.get(ids[1][:7]).id == ids[1]
+    assert [run.id for run in store.all()] == ids[::-1]
+    for missing in ("nothing", "", "%"):
+        with pytest.raises(RunError, match="There is no run"):
+            store.get(missing)
+
+
+def test_an_ambiguous_name_is_refused(store: Store) -> None:
+    for _ in range(2):
+        store.create(TrainSettings(name="twin"))
+    with pytest.raises(RunError, match=r"'twin' fits 2 runs \(\w+, \w+\); give one of these ids"):
+        store.get("twin")
+
+
+def test_claims_go_oldest_first_and_respect_the_limit(store: Store) -> None:
+    first, second, third = (store.create(TrainSettings()) for _ in range(3))
+    claimed = [store.claim_next(limit=2) for _ in range(3)]
+    assert [run.id if run else None for run in claimed] == [first, second, None]
+    assert store.get(third).status == "queued"
+
+
+def test_two_processes_never_claim_one_run(store: Store) -> None:
+    for _ in range(8):
+        store.create(TrainSettings())
+    taken: list[str] = []
+
+    def claim() -> None:
+        other = Store()
+        while (run := other.claim_next(limit=100)) is not None:
+            taken.append(run.id)
+
+    threads = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == len(set(taken)) == 8
+
+
+def test_a_paused_run_frees_its_place_and_waits_for_another(store: Store, running: Job) -> None:
+    store.move(running, "paused")
+    other = store.get(store.create(TrainSettings()))
+    claimed = store.claim_next(limit=1)
+    assert claimed is not None
+    assert claimed.id == other.id
+    assert not store.unpause(running, limit=1)
+    store.move(claimed, "finished")
+    assert store.unpause(running, limit=1)
+    assert store.get(running.id).status == "running"
+
+
+def test_nan_comes_back_as_nan_and_inf_as_inf(store: Store, running: Job, step) -> None:
+    store.records.append(running.key, [step(1), step(2, ratio=float("inf"), lam=0.5)])
+    columns = store.records.steps(running.key)
+    np.testing.assert_array_equal(columns["ratio"], [np.nan, np.inf])
+    np.testing.assert_array_equal(columns["lam"], [np.nan, 0.5])
+    assert columns["step"].tolist() == [1, 2]
+    assert store.records.steps(running.key, after=1)["loss"].tolist() == [0.5]
+    assert store.records.steps(running.key, after=2)["loss"].shape == (0,)
+
+
+def test_appending_again_replaces(store: Store, running: Job, step, epoch) -> None:
+    store.records.append(running.key, [step(n) for n in range(1, 6)], [epoch(1, 5)])
+    store.records.append(running.key, [step(4, loss=7.0)])
+    columns = store.records.steps(running.key)
+    assert columns["step"].tolist() == [1, 2, 3, 4]
+    assert columns["loss"][-1] == 7.0
+
+
+def test_the_list_shows_where_runs_stand(store: Store, running: Job, step, epoch) -> None:
+    store.records.append(running.key, [step(n) for n in range(1, 9)], [epoch(1, 4), epoch(2, 8)])
+    (run,) = store.all()
+    assert (run.done, run.total, run.device, run.status) == (8, 100, "cpu", "running")
+    assert run.last_epoch == epoch(2, 8)
+
+
+def test_rename_and_delete(store: Store, running: Job, step) -> None:
+    store.records.append(running.key, [step(1)])
+    store.rename(running.id, "  <b>other</b>\n name ")
+    assert store.get(running.id).title == "<b>other</b> name"
+    with pytest.raises(ConfigError, match="name has 99 characters"):
+        store.rename(running.id, "x" * 99)
+    with pytest.raises(RunError, match="is training or paused; stop it before deleting it"):
+        store.delete(running.id)
+    store.move(running, "stopped")
+    store.delete(running.id)
+    assert store.all() == []
+    with store.database.read() as db:
+        assert db.execute(sa.select(sa.func.count()).select_from(schema.steps)).scalar() == 0
+
+
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_a_dead_worker_is_noticed_by_its_pid(store: Store, running: Job, status: str) -> None:
+    store.move(running, status)
+    store.mark_interrupted()
+    assert store.get(running.id).status == status
+    store.beat(running, pid=2**22 + 1)
+    store.mark_interrupted()
+    run = store.get(running.id)
+    assert run.status == "interrupted"
+    assert "resume it to go on" in run.message
+
+
+def test_a_silent_worker_elsewhere_is_noticed_by_its_heartbeat(
+    store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store_module.STALE_SECONDS < 30
+    monkeypatch.setattr(store_module.socket, "gethostname", lambda: "elsewhere")
+    store.mark_interrupted()
+    assert store.get(running.id).status == "running"
+    now = time.time()
+    monkeypatch.setattr(store_module.time, "time", lambda: now + 29)
+    store.mark_interrupted()
+    assert store.get(running.id).status == "interrupted"
+
+
+def test_only_runs_that_ended_early_can_go_on(store: Store, running: Job) -> None:
+    with pytest.raises(
+        RunError, match=r"is running; only stopped, interrupted, failed runs can go on"
+    ):
+        store.requeue(store.get(running.id))
+    store.move(running, "stopped")
+    store.requeue(store.get(running.id))
+    assert store.get(running.id).status == "queued"
+
+
+def test_old_requests_do_not_reach_a_new_worker(store: Store, running: Job) -> None:
+    store.orders.post(running.key, "stop")
+    store.move(running, "stopped")
+    store.requeue(store.get(running.id))
+    store.claim_next(limit=1)
+    store.orders.post(running.key, "change", rho=0.5)
+    assert [(c.command, c.detail) for c in store.orders.after(running.key, 0)] == [
+        ("change", {"rho": 0.5})
+    ]
+
+
+def test_events_and_artifacts(store: Store, running: Job) -> None:
+    store.records.note(running.key, 5, "change", rho=0.5)
+    assert [(e.step, e.kind, e.detail) for e in store.records.events(running.key)] == [
+        (5, "change", {"rho": 0.5})
+    ]
+    for path in ("old", "new"):
+        store.records.add_artifact(running.key, "weights", 5, path)
+    assert [a.path for a in store.records.artifacts(running.key)] == ["new"]
+
+
+def test_migrations_run_once_and_a_newer_store_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = store.create(TrainSettings())
+
+    def add_column(db: sa.Connection) -> None:
+        db.exec_driver_sql("ALTER TABLE runs ADD COLUMN colour TEXT")
+
+    known = schema.MIGRATIONS
+    monkeypatch.setattr(schema, "MIGRATIONS", (*known, add_column))
+    for _ in range(2):
+        migrated = Store()
+    with migrated.database.read() as db:
+        assert db.exec_driver_sql("SELECT id, colour FROM runs").all() == [(kept, None)]
+    monkeypatch.setattr(schema, "MIGRATIONS", known)
+    newer = f"store is at version {len(known) + 1}, newer than this samar knows"
+    with pytest.raises(RunError, match=newer):
+        Store()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(
+    store: Store, epoch: Callable[[int, int], EpochRecord]
+) -> None:
+    """What version 0 lacked is taken out of a new store, then added again by the migration."""
+    kept = store.create(TrainSettings(name="old"))
+    with store.database.write() as db:
+        db.exec_driver_sql("DROP INDEX ix_runs_sweep")
+        for table, column in (
+            ("runs", "pinned"),
+            ("runs", "tags"),
+            ("runs", "sweep"),
+            ("epochs", "val_loss"),
+            ("epochs", "val_accuracy"),
+        ):
+            db.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.exec_driver_sql("DROP TABLE sweeps")
+        db.exec_driver_sql("UPDATE schema_version SET version = 0")
+    run = Store().get(kept)
+    assert (run.title, run.pinned, run.tags, run.parent) == ("old", False, (), None)
+    store.records.append(run.key, epochs=[epoch(1, 8)])
+    assert np.isnan(store.records.epochs(run.key)["val_accuracy"]).all()
+
+
+def test_a_store_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "samar.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(RunError, match="cannot be opened"):
+        Store(f"sqlite:///{tmp_path / 'samar.db'}")
+
+
+def test_readers_do_not_wait_for_a_writer(store: Store, running: Job) -> None:
+    with store.database.write() as db:
+        db.execute(schema.runs.update().values(message="half done"))
+        assert Store.get(store, running.id).message == ""
+
+
+def test_rewinding_forgets_all_that_is_computed_again(
+    store: Store, running: Job, step, epoch
+) -> None:
+    store.records.append(running.key, [step(n) for n in range(1, 9)], [epoch(1, 4), epoch(2, 8)])
+    for at in (4, 8):
+        store.records.note(running.key, at, "curvature")
+        store.records.add_artifact(running.key, "film_line", at, "file")
+    store.records.note(running.key, 8, "change", rho=0.5)
+    store.records.rewind(running.key, 4)
+    assert store.records.steps(running.key)["step"].max() == 4
+    assert store.records.epochs(running.key)["step"].tolist() == [4]
+    assert [a.step for a in store.records.artifacts(running.key)] == [4]
+    assert [(e.kind, e.step) for e in store.records.events(running.key)] == [
+        ("curvature", 4),
+        ("change", 8),
+    ]
+
+
+def test_a_worker_that_was_taken_for_dead_has_no_say(store: Store, running: Job) -> None:
+    assert store.beat(running)
+    store.move(running, "interrupted")
+    assert not store.beat(running)
+    store.requeue(store.get(running.id))
+    again = store.claim_next(limit=1)
+    assert again is not None
+    assert not store.beat(running)
+    assert not store.move(running, "finished")
+    assert store.beat(again)
+    assert store.get(running.id).status == "running"
+
+
+def test_a_living_process_may_be_silent_for_a_while(
+    store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that slept for a minute has not lost its run."""
+    now = time.time()
+    for silent, status in ((60, "running"), (700, "interrupted")):
+        monkeypatch.setattr(store_module.time, "time", lambda silent=silent: now + silent)
+        store.mark_interrupted()
+        assert store.get(running.id).status == status
+
+
+def test_only_one_of_two_resumes_counts(store: Store, running: Job) -> None:
+    store.move(running, "stopped")
+    stale = store.get(running.id)
+    store.requeue(stale)
+    with pytest.raises(RunError, match="is queued; only stopped"):
+        store.requeue(stale)
+
+
+def test_a_name_goes_before_the_beginning_of_an_id(store: Store) -> None:
+    first = store.create(TrainSettings())
+    second = store.create(TrainSettings(name=first[:5]))
+    assert store.get(first[:5]).id == second
+    with pytest.raises(RunError, match="There is no run"):
+        store.get(first[:3])
+
+
+def test_a_deleted_run_never_lends_its_key(store: Store, step) -> None:
+    """Charts are kept by key; a new run must not show an old one's curves."""
+    old = store.get(store.create(TrainSettings()))
+    store.records.note(old.key, 0, "started")
+    started = store.records.last_start(old.key)
+    store.delete(old.id)
+    new = store.get(store.create(TrainSettings()))
+    store.records.note(new.key, 0, "started")
+    assert new.key > old.key
+    assert store.records.last_start(new.key) > started
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:////etc/passwd/samar.db", "cannot be opened"),
+        ("garbage", "cannot be opened"),
+        ("sqlite:////proc/nothing/here/samar.db", "cannot be opened"),
+    ],
+)
+def test_a_bad_place_for_the_store_is_one_sentence(url: str, reason: str) -> None:
+    with pytest.raises(RunError, match=reason) as caught:
+        Store(url)
+    assert "set SAMAR_HOME to another one" in str(caught.value)
+
+
+def test_a_run_is_pinned_and_tagged(store: Store) -> None:
+    run_id = store.create(TrainSettings())
+    store.mark(run_id, tags=["lecture two", "good", "good"])
+    store.mark(run_id, pinned=True)
+    run = store.get(run_id)
+    assert run.pinned
+    assert run.tags == ("lecture", "two", "good")
+    store.mark(run_id, pinned=False, tags=())
+    run = store.get(run_id)
+    assert not run.pinned
+    assert run.tags == ()
+
+
+def test_tags_have_bounds(store: Store) -> None:
+    run_id = store.create(TrainSettings())
+    for tags in (["x" * 31], [f"t{number}" for number in range(21)]):
+        with pytest.raises(ConfigError, match="at most 20 tags of at most 30"):
+            store.mark(run_id, tags=tags)
+
+
+def test_settings_that_no_longer_fit_spoil_one_run_and_no_other(store: Store) -> None:
+    sound, broken = store.create(TrainSettings()), store.create(TrainSettings(name="old"))
+    text = TrainSettings(name="old").model_dump_json().replace('"epochs"', '"passes"')
+    with store.database.write() as db:
+        db.execute(schema.runs.update().where(schema.runs.c.id == broken).values(config=text))
+    run, other = store.all()
+    assert (other.id, other.status) == (sound, "queued")
+    assert (run.id, run.title, run.status) == (broken, "old", "unreadable")
+    assert "There is no setting called 'passes'" in run.message
+    with pytest.raises(RunError, match="unreadable"):
+        store.requeue(run)
+    with pytest.raises(RunError, match="no setting called"):
+        store.rename(broken, "new")
+    store.delete(broken)
+    assert [run.id for run in store.all()] == [sound]
+
+
+def test_an_unreadable_queued_run_is_not_trained(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = store.create(TrainSettings()), store.create(TrainSettings())
+    with store.database.write() as db:
+        db.execute(schema.runs.update().where(schema.runs.c.id == broken).values(config="{}x"))
+    spawned: list[str] = []
+    monkeypatch.setattr("samar.jobs.local._spawn", lambda run: spawned.append(run.id))
+    schedule(store)
+    assert spawned == [sound]

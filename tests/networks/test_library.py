@@ -1,0 +1,122 @@
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samar.errors import CheckpointError
+from samar.networks.library import (
+    ImportedModel,
+    add_model,
+    clean_title,
+    delete_model,
+    find_model,
+    get_model,
+    imported_models,
+    models_folder,
+    rename_model,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def add(samar_home: Path) -> Callable[..., ImportedModel]:
+    def add(**changes: object) -> ImportedModel:
+        values: dict = {
+            "id": "",
+            "title": "net",
+            "model": "cnn",
+            "classes": 10,
+            "channels": 1,
+            "normalize": "digits",
+            "dataset": "digits",
+            "file": "net.pt",
+            "sha256": "0" * 64,
+            "size": 1000,
+            "created": 0.0,
+            "correct": 400,
+            "images": 800,
+            "loss": 1.5,
+        }
+        model = ImportedModel(**{**values, **changes})
+        return add_model(model, lambda path: path.parent.mkdir(parents=True, exist_ok=True))
+
+    return add
+
+
+def test_added_found_renamed_and_deleted(add: Callable[..., ImportedModel]) -> None:
+    assert imported_models() == []
+    first, second = add(), add(sha256="1" * 64, title="other")
+    assert [m.id for m in imported_models()] == [second.id, first.id]
+    assert first.accuracy == 0.5
+    assert time.time() - first.created < 60
+    for what in (first.id, first.id[:5], "net"):
+        assert find_model(what) == first
+    assert find_model("nothing") is None
+    with pytest.raises(CheckpointError, match="There is no imported model 'nothing'; see the list"):
+        get_model("nothing")
+    rename_model(first.id, " a\nnew\x00name ")
+    assert get_model("a new name").id == first.id
+    with pytest.raises(CheckpointError, match="The title is empty"):
+        rename_model(first.id, "  ")
+    delete_model("other")
+    assert [m.id for m in imported_models()] == [first.id]
+    assert not (models_folder() / second.id).exists()
+
+
+def test_the_same_file_again_is_the_same_model(add: Callable[..., ImportedModel]) -> None:
+    first = add(correct=None, images=None)
+    again = add(correct=700)
+    assert again.id == first.id
+    assert [m.correct for m in imported_models()] == [700]
+    assert add(normalize="half").id != first.id
+
+
+def test_two_models_of_one_title(add: Callable[..., ImportedModel]) -> None:
+    ids = {add().id, add(sha256="1" * 64).id}
+    with pytest.raises(CheckpointError, match=r"'net' fits 2 models \(m") as error:
+        find_model("net")
+    assert all(model_id in str(error.value) for model_id in ids)
+
+
+def test_a_damaged_entry_is_passed_over(add: Callable[..., ImportedModel]) -> None:
+    model = add()
+    for name, text in (("m1", "{"), ("m2", "{}"), ("m3", "[]")):
+        folder = models_folder() / name
+        folder.mkdir()
+        (folder / "model.json").write_text(text, encoding="utf-8")
+    assert imported_models() == [model]
+    path = models_folder() / model.id / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "of a later version": 1}))
+    assert imported_models() == [model]
+
+
+def test_no_title_is_markup_long_or_empty() -> None:
+    assert clean_title("<b>x</b>") == "<b>x</b>"  # kept as text; the page escapes it
+    assert len(clean_title("x" * 200)) == 80
+    assert clean_title("\n\x1b") == "model"
+
+
+def test_a_disk_that_is_full(add: Callable[..., ImportedModel]) -> None:
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    wanted = add()
+    with pytest.raises(CheckpointError, match=r"cannot be kept in .*No space left.*make room"):
+        add_model(wanted, full)
+
+
+def test_lists_come_without_torch(samar_home: Path) -> None:
+    code = """
+import sys
+from samar.networks.load import subjects
+from samar.networks.public import PUBLIC
+from samar.networks.library import imported_models
+assert PUBLIC and subjects() == imported_models() == []
+assert not {"torch", "streamlit"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,147 @@
+"""What the lessons say, held against the numbers that they show."""
+
+import numpy as np
+import pytest
+
+from samar.charts.lessons.geometry import slope
+from samar.playground.descent import descend
+from samar.playground.outcomes import outcome
+from samar.playground.presets import PRESETS
+from samar.recordings.catalog import recording
+from samar.web.lessons.memory import groups
+from samar.web.lessons.radius import radii
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lesson_1_sgd_ends_in_the_sharp_valley_and_samar_in_the_flat_one(seed: int) -> None:
+    config = PRESETS["two_valleys"].config(seed=seed, optimizers=("sgd", "samar"))
+    ends = {name: outcome(config, path) for name, path in descend(config).items()}
+    assert (ends["sgd"].kind, ends["sgd"].valley) == ("reached", "sharp")
+    assert (ends["samar"].kind, ends["samar"].valley) == ("reached", "flat")
+    assert ends["sgd"].end_curvature > 10 * ends["samar"].end_curvature
+
+
+def test_lesson_1_the_deeper_end_is_the_worse_one_on_test_images() -> None:
+    tables = recording("noisy_digits").tables
+    loss = {
+        split: [np.interp(at, tables["line_alpha"], tables[f"line_{split}_loss"]) for at in (0, 1)]
+        for split in ("train", "test")
+    }
+    assert loss["train"][0] < 0.5 * loss["train"][1]
+    assert loss["test"][0] > 1.2 * loss["test"][1]
+    right = np.interp([0, 1], tables["line_alpha"], tables["line_test_accuracy"])
+    assert right[1] > right[0] + 0.15
+    runs = recording("noisy_digits").runs
+    bend = {name: runs[f"{name}_0"].looks["values"][-1, 0] for name in ("sgd", "samar")}
+    assert bend["sgd"] > 10 * bend["samar"]
+
+
+def test_lesson_2_between_too_little_and_too_much_there_is_a_right_rho() -> None:
+    rho, test, _ = radii()
+    mean = test.mean(axis=1)
+    assert mean.max() > mean[0] + 0.1
+    assert mean.max() > mean[-1] + 0.3
+    assert rho[0] < rho[mean.argmax()] < rho[-1]
+    config = PRESETS["large_rho"].config(optimizers=("sgd", "sam"))
+    ends = {name: outcome(config, path).kind for name, path in descend(config).items()}
+    assert ends == {"sgd": "reached", "sam": "diverged"}
+
+
+@pytest.mark.parametrize("rule", ["trend_power", "trend"])
+def test_lesson_3_a_rule_against_the_trend_answers_a_shock_and_comes_back(rule: str) -> None:
+    run = recording("jump").runs[rule]
+    ((jump, change),) = run.changes
+    lam, sharpness, lr = (run.steps[name] for name in ("lam", "sharpness", "lr"))
+    assert lr[jump - 1] < lr[jump] == np.float32(change["lr"])
+    assert sharpness[jump : jump + 16].mean() > 2 * sharpness[jump - 16 : jump].mean()
+    assert lam[jump - 32] > lam[jump]  # it was falling
+    assert lam[jump:].max() > 1.5 * lam[jump]
+    assert lam[-1] <= lam[jump]
+    ratio = np.log(run.steps["ratio"])
+    assert ratio[jump : jump + 16].mean() > 0 > ratio[jump - 16 : jump].mean()
+
+
+def test_lesson_3_the_dead_band_had_been_rising_all_along() -> None:
+    run = recording("jump").runs["dead_band"]
+    ((jump, _),) = run.changes
+    lam = run.steps["lam"]
+    assert lam[jump] > 1.5 * lam[:jump].min()
+    assert lam[-1] > lam[jump]
+
+
+def test_lesson_4_sgd_memorizes_and_a_strong_lam_or_rho_refuses() -> None:
+    found = groups()
+    assert {len(group.test) for group in found.values()} == {5}
+    sgd = found["sgd"]
+    assert sgd.train.mean() > 0.97
+    for name in ("sam_0.5", "vasso_0.5", "samar", "samar_fixed_3"):
+        assert found[name].test.mean() > sgd.test.mean() + 0.15
+        assert found[name].test.min() > sgd.test.max()
+        assert found[name].train.mean() < 0.7
+    weak = found["sam_0.05"].test.mean()
+    assert sgd.test.mean() < weak < sgd.test.mean() + 0.08
+    runs = recording("noisy_digits").runs
+    assert runs["sgd_0"].epochs["memorized"][-1] > 0.95
+    assert runs["samar_0"].epochs["memorized"][-1] < 0.1
+    assert runs["samar_0"].epochs["recovered"][-1] > 0.8
+
+
+def test_lesson_4_the_examples_are_wrongly_labelled_training_images() -> None:
+    tables = recording("noisy_digits").tables
+    right, given = tables["example_right"], tables["example_given"]
+    assert (right != given).all()
+    assert (tables["example_sgd"] == given).mean() > 0.9
+    assert (tables["example_samar"] == right).mean() > 0.7
+
+
+def test_lesson_4_lam_moved_far_beyond_sam_and_not_to_stay() -> None:
+    lam = recording("noisy_digits").runs["samar_0"].steps["lam"]
+    assert lam.max() > 3
+    assert lam.min() < 0.8
+
+
+def test_lesson_5_gradient_descent_climbs_to_the_line_and_sam_stays_below() -> None:
+    tables = recording("step_size").tables
+    bound = 2 / float(tables["lr"])
+    late = slice(-20, None)
+    assert tables["sgd_lam_max"][:10].mean() < 0.6 * bound
+    assert 0.9 * bound < tables["sgd_lam_max"][late].mean() < 1.3 * bound
+    for name in ("sam", "samar"):
+        assert tables[f"{name}_lam_max"][late].max() < bound
+        assert tables[f"{name}_loss"][-1] < 0.5 * tables[f"{name}_loss"][0]
+    for name in ("sgd", "sam", "samar"):
+        assert (tables[f"{name}_residual"] < 2e-3 * tables[f"{name}_lam_max"]).all()
+
+
+def test_lesson_5_samars_lam_shoots_up_where_its_curvature_falls() -> None:
+    tables = recording("step_size").tables
+    lam, top, at = tables["samar_lam"], tables["samar_lam_max"], tables["samar_at"]
+    assert lam.min() < 0.3
+    assert lam.max() > 5
+    strong = np.array([lam[max(0, step - 20) : step].mean() > 3 for step in at[1:].tolist()])
+    moved = np.diff(top)
+    assert moved[strong].mean() < 0 < moved[~strong].mean()
+
+
+def test_lesson_6_filter_normalized_pictures_agree_and_raw_ones_do_not() -> None:
+    tables = recording("rescaling").tables
+    np.testing.assert_allclose(tables["logits_after"], tables["logits_before"], atol=1e-4)
+    np.testing.assert_allclose(tables["filter_after"], tables["filter_before"], atol=1e-3)
+    assert np.abs(tables["raw_after"] - tables["raw_before"]).max() > 1
+    centre = tables["raw_axis"].size // 2
+    assert tables["raw_after"][centre, centre] == pytest.approx(
+        float(tables["raw_before"][centre, centre]), rel=1e-5
+    )
+    assert tables["lam_max_after"] > 3 * tables["lam_max_before"]
+    assert tables["scaled_lam_max_after"] == pytest.approx(
+        float(tables["scaled_lam_max_before"]), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("name", ["sgd", "sam", "samar"])
+def test_lesson_7_the_mean_squared_gradient_falls_like_one_over_root_k(name: str) -> None:
+    tables = recording("rate").tables
+    horizon = tables["horizon"].astype(float)
+    mean, smallest = (tables[f"{name}_{kind}"].mean(axis=1) for kind in ("mean", "min"))
+    assert -0.6 < slope(horizon, mean) < -0.4
+    assert slope(horizon, smallest) < -0.4

@@ -1,0 +1,141 @@
+"""The pages without a browser: what they draw, what a link restores, what bad values answer."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samar.jobs.service import Jobs
+from samar.training.presets import PRESETS
+from samar.training.settings import TrainSettings
+from samar.web.controls import SETTINGS
+from samar.web.service import service
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The app over an empty store in which no worker is ever started."""
+    monkeypatch.setattr("samar.jobs.service.tend", lambda store: None)
+    service.clear()
+    return AppTest.from_file(str(APP), default_timeout=30)
+
+
+def train_page(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.switch_page("pages/experiment/train.py").run()
+
+
+def command(app: AppTest) -> str:
+    return app.code[0].value
+
+
+def test_start_page_starts_the_preset(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    app.button(key="train_now").click().run()
+    (run,) = Jobs().all()
+    assert run.settings == PRESETS["noisy_digits"].config()
+    assert run.status == "queued"
+
+
+def test_every_page_draws(app: AppTest) -> None:
+    app.run()
+    for page in ("experiment/train", "experiment/runs", "home/about", "home/start"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        assert not app.error
+
+
+def test_a_link_restores_every_setting(app: AppTest) -> None:
+    link = {"optimizer": "vasso", "lr": "0.123", "rho": "0.07", "theta": "0.5", "seed": "11"}
+    train_page(app, **link)
+    words = command(app)
+    for word in ("--optimizer vasso", "--lr 0.123", "--rho 0.07", "--theta 0.5", "--seed 11"):
+        assert word in words
+
+
+def test_settings_that_do_not_apply_are_hidden(app: AppTest) -> None:
+    def keys() -> set[str]:
+        kinds = ("selectbox", "select_slider", "slider", "toggle", "number_input", "text_input")
+        return {w.key for kind in kinds for w in app.get(kind) if w.key in SETTINGS}
+
+    train_page(app)
+    assert {"rho", "rule", "gain", "lam_max"} <= keys()
+    assert "theta" not in keys()
+    app.selectbox(key="optimizer").select("sgd").run()
+    assert not {"rho", "rule", "gain", "lam_max", "theta"} & keys()
+    assert {"lr", "momentum", "batch_size"} <= keys()
+
+
+def test_a_preset_fills_the_controls(app: AppTest) -> None:
+    train_page(app)
+    app.selectbox(key="preset").select("cifar10").run()
+    assert "--model resnet20" in command(app)
+    assert "CIFAR-10 is not on this machine yet" in app.warning[0].value
+
+
+def test_settings_that_contradict_each_other_are_answered_in_a_sentence(app: AppTest) -> None:
+    train_page(app)
+    app.selectbox(key="model").select("vgg16-bn").run()
+    app.button(key="button_start").click().run()
+    assert not app.exception
+    assert "needs images of at least 32 pixels, but digits has 8" in app.error[0].value
+    assert app.session_state["model"] == "vgg16-bn"
+    assert Jobs().all() == []
+
+
+def test_an_unknown_run_is_answered_in_a_sentence(app: AppTest) -> None:
+    train_page(app, run="nothing")
+    assert not app.exception
+    assert "There is no run 'nothing'" in app.error[0].value
+
+
+def test_a_run_on_the_page_fills_the_controls_and_an_active_one_wins_over_the_link(
+    app: AppTest,
+) -> None:
+    run_id = Jobs().start(TrainSettings(rho=0.33, seed=5))
+    train_page(app, run=run_id, rho="0.07")
+    assert app.session_state["rho"] == 0.33
+    assert app.session_state["seed"] == 5
+    assert app.select_slider(key="lr").disabled
+
+
+def test_a_name_from_a_person_is_never_markup(app: AppTest) -> None:
+    run_id = Jobs().start(TrainSettings(name="<b>*x*</b> $y$"))
+    train_page(app, run=run_id)
+    assert app.subheader[0].value == r"\<b\>\*x\*\</b\> \$y\$"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("rho", "99", "rho is '99', but it must be at most 5"),
+        ("seed", "-1", "seed is '-1', but it must be at least 0"),
+        ("optimizer", "adam", "optimizer is 'adam', but it must be one of"),
+    ],
+)
+def test_a_bad_value_in_the_link_is_said(
+    app: AppTest, name: str, value: str, sentence: str
+) -> None:
+    train_page(app, **{name: value})
+    assert not app.exception
+    shown = app.error[0].value.replace("\\", "")
+    assert "The link holds a setting that does not fit." in shown
+    assert sentence in shown
+    assert app.session_state[name] == getattr(TrainSettings(), name)
+
+
+def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest) -> None:
+    runs = Jobs()
+    run_id = runs.start(TrainSettings())
+    claimed = runs.store.claim_next(limit=1)
+    assert claimed is not None
+    train_page(app, run=run_id)
+    app.slider(key="lam_max").set_value(0.05).run()
+    assert "λ floor 0.25 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
+    assert app.session_state["lam_max"] == 10.0
+    assert app.button(key="button_stop")

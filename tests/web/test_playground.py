@@ -1,0 +1,169 @@
+"""The Playground page without a browser: what a link restores, what is told, what is kept."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samar.playground.config import PlaygroundConfig
+from samar.playground.descent import descend
+from samar.playground.presets import PRESETS
+from samar.web.playground import view as playground_view
+from samar.web.playground.controls import set_start
+from samar.web.playground.story import story
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def app(samar_home: Path) -> AppTest:
+    return AppTest.from_file(str(APP), default_timeout=60)
+
+
+def playground(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page("pages/learn/playground.py").run()
+    assert not app.exception
+    return app
+
+
+def told(app: AppTest) -> str:
+    return " ".join(element.value for element in app.markdown)
+
+
+def figure(app: AppTest) -> dict[str, Any]:
+    (chart, _) = app.get("bidi_component")
+    return json.loads(json.loads(chart.proto.json)["figure"])
+
+
+def start_of(app: AppTest) -> tuple[float, float]:
+    start = next(trace for trace in figure(app)["data"] if trace.get("meta") == "start")
+    return start["x"][0], start["y"][0]
+
+
+def test_tells_what_happened(app: AppTest) -> None:
+    text = told(playground(app))
+    assert "SGD ended at the bottom of the **sharp** valley (curvature 40)." in text
+    assert "SAM, VaSSO and SAMAR ended at the bottom of the **flat** valley (curvature 1)." in text
+    assert "SAMAR's λ moved between" in text
+
+
+def test_a_link_restores_every_control(app: AppTest) -> None:
+    playground(
+        app, p_rho="0.1", p_x="-1.4", p_seed="3", p_rule="power", p_gamma="0.5", p_sharp="60"
+    )
+    assert start_of(app)[0] == -1.4
+    assert "(curvature 60)" in told(app)
+    assert app.slider(key="p_gamma").value == 0.5
+    assert app.number_input(key="p_seed").value == 3
+    assert app.slider(key="p_rho").value == 0.1
+
+
+def test_a_link_may_name_a_preset(app: AppTest) -> None:
+    playground(app, p_preset="large_rho")
+    assert "**diverged** after" in told(app)
+    assert app.slider(key="p_walls").value == 2.0
+
+
+def test_a_link_to_a_preset_s_settings_finds_the_preset(app: AppTest) -> None:
+    playground(app, p_momentum="0.0", p_lr="0.02", p_rho="0.5")
+    assert app.selectbox(key="p_preset").value == "parked"
+    assert PRESETS["parked"].help in told(app)
+
+
+def test_own_settings_have_no_preset(app: AppTest) -> None:
+    playground(app, p_rho="0.55")
+    assert app.selectbox(key="p_preset").value is None
+    assert "Two round valleys side by side" in told(app)
+    app.button(key="playground_reset").click().run()
+    assert app.slider(key="p_rho").value == 0.7
+
+
+def test_presets_fill_and_reset_puts_back(app: AppTest) -> None:
+    playground(app)
+    for name in PRESETS:
+        app.selectbox(key="p_preset").select(name).run()
+        assert not app.exception
+        assert not app.error
+        assert PRESETS[name].help in told(app)
+    app.slider(key="p_rho").set_value(1.3).run()
+    app.button(key="playground_reset").click().run()
+    assert app.slider(key="p_rho").value == 0.1
+
+
+def test_another_loss_moves_the_start(app: AppTest) -> None:
+    playground(app)
+    app.selectbox(key="p_landscape").select("ravine").run()
+    assert start_of(app) == (-1.2, 1.6)
+    assert app.slider(key="p_bend").value == 10.0
+
+
+def test_contradictions_are_answered_in_a_sentence(app: AppTest) -> None:
+    playground(app)
+    app.slider(key="p_lam_min").set_value(2.0).run()
+    assert not app.exception
+    shown = app.error[0].value.replace("\\", "")
+    assert "λ starts at 1, outside its bounds 2 to 3" in shown
+
+
+def test_no_optimizer_is_answered(app: AppTest) -> None:
+    playground(app)
+    app.button_group(key="p_optimizers").set_value([]).run()
+    assert not app.exception
+    assert "Choose at least one optimizer" in app.info[0].value
+
+
+def test_three_dimensions_and_focus(app: AppTest) -> None:
+    playground(app, p_view="3d", p_focus="sgd")
+    assert figure(app)["data"][0]["type"] == "surface"
+    assert "ε, uphill" not in {trace.get("name") for trace in figure(app)["data"]}
+
+
+def test_messages_stay_small(app: AppTest) -> None:
+    playground(app)
+    sizes = [chart.proto.ByteSize() for chart in app.get("bidi_component")]
+    assert sum(sizes) < 160_000
+
+
+def test_only_what_concerns_an_optimizer_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[str] = []
+    one = PlaygroundConfig(steps=10)
+    playground_view._path.clear()
+    monkeypatch.setattr(
+        "samar.playground.descent.descend_with", lambda config, name: moved.append(name)
+    )
+    for changes in ({}, {"theta": 0.5}, {}, {"rule": "power"}, {"rho": 0.2}):
+        playground_view.compute(one.changed(**changes))
+    playground_view._path.clear()
+    assert moved == [
+        *("sgd", "sam", "vasso", "samar"),
+        "vasso",
+        "samar",
+        *("sam", "vasso", "samar"),
+    ]
+
+
+def test_every_kind_of_outcome_has_words() -> None:
+    held = PRESETS["parked"].config()
+    assert "SAM and VaSSO stay in the **flat** valley, 2.5 away" in " ".join(
+        story(held, descend(held))
+    )
+    lost = PRESETS["large_rho"].config()
+    assert "SAM, VaSSO and SAMAR **diverged** after 10 to 16 steps" in " ".join(
+        story(lost, descend(lost))
+    )
+    still = PlaygroundConfig(rule="fixed", steps=10, noise=0.0)
+    words = " ".join(story(still, descend(still)))
+    assert "nearing" in words
+    assert "λ stayed at 1" in words
+
+
+def test_a_start_outside_the_sliders_is_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: dict[str, float] = {}
+    monkeypatch.setattr("streamlit.session_state", held)
+    set_start(-9.0, 0.123456)
+    assert held == {"p_x": -4.0, "p_y": 0.12}

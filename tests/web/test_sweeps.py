@@ -1,0 +1,190 @@
+"""The Sweeps page without a browser: the form, the list, the buttons, the results."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samar.jobs.service import Jobs
+from samar.sweeps.service import Sweeps
+from samar.sweeps.spec import SweepSpec
+from samar.training.records import EpochRecord
+from samar.web.service import service
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The app over an empty store in which no worker is ever started."""
+    monkeypatch.setattr("samar.jobs.local._spawn", lambda run: None)
+    monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
+    service.clear()
+    return AppTest.from_file(str(APP), default_timeout=60)
+
+
+def page(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.switch_page("pages/experiment/sweeps.py").run()
+
+
+def text(app: AppTest) -> str:
+    return "\n".join(
+        m.value for kind in ("markdown", "caption", "success", "info") for m in app.get(kind)
+    )
+
+
+@pytest.fixture
+def finished(app: AppTest) -> str:
+    """A sweep whose every member ended."""
+    sweeps = Sweeps()
+    sweep_id = sweeps.start(SweepSpec(grid={"optimizer": ("sgd", "sam"), "rho": (0.1, 0.2)}))
+    store = Jobs().store
+    for run in store.all():
+        sam = run.settings.optimizer == "sam"
+        val = 0.5 + 0.1 * sam * run.settings.rho + run.settings.seed / 100
+        record = EpochRecord(60, 9, 18, 2.0, 0.1, 0.9, 9, 0.2, 0.8, 0.1, 0.3, val)
+        store.records.append(run.key, epochs=[record])
+        store.move(run, "finished", only=("queued", "running"))
+    sweeps.runs.look_after()
+    return sweep_id
+
+
+def test_the_form_says_what_a_sweep_amounts_to_and_starts_it(app: AppTest) -> None:
+    page(app)
+    assert not app.exception
+    assert "**30 runs**: 10 settings × 3 seeds" in text(app)
+    app.text_input(key="s_in_rho").set_value("0.1, 0.3").run()
+    app.number_input(key="s_seeds").set_value(2).run()
+    app.toggle(key="s_equal_gradients").set_value(True).run()
+    assert "**16 runs**: 8 settings × 2 seeds" in text(app)
+    command = app.code[0].value
+    assert "--grid optimizer=sgd,sam,vasso,samar --grid rho=0.1,0.3 --seeds 2" in command
+    app.button(key="sweep_start_button").click().run()
+    assert not app.exception
+    (sweep,) = Sweeps().all()
+    assert sweep.spec.grid["rho"] == (0.1, 0.3)
+    assert sweep.spec.base == {"validation": 0.2}
+    assert app.query_params["sweep"] == sweep.id
+    assert "running · 0 of 16 runs" in text(app)
+    assert app.button(key="sweep_pause")
+
+
+def test_settings_that_vary_leave_the_side_and_those_without_effect_too(app: AppTest) -> None:
+    page(app)
+    assert "rho" not in app.session_state
+    assert app.selectbox(key="rule")
+    app.multiselect(key="s_in_optimizer").set_value(["sgd", "vasso"]).run()
+    assert not [w for w in app.selectbox if w.key == "rule"]
+    assert app.select_slider(key="lr")
+    app.multiselect(key="s_vary").set_value(["lr"]).run()
+    assert not [w for w in app.select_slider if w.key == "lr"]
+    assert app.text_input(key="s_in_lr").value == "0.02, 0.05, 0.1"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("0.1, 9", "rho is '9', but it must be at most 5"),
+        ("", "radius ρ has no values"),
+        ("0.1:1", "rho is a range, which a grid cannot try out"),
+    ],
+)
+def test_a_bad_value_is_said_and_cannot_be_started(app: AppTest, value: str, sentence: str) -> None:
+    page(app)
+    app.text_input(key="s_in_rho").set_value(value).run()
+    assert not app.exception
+    assert sentence in app.warning[0].value.replace("\\", "")
+    assert app.button(key="sweep_start_button").disabled
+
+
+def test_a_search_over_a_range(app: AppTest) -> None:
+    page(app)
+    app.segmented_control(key="s_sampler").set_value("tpe").run()
+    app.text_input(key="s_in_rho").set_value("0.01:1:log").run()
+    app.number_input(key="s_trials").set_value(5).run()
+    assert "Up to **15 runs**: 5 settings × 3 seeds" in text(app)
+    assert not [w for w in app.toggle if w.key == "s_equal_gradients"]
+    app.button(key="sweep_start_button").click().run()
+    assert not app.exception
+    (sweep,) = Sweeps().all()
+    assert (sweep.spec.sampler, sweep.members, sweep.total) == ("tpe", 3, 15)
+
+
+def test_presets_fill_the_form(app: AppTest) -> None:
+    page(app)
+    app.selectbox(key="s_preset").select("paper").run()
+    assert not app.exception
+    assert "**60 runs**: 20 settings × 3 seeds" in text(app)
+    assert "has not been run by us" in text(app).replace("\\", "")
+    assert "--when dataset=cifar100:rho=0.2" in app.code[0].value
+    assert "--weight-decay 0.001" in app.code[0].value
+    app.button(key="sweep_start_button").click().run()
+    assert "CIFAR-10 is not on this machine" in app.error[0].value.replace("\\", "")
+    app.selectbox(key="s_preset").select("noisy_digits").run()
+    assert "**33 runs**" in text(app)
+    assert "--label-noise 0.4" in app.code[0].value
+
+
+def test_a_link_restores_the_form(app: AppTest) -> None:
+    page(app, s_seeds="2", s_in_rho="0.3,0.4", epochs="7")
+    assert "**14 runs**: 7 settings × 2 seeds" in text(app)
+    assert "--grid rho=0.3,0.4 --seeds 2 --epochs 7" in app.code[0].value
+
+
+def test_a_link_restores_a_preset_and_what_was_changed_in_it(app: AppTest) -> None:
+    page(app, sweep_preset="paper", s_seeds="1", epochs="3")
+    assert not app.exception
+    assert "**20 runs**: 20 settings × 1 seed" in text(app)
+    command = app.code[0].value
+    assert "--grid model=resnet18,wrn-28-10 --grid dataset=cifar10,cifar100" in command
+    assert "--epochs 3" in command
+    assert "--weight-decay 0.001" in command
+
+
+def test_results_name_the_best_by_validation(app: AppTest, finished: str) -> None:
+    page(app, sweep=finished)
+    assert not app.exception
+    shown = text(app).replace("\\", "")
+    assert "finished · 9 of 9 runs" in shown
+    assert "Best by validation: **SAM · radius ρ 0.2**, validation 53.00 ± 1.00 %" in shown
+    arms = next(d.value for d in app.dataframe if "setting" in d.value)
+    assert list(arms["setting"]) == ["SGD", "SAM · radius ρ 0.2"]
+    app.selectbox(key="sweep_reference").select("SAM · radius ρ 0.2").run()
+    assert not app.exception
+
+
+def test_pause_resume_back_and_delete(app: AppTest) -> None:
+    sweep_id = Sweeps().start(SweepSpec(grid={"rho": (0.1, 0.2)}, name="<b>*mine*</b>"))
+    page(app, sweep=sweep_id)
+    assert app.subheader[0].value == r"\<b\>\*mine\*\</b\>"
+    app.button(key="sweep_pause").click().run()
+    assert Sweeps().get(sweep_id).status == "paused"
+    app.button(key="sweep_resume").click().run()
+    assert Sweeps().get(sweep_id).status == "running"
+    app.button(key="sweep_stop").click().run()
+    assert Sweeps().get(sweep_id).status == "stopped"
+    run = next(run for run in Jobs().all() if run.status == "running")
+    Jobs().store.move(run, "stopped")
+    app.run()
+    app.button(key="sweep_really_delete").click().run()
+    assert not app.exception
+    assert Sweeps().all() == []
+    assert Jobs().all() == []
+    assert "Sweeps" in [header.value for header in app.header]
+
+
+def test_the_list_opens_a_sweep(app: AppTest, finished: str) -> None:
+    page(app)
+    app.button(key=f"open_{finished}").click().run()
+    assert "finished · 9 of 9 runs" in text(app)
+    app.button(key="sweep_back").click().run()
+    assert app.button(key="sweep_start_button")
+
+
+def test_an_unknown_sweep_is_answered_in_a_sentence(app: AppTest) -> None:
+    page(app, sweep="nothing")
+    assert not app.exception
+    assert "There is no sweep 'nothing'" in app.error[0].value.replace("\\", "")
