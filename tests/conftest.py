@@ -55,7 +55,10 @@ def recorded(samar_home: Path) -> Callable[..., Any]:
     from samar.jobs.files import weights_path
     from samar.jobs.store import Store
     from samar.models.build import build_model
+    from dataclasses import asdict
+
     from samar.networks.checkpoint import save_weights
+    from samar.settings.command import json_line
     from samar.training.records import EpochRecord, StepRecord
     from samar.training.settings import TrainSettings
 
@@ -72,7 +75,7 @@ def recorded(samar_home: Path) -> Callable[..., Any]:
     ) -> Any:
         config = TrainSettings.parse({"optimizer": "sgd", **settings})
         store.create(config)
-        run = store.claim_next(limit=10_000)
+        run = store.claim_next("long", limit=10_000)
         assert run is not None
         nan, two = math.nan, 1 if config.optimizer == "sgd" else 2
         steps, epochs = [], []
@@ -105,7 +108,13 @@ def recorded(samar_home: Path) -> Callable[..., Any]:
             network = build_model("cnn", classes=10, channels=1)
             save_weights(network, weights_path(run.id), {"model": "cnn"})
             store.records.add_artifact(run.key, "weights", len(steps), "weights.safetensors")
-        store.beat(run, total_steps=len(steps), device="cpu")
+        store.beat(
+            run,
+            done=len(steps),
+            total=len(steps),
+            device="cpu",
+            summary=json_line({"epoch": asdict(epochs[-1])} if epochs else {}),
+        )
         assert store.move(run, status)
         return store.get(run.id)
 

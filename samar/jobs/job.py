@@ -13,6 +13,8 @@ from samar.training.records import NAN, EpochRecord
 ACTIVE = ("queued", "running", "paused")
 RESUMABLE = ("stopped", "interrupted", "failed")
 HELD = ("running", "paused")
+SKIPPED = "Skipped"
+"""How the message begins of a job that its coordinator decided to leave out."""
 UNREADABLE = "unreadable"
 """Shown as the status of a job whose settings this samar does not understand."""
 

@@ -82,3 +82,8 @@ def kind_of(name: str) -> Kind:
         raise RunError(
             f"This samar knows no kind of job called {name!r}; choose {', '.join(kinds())}."
         ) from None
+
+
+def is_coordinator(name: str) -> bool:
+    """Whether jobs of a kind own others and have no process; a kind that is not known does not."""
+    return name in kinds() and kinds()[name].lane is None

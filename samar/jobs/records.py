@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from samar.jobs import schema
 from samar.jobs.database import Database
-from samar.training.records import EpochRecord, StepRecord
+from samar.training.records import NAN, EpochRecord, StepRecord
 
 STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
@@ -79,6 +79,14 @@ class Records:
         with self._database.read() as db:
             row = db.execute(query).first()
         return (row.key, row.step) if row else (0, 0)
+
+    def last_epoch(self, job: int) -> EpochRecord | None:
+        """The newest evaluation of a training run."""
+        table = schema.epochs
+        query = sa.select(*(table.c[name] for name in EPOCH_COLUMNS)).where(table.c.job == job)
+        with self._database.read() as db:
+            row = db.execute(query.order_by(table.c.epoch.desc()).limit(1)).first()
+        return EpochRecord(*(NAN if value is None else value for value in row)) if row else None
 
     def rewind(self, job: int, step: int) -> None:
         """Forget what was recorded beyond a step, before it is computed again."""

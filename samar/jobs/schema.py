@@ -181,8 +181,9 @@ def _make_everything_a_job(connection: Connection) -> None:
         "CREATE INDEX events_of_job ON events (job, step)",
         "CREATE INDEX controls_of_job ON controls (job, key)",
     )
-    newest = sa.select(sa.func.max(epochs.c.epoch)).where(epochs.c.job == jobs.c.key)
-    rows = sa.select(epochs).join(jobs).where(epochs.c.epoch == newest.scalar_subquery())
+    every = epochs.alias()
+    newest = sa.select(sa.func.max(every.c.epoch)).where(every.c.job == epochs.c.job)
+    rows = sa.select(epochs).where(epochs.c.epoch == newest.scalar_subquery())
     for row in connection.execute(rows).all():
         epoch = {name: value for name, value in row._mapping.items() if name != "job"}
         same = jobs.update().where(jobs.c.key == row.job)

@@ -7,14 +7,14 @@ from typing import Any
 
 from samar.errors import RunError
 from samar.jobs.files import job_dir
-from samar.jobs.job import HELD, Job
-from samar.jobs.kind import SHORT, kind_of
+from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
+from samar.jobs.kind import SHORT, is_coordinator, kind_of
 from samar.jobs.local import schedule, slots
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
-TEND_SECONDS = 1.0
+SCHEDULE_SECONDS = 1.0
 KEPT_MEASUREMENTS = 200
 """Measurements without a name, a pin or an owner; older ones are deleted."""
 
@@ -24,7 +24,7 @@ class Jobs:
 
     def __init__(self, store: Store | None = None) -> None:
         self.store = store or Store()
-        self._tended = 0.0
+        self._scheduled = 0.0
 
     def submit(
         self, settings: JobSettings, *, parent: str | None = None, anew: bool = False
@@ -77,33 +77,71 @@ class Jobs:
         return self.store.all(kind, **which)
 
     def look_after(self) -> None:
-        """Tend the jobs, at most once a second: looking at them often should not write as often."""
-        if time.monotonic() - self._tended > TEND_SECONDS:
+        """Schedule the jobs, at most once a second: looking at them often should not write as often."""
+        if time.monotonic() - self._scheduled > SCHEDULE_SECONDS:
             schedule(self.store)
-            self._tended = time.monotonic()
+            self._scheduled = time.monotonic()
 
     def pause(self, job_id: str) -> None:
-        """Hold a run after its current step; its place is free for another run."""
-        self._post(job_id, "pause", ("running",))
+        """Hold a run after its current step; its place is free for another run.
+
+        A paused coordinator starts no further member; those that run come to their end.
+        """
+        job = self.store.get(job_id)
+        if is_coordinator(job.kind):
+            self._hold(job, "paused", ("running",))
+        else:
+            self._post(job_id, "pause", ("running",))
 
     def step(self, job_id: str) -> None:
         """Let a paused run take one step."""
         self._post(job_id, "step", ("paused",))
 
     def stop(self, job_id: str) -> None:
-        """End a job after its current piece of work."""
+        """End a job after its current piece of work, a coordinator with its members."""
         job = self.store.get(job_id)
-        if not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
+        if is_coordinator(job.kind):
+            self._hold(job, "stopped", HELD)
+            for member in self.store.all(parent=job.id, status=HELD):
+                self.stop(member.id)
+        elif not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
             self._post(job_id, "stop", HELD)
 
     def resume(self, job_id: str) -> None:
-        """Let a paused run go on, or start a job again that ended early, from what it kept."""
+        """Let a paused run go on, or start a job again that ended early, from what it kept.
+
+        A coordinator's members that ended early are queued again, but those that it skipped.
+        """
         job = self.get(job_id)
-        if job.status == "paused":
+        if is_coordinator(job.kind):
+            self._resume_members(job)
+        elif job.status == "paused":
             self.store.orders.post(job.key, "resume")
         else:
             self.store.requeue(job)
             schedule(self.store)
+
+    def can_resume(self, job: Job) -> bool:
+        """Whether resuming a coordinator would change anything."""
+        if job.status == "stopped" and self.store.all(parent=job.id, status=HELD):
+            return False  # what is about to stop could not be told from what was stopped by hand
+        return job.status in ("paused", *RESUMABLE) or bool(self._early(job))
+
+    def _early(self, job: Job) -> list[Job]:
+        """Members of a coordinator that ended before they were done."""
+        ended = self.store.all(parent=job.id, status=RESUMABLE)
+        return [member for member in ended if not member.message.startswith(SKIPPED)]
+
+    def _resume_members(self, job: Job) -> None:
+        title = f"{job.kind.capitalize()} {job.id}"
+        if not self.can_resume(job):
+            if job.status == "stopped":
+                raise RunError(f"{title} is still stopping; resume it in a moment.")
+            raise RunError(f"{title} is {job.status}; there is nothing to resume.")
+        for member in self._early(job):
+            self.store.move(member, "queued", only=RESUMABLE)
+        self.store.move(job, "running", only=(job.status,))
+        schedule(self.store)
 
     def change(self, job_id: str, **values: Any) -> None:
         """Change live settings of a run that trains or is paused.
@@ -145,6 +183,13 @@ class Jobs:
         """
         for gone in self.store.delete(job_id):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
+
+    def _hold(self, job: Job, status: str, allowed: tuple[str, ...]) -> None:
+        if not self.store.move(job, status, only=allowed):
+            raise RunError(
+                f"{job.kind.capitalize()} {job.id} is {job.status}; only one that is "
+                f"{' or '.join(allowed)} can be {status}."
+            )
 
     def _post(self, job_id: str, command: str, allowed: tuple[str, ...], **detail: Any) -> None:
         job = self.store.get(job_id)

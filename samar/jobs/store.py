@@ -196,7 +196,7 @@ class Store:
         own = [kind.name for kind in kinds().values() if kind.lane == lane]
         coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
         resting = sa.select(table.id).where(
-            table.kind.in_(coordinators) & (table.status != "running")
+            table.kind.in_(coordinators) & table.status.in_(("paused", "stopped"))
         )
         free = table.parent.is_(None) | table.parent.not_in(resting)
         allowed = table.kind.in_(own) & (table.status == "queued") & free

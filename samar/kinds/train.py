@@ -55,7 +55,10 @@ def work(settings: TrainSettings, work: Work) -> None:
     if resume_path(job.id).is_file():
         trainer.load_state_dict(load_resume_state(resume_path(job.id)))
     records.rewind(job.key, trainer.step_count)
-    work.note(total=trainer.total_steps, device=str(trainer.placement), doing="")
+    work.progress(trainer.step_count)
+    if (last := records.last_epoch(job.key)) is not None:
+        work.summarize(epoch=asdict(last))
+    work.note(total=trainer.total_steps, device=str(trainer.placement))
     facts: dict[str, Any] = {"device": str(trainer.placement), "data": dataset.checksum}
     facts |= {"samar": __version__, "torch": torch.__version__}
     facts["threads"] = torch.get_num_threads()
@@ -186,6 +189,7 @@ class Training:
 
         trainer, job = self.trainer, self.work.job
         if trainer.divergence is not None:
+            self.work.progress(trainer.divergence.step - 1)
             raise Diverged(str(trainer.divergence))
         self.save()
         settings = trainer.config

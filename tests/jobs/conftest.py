@@ -21,9 +21,9 @@ def store(samar_home: Path) -> Store:
 def running(store: Store) -> Job:
     """A run that this very process claims to train."""
     store.create(TrainSettings(name="first"))
-    run = store.claim_next(limit=1)
+    run = store.claim_next("long", limit=1)
     assert run is not None
-    store.beat(run, pid=os.getpid(), total_steps=100, device="cpu")
+    store.beat(run, pid=os.getpid(), total=100, device="cpu")
     return run
 
 

@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +13,31 @@ from samar.jobs import store as store_module
 from samar.jobs.job import Job
 from samar.jobs.local import schedule
 from samar.jobs.store import Store
-from samar.training.records import EpochRecord
+from samar.settings.command import json_line
 from samar.training.settings import TrainSettings
 
 
 def test_create_and_get_by_id_prefix_and_name(store: Store) -> None:
     ids = [store.create(TrainSettings(name=name)) for name in ("one", "two")]
-    assert store.get(ids[0]).config == TrainSettings(name="one")
+    assert store.get(ids[0]).settings == TrainSettings(name="one")
     assert store.get("two").id == ids[1]
     assert store.get(ids[1][:7]).id == ids[1]
     assert [run.id for run in store.all()] == ids[::-1]
     for missing in ("nothing", "", "%"):
-        with pytest.raises(RunError, match="There is no run"):
+        with pytest.raises(RunError, match="There is no job"):
             store.get(missing)
 
 
 def test_an_ambiguous_name_is_refused(store: Store) -> None:
     for _ in range(2):
         store.create(TrainSettings(name="twin"))
-    with pytest.raises(RunError, match=r"'twin' fits 2 runs \(\w+, \w+\); give one of these ids"):
+    with pytest.raises(RunError, match=r"'twin' fits 2 jobs \(\w+, \w+\); give one of these ids"):
         store.get("twin")
 
 
 def test_claims_go_oldest_first_and_respect_the_limit(store: Store) -> None:
     first, second, third = (store.create(TrainSettings()) for _ in range(3))
-    claimed = [store.claim_next(limit=2) for _ in range(3)]
+    claimed = [store.claim_next("long", limit=2) for _ in range(3)]
     assert [run.id if run else None for run in claimed] == [first, second, None]
     assert store.get(third).status == "queued"
 
@@ -49,7 +49,7 @@ def test_two_processes_never_claim_one_run(store: Store) -> None:
 
     def claim() -> None:
         other = Store()
-        while (run := other.claim_next(limit=100)) is not None:
+        while (run := other.claim_next("long", limit=100)) is not None:
             taken.append(run.id)
 
     threads = [threading.Thread(target=claim) for _ in range(4)]
@@ -63,7 +63,7 @@ def test_two_processes_never_claim_one_run(store: Store) -> None:
 def test_a_paused_run_frees_its_place_and_waits_for_another(store: Store, running: Job) -> None:
     store.move(running, "paused")
     other = store.get(store.create(TrainSettings()))
-    claimed = store.claim_next(limit=1)
+    claimed = store.claim_next("long", limit=1)
     assert claimed is not None
     assert claimed.id == other.id
     assert not store.unpause(running, limit=1)
@@ -90,8 +90,8 @@ def test_appending_again_replaces(store: Store, running: Job, step, epoch) -> No
     assert columns["loss"][-1] == 7.0
 
 
-def test_the_list_shows_where_runs_stand(store: Store, running: Job, step, epoch) -> None:
-    store.records.append(running.key, [step(n) for n in range(1, 9)], [epoch(1, 4), epoch(2, 8)])
+def test_the_list_shows_where_runs_stand(store: Store, running: Job, epoch) -> None:
+    store.beat(running, done=8, summary=json_line({"epoch": asdict(epoch(2, 8))}))
     (run,) = store.all()
     assert (run.done, run.total, run.device, run.status) == (8, 100, "cpu", "running")
     assert run.last_epoch == epoch(2, 8)
@@ -151,7 +151,7 @@ def test_old_requests_do_not_reach_a_new_worker(store: Store, running: Job) -> N
     store.orders.post(running.key, "stop")
     store.move(running, "stopped")
     store.requeue(store.get(running.id))
-    store.claim_next(limit=1)
+    store.claim_next("long", limit=1)
     store.orders.post(running.key, "change", rho=0.5)
     assert [(c.command, c.detail) for c in store.orders.after(running.key, 0)] == [
         ("change", {"rho": 0.5})
@@ -174,41 +174,18 @@ def test_migrations_run_once_and_a_newer_store_is_refused(
     kept = store.create(TrainSettings())
 
     def add_column(db: sa.Connection) -> None:
-        db.exec_driver_sql("ALTER TABLE runs ADD COLUMN colour TEXT")
+        db.exec_driver_sql("ALTER TABLE jobs ADD COLUMN colour TEXT")
 
     known = schema.MIGRATIONS
     monkeypatch.setattr(schema, "MIGRATIONS", (*known, add_column))
     for _ in range(2):
         migrated = Store()
     with migrated.database.read() as db:
-        assert db.exec_driver_sql("SELECT id, colour FROM runs").all() == [(kept, None)]
+        assert db.exec_driver_sql("SELECT id, colour FROM jobs").all() == [(kept, None)]
     monkeypatch.setattr(schema, "MIGRATIONS", known)
     newer = f"store is at version {len(known) + 1}, newer than this samar knows"
     with pytest.raises(RunError, match=newer):
         Store()
-
-
-def test_a_store_of_the_first_version_is_brought_up_to_date(
-    store: Store, epoch: Callable[[int, int], EpochRecord]
-) -> None:
-    """What version 0 lacked is taken out of a new store, then added again by the migration."""
-    kept = store.create(TrainSettings(name="old"))
-    with store.database.write() as db:
-        db.exec_driver_sql("DROP INDEX ix_runs_sweep")
-        for table, column in (
-            ("runs", "pinned"),
-            ("runs", "tags"),
-            ("runs", "sweep"),
-            ("epochs", "val_loss"),
-            ("epochs", "val_accuracy"),
-        ):
-            db.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
-        db.exec_driver_sql("DROP TABLE sweeps")
-        db.exec_driver_sql("UPDATE schema_version SET version = 0")
-    run = Store().get(kept)
-    assert (run.title, run.pinned, run.tags, run.parent) == ("old", False, (), None)
-    store.records.append(run.key, epochs=[epoch(1, 8)])
-    assert np.isnan(store.records.epochs(run.key)["val_accuracy"]).all()
 
 
 def test_a_store_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
@@ -219,7 +196,7 @@ def test_a_store_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
 
 def test_readers_do_not_wait_for_a_writer(store: Store, running: Job) -> None:
     with store.database.write() as db:
-        db.execute(schema.runs.update().values(message="half done"))
+        db.execute(schema.jobs.update().values(message="half done"))
         assert Store.get(store, running.id).message == ""
 
 
@@ -246,7 +223,7 @@ def test_a_worker_that_was_taken_for_dead_has_no_say(store: Store, running: Job)
     store.move(running, "interrupted")
     assert not store.beat(running)
     store.requeue(store.get(running.id))
-    again = store.claim_next(limit=1)
+    again = store.claim_next("long", limit=1)
     assert again is not None
     assert not store.beat(running)
     assert not store.move(running, "finished")
@@ -277,7 +254,7 @@ def test_a_name_goes_before_the_beginning_of_an_id(store: Store) -> None:
     first = store.create(TrainSettings())
     second = store.create(TrainSettings(name=first[:5]))
     assert store.get(first[:5]).id == second
-    with pytest.raises(RunError, match="There is no run"):
+    with pytest.raises(RunError, match="There is no job"):
         store.get(first[:3])
 
 
@@ -331,7 +308,7 @@ def test_settings_that_no_longer_fit_spoil_one_run_and_no_other(store: Store) ->
     sound, broken = store.create(TrainSettings()), store.create(TrainSettings(name="old"))
     text = TrainSettings(name="old").model_dump_json().replace('"epochs"', '"passes"')
     with store.database.write() as db:
-        db.execute(schema.runs.update().where(schema.runs.c.id == broken).values(config=text))
+        db.execute(schema.jobs.update().where(schema.jobs.c.id == broken).values(config=text))
     run, other = store.all()
     assert (other.id, other.status) == (sound, "queued")
     assert (run.id, run.title, run.status) == (broken, "old", "unreadable")
@@ -349,8 +326,8 @@ def test_an_unreadable_queued_run_is_not_trained(
 ) -> None:
     broken, sound = store.create(TrainSettings()), store.create(TrainSettings())
     with store.database.write() as db:
-        db.execute(schema.runs.update().where(schema.runs.c.id == broken).values(config="{}x"))
+        db.execute(schema.jobs.update().where(schema.jobs.c.id == broken).values(config="{}x"))
     spawned: list[str] = []
-    monkeypatch.setattr("samar.jobs.local._spawn", lambda run: spawned.append(run.id))
+    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: spawned.append(job.id) or 1)
     schedule(store)
     assert spawned == [sound]
