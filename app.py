@@ -4,19 +4,18 @@ from pathlib import Path
 
 import streamlit as st
 
+from samar.home import ASSETS
 from samar.web.cold_start import first_session, load_again
 from samar.web.presenting import apply_presenting
 from samar.web.static_files import ensure_static
 
-HERE = Path(__file__).parent
-
 st.set_page_config(
     "samar",
-    page_icon=str(HERE / "assets" / "icon.svg"),
+    page_icon=str(ASSETS / "icon.svg"),
     layout="wide",
     menu_items={"About": "SAMAR, sharpness and λ, live. See the About page."},
 )
-ensure_static(HERE / "static")
+ensure_static(Path(__file__).parent / "static")
 
 page = st.navigation(
     {
@@ -30,7 +29,7 @@ page = st.navigation(
         ],
         "Experiment": [
             st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
-            st.Page("pages/experiment/runs.py", title="Runs", icon=":material/list:"),
+            st.Page("pages/experiment/runs.py", title="Jobs", icon=":material/list:"),
             st.Page("pages/experiment/sweeps.py", title="Sweeps", icon=":material/grid_on:"),
         ],
         "Analyse": [

@@ -12,5 +12,9 @@ def home() -> Path:
     return Path(chosen).expanduser()
 
 
-ASSETS = Path(__file__).parents[1] / "assets"
-"""What ships with the app besides code: icon, scripts, recordings, the study's table."""
+PACKAGED = Path(__file__).parent / "shipped"
+SHIPPED = PACKAGED if (PACKAGED / "app.py").is_file() else Path(__file__).parents[1]
+"""What ships beside the package: within it if installed from a wheel, around it in a checkout."""
+
+ASSETS = SHIPPED / "assets"
+"""What ships with the app besides code: icon, recordings, the study's table."""

@@ -11,6 +11,8 @@ import pytest
 # Tests train tiny things, which a second thread slows down; and a process that a test starts must
 # add its numbers up in the order of the test's own.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Pages of tests keep no process warm; the tests of the spare process ask for one.
+os.environ.setdefault("SAMAR_SPARE", "0")
 
 import torch
 
@@ -47,6 +49,14 @@ def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SAMAR_STORE", raising=False)
     monkeypatch.delenv("SAMAR_MAX_RUNS", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def inline(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever schedules a job does it at once, in the process of the test."""
+    from samar.jobs.worker import run
+
+    monkeypatch.setattr("samar.jobs.local._start", run)
 
 
 @pytest.fixture

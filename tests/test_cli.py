@@ -27,13 +27,31 @@ def test_train_show_runs_and_delete(samar_home: Path, capsys: pytest.CaptureFixt
     assert row["lam_first"] == 1
     assert main(["runs"]) == 0
     assert "tiny" in capsys.readouterr().out
+    assert main(["evaluate", "tiny", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["jobs", "--json"]) == 0
+    evaluation, run = json.loads(capsys.readouterr().out)
+    assert {"id", "kind", "status", "name", "settings", "parent"} <= set(run)
+    assert (run["kind"], run["name"], run["id"]) == ("train", "tiny", row["run"])
+    assert (evaluation["kind"], evaluation["settings"]["network"]) == ("evaluate", "tiny")
+    assert main(["jobs", "--kind", "evaluate", "--status", "finished"]) == 0
+    listed = capsys.readouterr().out
+    assert evaluation["id"] in listed
+    assert row["run"] not in listed
+    assert main(["show", evaluation["id"]]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["summary"]["images"] == 797
+    assert shown["command"].startswith("python -m samar evaluate")
+    assert main(["delete", evaluation["id"]]) == 0
+    assert main(["cancel", row["run"]]) == 2
+    assert "stop needs a run that is" in capsys.readouterr().err
     assert main(["show", "tiny"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["settings"]["images_per_class"] == 20
     assert "--images-per-class 20" in shown["command"]
     assert main(["delete", row["run"]]) == 0
     assert main(["show", "tiny"]) == 2
-    assert "There is no run 'tiny'" in capsys.readouterr().err
+    assert "There is no job 'tiny'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -42,12 +60,12 @@ def test_train_show_runs_and_delete(samar_home: Path, capsys: pytest.CaptureFixt
         ("train --rho 7", "rho is '7', but it must be at most 5; choose another value."),
         ("train --lr fast", "lr is 'fast', but it must be a number"),
         ("train --dataset mnist", "mnist"),
-        ("show nothing", "There is no run 'nothing'"),
-        ("resume nothing", "There is no run 'nothing'"),
-        (
-            "evaluate missing.pt --model cnn --dataset digits",
-            "There is no checkpoint file at missing.pt",
-        ),
+        ("show nothing", "There is no job 'nothing'"),
+        ("resume nothing", "There is no job 'nothing'"),
+        ("evaluate missing.pt --model cnn --dataset digits", "There is no file missing.pt"),
+        ("cancel nothing", "There is no job 'nothing'"),
+        ("jobs --kind miracle", "There is no kind 'miracle'; choose"),
+        ("jobs --status merry", "There is no status 'merry'; choose queued"),
         ("evaluate missing.pt --model lenet --dataset digits", "lenet"),
     ],
 )
@@ -72,13 +90,13 @@ def test_help_shows_every_setting_with_its_bounds(capsys: pytest.CaptureFixture[
 
 def test_the_equivalent_command_line_gives_the_same_config() -> None:
     from samar.cli import parser
-    from samar.cli.options import config_from
+    from samar.settings.command import settings_from
 
     config = TrainSettings(
         optimizer="samar", lr=0.1234567, nesterov=True, lam_min=0.3, images_per_class=9, seed=7
     )
     words = config.command.split()[3:]
-    assert config_from(parser().parse_args(words)) == config
+    assert settings_from(parser().parse_args(words), TrainSettings) == config
 
 
 @pytest.mark.shared

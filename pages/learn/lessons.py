@@ -1,5 +1,5 @@
 """Lessons: one question each, with what to look for."""
 
-from samar.web.lessons.page import LESSONS, show_lesson
+from samar.web.lessons.page import show
 
-show_lesson(LESSONS)
+show()

@@ -1,15 +1,17 @@
-"""Eigenvalues, spectral densities and layers, of one network or of several laid over each other.
+"""Curvature: eigenvalues while they converge, what a report holds, and both over a training run.
 
-Every ``*_figure`` takes (title, report) pairs, so that networks, or engines, can be compared.
+Every ``*_figure`` of reports takes (title, report) pairs, so that networks, or engines, can be
+compared; every ``*_panel`` is one of a run's linked charts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from samar.charts.theme import panel
+from samar.charts.theme import NEUTRAL, panel
+from samar.charts.training import Columns, View, curve, run_panel
 
 if TYPE_CHECKING:
     from samar.curvature.result import Report
@@ -24,6 +26,10 @@ STYLES = (
 )
 """Colour, dash and marker of the first, second, … network; a pair is told apart by each alone."""
 
+RANKS = (("solid", "circle", 2.0), ("dash", "diamond-open", 1.2), ("dot", "x-thin-open", 1.2))
+"""Dash, marker and width of h₁, h₂ and h₃ over a run."""
+
+EMPTY = "Nothing was measured yet; the first measurement follows an epoch."
 LEGEND_LINE = 22
 DECADES = 8
 """How far below its peak a density is drawn; what is lower is the tail of a Gaussian."""
@@ -32,6 +38,7 @@ DECADES = 8
 def eigenvalue_figure(named: Named) -> go.Figure:
     """Largest eigenvalues as stems with their residuals as error bars; smallest as hollow marks."""
     traces: list[dict[str, Any]] = []
+    alone = len(named) == 1
     offset = 0.12 * (np.arange(len(named)) - (len(named) - 1) / 2)
     for (title, report), (color, dash, symbol), shift in zip(named, STYLES, offset, strict=False):
         spectrum = report.spectrum
@@ -47,10 +54,9 @@ def eigenvalue_figure(named: Named) -> go.Figure:
                 "line": {"color": color, "dash": dash, "width": 2},
                 "hoverinfo": "skip",
                 "showlegend": False,
-                "legendgroup": title,
+                "legendgroup": "largest" if alone else title,
             }
         )
-        alone = len(named) == 1
         high, low = ("largest", "smallest") if alone else (title, f"{title}, smallest")
         ends = [(high, spectrum.values, spectrum.residuals, symbol)]
         if spectrum.lowest:
@@ -66,7 +72,7 @@ def eigenvalue_figure(named: Named) -> go.Figure:
                     "mode": "markers",
                     "marker": {"color": color, "symbol": mark, "size": 9},
                     "name": name,
-                    "legendgroup": title,
+                    "legendgroup": name if alone else title,  # a group stands in one column
                     "showlegend": alone or name == title,
                     "hovertemplate": "%{y:.7g} ± %{customdata:.1e}",
                 }
@@ -154,7 +160,7 @@ def layers_figure(named: Named, quantity: str) -> go.Figure:
                 "orientation": "h",
                 "y": [layer.name for layer in layers],
                 "x": [getattr(layer, quantity) for layer in layers],
-                "error_x": {"array": errors, "thickness": 1.2, "width": 3},
+                "error_x": {"array": errors, "color": NEUTRAL, "thickness": 1.5, "width": 4},
                 "customdata": errors,
                 "marker": {"color": color},
                 "name": title,
@@ -178,3 +184,118 @@ def layers_figure(named: Named, quantity: str) -> go.Figure:
 def _with_room(figure: go.Figure, named: Named) -> go.Figure:
     """Names of runs are long: in a narrow chart each takes a line of the legend for itself."""
     return figure.update_layout(margin_t=52 + LEGEND_LINE * (len(named) - 1))
+
+
+def convergence_figure(estimates: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Estimates of the largest eigenvalues after each Hessian-vector product, on their way.
+
+    Args:
+        estimates: each with ``product``, ``values`` (descending) and their ``residuals``.
+    """
+    traces: list[dict[str, Any]] = []
+    newest = estimates[-1]["values"] if estimates else []
+    for rank, value in enumerate(newest):
+        own = [each for each in estimates if len(each["values"]) > rank]
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [each["product"] for each in own],
+                "y": [each["values"][rank] for each in own],
+                "customdata": [each["residuals"][rank] for each in own],
+                "mode": "lines+markers",
+                "line": {"width": 2},
+                "marker": {"size": 5},
+                "name": f"{eigenvalue_name(rank + 1)} {value:.4g}",
+                "hovertemplate": "%{y:.5g} ± %{customdata:.1e}",
+            }
+        )
+    return panel(
+        traces,
+        [],
+        title="Eigenvalues on their way",
+        alt="Estimates of the largest Hessian eigenvalues while they converge.",
+        x_axis={
+            "title": "Hessian-vector products",
+            "tickformat": "d",
+            "rangemode": "tozero",
+            "unifiedhovertitle": {"text": "after %{x} products"},
+        },
+        y_axis={"title": "eigenvalue", "rangemode": "tozero"},
+        empty="The first estimate comes after one product.",
+    )
+
+
+def eigenvalue_name(rank: int) -> str:
+    """h₁ for the largest, h₂ for the next."""
+    return "h" + str(rank).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def curvature_panel(
+    steps: Columns, epochs: Columns, view: View, measured: Sequence[Mapping[str, Any]]
+) -> go.Figure:
+    """Top eigenvalues with their residuals, and 2/η, the bound of plain gradient descent.
+
+    Args:
+        measured: in order of ``step``, each with ``step``, ``values``, ``residuals`` (both
+            descending with the eigenvalues) and ``lr``.
+    """
+    x = _places(steps, view, measured)
+    curves: list[dict[str, Any]] = []
+    for rank, (dash, symbol, width) in enumerate(RANKS):
+        curves += _measured_curve(
+            x,
+            [each["values"][rank] for each in measured],
+            [each["residuals"][rank] for each in measured],
+            eigenvalue_name(rank + 1),
+            {"color": view.style.color, "dash": dash, "width": width},
+            symbol,
+        )
+    bound = np.array([2 / each["lr"] if each["lr"] else np.nan for each in measured])
+    dashed = {"color": NEUTRAL, "dash": "longdash", "width": 1.2}
+    curves += curve(x, bound, "2/η", "2/η = %{y:.4~g}", dashed)
+    y_axis: dict[str, Any] = {"title": "eigenvalue", "type": "log" if view.log else "linear"}
+    if measured:
+        # As η falls to 0 its limit leaves the chart, and should not drag the scale along.
+        y_axis["autorangeoptions"] = {"clipmax": 2 * max(each["values"][0] for each in measured)}
+    return run_panel(steps, epochs, view, curves, "Hessian's top eigenvalues", y_axis, empty=EMPTY)
+
+
+def trace_panel(
+    steps: Columns, epochs: Columns, view: View, measured: Sequence[Mapping[str, Any]]
+) -> go.Figure:
+    """The Hessian's trace, estimated by Hutch++, with its standard error.
+
+    Args:
+        measured: in order of ``step``, each with ``step``, ``trace`` and ``trace_error``.
+    """
+    curves = _measured_curve(
+        _places(steps, view, measured),
+        [each["trace"] for each in measured],
+        [each["trace_error"] for each in measured],
+        "trace",
+        {"color": view.style.color, "width": 2.0},
+        "circle",
+    )
+    y_axis = {"title": "trace", "type": "log" if view.log else "linear"}
+    return run_panel(steps, epochs, view, curves, "Hessian's trace", y_axis, empty=EMPTY)
+
+
+def _measured_curve(
+    x: np.ndarray,
+    values: Sequence[float],
+    errors: Sequence[float],
+    name: str,
+    line: dict[str, Any],
+    symbol: str,
+) -> list[dict[str, Any]]:
+    """A curve with error bars."""
+    array = np.array(errors, dtype=np.float32)
+    bars: Any = {"error_y": {"type": "data", "array": array, "thickness": 1, "width": 2}}
+    marker = {"symbol": symbol, "size": 7}
+    return curve(x, np.array(values), name, "%{y:.4~g}", line, marker, **bars)
+
+
+def _places(steps: Columns, view: View, measured: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Where the measurements lie on the chosen axis."""
+    at = np.array([float(each["step"]) for each in measured])
+    return np.interp(at, steps["step"], steps[view.x]) if at.size and steps["step"].size else at

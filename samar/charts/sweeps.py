@@ -25,15 +25,15 @@ def heat_map_figure(
         measure: key of :data:`samar.sweeps.results.MEASURES`.
         best: the setting to frame.
     """
-    spreads = [[getattr(cell, measure) if cell else None for cell in row] for row in heat.cells]
-    z = np.array([[100 * s.mean if s else np.nan for s in row] for row in spreads])
+    found = [[getattr(cell, measure) if cell else None for cell in row] for row in heat.cells]
+    z = np.array([[100 * s.mean if s else np.nan for s in row] for row in found])
     seen = bool(np.isfinite(z).any())
     trace = {
         "type": "heatmap",
         "x": list(heat.columns),
         "y": list(heat.rows),
         "z": z,
-        "text": [[_cell(s) for s in row] for row in spreads],
+        "text": [[s.percent.replace(" ±", "<br>±") if s else "" for s in row] for row in found],
         "hovertext": [[cell.label if cell else "" for cell in row] for row in heat.cells],
         "texttemplate": "%{text}",
         "hovertemplate": "%{hovertext}<br>%{text}<extra></extra>",
@@ -69,13 +69,6 @@ def heat_map_figure(
         empty=EMPTY,
     )
     return figure.update_layout(hovermode="closest", margin={"t": 34, "b": 44})
-
-
-def _cell(spread: Any) -> str:
-    if spread is None or math.isnan(spread.mean):
-        return ""
-    below = "" if math.isnan(spread.std) else f"<br>± {100 * spread.std:.2f}"
-    return f"{100 * spread.mean:.2f}{below}"
 
 
 def curve_figure(
@@ -122,14 +115,14 @@ def _curve(
 ) -> dict[str, Any]:
     """One curve; ``again`` if its optimizer has one already, ``bars`` for measured points."""
     style = OPTIMIZER_STYLES[points[0].optimizer]
-    spreads = [getattr(point, measure) for point in points]
-    deviations = [0 if math.isnan(s.std) else 100 * s.std for s in spreads]
+    found = [getattr(point, measure) for point in points]
+    deviations = [0 if math.isnan(s.std) else 100 * s.std for s in found]
     return {
         "type": "scatter",
         "mode": "lines+markers" if bars else "lines",
         "name": arm,
         "x": np.array(x, dtype=float),
-        "y": np.array([100 * s.mean for s in spreads]),
+        "y": np.array([100 * s.mean for s in found]),
         "error_y": {
             "type": "data",
             "array": np.array(deviations),
@@ -141,7 +134,7 @@ def _curve(
         "marker": {"symbol": style.symbol + "-open" * again, "size": 8, "color": style.color},
         "text": [
             f"{point.label} (n = {s.n})<br>{100 * s.mean:.2f} ± {deviation:.2f} %"
-            for point, s, deviation in zip(points, spreads, deviations, strict=True)
+            for point, s, deviation in zip(points, found, deviations, strict=True)
         ],
         "hovertemplate": "%{text}<extra></extra>",
     }
@@ -153,12 +146,13 @@ def difference_figure(differences: Sequence[Difference], reference: str, measure
     bars, seeds = [], []
     for row, found in enumerate(rows):
         style = OPTIMIZER_STYLES[found.optimizer]
-        half = 0.0 if math.isnan(found.low) else 100 * (found.high - found.mean)
+        interval = found.interval
+        half = 0.0 if math.isnan(interval.low) else 100 * (interval.high - interval.mean)
         common = {"type": "scatter", "mode": "markers", "showlegend": False}
         bars.append(
             common
             | {
-                "x": [100 * found.mean],
+                "x": [100 * interval.mean],
                 "y": [row],
                 "error_x": {"type": "data", "array": [half], "thickness": 2, "width": 6},
                 "marker": {"symbol": style.symbol, "size": 10, "color": style.color},

@@ -36,13 +36,13 @@ OPTIMIZER_STYLES = {
 
 def panel(
     traces: Sequence[dict[str, Any]],
-    shapes: Sequence[dict[str, Any]],
+    shapes: Sequence[dict[str, Any]] = (),
     *,
     title: str,
     alt: str,
     x_axis: dict[str, Any],
     y_axis: dict[str, Any],
-    empty: str,
+    empty: str = "No data.",
 ) -> go.Figure:
     """A chart whose curves share one hover label at an x.
 

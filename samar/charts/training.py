@@ -49,7 +49,7 @@ class View:
         events: Changes made while the run was going, as (x, what changed).
     """
 
-    optimizer: str
+    optimizer: str = "samar"
     x: str = "step"
     log: bool = False
     smoothing: float = 0.0
@@ -106,8 +106,8 @@ def ratio_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     """Sharpness ratio r, on an axis centred on 1 where factors up and down look alike."""
     ratio = np.where(steps["ratio"] > 0, steps["ratio"], np.nan)
     curves = _step_curves(steps, view, ratio, "ratio", view.style.color, geometric=True)
-    spread = np.exp(np.quantile(np.abs(np.log(ratio[np.isfinite(ratio)])), 0.98)) if curves else 1
-    factor = next((width for width in RATIO_TICKS if spread <= width), max(RATIO_TICKS))
+    reach = np.exp(np.quantile(np.abs(np.log(ratio[np.isfinite(ratio)])), 0.98)) if curves else 1
+    factor = next((width for width in RATIO_TICKS if reach <= width), max(RATIO_TICKS))
     # Limits of the automatic range, because a plain range would overrule the reader's zoom.
     limits = {"include": [1 / factor, factor], "clipmin": 1 / factor, "clipmax": factor}
     y_axis: dict[str, Any] = {"title": "sharpness / reference", "type": "log"}

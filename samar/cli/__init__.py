@@ -18,7 +18,6 @@ from samar.cli import (
     measure,
     models,
     record,
-    runs,
     study,
     sweep,
     train,
@@ -27,7 +26,6 @@ from samar.errors import SamarError
 
 COMMANDS = (
     train,
-    runs,
     sweep,
     models,
     measure,

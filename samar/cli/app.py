@@ -1,33 +1,70 @@
 """``app``: open the browser app."""
 
 import argparse
-import subprocess
+import os
+import runpy
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
-import samar
-from samar.errors import SamarError
+from samar import __version__
+from samar.errors import ConfigError
+from samar.home import PACKAGED, SHIPPED, home
+
+ENTRY = ("app.py", "pages/*/*.py", ".streamlit/config.toml")
 
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("app", help="open the browser app")
-    parser.add_argument("--port", type=int, default=8501, help="port to serve on (default: 8501)")
+    parser.add_argument(
+        "--port", type=int, default=8501, help="port to serve on, 0 for any (default: 8501)"
+    )
     parser.set_defaults(run=_app)
 
 
 def _app(options: argparse.Namespace) -> int:
-    folder = Path(samar.__file__).parents[1]
-    if not (folder / "app.py").is_file():
-        raise SamarError("app.py is not beside the samar package; run this in a checkout of samar.")
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(options.port),
-    ]
-    return subprocess.run(command, cwd=folder, check=False).returncode
+    port = _free(options.port)
+    script = _entry()
+    # In this very process, so that Ctrl-C and signals reach the server.
+    sys.argv = ["streamlit", "run", str(script), "--server.port", str(port)]
+    runpy.run_module("streamlit", run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _free(port: int) -> int:
+    """The port, if it can be had; any that is free for 0."""
+    with socket.socket() as attempt:
+        if os.name == "posix":  # else the last server's connections would block its port a minute
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("127.0.0.1", port))
+        except OverflowError:
+            raise ConfigError(
+                f"port is {port}, but it must be from 0 to 65535; choose another value."
+            ) from None
+        except PermissionError:
+            raise ConfigError(f"Port {port} is not allowed here; choose one above 1023.") from None
+        except OSError:
+            raise ConfigError(
+                f"Port {port} is in use; end the program that uses it, or choose another one with "
+                "--port."
+            ) from None
+        return int(attempt.getsockname()[1])
+
+
+def _entry() -> Path:
+    """The script that Streamlit runs.
+
+    Streamlit serves ``static/`` beside it, where plotly.js is put at start-up. An installed package
+    may not be written, so its pages run from a copy in the data folder.
+    """
+    if SHIPPED != PACKAGED:
+        return SHIPPED / "app.py"
+    folder = home() / "app" / __version__
+    for source in [f for p in ENTRY for f in SHIPPED.glob(p)]:
+        target = folder / source.relative_to(SHIPPED)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    return folder / "app.py"

@@ -1,23 +1,22 @@
 """``compare`` and ``export``: runs beside each other, and runs as files."""
 
 import argparse
-import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
+from samar.cli.measure import follow
+from samar.cli.tables import print_table
 from samar.compare.differences import differences, shown
 from samar.compare.groups import group_by_seed
+from samar.curvature.catalog import MEASURES
 from samar.errors import ConfigError, DataError, RunError
-from samar.jobs.job import Job
+from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
 from samar.networks.library import ImportedModel, find_model
 from samar.settings.command import json_line
+from samar.sweeps.statistics import MeanStd, mean_std
 
 if TYPE_CHECKING:
     from samar.compare.flatness import FlatnessReport
@@ -45,14 +44,16 @@ def register(commands: Any) -> None:
     )
     compare.add_argument("--json", action="store_true", help="end with one JSON object")
     compare.set_defaults(run=_compare)
-    export = commands.add_parser("export", help="write a run as ZIP, HTML or TensorBoard events")
-    export.add_argument("ids", metavar="RUN", nargs="+", help="id or name of a run, or a tag")
+    export = commands.add_parser(
+        "export", help="write a job as ZIP, runs as HTML or TensorBoard"
+    )
+    export.add_argument("ids", metavar="JOB", nargs="+", help="id or name of a job, or a tag")
     export.add_argument(
         "--out",
         required=True,
         metavar="FILE",
-        help="X.zip: one run, for import elsewhere; X.html: report of one or more runs; "
-        "tb:FOLDER: TensorBoard events",
+        help="X.zip: one job of any kind, for import elsewhere; X.html: report of one or more "
+        "runs; tb:FOLDER: TensorBoard events of runs",
     )
     export.set_defaults(run=_export)
 
@@ -66,12 +67,12 @@ def _compare(options: argparse.Namespace) -> int:
             f"{models[0].id} is an imported model: it has no training record to compare; add "
             "--flatness for its place in the flatness report."
         )
-    runs = _runs(service, [word for word in options.ids if word not in imported])
+    runs = _named(service, [word for word in options.ids if word not in imported], "train")
     events = {run.id: service.store.records.events(run.key) for run in runs}
     altered = [run.id for run in runs if any(e.kind == "change" for e in events[run.id])]
     groups = group_by_seed(runs, altered)
     differ = differences([run.settings for run in runs])
-    report = _flatness([*runs, *models]) if options.flatness else None
+    report = _flatness(service, [*runs, *models]) if options.flatness else None
     if options.json:
         content: dict[str, Any] = {
             "runs": [summary(service.store, run) | {"title": run.title} for run in runs],
@@ -82,8 +83,8 @@ def _compare(options: argparse.Namespace) -> int:
                     "runs": [run.id for run in group.runs],
                     "repeats": list(group.repeats),
                     **{
-                        name: {"mean": mean, "sd": sd}
-                        for name, (mean, sd) in _over_seeds(group.runs).items()
+                        name: {"mean": found.mean, "sd": found.std}
+                        for name, found in _over_seeds(group.runs).items()
                     },
                 }
                 for group in groups
@@ -101,11 +102,7 @@ def _compare(options: argparse.Namespace) -> int:
             }
         print(json_line(content))
         return 0
-    wide = None if sys.stdout.isatty() else 400  # a file or a pipe does not wrap
-    console = Console(soft_wrap=True, markup=False, width=wide)
-    table = Table("id", "name", "status", "epochs", "train", "test", "gap", "seconds", box=None)
-    for name in differ:
-        table.add_column(name.replace("_", " "))
+    rows = []
     for number, run in enumerate(runs):
         last = run.last_epoch
         numbers = ["", "", "", "", ""]
@@ -113,41 +110,39 @@ def _compare(options: argparse.Namespace) -> int:
             numbers = [str(last.epoch), f"{last.train_accuracy:.2%}", f"{last.test_accuracy:.2%}"]
             numbers += [f"{100 * last.gap:+.2f}", f"{last.seconds:.1f}"]
         values = [shown(values[number]) for values in differ.values()]
-        table.add_row(run.id, run.title, run.status, *numbers, *values)
-    console.print(table)
+        rows.append((run.id, run.title, run.status, *numbers, *values))
+    columns = ("id", "name", "status", "epochs", "train", "test", "gap", "seconds")
+    print_table((*columns, *(name.replace("_", " ") for name in differ)), rows)
     for group in groups:
         if len(group.runs) > 1:
-            found = _over_seeds(group.runs)
             parts = [
-                f"{name.replace('_', ' ')} {100 * mean:.2f} ± {100 * sd:.2f} %"
-                for name, (mean, sd) in found.items()
-                if mean is not None and sd is not None
+                f"{name.replace('_', ' ')} {found.percent} %"
+                for name, found in _over_seeds(group.runs).items()
+                if found.n > 1
             ]
-            console.print(f"{group.title}: {', '.join(parts) or 'no results yet'}")
+            print(f"{group.title}: {', '.join(parts) or 'no results yet'}")
     if report is not None:
-        _print_flatness(console, report)
+        _print_flatness(report)
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
     service = Jobs()
-    runs = _runs(service, options.ids)
     out = str(options.out)
+    path = Path(out)
     if out.startswith(TENSORBOARD):
         from samar.exchange.tensorboard import write_tensorboard
 
-        for run in runs:
+        for run in _named(service, options.ids, "train"):
             print(write_tensorboard(service.store, run, Path(out.removeprefix(TENSORBOARD))))
         return 0
-    path = Path(out)
     if path.suffix not in (".zip", ".html"):
         raise ConfigError(f"--out is {out!r}; it must end in .zip or .html, or be tb:FOLDER.")
-    if path.suffix == ".zip" and len(runs) > 1:
-        raise ConfigError(f"A .zip holds one run, but {len(runs)} were given; export one by one.")
     try:
         if path.suffix == ".zip":
-            _write_zip(service, runs[0], path)
+            _write_zip(service, _named(service, options.ids), path)
         else:
+            runs = _named(service, options.ids, "train")
             path.write_text(_report(service, runs), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror or error}).") from None
@@ -155,13 +150,15 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_zip(service: Jobs, run: Job, path: Path) -> None:
+def _write_zip(service: Jobs, jobs: Sequence[Job], path: Path) -> None:
     """Beside the target first, so that a failure leaves no half file."""
-    from samar.exchange.archive import write_run
+    from samar.exchange.archive import write_job
 
+    if len(jobs) > 1:
+        raise ConfigError(f"A .zip holds one job, but {len(jobs)} were given; export one by one.")
     part = path.with_name(f".{path.name}.part")
     try:
-        write_run(service.store, run, part)
+        write_job(service.store, jobs[0], part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -169,7 +166,7 @@ def _write_zip(service: Jobs, run: Job, path: Path) -> None:
 
 def _report(service: Jobs, runs: Sequence[Job]) -> str:
     from samar.charts.html.report import Recorded, report_html
-    from samar.exchange.manifest import manifest_of
+    from samar.exchange.archive import manifest_of
 
     series = service.store.records
     return report_html(
@@ -186,57 +183,56 @@ def _report(service: Jobs, runs: Sequence[Job]) -> str:
     )
 
 
-def _runs(service: Jobs, words: Sequence[str]) -> list[Job]:
-    """Runs by id or name; a word that is neither may be a tag of several."""
+def _named(service: Jobs, words: Sequence[str], kind: str | None = None) -> list[Job]:
+    """Jobs by id or name; a word that is neither may be a tag of several."""
     found: dict[str, Job] = {}
-    everything = service.all("train")
     for word in words:
-        tagged = [run for run in everything if word in run.tags]
         try:
-            runs = [service.get(word)]
+            jobs = [service.get(word, kind)]
         except RunError:
-            if not tagged:
+            jobs = [job for job in service.all(kind) if word in job.tags]
+            if not jobs:
                 raise
-            runs = tagged
-        found |= {run.id: run for run in runs}
+        for job in jobs:
+            if job.status == UNREADABLE:
+                raise RunError(f"{job.id}: {job.message}")
+            found[job.id] = job
     return list(found.values())
 
 
-def _over_seeds(runs: Sequence[Job]) -> dict[str, tuple[float | None, float | None]]:
-    """Mean and sample standard deviation of the last epoch's results, as fractions."""
+def _over_seeds(runs: Sequence[Job]) -> dict[str, MeanStd]:
+    """The last epoch's results, as fractions."""
     known = [run.last_epoch for run in runs if run.last_epoch is not None]
-    found: dict[str, tuple[float | None, float | None]] = {}
-    for name in RESULTS:
-        values = [getattr(last, name) for last in known]
-        mean = statistics.fmean(values) if values else None
-        found[name] = mean, statistics.stdev(values) if len(values) > 1 else None
-    return found
+    return {name: mean_std(getattr(last, name) for last in known) for name in RESULTS}
 
 
-def _flatness(networks: Sequence[Job | ImportedModel]) -> "FlatnessReport":
+def _flatness(service: Jobs, networks: Sequence[Job | ImportedModel]) -> "FlatnessReport":
+    """Measure what is missing, and report."""
     from samar.compare.flatness import flatness_report
-    from samar.compare.measuring import measured, point_of
+    from samar.compare.measuring import jobs_wanted, known_measures, point_of
 
-    interactive = sys.stderr.isatty()
-
-    def progress(sentence: str) -> None:
-        if interactive:
-            print(f"\r{sentence}\x1b[K", end="", file=sys.stderr, flush=True)
-
-    points = [point_of(each, measured(each, progress)) for each in networks]
-    progress("")
+    points = []
+    for trained in networks:
+        if known_measures(service.store, trained) is None:
+            for settings in jobs_wanted(trained):
+                job = follow(service, service.submit(settings))
+                if job.status != "finished":
+                    raise RunError(f"{trained.title} was not measured: {job.message or job.status}")
+        found = known_measures(service.store, trained)
+        if found is None:
+            raise RunError(f"{trained.title} could not be measured; see: python -m samar jobs")
+        points.append(point_of(trained, found))
     return flatness_report(points)
 
 
-def _print_flatness(console: Console, report: "FlatnessReport") -> None:
-    table = Table("measure", "τ with gap", "95 %", "τ with test accuracy", "95 %", box=None)
+def _print_flatness(report: "FlatnessReport") -> None:
+    rows = []
     for name, gap in report.gap.items():
-        accuracy = report.accuracy[name]
-        cells = []
-        for each in (gap, accuracy):
+        cells = [name]
+        for each in (gap, report.accuracy[name]):
             cells += [f"{each.tau:+.2f}", f"{each.low:+.2f} to {each.high:+.2f}"]
-        table.add_row(name, *cells)
-    console.print(table)
-    console.print(report.sentence)
+        rows.append(cells)
+    print_table(("measure", "τ with gap", "95 %", "τ with test accuracy", "95 %"), rows)
+    print(report.sentence)
     for warning in report.warnings:
-        console.print(f"Note: {warning}")
+        print(f"Note: {warning}")

@@ -1,15 +1,19 @@
-"""``jobs`` and ``cancel``: everything that computes, computed, or waits to."""
+"""``jobs``, ``runs``, ``show``, ``stop``, ``cancel`` and ``delete``: everything that computes,
+computed, or waits to.
+"""
 
 import argparse
-import time
 from typing import Any
 
 from samar.cli.tables import print_table
 from samar.errors import ConfigError
+from samar.jobs.files import job_dir
 from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
+from samar.jobs.summary import progress, summary
 from samar.settings.command import json_line
+from samar.sweeps.service import Sweeps
 
 STATUSES = (*ACTIVE, *RESUMABLE, "finished", "diverged", UNREADABLE)
 
@@ -19,11 +23,20 @@ def register(commands: Any) -> None:
     listing = commands.add_parser("jobs", help="list jobs of every kind, newest first")
     listing.add_argument("--kind", help="only jobs of this kind")
     listing.add_argument("--status", help=f"only jobs that are so: {', '.join(STATUSES)}")
-    listing.add_argument("--json", action="store_true", help="print a list of objects")
-    listing.set_defaults(run=_list)
-    cancel = commands.add_parser("cancel", help="cancel a job of any kind")
-    cancel.add_argument("id", metavar="JOB", help="id or name of the job")
-    cancel.set_defaults(run=_cancel)
+    runs = commands.add_parser("runs", help="list training runs, newest first")
+    runs.set_defaults(kind="train", status=None)
+    for parser, columns in ((listing, _columns), (runs, _columns_of_run)):
+        parser.add_argument("--json", action="store_true", help="print a list of objects")
+        parser.set_defaults(run=_list, columns=columns)
+    for name, action, help in (
+        ("show", _show, "show one job of any kind"),
+        ("stop", _stop, "stop a job; most can be resumed"),
+        ("cancel", _stop, "the same as stop"),
+        ("delete", _delete, "delete a job with its files and all that it owns"),
+    ):
+        parser = commands.add_parser(name, help=help)
+        parser.add_argument("id", metavar="JOB", help="id or name of the job")
+        parser.set_defaults(run=action)
 
 
 def facts(job: Job) -> dict[str, Any]:
@@ -48,31 +61,65 @@ def _list(options: argparse.Namespace) -> int:
         found = [job for job in found if job.status == options.status]
     if options.json:
         print(json_line([facts(job) for job in found]))
-        return 0
-    if not found:
-        print("No such jobs. Start one with: python -m samar train")
-        return 0
-    rows = [
-        (job.id, job.kind, job.title, job.status, progress(job), job.parent or "") for job in found
-    ]
-    print_table(("id", "kind", "name", "status", "progress", "part of"), rows)
+    elif not found:
+        what = "runs yet" if options.kind == "train" else "such jobs"
+        print(f"No {what}; start one with: python -m samar train")
+    else:
+        rows = [options.columns(job) for job in found]
+        print_table(tuple(rows[0]), [list(row.values()) for row in rows])
     return 0
 
 
-def progress(job: Job) -> str:
-    """How far a job is, and about how long it will take."""
-    if not job.total:
-        return job.doing
-    words = f"{job.done}/{job.total}"
-    if job.status == "running" and job.started and job.done:
-        left = (time.time() - job.started) * (job.total - job.done) / job.done
-        words += f", about {left:.0f} s left"
-    return words
+def _columns(job: Job) -> dict[str, str]:
+    own = {"id": job.id, "kind": job.kind, "name": job.title, "status": job.status}
+    return own | {"progress": progress(job), "part of": job.parent or ""}
 
 
-def _cancel(options: argparse.Namespace) -> int:
-    jobs = Jobs()
-    job = jobs.get(options.id)
-    jobs.stop(job.id)
-    print(f"Job {job.id} stops after its current piece of work.")
+def _columns_of_run(run: Job) -> dict[str, str]:
+    last = run.last_epoch
+    return {
+        "id": run.id,
+        "name": run.title,
+        "status": run.status,
+        "epoch": f"{last.epoch}/{run.settings.epochs}" if last else "",
+        "train": f"{last.train_accuracy:.2%}" if last else "",
+        "test": f"{last.test_accuracy:.2%}" if last else "",
+    }
+
+
+def _show(options: argparse.Namespace) -> int:
+    service = Jobs()
+    job = service.get(options.id)
+    known = summary(service.store, job) if job.kind == "train" else facts(job)
+    kept = service.store.records.artifacts(job.key)
+    more = {
+        "name": job.title,
+        "message": job.message,
+        "device": job.device,
+        "command": None if job.status == UNREADABLE else job.settings.command,
+        "settings": job.settings.model_dump(mode="json"),
+        "files": [str(job_dir(job.id) / artifact.path) for artifact in kept],
+    }
+    print(json_line({**known, **more}, indent=2, ensure_ascii=False))
     return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    service = Jobs()
+    job = service.get(options.id)
+    service.stop(job.id)
+    step = "step" if job.kind == "train" else "piece of work"
+    print(f"{_called(job)} stops after its current {step}.")
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    service = Jobs()
+    job = service.get(options.id)
+    (Sweeps(service) if job.kind == "sweep" else service).delete(job.id)
+    print(f"{_called(job)} is deleted.")
+    return 0
+
+
+def _called(job: Job) -> str:
+    return f"{'Run' if job.kind == 'train' else 'Job'} {job.id}"

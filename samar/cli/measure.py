@@ -17,12 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from samar.curvature.catalog import MEASURES
-from samar.curvature.result import Report
 from samar.errors import ConfigError, RunError, SamarError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.kinds.curvature import REPORT, CurvatureJobSettings
+from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LEVEL, LandscapeJobSettings
 from samar.landscape.result import Landscape
@@ -103,20 +102,28 @@ def _has_result(jobs: Jobs, job: Job) -> bool:
     return bool(jobs.store.records.artifacts(job.key, LEVEL))
 
 
-def follow(jobs: Jobs, job_id: str) -> Job:
-    """Show the progress of a job until it is over; Ctrl-C stops it."""
+def follow(jobs: Jobs, job_id: str, words_of: Callable[[Job], str] | None = None) -> Job:
+    """Show the progress of a job until it is over; Ctrl-C stops it.
+
+    Args:
+        words_of: what stands beside the bar; what the job does now if None.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[count]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("Queued", total=None, count="")
         while True:
             try:
                 job = jobs.get(job_id)
                 words = job.doing or ("Queued" if job.status == "queued" else "Starting…")
+                words = words_of(job) if words_of else words
                 count = f"{job.done}/{job.total}" if job.total else ""
                 bar.update(
                     task, description=words, completed=job.done, total=job.total, count=count
@@ -165,12 +172,10 @@ def _print_evaluation(_: Jobs, job: Job, options: argparse.Namespace) -> None:
 
 
 def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
-    kept = jobs.store.records.artifacts(job.key, REPORT)[-1]
-    content = json.loads((job_dir(job.id) / kept.path).read_bytes())
+    report = report_of(jobs.store, job)
     if options.json:
-        print(json.dumps(content))
+        print(json.dumps(report.as_json()))
         return
-    report = Report.from_json(content)
     spectrum = report.spectrum
     print(
         f"Mean cross-entropy {spectrum.loss:.6f} on {report.images} images; {spectrum.products} "

@@ -1,23 +1,22 @@
 """``import`` and ``models``: networks trained elsewhere, from a file or a public collection."""
 
 import argparse
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from samar.data.catalog import NORMALIZATIONS
+from samar.cli.data import finish
+from samar.jobs.service import Jobs
+from samar.kinds.download import DownloadSettings, progress_words
+from samar.kinds.inspect import InspectSettings, inspection_of, keep_model
 from samar.models.catalog import MODELS
+from samar.networks.inspection import Inspection, Trial
 from samar.networks.library import ImportedModel, delete_model, get_model, imported_models
 from samar.networks.public import PUBLIC, public_checkpoint
-from samar.settings.command import json_line
-
-if TYPE_CHECKING:
-    from samar.networks.importing import Result
+from samar.settings.command import add_settings, json_line, settings_from
 
 # Wide enough for a folder's path; a narrower terminal wraps the line.
 WIDTH = 240
@@ -28,27 +27,14 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         help="import a trained network, or the ZIP of a run",
-        description="Recognize the network in a weights file (.safetensors, .pt, .pth, .th), find "
-        "its normalization, measure its accuracy and keep it for landscape and hessian.",
+        description="Recognize the network in a weights file, find its normalization, measure its "
+        "accuracy and keep it for landscape and hessian; or import the .zip of a run that export "
+        "has written.",
     )
+    add_settings(parser, InspectSettings)
     parser.add_argument(
-        "file",
-        metavar="FILE",
-        type=Path,
-        help="file with the weights, or the .zip of a run that export has written",
+        "--anew", action="store_true", help="compute again what an earlier job has found"
     )
-    parser.add_argument("--model", help=f"recognized if left out; else one of {', '.join(MODELS)}")
-    parser.add_argument(
-        "--dataset",
-        help="digits, cifar10, cifar100 or folder:PATH (default: the one that is there and fits)",
-    )
-    parser.add_argument(
-        "--normalize",
-        default="find",
-        help="find (by trying, the default), auto (the data set's own) or one of "
-        f"{', '.join(NORMALIZATIONS)}",
-    )
-    parser.add_argument("--name", default="", help="what to call it (default: the file's name)")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.set_defaults(run=_import)
     listing = commands.add_parser("models", help="imported models and public checkpoints")
@@ -61,37 +47,29 @@ def register(commands: Any) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    if options.file.suffix == ".zip":
+    if Path(options.file).suffix == ".zip":
         return _import_run(options)
-    from samar.networks.importing import import_file
-
-    with _Told() as told:
-        model, result = import_file(
-            options.file,
-            dataset=options.dataset,
-            model=options.model,
-            normalize=options.normalize,
-            title=options.name,
-            tell=told,
-        )
+    job = finish(Jobs(), settings_from(options, InspectSettings, name=""), anew=options.anew)
+    found = inspection_of(job)
+    assert found is not None
+    model = keep_model(job, getattr(options, "name", ""))
     if options.json:
-        print(json_line({**_facts(model), "tried": [_trial(trial) for trial in result.trials]}))
+        print(json_line({**_facts(model), "tried": [_trial(trial) for trial in found.trials]}))
         return 0
     print(f"{model.file} is {MODELS[model.model].title}. {model.reason}")
-    _print_trials(result)
+    _print_trials(found)
     _print_kept(model)
     return 0
 
 
 def _import_run(options: argparse.Namespace) -> int:
     """The ZIP of a run, as ``export`` writes it."""
-    from samar.exchange.importing import import_run
-    from samar.jobs.service import Jobs
+    from samar.exchange.importing import import_job
 
     service = Jobs()
-    run_id = import_run(options.file, service.store)
-    if options.name:
-        service.rename(run_id, options.name)
+    run_id = import_job(Path(options.file), service.store)
+    if name := getattr(options, "name", ""):
+        service.rename(run_id, name)
     run = service.get(run_id)
     if options.json:
         print(json_line({"run": run.id, "title": run.title, "status": run.status}))
@@ -116,10 +94,9 @@ def _models(options: argparse.Namespace) -> int:
 
 def _get(options: argparse.Namespace) -> None:
     entry = public_checkpoint(options.get)
-    from samar.networks.importing import import_public
-
-    with _Told() as told:
-        model = import_public(entry, dataset=options.dataset, tell=told)
+    settings = DownloadSettings.parse({"source": entry.name, "dataset": options.dataset})
+    job = finish(Jobs(), settings, words_of=progress_words)
+    model = get_model(job.summary["imported"])
     if options.json:
         print(json_line(_facts(model)))
     else:
@@ -153,7 +130,7 @@ def _list_public(as_json: bool) -> None:
     Console(width=WIDTH, markup=False).print(table)
 
 
-def _print_trials(result: "Result") -> None:
+def _print_trials(result: Inspection) -> None:
     if result.trials:
         print(f"Normalizations tried on {result.trials[0].images} images:")
     for number, trial in enumerate(result.trials):
@@ -179,30 +156,10 @@ def _facts(model: ImportedModel) -> dict[str, Any]:
     return {**asdict(model), "accuracy": model.accuracy}
 
 
-def _trial(trial: Any) -> dict[str, Any]:
+def _trial(trial: Trial) -> dict[str, Any]:
     return {
         "normalize": trial.normalize,
         "accuracy": trial.accuracy,
         "images": trial.images,
         "distance": trial.distance,
     }
-
-
-class _Told:
-    """A progress bar on the terminal, nothing where there is none."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-        )
-        self._task = self._progress.add_task("", total=None)
-
-    def __enter__(self) -> "_Told":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def __call__(self, words: str, done: int, total: int) -> None:
-        self._progress.update(self._task, description=words, completed=done, total=total or None)

@@ -1,7 +1,6 @@
 """``sweep`` and ``sweeps``: many runs over chosen settings and seeds, and what they showed."""
 
 import argparse
-import math
 import time
 from typing import Any
 
@@ -11,11 +10,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from samar.cli.tables import print_table
 from samar.settings.command import add_settings, json_line
 from samar.sweeps.presets import SWEEP_PRESETS, sweep_preset
-from samar.sweeps.results import SettingResult, Spread, best_by_validation, by_task, results
-from samar.sweeps.service import Sweeps
+from samar.sweeps.results import best_by_validation, by_task, results
+from samar.sweeps.service import Sweep, Sweeps
 from samar.sweeps.spec import OPTIONS, SweepSpec
-from samar.sweeps.store import Sweep
-from samar.sweeps.words import command_line, parse_conditions, parse_grid, parse_ranges
+from samar.sweeps.values import parse_condition, parse_grid, parse_ranges
 from samar.training.settings import TrainSettings
 
 POLL_SECONDS = 0.5
@@ -106,7 +104,7 @@ def spec_from(options: argparse.Namespace) -> SweepSpec:
         "grid": kept | grid,
         "ranges": {n: v for n, v in values.get("ranges", {}).items() if n not in chosen} | ranges,
         "base": values.get("base", {}) | base,
-        "conditions": [*conditions, *parse_conditions(options.when or ())],
+        "conditions": [*conditions, *map(parse_condition, options.when or ())],
         **{name: given[name] for name in OPTIONS if name in given},
     }
     return SweepSpec.parse(values)
@@ -114,7 +112,7 @@ def spec_from(options: argparse.Namespace) -> SweepSpec:
 
 def _start(options: argparse.Namespace) -> int:
     sweeps = Sweeps()
-    return _follow(sweeps, sweeps.start(spec_from(options)), options)
+    return _follow(sweeps, sweeps.jobs.submit(spec_from(options)), options)
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -163,14 +161,9 @@ def _say_where(console: Console, sweep_id: str) -> None:
 
 
 def _progress(progress: Progress, task: TaskID, sweeps: Sweeps, sweep: Sweep) -> None:
-    note = [sweep.state, *_notes(sweep)]
+    note = [sweep.state, *sweep.notes]
     done = sweeps.done(sweep)
     progress.update(task, total=sweep.total, completed=done, note=" · ".join(note))
-
-
-def _notes(sweep: Sweep) -> list[str]:
-    shown = ("diverged", "failed", "interrupted", "stopped")
-    return [f"{sweep.counts[status]} {status}" for status in shown if sweep.counts.get(status)]
 
 
 def _act(options: argparse.Namespace) -> int:
@@ -191,7 +184,7 @@ def _list(_: argparse.Namespace) -> int:
     if not sweeps:
         print(f"No sweeps yet. {EXAMPLE}")
         return 0
-    rows = [(s.id, s.title, s.state, f"{s.ended}/{s.total}", ", ".join(_notes(s))) for s in sweeps]
+    rows = [(s.id, s.title, s.state, f"{s.ended}/{s.total}", ", ".join(s.notes)) for s in sweeps]
     print_table(("id", "name", "status", "runs", "notes"), rows)
     return 0
 
@@ -207,27 +200,19 @@ def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
     best = [b for task in by_task(found).values() if (b := best_by_validation(task)) is not None]
     if as_json:
         facts: dict[str, Any] = {"sweep": sweep.id, "name": sweep.title, "status": sweep.state}
-        facts |= {"counts": dict(sweep.counts), "command": command_line(sweep.spec)}
+        facts |= {"counts": dict(sweep.counts), "command": sweep.spec.command}
         rows = [setting.row() for setting in found]
         print(json_line(facts | {"settings": rows, "best": [setting.row() for setting in best]}))
         return
-    columns = ("setting", "done", "validation", "test", "gap", "gradients", "")
-    chosen = "← best by validation"
-    print_table(columns, [(*_cells(each), chosen if each in best else "") for each in found])
+    rows = [
+        (
+            each.label,
+            f"{each.test.n}/{len(each.runs)}",
+            *(f"{part.percent} %" * bool(part.percent) for part in (each.val, each.test, each.gap)),
+            f"{each.grad_evals:,.0f}" if each.test.n else "",
+            "← best by validation" if each in best else "",
+        )
+        for each in found
+    ]
+    print_table(("setting", "done", "validation", "test", "gap", "gradients", ""), rows)
     print(f"Sweep {sweep.id} ({sweep.title}): {sweep.state}, {sweep.ended} of {sweep.total} runs.")
-
-
-def _cells(setting: SettingResult) -> tuple[str, ...]:
-    return (
-        setting.label,
-        f"{setting.test.n}/{len(setting.runs)}",
-        *(_percent(spread) for spread in (setting.val, setting.test, setting.gap)),
-        f"{setting.grad_evals:,.0f}" if setting.test.n else "",
-    )
-
-
-def _percent(spread: Spread) -> str:
-    if math.isnan(spread.mean):
-        return ""
-    std = "" if math.isnan(spread.std) else f" ± {100 * spread.std:.2f}"
-    return f"{100 * spread.mean:.2f}{std} %"

@@ -1,30 +1,23 @@
-"""``train`` and ``resume``: start or continue a run and follow it to its end."""
+"""``train`` and ``resume``: start a run, or continue a job, and follow it to its end."""
 
 import argparse
 import sys
-import time
-from contextlib import suppress
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-from samar.errors import RunError
+from samar.cli.measure import follow
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
 from samar.settings.command import add_settings, json_line, settings_from
 from samar.training.settings import TrainSettings
 
-POLL_SECONDS = 0.2
-
 
 def register(commands: Any) -> None:
     """Add the commands to the parser."""
     train = commands.add_parser("train", help="train a network", description="Train a network.")
     add_settings(train, TrainSettings)
-    resume = commands.add_parser("resume", help="continue a run that ended early")
-    resume.add_argument("id", metavar="RUN", help="id or name of the run")
+    resume = commands.add_parser("resume", help="continue a job that was paused or ended early")
+    resume.add_argument("id", metavar="JOB", help="id or name of the job")
     for parser, run in ((train, _train), (resume, _resume)):
         parser.add_argument("--json", action="store_true", help="end with one JSON object")
         parser.set_defaults(run=run)
@@ -37,61 +30,36 @@ def _train(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     service = Jobs()
-    run = service.get(options.id)
-    service.resume(run.id)
-    return _follow(service, run.id, options.json)
+    job = service.get(options.id)
+    service.resume(job.id)
+    return _follow(service, job.id, options.json)
 
 
-def _follow(service: Jobs, run_id: str, as_json: bool) -> int:
-    """Show progress until the run is over; Ctrl-C stops the run so that it can be resumed."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(run_id, total=None, note="")
-        asked = False
-        while True:
-            try:
-                run = service.get(run_id)
-                _show(progress, task, run)
-                if not run.active:
-                    break
-                time.sleep(POLL_SECONDS)
-            except KeyboardInterrupt:
-                if not asked:
-                    asked = True
-                    console.print("Stopping after this step…")
-                    with suppress(RunError):
-                        service.stop(run_id)
+def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
+    job = follow(service, job_id, _words)
+    trains = job.kind == "train"
     if as_json:
-        if run.message:
-            print(f"samar: {run.message}", file=sys.stderr)
-        print(json_line(summary(service.store, run)))
+        if job.message:
+            print(f"samar: {job.message}", file=sys.stderr)
+        own = {"job": job.id, "status": job.status, **job.summary}
+        print(json_line(summary(service.store, job) if trains else own))
     else:
-        _print_end(run)
-    return 0 if run.status in ("finished", "stopped") else 1
+        called = "Run" if trains else "Job"
+        print(f"{called} {job.id} ({job.title}): {job.status}. {job.message}".rstrip())
+        if (last := job.last_epoch) is not None:
+            print(
+                f"Training accuracy {last.train_accuracy:.2%}, test accuracy "
+                f"{last.test_accuracy:.2%}, gap {last.gap:+.2%} after {last.epoch} epochs in "
+                f"{last.seconds:.1f} s of training."
+            )
+        if job.status == "stopped":
+            print(f"Continue with: python -m samar resume {job.id}", file=sys.stderr)
+    return 0 if job.status in ("finished", "stopped") else 1
 
 
-def _show(progress: Progress, task: TaskID, run: Job) -> None:
-    note = run.status
-    if run.last_epoch is not None:
-        note += f" · epoch {run.last_epoch.epoch}/{run.settings.epochs}"
-        note += f" · test {run.last_epoch.test_accuracy:.2%}"
-    progress.update(task, total=run.total, completed=run.done, note=note)
-
-
-def _print_end(run: Job) -> None:
-    print(f"Run {run.id} ({run.title}): {run.status}. {run.message}".rstrip())
-    if run.last_epoch is not None:
-        last = run.last_epoch
-        print(
-            f"Training accuracy {last.train_accuracy:.2%}, test accuracy {last.test_accuracy:.2%}, "
-            f"gap {last.gap:+.2%} after {last.epoch} epochs in {last.seconds:.1f} s of training."
-        )
-    if run.status == "stopped":
-        print(f"Continue with: python -m samar resume {run.id}", file=sys.stderr)
+def _words(job: Job) -> str:
+    """How far a job is, beside the bar."""
+    words = [job.status, job.doing] if job.doing else [job.status]
+    if (last := job.last_epoch) is not None:
+        words += [f"epoch {last.epoch}/{job.settings.epochs}", f"test {last.test_accuracy:.2%}"]
+    return " · ".join(words)

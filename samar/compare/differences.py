@@ -9,7 +9,7 @@ from samar.training.settings import TrainSettings
 NOT_USED = "not used"
 """Stands for a setting that the run's optimizer or λ rule does not have."""
 
-KEEPING = ("run", "probes")
+KEEPING = ("run", "measurements")
 """Groups of settings that change no number of the training."""
 
 

@@ -1,8 +1,8 @@
 """Did flatness predict generalization among these models? Measured, not assumed.
 
-Every sharpness measure of :data:`samar.curvature.MEASURES` against the generalization gap and the
-test accuracy over a set of models. Sharp minima are said to generalize worse (Hochreiter and
-Schmidhuber 1997; Keskar et al. 2017), which Andriushchenko et al., "A Modern Look at the
+Every sharpness measure of :data:`samar.curvature.catalog.MEASURES` against the generalization gap
+and the test accuracy over a set of models. Sharp minima are said to generalize worse (Hochreiter
+and Schmidhuber 1997; Keskar et al. 2017), which Andriushchenko et al., "A Modern Look at the
 Relationship between Sharpness and Generalization" (ICML 2023, arXiv 2302.07011) found true in some
 settings, absent in others and reversed in some; hence the sentence is about the models at hand.
 
@@ -85,8 +85,8 @@ def _sentence(
 ) -> str:
     n = len(points)
     if n < FEWEST:
-        models = f"{n} model{'' if n == 1 else 's'}"
-        return f"Too few models: {models}; a rank correlation says nothing below {FEWEST}."
+        measured = f"{n} {'is' if n == 1 else 'are'} measured so far"
+        return f"Measure at least {FEWEST} networks first; {measured}."
     tried, parts, signs = len(MEASURES), [], set()
     for target, better, found, expected in (
         ("gap", "the smaller gap", gap, 1),

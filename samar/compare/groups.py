@@ -1,4 +1,4 @@
-"""Runs that differ by their seed only: one curve with its spread."""
+"""Runs that differ by their seed only: one mean curve with its standard deviation."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -33,20 +33,20 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
-    """Mean and standard deviation of several curves at shared steps.
+class MeanCurve:
+    """Mean and sample standard deviation of several curves at k shared steps.
 
     Attributes:
-        x: (n,) mean position on the horizontal axis, ascending.
-        mean: (n,) over the runs that reach a step.
-        sd: (n,) sample standard deviation (divisor count − 1); NaN where fewer than two runs are.
-        count: (n,) how many runs reach a step.
+        x: (k,) mean position on the horizontal axis, ascending.
+        mean: (k,) over the runs that reach a step.
+        std: (k,) with the divisor n − 1; NaN where fewer than two runs are.
+        n: (k,) how many runs reach a step.
     """
 
     x: Floats
     mean: Floats
-    sd: Floats
-    count: npt.NDArray[np.integer]
+    std: Floats
+    n: npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def group_by_seed(runs: Sequence[Job], altered: Collection[str] = ()) -> list[Gr
     return [Group(t, kept, out) for t, (kept, out) in zip(titles, parts, strict=True)]
 
 
-def spread(curves: Sequence[Curve], points: int = MOST_POINTS) -> Spread:
-    """Interpolate curves onto shared steps and take mean and spread there.
+def mean_curve(curves: Sequence[Curve], points: int = MOST_POINTS) -> MeanCurve:
+    """Interpolate curves onto shared steps and take mean and standard deviation there.
 
     A curve takes part between its first and its last step, so runs of different length may be
-    together: beyond the end of the shortest, ``count`` falls.
+    together: beyond the end of the shortest, ``n`` falls.
 
     Args:
         curves: of one quantity, each not empty.
@@ -107,13 +107,12 @@ def spread(curves: Sequence[Curve], points: int = MOST_POINTS) -> Spread:
         np.stack([np.interp(steps, c.step, getattr(c, axis), np.nan, np.nan) for c in curves])
         for axis in ("x", "y")
     )
-    count = np.isfinite(y).sum(0)
-    known = count > 0
-    steps, x, y, count = steps[known], x[:, known], y[:, known], count[known]
+    n = np.isfinite(y).sum(0)
+    x, y, n = x[:, n > 0], y[:, n > 0], n[n > 0]
     mean = np.nanmean(y, 0)
     square = np.nansum((y - mean) ** 2, 0)
-    sd = np.sqrt(np.divide(square, count - 1, out=np.full_like(mean, np.nan), where=count > 1))
-    return Spread(np.maximum.accumulate(np.nanmean(x, 0)), mean, sd, count)
+    std = np.sqrt(np.divide(square, n - 1, out=np.full_like(mean, np.nan), where=n > 1))
+    return MeanCurve(np.maximum.accumulate(np.nanmean(x, 0)), mean, std, n)
 
 
 def titles_of(groups: Sequence[Sequence[Job]]) -> list[str]:

@@ -1,120 +1,97 @@
-"""The sharpness of a run's network or of an imported model, measured once and kept."""
+"""The sharpness of a run's network or of an imported model: jobs, measured once and found again.
+
+Every network is measured alike (:data:`PROTOCOL`), or ranks would compare measurements and not
+models: a curvature job, and for an imported model, which has no record of its training, an
+evaluation on either split. Jobs that ask the same are answered by the store, so nothing is kept
+here; what version 0.1 kept in ``SAMAR_HOME/sharpness`` is still read.
+"""
 
 import hashlib
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from samar.compare.flatness import MIXED, Point
-from samar.errors import RunError
+from samar.errors import RunError, SamarError
 from samar.home import home
 from samar.jobs.files import weights_path
 from samar.jobs.job import Job
+from samar.jobs.kind import kind_of
+from samar.jobs.store import Store
+from samar.kinds.curvature import CurvatureJobSettings, report_of
+from samar.kinds.evaluate import EvaluateSettings
 from samar.networks.library import ImportedModel
+from samar.networks.settings import NetworkSettings
+from samar.settings.job import MOST_CHARACTERS
 
-if TYPE_CHECKING:
-    from samar.networks.load import Subject
-
-IMAGES, RHO, EIGENVALUES, TOLERANCE, TRACE_PRODUCTS, SEED = 128, 0.05, 5, 1e-2, 15, 0
-PROTOCOL = {
-    "images": IMAGES,
-    "split": "train",  # the loss that is said to be flat is the training loss
-    "rho": RHO,
-    "eigenvalues": EIGENVALUES,
-    "tolerance": TOLERANCE,
-    "trace_products": TRACE_PRODUCTS,
-    "seed": SEED,
-}
-"""The same for every model, or ranks would compare measurements and not models."""
+PROTOCOL = CurvatureJobSettings(
+    images=128,
+    split="train",  # the loss that is said to be flat is the training loss
+    top=5,
+    tol=1e-2,
+    trace=True,
+    trace_products=15,
+    sharpness=True,
+    rho=0.05,
+    seed=0,
+)
 
 TRAIN_IMAGES = 2000
 """On so many, evenly spaced, an imported model's training accuracy is measured, as in a run."""
 
 Trained = Job | ImportedModel
-Progress = Callable[[str], None]
 
 
-def known_measures(trained: Trained) -> dict[str, Any] | None:
-    """What :func:`measured` found before for these weights; None if nothing."""
-    path = _cache(trained)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path else None
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) and "measures" in content else None
-
-
-def measured(trained: Trained, progress: Progress = lambda sentence: None) -> dict[str, Any]:
-    """Every sharpness measure of a network, from the cache or measured now.
-
-    Returns:
-        ``measures`` by name, ``errors`` by name, the ``manifest`` of the measurement, and of an
-        imported model ``train_accuracy`` and ``test_accuracy``, which a run has recorded.
+def jobs_wanted(trained: Trained) -> list[NetworkSettings]:
+    """What must be measured of a network.
 
     Raises:
-        RunError: the run has no finished weights.
-        CheckpointError, DataError, ConfigError: the weights cannot be read, the images are not
-            here, or the loss is not finite.
+        RunError: the run has no weights from its end.
     """
-    path = _cache(trained)
-    if path is None:
+    if isinstance(trained, Job) and not weights_path(trained.id).is_file():
         raise RunError(f"Run {trained.id} has no weights from its end, so nothing can be measured.")
-    if (found := known_measures(trained)) is not None:
-        return found
-    content = _measure(trained, progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(path)
-    return content
-
-
-def _measure(trained: Trained, progress: Progress) -> dict[str, Any]:
-    import torch
-
-    from samar import __version__
-    from samar.curvature.eigenvalues import top_of
-    from samar.curvature.product import hessian_of
-    from samar.curvature.sharpness import sharpness_measures
-    from samar.curvature.trace import hessian_trace
-    from samar.data.sample import Sample
-    from samar.device import Placement, fitting_threads
-    from samar.models.catalog import model_info
-    from samar.networks.load import load_subject
-
-    def tell(count: int, residual: float) -> None:
-        progress(f"{trained.title}: product {count}")
-
-    subject = load_subject(trained.id)
-    macs = model_info(str(subject.facts["model"])).macs
-    device = Placement.choose("auto", "fp32", macs).device.type
-    network, train = subject.model.to(device), subject.dataset.train.to(device)
-    sample = Sample.of(train, subject.dataset.normalization, IMAGES)
-    with fitting_threads(macs * IMAGES), hessian_of(network, sample) as hessian:
-        top = top_of(hessian, k=EIGENVALUES, tol=TOLERANCE, seed=SEED, on_product=tell)
-        trace = hessian_trace(hessian, products=TRACE_PRODUCTS, seed=SEED, on_product=tell)
-        found = sharpness_measures(hessian, top, trace, rho=RHO, seed=SEED, on_product=tell)
-    facts = {"checksum": subject.dataset.checksum, "device": device, "samar": __version__}
-    return _accuracies(trained, subject) | {
-        "measures": {each.name: each.value for each in found},
-        "errors": {each.name: each.error for each in found},
-        "manifest": {**subject.facts, **PROTOCOL, **facts, "torch": torch.__version__},
+    about: dict[str, Any] = {
+        "network": trained.id,
+        "name": f"Flatness: {trained.title}"[:MOST_CHARACTERS],
     }
+    wanted: list[NetworkSettings] = [PROTOCOL.changed(**about)]
+    if isinstance(trained, ImportedModel):
+        test = EvaluateSettings(**about)
+        wanted += [test, test.changed(split="train", images=TRAIN_IMAGES)]
+    return wanted
 
 
-def _accuracies(trained: Trained, subject: "Subject") -> dict[str, float]:
-    """Of an imported model, on its training and test images."""
-    from samar.data.evaluation import evaluate
+def jobs_found(store: Store, trained: Trained) -> list[Job | None]:
+    """For each of :func:`jobs_wanted` the job that has finished or is under way."""
+    found = []
+    for settings in jobs_wanted(trained):
+        prepare = kind_of(settings.kind).prepare
+        assert prepare is not None
+        found.append(store.same(settings, prepare(store, settings)))
+    return found
 
-    if isinstance(trained, Job):
-        return {}
-    data = subject.dataset
-    train = data.train.evenly_spaced(TRAIN_IMAGES)
-    return {
-        f"{name}_accuracy": evaluate(subject.model.cpu(), images, data.normalization).accuracy
-        for name, images in (("train", train), ("test", data.test))
-    }
+
+def known_measures(store: Store, trained: Trained) -> dict[str, Any] | None:
+    """What was measured of these weights.
+
+    Returns:
+        ``measures`` and ``errors`` by name, the ``manifest`` of the measurement, and of an imported
+        model ``train_accuracy`` and ``test_accuracy``; None while something is missing.
+    """
+    try:
+        jobs = jobs_found(store, trained)
+        finished = [job for job in jobs if job is not None and job.status == "finished"]
+        if len(finished) == len(jobs):
+            curvature, *evaluations = finished
+            report = report_of(store, curvature)
+            return {
+                "measures": {each.name: each.value for each in report.sharpness or ()},
+                "errors": {each.name: each.error for each in report.sharpness or ()},
+                "manifest": report.manifest,
+                **{f"{e.settings.split}_accuracy": e.summary["accuracy"] for e in evaluations},
+            }
+    except SamarError:
+        pass  # the weights, the images or the report are gone
+    return _kept_by_01(trained)
 
 
 def point_of(trained: Trained, content: dict[str, Any]) -> Point:
@@ -135,19 +112,29 @@ def point_of(trained: Trained, content: dict[str, Any]) -> Point:
         gap=trained.last_epoch.gap,
         test_accuracy=trained.last_epoch.test_accuracy,
         measures=content["measures"],
-        facts={name: getattr(trained.config, name) for name in MIXED},
-        optimizer=trained.config.optimizer,
+        facts={name: getattr(trained.settings, name) for name in MIXED},
+        optimizer=trained.settings.optimizer,
     )
 
 
-def _cache(trained: Trained) -> Path | None:
-    """Where the measures of these weights are kept; None without weights."""
+def _kept_by_01(trained: Trained) -> dict[str, Any] | None:
+    """What version 0.1 kept, in a file named after the weights' time and size and the protocol."""
     weights = weights_path(trained.id) if isinstance(trained, Job) else trained.weights
-    if not weights.is_file():
+    try:
+        facts = weights.stat()
+        protocol = {
+            "images": PROTOCOL.images,
+            "split": PROTOCOL.split,
+            "rho": PROTOCOL.rho,
+            "eigenvalues": PROTOCOL.top,
+            "tolerance": PROTOCOL.tol,
+            "trace_products": PROTOCOL.trace_products,
+            "seed": PROTOCOL.seed,
+        }
+        stamp = json.dumps([facts.st_mtime_ns, facts.st_size, protocol])
+        digest = hashlib.sha256(stamp.encode()).hexdigest()[:16]
+        path = home() / "sharpness" / f"{trained.id}-{digest}.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    stamp = json.dumps([weights.stat().st_mtime_ns, weights.stat().st_size, PROTOCOL])
-    return (
-        home()
-        / "sharpness"
-        / f"{trained.id}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.json"
-    )
+    return content if isinstance(content, dict) and "measures" in content else None

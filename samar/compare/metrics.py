@@ -16,7 +16,7 @@ class Metric:
     Attributes:
         title: what it is.
         unit: with it, the label of an axis.
-        of: ``steps``, ``epochs`` or ``curvature`` (looks at the Hessian between epochs).
+        of: ``steps``, ``epochs`` or ``curvature`` (of the Hessian, between epochs).
         factor: from the recorded to the shown number: 100 for percent.
         log: whether a logarithmic axis makes sense.
     """
@@ -43,7 +43,7 @@ METRICS: Mapping[str, Metric] = {
     "lam": Metric("Regularization strength λ", "λ", "steps"),
     "grad_norm": Metric("Gradient norm", "‖g‖", "steps", log=True),
     "lr": Metric("Learning rate", "η", "steps", log=True),
-    "lambda_max": Metric("Largest eigenvalue", "λ_max of the Hessian", "curvature", log=True),
+    "lambda_max": Metric("Largest eigenvalue", "h₁ of the Hessian", "curvature", log=True),
     "trace": Metric("Hessian trace", "tr H", "curvature", log=True),
 }
 
@@ -57,16 +57,16 @@ def curve_of(
         name: a key of :data:`METRICS`.
         axis: ``step``, ``grad_evals`` or ``seconds``.
         steps, epochs: columns of the run's records.
-        events: of the run; looks at the Hessian are among them.
+        events: of the run; measurements of the Hessian are among them.
 
     Returns:
         The curve in shown units; empty where nothing of the kind was recorded.
     """
     metric = METRICS[name]
     if metric.of == "curvature":
-        looks = [event for event in events if event.kind == "curvature"]
-        at = np.array([event.step for event in looks], dtype=float)
-        values = [e.detail["values"][0] if name == "lambda_max" else e.detail[name] for e in looks]
+        found = [event for event in events if event.kind == "curvature"]
+        at = np.array([event.step for event in found], dtype=float)
+        values = [e.detail["values"][0] if name == "lambda_max" else e.detail[name] for e in found]
         x = np.interp(at, steps["step"], steps[axis]) if at.size and steps["step"].size else at
         return Curve(at, x, metric.factor * np.array(values, dtype=float))
     table = steps if metric.of == "steps" else epochs

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+MAX_PRODUCTS, TRACE_PRODUCTS = 150, 60
+"""Hessian-vector products at which eigenvalues are given up, and that a trace takes."""
+
 
 @dataclass(frozen=True)
 class MeasureInfo:
@@ -30,22 +33,22 @@ ENGINES = {
 
 MEASURES = {
     "lambda_max": MeasureInfo(
-        "λ_max",
+        "largest eigenvalue h₁",
         r"\max_{\|v\|=1} v^\top H v",
         "about 3 products per eigenvalue",
         "Changes when layers are rescaled; says nothing about the other directions.",
         False,
     ),
     "lambda_ratio": MeasureInfo(
-        "λ_max / λ_5",
-        r"\lambda_1 / \lambda_5",
+        "h₁ / h₅",
+        r"h_1 / h_5",
         "none beyond the eigenvalues",
         "Tells one sharp direction from many; not how sharp any is.",
         False,
     ),
     "trace": MeasureInfo(
         "trace",
-        r"\operatorname{tr} H = \sum_i \lambda_i",
+        r"\operatorname{tr} H = \sum_i h_i",
         "60 products",
         "An estimate with a standard error; negative eigenvalues cancel positive ones.",
         False,
@@ -88,7 +91,7 @@ MEASURES = {
         True,
     ),
     "scaled_lambda_max": MeasureInfo(
-        "scale-adjusted λ_max",
+        "scale-adjusted h₁",
         r"\max_{\|v\|=1} v^\top T H T v,\; T = \operatorname{diag}|\theta|",
         "about 10 products",
         "Invariant to rescaling layers, not to every reparametrization.",

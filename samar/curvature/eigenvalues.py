@@ -20,13 +20,13 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.krylov import KrylovSpace, random_normal
-from samar.curvature.product import BATCH_SIZE, Hessian, hessian_of
+from samar.curvature.product import BATCH_SIZE, Hessian, OnBatch, hessian_of
 from samar.curvature.result import Spectrum
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 
-MAX_PRODUCTS = 150
 BASIS_BYTES = 2 << 30
 """What the basis may take, unless even a smallest useful one needs more."""
 
@@ -55,6 +55,7 @@ def top_eigenvalues(
     batch_size: int = BATCH_SIZE,
     on_product: OnProduct | None = None,
     on_estimate: OnEstimate | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Spectrum:
     """Top eigenvalues of the Hessian of the mean cross-entropy; the model is left as it was.
 
@@ -70,12 +71,13 @@ def top_eigenvalues(
         batch_size: images per pass.
         on_product: progress; see :data:`OnProduct`.
         on_estimate: see :data:`OnEstimate`.
+        on_batch: see :data:`samar.curvature.product.OnBatch`.
 
     Raises:
         ConfigError: k, tol or max_products is out of range, there is no image or no trainable
             parameter, the start vector has another size, or the loss is not finite.
     """
-    with hessian_of(model, sample, batch_size=batch_size) as hessian:
+    with hessian_of(model, sample, batch_size=batch_size, on_batch=on_batch) as hessian:
         return top_of(
             hessian,
             k=k,

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from torch import nn
 
-from samar.curvature.eigenvalues import MAX_PRODUCTS, top_of
-from samar.curvature.product import BATCH_SIZE, hessian_of
+from samar.curvature.catalog import MAX_PRODUCTS
+from samar.curvature.eigenvalues import top_of
+from samar.curvature.product import BATCH_SIZE, OnBatch, hessian_of
 from samar.curvature.result import Layer, Trace
 from samar.data.sample import Sample
 
@@ -25,6 +26,7 @@ def layer_curvature(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     on_layer: Callable[[int, int], None] | None = None,
+    on_batch: OnBatch | None = None,
 ) -> tuple[Layer, ...]:
     """Measure every layer that has trainable parameters of its own, in the network's order.
 
@@ -36,12 +38,15 @@ def layer_curvature(
         seed: of the start vectors.
         batch_size: images per pass.
         on_layer: called with the layers done and their number; may raise to cancel.
+        on_batch: see :data:`samar.curvature.product.OnBatch`.
     """
     found: list[Layer] = []
-    with hessian_of(model, sample, batch_size=batch_size) as whole:
+    with hessian_of(model, sample, batch_size=batch_size, on_batch=on_batch) as whole:
         names = {layer: whole.parameters_of(layer) for layer in whole.layers}
     for layer, members in names.items():
-        with hessian_of(model, sample, batch_size=batch_size, only=members) as block:
+        with hessian_of(
+            model, sample, batch_size=batch_size, only=members, on_batch=on_batch
+        ) as block:
             most = min(MAX_PRODUCTS, len(block))
             top = top_of(block, k=1, tol=tol, max_products=most, seed=seed)
             found.append(

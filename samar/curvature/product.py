@@ -40,6 +40,9 @@ _LAYOUT = torch.contiguous_format
 
 Product = Callable[[Tensor], Tensor]
 
+OnBatch = Callable[[], None]
+"""Called before every batch, also while an operator is built; may raise to cancel."""
+
 
 class Hessian:
     """H of shape (n, n) over the trainable parameters, in their order, flattened and concatenated.
@@ -52,6 +55,7 @@ class Hessian:
         batch_size: images per pass.
         only: names of the parameters that span the space, all trainable ones if None. The result is
             then the diagonal block of H that belongs to them.
+        on_batch: see :data:`OnBatch`.
 
     Attributes:
         loss: f(θ), mean cross-entropy.
@@ -70,6 +74,7 @@ class Hessian:
         *,
         batch_size: int = BATCH_SIZE,
         only: tuple[str, ...] | None = None,
+        on_batch: OnBatch | None = None,
     ) -> None:
         if len(sample) == 0:
             raise ConfigError("There are 0 images to measure curvature on; give at least 1.")
@@ -86,13 +91,11 @@ class Hessian:
         # In one layout whatever that of a live model: second derivatives are quickest there, and
         # another layout rounds differently, which switches a few ReLUs.
         self._at = {name: p.clone(memory_format=_LAYOUT) for name, p in self._at.items()}
-        self._model, self._batch_size = model, batch_size
+        self._model, self._batch_size, self._on_batch = model, batch_size, on_batch
         self._sample = Sample(sample.x.contiguous(), sample.y)
         self._sizes = [p.numel() for p in self._at.values()]
         self.mode = "forward"
         self._graphs: list[GradientGraph] = []
-        # torch.func.jvp meets a deprecated corner of torch itself.
-        warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
         self.loss, self.gradient = self._loss_and_gradient()
         if not math.isfinite(self.loss):
             raise ConfigError(
@@ -146,7 +149,7 @@ class Hessian:
         """
         tangent = self._unflat(vector)
         product = torch.zeros_like(vector)
-        for index, (x, y) in enumerate(self._sample.batches(self._batch_size)):
+        for index, (x, y) in enumerate(self.batches()):
             graph = self._graphs[index] if index < self.kept else None
             part = graph.product(tangent) if graph else self._recomputed(x, y, tangent)
             product.add_(_flat(part), alpha=len(y) / len(self._sample))
@@ -161,9 +164,15 @@ class Hessian:
     def loss_at(self, offset: Tensor) -> float:
         """f(θ + offset) for an offset of shape (n,); the model's weights stay where they are."""
         moved = self._unflat(self.point + offset)
-        batches = self._sample.batches(self._batch_size)
-        total = sum(self._loss(moved, x, y).double() * len(y) for x, y in batches)
+        total = sum(self._loss(moved, x, y).double() * len(y) for x, y in self.batches())
         return float(total / len(self._sample))
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels of one pass after the other."""
+        for batch in self._sample.batches(self._batch_size):
+            if self._on_batch:
+                self._on_batch()
+            yield batch
 
     def _loss(self, at: Parameters, x: Tensor, y: Tensor) -> Tensor:
         return F.cross_entropy(functional_call(self._model, self._fixed | at, (x,)), y)
@@ -172,7 +181,7 @@ class Hessian:
         """Of all batches; what fits into memory of their graphs is kept on the way."""
         loss, total = 0.0, torch.zeros_like(self.point)
         held = size = 0
-        for x, y in self._sample.batches(self._batch_size):
+        for x, y in self.batches():
             keep = held + size <= KEPT_BYTES
             graph = GradientGraph(partial(self._loss, x=x, y=y), self._at, again=keep)
             if keep:
@@ -210,6 +219,7 @@ def hessian_of(
     *,
     batch_size: int = BATCH_SIZE,
     only: tuple[str, ...] | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Iterator[Hessian]:
     """The Hessian operator of a model, which is left bit for bit as it was when the block ends.
 
@@ -223,10 +233,12 @@ def hessian_of(
     """
     precision = torch.get_float32_matmul_precision()
     cudnn = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
-    with undisturbed(model), cudnn:
+    with undisturbed(model), cudnn, warnings.catch_warnings():
+        # torch.func.jvp meets a deprecated corner of torch itself.
+        warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
         torch.set_float32_matmul_precision("highest")
         try:
-            yield Hessian(model, sample, batch_size=batch_size, only=only)
+            yield Hessian(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
         finally:
             torch.set_float32_matmul_precision(precision)
 

@@ -20,22 +20,24 @@ import torch.nn.functional as F
 from pyhessian import hessian as PyHessian
 from torch import Tensor, nn
 
-from samar.curvature.eigenvalues import MAX_PRODUCTS, OnProduct, Spectrum, check
-from samar.curvature.product import BATCH_SIZE, hessian_of
+from samar.curvature.catalog import MAX_PRODUCTS
+from samar.curvature.eigenvalues import OnProduct, Spectrum, check
+from samar.curvature.product import BATCH_SIZE, Hessian, OnBatch, hessian_of
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 
 
 class _Counted(PyHessian):
-    """PyHessian over a list of batches that tells how many products it has taken."""
+    """PyHessian over the batches of our operator that tells how many products it has taken."""
 
     def __init__(
-        self, model: nn.Module, data: list, cuda: bool, on_product: OnProduct | None
+        self, model: nn.Module, batches: Hessian, cuda: bool, on_product: OnProduct | None
     ) -> None:
-        super().__init__(model, F.cross_entropy, dataloader=data, cuda=cuda)
-        self.products, self._on_product = 0, on_product
+        super().__init__(model, F.cross_entropy, dataloader=batches.batches(), cuda=cuda)
+        self.products, self._batches, self._on_product = 0, batches, on_product
 
     def dataloader_hv_product(self, v: list[Tensor]) -> tuple[float, list[Tensor]]:
+        self.data = self._batches.batches()
         result: tuple[float, list[Tensor]] = super().dataloader_hv_product(v)
         self.products += 1
         if self._on_product:
@@ -53,6 +55,7 @@ def pyhessian_eigenvalues(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     on_product: OnProduct | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Spectrum:
     """The k eigenvalues largest in modulus, by PyHessian, descending.
 
@@ -61,27 +64,26 @@ def pyhessian_eigenvalues(
         sample: float32 images.
         tol: PyHessian's own: relative change of a Rayleigh quotient between two products.
         max_products: for each eigenvalue.
-        k, seed, batch_size, on_product: as for :func:`samar.curvature.top_eigenvalues`.
+        k, seed, batch_size, on_product, on_batch: as for :func:`.top_eigenvalues`.
 
     Returns:
         A spectrum without a lower end. ``converged`` tells whether the *residuals* are below
         ``tol · |λ|``; ``products`` includes the k that measured them.
 
     Raises:
-        ConfigError: as for :func:`samar.curvature.top_eigenvalues`, and images that are not
+        ConfigError: as for :func:`.top_eigenvalues`, and images that are not
             float32.
     """
     if sample.x.dtype != torch.float32:
         raise ConfigError(f"PyHessian computes in float32, not {sample.x.dtype}; choose lanczos.")
-    with hessian_of(model, sample, batch_size=batch_size) as check_on:
+    with hessian_of(model, sample, batch_size=batch_size, on_batch=on_batch) as check_on:
         check(len(check_on), k, tol, max_products)
         began = perf_counter()
         for parameter in model.parameters():
             parameter.grad = None
         warnings.filterwarnings("ignore", r"Using backward\(\) with create_graph", UserWarning)
         torch.manual_seed(seed)
-        batches = list(sample.batches(batch_size))
-        solver = _Counted(model, batches, sample.x.is_cuda, on_product)
+        solver = _Counted(model, check_on, sample.x.is_cuda, on_product)
         reported, found = solver.eigenvalues(maxIter=max_products, tol=tol, top_n=k)
         vectors = torch.stack([torch.cat([part.reshape(-1) for part in v]) for v in found])
         images = torch.stack([check_on @ v for v in vectors])

@@ -1,8 +1,8 @@
-"""One measurement from request to result: what both the page and the command line call."""
+"""One measurement from request to result: what a curvature job does."""
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from time import perf_counter
 from typing import Any
@@ -11,20 +11,24 @@ import torch
 from torch import nn
 
 from samar import __version__
+from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.density import PROBES, STEPS, spectral_density
-from samar.curvature.eigenvalues import OnEstimate, top_eigenvalues
+from samar.curvature.eigenvalues import OnEstimate, OnProduct, top_of
 from samar.curvature.layers import layer_curvature
-from samar.curvature.product import BATCH_SIZE, Hessian, hessian_of
+from samar.curvature.product import BATCH_SIZE, OnBatch, hessian_of
 from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
-from samar.curvature.result import Report, Spectrum, Trace
+from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
 from samar.curvature.sharpness import sharpness_measures
-from samar.curvature.trace import PRODUCTS, hessian_trace
+from samar.curvature.trace import hessian_trace
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
 
-Progress = Callable[[str], None]
-"""Called with a sentence after each product; may raise to cancel."""
+EIGENVALUES = "Eigenvalues: products until accurate"
+
+Progress = Callable[[int, int, str], None]
+"""Called after each product with their number in this part of the measurement, the most that it may
+take, and what they are for; may raise to cancel."""
 
 
 def measure(
@@ -32,10 +36,11 @@ def measure(
     dataset: Dataset,
     request: CurvatureSettings,
     *,
-    facts: dict[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
     device: str = "cpu",
-    progress: Progress = lambda sentence: None,
+    progress: Progress = lambda done, most, what: None,
     on_estimate: OnEstimate | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Report:
     """Measure the curvature of the mean cross-entropy at a model's weights.
 
@@ -47,6 +52,7 @@ def measure(
         device: where to compute.
         progress: told what is going on.
         on_estimate: told the eigenvalues and residuals so far, while they converge.
+        on_batch: called before every batch; may raise to cancel.
 
     Raises:
         ConfigError: the request does not fit the model, or the loss is not finite.
@@ -55,18 +61,42 @@ def measure(
     network = copy.deepcopy(model).to(device)
     images = (dataset.test if request.split == "test" else dataset.train).to(device)
     sample = Sample.of(images, dataset.normalization, request.images)
-    spectrum = _eigenvalues(network, sample, request, progress, on_estimate)
-    density = trace = layers = sharpness = None
-    with hessian_of(network, sample) as hessian:
+    spectrum = density = trace = layers = sharpness = None
+    if request.engine == "pyhessian":
+        spectrum = pyhessian_eigenvalues(
+            network,
+            sample,
+            k=request.top,
+            tol=request.tol,
+            max_products=request.max_products,
+            seed=request.seed,
+            on_product=_teller(progress, EIGENVALUES, request.top * request.max_products),
+            on_batch=on_batch,
+        )
+    with hessian_of(network, sample, on_batch=on_batch) as hessian:
+        if spectrum is None:
+            spectrum = top_of(
+                hessian,
+                k=request.top,
+                tol=request.tol,
+                max_products=request.max_products,
+                both_ends=request.both_ends,
+                seed=request.seed,
+                on_product=_teller(progress, EIGENVALUES, request.max_products),
+                on_estimate=on_estimate,
+            )
         if request.density:
-            told = _teller(progress, "Density: product", PROBES * min(STEPS, len(hessian)))
+            most = PROBES * min(STEPS, len(hessian))
+            told = _teller(progress, "Spectral density: products", most)
             density = spectral_density(
                 hessian, probes=PROBES, steps=STEPS, seed=request.seed, on_product=told
             )
         if request.trace or request.layers:
-            trace = _trace(hessian, request, progress)
+            most = request.trace_products
+            told = _teller(progress, "Trace: products", most)
+            trace = hessian_trace(hessian, products=most, seed=request.seed, on_product=told)
         if request.sharpness:
-            told = _teller(progress, "Scale-adjusted λ_max: product", request.max_products)
+            told = _teller(progress, "Scale-adjusted h₁: products until accurate", MAX_PRODUCTS)
             sharpness = sharpness_measures(
                 hessian, spectrum, trace, rho=request.rho, seed=request.seed, on_product=told
             )
@@ -76,9 +106,11 @@ def measure(
             sample,
             trace,
             seed=request.seed,
-            on_layer=lambda done, most: progress(f"Layer {done} of {most}"),
+            on_layer=lambda done, most: progress(done, most, "Layers"),
+            on_batch=on_batch,
         )
-    manifest = dict(facts or {}) | request.model_dump() | {"images": len(sample)}
+    asked = {name: getattr(request, name) for name in CurvatureSettings.model_fields}
+    manifest = dict(facts or {}) | asked | {"images": len(sample)}
     manifest |= {
         "checksum": dataset.checksum,
         "batch_size": BATCH_SIZE,
@@ -102,47 +134,9 @@ def measure(
     )
 
 
-def _eigenvalues(
-    network: nn.Module,
-    sample: Sample,
-    request: CurvatureSettings,
-    progress: Progress,
-    on_estimate: OnEstimate | None,
-) -> Spectrum:
-    if request.engine == "pyhessian":
-        most = request.top * request.max_products
-        return pyhessian_eigenvalues(
-            network,
-            sample,
-            k=request.top,
-            tol=request.tol,
-            max_products=request.max_products,
-            seed=request.seed,
-            on_product=_teller(progress, "Product", most),
-        )
-    return top_eigenvalues(
-        network,
-        sample,
-        k=request.top,
-        tol=request.tol,
-        max_products=request.max_products,
-        both_ends=request.both_ends,
-        seed=request.seed,
-        on_product=_teller(progress, "Hessian-vector product", request.max_products),
-        on_estimate=on_estimate,
-    )
-
-
-def _trace(hessian: Hessian, request: CurvatureSettings, progress: Progress) -> Trace:
-    told = _teller(progress, "Trace: product", PRODUCTS)
-    return hessian_trace(hessian, products=PRODUCTS, seed=request.seed, on_product=told)
-
-
-def _teller(progress: Progress, what: str, most: int) -> Callable[[int, float], None]:
+def _teller(progress: Progress, what: str, most: int) -> OnProduct:
     def tell(count: int, residual: float) -> None:
-        sentence = f"{what} {count} of at most {most}"
-        if math.isfinite(residual):
-            sentence += f", residual {residual:.0e}"
-        progress(sentence)
+        error = f" (residual {residual:.0e})" if math.isfinite(residual) else ""
+        progress(count, most, what + error)
 
     return tell

@@ -123,7 +123,7 @@ class Measure:
     """A measured sharpness.
 
     Attributes:
-        name: a key of :data:`samar.curvature.MEASURES`.
+        name: a key of :data:`samar.curvature.catalog.MEASURES`.
         value: None if what it needs was not measured.
         error: standard error or residual; 0 where there is none but rounding.
     """

@@ -1,6 +1,6 @@
 """What to measure of the Hessian, and how exactly, as plain values that check themselves."""
 
-from samar.curvature.catalog import ENGINES
+from samar.curvature.catalog import ENGINES, MAX_PRODUCTS, TRACE_PRODUCTS
 from samar.settings.declare import Settings, setting
 
 
@@ -36,7 +36,15 @@ class CurvatureSettings(Settings):
     density: bool = setting(
         False, "Spectral density by stochastic Lanczos quadrature: 240 products."
     )
-    trace: bool = setting(False, "Trace by Hutch++ with its standard error: 60 products.")
+    trace: bool = setting(False, "Trace by Hutch++ with its standard error.")
+    trace_products: int = setting(
+        TRACE_PRODUCTS,
+        "Hessian-vector products for the trace.",
+        label="products for the trace",
+        ge=6,
+        le=100_000,
+        when=lambda settings: settings.trace or settings.layers,
+    )
     layers: bool = setting(False, "Trace and largest eigenvalue of every layer's block.")
     sharpness: bool = setting(False, "Table of every measure that is called sharpness.")
     rho: float = setting(
@@ -47,6 +55,10 @@ class CurvatureSettings(Settings):
         le=100,
     )
     max_products: int = setting(
-        150, "Give up after so many Hessian-vector products.", ge=1, le=100_000
+        MAX_PRODUCTS,
+        "Give up after so many Hessian-vector products.",
+        label="products at most",
+        ge=1,
+        le=100_000,
     )
     seed: int = setting(0, "Seed of every random vector.", ge=0, le=2**31 - 1)

@@ -1,10 +1,11 @@
 """Everything that goes by the name of sharpness, measured on the same weights and images.
 
-Definitions, costs and caveats are in :data:`samar.curvature.MEASURES`. λ_max and the trace change
-when a ReLU network's layers are rescaled, although the function does not (Dinh, Pascanu, Bengio and
-Bengio, ICML 2017). Multiplying by the weights undoes it: with θ → Dθ the gradient becomes D⁻¹g and
-the Hessian D⁻¹HD⁻¹, so T g and T H T with T = diag(|θ|) stay the same up to signs (Kwon et al.
-2021, ASAM; Tsuzuku, Sato and Sugiyama 2020, "Normalized Flat Minima").
+Definitions, costs and caveats are in :data:`samar.curvature.catalog.MEASURES`. The largest
+eigenvalue h₁ and the trace change when a ReLU network's layers are rescaled, although the function
+does not (Dinh, Pascanu, Bengio and Bengio, ICML 2017). Multiplying by the weights undoes it: with
+θ → Dθ the gradient becomes D⁻¹g and the Hessian D⁻¹HD⁻¹, so T g and T H T with T = diag(|θ|) stay
+the same up to signs (Kwon et al. 2021, ASAM; Tsuzuku, Sato and Sugiyama 2020, "Normalized Flat
+Minima").
 
 Departure: the average case takes z and −z together, which removes the gradient's part of the noise.
 """
@@ -32,16 +33,16 @@ def sharpness_measures(
     seed: int = 0,
     on_product: OnProduct | None = None,
 ) -> tuple[Measure, ...]:
-    """Measure all of :data:`samar.curvature.MEASURES`, in that order.
+    """Measure all of :data:`samar.curvature.catalog.MEASURES`, in that order.
 
     Args:
         hessian: at the weights in question.
         spectrum, trace: measured before; ratio and trace are left out if they are too short or
             None.
         rho: radius ρ > 0; of T⁻¹θ for the adaptive measures.
-        tol: of the scale-adjusted λ_max.
+        tol: of the scale-adjusted h₁.
         seed: of the random directions.
-        on_product: progress of the scale-adjusted λ_max.
+        on_product: progress of the scale-adjusted h₁.
     """
     values, gradient, scale = spectrum.values, hessian.gradient, hessian.point.abs()
     ratio = values[0] / values[4] if len(values) > 4 and values[4] else None

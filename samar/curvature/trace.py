@@ -20,19 +20,18 @@ import math
 import torch
 from torch import Tensor
 
+from samar.curvature.catalog import TRACE_PRODUCTS
 from samar.curvature.eigenvalues import OnProduct
 from samar.curvature.krylov import random_signs
 from samar.curvature.product import Hessian
 from samar.curvature.result import Estimate, Trace
 from samar.errors import ConfigError
 
-PRODUCTS = 60
-
 
 def hessian_trace(
     hessian: Hessian,
     *,
-    products: int = PRODUCTS,
+    products: int = TRACE_PRODUCTS,
     seed: int = 0,
     on_product: OnProduct | None = None,
 ) -> Trace:

@@ -128,7 +128,7 @@ def _grid(pixels: Tensor) -> tuple[Tensor, Tensor]:
     return torch.arange(height, device=pixels.device), torch.arange(width, device=pixels.device)
 
 
-def augmentation_for(name: str, dataset: str) -> Augmentation:
+def augmentation_for(name: str, dataset: str, size: int | None = None) -> Augmentation:
     """Return a preset, scaled to the data set's image size.
 
     A crop shifts by up to an eighth of the side and Cutout blanks half of it: 4 and 16 pixels on
@@ -137,11 +137,13 @@ def augmentation_for(name: str, dataset: str) -> Augmentation:
     Args:
         name: a key of :data:`samar.data.AUGMENTATIONS`, or "auto" for what suits the data set.
         dataset: a name that :func:`samar.data.dataset_info` knows.
+        size: of its images, where they are not of the data set's own height and width.
 
     Raises:
         ConfigError: there is no such preset.
     """
     info = dataset_info(dataset)
+    size = info.size if size is None else size
     name = info.augment if name == "auto" else name
     if name not in AUGMENTATIONS:
         raise ConfigError(
@@ -149,5 +151,5 @@ def augmentation_for(name: str, dataset: str) -> Augmentation:
         )
     if name == "none":
         return Augmentation(crop_padding=0, flip=False, cutout=0)
-    cutout = info.size // 2 if name == "crop_flip_cutout" else 0
-    return Augmentation(crop_padding=info.size // 8, cutout=cutout)
+    cutout = size // 2 if name == "crop_flip_cutout" else 0
+    return Augmentation(crop_padding=size // 8, cutout=cutout)

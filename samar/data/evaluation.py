@@ -1,18 +1,14 @@
 """Loss and accuracy of a model over a set of images, in eval mode."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from samar.data.dataset import ImageSet
-from samar.data.load import load_dataset
 from samar.data.normalization import Normalization
-from samar.models.build import build_model
-from samar.models.catalog import model_info
-from samar.networks.checkpoint import load_into, load_weights
 
 
 @dataclass(frozen=True)
@@ -37,19 +33,26 @@ def evaluate(
     *,
     batch_size: int = 256,
     memory_format: torch.memory_format = torch.channels_last,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Evaluate in fp32; the model's train/eval mode is put back afterwards.
 
     One transfer from the device at the end; per-image losses are summed in float64.
+
+    Args:
+        progress: called after every batch with images done and images in all.
     """
     was_training = model.training
     model.eval()
-    losses, hits = [], []
+    losses: list[Tensor] = []
+    hits: list[Tensor] = []
     try:
         for x, y in zip(data.images.split(batch_size), data.labels.split(batch_size), strict=True):
             logits = model(normalization(x, memory_format=memory_format))
             losses.append(F.cross_entropy(logits, y, reduction="none"))
             hits.append(logits.argmax(1) == y)
+            if progress is not None:
+                progress(min(len(hits) * batch_size, len(data)), len(data))
     finally:
         model.train(was_training)
     return Evaluation(
@@ -57,21 +60,3 @@ def evaluate(
         correct=int(torch.cat(hits).sum().item()),
         images=len(data),
     )
-
-
-def evaluate_checkpoint(
-    path: Path, model: str, dataset: str, *, normalize: str = "auto"
-) -> Evaluation:
-    """Evaluate a weights file on the test images of a data set.
-
-    Raises:
-        CheckpointError: the file cannot be read or does not fit the model.
-        ConfigError, DataError: the model or the data set is not there.
-    """
-    model_info(model)
-    weights = load_weights(path)
-    data = load_dataset(dataset, normalize=normalize)
-    network = build_model(model, classes=len(data.classes), channels=data.test.channels)
-    load_into(network, weights, model)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return evaluate(network, data.test, data.normalization)

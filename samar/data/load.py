@@ -18,6 +18,7 @@ def load_dataset(
     *,
     root: Path | str | None = None,
     images_per_class: int | None = None,
+    halve: bool = False,
     label_noise: float = 0.0,
     validation: float = 0.0,
     seed: int = 0,
@@ -31,6 +32,8 @@ def load_dataset(
         name: "digits", "cifar10", "cifar100" or "folder:PATH".
         root: folder of downloaded data; ``None`` is :func:`samar.data.default_root`.
         images_per_class: use only the first so many training images of each class.
+        halve: whether height and width are halved, each pixel the mean of four; the normalization
+            is that of the whole images.
         label_noise: share of the training labels in use that are replaced by wrong ones.
         validation: share of the training images in use that is held out, evenly spaced, so that
             it is the same for every seed.
@@ -58,6 +61,8 @@ def load_dataset(
         normalization = Normalization.preset(preset, train.channels)
     if images_per_class is not None:
         train = train.subset(_first_of_each(train.labels, images_per_class, classes))
+    if halve:
+        train, test = _halved(train), _halved(test)
     labels, wrong = with_label_noise(train.labels, label_noise, classes=len(classes), seed=seed)
     train, held_out = _hold_out(ImageSet(train.images, labels), validation)
     return Dataset(
@@ -85,6 +90,11 @@ def _splits(name: str, root: Path, fetch: bool, progress: Progress | None) -> Sp
     from samar.data.cifar import load_cifar
 
     return load_cifar(name, root, fetch=fetch, progress=progress)
+
+
+def _halved(images: ImageSet) -> ImageSet:
+    means = torch.nn.functional.avg_pool2d(images.images.float(), 2).round().to(torch.uint8)
+    return ImageSet(means, images.labels)
 
 
 def _hold_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet | None]:

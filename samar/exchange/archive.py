@@ -1,52 +1,61 @@
-"""A whole run as one zip: settings, records, weights, film, and a manifest with checksums.
+"""A job of any kind as one zip: settings, records, the files that it kept, and a manifest.
 
 =====================  =========================================================================
 ``config.json``        settings
-``steps``, ``epochs``  ``.csv`` (read back exactly) and ``.parquet``
-``events.json``        what happened: starts, changes by hand, looks at the Hessian
-``curvature.json``     the looks at the Hessian alone
-``weights.safetensors``  the network, if the run has ended
-``film/*.npz``         pictures of the landscape between epochs
-``snapshots/*``        weights kept on the way, as safetensors
-``manifest.json``      versions, device, data, command line, SHA-256 of every other member
+``events.json``        what happened: starts, changes by hand, measurements
+``steps``, ``epochs``  of a training run: ``.csv`` (read back exactly) and ``.parquet``
+``curvature.json``     of a training run: what it measured of the Hessian
+``members/*.zip``      the jobs that it owns, such as the runs of a sweep, each like this one
+``manifest.json``      kind, status, summary and inputs of the job, what it was computed with, the
+                       list of its artifacts, and the SHA-256 of every other member
 =====================  =========================================================================
 
-The state from which a run resumes is left out: it is large and belongs to one machine.
+Every other member is an artifact, under the path that it has in the job's folder: weights,
+landscapes, reports. The state from which a run resumes is left out: it is large and belongs to one
+machine.
 """
 
 import hashlib
 import io
 import json
+import platform
 import time
 import zipfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from samar.exchange.manifest import manifest_of
+from samar import __version__
+from samar.errors import RunError
 from samar.exchange.tables import table
-from samar.jobs.files import job_dir, weights_path
-from samar.jobs.job import Job
-from samar.jobs.records import Event
+from samar.jobs.files import job_dir
+from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.store import Store
-from samar.networks.load import SNAPSHOT
 
+FORMAT, FORMAT_VERSION = "samar job", 2
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors")
+EVENT = ("step", "kind", "detail", "at")
 CHUNK = 1 << 20
 EARLIEST = 315532800.0  # zip knows no time before 1980
 
 
-def write_run(store: Store, run: Job, target: Path | BinaryIO) -> dict[str, Any]:
-    """Write the zip of a run; an active run as far as it has come.
+def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]:
+    """Write the zip of a job; an active one as far as it has come.
 
     Returns:
         The manifest.
+
+    Raises:
+        RunError: its settings cannot be read.
     """
-    stamp = time.gmtime(max(run.finished or time.time(), EARLIEST))[:6]
+    if job.status == UNREADABLE:
+        raise RunError(job.message)
+    stamp = time.gmtime(max(job.finished or time.time(), EARLIEST))[:6]
     files: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
 
-        def put(name: str, content: bytes | Path) -> None:
+        def put(name: str, content: bytes | Path, *, stored: bool = False) -> None:
             info = zipfile.ZipInfo(name, stamp)
-            stored = isinstance(content, Path)  # weights and npz do not get smaller
             info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             digest, size = hashlib.sha256(), 0
@@ -58,37 +67,89 @@ def write_run(store: Store, run: Job, target: Path | BinaryIO) -> dict[str, Any]
                     member.write(piece)
             files[name] = {"sha256": digest.hexdigest(), "bytes": size}
 
-        put("config.json", run.settings.model_dump_json(indent=2).encode())
-        for name, columns in (
-            ("steps", store.records.steps(run.key)),
-            ("epochs", store.records.epochs(run.key)),
-        ):
-            frame = table(columns)
-            put(f"{name}.csv", frame.to_csv(index=False).encode())
-            put(f"{name}.parquet", frame.to_parquet(index=False))
-        events = store.records.events(run.key)
-        put("events.json", _json([vars(event) for event in events]))
-        put("curvature.json", _json(_looks(events)))
-        if weights_path(run.id).is_file():
-            put("weights.safetensors", weights_path(run.id))
-        for artifact in store.records.artifacts(run.key):
-            path = job_dir(run.id) / artifact.path
-            if artifact.kind in ("film_plane", "film_line", SNAPSHOT) and path.is_file():
-                put(artifact.path, path)
-        manifest = manifest_of(store, run) | {"files": files.copy()}
+        put("config.json", job.settings.model_dump_json(indent=2).encode())
+        events = store.records.events(job.key)
+        put("events.json", _json([{name: vars(e)[name] for name in EVENT} for e in events]))
+        if job.kind == "train":
+            for name, columns in (
+                ("steps", store.records.steps(job.key)),
+                ("epochs", store.records.epochs(job.key)),
+            ):
+                frame = table(columns)
+                put(f"{name}.csv", frame.to_csv(index=False).encode())
+                put(f"{name}.parquet", frame.to_parquet(index=False))
+            measured = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
+            put("curvature.json", _json(measured))
+        artifacts = [
+            artifact
+            for artifact in store.records.artifacts(job.key)
+            if (job_dir(job.id) / artifact.path).is_file()
+        ]
+        for path in dict.fromkeys(artifact.path for artifact in artifacts):
+            put(path, job_dir(job.id) / path, stored=True)  # weights and npz do not get smaller
+        for member in reversed(store.all(parent=job.id)):
+            if member.status != UNREADABLE:
+                put(f"members/{member.id}.zip", job_zip(store, member), stored=True)
+        manifest = manifest_of(store, job) | {"artifacts": [vars(each) for each in artifacts]}
+        manifest["files"] = files.copy()
         put("manifest.json", _json(manifest))
     return manifest
 
 
-def run_zip(store: Store, run: Job) -> bytes:
-    """The zip of a run in memory."""
+def job_zip(store: Store, job: Job) -> bytes:
+    """The zip of a job in memory."""
     content = io.BytesIO()
-    write_run(store, run, content)
+    write_job(store, job, content)
     return content.getvalue()
 
 
-def _looks(events: list[Event]) -> list[dict[str, Any]]:
-    return [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
+def manifest_of(store: Store, job: Job) -> dict[str, Any]:
+    """What a job was computed with, as plain values.
+
+    ``trained_with`` is what a training run's worker noted when it last started: versions, device,
+    and the SHA-256 of images and labels (``data``; absent in runs of older versions).
+    ``written_with`` is this installation.
+    """
+    events = store.records.events(job.key)
+    started = [event.detail for event in events if event.kind == "started"]
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "run": {
+            "id": job.id,
+            "kind": job.kind,
+            "title": job.title,
+            "status": job.status,
+            "message": job.message,
+            "created": job.created,
+            "started": job.started,
+            "finished": job.finished,
+            "steps": job.done,
+            "total_steps": job.total,
+            "device": job.device,
+            "tags": list(job.tags),
+            "inputs": dict(job.inputs),
+            "summary": dict(job.summary),
+        },
+        "command": job.settings.command,
+        "changed_by_hand": sum(event.kind == "change" for event in events),
+        "dataset": getattr(job.settings, "dataset", None),
+        "data_sha256": started[-1].get("data") if started else None,
+        "trained_with": started[-1] if started else {},
+        "written_with": {
+            "samar": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **{name: _version(name) for name in PACKAGES},
+        },
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _json(content: Any) -> bytes:

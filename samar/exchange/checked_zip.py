@@ -23,7 +23,7 @@ SYMLINK = 0o120000
 
 @contextmanager
 def opened_zip(
-    source: Path | BinaryIO, allowed: Mapping[str, int], what: str
+    source: Path | BinaryIO, allowed: Mapping[str, int], what: str, most: int | None = None
 ) -> Iterator[zipfile.ZipFile]:
     """A zip that holds nothing but expected members of reasonable size.
 
@@ -31,6 +31,7 @@ def opened_zip(
         source: a file, or its content.
         allowed: most bytes by pattern of the whole member name.
         what: how messages call the file.
+        most: bytes that it may unpack to; :data:`MOST_BYTES` if None.
 
     Raises:
         DataError: it is damaged, is something else, holds an unexpected name (such as one that
@@ -39,7 +40,7 @@ def opened_zip(
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            _check(archive.infolist(), allowed, what, _size(source))
+            _check(archive.infolist(), allowed, what, _size(source), most or MOST_BYTES)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(
@@ -61,7 +62,7 @@ def copy_member(archive: zipfile.ZipFile, name: str, target: IO[bytes] | None) -
 
 
 def _check(
-    members: list[zipfile.ZipInfo], allowed: Mapping[str, int], what: str, size: int
+    members: list[zipfile.ZipInfo], allowed: Mapping[str, int], what: str, size: int, most: int
 ) -> None:
     if len(members) > MOST_MEMBERS:
         raise DataError(f"{what} holds {len(members):,} files; at most {MOST_MEMBERS:,} are read.")
@@ -69,19 +70,20 @@ def _check(
         raise DataError(f"{what} holds two files of one name and is refused.")
     for member in members:
         name = member.filename if len(member.filename) <= 80 else member.filename[:80] + "…"
-        most = next((m for rule, m in allowed.items() if re.fullmatch(rule, member.filename)), None)
+        rules = (rule for rule in allowed if re.fullmatch(rule, member.filename))
+        limit = allowed.get(next(rules, ""))
         kind = member.external_attr >> 16 & 0o170000
-        if most is None or kind == SYMLINK:
+        if limit is None or kind == SYMLINK:
             raise DataError(f"{what} holds {name!r}, which does not belong there, and is refused.")
         if member.flag_bits & 1 or member.compress_type not in (
             zipfile.ZIP_STORED,
             zipfile.ZIP_DEFLATED,
         ):
             raise DataError(f"{what} is encrypted or packed in an unusual way; export it again.")
-        if member.file_size > most:
+        if member.file_size > limit:
             raise DataError(
                 f"{name} in {what} would unpack to {member.file_size / 1e6:,.0f} MB, more than the "
-                f"{most / 1e6:,.0f} MB allowed; the file is refused."
+                f"{limit / 1e6:,.0f} MB allowed; the file is refused."
             )
         if member.file_size > max(SMALL, MOST_RATIO * member.compress_size):
             raise DataError(
@@ -89,7 +91,7 @@ def _check(
                 "bombs do; the file is refused."
             )
     total = sum(member.file_size for member in members)
-    if total > MOST_BYTES or sum(member.compress_size for member in members) > size:
+    if total > most or sum(member.compress_size for member in members) > size:
         raise DataError(f"{what} would unpack to {total / 1e9:,.1f} GB and is refused.")
 
 

@@ -1,22 +1,80 @@
-"""Facts and events from somebody else's file, as far as they can be what they claim to be."""
+"""Facts from somebody else's file, as far as they can be what they claim to be."""
 
 import math
 import re
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from samar.errors import DataError, SamarError
-from samar.jobs.adopt import Foreign
-from samar.jobs.records import Columns, Event
-from samar.training.settings import TrainSettings
+from samar.exchange.archive import EVENT
+from samar.jobs.kind import kind_of
+from samar.jobs.records import Artifact, Event
+from samar.networks.load import SNAPSHOT
+from samar.networks.settings import NetworkSettings
+from samar.settings.job import JobSettings
 
-FILM = re.compile(r"film/film_(plane|line)-(\d{1,12})\.npz")
-KEPT = re.compile(r"snapshots/weights-(\d{1,12})\.safetensors")
+FIRST = {
+    r"film/(film_plane|film_line)-(\d{1,12})\.npz": None,
+    r"snapshots/(weights)-(\d{1,12})\.safetensors": SNAPSHOT,
+}
+"""Kind and step of a file by its name: archives of version 0.1 list no artifacts."""
 ENDED = ("finished", "stopped", "diverged", "failed", "interrupted")
 IMPORTED = "imported"
 RANKS = 3
 LONGEST = 500
+SECONDS = 32e9
+"""Later than this no calendar can show."""
+
+
+def settings_from(kind: str, config: bytes, events: Sequence[Event], what: str) -> JobSettings:
+    """The settings of a job.
+
+    Raises:
+        DataError: they, or a change made to them by hand, do not fit this samar.
+    """
+    try:
+        settings = kind_of(kind).settings.stored(config.decode())
+    except (SamarError, UnicodeDecodeError) as error:
+        raise DataError(f"The settings in {what} do not fit this samar: {error}") from None
+    live = settings
+    for event in events:
+        if event.kind == "change":
+            try:
+                live = live.changed_live(**event.detail)
+            except (SamarError, TypeError) as error:
+                raise DataError(f"A change recorded in {what} does not fit: {error}") from None
+    return settings
+
+
+def row_from(facts: Mapping[str, Any], settings: JobSettings, what: str) -> dict[str, Any]:
+    """Values for a job's row; what is not plausible about it is left out.
+
+    Raises:
+        DataError: the job should refer to a network, and does not.
+    """
+    claimed, status, given = facts.get("id"), facts.get("status"), facts.get("tags")
+    tags = [tag for tag in given if isinstance(tag, str)] if isinstance(given, list) else []
+    words = [word for word in " ".join(tags).split() if len(word) <= 30 and word != IMPORTED][:19]
+    is_id = isinstance(claimed, str) and re.fullmatch(r"[0-9a-f]{8}", claimed)
+    inputs = facts.get("inputs")
+    if isinstance(settings, NetworkSettings) and not _names_networks(inputs):
+        raise DataError(f"The manifest of {what} names no network; export the job again.")
+    return {
+        "id": str(claimed) if is_id else secrets.token_hex(4),
+        "status": str(status) if status in ENDED else "stopped",
+        "message": str(facts.get("message") or "")[:LONGEST],
+        "created": _time(facts.get("created")) or 0.0,
+        "started": _time(facts.get("started")),
+        "finished": _time(facts.get("finished")) or time.time(),
+        "done": facts.get("steps") if _whole(facts.get("steps")) else 0,
+        "total": facts.get("total_steps") if _whole(facts.get("total_steps")) else None,
+        "device": str(facts.get("device") or "")[:255] or None,
+        "tags": " ".join((*dict.fromkeys(words), IMPORTED)),
+        "inputs": inputs if isinstance(inputs, dict) else {},
+        "summary": _plain(facts.get("summary")),
+    }
 
 
 def events_from(content: Any, what: str) -> list[Event]:
@@ -30,13 +88,13 @@ def events_from(content: Any, what: str) -> list[Event]:
         raise wrong
     events = []
     for each in content:
-        if not isinstance(each, dict) or set(each) != {"step", "kind", "detail", "at"}:
+        if not isinstance(each, dict) or set(each) != set(EVENT):
             raise wrong
         event = Event(**each)
         sound = _whole(event.step) and _number(event.at) and isinstance(event.detail, dict)
         if not sound or not isinstance(event.kind, str) or not 0 < len(event.kind) <= 32:
             raise wrong
-        if event.kind == "curvature" and not _is_look(event.detail):
+        if event.kind == "curvature" and not _is_measurement(event.detail):
             raise wrong
         if not _number(event.detail.get("seconds", 0)):
             raise wrong
@@ -44,54 +102,70 @@ def events_from(content: Any, what: str) -> list[Event]:
     return events
 
 
-def foreign_from(
-    facts: Mapping[str, Any],
-    config: bytes,
-    steps: Columns,
-    epochs: Columns,
-    events: Sequence[Event],
-    what: str,
-) -> Foreign:
-    """A run from the parts of a file; what is not plausible about it is left out.
+def artifacts_from(manifest: Mapping[str, Any], what: str) -> list[Artifact]:
+    """The files that a job kept, as its manifest lists them, or as their names tell.
 
     Raises:
-        DataError: its settings, or a change made to them by hand, do not fit this samar.
+        DataError: something in the list is no artifact.
     """
-    try:
-        settings = TrainSettings.stored(config.decode())
-    except (SamarError, UnicodeDecodeError) as error:
-        raise DataError(f"The settings in {what} do not fit this samar: {error}") from None
-    live = settings
-    for event in events:
-        if event.kind == "change":
-            try:
-                live = live.changed_live(**event.detail)
-            except (SamarError, TypeError) as error:
-                raise DataError(f"A change recorded in {what} does not fit: {error}") from None
-    status = facts.get("status")
-    claimed = facts.get("id")
-    given = facts.get("tags")
-    tags = [tag for tag in given if isinstance(tag, str)] if isinstance(given, list) else []
-    words = [word for word in " ".join(tags).split() if len(word) <= 30 and word != IMPORTED][:19]
-    is_id = isinstance(claimed, str) and re.fullmatch(r"[0-9a-f]{8}", claimed)
-    return Foreign(
-        id=str(claimed) if is_id else secrets.token_hex(4),
-        settings=settings,
-        status=str(status) if status in ENDED else "stopped",
-        message=str(facts.get("message") or "")[:LONGEST],
-        created=_time(facts.get("created")) or 0.0,
-        started=_time(facts.get("started")),
-        finished=_time(facts.get("finished")),
-        total=facts.get("total_steps") if _whole(facts.get("total_steps")) else None,
-        device=str(facts.get("device") or "")[:255] or None,
-        tags=(*dict.fromkeys(words), IMPORTED),
-        steps=steps,
-        epochs=epochs,
-        events=events,
+    listed, files = manifest.get("artifacts"), manifest["files"]
+    if listed is None:
+        return _by_name(files, manifest["run"].get("steps"))
+    wrong = DataError(f"The manifest of {what} lists something that is no artifact.")
+    found = []
+    for each in listed if isinstance(listed, list) else [None]:
+        if not isinstance(each, dict) or set(each) != set(Artifact.__dataclass_fields__):
+            raise wrong
+        artifact = Artifact(**each | {"summary": _plain(each["summary"])})
+        sound = _whole(artifact.step) and _number(artifact.at) and isinstance(artifact.path, str)
+        if not sound or not re.fullmatch(r"[a-z][a-z_0-9]{0,31}", str(artifact.kind)):
+            raise wrong
+        found.append(artifact)
+    if len({(artifact.kind, artifact.step) for artifact in found}) < len(found):
+        raise wrong
+    return found
+
+
+def _by_name(files: Mapping[str, Any], steps: Any) -> list[Artifact]:
+    found = [
+        Artifact(kind or match[1], int(match[2]), name, time.time())
+        for name in files
+        for rule, kind in FIRST.items()
+        if (match := re.fullmatch(rule, name))
+    ]
+    found.sort(key=lambda each: (each.step, each.kind))
+    if (weights := "weights.safetensors") in files:
+        found.append(Artifact("weights", steps if _whole(steps) else 0, weights, time.time()))
+    return found
+
+
+def _names_networks(inputs: Any) -> bool:
+    if not isinstance(inputs, dict) or not isinstance(inputs.get("title"), str):
+        return False
+    named = inputs.get("networks")
+    return (
+        isinstance(named, list)
+        and len(named) > 0
+        and all(isinstance(each, dict) and {"network", "title"} <= set(each) for each in named)
+        and all(isinstance(value, str) for each in named for value in each.values())
     )
 
 
-def _is_look(detail: Mapping[str, Any]) -> bool:
+def _plain(summary: Any) -> dict[str, Any]:
+    """The parts of a summary that can be shown: numbers, and lists and short words."""
+
+    def shows(value: Any) -> bool:
+        if isinstance(value, list):
+            return len(value) <= LONGEST and all(map(shows, value))
+        if isinstance(value, dict):
+            return all(map(shows, value.values()))
+        return value is None or isinstance(value, str | bool) or _number(value)
+
+    found = summary if isinstance(summary, dict) else {}
+    return {name: value for name, value in found.items() if shows(value)}
+
+
+def _is_measurement(detail: Mapping[str, Any]) -> bool:
     """Whether an event holds what the curvature chart draws."""
     lists = [detail.get("values"), detail.get("residuals")]
     return all(
@@ -101,7 +175,7 @@ def _is_look(detail: Mapping[str, Any]) -> bool:
 
 def _time(value: Any) -> float | None:
     """Seconds since 1970, within the years that a calendar can show."""
-    return float(value) if _number(value) and 0 <= value < 32e9 else None
+    return float(value) if _number(value) and 0 <= value < SECONDS else None
 
 
 def _whole(value: Any) -> bool:

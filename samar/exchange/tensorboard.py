@@ -1,4 +1,4 @@
-"""TensorBoard event files of a run, by PyTorch's own writer."""
+"""TensorBoard event files of a run, by TensorBoard's own writer, without torch."""
 
 import json
 from importlib.util import find_spec
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from samar.errors import ConfigError, DataError
-from samar.exchange.manifest import manifest_of
+from samar.exchange.archive import manifest_of
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 
@@ -58,20 +58,30 @@ def write_tensorboard(store: Store, run: Job, folder: Path) -> Path:
             "TensorBoard files need the package tensorboard; install it with: "
             "pip install tensorboard"
         )
-    from torch.utils.tensorboard import SummaryWriter
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.text.summary import text_pb
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     target = folder / f"{run.settings.optimizer}-{run.id}"
     if target.exists():
         raise DataError(f"{target} exists already; choose another folder or remove it.")
     begin = run.started or run.created
     try:
-        writer = SummaryWriter(str(target))
+        writer = EventFileWriter(str(target))
     except OSError as error:
         raise DataError(f"{target} cannot be written ({error.strerror or error}).") from None
-    with writer:
-        writer.add_text("config", _code(run.settings.model_dump_json(indent=2)), 0, begin)
+
+    def scalar(tag: str, value: float, step: float, at: float) -> None:
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+        writer.add_event(Event(wall_time=at, step=int(step), summary=summary))
+
+    try:
         facts = json.dumps(manifest_of(store, run), indent=2, ensure_ascii=False)
-        writer.add_text("manifest", _code(facts), 0, begin)
+        texts = {"config": run.settings.model_dump_json(indent=2), "manifest": facts}
+        for name, text in texts.items():
+            summary = text_pb(f"{name}/text_summary", _code(text))
+            writer.add_event(Event(wall_time=begin, step=0, summary=summary))
         for tags, columns in (
             (STEP_TAGS, store.records.steps(run.key)),
             (EPOCH_TAGS, store.records.epochs(run.key)),
@@ -79,15 +89,14 @@ def write_tensorboard(store: Store, run: Job, folder: Path) -> Path:
             steps, times = columns["step"], begin + columns["seconds"]
             for name, tag in tags.items():
                 kept = np.isfinite(columns[name])
-                for value, step, at in zip(
-                    columns[name][kept], steps[kept], times[kept], strict=True
-                ):
-                    writer.add_scalar(tag, value, int(step), walltime=float(at))
+                for found in zip(columns[name][kept], steps[kept], times[kept], strict=True):
+                    scalar(tag, *map(float, found))
         for event in store.records.events(run.key):
             if event.kind == "curvature":
-                numbers = {"trace": event.detail["trace"], "lambda_max": event.detail["values"][0]}
-                for name, value in numbers.items():
-                    writer.add_scalar(f"hessian/{name}", value, event.step, walltime=event.at)
+                scalar("hessian/trace", event.detail["trace"], event.step, event.at)
+                scalar("hessian/lambda_max", event.detail["values"][0], event.step, event.at)
+    finally:
+        writer.close()
     return target
 
 

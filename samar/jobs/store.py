@@ -304,7 +304,11 @@ def new_row(
 def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
     """What jobs that ask the same question have in common, as a checksum."""
     asked = settings.model_dump(mode="json", exclude={"name"})
-    question = [settings.kind, kind_of(settings.kind).version, asked, dict(inputs)]
+    nameless: Any = json.loads(
+        json.dumps(dict(inputs)),
+        object_hook=lambda each: {name: value for name, value in each.items() if name != "title"},
+    )
+    question = [settings.kind, kind_of(settings.kind).version, asked, nameless]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
-"""A run in one flat row of numbers: where it stands and how λ moved."""
+"""A job in a few words or numbers: how far it is, how long it will take, what came out."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -26,3 +27,31 @@ def summary(store: Store, run: Job) -> dict[str, Any]:
         **{name: getattr(last, name) if last else None for name in figures},
         **{n: None if v is None else float(v) for n, v in zip(LAMBDA, moved, strict=True)},
     }
+
+
+def seconds_left(job: Job) -> float | None:
+    """About how long a running job will still take; None while that cannot be told."""
+    if job.status != "running" or not job.total or not job.done or not job.started:
+        return None
+    last = job.last_epoch
+    # A resumed run did not do everything since it was last started.
+    spent, done = (last.seconds, last.step) if last else (time.time() - job.started, job.done)
+    return max(0.0, spent / done * (job.total - job.done))
+
+
+def progress(job: Job) -> str:
+    """How far a job is, and about how long it will take."""
+    parts = [f"{job.done:,} of {job.total:,}"] if job.total else []
+    parts += [job.doing] if job.doing and job.active else []
+    if (left := seconds_left(job)) is not None:
+        parts.append(f"about {duration(left)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

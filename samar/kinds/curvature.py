@@ -5,7 +5,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
+from samar.errors import DataError
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
@@ -50,14 +54,9 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
     products = 0
     told = 0.0
 
-    def progress(sentence: str) -> None:
-        nonlocal products
-        products += 1
-        work.progress(products, doing=sentence)
-        work.check()
-
     def estimate(values: Any, residuals: Any) -> None:
-        nonlocal told
+        nonlocal products, told
+        products += 1
         if time.monotonic() - told > ESTIMATE_SECONDS:
             told = time.monotonic()
             work.emit(ESTIMATE, products, values=list(values), residuals=list(residuals))
@@ -68,11 +67,13 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
         settings,
         facts={"subject": network.title, **network.facts},
         device=device,
-        progress=progress,
+        progress=work.progress,
         on_estimate=estimate,
+        on_batch=work.check,
     )
     content = report.as_json()
     spectrum = report.spectrum
+    work.progress(spectrum.products, spectrum.products)
     numbers = {
         "eigenvalues": list(spectrum.values),
         "residuals": list(spectrum.residuals),
@@ -82,6 +83,20 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
     }
     work.keep(REPORT, json.dumps(content).encode(), "report.json", summary=numbers)
     work.summarize(**numbers, **({"trace": content["trace"]} if report.trace else {}))
+
+
+def report_of(store: Store, job: Job) -> Report:
+    """What a finished job found.
+
+    Raises:
+        DataError: its report is gone or damaged.
+    """
+    try:
+        kept = store.records.artifacts(job.key, REPORT)[-1]
+        content = json.loads((job_dir(job.id) / kept.path).read_bytes())
+    except (OSError, ValueError, IndexError):
+        raise DataError(f"The report of job {job.id} cannot be read; measure it anew.") from None
+    return Report.from_json(content)
 
 
 def rehearse() -> None:

@@ -1,4 +1,4 @@
-"""Evaluation: loss and accuracy of a network on a data set's test images."""
+"""Evaluation: loss and accuracy of a network on a data set's images."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -8,14 +8,23 @@ from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.networks.load import load_network, pinned
 from samar.networks.settings import NetworkSettings
-
-BATCH = 256
+from samar.settings.declare import setting
 
 
 class EvaluateSettings(NetworkSettings):
     """Which network, on which images."""
 
     kind: ClassVar[str] = "evaluate"
+
+    split: str = setting(
+        "test",
+        "Images to measure on.",
+        label="images from",
+        choices=lambda: {"test": "test set", "train": "training set"},
+    )
+    images: int | None = setting(
+        None, "How many images, evenly spaced over the split; all if left out.", ge=1
+    )
 
     @property
     def described(self) -> str:
@@ -30,7 +39,7 @@ def prepare(store: Store, settings: EvaluateSettings) -> Mapping[str, Any]:
 
 
 def work(settings: EvaluateSettings, work: Work) -> None:
-    """Evaluate in fp32 over all test images."""
+    """Evaluate in fp32."""
     import torch
 
     from samar.data.evaluation import evaluate
@@ -40,20 +49,22 @@ def work(settings: EvaluateSettings, work: Work) -> None:
     of_file = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
     network = load_network(work.store, what, **of_file).on_device()
     network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    test, loss, correct = network.dataset.test, 0.0, 0
-    for indices in torch.arange(len(test)).split(BATCH):
+    data = getattr(network.dataset, settings.split)
+    images = data if settings.images is None else data.evenly_spaced(settings.images)
+
+    def progress(done: int, total: int) -> None:
+        work.progress(done, total, "Measuring accuracy")
         work.check()
-        part = evaluate(network.model, test.subset(indices), network.dataset.normalization)
-        loss, correct = loss + part.loss * part.images, correct + part.correct
-        work.progress(int(indices[-1]) + 1, len(test), "Measuring accuracy")
-    found = {"accuracy": correct / len(test), "loss": loss / len(test), "images": len(test)}
-    work.summarize(**found, correct=correct)
+
+    found = evaluate(network.model, images, network.dataset.normalization, progress=progress)
+    numbers = {name: getattr(found, name) for name in ("accuracy", "loss", "images", "correct")}
+    work.summarize(**numbers)
 
 
 KIND = Kind(
     "evaluate",
     "Evaluation",
-    "Loss and accuracy on a data set's test images.",
+    "Loss and accuracy on a data set's images.",
     EvaluateSettings,
     work,
     lane=SHORT,

@@ -4,6 +4,7 @@ Every level that is complete is an artifact, and so is what was measured of the 
 job was stopped: a job that is started again goes on from there.
 """
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,16 +13,18 @@ from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
 from samar.landscape.settings import LandscapeSettings
-from samar.networks.load import load_network, path_of, pinned
+from samar.networks.load import load_network, path_of, pinned, snapshots_before
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import setting
 
 if TYPE_CHECKING:
+    from samar.landscape.frame import Frame
     from samar.landscape.sampler import Sampler
 
 LEVEL, PREVIEW, PARTIAL = "landscape", "preview", "partial"
 """Kinds of artifacts: a level of the picture, of its rough form, or part of a level."""
 PREVIEW_POINTS = 17
+PARTIAL_SECONDS = 10.0
 
 
 class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
@@ -52,51 +55,36 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
     """Find every network, and check that there are as many as the directions need."""
-    if settings.directions != "pca" or settings.others:
-        settings.require_others(len(settings.others))
     everything = (settings.network, *settings.others)
+    own_path = settings.directions == "pca" and not settings.others
+    if not own_path:
+        settings.require_others(len(settings.others))
     found = [pinned(store, settings, what) for what in everything]
+    if own_path:
+        settings.require_others(len(snapshots_before(store, found[0]["network"])))
     return {"networks": found, "title": " to ".join(each["title"] for each in found)}
 
 
 def work(settings: LandscapeJobSettings, work: Work) -> None:
     """Measure what is missing, and keep each level as it is complete."""
     from samar.device import cpu_has_bf16, use_fitting_threads
-
-    work.progress(0, doing="Loading network and images…")
-    sampler, macs = sampler_of_job(settings, work)
-    use_fitting_threads(macs * settings.images)
-    _take_up(sampler, work)
-    if (
-        settings.preview
-        and settings.precision == "fp32"
-        and cpu_has_bf16()
-        and not work.kept(LEVEL)
-    ):
-        rough = settings.changed(precision="bf16", points=min(PREVIEW_POINTS, settings.points))
-        _measure(sampler_of_job(rough, work)[0], work, PREVIEW)
-    _measure(sampler, work, LEVEL)
-
-
-def sampler_of_job(settings: LandscapeJobSettings, work: Work) -> "tuple[Sampler, int]":
-    """Everything that a landscape needs, and the multiply-accumulates of one image.
-
-    A run's own snapshots are its path: ``pca`` without further networks is taken of them, and
-    ``path`` shows them on any plane.
-    """
     from samar.landscape.eigenvectors import eigenvector_frame
     from samar.landscape.sampler import sampler_of
 
+    work.progress(0, doing="Loading network and images…")
     store, inputs = work.store, work.job.inputs["networks"]
     of_file = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
     network, *others = (load_network(store, each["network"], **of_file) for each in inputs)
     network = network.on_device()
-    named: list[tuple[str, Mapping[str, Any]]]
-    named = [(other.title, other.model.state_dict()) for other in others]
+    use_fitting_threads(network.macs * settings.images)
+    work.note(device=next(network.model.parameters()).device.type)
+    ends: list[tuple[str, Mapping[str, Any]]]
+    ends = [(other.title, other.model.state_dict()) for other in others]
+    # A run's own snapshots: pca is taken of them, on any other plane they are shown.
     own = settings.path and settings.directions != "between"
     path = path_of(store, network) if own or settings.directions == "pca" else []
-    if settings.directions == "pca" and not named:
-        named, path = path, []
+    if settings.directions == "pca" and not ends:
+        ends, path = path, []
 
     def tell(sentence: str) -> None:
         work.progress(0, doing=sentence)
@@ -105,43 +93,64 @@ def sampler_of_job(settings: LandscapeJobSettings, work: Work) -> "tuple[Sampler
     frame = None
     if settings.directions == "hessian":
         frame = eigenvector_frame(network.model, network.dataset, settings, tell)
-    sampler = sampler_of(
-        settings,
-        network.model,
-        network.dataset,
-        others=named,
-        path=path,
-        frame=frame,
-        facts={"title": work.job.inputs["title"], **network.facts},
-    )
-    return sampler, network.macs
+
+    def sampler(wanted: LandscapeJobSettings, frame: "Frame | None") -> "Sampler":
+        return sampler_of(
+            wanted,
+            network.model,
+            network.dataset,
+            others=ends,
+            path=path,
+            frame=frame,
+            facts={"title": work.job.inputs["title"], **network.facts},
+            check=work.check,
+        )
+
+    exact = sampler(settings, frame)
+    _take_up(exact, work)
+    rough = settings.preview and settings.precision == "fp32" and cpu_has_bf16()
+    if rough and not exact.grid.finest:
+        points = min(PREVIEW_POINTS, settings.points)
+        preview = sampler(settings.changed(precision="bf16", points=points), exact.frame)
+        _measure(preview, work, PREVIEW)
+    try:
+        _measure(exact, work, LEVEL)
+    except Stopped:
+        _keep_partial(exact, work)
+        raise
 
 
 def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
     words = "Quick preview" if kind == PREVIEW else "Measuring points"
+    kept = time.monotonic()
 
     def progress(done: int, total: int) -> None:
+        nonlocal kept
         work.progress(done, total, words)
-        work.check()
+        if kind == LEVEL and time.monotonic() - kept > PARTIAL_SECONDS:
+            _keep_partial(sampler, work)
+            kept = time.monotonic()
 
-    work.note(device=str(sampler.frame.origin[0].device))
-    try:
-        for level in sampler.levels(progress=progress):
-            numbers = level.summary()
-            work.keep_saved(
-                kind, level, f"{kind}-{level.points}.npz", step=level.points, summary=numbers
-            )
-            work.summarize(**numbers, points=level.points)
-    except Stopped:
-        partial = sampler.at_level(sampler.grid.points)
-        work.keep_saved(PARTIAL, partial, f"{PARTIAL}.npz", step=sampler.grid.points)
-        raise
+    for level in sampler.levels(progress=progress):
+        numbers = level.summary()
+        work.keep_saved(
+            kind, level, f"{kind}-{level.points}.npz", step=level.points, summary=numbers
+        )
+        work.summarize(**numbers, points=level.points)
+
+
+def _keep_partial(sampler: "Sampler", work: Work) -> None:
+    """Keep what is measured beyond the last level, so that no end of the process loses it."""
+    if sampler.grid.done.sum() > sampler.grid.finest**sampler.grid.done.ndim:
+        points = sampler.grid.points
+        work.keep_saved(PARTIAL, sampler.at_level(points), f"{PARTIAL}.npz", step=points)
 
 
 def _take_up(sampler: "Sampler", work: Work) -> None:
     """Put what an earlier process measured into the grid."""
     from samar.landscape.result import Landscape
 
+    seconds, forwards = 0.0, 0
     for artifact in (*work.kept(LEVEL), *work.kept(PARTIAL)):
         try:
             known = Landscape.load(work.folder / artifact.path)
@@ -152,6 +161,10 @@ def _take_up(sampler: "Sampler", work: Work) -> None:
         for name in ("loss", "accuracy", "done"):
             mine = getattr(sampler.grid, name)[cut]
             mine[known.done] = getattr(known, name)[known.done]
+        seconds = max(seconds, known.manifest["seconds"])
+        forwards = max(forwards, known.manifest["forwards"])
+    sampler.seconds += seconds
+    sampler.evaluator.forwards += forwards
 
 
 def rehearse() -> None:

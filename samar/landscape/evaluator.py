@@ -11,7 +11,7 @@ batch weighted by its size.
 import copy
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -50,6 +50,7 @@ class Evaluator:
         calibration: images for the statistics; those of the sample if None.
         precision: ``fp32`` keeps the model's own format; ``bf16`` is a preview, good to about 1 %.
         chunk: images per forward; measured if None.
+        check: called before every batch; may raise to cancel.
 
     Raises:
         ValueError: an argument is none of the named ones.
@@ -64,6 +65,7 @@ class Evaluator:
         calibration: Sample | None = None,
         precision: str = "fp32",
         chunk: int | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         for name, value, known in (
             ("batchnorm", batchnorm, BATCHNORM),
@@ -71,7 +73,7 @@ class Evaluator:
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
-        self.batchnorm, self.precision = batchnorm, precision
+        self.batchnorm, self.precision, self._check = batchnorm, precision, check
         self._plain = copy.deepcopy(model).eval().requires_grad_(False)
         self._parameters = list(self._plain.parameters())
         self._buffers = [(b, b.clone()) for b in self._plain.buffers()]
@@ -111,7 +113,11 @@ class Evaluator:
         self._folded.load()
         self.forwards += 1
         network = self._folded.fitting(self._x[:PROBE])
-        logits = torch.cat([network(x) for x in self._x.split(self.chunk)])
+        parts = []
+        for x in self._x.split(self.chunk):
+            self._check()
+            parts.append(network(x))
+        logits = torch.cat(parts)
         logits = logits if logits.dtype == torch.float64 else logits.float()
         losses = F.cross_entropy(logits, self._y, reduction="none").double()
         hits = (logits.argmax(1) == self._y).double()
@@ -128,6 +134,7 @@ class Evaluator:
             for norm in norms:
                 norm.train()
             for x, _ in self._calibration.batches(CALIBRATION_BATCH):
+                self._check()
                 seen += len(x)
                 for norm in norms:
                     norm.momentum = len(x) / seen

@@ -130,6 +130,7 @@ def sampler_of(
     path: Sequence[tuple[str, State]] = (),
     frame: Frame | None = None,
     facts: Mapping[str, Any] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Sampler:
     """Prepare a picture: directions, images, spans and the networks to show.
 
@@ -138,6 +139,7 @@ def sampler_of(
             order, without the model itself, which is the last.
         path: snapshots that are shown on the picture, in order, and take no part in its making.
         frame: directions that were found elsewhere, such as eigenvectors.
+        check: called before every batch, then and later; may raise to cancel.
 
     Raises:
         ConfigError: the further networks do not go with the directions.
@@ -152,6 +154,7 @@ def sampler_of(
         batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
         calibration=calibration,
         precision=config.precision,
+        check=check,
     )
     if frame is None:
         frame = _frame(config, model, [state for _, state in others])
@@ -160,7 +163,7 @@ def sampler_of(
     grid = Grid(_spans(config, track), config.points)
     with undisturbed(model):
         chosen = images.evenly_spaced(config.images)
-        own = evaluate(model, chosen, dataset.normalization)
+        own = evaluate(model, chosen, dataset.normalization, progress=lambda *_: check())
     known = dict(facts or {}) | {"split": config.split, "data_checksum": dataset.checksum}
     known["model_loss"] = own.loss
     return Sampler(frame, evaluator, grid, facts=known, trail=track, rho=config.rho)

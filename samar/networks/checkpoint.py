@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from samar.errors import CheckpointError
 from samar.networks.reading import read_checkpoint, torch_file
 
-COUNTER = "num_batches_tracked"
-
 
 def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a model's parameters and buffers as safetensors, all or nothing."""
@@ -54,33 +52,6 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: the file is missing, damaged, too large, holds code, or holds no tensors.
     """
     return read_checkpoint(path).tensors
-
-
-def load_into(model: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
-    """Load every tensor into the model; names and shapes must match exactly.
-
-    Raises:
-        CheckpointError: naming the first tensors that do not fit.
-    """
-    own = model.state_dict()
-    missing = [key for key in own if key not in tensors and not key.endswith(COUNTER)]
-    extra = [key for key in tensors if key not in own and not key.endswith(COUNTER)]
-    wrong = [
-        f"{key} {tuple(tensors[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in tensors and tensors[key].shape != own[key].shape
-    ]
-    problems = [
-        f"{kind}: {', '.join(keys[:3])}" + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-        for kind, keys in (("missing", missing), ("not in the model", extra), ("shape", wrong))
-        if keys
-    ]
-    if problems:
-        raise CheckpointError(
-            f"The checkpoint does not fit {name} ({'; '.join(problems)}); choose the model and "
-            "data set it was trained with."
-        )
-    model.load_state_dict(dict(tensors), strict=False)
 
 
 def _atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,208 +1,199 @@
 """From a file to an imported model: read, recognize, check the images, try, measure, keep."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from samar.data.catalog import DATASETS
 from samar.data.dataset import Dataset
-from samar.data.evaluation import Evaluation
+from samar.data.download import digest_of
+from samar.data.evaluation import evaluate
 from samar.data.load import load_dataset
 from samar.data.presence import is_present
-from samar.device import Placement
-from samar.errors import ConfigError
+from samar.device import Placement, fitting_threads
+from samar.errors import CheckpointError, ConfigError
+from samar.models.catalog import MODELS
 from samar.networks.checkpoint import save_weights
-from samar.networks.examine import Examined, absolute, examine, require_images, usual_dataset
-from samar.networks.library import ImportedModel, add_model
-from samar.networks.normalization import IMAGES, Trial, candidates, measure, try_normalizations
-from samar.networks.public import PublicCheckpoint, fetch
-from samar.networks.recognition import Fit, network_of
+from samar.networks.inspection import Inspection
+from samar.networks.library import ImportedModel, absolute, add_model
+from samar.networks.normalization import IMAGES, candidates, try_normalizations
+from samar.networks.reading import read_checkpoint
+from samar.networks.recognition import fit_to, made_for, network_of, recognize
 
 Told = Callable[[str, int, int], None]
 
-
-@dataclass(frozen=True)
-class Result:
-    """What a network does on a data set's images.
-
-    Attributes:
-        normalize: what was chosen or found.
-        trials: what was tried, the chosen one first; empty where the normalization was given.
-        evaluation: on the test images.
-        of: how many test images there are; ``evaluation.images`` of them were measured.
-    """
-
-    normalize: str
-    trials: tuple[Trial, ...]
-    evaluation: Evaluation
-    of: int
+# About ten seconds on one core.
+QUICK_MACS = 4e11
+FEWEST_IMAGES = 32
 
 
-def try_on(
-    network: nn.Module,
-    data: Dataset,
+def inspect_file(
+    path: Path,
     *,
+    model: str | None = None,
+    dataset: str | None = None,
     normalize: str = "find",
-    images: int | None = None,
-    trial_images: int = IMAGES,
-    tell: Told | None = None,
-) -> Result:
-    """Find the normalization, unless it is given, and measure accuracy on the test images.
+    quick: bool = False,
+    measure: bool = True,
+    tell: Told = lambda words, done, total: None,
+    on_recognized: Callable[[Inspection], Any] = lambda found: None,
+) -> tuple[Inspection, nn.Module | None]:
+    """Read a file, recognize its network, find the normalization and measure accuracy.
 
     Args:
-        network: in eval mode.
-        data: loaded with ``normalize="auto"``.
+        model: key in :data:`samar.models.catalog.MODELS`; recognized if None.
+        dataset: images to measure on; those on this machine that fit if None.
         normalize: "find", "auto" for the data set's own, or a preset.
-        images: measure on at most so many evenly spaced test images.
-        trial_images: try normalizations on at most so many.
+        quick: measure on as many evenly spaced test images as take about ten seconds, at least 32.
+        measure: whether to measure at all.
         tell: called with what is being done, how much is done and how much there is.
+        on_recognized: called with what is known before anything is measured.
+
+    Returns:
+        What was found, and the network on the CPU and in eval mode; None where the file fits none.
 
     Raises:
-        ConfigError: there is no such normalization.
+        SamarError: the file cannot be read or holds no image classifier, or the images are not
+            there or do not fit.
     """
-    tell = tell or (lambda words, done, total: None)
+    tell("Reading the file", 0, 0)
+    checkpoint = read_checkpoint(path)
+    recognition = recognize(checkpoint)
+    found = Inspection(
+        file=path.name,
+        sha256=digest_of(path, "sha256"),
+        size=path.stat().st_size,
+        recognition=recognition,
+        fit=fit_to(checkpoint, model) if model else recognition.fit,
+        dataset=absolute(dataset or ""),
+        normalize=normalize,
+    )
+    on_recognized(found)
+    if found.fit is None or found.problem:
+        return found, None
+    network = network_of(checkpoint, found.fit)
+    if not measure:
+        return found, network
+    classes, channels = made_for(checkpoint)
+    images = found.dataset or usual_dataset(classes, channels)
+    if images is None:
+        raise ConfigError(
+            f"No images on this machine are of {classes} classes and {channels} "
+            f"channel{'s' * (channels > 1)}, as the network needs; choose some, such as "
+            "folder:PATH."
+        )
+    tell("Loading images", 0, 0)
+    data = load_dataset(images)
+    require_images(data, classes=classes, channels=channels)
+    macs = MODELS[found.fit.model].macs_at(data.test.size)
+    most = int(QUICK_MACS / macs) if quick else None
+    with fitting_threads(macs * FEWEST_IMAGES):
+        said = checkpoint.metadata.get("normalize", "")
+        return _measured(network, data, found, most, said, tell), network
+
+
+def _measured(
+    network: nn.Module, data: Dataset, found: Inspection, most: int | None, said: str, tell: Told
+) -> Inspection:
+    """Find the normalization, unless it is given, and measure accuracy on test images.
+
+    Args:
+        most: measure on about so many images; on all if None.
+        said: the normalization that the file names; it decides between equals.
+    """
     device = Placement.choose("auto", "fp32", 0).device
     network, data = network.to(device), data.to(device)
-    trials: tuple[Trial, ...] = ()
+    presets, normalize, trials = candidates(data), found.normalize, found.trials
     if normalize == "find":
+        few = IMAGES if most is None else max(FEWEST_IMAGES, min(IMAGES, most // len(presets)))
         trials = try_normalizations(
             network,
             data,
-            images=min(IMAGES, trial_images),
+            images=few,
+            said=said,
             progress=lambda done, total: tell("Trying normalizations", done, total),
         )
         normalize = trials[0].normalize
-    known = {"auto": data.normalization, **candidates(data)}
+    known = {"auto": data.normalization, **presets}
     chosen = known.get(normalize) or type(data.normalization).preset(normalize, data.test.channels)
-    sample = data.test if images is None else data.test.evenly_spaced(images)
-    evaluation = measure(
+    images = data.test if most is None else data.test.evenly_spaced(max(FEWEST_IMAGES, most))
+    result = evaluate(
         network,
-        sample,
+        images,
         chosen,
         progress=lambda done, total: tell("Measuring accuracy", done, total),
     )
-    return Result(normalize, trials, evaluation, len(data.test))
-
-
-def keep(
-    examined: Examined,
-    fit: Fit,
-    *,
-    dataset: str,
-    normalize: str,
-    title: str = "",
-    evaluation: Evaluation | None = None,
-) -> ImportedModel:
-    """Put a model into the library.
-
-    Args:
-        dataset: name of the images it is used with.
-        normalize: "auto" or a preset.
-        title: the file's name without its ending where empty.
-        evaluation: on the test images, where they were measured.
-
-    Raises:
-        CheckpointError: the file does not fit the network, or cannot be written.
-    """
-    network = network_of(examined.checkpoint, fit)
-    found = examined.recognition
-    model = ImportedModel(
-        id="",
-        title=title or Path(examined.file).stem,
-        model=fit.model,
-        classes=found.classes,
-        channels=found.channels,
+    network.cpu()
+    return replace(
+        found,
+        dataset=data.name,
         normalize=normalize,
-        dataset=absolute(dataset),
-        file=examined.file,
-        sha256=examined.sha256,
-        size=examined.size,
-        created=0.0,
-        reason=fit.reason,
+        trials=trials,
+        correct=result.correct,
+        images=result.images,
+        loss=result.loss,
+        of=len(data.test),
     )
-    if evaluation is not None:
-        model = replace(
-            model,
-            correct=evaluation.correct,
-            images=evaluation.images,
-            loss=evaluation.loss,
-        )
-    about = {"model": fit.model, "dataset": model.dataset, "normalize": normalize}
-    return add_model(model, lambda path: save_weights(network, path, about))
 
 
 def import_file(
     path: Path,
     *,
-    dataset: str | None = None,
     model: str | None = None,
+    dataset: str | None = None,
     normalize: str = "find",
     title: str = "",
-    tell: Told | None = None,
-) -> tuple[ImportedModel, Result]:
-    """All of it at once: what ``python -m samar import`` does.
+    measure: bool = True,
+    tell: Told = lambda words, done, total: None,
+) -> tuple[ImportedModel, Inspection]:
+    """Inspect a file and keep its network in the library; see :func:`inspect_file`.
 
     Args:
-        dataset: images to measure on; the one on this machine that fits if None.
-        model: key in :data:`samar.models.MODELS`; recognized if None.
-        normalize: "find", "auto" for the data set's own, or a preset.
         title: the file's name without its ending where empty.
-        tell: called with what is being done, how much is done and how much there is.
 
     Raises:
         SamarError: one sentence about what does not fit.
     """
-    examined = examine(path)
-    fit = examined.fit(model)
-    network = network_of(examined.checkpoint, fit)
-    found = examined.recognition
-    dataset = dataset or usual_dataset(found.classes, found.channels)
-    if dataset is None:
-        raise ConfigError(
-            f"{examined.file} is made for {found.classes} classes and {found.channels} channels; "
-            "say with --dataset which images to measure it on, such as folder:PATH."
-        )
-    data = load_dataset(dataset)
-    require_images(data, classes=found.classes, channels=found.channels)
-    result = try_on(network, data, normalize=normalize, tell=tell)
-    kept = keep(
-        examined,
-        fit,
-        dataset=dataset,
-        normalize=result.normalize,
-        title=title,
-        evaluation=result.evaluation,
+    found, network = inspect_file(
+        path, model=model, dataset=dataset, normalize=normalize, measure=measure, tell=tell
     )
-    return kept, result
+    if network is None:
+        raise CheckpointError(f"{path.name}: {found.problem}")
+    return add_model(found, title, lambda file: save_inspected(network, found, file)), found
 
 
-def import_public(
-    entry: PublicCheckpoint, *, dataset: str | None = None, tell: Told | None = None
-) -> ImportedModel:
-    """Fetch a public checkpoint and keep it, measured if its images are on this machine.
+def save_inspected(network: nn.Module, found: Inspection, path: Path) -> None:
+    """Write the weights of a network that was inspected, saying what they are, as safetensors."""
+    assert found.fit is not None
+    about = {"model": found.fit.model, "dataset": found.dataset, "normalize": found.normalize}
+    save_weights(network, path, about)
 
-    Args:
-        dataset: images to measure on; the ones it was trained on if None.
+
+def require_images(data: Dataset, *, classes: int, channels: int) -> None:
+    """Make sure that a network's input and output are those of a data set.
 
     Raises:
-        SamarError: no network, other bytes than expected, or images that do not fit.
+        CheckpointError: classes or channels differ.
     """
-    tell = tell or (lambda words, done, total: None)
-    wanted = dataset or entry.dataset
-    examined = examine(fetch(entry, lambda done, total: tell("Downloading", done, total)))
-    fit = examined.fit(entry.model)
-    evaluation = None
-    if is_present(wanted):
-        data, found = load_dataset(wanted), examined.recognition
-        require_images(data, classes=found.classes, channels=found.channels)
-        network = network_of(examined.checkpoint, fit)
-        evaluation = try_on(network, data, normalize=entry.normalize, tell=tell).evaluation
-    return keep(
-        examined,
-        fit,
-        dataset=wanted,
-        normalize=entry.normalize,
-        title=entry.name,
-        evaluation=evaluation,
+    for what, has, needs in (
+        ("classes", len(data.classes), classes),
+        ("channels", data.test.channels, channels),
+    ):
+        if has != needs:
+            raise CheckpointError(
+                f"The network is made for {needs} {what}, but the images of {data.name} have "
+                f"{has}; choose other images."
+            )
+
+
+def usual_dataset(classes: int, channels: int) -> str | None:
+    """The data set on this machine that has so many classes and channels, None if there is none."""
+    fitting = (
+        name
+        for name, info in DATASETS.items()
+        if (info.classes, info.channels) == (classes, channels) and is_present(name)
     )
+    return next(fitting, None)

@@ -4,6 +4,7 @@ Each has a folder ``models/ID`` with ``weights.safetensors`` and ``model.json``.
 does not import torch. Ids start with "m", which no run's id does, so an id names a run or a model.
 """
 
+import hashlib
 import json
 import re
 import secrets
@@ -12,12 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
+from samar.data.catalog import FOLDER_PREFIX
 from samar.errors import CheckpointError
 from samar.home import home
+from samar.networks.inspection import Inspection
 
 MAX_TITLE = 80
 SHORTEST_BEGINNING = 4
+KEPT_UPLOADS = 8
+PURPOSE = ("sha256", "model", "normalize", "dataset")
+"""What makes two imports the same."""
 
 
 @dataclass(frozen=True)
@@ -109,24 +116,28 @@ def get_model(what: str) -> ImportedModel:
     return found
 
 
-def add_model(wanted: ImportedModel, write_weights: Callable[[Path], None]) -> ImportedModel:
-    """Keep a model; the same file for the same purpose again replaces what was measured.
+def add_model(
+    found: Inspection, title: str, write_weights: Callable[[Path], object]
+) -> ImportedModel:
+    """Keep an inspected network; the same file for the same purpose again replaces it.
 
     Args:
-        wanted: its ``id`` and ``created`` are given here.
+        found: what the inspection found; it fits a network.
+        title: the file's name without its ending where empty.
         write_weights: writes the safetensors file.
 
     Raises:
         CheckpointError: it cannot be written.
     """
-    same = next((m for m in imported_models() if _purpose(m) == _purpose(wanted)), None)
-    kept = replace(
-        wanted,
+    same = model_like(found)
+    kept = ImportedModel(
         id=same.id if same else f"m{secrets.token_hex(4)}",
-        title=clean_title(wanted.title),
+        title=clean_title(title or Path(found.file).stem),
         created=time.time(),
+        **_in_common(found),
     )
     try:
+        kept.weights.parent.mkdir(parents=True, exist_ok=True)
         write_weights(kept.weights)
         _write(kept)
     except OSError as error:
@@ -135,6 +146,26 @@ def add_model(wanted: ImportedModel, write_weights: Callable[[Path], None]) -> I
             "choose another SAMAR_HOME."
         ) from None
     return kept
+
+
+def model_like(found: Inspection) -> ImportedModel | None:
+    """The model that was kept of the same file for the same purpose."""
+    wanted = {name: _in_common(found)[name] for name in PURPOSE}
+    same = (m for m in imported_models() if {n: getattr(m, n) for n in PURPOSE} == wanted)
+    return next(same, None)
+
+
+def _in_common(found: Inspection) -> dict[str, Any]:
+    """What an inspection says about a model."""
+    assert found.fit is not None
+    own = ("normalize", "dataset", "file", "sha256", "size", "correct", "images", "loss")
+    return {
+        "model": found.fit.model,
+        "reason": found.fit.reason,
+        "classes": found.recognition.classes,
+        "channels": found.recognition.channels,
+        **{name: getattr(found, name) for name in own},
+    }
 
 
 def rename_model(model_id: str, title: str) -> None:
@@ -168,6 +199,43 @@ def clean_title(text: str) -> str:
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()[:MAX_TITLE].strip() or "model"
 
 
+def keep_upload(name: str, content: bytes | memoryview) -> Path:
+    """Write an uploaded file to a place of its own; only the newest few uploads are kept.
+
+    Args:
+        name: what the person called it, whatever it holds.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    uploads = models_folder() / "uploads"
+    folder = uploads / hashlib.sha256(content).hexdigest()[:16]
+    given = Path(name.replace("\\", "/"))
+    stem = re.sub(r'[<>:"|?*]', "_", clean_title(given.stem)).lstrip(".") or "model"
+    path = folder / f"{stem}{given.suffix.lower()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            part = folder / ".part"
+            part.write_bytes(content)
+            part.replace(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"The upload cannot be kept in {uploads} ({error.strerror}); make room."
+        ) from None
+    for old in sorted(uploads.iterdir(), key=lambda each: -each.stat().st_mtime)[KEPT_UPLOADS:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def absolute(dataset: str) -> str:
+    """A data set's name that means the same from every folder."""
+    if not dataset.startswith(FOLDER_PREFIX):
+        return dataset
+    path = Path(dataset.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
+    return f"{FOLDER_PREFIX}{path}"
+
+
 def models_folder() -> Path:
     """Where imported models are kept."""
     return home() / "models"
@@ -175,10 +243,6 @@ def models_folder() -> Path:
 
 def _folder(model_id: str) -> Path:
     return models_folder() / model_id
-
-
-def _purpose(model: ImportedModel) -> tuple[str, ...]:
-    return model.sha256, model.model, model.normalize, model.dataset
 
 
 def _read(path: Path) -> ImportedModel | None:

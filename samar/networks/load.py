@@ -5,6 +5,7 @@ Listing, describing and pinning do not import torch; loading does.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from samar.data.presence import require_data
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
+from samar.jobs.records import Artifact
 from samar.jobs.store import Store
 from samar.models.catalog import model_info
 from samar.networks.library import ImportedModel, find_model, imported_models
@@ -112,38 +114,71 @@ def pinned(store: Store, settings: NetworkSettings, what: str | None = None) -> 
         SamarError: there is no such network, or its images are not on this machine.
     """
     what = settings.network if what is None else what
+    found = _find(store, what, settings.model, settings.dataset, settings.normalize)
+    if not found.path.is_file():
+        raise CheckpointError(f"There is no file {found.path}; check the path.")
+    require_data(found.dataset)
+    return {
+        "network": found.name,
+        "title": found.title,
+        "dataset": found.dataset,
+        "sha256": checksum(found.path),
+    }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where the weights of a network are, and what they belong to."""
+
+    name: str
+    title: str
+    path: Path
+    model: str | None
+    dataset: str
+    normalize: str
+    facts: Mapping[str, str | int]
+    run: Job | None = None
+
+
+def _find(
+    store: Store, what: str, model: str | None, dataset: str | None, normalize: str
+) -> _Found:
+    """Which network? An imported model, a weights file, a run or a run at a step."""
     known = find_model(what)
     if known is not None:
         _only_one(store, what, known)
-        dataset, path, name, title = (
-            settings.dataset or known.dataset,
-            known.weights,
-            known.id,
-            known.title,
-        )
-    elif Path(what).suffix in SUFFIXES:
-        path = Path(what).expanduser()
-        if settings.dataset is None:
+        normalize = known.normalize if normalize == "auto" else normalize
+        belongs = (known.model, dataset or known.dataset, normalize)
+        facts = {"imported": known.id, "checkpoint": known.file, "sha256": known.sha256}
+        return _Found(known.id, known.title, known.weights, *belongs, facts)
+    if Path(what).suffix in SUFFIXES:
+        if dataset is None:
             raise ConfigError(
                 f"{what} is a weights file; say which --model and --dataset it is for. The model "
                 "may be left out where it can be recognized."
             )
-        if not path.is_file():
-            raise CheckpointError(f"There is no file {what}; check the path.")
-        dataset, name, title = settings.dataset, str(path.absolute()), path.name
-    else:
-        if not what.strip():
-            raise ConfigError("No network was chosen; give a run, a model or a weights file.")
-        run, step, path = _moment(store, what)
-        dataset, name = run.settings.dataset, run.id if step is None else f"{run.id}@{step}"
-        title = run.title if step is None else f"{run.title}, step {step}"
-    require_data(dataset)
-    return {
-        "network": name,
-        "title": title,
-        "dataset": dataset,
-        "sha256": digest_of(path, "sha256"),
-    }
+        path = Path(what).expanduser().absolute()
+        facts = {"checkpoint": path.name}
+        return _Found(str(path), path.name, path, model, dataset, normalize, facts)
+    if not what.strip():
+        raise ConfigError("No network was chosen; give a run, a model or a weights file.")
+    run, step, path = _moment(store, what)
+    own = run.settings
+    at_step: dict[str, str | int] = {"run": run.id, "step": run.done if step is None else step}
+    name, title = run.id, run.title
+    if step is not None:
+        name, title = f"{name}@{step}", f"{title}, step {step}"
+    return _Found(name, title, path, own.model, own.dataset, own.normalize, at_step, run)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, which a page asks for at every rerun; an OSError if it cannot be read."""
+    return _checksum(path, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@lru_cache(maxsize=256)
+def _checksum(path: Path, _modified: int, _size: int) -> str:
+    return digest_of(path, "sha256")
 
 
 def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
@@ -194,15 +229,47 @@ def load_network(
     Raises:
         RunError, CheckpointError, ConfigError, DataError: one sentence with the remedy.
     """
-    known = find_model(what)
-    if known is not None:
-        _only_one(store, what, known)
-        return _of_model(known, dataset, normalize)
-    if Path(what).suffix not in SUFFIXES:
-        return _of_run(store, what)
-    if dataset is None:
-        raise ConfigError(f"{what} is a weights file; say which --dataset it is for.")
-    return _of_file(Path(what).expanduser(), model, dataset, normalize)
+    from samar.data.load import load_dataset
+    from samar.networks.checkpoint import load_resume_state
+    from samar.networks.importing import require_images
+    from samar.networks.reading import Checkpoint, read_checkpoint
+    from samar.networks.recognition import fit_to, made_for, network_of, recognize
+    from samar.training.loop import dataset_of
+
+    found = _find(store, what, model, dataset, normalize)
+    if found.run is not None and found.path.suffix == ".pt":
+        checkpoint = Checkpoint(load_resume_state(found.path)["model"], ordered=True)
+    else:
+        checkpoint = read_checkpoint(found.path)
+    if (model := found.model) is None:
+        recognition = recognize(checkpoint)
+        if recognition.problem:
+            raise CheckpointError(f"{found.title}: {recognition.problem}")
+        model = recognition.fits[0].model
+    network = network_of(checkpoint, fit_to(checkpoint, model)).train()
+    if found.run is not None:
+        data = dataset_of(found.run.settings)
+    else:
+        data = load_dataset(found.dataset, normalize=found.normalize)
+    classes, channels = made_for(checkpoint)
+    require_images(data, classes=classes, channels=channels)
+    belongs = {"model": model, "dataset": found.dataset, "normalize": found.normalize}
+    return Network(found.title, network, data, {**found.facts, **belongs})
+
+
+def snapshots_before(store: Store, network: str) -> list[Artifact]:
+    """The weights that a run kept before a moment of it, oldest first; none where it is no run.
+
+    Args:
+        network: a run, or a run at a step.
+    """
+    name, _, step = network.partition("@")
+    try:
+        run = store.get(name, "train")
+    except RunError:
+        return []
+    end = int(step) if step else run.done
+    return [kept for kept in store.records.artifacts(run.key, SNAPSHOT) if kept.step < end]
 
 
 def path_of(store: Store, network: Network) -> list[tuple[str, Mapping[str, Any]]]:
@@ -211,11 +278,10 @@ def path_of(store: Store, network: Network) -> list[tuple[str, Mapping[str, Any]
 
     if "run" not in network.facts:
         return []
-    run = store.get(str(network.facts["run"]), "train")
+    run, step = network.facts["run"], network.facts["step"]
     return [
-        (f"step {kept.step}", load_weights(job_dir(run.id) / kept.path))
-        for kept in store.records.artifacts(run.key, SNAPSHOT)
-        if kept.step < int(network.facts["step"])
+        (f"step {kept.step}", load_weights(job_dir(str(run)) / kept.path))
+        for kept in snapshots_before(store, f"{run}@{step}")
     ]
 
 
@@ -230,75 +296,3 @@ def _only_one(store: Store, what: str, model: ImportedModel) -> None:
     raise RunError(
         f"{what!r} fits the run {run.id} and the model {model.id}; give one of these ids."
     )
-
-
-def _of_model(known: ImportedModel, dataset: str | None, normalize: str) -> Network:
-    from samar.data.load import load_dataset
-    from samar.models.build import build_model
-    from samar.networks.checkpoint import load_into, load_weights
-    from samar.networks.examine import require_images
-
-    if normalize == "auto":
-        normalize = known.normalize
-    data = load_dataset(dataset or known.dataset, normalize=normalize)
-    network = build_model(known.model, classes=known.classes, channels=known.channels)
-    load_into(network, load_weights(known.weights), known.model)
-    require_images(data, classes=known.classes, channels=known.channels)
-    facts = {
-        "imported": known.id,
-        "checkpoint": known.file,
-        "sha256": known.sha256,
-        "model": known.model,
-        "dataset": data.name,
-        "normalize": normalize,
-    }
-    return Network(known.title, network, data, facts)
-
-
-def _of_file(path: Path, model: str | None, dataset: str, normalize: str) -> Network:
-    from samar.data.load import load_dataset
-    from samar.models.build import build_model
-    from samar.networks.checkpoint import load_into, load_weights
-    from samar.networks.examine import examine, require_images
-    from samar.networks.recognition import network_of
-
-    facts = {"checkpoint": path.name, "dataset": dataset, "normalize": normalize}
-    if model is not None:
-        model_info(model)
-        tensors = load_weights(path)
-        data = load_dataset(dataset, normalize=normalize)
-        network = build_model(model, classes=len(data.classes), channels=data.test.channels)
-        load_into(network, tensors, model)
-    else:
-        examined = examine(path)
-        fit = examined.fit()
-        network, model = network_of(examined.checkpoint, fit).train(), fit.model
-        data = load_dataset(dataset, normalize=normalize)
-        found = examined.recognition
-        require_images(data, classes=found.classes, channels=found.channels)
-    return Network(path.name, network, data, facts | {"model": model})
-
-
-def _of_run(store: Store, what: str) -> Network:
-    from samar.models.build import build_model
-    from samar.networks.checkpoint import load_into, load_resume_state, load_weights
-    from samar.training.loop import dataset_of
-
-    run, step, path = _moment(store, what)
-    settings = run.settings
-    tensors = load_resume_state(path)["model"] if path.suffix == ".pt" else load_weights(path)
-    data = dataset_of(settings)
-    network = build_model(settings.model, classes=len(data.classes), channels=data.train.channels)
-    try:
-        load_into(network, tensors, settings.model)
-    except CheckpointError as error:
-        raise RunError(f"The weights of run {run.id} do not fit its settings: {error}") from None
-    facts: dict[str, str | int] = {
-        "run": run.id,
-        "step": run.done if step is None else step,
-        "model": settings.model,
-        "dataset": settings.dataset,
-        "normalize": settings.normalize,
-    }
-    title = run.title if step is None else f"{run.title}, step {step}"
-    return Network(title, network, data, facts)

@@ -15,7 +15,6 @@ images shifted so, and the smaller counts. This is our own procedure, from no pa
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,8 +22,8 @@ from torch import Tensor, nn
 
 from samar.data.catalog import DATASETS, NORMALIZATIONS, dataset_info
 from samar.data.dataset import Dataset, ImageSet
-from samar.data.evaluation import Evaluation, evaluate
 from samar.data.normalization import Normalization
+from samar.networks.inspection import Trial
 
 IMAGES = 200
 BATCH = 128
@@ -32,30 +31,6 @@ TIED_STANDARD_ERRORS = 2.0
 GREY = {name for name, info in DATASETS.items() if info.channels == 1}
 LAYOUT = torch.channels_last
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One normalization, tried.
-
-    Attributes:
-        normalize: key in :data:`samar.data.NORMALIZATIONS`, or "auto" for what is measured on the
-            data set's own training images.
-        correct, images: of the images tried.
-        distance: D of the first BatchNorm in nats; None where the network has none.
-        tied: whether its accuracy cannot be told from the best one's.
-    """
-
-    normalize: str
-    correct: int
-    images: int
-    distance: float | None
-    tied: bool
-
-    @property
-    def accuracy(self) -> float:
-        """Fraction of the images tried that are classified correctly."""
-        return self.correct / self.images
 
 
 def candidates(data: Dataset) -> dict[str, Normalization]:
@@ -76,6 +51,7 @@ def try_normalizations(
     data: Dataset,
     *,
     images: int = IMAGES,
+    said: str = "",
     progress: Progress | None = None,
 ) -> tuple[Trial, ...]:
     """Try every preset on evenly spaced test images.
@@ -84,12 +60,13 @@ def try_normalizations(
         network: in eval mode.
         data: loaded with ``normalize="auto"``.
         images: how many.
+        said: the one that the file of weights names; it is chosen where it is among the best.
         progress: called with presets tried and presets in all.
 
     Returns:
         The chosen one first, then the others by falling accuracy.
     """
-    _lay_out(network)
+    network.to(memory_format=LAYOUT)  # type: ignore[call-overload]
     sample, presets = data.test.evenly_spaced(images), candidates(data)
     hits: dict[str, Tensor] = {}
     for count, (name, normalization) in enumerate(presets.items()):
@@ -108,31 +85,13 @@ def try_normalizations(
         for name, normalization in presets.items()
     ]
     trials.sort(key=lambda trial: -trial.correct)
-    chosen = min((t for t in trials if t.tied), key=lambda t: (t.distance or 0.0, -t.correct))
+    if said == "auto":
+        said = dataset_info(data.name).normalize or said
+    chosen = min(
+        (trial for trial in trials if trial.tied),
+        key=lambda trial: (trial.normalize != said, trial.distance or 0.0, -trial.correct),
+    )
     return (chosen, *(trial for trial in trials if trial is not chosen))
-
-
-def measure(
-    network: nn.Module,
-    images: ImageSet,
-    normalization: Normalization,
-    *,
-    progress: Progress | None = None,
-) -> Evaluation:
-    """Loss and accuracy, told in between.
-
-    Args:
-        progress: called with images done and images in all.
-    """
-    _lay_out(network)
-    loss, correct, done, total = 0.0, 0, 0, len(images)
-    for indices in torch.arange(total).split(BATCH):
-        if progress is not None:
-            progress(done, total)
-        part = evaluate(network, images.subset(indices), normalization)
-        loss, correct = loss + part.loss * part.images, correct + part.correct
-        done += part.images
-    return Evaluation(loss / total, correct, total)
 
 
 def batchnorm_distance(
@@ -208,10 +167,6 @@ def _shifted(images: Tensor) -> Tensor:
 def _hits(network: nn.Module, images: ImageSet, normalization: Normalization) -> Tensor:
     batches = (normalization(x, memory_format=LAYOUT) for x in images.images.split(BATCH))
     return torch.cat([network(x).argmax(1) for x in batches]) == images.labels
-
-
-def _lay_out(network: nn.Module) -> None:
-    network.to(memory_format=LAYOUT)  # type: ignore[call-overload]
 
 
 def _tied(best: Tensor, other: Tensor) -> bool:

@@ -18,7 +18,6 @@ That is why accuracy is measured before a network is trusted.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -27,10 +26,10 @@ from torch import Tensor, nn
 from samar.errors import CheckpointError
 from samar.models.build import build_model
 from samar.models.catalog import MODELS, model_info
-from samar.networks.checkpoint import load_into
 from samar.networks.reading import Checkpoint
 from samar.networks.shapes import (
-    Mismatch,
+    Fit,
+    Recognition,
     Shape,
     Shapes,
     by_style,
@@ -50,48 +49,6 @@ UNORDERED = (
     "The shapes are those of {title}, but the names are foreign and a safetensors file does not "
     "keep the order of the layers; save the state_dict with torch.save and load that."
 )
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a file fits one registered network.
-
-    Attributes:
-        model: key in :data:`samar.models.MODELS`.
-        way: key in :data:`WAYS`, or empty where it does not fit.
-        names: the file's name of every tensor of the network, where it fits.
-        mismatches: tensor by tensor, where it does not.
-        reason: for people.
-    """
-
-    model: str
-    way: str
-    names: Mapping[str, str]
-    mismatches: tuple[Mismatch, ...]
-    reason: str
-
-    @property
-    def fits(self) -> bool:
-        """Whether every tensor has its place."""
-        return bool(self.way)
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What a file of weights is.
-
-    Attributes:
-        classes, channels: read off the tensors.
-        parameters: numbers in the file, BatchNorm's running statistics not counted.
-        fits: the registered networks it fits; more than one where the tensors cannot tell.
-        nearest: where it fits none, the one with the fewest mismatches.
-    """
-
-    classes: int
-    channels: int
-    parameters: int
-    fits: tuple[Fit, ...]
-    nearest: Fit | None
 
 
 def recognize(checkpoint: Checkpoint) -> Recognition:
@@ -136,14 +93,8 @@ def network_of(checkpoint: Checkpoint, fit: Fit) -> nn.Module:
     Raises:
         CheckpointError: it does not fit, or a weight is not a finite number.
     """
-    title = MODELS[fit.model].title
     if not fit.fits:
-        count = len(fit.mismatches)
-        raise CheckpointError(
-            fit.reason
-            or f"The file does not fit {title}: {count} tensor{'s' * (count > 1)} differ, the "
-            f"first is {fit.mismatches[0].name} ({fit.mismatches[0].kind}); choose another network."
-        )
+        raise CheckpointError(fit.problem)
     tensors = {own: checkpoint.tensors[foreign] for own, foreign in fit.names.items()}
     for own, tensor in tensors.items():
         if not tensor.isfinite().all():
@@ -151,15 +102,19 @@ def network_of(checkpoint: Checkpoint, fit: Fit) -> nn.Module:
                 f"The tensor {fit.names[own]} holds values that are not finite, so the network "
                 "computes nothing; take an earlier checkpoint of that training."
             )
-    classes, channels = _ends(_shapes(checkpoint.tensors), checkpoint.ordered)
+    classes, channels = made_for(checkpoint)
     network = build_model(fit.model, classes=classes, channels=channels)
-    load_into(network, _with_counters(network, tensors), title)
+    network.load_state_dict({**network.state_dict(), **tensors})
     return network.eval()
 
 
-def _with_counters(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    counters = {n: t for n, t in network.state_dict().items() if n.endswith(COUNTER)}
-    return {**counters, **tensors}
+def made_for(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Classes and input channels of the network in a checkpoint.
+
+    Raises:
+        CheckpointError: the tensors are those of no image classifier.
+    """
+    return _ends(_shapes(checkpoint.tensors), checkpoint.ordered)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> Shapes:

@@ -1,8 +1,10 @@
-"""Names and shapes of tensors, compared across naming styles, without torch."""
+"""Names and shapes of tensors, compared across naming styles, and what that says, without torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+
+from samar.models.catalog import MODELS
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
@@ -37,6 +39,84 @@ class Mismatch:
         if self.expected is None:
             return "not in the network"
         return "missing in the file" if self.found is None else "other shape"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a file fits one registered network.
+
+    Attributes:
+        model: key in :data:`samar.models.catalog.MODELS`.
+        way: key in :data:`samar.networks.recognition.WAYS`, or empty where it does not fit.
+        names: the file's name of every tensor of the network, where it fits.
+        mismatches: tensor by tensor, where it does not.
+        reason: for people.
+    """
+
+    model: str
+    way: str
+    names: Mapping[str, str]
+    mismatches: tuple[Mismatch, ...]
+    reason: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether every tensor has its place."""
+        return bool(self.way)
+
+    @property
+    def problem(self) -> str:
+        """Why the file is not one of this network; empty where it is."""
+        if self.fits or self.reason:
+            return "" if self.fits else self.reason
+        first = self.mismatches[0]
+        return (
+            f"The file does not fit {MODELS[self.model].title}: {self.differing}, the first is "
+            f"{first.name} ({first.kind}); choose another network."
+        )
+
+    @property
+    def differing(self) -> str:
+        """How many tensors do not fit, in words."""
+        count = len(self.mismatches)
+        return f"{count} tensor{'s differ' if count > 1 else ' differs'}"
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What a file of weights is.
+
+    Attributes:
+        classes, channels: read off the tensors.
+        parameters: in the file, BatchNorm's running statistics not counted.
+        fits: the registered networks it fits; more than one where the tensors cannot tell.
+        nearest: where it fits none, the one with the fewest mismatches.
+    """
+
+    classes: int
+    channels: int
+    parameters: int
+    fits: tuple[Fit, ...]
+    nearest: Fit | None
+
+    @property
+    def fit(self) -> Fit | None:
+        """The one network that it fits, or else the nearest; None where it fits several."""
+        return self.fits[0] if len(self.fits) == 1 else self.nearest
+
+    @property
+    def problem(self) -> str:
+        """Why the file alone does not say which network it is; empty where it does."""
+        if self.fits:
+            names = " or ".join(fit.model for fit in self.fits)
+            few = len(self.fits) == 1
+            return "" if few else f"The file fits more than one network; choose {names}."
+        assert self.nearest is not None
+        return self.nearest.reason or (
+            f"The file fits no network known here; the nearest is "
+            f"{MODELS[self.nearest.model].title}, where {self.nearest.differing}. Choose a network "
+            "to see which."
+        )
 
 
 def for_people(shape: Shape | None) -> str:

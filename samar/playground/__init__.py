@@ -5,6 +5,6 @@
 >>> paths = descend(PlaygroundConfig(landscape="valleys", optimizers=("sgd", "samar")))
 >>> paths["samar"].positions.shape, paths["samar"].lam.shape
 ((151, 2), (150,))
->>> [round(float(path.curvatures[0])) for path in paths.values()]  # λ_max where each ended
+>>> [round(float(path.curvatures[0])) for path in paths.values()]  # largest eigenvalues
 [40, 1]
 """

@@ -10,7 +10,6 @@ the seed, the same for all optimizers and for both passes of a step.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,57 +20,10 @@ from samar.optim.two_pass import TwoPassOptimizer
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.config import PlaygroundConfig
 from samar.playground.losses import Loss, build_loss
-
-Floats = npt.NDArray[np.float64]
+from samar.playground.paths import Path
 
 FAR = 10.0
-"""A point this many picture widths from the middle counts as diverged."""
-
-
-@dataclass(frozen=True)
-class Path:
-    """What one optimizer did in n steps; n is smaller than asked for if it diverged.
-
-    Attributes:
-        optimizer: A key of ``samar.optim.OPTIMIZERS``.
-        positions: x_0 … x_n, (n + 1, 2).
-        loss: f(x_0) … f(x_n) without noise, (n + 1,).
-        gradients: g_k = ∇f_k(x_k), (n, 2).
-        perturbations: ε_k, (n, 2); NaN for SGD, which has none.
-        perturbed_gradients: ∇f_k(x_k + ε_k), (n, 2); NaN for SGD.
-        perturbed_loss: f(x_k + ε_k) without noise, (n,); NaN for SGD.
-        directions: d_k, what the base optimizer stepped against, (n, 2).
-        sharpness: f_k(x_k + ε_k) − f_k(x_k) as the optimizer measured it, (n,); NaN for SGD.
-        lam: λ_k that entered d_k, (n,); NaN but for SAMAR.
-        ratio: Sharpness ratio r_k, (n,); NaN but for SAMAR, and where there is none.
-        diverged: Whether it left for infinity; the path then ends at the last finite point.
-        curvatures: Eigenvalues of the Hessian of f at x_n, the larger first, (2,).
-    """
-
-    optimizer: str
-    positions: Floats
-    loss: Floats
-    gradients: Floats
-    perturbations: Floats
-    perturbed_gradients: Floats
-    perturbed_loss: Floats
-    directions: Floats
-    sharpness: Floats
-    lam: Floats
-    ratio: Floats
-    diverged: bool
-    curvatures: Floats
-
-    @property
-    def steps(self) -> int:
-        """n."""
-        return len(self.positions) - 1
-
-    @property
-    def end(self) -> tuple[float, float]:
-        """x_n."""
-        x, y = self.positions[-1]
-        return float(x), float(y)
+"""A point this many widths of the plane from the middle counts as diverged."""
 
 
 def descend(config: PlaygroundConfig) -> dict[str, Path]:
@@ -126,8 +78,8 @@ def descend_with(config: PlaygroundConfig, name: str) -> Path:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """The loss as seen at one point: where, f without noise, f_k, and ∇f_k."""
+class _Evaluation:
+    """The loss at one point: where, f without noise, f_k, and ∇f_k."""
 
     at: tuple[float, float]
     plain: float
@@ -145,7 +97,7 @@ class _Record:
         self.places = [config.start]
         self.diverged = False
 
-    def measure(self, tilt_x: float, tilt_y: float) -> _Look:
+    def measure(self, tilt_x: float, tilt_y: float) -> _Evaluation:
         """Evaluate the mini-batch's loss at the weights and leave its gradient in `grad`."""
         x, y = self.weight.tolist()
         down_x, down_y = self.loss.gradient(x, y)
@@ -153,9 +105,9 @@ class _Record:
         self.weight.grad = torch.tensor(slope, dtype=torch.float64)
         plain = float(self.loss.value(x, y))
         noisy = torch.tensor(plain + tilt_x * x + tilt_y * y, dtype=torch.float64)
-        return _Look((x, y), plain, noisy, slope)
+        return _Evaluation((x, y), plain, noisy, slope)
 
-    def keep(self, first: _Look, values: tuple[float, ...], lams: tuple[float, ...]) -> bool:
+    def keep(self, first: _Evaluation, values: tuple[float, ...], lams: tuple[float, ...]) -> bool:
         """Append a step; False if it left for infinity, which is not kept."""
         x, y = self.weight.tolist()
         away = max(abs(x - self.middle[0]), abs(y - self.middle[1]))

@@ -26,7 +26,8 @@ def add_settings(
         if known.name in without:
             continue
         if known.positional:
-            parser.add_argument(known.name, metavar=_metavar(known), help=_help(known))
+            several: dict[str, Any] = {"nargs": "*"} if known.kind is tuple else {}
+            parser.add_argument(known.name, metavar=_metavar(known), help=_help(known), **several)
             continue
         if known.group not in groups:
             groups[known.group] = parser.add_argument_group(known.group)
@@ -35,7 +36,8 @@ def add_settings(
             action = "store_true" if known.default is False else argparse.BooleanOptionalAction
             words |= {"action": argparse.BooleanOptionalAction if action else action}
         else:
-            words |= {"metavar": _metavar(known)} | ({"nargs": "+"} if known.kind is tuple else {})
+            words |= {"metavar": _metavar(known)}
+            words |= {"nargs": "+", "action": "extend"} if known.kind is tuple else {}
         groups[known.group].add_argument(known.option, help=_help(known), **words)
 
 
@@ -58,16 +60,16 @@ def option_words(settings: Settings, without: Container[str] = ("name",)) -> Ite
     """The settings that are not at their defaults, as words of a command line."""
     for name, known in settings_of(type(settings)).items():
         value = getattr(settings, name)
-        if name in without or (value == known.default and not known.positional):
-            continue
-        if known.positional:
-            yield shlex.quote(plain(value))
-        elif known.kind is bool:
-            yield known.option if value else known.option.replace("--", "--no-", 1)
-        elif known.kind is tuple:
-            yield " ".join([known.option, *(shlex.quote(plain(each)) for each in value)])
-        else:
-            yield f"{known.option} {shlex.quote(plain(value))}"
+        if name not in without and (value != known.default or (known.positional and value)):
+            yield option_word(known, value)
+
+
+def option_word(known: Setting, value: Any) -> str:
+    """One setting with its value, as it is written on the command line."""
+    if known.kind is bool:
+        return known.option if value else known.option.replace("--", "--no-", 1)
+    values = [plain(each) for each in (value if known.kind is tuple else (value,))]
+    return " ".join([*([] if known.positional else [known.option]), *map(shlex.quote, values)])
 
 
 def plain(value: Any) -> str:

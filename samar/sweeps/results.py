@@ -1,12 +1,9 @@
-"""What a sweep showed: mean and spread over seeds, the best by validation, paired differences.
+"""What a sweep showed: mean and deviation over seeds, the best by validation, paired differences.
 
 Only runs that finished count, with the figures of their last epoch, never of their best. Settings
 are chosen by the held-out images alone; the test images are looked at afterwards. Differences
 between two settings are taken seed by seed, because runs with one seed share initial weights and
 data order, and come with Student's t interval for the mean of the differences.
-
-Reference:
-    Student, "The Probable Error of a Mean", Biometrika 1908.
 """
 
 import math
@@ -15,27 +12,15 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from samar.jobs.job import Job
+from samar.sweeps.service import by_setting
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.store import by_setting
+from samar.sweeps.statistics import NAN, Interval, MeanStd, mean_std, t_interval
 from samar.sweeps.values import worded
 
-TASK = ("dataset", "model", "label_noise", "images_per_class")
+TASK = ("dataset", "model", "label_noise", "images_per_class", "halved")
 """Settings that say what is learned by what; accuracies are compared only where these agree."""
 MEASURES = {"val": "validation accuracy", "test": "test accuracy"}
-CONFIDENCE = 0.95
-NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation (divisor n − 1) of n values; NaN where undefined."""
-
-    mean: float
-    std: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -61,10 +46,10 @@ class SettingResult:
     arm: str
     task: str
     runs: tuple[Job, ...]
-    val: Spread
-    test: Spread
-    train: Spread
-    gap: Spread
+    val: MeanStd
+    test: MeanStd
+    train: MeanStd
+    gap: MeanStd
     grad_evals: float
     seconds: float
     epochs: int
@@ -103,16 +88,16 @@ class Difference:
 
     Attributes:
         values: by seed.
-        mean: of the values.
-        low, high: ends of the interval; NaN for fewer than two seeds.
     """
 
     label: str
     optimizer: str
     values: dict[int, float]
-    mean: float
-    low: float
-    high: float
+
+    @property
+    def interval(self) -> Interval:
+        """Of the values' mean."""
+        return t_interval(list(self.values.values()))
 
 
 @dataclass(frozen=True)
@@ -147,26 +132,15 @@ def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
         arm=" · ".join([worded("optimizer", config.optimizer), *longer]),
         task=" · ".join(worded(n, getattr(config, n)) for n in TASK if n in spec.varied),
         runs=tuple(runs),
-        val=spread(record.val_accuracy for record in done),
-        test=spread(record.test_accuracy for record in done),
-        train=spread(record.train_accuracy for record in done),
-        gap=spread(record.gap for record in done),
+        val=mean_std(record.val_accuracy for record in done),
+        test=mean_std(record.test_accuracy for record in done),
+        train=mean_std(record.train_accuracy for record in done),
+        gap=mean_std(record.gap for record in done),
         grad_evals=fmean(record.grad_evals for record in done) if done else NAN,
         seconds=fmean(record.seconds for record in done) if done else NAN,
         epochs=config.epochs,
         complete=len(done) == len(runs),
     )
-
-
-def spread(values: Iterable[float]) -> Spread:
-    """Mean and sample standard deviation; NaN among the values makes both NaN."""
-    values = list(values)
-    mean = fmean(values) if values else NAN
-    return Spread(mean, _deviation(values) if len(values) > 1 else NAN, len(values))
-
-
-def _deviation(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1))
 
 
 def best_by_validation(found: Iterable[SettingResult]) -> SettingResult | None:
@@ -212,23 +186,9 @@ def paired_differences(
     for result in found:
         own = _by_seed(result, measure)
         values = {seed: own[seed] - base[seed] for seed in sorted(own.keys() & base.keys())}
-        if result is reference or result.task != reference.task or not values:
-            continue
-        mean, half = t_interval(list(values.values()))
-        low, high = mean - half, mean + half
-        differences.append(Difference(result.label, result.optimizer, values, mean, low, high))
+        if result is not reference and result.task == reference.task and values:
+            differences.append(Difference(result.label, result.optimizer, values))
     return differences
-
-
-def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Mean and half the width of Student's t interval; NaN for a single value."""
-    from scipy.stats import t
-
-    mean = fmean(values)
-    if len(values) < 2:
-        return mean, NAN
-    quantile = float(t.ppf(0.5 + confidence / 2, len(values) - 1))
-    return mean, quantile * _deviation(values) / math.sqrt(len(values))
 
 
 def _by_seed(result: SettingResult, measure: str) -> dict[int, float]:

@@ -36,7 +36,6 @@ from samar.errors import ConfigError, SamarError
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.store import ENDED, Sweep, SweepStore
 from samar.sweeps.values import SETTINGS, distinct, same_setting
 from samar.training.settings import TrainSettings
 
@@ -83,22 +82,26 @@ def first(spec: SweepSpec, limit: int) -> list[TrainSettings]:
 
 
 def search(
-    sweeps: SweepStore, sweep: Sweep, settings: Mapping[str, Sequence[Job]], limit: int
-) -> bool:
-    """Learn from what ended and open new settings until ``limit`` are open.
+    store: Store,
+    sweep: Job,
+    settings: Mapping[str, Sequence[Job]],
+    ended: Mapping[str, Sequence[Job]],
+    limit: int,
+) -> list[TrainSettings] | None:
+    """Learn from what ended and choose new settings until ``limit`` are open.
 
     Args:
         settings: the members, by their setting.
+        ended: those of them whose members have all come to their end.
 
     Returns:
-        Whether the search has not come to its end.
+        The new settings; None if another process writes and the search has to wait.
     """
-    spec = sweep.spec
-    ended = {k: runs for k, runs in settings.items() if all(r.status in ENDED for r in runs)}
+    spec: SweepSpec = sweep.settings
     try:
-        history = _learn(sweeps.store, sweep, ended)
-    except (SQLAlchemyError, StorageInternalError):  # another process writes; next time
-        return True
+        history = _learn(store, sweep, ended)
+    except (SQLAlchemyError, StorageInternalError):
+        return None
     tried = [runs[0].settings for runs in settings.values()]
     new: list[TrainSettings] = []
     while len(tried) + len(new) < spec.trials and len(settings) - len(ended) + len(new) < limit:
@@ -106,25 +109,22 @@ def search(
         if setting is None:
             break
         new.append(setting)
-    if not new:
-        return len(ended) < len(settings)
-    sweeps.extend(sweep, spec.repeated(new))
-    return True
+    return new
 
 
-def forget(store: Store, sweep: Sweep) -> None:
+def forget(store: Store, sweep: Job) -> None:
     """Delete a sweep's history from Optuna's tables."""
     with _storage(store) as storage:
         names = [summary.study_name for summary in optuna.get_all_study_summaries(storage)]
-        if _study_name(sweep) in names:
-            optuna.delete_study(study_name=_study_name(sweep), storage=storage)
+        if _study_name(sweep.id) in names:
+            optuna.delete_study(study_name=_study_name(sweep.id), storage=storage)
 
 
-def _learn(store: Store, sweep: Sweep, ended: Mapping[str, Sequence[Job]]) -> Sequence[FrozenTrial]:
+def _learn(store: Store, sweep: Job, ended: Mapping[str, Sequence[Job]]) -> Sequence[FrozenTrial]:
     """Bring Optuna's tables up to date and return the trials, each setting once."""
     with _storage(store) as storage:
         study = optuna.create_study(
-            study_name=_study_name(sweep),
+            study_name=_study_name(sweep.id),
             storage=storage,
             direction="maximize",
             load_if_exists=True,
@@ -132,7 +132,7 @@ def _learn(store: Store, sweep: Sweep, ended: Mapping[str, Sequence[Job]]) -> Se
         known = {trial.user_attrs.get(SETTING) for trial in study.get_trials(deepcopy=False)}
         for setting, runs in ended.items():
             if setting not in known:
-                study.add_trial(_told(sweep.spec, setting, runs))
+                study.add_trial(_told(sweep.settings, setting, runs))
         return list({t.user_attrs.get(SETTING): t for t in study.get_trials()}.values())
 
 
@@ -218,8 +218,8 @@ def _seed(spec: SweepSpec, tried: int) -> int:
     return zlib.crc32(f"{spec.model_dump_json()} {tried}".encode())
 
 
-def _study_name(sweep: Sweep) -> str:
-    return f"samar-{sweep.id}"
+def _study_name(sweep_id: str) -> str:
+    return f"samar-{sweep_id}"
 
 
 @contextmanager

@@ -1,63 +1,150 @@
-"""What a person can do with sweeps; the browser and the command line both call exactly this."""
+"""Sweeps: coordinators that own many training runs, what keeps them going, and what a person can do
+with them; the browser and the command line both call exactly this.
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from samar.data.presence import require_data
 from samar.errors import RunError
-from samar.jobs.job import Job
-from samar.jobs.local import schedule
+from samar.jobs import schema
+from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
+from samar.jobs.kind import LONG
+from samar.jobs.local import slots
 from samar.jobs.service import Jobs
-from samar.sweeps import driver
+from samar.jobs.store import Store, new_row
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.store import EARLY, Sweep, SweepStore
+from samar.sweeps.values import same_setting
+from samar.training.settings import TrainSettings
+
+ENDED = ("finished", "diverged", "failed", "stopped", UNREADABLE)
+"""Members that take no more time unless the sweep is resumed."""
+INTERRUPTED = "interrupted"
+WHY_SKIPPED = f"{SKIPPED}: this setting diverged with another seed."
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep and how far it is.
+
+    Attributes:
+        job: its own; the status is what was asked of it: ``running``, ``paused``, ``stopped``;
+            ``finished`` when nothing is left to do; ``unreadable`` if another version wrote it.
+        counts: members by their status.
+    """
+
+    job: Job
+    counts: Mapping[str, int]
+
+    @property
+    def id(self) -> str:
+        """The job's."""
+        return self.job.id
+
+    @property
+    def status(self) -> str:
+        """The job's."""
+        return self.job.status
+
+    @property
+    def spec(self) -> SweepSpec:
+        """What it tries; nothing where that cannot be read."""
+        if self.status == UNREADABLE:
+            return SweepSpec(name=self.job.settings.name)
+        return self.job.settings  # type: ignore[no-any-return]
+
+    @property
+    def title(self) -> str:
+        """The name, or what is varied."""
+        return self.spec.title
+
+    @property
+    def members(self) -> int:
+        """Members that exist."""
+        return sum(self.counts.values())
+
+    @property
+    def total(self) -> int:
+        """Members that exist or are still to be chosen."""
+        if self.spec.sampler == "tpe" and self.status != "finished":
+            return max(self.members, self.spec.trials * self.spec.seeds)
+        return self.members
+
+    def count(self, statuses: Iterable[str]) -> int:
+        """Members that have one of these statuses."""
+        return sum(self.counts.get(status, 0) for status in statuses)
+
+    @property
+    def ended(self) -> int:
+        """Members that are over, in whatever way."""
+        return self.count(ENDED)
+
+    @property
+    def training(self) -> int:
+        """Members that a worker has now."""
+        return self.count(HELD)
+
+    @property
+    def state(self) -> str:
+        """The status, or ``interrupted`` if only dead members keep it from going on."""
+        lost = self.counts.get(INTERRUPTED) and not self.count(ACTIVE)
+        return INTERRUPTED if self.status == "running" and lost else self.status
+
+    @property
+    def notes(self) -> list[str]:
+        """How many members ended in another way than they should."""
+        shown = ("diverged", "failed", INTERRUPTED, "stopped")
+        return [f"{self.counts[status]} {status}" for status in shown if self.counts.get(status)]
+
+    @property
+    def active(self) -> bool:
+        """Whether something changes by itself."""
+        return self.training > 0 or self.state == "running"
 
 
 class Sweeps:
-    """Start, watch, hold and remove sweeps."""
+    """Watch, hold and remove sweeps."""
 
     def __init__(self, jobs: Jobs | None = None) -> None:
         self.jobs = jobs or Jobs()
-        self.store = SweepStore(self.jobs.store)
-
-    def start(self, spec: SweepSpec) -> str:
-        """Begin a sweep and return its id; see :meth:`samar.jobs.service.Jobs.submit`."""
-        return self.jobs.submit(spec)
 
     def get(self, sweep_id: str) -> Sweep:
-        """One sweep as it stands now.
+        """One sweep as it stands now, by its id, its name, or a unique beginning of its id.
 
         Raises:
-            RunError: there is no such sweep.
+            RunError: there is none, or more than one.
         """
-        self.jobs.look_after()
-        return self.store.get(sweep_id)
+        job = self.jobs.get(sweep_id, "sweep")
+        return _with_counts(self.jobs.store, [job])[0]
 
     def all(self) -> list[Sweep]:
         """All sweeps, newest first."""
-        self.jobs.look_after()
-        return self.store.all()
+        return _with_counts(self.jobs.store, self.jobs.all("sweep"))
 
     def members(self, sweep: Sweep) -> list[Job]:
         """The sweep's runs, in order of creation."""
-        return self.store.members(sweep)
+        return members_of(self.jobs.store, sweep.job)
 
     def done(self, sweep: Sweep) -> float:
         """How many members are over, those that train counted by the share of their steps."""
-        training = self.store.training(sweep) if sweep.training else []
+        store = self.jobs.store
+        training = store.all("train", parent=sweep.id, status=HELD) if sweep.training else []
         return sweep.ended + sum(run.done / run.total for run in training if run.total)
 
     def pause(self, sweep_id: str) -> None:
         """Start no further member; the one that trains comes to its end."""
-        self._ask(sweep_id, "paused", ("running",))
+        self.jobs.pause(self.get(sweep_id).id)
 
     def stop(self, sweep_id: str) -> None:
         """Start no further member and stop the one that trains after its current step."""
-        sweep = self._ask(sweep_id, "stopped", ("running", "paused"))
-        for run in self.members(sweep):
-            if run.status in ("running", "paused"):
-                self.jobs.stop(run.id)
+        self.jobs.stop(self.get(sweep_id).id)
 
     def can_resume(self, sweep: Sweep) -> bool:
         """Whether resuming a sweep would change anything."""
-        early = any(sweep.counts.get(status) for status in EARLY)
-        return driver.can_resume(sweep, self.members(sweep) if early else ())
+        return self.jobs.can_resume(sweep.job)
 
     def resume(self, sweep_id: str) -> None:
         """Let a sweep go on; members that were stopped, failed or lost go on from what they saved.
@@ -65,13 +152,7 @@ class Sweeps:
         Raises:
             RunError: there is nothing to resume.
         """
-        sweep = self.get(sweep_id)
-        if sweep.status == "stopped" and sweep.training:
-            raise RunError(f"Sweep {sweep.id} is still stopping; resume it in a moment.")
-        if not self.can_resume(sweep):
-            raise RunError(f"Sweep {sweep.id} is {sweep.state}; there is nothing to resume.")
-        driver.resume(self.jobs.store, sweep)
-        schedule(self.jobs.store)
+        self.jobs.resume(self.get(sweep_id).id)
 
     def delete(self, sweep_id: str) -> None:
         """Remove a sweep with all its members and their files.
@@ -79,22 +160,107 @@ class Sweeps:
         Raises:
             RunError: a member still trains.
         """
-        sweep = self.store.get(sweep_id)
+        sweep = self.get(sweep_id)
         if sweep.training:
             raise RunError(f"Sweep {sweep.id} has members that train; stop it before deleting it.")
-        self.store.set_status(sweep, "stopped")
+        self.jobs.store.move(sweep.job, "stopped", only=(sweep.status,))
         if sweep.spec.sampler == "tpe":
             from samar.sweeps.search import forget
 
-            forget(self.jobs.store, sweep)
+            forget(self.jobs.store, sweep.job)
         self.jobs.delete(sweep.id)
 
-    def _ask(self, sweep_id: str, status: str, allowed: tuple[str, ...]) -> Sweep:
-        sweep = self.store.get(sweep_id)
-        if sweep.status not in allowed:
-            raise RunError(
-                f"Sweep {sweep.id} is {sweep.state}; only one that is {' or '.join(allowed)} can "
-                f"be {status}."
-            )
-        self.store.set_status(sweep, status)
-        return sweep
+
+def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
+    """Make sure that the settings fit together and that their images are on this machine."""
+    for dataset in dict.fromkeys(settings.dataset for settings in _first(spec)):
+        require_data(dataset)
+    return {}
+
+
+def advance(store: Store, limit: int) -> None:
+    """Begin new sweeps, skip what diverged, choose next settings, note which are finished.
+
+    Args:
+        limit: how many runs train at once; an adaptive sweep has as many open settings.
+    """
+    for sweep in _with_counts(store, store.all("sweep", status=("running",))):
+        if sweep.job.total is None and not sweep.members:
+            extend(store, sweep, sweep.spec.repeated(_first(sweep.spec)))
+            continue
+        if sweep.ended != sweep.job.done:
+            store.beat(sweep.job, done=sweep.ended)
+        if sweep.spec.skip_diverged and sweep.counts.get("diverged") and sweep.counts.get("queued"):
+            _skip_diverged(store, by_setting(members_of(store, sweep.job)))
+        if _goes_on(store, sweep, limit):
+            continue
+        store.move(sweep.job, "finished", only=("running",))
+
+
+def extend(store: Store, sweep: Sweep, members: Sequence[TrainSettings]) -> bool:
+    """Add members, in one transaction, if nobody else did since ``sweep`` was read and it runs.
+
+    Returns:
+        Whether that was so.
+    """
+    table = schema.jobs
+    count = sa.select(sa.func.count()).where(table.c.parent == sweep.id)
+    own = (table.c.key == sweep.job.key) & (table.c.status == "running")
+    rows = [new_row(settings, parent=sweep.id) for settings in members]
+    with store.database.write() as db:
+        total = table.update().where(own).values(total=sweep.members + len(rows))
+        if db.execute(count).scalar() != sweep.members or not db.execute(total).rowcount:
+            return False
+        if rows:
+            db.execute(table.insert(), rows)
+    return True
+
+
+def members_of(store: Store, job: Job) -> list[Job]:
+    """A sweep's runs, in order of creation."""
+    return store.all("train", parent=job.id)[::-1]
+
+
+def by_setting(members: Iterable[Job]) -> dict[str, list[Job]]:
+    """Members grouped by what their seeds have in common, in order of first appearance."""
+    groups: dict[str, list[Job]] = {}
+    for run in members:
+        groups.setdefault(same_setting(run.settings), []).append(run)
+    return groups
+
+
+def _with_counts(store: Store, jobs: Sequence[Job]) -> list[Sweep]:
+    counts = store.counts([job.id for job in jobs]) if jobs else {}
+    return [Sweep(job, counts.get(job.id, {})) for job in jobs]
+
+
+def _first(spec: SweepSpec) -> list[TrainSettings]:
+    """The settings with which a sweep begins: all of them, except for a Bayesian search."""
+    if spec.sampler == "grid":
+        return spec.settings()
+    from samar.sweeps import search  # Optuna, only for those who use it
+
+    return search.drawn(spec) if spec.sampler == "random" else search.first(spec, slots(LONG))
+
+
+def _skip_diverged(store: Store, settings: Mapping[str, Sequence[Job]]) -> None:
+    for members in settings.values():
+        if any(run.status == "diverged" for run in members):
+            for run in members:
+                store.move(run, "stopped", WHY_SKIPPED, only=("queued",))
+
+
+def _goes_on(store: Store, sweep: Sweep, limit: int) -> bool:
+    """Whether something is left to do; an adaptive sweep chooses new settings if it is time."""
+    if sweep.spec.sampler != "tpe":
+        return sweep.ended < sweep.members
+    settings = by_setting(members_of(store, sweep.job))
+    ended = {k: runs for k, runs in settings.items() if all(r.status in ENDED for r in runs)}
+    if len(settings) - len(ended) >= limit:
+        return True
+    from samar.sweeps.search import search
+
+    new = search(store, sweep.job, settings, ended, limit)
+    if new:
+        extend(store, sweep, sweep.spec.repeated(new))
+    return new is None or bool(new) or len(ended) < len(settings)

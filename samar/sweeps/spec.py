@@ -4,7 +4,9 @@ Importing this imports neither torch nor Optuna.
 """
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -12,6 +14,7 @@ from typing_extensions import Self
 
 from samar.errors import ConfigError
 from samar.optim.catalog import OPTIMIZERS
+from samar.settings.command import PROGRAM, option_word, option_words, plain
 from samar.settings.declare import setting, settings_of
 from samar.settings.job import JobSettings
 from samar.sweeps.values import (
@@ -34,7 +37,8 @@ MEMBER_DEFAULTS: dict[str, Any] = {
     "film_every": 0,
     "snapshots": 0,
 }
-"""What the members of a sweep have unless the base says otherwise: held-out images, no probes."""
+"""What the members of a sweep have unless the base says otherwise: held-out images, no
+measurements between the epochs."""
 FIRST = ("optimizer", "rule")
 """Settings that decide whether others have an effect."""
 MOST_MEMBERS = 10_000
@@ -205,16 +209,8 @@ class SweepSpec(JobSettings):
 
     def _combinations(self) -> Iterator[dict[str, Any]]:
         names = self.varied
-        indices = [0] * len(names)
-        while True:
-            yield {n: self.grid[n][i] for n, i in zip(names, indices, strict=True)}
-            for place in reversed(range(len(names))):
-                indices[place] += 1
-                if indices[place] < len(self.grid[names[place]]):
-                    break
-                indices[place] = 0
-            else:
-                return
+        for values in product(*(self.grid[name] for name in names)):
+            yield dict(zip(names, values, strict=True))
 
     def repeated(self, settings: Iterable[TrainSettings]) -> list[TrainSettings]:
         """Each setting with each seed, named, one seed of all settings after the other."""
@@ -241,9 +237,16 @@ class SweepSpec(JobSettings):
     @property
     def command(self) -> str:
         """The command that starts the same sweep again."""
-        from samar.sweeps.words import command_line
-
-        return command_line(self)
+        words = [f"{PROGRAM} sweep"]
+        for name, values in self.grid.items():
+            words.append("--grid " + shlex.quote(f"{name}={','.join(map(plain, values))}"))
+        words += [f"--range {name}={interval}" for name, interval in self.ranges.items()]
+        words += [f"--when {shlex.quote(str(condition))}" for condition in self.conditions]
+        words += option_words(self, without=("trials",) if self.sampler == "grid" else ())
+        for name, value in self.base.items():
+            if value != MEMBER_DEFAULTS.get(name, SETTINGS[name].default):
+                words.append(option_word(SETTINGS[name], value))
+        return " ".join(words)
 
     def label(self, config: TrainSettings) -> str:
         """A setting in a few words, such as ``sam · radius ρ 0.05``."""

@@ -1,4 +1,6 @@
-"""Values of settings within a sweep: checked, put into words, compared."""
+"""Values of settings within a sweep: read as the command line writes them (``rho=0.02,0.05``,
+``rho=0.01:1:log``), checked, compared, put into words.
+"""
 
 import json
 from collections.abc import Iterable
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from samar.data.catalog import dataset_info
 from samar.errors import ConfigError
 from samar.optim.catalog import OPTIMIZERS
+from samar.settings.command import plain
 from samar.settings.declare import readable, settings_of
 from samar.training.settings import TrainSettings
 
@@ -38,7 +41,8 @@ class Condition(BaseModel):
     then: dict[str, Any]
 
     def __str__(self) -> str:
-        return ":".join(",".join(f"{n}={v}" for n, v in p.items()) for p in (self.match, self.then))
+        parts = (self.match, self.then)
+        return ":".join(",".join(f"{n}={v}" for n, v in part.items()) for part in parts)
 
     def words(self) -> str:
         """The condition as half a sentence."""
@@ -139,3 +143,77 @@ def interval_fits(name: str, interval: Range) -> None:
         )
     for end in (interval.low, interval.high):
         typed(name, int(end) if SETTINGS[name].kind is int else end)
+
+
+def parse_grid(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """``["rho=0.02,0.05"]`` as ``{"rho": ("0.02", "0.05")}``.
+
+    Raises:
+        ConfigError: a word has another form.
+    """
+    return {name: parse_values(text) for name, text in map(_split, words)}
+
+
+def parse_values(text: str) -> tuple[str, ...]:
+    """The values in a list with commas."""
+    return tuple(part for value in text.split(",") if (part := value.strip()))
+
+
+def parse_ranges(words: Iterable[str]) -> dict[str, Range]:
+    """``["rho=0.01:1:log"]`` as ``{"rho": Range(low=0.01, high=1, log=True)}``.
+
+    Raises:
+        ConfigError: a word has another form.
+    """
+    return {name: parse_range(name, text) for name, text in map(_split, words)}
+
+
+def parse_range(name: str, text: str) -> Range:
+    """``0.01:1:log`` as a range of a setting.
+
+    Raises:
+        ConfigError: the text has another form.
+    """
+    parts = text.split(":")
+    try:
+        low, high = float(parts[0]), float(parts[1])
+        if parts[2:] not in ([], ["log"]):
+            raise ValueError
+        return Range(low=low, high=high, log=len(parts) == 3)
+    except (ValueError, IndexError):
+        raise ConfigError(
+            f"The range of {name} is {text!r}; write it as low:high or low:high:log, such as "
+            "0.01:1:log."
+        ) from None
+
+
+def parse_condition(word: str) -> Condition:
+    """``optimizer=sgd:weight_decay=5e-4`` as a condition; commas separate several settings.
+
+    Raises:
+        ConfigError: the word has another form.
+    """
+    match, colon, then = word.rpartition(":")
+    if not colon:
+        raise ConfigError(
+            f"The condition {word!r} has no colon; write it as setting=value:setting=value, such "
+            "as optimizer=sgd:weight_decay=5e-4."
+        )
+    return Condition(
+        match=dict(_split(part) for part in match.split(",")),
+        then=dict(_split(part) for part in then.split(",")),
+    )
+
+
+def _split(word: str) -> tuple[str, str]:
+    name, equals, text = word.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals or not text.strip():
+        raise ConfigError(f"{word!r} names no values; write it as setting=value,value.")
+    require_setting(name)
+    return name, text.strip()
+
+
+def as_text(values: tuple[Any, ...] | Range) -> str:
+    """Values or a range as a person types them into one field."""
+    return str(values) if isinstance(values, Range) else ", ".join(map(plain, values))

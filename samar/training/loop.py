@@ -17,6 +17,7 @@ def dataset_of(config: TrainSettings) -> Dataset:
     return load_dataset(
         config.dataset,
         images_per_class=config.images_per_class,
+        halve=config.halved,
         label_noise=config.label_noise,
         validation=config.validation,
         seed=config.seed,

@@ -68,7 +68,7 @@ class Trainer:
             self.dataset.train,
             config.batch_size,
             seed=config.seed,
-            augmentation=augmentation_for(config.augment, config.dataset),
+            augmentation=augmentation_for(config.augment, config.dataset, dataset.train.size),
             normalization=dataset.normalization,
             memory_format=layout,
         )

@@ -7,6 +7,8 @@ names, and opens a dialog "Page not found". Loading the same address once more f
 
 import streamlit as st
 
+from samar.charts.html.render import render
+
 
 @st.cache_resource
 def _seen() -> list[bool]:
@@ -23,4 +25,4 @@ def first_session() -> bool:
 
 def load_again() -> None:
     """Reload the browser's page."""
-    st.html("<script>location.reload()</script>", unsafe_allow_javascript=True)
+    st.html(render("reload.html.j2"), unsafe_allow_javascript=True)

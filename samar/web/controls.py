@@ -90,17 +90,14 @@ def _choice(known: Setting, common: dict[str, Any], only: Iterable[Any] | None) 
         options = [None, *options]
     key = common["key"]
     held = _held(key)
-    by_word = {str(option): option for option in options}
-    if key not in st.session_state and held in by_word:
-        # A link may say "resnet20" as the command line does, where Streamlit looks for the title.
-        st.session_state[key] = by_word[held]
-    if known.open_ended and held is not None and held not in options:
+    # A link may hold a choice as the command line does, or by the title that Streamlit writes.
+    words = {str(o): o for o in options} | {choices[o]: o for o in options if o in choices}
+    if key not in st.session_state and held in words:
+        held = st.session_state[key] = words[held]
+    if known.open_ended and held not in (None, *options):
         options.append(held)
-    elif st.session_state.get(key) not in (
-        *options,
-        *(choices[o] for o in options if o in choices),
-    ):
-        st.session_state.pop(key, None)
+    elif key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]  # a choice that is not offered here
     return st.selectbox(
         options=options,
         index=options.index(known.default) if known.default in options else 0,
@@ -121,13 +118,16 @@ def _log_grid(known: Setting, key: str) -> list[float]:
         grid.discard(high)
     grid |= {0.0} if known.low == 0 and not known.above_low else set()
     extra = st.session_state.setdefault(f"{EXTRA}{key}", set())
+    held = _held(key)
     try:
-        value = float(_held(key))
-        if (known.low or 0) <= value <= high:
-            # Remembered, because a slider whose options change is another slider to Streamlit.
-            extra.add(value)
+        value = float(held)
     except (TypeError, ValueError):
-        pass
+        return sorted(grid | extra)
+    if (known.low or 0) <= value <= high:
+        # Remembered, because a slider whose options change is another slider to Streamlit.
+        extra.add(value)
+        if isinstance(held, str):
+            st.session_state[key] = value
     return sorted(grid | extra)
 
 
@@ -145,6 +145,7 @@ def fill(settings: Settings, prefix: str = "", **live: Any) -> None:
 def settings_from_controls(
     model: type[S] = TrainSettings,  # type: ignore[assignment]
     prefix: str = "",
+    /,
     **fixed: Any,
 ) -> S:
     """The settings that the widgets describe.

@@ -1,7 +1,8 @@
 """A live plotly chart: zoom, hidden traces and the 3-D camera outlive new data and reruns.
 
 ``st.plotly_chart`` puts a new node on the page whenever the data change, which forgets what the
-reader did. This component calls ``Plotly.react`` on one lasting node (``assets/plotly_chart.js``).
+reader did. This component calls ``Plotly.react`` on one lasting node (``plotly_chart.js`` in
+``samar/charts/components``).
 """
 
 import json
@@ -12,25 +13,14 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
-from samar.web.static_files import ASSETS, PLOTLY_JS, chart_script_url, static_url
-
-# A stub, because Streamlit sends a component's script along with every message of every chart.
-_STUB = """
-export default (component) =>
-  import(new URL("{url}", document.baseURI).href).then(
-    (module) => module.default(component),
-    () => {{
-      component.parentElement.querySelector(".samar-chart-note").textContent =
-        "The script that draws charts could not be loaded; reload the page, or restart the app.";
-    }},
-  );
-"""
+from samar.charts.html.render import render, script
+from samar.web.static_files import PLOTLY_JS, chart_script_url, static_url
 
 _component = st.components.v2.component(
     "samar_plotly_chart",
-    html='<div class="samar-chart-note" role="status"></div><div class="samar-chart-plot"></div>',
-    css=(ASSETS / "plotly_chart.css").read_text(encoding="utf-8"),
-    js=_STUB.format(url=chart_script_url()),
+    html=render("chart.html.j2"),
+    css=script("plotly_chart.css"),
+    js=render("chart.js.j2", url=chart_script_url()),
     isolate_styles=False,  # in a shadow root the 3-D canvas stays blank
 )
 
@@ -56,17 +46,17 @@ def plotly_chart(
         alt: What the chart shows, in words, for readers who cannot see it; the figure's own
             ``layout.meta["alt"]`` if None.
         height: Height in CSS pixels at the usual type size of 16 pixels; grows with the type.
-        ratio: Height over width of a picture whose axes have one scale: the chart is then as high
-            as the picture and its legend need, and at most ``height``.
+        ratio: Height over width of a plane whose axes have one scale: the chart is then as high
+            as the plane and its legend need, and at most ``height``.
         link: Charts with the same ``link`` share their x range and show hover labels together.
         uirevision: Zoom, hidden traces and camera are kept while this stays the same; ``key`` if
             None. A revision that the figure's layout sets itself, also per axis, wins.
         clock: Gives a figure that moves buttons and keys (space, arrows, Home, End), in the
             browser and without a server; charts with the same ``clock`` share the time, and the
             first of them bears the buttons. What moves is said by ``layout.meta["film"]`` (see
-            ``assets/plotly_clock.js``) or by the figure's ``frames``. A film stands at its end.
-        play: Whenever this changes, and at first unless None, the film plays from its start.
-        on_pick: Called, as a callback, with the coordinates of a click in the picture or of the
+            ``plotly_clock.js``) or by the figure's ``frames``. At first it stands at its end.
+        play: Whenever this changes, and at first unless None, it plays from its start.
+        on_pick: Called, as a callback, with the coordinates of a click in the chart or of the
             place where the trace with ``meta="start"`` was dragged to. Set
             ``layout.dragmode=False`` along with it.
     """

@@ -8,22 +8,11 @@ import re
 
 import streamlit as st
 
+from samar.charts.html.render import render
 from samar.web.state import HIDE, PRESENT
 
 WIDGET = re.compile(r"[a-z0-9_]{1,40}")
 """What a name in ``?hide=`` may be: a part of a page, or the key of a widget on it."""
-
-_PROJECTOR = """
-html { font-size: clamp(18px, 1.25vw, 28px) !important; }
-[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] *,
-[data-testid=stWidgetLabel] * { color: inherit !important; opacity: 1 !important; }
-[data-testid=stMarkdownContainer] p, [data-testid=stMarkdownContainer] li { font-weight: 450; }
-[data-testid=stMainBlockContainer] { padding: 3.5rem 2.5rem 1rem; }
-[data-testid=stHeader] { opacity: 0.6; } [data-testid=stHeader]:hover,
-[data-testid=stHeader]:focus-within { opacity: 1; }
-.st-key-moment { display: none; }
-button[kind] { border-width: 2px !important; }
-"""
 
 
 def presenting() -> bool:
@@ -47,11 +36,8 @@ def apply_presenting() -> None:
         st.query_params[PRESENT] = "1"
     if (hide := st.session_state.get(HIDE)) and names is None:
         st.query_params[HIDE] = ",".join(hide)
-    rules = _PROJECTOR if presenting() else ""
-    if hide:
-        rules += ", ".join(f".st-key-{name}" for name in hide) + " { display: none !important; }"
-    if rules:
-        st.html(f"<style>{rules}</style>")
+    if presenting() or hide:
+        st.html(render("presenting.html.j2", presenting=presenting(), hide=hide or ()))
 
 
 def toggle_presenting() -> None:

@@ -1,4 +1,4 @@
-"""The run service, shared by all sessions of the server."""
+"""The jobs, shared by all sessions of the server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,14 +10,22 @@ from samar.errors import SamarError
 from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.jobs.spare import keep
 from samar.sweeps.service import Sweeps
 from samar.web.state import PROBLEM
 from samar.web.text import plain
 
 
-@st.cache_resource
+def _kept_warm(_: Jobs) -> bool:
+    """Called at every visit: while somebody looks, a process waits that has loaded torch."""
+    keep()
+    return True
+
+
+@st.cache_resource(validate=_kept_warm)
 def service() -> Jobs:
     """The service over the default store."""
+    keep()
     return Jobs()
 
 
@@ -58,9 +66,3 @@ def show_problem() -> None:
     """Show, once, what went wrong in the last callback."""
     if problem := st.session_state.pop(PROBLEM, None):
         st.error(plain(problem), icon=":material/error:")
-
-
-def run_of(run_id: str) -> Job:
-    """One run, or a sentence and the end of the page."""
-    with explained():
-        return service().get(run_id)

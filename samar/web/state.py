@@ -11,6 +11,12 @@ TRAIN_PAGE = "pages/experiment/train.py"
 RUN = "run"
 """URL: the run a page shows."""
 
+JOB = "job"
+"""URL: the measurements that a page shows, with commas between them."""
+
+JOBS_PAGE = "pages/experiment/runs.py"
+"""Where jobs of every kind are listed."""
+
 COMPARE_PAGE = "pages/analysis/compare.py"
 """Where runs are laid over each other."""
 
@@ -21,13 +27,13 @@ COMPARED_LINK, COMPARED_TABLE = "compared_link", "compared_table"
 """Session: the link that the Compare page last read or wrote, and how often another one came."""
 
 IMPORTED = "imported_run"
-"""Session: the run that was just imported, to be told once."""
+"""Session: the job that was just imported, to be told once."""
 
 IMPORT_PROBLEM = "import_problem"
 """Session: why the last import was refused, to be told once."""
 
 SELECTED = "selected_runs"
-"""Session: ids of the runs selected in the table, which outlive a new order of its rows."""
+"""Session: ids of the jobs selected in the table, which outlive a new order of its rows."""
 
 PLAYGROUND = "p_"
 """Session and URL: before the name of a control of the playground."""
@@ -59,14 +65,11 @@ LANDSCAPE_PAGE = "pages/analysis/landscape.py"
 CURVATURE_PAGE = "pages/analysis/curvature.py"
 """Where the Hessian at a network's weights is measured."""
 
-MODELS_FILE = "models_file"
-"""URL: path of the checkpoint that the Models page looks at."""
+MODELS = "models_"
+"""Session and URL: before the name of a control of the Models page."""
 
-MODELS_DATASET = "models_dataset"
-"""URL and session: images that the Models page measures on."""
-
-MODELS_KEPT = "models_kept"
-"""Session: the model that was just kept, to be told once."""
+DOWNLOAD = "download"
+"""Session: the download that is watched, so that its end is told."""
 
 
 def shown_run() -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import plotly
 import streamlit as st
 
-from samar.home import ASSETS
+from samar.charts.html.render import COMPONENTS
 
 PLOTLY_JS = f"plotly-{version('plotly')}.min.js"
 CHART_JS = "plotly_chart.js"
@@ -31,7 +31,7 @@ def ensure_static(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", folder / PLOTLY_JS)
     for script in (CHART_JS, *PARTS_JS):
-        _copy(ASSETS / script, folder / script)
+        _copy(COMPONENTS / script, folder / script)
 
 
 def static_url(name: str) -> str:
@@ -45,7 +45,7 @@ def chart_script_url() -> str:
 
     The script asks for its parts under the same checksum, which therefore covers them too.
     """
-    content = b"".join((ASSETS / script).read_bytes() for script in (CHART_JS, *PARTS_JS))
+    content = b"".join((COMPONENTS / script).read_bytes() for script in (CHART_JS, *PARTS_JS))
     return f"{static_url(CHART_JS)}?v={zlib.crc32(content):08x}"
 
 

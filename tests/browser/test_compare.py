@@ -1,4 +1,4 @@
-"""Runs and Compare in a real browser: tag, pin, compare, take away, and import what was taken."""
+"""Jobs and Compare in a real browser: tag, pin, compare, take away, and import what was taken."""
 
 import os
 import re
@@ -25,7 +25,7 @@ for name in ("sgd", "samar"):
     for seed in (0, 1):
         title = sys.argv[1] if (name, seed) == ("samar", 1) else ""
         store.create(TrainSettings(optimizer=name, seed=seed, name=title))
-        run = store.claim_next(9)
+        run = store.claim_next("long", 9)
         steps = [
             StepRecord(k, 1, 2 / k, 2 / k, 0.1, 1.0, 1.0, 1.0, 0.1, k, k / 9) for k in range(1, 21)
         ]
@@ -71,7 +71,7 @@ def test_compare_take_away_and_import(
     expect(report.locator("h1")).to_have_text(NAME)
     expect(report.locator(".main-svg").first).to_be_visible()
 
-    page.get_by_text("Import a run").click()
+    page.get_by_text("Import a job").click()
     page.locator("input[type=file]").set_input_files(saved["zip"])
     expect(page.get_by_test_id("stAlert")).to_contain_text(f"Imported: {NAME}")
 

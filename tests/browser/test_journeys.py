@@ -98,7 +98,7 @@ def test_start_watch_steer_leave_come_back_and_tidy_up(open_page: Callable[..., 
 
     # The table of runs: select, rename (never as markup), delete after a question.
     page.get_by_test_id("stTopNavSection").filter(has_text="Experiment").click()
-    page.get_by_role("menuitem", name="Runs").click()
+    page.get_by_role("menuitem", name="Jobs").click()
     table = page.locator(".st-key-runs_table canvas").first
     table.wait_for(timeout=20_000)
     page.wait_for_timeout(1000)

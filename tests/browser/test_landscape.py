@@ -19,9 +19,10 @@ EYE = "p._fullLayout.scene._scene.getCamera().eye"
 def landscape(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Callable[..., Page]:
     """``landscape(query)`` opens the page over a store with two short runs."""
     address = serve(APP)
-    page = visit(f"{address}/runs")
-    expect(page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible(timeout=30_000)
-    if page.get_by_text("No runs yet.").count():
+    page = visit(f"{address}/landscape")
+    nothing = page.get_by_text("Choose trained networks")
+    expect(page.locator(".st-key-l_buttons").or_(nothing)).to_be_visible(timeout=30_000)
+    if nothing.count():
         for optimizer in ("sgd", "samar"):
             page.goto(f"{address}/train?optimizer={optimizer}&epochs=1&images_per_class=10")
             page.locator(".st-key-button_start button").click(timeout=30_000)
@@ -29,7 +30,7 @@ def landscape(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Calla
 
     def landscape(query: str, **options: object) -> Page:
         page = visit(f"{address}/landscape?{query}", **options)
-        page.locator(".st-key-l_compute button").click(timeout=30_000)
+        page.locator(".st-key-l_compute button").first.click(timeout=30_000)
         return page
 
     return landscape
@@ -53,8 +54,9 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
         timeout=60_000
     )
     page.locator(".st-key-l_cancel button").dispatch_event("click")  # drawing keeps the mouse busy
-    button = page.locator(".st-key-l_compute button")
+    button = page.locator(".st-key-l_compute button").first
     expect(button).to_contain_text("Continue", timeout=30_000)
+    expect(page.get_by_text("what was measured is kept")).to_be_visible()
     coarse = int(look(page, "contour_1", "p.data[0].text.length"))
     assert coarse < 33, "the picture came before the finest grid"
     page.locator(PLOT.format("surface_1")).get_by_text("top", exact=True).click()
@@ -64,11 +66,29 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
     button.click()
     expect_points(page, 33)
     expect(page.locator(".st-key-l_cancel")).to_have_count(0, timeout=60_000)
+    expect(page.get_by_text("measured on")).to_be_visible()
     assert look(page, "contour_1", "p.data[0].text.length") == 33
     assert look(page, "surface_1", EYE) == pytest.approx(eye, abs=1e-3)
     with page.expect_download() as download:
         page.get_by_role("button", name="NPZ").click()
     assert download.value.suggested_filename.endswith(".npz")
+
+
+def test_a_closed_tab_loses_nothing(
+    landscape: Callable[..., Page], visit: Callable[..., Page]
+) -> None:
+    first = landscape("l_points=17&l_seed=5")
+    expect(first.locator(".st-key-job_status")).to_contain_text("digits", timeout=60_000)
+    address = first.url
+    assert "job=" in address
+    first.context.close()
+    second = visit(address)
+    expect_points(second, 17)
+    expect(second.get_by_text("measured on")).to_be_visible(timeout=60_000)
+    expect(second.locator(".st-key-l_compute")).to_have_count(0)
+    alone = visit(address.split("?")[0] + "?job=" + address.split("job=")[1].split("&")[0])
+    expect_points(alone, 17)
+    expect(alone.locator(".st-key-l_seed input")).to_have_value("5")
 
 
 def test_two_runs_share_scale_and_camera(landscape: Callable[..., Page]) -> None:

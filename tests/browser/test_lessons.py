@@ -22,8 +22,12 @@ def test_the_start_page_moves_and_the_lessons_are_presented_by_keyboard(
         expect(clock).not_to_have_text(seen)
     expect(page.locator(".st-key-replay_plane_sgd .main-svg").first).to_be_visible()
 
+    said: list[str] = []  # Streamlit tells the console alone of what fails as a chart is cleaned up
+    page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
     page.get_by_role("link", name="who memorizes?").click()
     expect(page.get_by_role("heading", name="4. Who memorizes?")).to_be_visible()
+    expect(page.locator(".st-key-replay_plane_sgd")).to_have_count(0)
+    assert said == []
     expect(page.locator(".st-key-lesson_memory .main-svg").first).to_be_visible()
 
     # A marked word explains itself to the keyboard.

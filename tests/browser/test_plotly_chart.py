@@ -140,7 +140,7 @@ def test_films_share_a_clock(demo: str, visit: Callable[..., Page]) -> None:
     clock = page.locator(".samar-clock-text")
     expect(page.locator(".st-key-one .samar-clock")).to_have_count(1)
     expect(page.locator(".samar-clock")).to_have_count(1)
-    expect(clock).to_have_text("picture 2 of 2")  # it played by itself
+    expect(clock).to_have_text("snapshot 2 of 2")  # it played by itself
 
     def shown(step: int) -> None:
         for chart in ("one", "two"):

@@ -146,7 +146,7 @@ class Words(HTMLParser):
 def test_the_report_stands_alone_and_names_are_never_markup(
     recorded: Callable[..., Job], count: int
 ) -> None:
-    series = Store().series
+    series = Store().records
 
     def report(name: str) -> str:
         records = []

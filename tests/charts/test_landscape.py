@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from samar.charts.html.landscape import standalone_html
-from samar.charts.landscape.scale import shared_look
-from samar.charts.landscape.slices import slices_figure
-from samar.charts.landscape.surface import contour_figure, surface_figure
+from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
+from samar.charts.landscape.scale import shared_scale
 from samar.landscape.result import Ball, Landscape, Trail
 
 
@@ -19,7 +18,7 @@ def plane(height: float = 1.0, points: int = 9, **extra) -> Landscape:
 @pytest.mark.parametrize("draw", [surface_figure, contour_figure])
 def test_rows_are_y_and_columns_x(draw) -> None:
     found = plane()
-    figure = draw(found, shared_look([found], "loss", False), "net")
+    figure = draw(found, shared_scale([found], "loss", False), "net")
     trace = figure.data[0]
     np.testing.assert_allclose(trace.x, found.axes[0])
     np.testing.assert_allclose(trace.y, found.axes[1])
@@ -32,10 +31,10 @@ def test_only_the_figure_is_cut_off() -> None:
     loss = found.loss.copy()
     loss[0, 0], loss[8, 8] = 1e6, np.nan
     found = Landscape(found.axes, loss, found.accuracy, found.done, found.manifest)
-    look = shared_look([found], "loss", False)
-    assert look.bounds[1] < 100
-    figure = contour_figure(found, look, "net")
-    assert figure.data[0].z[0, 0] == pytest.approx(look.bounds[1])
+    scale = shared_scale([found], "loss", False)
+    assert scale.bounds[1] < 100
+    figure = contour_figure(found, scale, "net")
+    assert figure.data[0].z[0, 0] == pytest.approx(scale.bounds[1])
     assert np.isnan(figure.data[0].z[8, 8])
     assert "cut off at" in figure.layout.title.text
     assert found.loss[0, 0] == 1e6
@@ -44,8 +43,8 @@ def test_only_the_figure_is_cut_off() -> None:
 @pytest.mark.parametrize("log", [False, True])
 def test_two_landscapes_share_one_scale(log: bool) -> None:
     low, high = plane(1), plane(3)
-    look = shared_look([low, high], "loss", log)
-    figures = [surface_figure(each, look, "net") for each in (low, high)]
+    scale = shared_scale([low, high], "loss", log)
+    figures = [surface_figure(each, scale, "net") for each in (low, high)]
     assert figures[0].data[0].cmin == figures[1].data[0].cmin
     assert figures[0].data[0].cmax == figures[1].data[0].cmax
     assert figures[0].layout.scene.zaxis.range == figures[1].layout.scene.zaxis.range
@@ -61,8 +60,8 @@ def test_ball_and_path_lie_on_the_plane_and_play() -> None:
     places = np.stack([np.arange(5.0), np.arange(5.0)], 1)
     path = Trail(places, np.ones(5), np.linspace(1, 2, 5), np.ones(5), names)
     found = plane(ball=ball, trail=path)
-    look = shared_look([found], "loss", False)
-    flat, solid = contour_figure(found, look, "net"), surface_figure(found, look, "net")
+    scale = shared_scale([found], "loss", False)
+    flat, solid = contour_figure(found, scale, "net"), surface_figure(found, scale, "net")
     assert [trace.name for trace in flat.data[1:]] == ["ρ = 0.1", "networks"]
     assert flat.data[1].x[0] == flat.data[1].x[-1]
     assert len(flat.frames) == 5
@@ -74,7 +73,7 @@ def test_ball_and_path_lie_on_the_plane_and_play() -> None:
 
 def test_camera_buttons() -> None:
     found = plane()
-    figure = surface_figure(found, shared_look([found], "loss", False), "net")
+    figure = surface_figure(found, shared_scale([found], "loss", False), "net")
     (menu,) = figure.layout.updatemenus
     assert [button.label for button in menu.buttons] == ["45°", "front", "top"]
     assert figure.data[0].contours.z.project.z
@@ -82,11 +81,11 @@ def test_camera_buttons() -> None:
 
 def test_slices_of_one_plane_and_of_two() -> None:
     low, high = plane(1), plane(3)
-    figure = slices_figure([("net", low)], shared_look([low], "loss", False))
+    figure = slices_figure([("net", low)], shared_scale([low], "loss", False))
     np.testing.assert_allclose(figure.data[0].y, low.loss[4], rtol=1e-6)
     np.testing.assert_allclose(figure.data[1].y, low.loss[:, 4], rtol=1e-6)
     two = [("first", low), ("second", high)]
-    figure = slices_figure(two, shared_look([low, high], "accuracy", True), ["sgd", "samar"])
+    figure = slices_figure(two, shared_scale([low, high], "accuracy", True), ["sgd", "samar"])
     assert [trace.name for trace in figure.data] == ["first", "second"]
     assert [trace.line.dash for trace in figure.data] == ["dot", "solid"]
     np.testing.assert_allclose(figure.data[1].y, 100 * high.accuracy[4], rtol=1e-6)
@@ -97,7 +96,7 @@ def test_a_line_between_networks_shows_its_barrier() -> None:
     loss = 1 + alpha * (1 - alpha)
     manifest = {"labels": ["to the other"], "directions": "between"}
     found = Landscape((alpha,), loss, np.ones(9), np.ones(9, dtype=bool), manifest)
-    figure = slices_figure([("a to b", found)], shared_look([found], "loss", False))
+    figure = slices_figure([("a to b", found)], shared_scale([found], "loss", False))
     assert "barrier 0.25" in figure.layout.title.text
     assert figure.data[1].name == "chord"
 

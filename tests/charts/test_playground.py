@@ -1,5 +1,6 @@
 """The playground's figures show the recorded numbers, at every step."""
 
+import html
 import json
 from typing import Any
 
@@ -8,9 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from samar.charts.html.playground import standalone_html
-from samar.charts.playground.moves import Ground
-from samar.charts.playground.panels import panels
-from samar.charts.playground.plane import picture, surface
+from samar.charts.playground import Ground, panels, plane, surface
 from samar.playground.config import PlaygroundConfig
 from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
@@ -35,7 +34,7 @@ def moving(figure: go.Figure, name: str) -> dict[str, np.ndarray]:
     return {name: line[name][steps, None] + shape[name] for name in shape}
 
 
-@pytest.mark.parametrize("draw", [picture, surface])
+@pytest.mark.parametrize("draw", [plane, surface])
 def test_points_paths_and_ball_follow_the_numbers(draw: Any) -> None:
     figure = draw(CONFIG, PATHS, "samar")
     assert film(figure)["last"] == 40
@@ -57,7 +56,7 @@ def test_points_paths_and_ball_follow_the_numbers(draw: Any) -> None:
 
 
 def test_arrows_point_downhill_from_where_the_gradients_were_taken() -> None:
-    figure, path = picture(CONFIG, PATHS, "sam"), PATHS["sam"]
+    figure, path = plane(CONFIG, PATHS, "sam"), PATHS["sam"]
     ahead = path.positions[:-1] + path.perturbations
     for name, tails, gradients in (
         ("−gradient here", path.positions[:-1], path.gradients),
@@ -82,16 +81,16 @@ def test_heights_lie_on_the_surface_and_below_its_top() -> None:
 
 
 def test_sgd_has_no_ball_and_nothing_is_focused_without_a_name() -> None:
-    names = {trace.name for trace in picture(CONFIG, PATHS, "sgd").data}
+    names = {trace.name for trace in plane(CONFIG, PATHS, "sgd").data}
     assert "−gradient here" in names
     assert not {"ε, uphill", "−gradient at x+ε"} & names
-    assert "−gradient here" not in {t.name for t in picture(CONFIG, PATHS, None).data}
+    assert "−gradient here" not in {t.name for t in plane(CONFIG, PATHS, None).data}
 
 
 def test_a_diverged_path_stays_where_it_ended() -> None:
     paths = descend(DIVERGED)
     assert paths["samar"].steps < 60
-    for draw in (picture, surface):
+    for draw in (plane, surface):
         figure = draw(DIVERGED, paths, "samar")
         head = moving(figure, "SAMAR")
         assert head["x"].shape == (61, 1)
@@ -117,11 +116,10 @@ def test_panels_without_samar_and_with_nothing() -> None:
 
 
 def test_the_page_holds_all_it_needs() -> None:
-    figures = [(picture(CONFIG, PATHS, "samar"), 500), (panels(CONFIG, PATHS), 400)]
+    figures = [(plane(CONFIG, PATHS, "samar"), 500), (panels(CONFIG, PATHS), 400)]
     page = standalone_html("A <b>title</b>", "What happened.", figures, CONFIG.values())
     assert "A &lt;b&gt;title" in page
-    assert '"landscape": "valleys"' in page.replace("&quot;", '"')
+    assert '"landscape": "valleys"' in html.unescape(page)
     assert "src=" not in page.split("<script>")[0]
-    data = page.split("const FIGURES = ")[1].split(";\nconst HEIGHTS = ")[0]
-    drawn = json.loads(data.replace("<\\/", "</"))
+    drawn = json.loads(page.split("const FIGURES = ")[1].split(";\nconst HEIGHTS = ")[0])
     assert [figure["layout"]["meta"]["film"]["last"] for figure in drawn] == [40, 40]

@@ -7,7 +7,8 @@ import pytest
 
 from samar.charts.sweeps import EMPTY, curve_figure, difference_figure, heat_map_figure
 from samar.charts.theme import OPTIMIZER_STYLES
-from samar.sweeps.results import Difference, HeatMap, Spread
+from samar.sweeps.results import Difference, HeatMap
+from samar.sweeps.statistics import MeanStd
 
 NAN = float("nan")
 
@@ -18,8 +19,8 @@ def result(optimizer: str, rho: float | None, val: float, std: float = 0.01) -> 
         label=f"{optimizer} {rho}",
         optimizer=optimizer,
         values={"optimizer": optimizer, "rho": rho},
-        val=Spread(val, std, n),
-        test=Spread(val + 0.1, std, n),
+        val=MeanStd(val, std, n),
+        test=MeanStd(val + 0.1, std, n),
     )
 
 
@@ -72,12 +73,12 @@ def test_curves_rise_with_the_setting_and_what_lacks_it_is_level() -> None:
 
 def test_differences_are_drawn_in_points_with_their_interval_and_seeds() -> None:
     found = [
-        Difference("SAM", "sam", {0: 0.01, 1: 0.03}, 0.02, -0.1, 0.14),
-        Difference("one seed", "samar", {0: 0.05}, 0.05, NAN, NAN),
+        Difference("SAM", "sam", {0: 0.01, 1: 0.03}),
+        Difference("one seed", "samar", {0: 0.05}),
     ]
     figure = difference_figure(found, "SGD", "test")
     single, sam, _, seeds = figure.data
-    assert (sam.x[0], sam.error_x.array[0]) == pytest.approx((2, 12))
+    assert (sam.x[0], sam.error_x.array[0]) == pytest.approx((2, 12.7062))
     assert list(seeds.x) == pytest.approx([1, 3])
     assert single.error_x.array[0] == 0
     assert figure.layout.yaxis.ticktext == ("one seed", "SAM")

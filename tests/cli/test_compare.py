@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main
-from samar.curvature.catalog import MEASURES
 from samar.jobs.files import weights_path
 from samar.jobs.job import Job
 from samar.jobs.store import Store
@@ -49,17 +48,21 @@ def test_compare_for_people_and_by_tag(four: list[Job], capsys: pytest.CaptureFi
 
 
 def test_compare_with_flatness(
-    four: list[Job], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    four: list[Job],
+    inline: None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    content = {"measures": dict.fromkeys(MEASURES, 1.0)}
-    monkeypatch.setattr("samar.compare.measuring._measure", lambda run, progress: content)
+    from samar.compare import measuring
+
+    monkeypatch.setattr(measuring, "PROTOCOL", measuring.PROTOCOL.changed(images=8, top=1, tol=0.5))
     ids = [run.id for run in four]
     assert main(["compare", "--flatness", "--json", *ids]) == 0
     found = json.loads(capsys.readouterr().out)["flatness"]
-    assert found["sentence"].startswith("Too few models: 4 models")
+    assert found["sentence"].startswith("Measure at least 5 networks first; 4 are")
     assert found["gap"]["trace"] == {"tau": None, "low": None, "high": None, "p": None, "n": 4}
     assert main(["compare", "--flatness", *ids]) == 0
-    assert "Too few models" in capsys.readouterr().out
+    assert "Measure at least 5 networks" in capsys.readouterr().out
 
 
 def test_export_as_zip_html_and_tensorboard(
@@ -85,7 +88,7 @@ def test_export_as_zip_html_and_tensorboard(
         assert main(["export", run.id, "--out", out]) == 2
         assert sentence in capsys.readouterr().err
     assert main(["export", *(r.id for r in four), "--out", str(folder / "all.zip")]) == 2
-    assert "A .zip holds one run, but 4 were given" in capsys.readouterr().err
+    assert "A .zip holds one job, but 4 were given" in capsys.readouterr().err
 
 
 def test_import_takes_what_export_wrote(

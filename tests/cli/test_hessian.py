@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main, parser
-from samar.curvature.settings import CurvatureSettings
+from samar.jobs.store import Store
+from samar.kinds.curvature import CurvatureJobSettings
 from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
+from samar.settings.command import settings_from
 
 KEYS = ["eigenvalues", "residuals", "products", "converged", "seconds", "loss", "images"]
 
 
 @pytest.fixture
-def digits(tmp_path: Path) -> list[str]:
+def digits(tmp_path: Path, inline: None) -> list[str]:
     path = tmp_path / "weights.safetensors"
     save_weights(build_model("cnn", classes=10, channels=1), path, {})
     return ["hessian", str(path), "--model", "cnn", "--dataset", "digits"]
@@ -33,7 +35,7 @@ def test_json_has_what_was_asked_for(digits, capsys) -> None:
 
 
 def test_everything_at_once_in_words_and_json(digits, capsys, monkeypatch) -> None:
-    for name, little in (("PROBES", 2), ("STEPS", 6), ("PRODUCTS", 9)):
+    for name, little in (("PROBES", 2), ("STEPS", 6)):
         monkeypatch.setattr(f"samar.curvature.report.{name}", little)
     monkeypatch.setattr("samar.curvature.sharpness.GAUSSIAN_PAIRS", 2)
     words = [
@@ -47,6 +49,8 @@ def test_everything_at_once_in_words_and_json(digits, capsys, monkeypatch) -> No
         "--density",
         "--layers",
         "--sharpness",
+        "--trace-products",
+        "9",
     ]
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -60,19 +64,33 @@ def test_everything_at_once_in_words_and_json(digits, capsys, monkeypatch) -> No
     }
     assert main([word for word in words if word != "--layers"] + ["--trace"]) == 0
     text = capsys.readouterr().out
-    for part in ("converged", "Trace", "stand out", "scale-adjusted λ_max"):
+    for part in ("converged", "Trace", "stand out", "scale-adjusted h₁"):
         assert part in text
 
 
-def test_the_command_that_the_page_shows_asks_for_the_same() -> None:
-    from samar.web.curvature.choice import Source, command_line
+def test_the_command_that_a_job_shows_asks_for_the_same() -> None:
+    asked = CurvatureJobSettings(
+        network="a folder/w.th",
+        model="resnet20",
+        dataset="cifar10",
+        normalize="imagenet",
+        top=7,
+        tol=1e-4,
+        images=99,
+        split="train",
+        density=True,
+        seed=3,
+    )
+    options = parser().parse_args(shlex.split(asked.command)[3:])
+    assert settings_from(options, CurvatureJobSettings) == asked
 
-    request = CurvatureSettings(top=7, tol=1e-4, images=99, split="train", density=True, seed=3)
-    source = Source("w", "a folder/w.th", 1, "resnet20", "cifar10", "imagenet")
-    options = parser().parse_args(shlex.split(command_line(source, request))[3:])
-    assert all(getattr(options, name) == value for name, value in vars(request).items())
-    assert (options.subject, options.model) == (source.what, source.model)
-    assert (options.dataset, options.normalize) == (source.dataset, source.normalize)
+
+def test_what_was_measured_is_the_answer_unless_anew(digits, capsys) -> None:
+    words = [*digits, "--images", "8", "--top", "1", "--tol", "0.5", "--json"]
+    for extra, count in (([], 1), ([], 1), (["--anew"], 2)):
+        assert main([*words, *extra]) == 0
+        assert json.loads(capsys.readouterr().out)["images"] == 8
+        assert len(Store().all("curvature")) == count
 
 
 @pytest.mark.parametrize("engine", ["lanczos", "pyhessian"])
@@ -88,14 +106,15 @@ def test_engines_agree(digits, capsys, engine) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("--top 0", "0 eigenvalues were asked for; choose at least 1."),
-        ("--top 99999", "99999 eigenvalues were asked for, but the model has"),
+        ("--top 0", "top is '0', but it must be at least 1; choose another value."),
+        ("--top 101", "top is '101', but it must be at most 100; choose another value."),
         ("--top 9 --max-products 8", "9 eigenvalues need at least 9 products, not 8."),
-        ("--images 0", "0 images were asked for; choose at least 1."),
-        ("--tol 0", "The tolerance is 0; choose one between 0 and 1."),
-        ("--rho nan", "ρ is nan; choose a positive radius"),
-        ("--engine arpack", "The engine is 'arpack'; choose lanczos or pyhessian."),
-        ("--split validation", "The split is 'validation'; choose test or train."),
+        ("--images 0", "images is '0', but it must be at least 1; choose another value."),
+        ("--tol 0", "tol is '0', but it must be above 0; choose another value."),
+        ("--rho nan", "rho is 'nan', but it must be a finite number; choose another value."),
+        ("--trace-products 5", "trace-products is '5', but it must be at least 6; choose another"),
+        ("--engine arpack", "engine is 'arpack', but it must be one of: lanczos, pyhessian."),
+        ("--split validation", "split is 'validation', but it must be one of: test, train."),
     ],
 )
 def test_bad_input_is_one_sentence(digits, words, sentence, capsys) -> None:
@@ -110,4 +129,4 @@ def test_weights_that_diverged(tmp_path, digits, capsys) -> None:
     next(net.parameters()).data.fill_(float("nan"))
     save_weights(net, Path(digits[1]), {})
     assert main(digits) == 2
-    assert "The loss is nan at these weights" in capsys.readouterr().err
+    assert "holds values that are not finite" in capsys.readouterr().err

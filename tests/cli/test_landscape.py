@@ -106,9 +106,9 @@ def test_eigenvectors_curve_as_their_eigenvalues_say(run: str, tmp_path: Path) -
     [
         ("nothing", "There is no run 'nothing'"),
         ("a.th", "a.th is a weights file; say which --model and --dataset it is for"),
-        ("a.th --model cnn --dataset digits", "There is no checkpoint file at a.th"),
-        ("nothing --points 16", "points is 16; choose 5, 9, 17, 33 or 65"),
-        ("nothing --directions random", "directions is 'random'; choose filter"),
+        ("a.th --model cnn --dataset digits", "There is no file a.th; check the path"),
+        ("nothing --points 16", "points is 16, but it must be one of: 5, 9, 17, 33, 65"),
+        ("nothing --directions random", "directions is 'random', but it must be one of: filter,"),
         ("first@7", "kept no weights at step 7; the steps that it kept: 0, 1"),
         ("first@x", "'first@x' names no step; write RUN@STEP"),
         ("a.th --directions pca --with b.th", "need 3 or more further networks"),

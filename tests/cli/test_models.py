@@ -1,14 +1,22 @@
 """``python -m samar import`` and ``models`` as a user types them."""
 
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from samar.cli import main
+from samar.cli import main, parser
+from samar.jobs.service import Jobs
+from samar.kinds.inspect import InspectSettings
 from samar.models.build import build_model
-from samar.networks.library import imported_models
+from samar.networks.library import delete_model, imported_models
+from samar.networks.public import PUBLIC
+from samar.settings.command import settings_from
+
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 @pytest.fixture
@@ -40,6 +48,19 @@ def test_import_list_use_and_delete(file: str, capsys: pytest.CaptureFixture[str
     assert "No imported models yet" in capsys.readouterr().out
 
 
+def test_what_an_inspection_found_is_kept_again_without_measuring(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", file]) == 0
+    delete_model("mine")
+    assert main(["import", file, "--name", "again"]) == 0
+    (model,) = imported_models()
+    assert (model.title, model.images) == ("again", 797)
+    assert len(Jobs().all("inspect")) == 1
+    assert main(["import", file, "--anew"]) == 0
+    assert [job.status for job in Jobs().all("inspect")] == ["finished", "finished"]
+
+
 def test_json_for_programs(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["import", file, "--name", "<b>", "--model", "cnn", "--dataset", "digits", "--json"]
     assert main(words) == 0
@@ -62,17 +83,35 @@ def test_public_in_words(samar_home: Path, capsys: pytest.CaptureFixture[str]) -
     ("words", "sentence"),
     [
         ("import nothing.pt", "There is no checkpoint file at nothing.pt; check the path."),
-        ("import FILE --model resnet19", "The model 'resnet19' does not exist"),
-        ("import FILE --normalize odd", "The normalization 'odd' does not exist"),
-        ("import FILE --dataset cifar10", "CIFAR-10 is missing or damaged"),
+        ("import FILE --model resnet19", "model is 'resnet19', but it must be one of: auto, cnn, "),
+        ("import FILE --normalize odd", "normalize is 'odd', but it must be one of: find, auto, "),
+        ("import FILE --dataset cifar10", "CIFAR-10 is not on this machine; fetch it"),
+        ("import FILE --model resnet20", "mine.pth: The file does not fit ResNet-20: 91 tensors"),
         ("models --get x", "There is no public checkpoint 'x'"),
+        ("models --get NOWHERE", "The download of http://127.0.0.1:9/x.pt failed"),
         ("models --delete x", "There is no imported model 'x'"),
     ],
 )
 def test_bad_input_is_one_sentence(
-    file: str, words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+    file: str,
+    words: str,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert main([file if word == "FILE" else word for word in words.split()]) == 2
+    entry = PUBLIC["chen-cifar10-resnet20"]
+    monkeypatch.setitem(PUBLIC, entry.name, replace(entry, url="http://127.0.0.1:9/x.pt"))
+    told = {"FILE": file, "NOWHERE": entry.name}
+    assert main([told.get(word, word) for word in words.split()]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"samar: {sentence}")
     assert error.count("\n") == 1
+
+
+def test_the_command_of_an_inspection_repeats_it(file: str) -> None:
+    settings = InspectSettings(file=file, model="cnn", normalize="half", quick=True)
+    words = shlex.split(settings.command)[3:]
+    assert settings_from(parser().parse_args(words), InspectSettings) == settings
+    assert main(words) == 0
+    (job,) = Jobs().all("inspect")
+    assert job.settings == settings

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from samar.cli import main, parser
 from samar.cli.sweep import spec_from
 from samar.jobs.service import Jobs
+from samar.settings.command import json_line
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.words import command_line
 from samar.training.records import EpochRecord
 
 START = "sweep --grid optimizer=sgd,sam --grid rho=0.1,0.2 --seeds 2 --epochs 3 --detach"
@@ -20,7 +21,7 @@ START = "sweep --grid optimizer=sgd,sam --grid rho=0.1,0.2 --seeds 2 --epochs 3 
 
 @pytest.fixture(autouse=True)
 def _no_workers(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samar.jobs.local._spawn", lambda run: None)
+    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: 1)
     monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
 
 
@@ -30,11 +31,13 @@ def finish() -> Callable[[], None]:
 
     def finish() -> None:
         store = Jobs().store
-        for run in store.all():
+        for run in store.all("train"):
             val = 0.5 + run.settings.rho / 10 + run.settings.seed / 100
             record = EpochRecord(3, 9, 18, 2.0, 0.1, 0.9, 9, 0.2, 0.8, 0.1, 0.3, val)
             store.records.append(run.key, epochs=[record])
-            store.move(run, "finished", only=("queued", "running"))
+            store.move(run, "running", only=("queued",))
+            store.beat(run, summary=json_line({"epoch": asdict(record)}))
+            store.move(run, "finished")
 
     return finish
 
@@ -85,7 +88,7 @@ def test_start_list_show_steer_and_delete(
 )
 def test_the_equivalent_command_line_gives_the_same_sweep(words: str) -> None:
     spec = given(words)
-    again = given(command_line(spec).removeprefix("python -m samar "))
+    again = given(spec.command.removeprefix("python -m samar "))
     assert [c.model_dump() for c in configs(again)] == [c.model_dump() for c in configs(spec)]
     assert (again.seeds, again.sampler, again.name) == (spec.seeds, spec.sampler, spec.name)
     assert again.ranges == spec.ranges

@@ -1,20 +1,33 @@
+import hashlib
+import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import kendalltau
 
+from samar.compare import measuring
 from samar.compare.association import associations, bootstrap
 from samar.compare.flatness import Point, flatness_report
-from samar.compare.measuring import known_measures, measured, point_of
+from samar.compare.measuring import jobs_wanted, known_measures, point_of
 from samar.curvature.catalog import MEASURES
+from samar.data.evaluation import evaluate
 from samar.errors import RunError
 from samar.jobs.files import weights_path
 from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.store import Store
+from samar.models.build import build_model
+from samar.networks.checkpoint import save_weights
 from samar.networks.importing import import_file
+from samar.networks.library import ImportedModel
+from samar.networks.load import load_network
 
 
 def test_kendall_and_its_bootstrap_against_scipy() -> None:
@@ -61,17 +74,18 @@ def points(count: int, sharp_is_bad: float, noise: float = 0.0, **facts: object)
 
 
 def test_fewer_than_five_models_say_nothing() -> None:
-    assert flatness_report([]).sentence.startswith("Too few models: 0 models")
-    assert flatness_report(points(1, 1)).sentence.startswith("Too few models: 1 model;")
-    assert flatness_report(points(4, 1)).sentence.startswith("Too few models: 4 models")
-    assert not flatness_report(points(12, 1)).sentence.startswith("Too few")
+    first = "Measure at least 5 networks first;"
+    assert flatness_report([]).sentence == f"{first} 0 are measured so far."
+    assert flatness_report(points(1, 1)).sentence == f"{first} 1 is measured so far."
+    assert flatness_report(points(4, 1)).sentence == f"{first} 4 are measured so far."
+    assert not flatness_report(points(5, 1)).sentence.startswith("Measure")
 
 
 def test_the_sentence_follows_the_models() -> None:
     good = flatness_report(points(12, 1)).sentence
     assert good.startswith("Flatness predicted generalization here: flatter models had the smaller")
-    assert "by λ_max (τ +1.00, +1.00 to +1.00) and 8 other measures; flatter models had" in good
-    assert "the higher test accuracy by λ_max (τ -1.00" in good
+    assert "by largest eigenvalue h₁ (τ +1.00, +1.00 to +1.00) and 8 other measures; fl" in good
+    assert "the higher test accuracy by largest eigenvalue h₁ (τ -1.00" in good
     assert good.endswith("(12 models, 9 measures tried).")
     bad = flatness_report(points(12, -1)).sentence
     assert bad.startswith("Flatness predicted worse generalization here: sharper models had the")
@@ -113,58 +127,123 @@ def test_sets_that_mix_what_should_be_equal_are_warned_of() -> None:
     assert flatness_report(points(6, 1, dataset="digits", label_noise=0.0)).warnings == ()
 
 
+@pytest.fixture
+def quick(inline: None, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """Jobs done at once, on few images."""
+    few = measuring.PROTOCOL.changed(images=16, trace_products=6)
+    monkeypatch.setattr(measuring, "PROTOCOL", few)
+    return Jobs()
+
+
+def measured(jobs: Jobs, network: Job | ImportedModel) -> dict[str, Any]:
+    for settings in jobs_wanted(network):
+        assert jobs.get(jobs.submit(settings)).status == "finished"
+    found = known_measures(jobs.store, network)
+    assert found is not None
+    return found
+
+
+def test_the_protocol_is_that_of_the_numbers_before() -> None:
+    """What was measured by 0.1 stays comparable."""
+    values = {name: getattr(measuring.PROTOCOL, name) for name in ("top", "tol", "images", "split")}
+    assert values == {"top": 5, "tol": 0.01, "images": 128, "split": "train"}
+    assert (measuring.PROTOCOL.trace_products, measuring.PROTOCOL.max_products) == (15, 150)
+    assert (measuring.PROTOCOL.rho, measuring.PROTOCOL.seed) == (0.05, 0)
+
+
 def test_a_network_is_measured_once_and_again_when_its_weights_change(
-    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, samar_home: Path
+    recorded: Callable[..., Job], quick: Jobs, samar_home: Path
 ) -> None:
-    monkeypatch.setattr("samar.compare.measuring.IMAGES", 16)
-    monkeypatch.setattr("samar.compare.measuring.TRACE_PRODUCTS", 6)
     run = recorded(weights=True)
-    assert known_measures(run) is None
-    heard: list[str] = []
-    first = measured(run, heard.append)
+    assert known_measures(quick.store, run) is None
+    first = measured(quick, run)
     assert set(first["measures"]) == set(MEASURES)
     assert all(math.isfinite(value) for value in first["measures"].values())
     assert first["manifest"]["split"] == "train"
-    assert heard
-
-    def never(*_: object) -> None:
-        raise AssertionError("measured again")
-
-    monkeypatch.setattr("samar.compare.measuring._measure", never)
-    assert measured(run) == first == known_measures(run)
+    assert first["manifest"]["run"] == run.id
+    assert measured(quick, run) == first
+    assert len(quick.all("curvature")) == 1
     point = point_of(run, first)
     assert (point.test_accuracy, point.gap, point.optimizer) == (0.9, 0.05, "sgd")
+    quick.rename(run.id, "another name")
+    assert known_measures(quick.store, quick.get(run.id)) == first
 
-    (kept,) = (samar_home / "sharpness").iterdir()
-    kept.write_text("{", encoding="utf-8")  # cut off by a full disk
-    assert known_measures(run) is None
-    weights = samar_home / "runs" / run.id / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes() + b" ")
-    assert known_measures(run) is None
+    (job,) = quick.all("curvature")
+    report = samar_home / "runs" / job.id / "report.json"
+    kept = report.read_bytes()
+    report.write_text("{", encoding="utf-8")  # cut off by a full disk
+    assert known_measures(quick.store, run) is None
+    report.write_bytes(kept)
+    assert known_measures(quick.store, run) == first
+    torch.manual_seed(1)
+    save_weights(build_model("cnn", classes=10, channels=1), weights_path(run.id), {})
+    assert known_measures(quick.store, run) is None
+
+
+def test_a_job_measures_what_was_measured_before_there_were_jobs(
+    recorded: Callable[..., Job], inline: None
+) -> None:
+    """The steps of version 0.1, one by one, against a job with the protocol's settings."""
+    from samar.curvature.eigenvalues import top_of
+    from samar.curvature.product import hessian_of
+    from samar.curvature.sharpness import sharpness_measures
+    from samar.curvature.trace import hessian_trace
+    from samar.data.sample import Sample
+    from samar.networks.load import load_network
+
+    run, jobs = recorded(weights=True), Jobs()
+    network = load_network(jobs.store, run.id)
+    sample = Sample.of(network.dataset.train, network.dataset.normalization, 128)
+    with hessian_of(network.model, sample) as hessian:
+        top = top_of(hessian, k=5, tol=1e-2, seed=0)
+        trace = hessian_trace(hessian, products=15, seed=0)
+        expected = sharpness_measures(hessian, top, trace, rho=0.05, seed=0)
+    found = measured(jobs, run)
+    assert found["measures"] == pytest.approx({each.name: each.value for each in expected})
+
+
+def test_what_version_01_kept_is_found(recorded: Callable[..., Job], samar_home: Path) -> None:
+    run, store = recorded(weights=True), Store()
+    weights = weights_path(run.id)
+    os.utime(weights, ns=(10**18, 10**18))
+    # The name as 0.1 made it.
+    protocol = {"images": 128, "split": "train", "rho": 0.05, "eigenvalues": 5}
+    protocol |= {"tolerance": 0.01, "trace_products": 15, "seed": 0}
+    stamp = json.dumps([10**18, weights.stat().st_size, protocol])
+    digest = hashlib.sha256(stamp.encode()).hexdigest()[:16]
+    kept = samar_home / "sharpness" / f"{run.id}-{digest}.json"
+    kept.parent.mkdir()
+    content = {"measures": dict.fromkeys(MEASURES, 1.0), "errors": {}, "manifest": {}}
+    kept.write_text(json.dumps(content), encoding="utf-8")
+    assert known_measures(store, run) == content
+    os.utime(weights, ns=(2 * 10**18, 2 * 10**18))
+    assert known_measures(store, run) is None
+    os.utime(weights, ns=(10**18, 10**18))
+    kept.write_text("{", encoding="utf-8")
+    assert known_measures(store, run) is None
 
 
 def test_a_run_without_weights_cannot_be_measured(recorded: Callable[..., Job]) -> None:
     run = recorded()
+    assert known_measures(Store(), run) is None
     with pytest.raises(RunError, match=f"Run {run.id} has no weights from its end"):
-        measured(run)
+        jobs_wanted(run)
     early = recorded(done=0)
     with pytest.raises(RunError, match="ended before its first epoch"):
         point_of(early, {"measures": {}})
 
 
-def test_an_imported_model_is_a_point_too(
-    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_imported_model_is_a_point_too(recorded: Callable[..., Job], quick: Jobs) -> None:
     """The same weights as a run and as an imported model give the same measures."""
-    monkeypatch.setattr("samar.compare.measuring.IMAGES", 16)
-    monkeypatch.setattr("samar.compare.measuring.TRACE_PRODUCTS", 6)
-    monkeypatch.setattr("samar.compare.measuring.EIGENVALUES", 1)
-    monkeypatch.setattr("samar.compare.measuring.TOLERANCE", 0.5)
     run = recorded(weights=True)
     model, _ = import_file(weights_path(run.id), dataset="digits", model="cnn", normalize="auto")
-    found = measured(model)
-    assert found["measures"] == pytest.approx(measured(run)["measures"])
+    found = measured(quick, model)
+    assert found["measures"] == pytest.approx(measured(quick, run)["measures"])
     assert found["test_accuracy"] == pytest.approx(model.accuracy)
+    network = load_network(quick.store, run.id)
+    train = network.dataset.train.evenly_spaced(2000)
+    exact = evaluate(network.model, train, network.dataset.normalization)
+    assert found["train_accuracy"] == pytest.approx(exact.accuracy)
     point = point_of(model, found)
     assert point.gap == found["train_accuracy"] - found["test_accuracy"]
     assert (point.id, point.optimizer, point.facts["model"]) == (model.id, "", "cnn")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from samar.compare.groups import Curve, group_by_seed, spread, titles_of
+from samar.compare.groups import Curve, group_by_seed, mean_curve, titles_of
 from samar.compare.metrics import curve_of
 from samar.jobs.job import Job
 from samar.jobs.records import Event
@@ -16,40 +16,40 @@ def curve(step: list[float], y: list[float], pace: float = 1.0) -> Curve:
     return Curve(at, pace * at, np.array(y))
 
 
-def test_mean_and_spread_at_equal_steps() -> None:
-    found = spread([curve([1, 2], [1, 4]), curve([1, 2], [3, 8]), curve([1, 2], [5, 9])])
+def test_mean_and_standard_deviation_at_equal_steps() -> None:
+    found = mean_curve([curve([1, 2], [1, 4]), curve([1, 2], [3, 8]), curve([1, 2], [5, 9])])
     assert found.mean.tolist() == [3, 7]
-    assert found.sd == pytest.approx([2, np.std([4, 8, 9], ddof=1)])
-    assert found.count.tolist() == [3, 3]
+    assert found.std == pytest.approx([2, np.std([4, 8, 9], ddof=1)])
+    assert found.n.tolist() == [3, 3]
 
 
 def test_steps_between_are_interpolated_and_ends_are_not() -> None:
     """One run recorded steps 1, 3, 5; the other 2, 3, 4: by hand."""
-    found = spread([curve([1, 3, 5], [10, 30, 50]), curve([2, 3, 4], [0, 10, 20])])
+    found = mean_curve([curve([1, 3, 5], [10, 30, 50]), curve([2, 3, 4], [0, 10, 20])])
     assert found.x.tolist() == [1, 2, 3, 4, 5]
     assert found.mean.tolist() == [10, 10, 20, 30, 50]
-    assert found.count.tolist() == [1, 2, 2, 2, 1]
-    assert found.sd[1:4] == pytest.approx(np.std([[20, 30, 40], [0, 10, 20]], axis=0, ddof=1))
-    assert np.isnan(found.sd[[0, 4]]).all()
+    assert found.n.tolist() == [1, 2, 2, 2, 1]
+    assert found.std[1:4] == pytest.approx(np.std([[20, 30, 40], [0, 10, 20]], axis=0, ddof=1))
+    assert np.isnan(found.std[[0, 4]]).all()
 
 
 def test_a_horizontal_axis_of_seconds_is_averaged_too() -> None:
-    found = spread([curve([1, 2], [0, 0], pace=1.0), curve([1, 2], [2, 2], pace=3.0)])
+    found = mean_curve([curve([1, 2], [0, 0], pace=1.0), curve([1, 2], [2, 2], pace=3.0)])
     assert found.x.tolist() == [2, 4]
 
 
 def test_runs_of_different_length() -> None:
-    found = spread([curve([1, 2, 3], [1, 1, 1], pace=5), curve([1, 2], [3, 3], pace=1)])
-    assert found.count.tolist() == [2, 2, 1]
+    found = mean_curve([curve([1, 2, 3], [1, 1, 1], pace=5), curve([1, 2], [3, 3], pace=1)])
+    assert found.n.tolist() == [2, 2, 1]
     assert found.mean.tolist() == [2, 2, 1]
     assert (np.diff(found.x) > 0).all()
-    back = spread([curve([1, 2, 3], [1, 1, 1], pace=1), curve([1, 2], [3, 3], pace=9)])
+    back = mean_curve([curve([1, 2, 3], [1, 1, 1], pace=1), curve([1, 2], [3, 3], pace=9)])
     assert (np.diff(back.x) >= 0).all()
 
 
 def test_a_long_run_is_thinned() -> None:
     at = np.arange(1.0, 10_001)
-    found = spread([Curve(at, at, at), Curve(at, at, 3 * at)], points=100)
+    found = mean_curve([Curve(at, at, at), Curve(at, at, 3 * at)], points=100)
     assert len(found.x) == 100
     assert found.mean == pytest.approx(2 * found.x)
 
@@ -104,7 +104,7 @@ def test_titles_are_names_or_what_differs_and_never_twice_the_same(
 
 def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Job]) -> None:
     run = recorded(optimizer="sam")
-    series = Store().series
+    series = Store().records
     steps, epochs = series.steps(run.key), series.epochs(run.key)
     accuracy = curve_of("test_accuracy", "grad_evals", steps, epochs, [])
     assert accuracy.y == pytest.approx([30, 60, 90])

@@ -1,4 +1,5 @@
 import math
+import warnings
 import weakref
 
 import pytest
@@ -146,6 +147,44 @@ def test_leaves_a_live_model_alone(network, sample) -> None:
     assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
     now = [p.grad for p in network.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(now, gradients, strict=True))
+
+
+@pytest.mark.parametrize("kept", [product.KEPT_BYTES, 0])
+def test_every_batch_can_be_the_last(network, sample, monkeypatch, kept) -> None:
+    """While the operator is built, in a product, and in a loss."""
+    monkeypatch.setattr(product, "KEPT_BYTES", kept)
+    heard: list[int] = []
+
+    def on_batch() -> None:
+        heard.append(len(heard))
+        if len(heard) == limit:
+            raise InterruptedError
+
+    limit = 2
+    with (
+        pytest.raises(InterruptedError),
+        hessian_of(network, sample, batch_size=6, on_batch=on_batch),
+    ):
+        pass
+    assert network.training
+    heard.clear()
+    limit = 6
+    with (
+        hessian_of(network, sample, batch_size=6, on_batch=on_batch) as hessian,
+        pytest.raises(InterruptedError),
+    ):
+        hessian @ hessian.gradient
+    heard.clear()
+    limit = 3
+    with pytest.raises(InterruptedError):
+        hessian.loss_at(hessian.gradient)
+
+
+def test_warnings_are_filtered_within_the_block_alone(network, sample) -> None:
+    before = list(warnings.filters)
+    with hessian_of(network, sample) as hessian:
+        hessian @ hessian.gradient
+    assert warnings.filters == before
 
 
 @pytest.mark.parametrize(

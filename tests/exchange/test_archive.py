@@ -1,8 +1,12 @@
-"""A run goes out as a zip and comes back in another home, bit for bit."""
+"""A job goes out as a zip and comes back in another home, bit for bit."""
 
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +15,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from samar.exchange.archive import run_zip, write_run
-from samar.exchange.importing import import_run
-from samar.jobs.files import SNAPSHOT, film_path, snapshot_path, weights_path
+from samar.errors import RunError
+from samar.exchange.archive import job_zip, write_job
+from samar.exchange.importing import import_job
+from samar.jobs.files import job_dir, weights_path
 from samar.jobs.job import Job
+from samar.jobs.kind import kind_of
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.jobs.worker import run as work_at
+from samar.kinds.curvature import CurvatureJobSettings
+from samar.kinds.evaluate import EvaluateSettings
+from samar.kinds.landscape import LandscapeJobSettings
 from samar.landscape.result import Landscape
 from samar.networks.checkpoint import load_weights
+from samar.networks.load import SNAPSHOT
+from samar.sweeps.spec import SweepSpec
+from samar.training.settings import TrainSettings
+
+ROOT = Path(__file__).parents[2]
+V01 = ROOT / "tests" / "stores" / "v01"
 
 
 @pytest.fixture
@@ -31,10 +47,11 @@ def add_film(run: Job) -> None:
     axes = (np.linspace(-1, 1, 3), np.linspace(-1, 1, 3))
     loss = np.arange(9.0).reshape(3, 3) / 7
     for step in (4, 12):
-        path = film_path(run.id, "film_plane", step)
+        name = f"film/film_plane-{step}.npz"
+        path = job_dir(run.id) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Landscape(axes, loss, loss / 9, np.ones((3, 3), bool), {"dim": 2}).save(path)
-        Store().records.add_artifact(run.key, "film_plane", step, path.name)
+        Store().records.add_artifact(run.key, "film_plane", step, name, {"loss": 1.5})
 
 
 def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -> None:
@@ -45,23 +62,24 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
     looked = {"values": [3.0, 2.0, 1.0], "residuals": [0.1, 0.1, 0.1], "trace": 7.0, "lr": 0.05}
     here.records.note(run.key, 8, "curvature", **looked)
     add_film(run)
-    kept = snapshot_path(run.id, 8)
-    kept.parent.mkdir()
-    kept.write_bytes(weights_path(run.id).read_bytes())
-    here.records.add_artifact(run.key, SNAPSHOT, 8, kept.name)
+    snapshot, film = "snapshots/weights-8.safetensors", "film/film_plane-12.npz"
+    (job_dir(run.id) / "snapshots").mkdir()
+    (job_dir(run.id) / snapshot).write_bytes(weights_path(run.id).read_bytes())
+    here.records.add_artifact(run.key, SNAPSHOT, 8, snapshot)
     run = here.get(run.id)
-    content = run_zip(here, run)
+    content = job_zip(here, run)
     old = (here.records.steps(run.key), here.records.epochs(run.key), here.records.events(run.key))
+    kept = here.records.artifacts(run.key)
     tensors = load_weights(weights_path(run.id))
-    picture = film_path(run.id, "film_plane", 12).read_bytes()
+    picture = (job_dir(run.id) / film).read_bytes()
 
     elsewhere()
     there = Store()
-    assert import_run(io.BytesIO(content)) == run.id
+    assert import_job(io.BytesIO(content)) == run.id
     back = there.get(run.id)
     assert back.settings == run.settings
     assert back.tags == ("lecture", "two", "imported")
-    same = ("status", "created", "started", "finished", "total_steps", "device", "step")
+    same = ("status", "created", "started", "finished", "total", "device", "done", "summary")
     assert [getattr(back, n) for n in same] == [getattr(run, n) for n in same]
     assert back.last_epoch is not None
     assert run.last_epoch is not None
@@ -71,22 +89,24 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
         assert list(after) == list(before)
         for name, column in before.items():
             assert column.tobytes() == after[name].tobytes(), name
-    assert there.records.events(back.key) == old[2]
+    assert [vars(e) | {"key": 0} for e in there.records.events(back.key)] == [
+        vars(e) | {"key": 0} for e in old[2]
+    ]
     loaded = load_weights(weights_path(back.id))
     assert set(loaded) == set(tensors)
     assert all((loaded[name] == value).all() for name, value in tensors.items())
-    assert film_path(back.id, "film_plane", 12).read_bytes() == picture
-    assert snapshot_path(back.id, 8).read_bytes() == weights_path(back.id).read_bytes()
-    found = [(a.kind, a.step, a.path) for a in there.records.artifacts(back.key)]
-    assert found == [
-        ("film_plane", 4, "film_plane-4.npz"),
-        (SNAPSHOT, 8, "weights-8.safetensors"),
-        ("film_plane", 12, "film_plane-12.npz"),
-        ("weights", 12, "weights.safetensors"),
-    ]
+    assert (job_dir(back.id) / film).read_bytes() == picture
+    assert (job_dir(back.id) / snapshot).read_bytes() == weights_path(back.id).read_bytes()
+    assert there.records.artifacts(back.key) == kept
+    assert {(a.kind, a.step) for a in kept} == {
+        *(("film_plane", 4), (SNAPSHOT, 8), ("film_plane", 12), ("weights", 12)),
+    }
+    assert {path.name for path in job_dir(back.id).iterdir()} == {
+        *("film", "snapshots", "weights.safetensors"),
+    }
     assert not list((weights_path(back.id).parents[1]).glob(".import-*"))
     # It can go on from here: another zip of it holds the same.
-    again = zipfile.ZipFile(io.BytesIO(run_zip(there, back)))
+    again = zipfile.ZipFile(io.BytesIO(job_zip(there, back)))
     first = zipfile.ZipFile(io.BytesIO(content))
     for name in ("steps.csv", "epochs.csv", "events.json", "weights.safetensors", "config.json"):
         assert again.read(name) == first.read(name)
@@ -94,8 +114,8 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
 
 def test_an_id_that_is_taken_is_replaced(recorded: Callable[..., Job]) -> None:
     run = recorded()
-    content = run_zip(Store(), run)
-    other = import_run(io.BytesIO(content))
+    content = job_zip(Store(), run)
+    other = import_job(io.BytesIO(content))
     assert other != run.id
     assert {each.id for each in Jobs().all()} == {run.id, other}
 
@@ -105,9 +125,9 @@ def test_a_run_that_never_ended_comes_back_as_stopped(
 ) -> None:
     for status, expected in (("diverged", "diverged"), ("paused", "stopped")):
         run = recorded(status=status)
-        content = run_zip(Store(), run)
+        content = job_zip(Store(), run)
         elsewhere()
-        assert Store().get(import_run(io.BytesIO(content))).status == expected
+        assert Store().get(import_job(io.BytesIO(content))).status == expected
 
 
 def test_the_manifest_tells_versions_data_command_and_checksums(
@@ -115,7 +135,7 @@ def test_the_manifest_tells_versions_data_command_and_checksums(
 ) -> None:
     run = recorded(optimizer="sam", rho=0.11, weights=True)
     path = tmp_path / "run.zip"
-    returned = write_run(Store(), run, path)
+    returned = write_job(Store(), run, path)
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         manifest = json.loads(archive.read("manifest.json"))
@@ -137,7 +157,7 @@ def test_the_manifest_tells_versions_data_command_and_checksums(
 def test_the_tables_open_in_pandas(recorded: Callable[..., Job], tmp_path: Path) -> None:
     run = recorded(optimizer="samar")
     path = tmp_path / "run.zip"
-    write_run(Store(), run, path)
+    write_job(Store(), run, path)
     with zipfile.ZipFile(path) as archive:
         for name, columns in (
             ("steps", Store().records.steps(run.key)),
@@ -150,3 +170,115 @@ def test_the_tables_open_in_pandas(recorded: Callable[..., Job], tmp_path: Path)
             for column, values in columns.items():
                 assert np.array_equal(tight[column].to_numpy(float), values, equal_nan=True)
                 assert np.allclose(flat[column].to_numpy(float), values, equal_nan=True)
+
+
+def test_every_kind_comes_back(recorded: Callable[..., Job], elsewhere) -> None:
+    """A landscape, curvature and an evaluation, each done here, and a sweep with its members."""
+    run_id = recorded(weights=True).id
+    here = Store()
+    made = []
+    for settings in (
+        LandscapeJobSettings(network=run_id, points=5, images=16, name="*hill*"),
+        CurvatureJobSettings(network=run_id, top=2, tol=0.1, images=16),
+        EvaluateSettings(network=run_id),
+    ):
+        prepare = kind_of(settings.kind).prepare
+        assert prepare is not None
+        made.append(here.create(settings, inputs=prepare(here, settings)))
+        claimed = here.claim_next("short", 9)
+        assert claimed is not None
+        work_at(here, claimed)
+    sweep = here.create(SweepSpec(grid={"rho": (0.1, 0.2)}, seeds=1))
+    for rho in (0.1, 0.2):
+        here.create(TrainSettings(rho=rho, optimizer="sam"), parent=sweep)
+    here.move(here.get(sweep), "finished")
+    jobs = [here.get(each) for each in (*made, sweep)]
+    assert [job.status for job in jobs] == ["finished"] * 4
+    zips = [job_zip(here, job) for job in jobs]
+    files = {
+        job.id: {a.path: (job_dir(job.id) / a.path).read_bytes() for a in kept}
+        for job in jobs
+        if (kept := here.records.artifacts(job.key))
+    }
+    artifacts = [here.records.artifacts(job.key) for job in jobs]
+    members = [(m.id, m.settings) for m in here.all(parent=sweep)]
+    elsewhere()
+    there = Store()
+    for job, content, kept in zip(jobs, zips, artifacts, strict=True):
+        back = there.get(import_job(io.BytesIO(content)))
+        same = ("id", "kind", "status", "settings", "inputs", "summary", "done", "total")
+        assert [getattr(back, n) for n in same] == [getattr(job, n) for n in same]
+        assert there.records.artifacts(back.key) == kept
+        for path, old in files.get(job.id, {}).items():
+            assert (job_dir(back.id) / path).read_bytes() == old
+        # It is no answer to a question asked here: nobody here has seen it computed.
+        assert there.same(back.settings, back.inputs) is None
+    assert set(files) == set(made[:2])
+    assert [(m.id, m.settings) for m in there.all(parent=sweep)] == members
+    assert {m.status for m in there.all(parent=sweep)} == {"stopped"}
+
+
+def test_a_job_whose_settings_cannot_be_read_is_not_exported(recorded: Callable[..., Job]) -> None:
+    store, run = Store(), recorded()
+    store._update(run, config='{"passes": 1}')
+    with pytest.raises(RunError, match="do not fit this samar"):
+        job_zip(store, store.get(run.id))
+
+
+def test_an_archive_of_version_01_comes_back(samar_home: Path) -> None:
+    with tarfile.open(V01 / "home.tar.xz") as archive:
+        found = archive.extractfile("old.zip")
+        assert found is not None
+        content = found.read()
+    known = json.loads((V01 / "expected.json").read_text(encoding="utf-8"))["runs"]
+    (expected,) = [run for run in known if run["name"] == "old samar"]
+    store = Store()
+    back = store.get(import_job(io.BytesIO(content)))
+    assert back.id == expected["id"]
+    assert back.settings.name == "old samar"
+    assert (back.status, back.done, back.last_epoch is not None) == ("finished", 192, True)
+    kept = store.records.artifacts(back.key)
+    steps = {kind: [a.step for a in kept if a.kind == kind] for kind in {a.kind for a in kept}}
+    looked = [80, 96, 144, 192]
+    assert steps == {
+        "film_plane": looked,
+        "film_line": looked,
+        SNAPSHOT: [0, 192],
+        "weights": [192],
+    }
+    assert all((job_dir(back.id) / artifact.path).is_file() for artifact in kept)
+    assert Landscape.load(job_dir(back.id) / "film/film_plane-192.npz").points == 9
+
+
+def test_nothing_of_this_loads_torch(samar_home: Path) -> None:
+    """The server exports, imports and writes reports; it must stay small."""
+    with tarfile.open(V01 / "home.tar.xz") as archive:
+        archive.extractall(samar_home, filter="data")
+    code = """
+import io, sys
+from pathlib import Path
+from samar.charts.html.report import Recorded, report_html
+from samar.exchange.archive import job_zip, manifest_of
+from samar.exchange.importing import import_job
+from samar.exchange.tensorboard import write_tensorboard
+from samar.jobs.store import Store
+from samar.jobs.worker import run as work_at
+from samar.kinds.curvature import CurvatureJobSettings
+from samar.kinds.evaluate import EvaluateSettings
+from samar.kinds.landscape import LandscapeJobSettings
+store = Store()
+run = store.get("old samar")
+for job in (run, store.get("old grid")):
+    import_job(io.BytesIO(job_zip(store, job)), store)
+import_job(Path(sys.argv[1]), store)
+write_tensorboard(store, run, Path(sys.argv[2]))
+records = store.records
+columns = (records.steps(run.key), records.epochs(run.key), records.events(run.key))
+assert report_html([Recorded(run, *columns, manifest_of(store, run))])
+heavy = {"torch", "torchvision", "sklearn", "scipy", "optuna", "tensorflow"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    environment = os.environ | {"SAMAR_HOME": str(samar_home / "home"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    command += [str(samar_home / "old.zip"), str(samar_home / "tb")]
+    subprocess.run(command, env=environment, check=True)

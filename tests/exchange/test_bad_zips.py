@@ -13,8 +13,8 @@ import pytest
 
 from samar.errors import SamarError
 from samar.exchange import checked_zip
-from samar.exchange.archive import run_zip
-from samar.exchange.importing import import_run
+from samar.exchange.archive import job_zip
+from samar.exchange.importing import import_job
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 
@@ -22,7 +22,7 @@ from samar.jobs.store import Store
 @pytest.fixture
 def parts(recorded: Callable[..., Job]) -> dict[str, bytes]:
     """The members of a sound zip."""
-    content = run_zip(Store(), recorded(weights=True))
+    content = job_zip(Store(), recorded(weights=True))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -46,7 +46,7 @@ def refused(content: bytes, sentence: str) -> None:
     store = Store()
     before = len(store.all())
     with pytest.raises(SamarError, match=sentence) as caught:
-        import_run(io.BytesIO(content))
+        import_job(io.BytesIO(content))
     assert "\n" not in str(caught.value)
     assert len(store.all()) == before
 
@@ -60,7 +60,7 @@ def _clean(samar_home: Path):
 
 
 def test_the_helper_makes_sound_zips(parts: dict[str, bytes]) -> None:
-    assert Store().get(import_run(io.BytesIO(packed(parts)))).tags == ("imported",)
+    assert Store().get(import_job(io.BytesIO(packed(parts)))).tags == ("imported",)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_zips_of_another_kind(parts: dict[str, bytes]) -> None:
     refused(other.getvalue(), "'data.pkl', which does not belong there")
     empty = io.BytesIO()
     zipfile.ZipFile(empty, "w").close()
-    refused(empty.getvalue(), "is a zip file, but not of a run")
-    refused(packed(parts, format="something"), "is a zip file, but not of a run")
-    refused(packed(parts, format_version=99), "has format 99, but this samar reads 1")
+    refused(empty.getvalue(), "is a zip file, but not of a job")
+    refused(packed(parts, format="something"), "is a zip file, but not of a job")
+    refused(packed(parts, format_version=99), "has format 99, but this samar reads 2")
 
 
 def test_a_bomb_by_ratio_and_by_size(
@@ -143,14 +143,93 @@ def test_two_members_of_one_name(parts: dict[str, bytes]) -> None:
     refused(content.getvalue(), "two files of one name")
 
 
-def test_a_bomb_within_a_picture(parts: dict[str, bytes]) -> None:
+def test_a_bomb_within_a_landscape(parts: dict[str, bytes]) -> None:
+    name = "film/film_plane-4.npz"
+    kept = json.loads(parts["manifest.json"])["artifacts"]
+    kept.append({"kind": "film_plane", "step": 4, "path": name, "at": 0.0, "summary": {}})
+
+    def refused_landscape(content: bytes, sentence: str) -> None:
+        refused(packed(parts | {name: content}, artifacts=kept), sentence)
+
     bomb = io.BytesIO()
     np.savez_compressed(bomb, loss=np.zeros((3000, 3000)))
-    refused(packed(parts | {"film/film_plane-4.npz": bomb.getvalue()}), "would unpack to")
-    refused(packed(parts | {"film/film_plane-4.npz": b"no picture"}), "damaged or no zip file")
+    refused_landscape(bomb.getvalue(), "would unpack to")
+    refused_landscape(b"no picture", "damaged or no zip file")
     other = io.BytesIO()
     np.savez(other, weights=np.zeros(3))
-    refused(packed(parts | {"film/film_plane-4.npz": other.getvalue()}), "holds no landscape")
+    refused_landscape(other.getvalue(), "holds no landscape")
+    # An array that says it is larger than what there is of it.
+    claims = io.BytesIO()
+    with zipfile.ZipFile(claims, "w") as archive:
+        header = io.BytesIO()
+        shape = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+        np.lib.format.write_array_header_1_0(header, shape)
+        archive.writestr("loss.npy", header.getvalue() + bytes(80))
+    refused_landscape(claims.getvalue(), "holds no landscape")
+    pickled = io.BytesIO()
+    np.savez(pickled, loss=np.array([{}], dtype=object))
+    refused_landscape(pickled.getvalue(), "holds no landscape")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"path": "film/film_plane-9.npz"}, "lacks 'film/film_plane-9.npz'"),
+        ({"path": "../evil.txt"}, "lacks '../evil.txt'"),
+        ({"path": "config.json"}, "lacks 'config.json'"),
+        ({"path": 7}, "no artifact"),
+        ({"kind": "<b>"}, "no artifact"),
+        ({"step": -1}, "no artifact"),
+        ({"more": 1}, "no artifact"),
+    ],
+)
+def test_artifacts_that_are_none(
+    parts: dict[str, bytes], change: dict[str, Any], sentence: str
+) -> None:
+    (kept,) = json.loads(parts["manifest.json"])["artifacts"]
+    refused(packed(parts, artifacts=[kept | change]), sentence)
+    refused(packed(parts, artifacts=[kept, kept]), "no artifact")
+    refused(packed(parts, artifacts="none"), "no artifact")
+
+
+def test_a_file_that_no_artifact_stands_for(parts: dict[str, bytes]) -> None:
+    refused(packed(parts | {"film/other.json": b"{}"}), "which does not belong there")
+    refused(packed(parts | {"resume.pt": b"x"}), "which does not belong there")
+
+
+def test_a_kind_and_inputs_that_do_not_fit(parts: dict[str, bytes]) -> None:
+    facts = json.loads(parts["manifest.json"])["run"]
+    refused(packed(parts, run=facts | {"kind": "miracle"}), "knows no kind of job")
+    refused(packed(parts, run=facts | {"kind": "sweep"}), "do not fit this samar")
+    landscape = parts | {"config.json": b'{"network": "x"}'}
+    for inputs in ({}, {"networks": []}, {"title": "x", "networks": [7]}, "x"):
+        facts |= {"kind": "landscape", "inputs": inputs}
+        refused(packed(landscape, run=facts), "names no network")
+
+
+def test_a_report_of_curvature_that_is_none(parts: dict[str, bytes]) -> None:
+    facts = json.loads(parts["manifest.json"])["run"] | {"kind": "curvature"}
+    facts["inputs"] = {"title": "x", "networks": [{"network": "x", "title": "x"}]}
+    kept = {"kind": "report", "step": 0, "path": "report.json", "at": 0.0, "summary": {}}
+    for content in (b"{}", b"[1]", b"{", b'{"eigenvalues": ["<b>"]}'):
+        others = {"config.json": b'{"network": "x"}', "report.json": content}
+        own = {n: c for n, c in parts.items() if n != "weights.safetensors"} | others
+        refused(packed(own, run=facts, artifacts=[kept]), "holds no curvature|is no JSON")
+
+
+def test_a_bad_member_leaves_nothing_of_its_sweep(parts: dict[str, bytes]) -> None:
+    """All of it or nothing, although the first member was sound."""
+    facts = json.loads(parts["manifest.json"])["run"] | {"kind": "sweep"}
+    own = {n: c for n, c in parts.items() if n in ("events.json", "manifest.json")}
+    own["config.json"] = b'{"grid": {"rho": [0.1]}}'
+    sound = own | {"members/00000001.zip": packed(parts)}
+    bad = sound | {"members/00000002.zip": packed(parts)[:500]}
+    refused(packed(bad, run=facts, artifacts=[]), "damaged or no zip file")
+    nested = sound | {"members/00000002.zip": packed(sound, run=facts, artifacts=[])}
+    refused(packed(nested, run=facts, artifacts=[]), "which does not belong there")
+    sweep = import_job(io.BytesIO(packed(sound, run=facts, artifacts=[])))
+    (member,) = Store().all(parent=sweep)
+    assert member.kind == "train"
 
 
 def test_a_member_that_was_changed(parts: dict[str, bytes]) -> None:
@@ -219,7 +298,7 @@ def test_facts_that_cannot_be_true_are_left_out(parts: dict[str, bytes]) -> None
         "total_steps": -3,
         "tags": ["x" * 99, 7, "fine", "imported"],
     }
-    run = Store().get(import_run(io.BytesIO(packed(parts, run=facts))))
+    run = Store().get(import_job(io.BytesIO(packed(parts, run=facts))))
     assert len(run.id) == 8
     assert run.status == "stopped"
     assert run.tags == ("fine", "imported")
@@ -230,6 +309,6 @@ def test_facts_that_cannot_be_true_are_left_out(parts: dict[str, bytes]) -> None
 def test_a_missing_file(samar_home: Path) -> None:
     (samar_home / "runs").mkdir()
     with pytest.raises(SamarError, match=r"There is no file .*nothing\.zip"):
-        import_run(samar_home / "nothing.zip")
+        import_job(samar_home / "nothing.zip")
     with pytest.raises(SamarError, match="There is no file"):
-        import_run(samar_home)
+        import_job(samar_home)

@@ -194,17 +194,17 @@ def test_pca_of_a_path(network) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"directions": "random"}, "directions is 'random'; choose filter"),
-        ({"points": 16}, "points is 16; choose 5, 9, 17, 33 or 65"),
-        ({"span": 0.0}, "span is 0.0; choose a number from 0.0001 to 100"),
+        ({"directions": "random"}, "directions is 'random', but it must be one of: filter,"),
+        ({"points": 16}, "points is 16, but it must be one of: 5, 9, 17, 33, 65"),
+        ({"span": 0.0}, "span is 0.0, but it must be at least 0.0001"),
         ({"span": float("nan")}, "span is nan"),
-        ({"images": 0}, "images is 0"),
-        ({"batchnorm": "off"}, "batchnorm is 'off'; choose auto, fixed or recalibrate"),
+        ({"images": 0}, "images is 0, but it must be at least 1"),
+        ({"batchnorm": "off"}, "batchnorm is 'off', but it must be one of: auto, fixed"),
     ],
 )
 def test_bad_settings(values: dict, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        LandscapeSettings(**values)
+        LandscapeSettings.parse(values)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from samar.jobs.store import Store
 from samar.models.build import build_model
 
 
@@ -31,3 +32,9 @@ def weights_file(network: nn.Module, tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return save
+
+
+@pytest.fixture
+def store(samar_home: Path) -> Store:
+    """An empty store."""
+    return Store()

@@ -10,9 +10,9 @@ from torch import nn
 from samar.data.evaluation import evaluate
 from samar.data.load import load_dataset
 from samar.errors import CheckpointError, ConfigError
-from samar.networks.examine import absolute, examine, usual_dataset
-from samar.networks.importing import import_file, keep
-from samar.networks.library import get_model, imported_models
+from samar.networks.importing import import_file, inspect_file, usual_dataset
+from samar.networks.inspection import Inspection
+from samar.networks.library import absolute, get_model, imported_models
 from samar.networks.reading import read_checkpoint
 
 
@@ -29,7 +29,12 @@ def test_imported_without_choosing_anything(
     assert model.loss == pytest.approx(expected.loss, rel=1e-6)
     assert (model.model, model.dataset, model.title) == ("cnn", "digits", "net")
     assert result.trials[0].normalize == result.normalize == model.normalize
-    assert {"Trying normalizations", "Measuring accuracy"} == set(told)
+    assert list(dict.fromkeys(told)) == [
+        "Reading the file",
+        "Loading images",
+        "Trying normalizations",
+        "Measuring accuracy",
+    ]
     kept = read_checkpoint(get_model("net").weights)
     assert kept.metadata == {"model": "cnn", "dataset": "digits", "normalize": model.normalize}
     assert torch.equal(kept.tensors["linear.weight"], network.linear.weight)
@@ -50,7 +55,9 @@ def test_images_that_do_not_fit(
     with pytest.raises(CheckpointError, match=r"does not fit ResNet-20: \d+ tensors differ"):
         import_file(weights_file(), model="resnet20")
     network.linear = nn.Linear(64, 7)
-    with pytest.raises(ConfigError, match="is made for 7 classes and 1 channels; say with --datas"):
+    with pytest.raises(
+        ConfigError, match="No images on this machine are of 7 classes and 1 channel, as"
+    ):
         import_file(weights_file())
     with pytest.raises(CheckpointError, match="made for 7 classes, but the images of digits have "):
         import_file(weights_file(), dataset="digits")
@@ -61,18 +68,47 @@ def test_what_fits_nothing(samar_home: Path, tmp_path: Path, network: nn.Module)
     state = network.state_dict()
     del state["features.0.weight"]
     torch.save(state, tmp_path / "w.pt")
-    with pytest.raises(
-        CheckpointError, match=r"w\.pt fits no network known here; the nearest is S"
-    ):
-        examine(tmp_path / "w.pt").fit()
+    told: list[Inspection] = []
+    found, nothing = inspect_file(tmp_path / "w.pt", on_recognized=told.append)
+    assert nothing is None
+    assert told == [found]
+    assert (
+        "fits no network known here; the nearest is Small CNN, where 1 tensor differs"
+        in found.problem
+    )
+    chosen, _ = inspect_file(tmp_path / "w.pt", model="resnet20")
+    assert "The file does not fit ResNet-20: " in chosen.problem
+    assert chosen.recognition == found.recognition
+    with pytest.raises(CheckpointError, match=r"w\.pt: The file fits no network known here"):
+        import_file(tmp_path / "w.pt")
+
+
+def test_an_inspection_survives_its_json(
+    weights_file: Callable[..., Path], samar_home: Path, tmp_path: Path
+) -> None:
+    for model in (None, "resnet20"):
+        found, _ = inspect_file(weights_file(), model=model)
+        (tmp_path / "found.json").write_bytes(found.as_json())
+        assert Inspection.load(tmp_path / "found.json") == found
+
+
+def test_a_large_network_is_measured_on_fewer_images_at_first(
+    weights_file: Callable[..., Path], samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.networks.importing.QUICK_MACS", 100 * 10_396_288 / 16)
+    found, _ = inspect_file(weights_file(), quick=True)
+    assert (found.images, found.of, found.trials[0].images) == (100, 797, 32)
+    found, _ = inspect_file(weights_file())
+    assert (found.images, found.of, found.trials[0].images) == (797, 797, 200)
 
 
 def test_kept_for_images_that_are_elsewhere(
     weights_file: Callable[..., Path], samar_home: Path
 ) -> None:
-    examined = examine(weights_file(), name="<b>.pt")
-    model = keep(examined, examined.fit(), dataset="cifar10", normalize="cifar")
-    assert (model.accuracy, model.title) == (None, "<b>")
+    model, _ = import_file(
+        weights_file(name="<b>.pt"), dataset="cifar10", normalize="cifar", measure=False
+    )
+    assert (model.accuracy, model.title, model.dataset) == (None, "<b>", "cifar10")
 
 
 def test_data_sets_by_what_they_are_made_for(samar_home: Path) -> None:

@@ -1,13 +1,16 @@
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from samar.errors import CheckpointError
+from samar.networks.inspection import Inspection
 from samar.networks.library import (
     ImportedModel,
     add_model,
@@ -16,34 +19,36 @@ from samar.networks.library import (
     find_model,
     get_model,
     imported_models,
+    keep_upload,
     models_folder,
     rename_model,
 )
+from samar.networks.shapes import Fit, Recognition
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def add(samar_home: Path) -> Callable[..., ImportedModel]:
-    def add(**changes: object) -> ImportedModel:
-        values: dict = {
-            "id": "",
-            "title": "net",
-            "model": "cnn",
-            "classes": 10,
-            "channels": 1,
-            "normalize": "digits",
-            "dataset": "digits",
-            "file": "net.pt",
-            "sha256": "0" * 64,
-            "size": 1000,
-            "created": 0.0,
-            "correct": 400,
-            "images": 800,
-            "loss": 1.5,
-        }
-        model = ImportedModel(**{**values, **changes})
-        return add_model(model, lambda path: path.parent.mkdir(parents=True, exist_ok=True))
+    fit = Fit("cnn", "names", {}, (), "Every tensor has the name.")
+    found = Inspection(
+        file="net.pt",
+        sha256="0" * 64,
+        size=1000,
+        recognition=Recognition(10, 1, 39_586, (fit,), None),
+        fit=fit,
+        dataset="digits",
+        normalize="digits",
+        correct=400,
+        images=800,
+        loss=1.5,
+        of=800,
+    )
+
+    def add(
+        title: str = "", write: Callable[[Path], object] = Path.touch, **changes: object
+    ) -> ImportedModel:
+        return add_model(replace(found, **changes), title, write)
 
     return add
 
@@ -105,18 +110,39 @@ def test_a_disk_that_is_full(add: Callable[..., ImportedModel]) -> None:
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    wanted = add()
     with pytest.raises(CheckpointError, match=r"cannot be kept in .*No space left.*make room"):
-        add_model(wanted, full)
+        add(write=full)
+
+
+def test_uploads_lie_where_their_names_cannot_lead_elsewhere(samar_home: Path) -> None:
+    uploads = samar_home / "models" / "uploads"
+    for name, stored in (
+        ("net.pt", "net.pt"),
+        ("../../x/.net.PT", "net.pt"),
+        ("..\\..\\a<b>.pth", "a_b_.pth"),
+        ("x" * 300 + ".th", "x" * 80 + ".th"),
+    ):
+        path = keep_upload(name, b"content")
+        assert (path.name, path.parent.parent) == (stored, uploads)
+        assert path.read_bytes() == b"content"
+    assert len(list(uploads.iterdir())) == 1  # one folder for one content
+    for number in range(12):
+        newest = keep_upload("net.pt", bytes([number]))
+        os.utime(newest.parent, (number, number))
+    kept = [path.read_bytes()[0] for path in uploads.glob("*/net.pt")]
+    assert len(kept) == 8
+    assert 11 in kept
 
 
 def test_lists_come_without_torch(samar_home: Path) -> None:
     code = """
 import sys
-from samar.networks.load import subjects
+from samar.jobs.store import Store
+from samar.kinds.inspect import KIND
+from samar.networks.load import networks
 from samar.networks.public import PUBLIC
 from samar.networks.library import imported_models
-assert PUBLIC and subjects() == imported_models() == []
+assert PUBLIC and networks(Store()) == imported_models() == []
 assert not {"torch", "streamlit"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

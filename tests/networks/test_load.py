@@ -1,4 +1,4 @@
-"""Runs, imported models and files are all subjects, found by id, name or path."""
+"""Runs, imported models and files are found by id, name or path."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ import torch
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.files import resume_path, weights_path
 from samar.jobs.job import Job
-from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
 from samar.networks.importing import import_file
 from samar.networks.library import ImportedModel
-from samar.networks.load import load_subject, subjects
+from samar.networks.load import load_network, networks, pinned
+from samar.networks.settings import NetworkSettings
 from samar.training.settings import TrainSettings
 
 
@@ -32,7 +32,7 @@ def model(file: Path, store: Store) -> ImportedModel:
 def finished(store: Store, name: str = "") -> Job:
     """A run that has ended and saved its weights."""
     run_id = store.create(TrainSettings(model="cnn", name=name))
-    run = store.claim_next(limit=9)
+    run = store.claim_next("long", 9)
     assert run is not None
     assert run.id == run_id
     store.move(run, "finished")
@@ -45,8 +45,8 @@ def test_the_list_has_what_can_be_loaded_newest_first(store: Store, file: Path) 
     model = import_file(file, normalize="half")[0]
     newer = finished(store)
     store.create(TrainSettings(name="without weights"))
-    found = subjects(Jobs(store))
-    assert [(info.id, info.kind, info.optimizer) for info in found] == [
+    found = networks(store)
+    assert [(info.id, info.source, info.optimizer) for info in found] == [
         (newer.id, "run", "samar"),
         (model.id, "model", ""),
         (older.id, "run", "samar"),
@@ -54,60 +54,67 @@ def test_the_list_has_what_can_be_loaded_newest_first(store: Store, file: Path) 
     assert found[2].label == f"older · {older.id}"
     assert not any(info.active for info in found)
     for info in found:
-        assert load_subject(info.id).title == info.title
+        assert load_network(store, info.id).title == info.title
 
 
-def test_a_version_changes_with_the_weights(running: Job) -> None:
+def test_a_run_is_pinned_to_its_weights(store: Store) -> None:
+    store.create(TrainSettings())
+    running = store.claim_next("long", 1)
+    assert running is not None
+    with pytest.raises(RunError, match="has saved no weights yet"):
+        pinned(store, NetworkSettings(network=running.id))
     resume_path(running.id).parent.mkdir(parents=True)
     resume_path(running.id).write_bytes(b"1")
-    (first,) = subjects()
-    assert first.active
-    weights_path(running.id).write_bytes(b"2")
-    (second,) = subjects()
-    assert second.version != first.version
+    (info,) = networks(store)
+    assert info.active
+    first = pinned(store, NetworkSettings(network=running.id))
+    resume_path(running.id).write_bytes(b"22")
+    second = pinned(store, NetworkSettings(network=running.id))
+    assert first["network"] == second["network"] == running.id
+    assert first["sha256"] != second["sha256"]
 
 
-def test_an_imported_model_knows_its_images(model: ImportedModel) -> None:
+def test_an_imported_model_knows_its_images(model: ImportedModel, store: Store) -> None:
     for what in (model.id, model.id[:6], "net"):
-        subject = load_subject(what)
-        assert (subject.title, subject.dataset.name) == ("net", "digits")
-        assert subject.dataset.normalization.mean == (0.5,)
-        assert subject.facts["imported"] == model.id
-        assert subject.facts["sha256"] == model.sha256
-        assert subject.facts["normalize"] == "half"
-    assert load_subject(model.id, normalize="digits").dataset.normalization.mean == (0.3060,)
+        network = load_network(store, what)
+        assert (network.title, network.dataset.name) == ("net", "digits")
+        assert network.dataset.normalization.mean == (0.5,)
+        assert network.facts["imported"] == model.id
+        assert network.facts["sha256"] == model.sha256
+        assert network.facts["normalize"] == "half"
+    assert load_network(store, model.id, normalize="digits").dataset.normalization.mean == (0.3060,)
 
 
 def test_a_file_is_recognized(file: Path, store: Store) -> None:
-    subject = load_subject(str(file), dataset="digits")
-    assert subject.facts == {
+    network = load_network(store, str(file), dataset="digits")
+    assert network.facts == {
         "checkpoint": "net.pt",
         "model": "cnn",
         "dataset": "digits",
         "normalize": "auto",
     }
     assert torch.equal(
-        subject.model.linear.weight,
-        load_subject(str(file), model="cnn", dataset="digits").model.linear.weight,
+        network.model.linear.weight,
+        load_network(store, str(file), model="cnn", dataset="digits").model.linear.weight,
     )
     with pytest.raises(ConfigError, match="is a weights file; say which --model and --dataset it"):
-        load_subject(str(file))
-    with pytest.raises(CheckpointError, match="does not fit resnet20"):
-        load_subject(str(file), model="resnet20", dataset="digits")
+        load_network(store, str(file))
+    with pytest.raises(CheckpointError, match="does not fit ResNet-20"):
+        load_network(store, str(file), model="resnet20", dataset="digits")
 
 
 def test_names_that_are_taken_twice_or_by_nobody(model: ImportedModel, store: Store) -> None:
     run = finished(store, "net")
     sentence = f"'net' fits the run {run.id} and the model {model.id}; give one of these ids."
     with pytest.raises(RunError, match=sentence):
-        load_subject("net")
-    assert load_subject(run.id).facts["run"] == run.id
+        load_network(store, "net")
+    assert load_network(store, run.id).facts["run"] == run.id
     with pytest.raises(RunError, match="There is no run 'nothing'"):
-        load_subject("nothing")
+        load_network(store, "nothing")
 
 
-def test_a_model_whose_weights_are_gone(model: ImportedModel) -> None:
+def test_a_model_whose_weights_are_gone(model: ImportedModel, store: Store) -> None:
     model.weights.unlink()
     with pytest.raises(CheckpointError, match="There is no checkpoint file at"):
-        load_subject(model.id)
-    assert subjects() == []
+        load_network(store, model.id)
+    assert networks(store) == []

@@ -7,10 +7,9 @@ from torch.distributions import Normal, kl_divergence
 
 from samar.data.catalog import NORMALIZATIONS
 from samar.data.dataset import Dataset, ImageSet
-from samar.data.evaluation import evaluate
 from samar.data.load import load_dataset
 from samar.data.normalization import Normalization
-from samar.networks.normalization import batchnorm_distance, candidates, measure, try_normalizations
+from samar.networks.normalization import batchnorm_distance, candidates, try_normalizations
 from samar.networks.reading import read_checkpoint
 from samar.networks.recognition import network_of, recognize
 
@@ -82,15 +81,13 @@ def test_the_distance_is_the_divergence_of_two_normal_distributions(network: nn.
     assert not layer._forward_pre_hooks
 
 
-def test_measuring_in_pieces_is_evaluating(network: nn.Module, digits: Dataset) -> None:
-    told: list[tuple[int, int]] = []
-    found = measure(
-        network, digits.test, digits.normalization, progress=lambda *at: told.append(at)
-    )
-    whole = evaluate(network, digits.test, digits.normalization)
-    assert (found.correct, found.images) == (whole.correct, 797)
-    assert found.loss == pytest.approx(whole.loss, rel=1e-9)
-    assert told[0] == (0, 797)
+def test_what_the_file_says_decides_between_equals(network: nn.Module, digits: Dataset) -> None:
+    network.linear.weight.data.zero_()
+    teach(network, digits.train.images, candidates(digits)["half"])
+    assert try_normalizations(network, digits)[0].normalize == "half"
+    assert try_normalizations(network, digits, said="none")[0].normalize == "none"
+    assert try_normalizations(network, digits, said="auto")[0].normalize == "digits"
+    assert try_normalizations(network, digits, said="nonsense")[0].normalize == "half"
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 
 from samar.playground.config import PlaygroundConfig
 from samar.playground.descent import descend, descend_with
-from samar.playground.export import to_csv
+from samar.playground.paths import to_csv
 
 QUIET = PlaygroundConfig(
     landscape="bowl",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from samar.playground.config import PlaygroundConfig
-from samar.playground.descent import Path, descend_with
+from samar.playground.descent import descend_with
 from samar.playground.losses import build_loss
-from samar.playground.outcomes import Outcome, outcome
+from samar.playground.paths import Outcome, Path, outcome
 from samar.playground.presets import PRESETS
 
 SEEDS = range(6)

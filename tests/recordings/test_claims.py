@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from samar.charts.lessons.geometry import slope
+from samar.charts.lessons import slope
 from samar.playground.descent import descend
-from samar.playground.outcomes import outcome
+from samar.playground.paths import outcome
 from samar.playground.presets import PRESETS
 from samar.recordings.catalog import recording
 from samar.web.lessons.memory import groups

@@ -1,12 +1,14 @@
 """Sweeps whose members never train: their last epochs are written by hand."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.settings.command import json_line
 from samar.sweeps.service import Sweeps
 from samar.training.records import EpochRecord
 
@@ -14,7 +16,7 @@ from samar.training.records import EpochRecord
 @pytest.fixture
 def sweeps(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Sweeps:
     """The service over an empty store in which no worker is ever started."""
-    monkeypatch.setattr("samar.jobs.local._spawn", lambda run: None)
+    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: 1)
     # No worker lives, and none is missed.
     monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
     return Sweeps(Jobs())
@@ -33,7 +35,7 @@ def end(sweeps: Sweeps) -> Callable[..., None]:
         grad_evals: int = 10,
         seconds: float = 1.0,
     ) -> None:
-        store = sweeps.runs.store
+        store = sweeps.jobs.store
         record = EpochRecord(
             run.settings.epochs,
             10,
@@ -48,7 +50,10 @@ def end(sweeps: Sweeps) -> Callable[..., None]:
             val_loss=0.3,
             val_accuracy=val,
         )
+        job = store.get(run.id)
         store.records.append(run.key, epochs=[record])
-        assert store.move(store.get(run.id), status, only=("queued", "running"))
+        assert store.move(job, "running", only=("queued", "running"))
+        store.beat(job, summary=json_line({"epoch": asdict(record)}))
+        assert store.move(job, status)
 
     return end

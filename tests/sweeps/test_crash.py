@@ -13,28 +13,28 @@ import pytest
 
 from samar.jobs.local import schedule
 from samar.jobs.service import Jobs
-from samar.sweeps import store as sweep_store
+from samar.jobs.store import new_row
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.store import Sweep
 from samar.sweeps.values import Range, same_setting
 
 ROOT = Path(__file__).parents[2]
 SEARCH = """
-import samar.jobs.local as launcher
-from samar.jobs.service import Jobs
-from samar.jobs.sweeps import Sweeps
+from dataclasses import asdict
+import samar.jobs.local as local
+from samar.jobs.store import Store
+from samar.settings.command import json_line
 from samar.training.records import EpochRecord
 
-launcher._spawn = lambda run: None
-store = Jobs().store
+local.spawn = lambda job: 1
+Store.mark_interrupted = lambda self: None
+store = Store()
 while True:
-    launcher.schedule(store)
-    for run in store.all():
-        if run.status == "running":
-            record = EpochRecord(1, 1, 1, 1.0, 0.1, 0.9, 9, 0.2, 0.8, 0.1, 0.3, run.settings.rho)
-            store.records.append(run.key, epochs=[record])
-            store.move(run, "finished")
+    local.schedule(store)
+    for run in store.all("train", status=("running",)):
+        record = EpochRecord(1, 1, 1, 1.0, 0.1, 0.9, 9, 0.2, 0.8, 0.1, 0.3, run.settings.rho)
+        store.beat(run, summary=json_line({"epoch": asdict(record)}))
+        store.move(run, "finished")
 """
 
 
@@ -51,7 +51,7 @@ def real(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweeps]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     service = Sweeps(Jobs())
     yield service
-    for run in service.runs.store.all():
+    for run in service.jobs.store.all():
         if run.pid and psutil.pid_exists(run.pid):
             os.kill(run.pid, signal.SIGKILL)
 
@@ -62,19 +62,19 @@ def test_killed_in_training_and_resumed(real: Sweeps) -> None:
         seeds=1,
         base={"images_per_class": 10, "epochs": 30, "checkpoint_seconds": 0.0, "device": "cpu"},
     )
-    sweep_id = real.start(spec)
+    sweep_id = real.jobs.submit(spec)
 
     def second_trains() -> bool:
-        # Read without tending, as if this process did not exist.
-        members = real.store.members(real.store.get(sweep_id))
-        return members[0].status == "finished" and members[1].step > 2
+        # Read without scheduling, as if this process did not exist.
+        members = real.jobs.store.all("train", parent=sweep_id)[::-1]
+        return members[0].status == "finished" and members[1].done > 2
 
     wait(second_trains)
-    killed = real.store.members(real.store.get(sweep_id))[1]
+    killed = real.jobs.store.all("train", parent=sweep_id)[-2]
     assert killed.pid is not None
     os.kill(killed.pid, signal.SIGKILL)
     again = Sweeps(Jobs())
-    wait(lambda: again.runs.get(killed.id).status == "interrupted")
+    wait(lambda: again.jobs.get(killed.id).status == "interrupted")
     again.resume(sweep_id)
     wait(lambda: again.get(sweep_id).status == "finished")
     members = again.members(again.get(sweep_id))
@@ -82,9 +82,9 @@ def test_killed_in_training_and_resumed(real: Sweeps) -> None:
     trained = [(run.settings.optimizer, run.settings.seed) for run in members]
     assert trained == [("sgd", 0), ("samar", 0), ("sam", 0)]
     for run in members:
-        steps = again.runs.store.records.steps(run.key)["step"]
+        steps = again.jobs.store.records.steps(run.key)["step"]
         assert steps.tolist() == list(range(1, 31))
-        starts = [e for e in again.runs.store.records.events(run.key) if e.kind == "started"]
+        starts = [e for e in again.jobs.store.records.events(run.key) if e.kind == "started"]
         assert len(starts) == (2 if run.id == killed.id else 1)
 
 
@@ -94,20 +94,20 @@ def test_killed_in_a_search_and_resumed(
     spec = SweepSpec(
         sampler="tpe", trials=8, seeds=2, ranges={"rho": Range(low=0.01, high=0.9, log=True)}
     )
-    sweep_id = sweeps.start(spec)
+    sweep_id = sweeps.jobs.submit(spec)
     code = [sys.executable, "-W", "ignore", "-c", SEARCH]
     searcher = subprocess.Popen(code, cwd=ROOT)
     try:
-        wait(lambda: sweep_at(sweeps, sweep_id).members >= 6)
+        wait(lambda: len(sweeps.jobs.store.all(parent=sweep_id)) >= 6)
     finally:
         searcher.kill()
         searcher.wait()
-    before = [run.id for run in sweeps.members(sweep_at(sweeps, sweep_id))]
-    schedule(sweeps.runs.store)
-    while found := [r for r in sweeps.runs.store.all() if r.status == "running"]:
+    before = [run.id for run in sweeps.members(sweeps.get(sweep_id))]
+    schedule(sweeps.jobs.store)
+    while found := sweeps.jobs.store.all("train", status=("running",)):
         end(found[0], val=found[0].settings.rho)
-        schedule(sweeps.runs.store)
-    sweep = sweep_at(sweeps, sweep_id)
+        schedule(sweeps.jobs.store)
+    sweep = sweeps.get(sweep_id)
     members = sweeps.members(sweep)
     assert sweep.status == "finished"
     assert [run.id for run in members][: len(before)] == before
@@ -115,24 +115,22 @@ def test_killed_in_a_search_and_resumed(
     assert len({(same_setting(run.settings), run.settings.seed) for run in members}) == 16
 
 
-def sweep_at(sweeps: Sweeps, sweep_id: str) -> Sweep:
-    return sweeps.store.get(sweep_id)
-
-
-def test_killed_while_queueing_leaves_nothing(
+def test_killed_while_queueing_every_member_is_queued_once(
     sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[object] = []
 
-    def breaks(config: object, sweep: str) -> dict[str, object]:
-        rows.append(config)
+    def breaks(settings: object, parent: str) -> dict[str, object]:
+        rows.append(settings)
         if len(rows) == 3:
             raise KeyboardInterrupt
-        return queued_row(config, sweep)  # type: ignore[arg-type]
+        return new_row(settings, parent)  # type: ignore[arg-type]
 
-    queued_row = sweep_store.queued_row
-    monkeypatch.setattr(sweep_store, "queued_row", breaks)
+    monkeypatch.setattr("samar.sweeps.service.new_row", breaks)
     with pytest.raises(KeyboardInterrupt):
-        sweeps.start(SweepSpec(seeds=5))
-    assert sweeps.all() == []
-    assert sweeps.runs.store.all() == []
+        sweeps.jobs.submit(SweepSpec(seeds=5))
+    assert sweeps.jobs.store.all("train") == []
+    schedule(sweeps.jobs.store)
+    (sweep,) = sweeps.all()
+    assert [run.settings.seed for run in sweeps.members(sweep)] == [0, 1, 2, 3, 4]
+    assert len(rows) == 3 + 5

@@ -26,7 +26,7 @@ GRID = {"optimizer": ("sgd", "sam"), "rho": (0.1, 0.2)}
 
 def ended(sweeps: Sweeps, end: Callable[..., None], spec: SweepSpec, figures: dict) -> list:
     """Results of a sweep whose members end with ``figures[label, seed] = (val, test)``."""
-    sweep = sweeps.get(sweeps.start(spec))
+    sweep = sweeps.get(sweeps.jobs.submit(spec))
     for run in sweeps.members(sweep):
         found = figures.get((spec.label(run.settings), run.settings.seed))
         if found is not None:
@@ -78,12 +78,13 @@ def test_paired_differences_with_students_interval(found: list[SettingResult]) -
     by_seed = np.array([0.03, 0.01, 0.05])
     assert list(difference.values) == [0, 1, 2]
     assert list(difference.values.values()) == pytest.approx(by_seed)
+    interval = difference.interval
     oracle = stats.ttest_rel([0.83, 0.85, 0.87], [0.80, 0.84, 0.82]).confidence_interval(0.95)
-    assert (difference.low, difference.high) == pytest.approx((oracle.low, oracle.high))
+    assert (interval.low, interval.high) == pytest.approx((oracle.low, oracle.high))
     # By hand: mean 0.03, deviation 0.02, t(0.975, 2) = 4.302653
-    assert difference.high == pytest.approx(0.03 + 4.302653 * 0.02 / math.sqrt(3))
+    assert interval.high == pytest.approx(0.03 + 4.302653 * 0.02 / math.sqrt(3))
     (back, _) = paired_differences([sgd, found[2]], sam, "val")
-    assert back.mean == pytest.approx(-0.05)
+    assert back.interval.mean == pytest.approx(-0.05)
 
 
 def test_a_setting_with_a_missing_seed_is_not_the_best(
@@ -106,8 +107,8 @@ def test_one_seed_has_no_deviation_and_no_interval(
     found = ended(sweeps, end, SweepSpec(grid=GRID, seeds=1), FIGURES)
     assert math.isnan(found[0].test.std)
     difference = paired_differences(found, found[0])[0]
-    assert difference.mean == pytest.approx(0.03)
-    assert math.isnan(difference.low)
+    assert difference.interval.mean == pytest.approx(0.03)
+    assert math.isnan(difference.interval.low)
     assert found[0].row()["test_std"] is None
 
 
@@ -133,7 +134,7 @@ def test_of_settings_in_one_place_the_best_by_validation_is_shown(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
     spec = SweepSpec(grid={"optimizer": ("sam",), "rho": (0.1, 0.2), "lr": (0.1, 0.01)}, seeds=1)
-    sweep = sweeps.get(sweeps.start(spec))
+    sweep = sweeps.get(sweeps.jobs.submit(spec))
     for run, val in zip(sweeps.members(sweep), (0.1, 0.2, 0.4, 0.3), strict=True):
         end(run, val, 1 - val)
     found = results(spec, sweeps.members(sweep))
@@ -144,7 +145,7 @@ def test_of_settings_in_one_place_the_best_by_validation_is_shown(
 
 def test_other_images_are_another_comparison(sweeps: Sweeps, end: Callable[..., None]) -> None:
     spec = SweepSpec(grid={"label_noise": (0.0, 0.4), "optimizer": ("sgd", "sam")}, seeds=1)
-    sweep = sweeps.get(sweeps.start(spec))
+    sweep = sweeps.get(sweeps.jobs.submit(spec))
     for run in sweeps.members(sweep):
         end(run, 0.9 - run.settings.label_noise)
     tasks = by_task(results(spec, sweeps.members(sweep)))
@@ -155,7 +156,7 @@ def test_other_images_are_another_comparison(sweeps: Sweeps, end: Callable[..., 
 
 def test_equal_gradients_shows_two_arms_of_sgd(sweeps: Sweeps, end: Callable[..., None]) -> None:
     spec = SweepSpec(grid=GRID, equal_gradients=True, seeds=1, base={"epochs": 5})
-    sweep = sweeps.get(sweeps.start(spec))
+    sweep = sweeps.get(sweeps.jobs.submit(spec))
     for run in sweeps.members(sweep):
         end(run, grad_evals=run.settings.epochs)
     found = results(spec, sweeps.members(sweep))

@@ -9,9 +9,8 @@ from samar.errors import DataError, RunError
 from samar.jobs.job import Job
 from samar.jobs.local import schedule
 from samar.jobs.service import Jobs
-from samar.sweeps.service import Sweeps
+from samar.sweeps.service import WHY_SKIPPED, Sweeps, extend
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.store import SKIPPED, Sweep
 from samar.sweeps.values import Range, same_setting
 from samar.training.settings import TrainSettings
 
@@ -19,20 +18,20 @@ GRID = SweepSpec(grid={"optimizer": ("sgd", "sam")}, seeds=2, name="two")
 
 
 def training(sweeps: Sweeps) -> list[Job]:
-    return [run for run in sweeps.runs.store.all() if run.status == "running"]
+    return [run for run in sweeps.jobs.store.all("train") if run.status == "running"]
 
 
 def test_members_are_queued_at_once_and_trained_one_after_the_other(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
-    sweep = sweeps.get(sweeps.start(GRID))
+    sweep = sweeps.get(sweeps.jobs.submit(GRID))
     assert (sweep.total, sweep.ended, sweep.state) == (4, 0, "running")
     order = []
     for done in range(4):
         (run,) = training(sweeps)
         order.append((run.settings.seed, run.settings.optimizer))
         end(run)
-        schedule(sweeps.runs.store)
+        schedule(sweeps.jobs.store)
         assert sweeps.get("two").ended == done + 1
     assert order == [(0, "sgd"), (0, "sam"), (1, "sgd"), (1, "sam")]
     sweep = sweeps.get(sweep.id)
@@ -44,45 +43,45 @@ def test_members_are_queued_at_once_and_trained_one_after_the_other(
 def test_a_run_started_by_hand_goes_before_members(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
-    sweeps.start(GRID)
-    by_hand = sweeps.runs.start(TrainSettings(name="mine"))
+    sweeps.jobs.submit(GRID)
+    by_hand = sweeps.jobs.submit(TrainSettings(name="mine"))
     (first,) = training(sweeps)
     end(first)
-    schedule(sweeps.runs.store)
+    schedule(sweeps.jobs.store)
     assert [run.id for run in training(sweeps)] == [by_hand]
 
 
 def test_a_paused_sweep_keeps_its_queue_and_lets_the_running_member_end(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
-    sweep_id = sweeps.start(GRID)
+    sweep_id = sweeps.jobs.submit(GRID)
     (first,) = training(sweeps)
     sweeps.pause(sweep_id)
-    assert sweeps.runs.get(first.id).status == "running"
+    assert sweeps.jobs.get(first.id).status == "running"
     end(first)
-    schedule(sweeps.runs.store)
+    schedule(sweeps.jobs.store)
     assert training(sweeps) == []
     assert sweeps.get(sweep_id).counts == {"finished": 1, "queued": 3}
     with pytest.raises(RunError, match="is paused; only one that is running can be paused"):
         sweeps.pause(sweep_id)
     sweeps.resume(sweep_id)
     (second,) = training(sweeps)
-    assert (second.config.optimizer, second.config.seed) == ("sam", 0)
+    assert (second.settings.optimizer, second.settings.seed) == ("sam", 0)
 
 
 def test_a_stopped_sweep_stops_its_member_and_resumes_it(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
-    sweep_id = sweeps.start(GRID)
+    sweep_id = sweeps.jobs.submit(GRID)
     (first,) = training(sweeps)
     sweeps.stop(sweep_id)
-    assert [c.command for c in sweeps.runs.store.orders.after(first.key, 0)] == ["stop"]
+    assert [c.command for c in sweeps.jobs.store.orders.after(first.key, 0)] == ["stop"]
     with pytest.raises(RunError, match="has members that train; stop it before deleting it"):
         sweeps.delete(sweep_id)
     with pytest.raises(RunError, match="is still stopping; resume it in a moment"):
         sweeps.resume(sweep_id)
     end(first, status="stopped")
-    schedule(sweeps.runs.store)
+    schedule(sweeps.jobs.store)
     assert training(sweeps) == []
     sweeps.resume(sweep_id)
     assert [run.id for run in training(sweeps)] == [first.id]
@@ -90,9 +89,9 @@ def test_a_stopped_sweep_stops_its_member_and_resumes_it(
 
 
 def test_a_lost_member_is_taken_up_again_by_resume(sweeps: Sweeps) -> None:
-    sweep_id = sweeps.start(SweepSpec(seeds=1))
+    sweep_id = sweeps.jobs.submit(SweepSpec(seeds=1))
     (first,) = training(sweeps)
-    sweeps.runs.store.move(first, "interrupted")
+    sweeps.jobs.store.move(first, "interrupted")
     sweep = sweeps.get(sweep_id)
     assert (sweep.status, sweep.state, sweep.active) == ("running", "interrupted", False)
     sweeps.resume(sweep_id)
@@ -103,9 +102,9 @@ def test_a_lost_member_is_taken_up_again_by_resume(sweeps: Sweeps) -> None:
 def test_a_sweep_goes_on_without_a_lost_member_until_it_is_resumed(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
-    sweep_id = sweeps.start(GRID)
+    sweep_id = sweeps.jobs.submit(GRID)
     (lost,) = training(sweeps)
-    sweeps.runs.store.move(lost, "interrupted")
+    sweeps.jobs.store.move(lost, "interrupted")
     finish(sweeps, end, lambda config: 0.5)
     sweep = sweeps.get(sweep_id)
     assert (sweep.ended, sweep.state) == (3, "interrupted")
@@ -119,16 +118,16 @@ def test_a_sweep_goes_on_without_a_lost_member_until_it_is_resumed(
 def test_other_seeds_of_a_diverged_setting_are_skipped_and_the_sweep_goes_on(
     sweeps: Sweeps, end: Callable[..., None], skip: bool
 ) -> None:
-    sweep_id = sweeps.start(GRID.model_copy(update={"skip_diverged": skip}))
+    sweep_id = sweeps.jobs.submit(GRID.model_copy(update={"skip_diverged": skip}))
     (sgd,) = training(sweeps)
     end(sgd, status="diverged")
-    schedule(sweeps.runs.store)
+    schedule(sweeps.jobs.store)
     while found := training(sweeps):
         end(found[0])
-        schedule(sweeps.runs.store)
+        schedule(sweeps.jobs.store)
     sweep = sweeps.get(sweep_id)
     assert sweep.status == "finished"
-    skipped = [run for run in sweeps.members(sweep) if run.message == SKIPPED]
+    skipped = [run for run in sweeps.members(sweep) if run.message == WHY_SKIPPED]
     assert sweep.counts["diverged"] == 1
     assert [(r.settings.optimizer, r.settings.seed) for r in skipped] == (
         [("sgd", 1)] if skip else []
@@ -138,13 +137,13 @@ def test_other_seeds_of_a_diverged_setting_are_skipped_and_the_sweep_goes_on(
 
 
 def test_delete_removes_members_and_history(sweeps: Sweeps, end: Callable[..., None]) -> None:
-    sweep = sweeps.get(sweeps.start(tpe(trials=1, seeds=1)))
-    kept = sweeps.runs.store.create(TrainSettings())
+    sweep = sweeps.get(sweeps.jobs.submit(tpe(trials=1, seeds=1)))
+    kept = sweeps.jobs.store.create(TrainSettings())
     finish(sweeps, end, lambda config: config.rho)
     sweeps.delete(sweep.id)
-    assert [run.id for run in sweeps.runs.store.all()] == [kept]
+    assert [job.id for job in sweeps.jobs.store.all()] == [kept]
     assert sweeps.all() == []
-    with sweeps.runs.store.database.read() as db:
+    with sweeps.jobs.store.database.read() as db:
         assert db.execute(sa.text("SELECT count(*) FROM trials")).scalar() == 0
     with pytest.raises(RunError, match=f"no sweep '{sweep.id}'"):
         sweeps.get(sweep.id)
@@ -152,16 +151,16 @@ def test_delete_removes_members_and_history(sweeps: Sweeps, end: Callable[..., N
 
 def test_images_that_are_not_here_are_said_before_anything_is_queued(sweeps: Sweeps) -> None:
     with pytest.raises(DataError, match="no folder"):
-        sweeps.start(SweepSpec(base={"dataset": "folder:nowhere"}))
+        sweeps.jobs.submit(SweepSpec(base={"dataset": "folder:nowhere"}))
     assert sweeps.all() == []
-    assert sweeps.runs.store.all() == []
+    assert sweeps.jobs.store.all() == []
 
 
 def test_a_sweep_of_another_version_breaks_nothing(sweeps: Sweeps) -> None:
-    sweep_id = sweeps.start(GRID)
-    with sweeps.runs.store.database.write() as db:
-        db.execute(sa.text("""UPDATE sweeps SET spec = '{"colour": 1}'"""))
-    schedule(sweeps.runs.store)
+    sweep_id = sweeps.jobs.submit(GRID)
+    with sweeps.jobs.store.database.write() as db:
+        db.execute(sa.text("""UPDATE jobs SET config = '{"colour": 1}' WHERE kind = 'sweep'"""))
+    schedule(sweeps.jobs.store)
     (sweep,) = sweeps.all()
     assert (sweep.id, sweep.state, sweep.title) == (sweep_id, "unreadable", "two")
 
@@ -188,11 +187,11 @@ def finish(
 ) -> int:
     """End members with what an objective says, until none trains or ``most`` ended."""
     count = 0
-    schedule(sweeps.runs.store)
+    schedule(sweeps.jobs.store)
     while count < most and (found := training(sweeps)):
         end(found[0], val=objective(found[0].settings))
         count += 1
-        schedule(sweeps.runs.store)
+        schedule(sweeps.jobs.store)
     return count
 
 
@@ -204,19 +203,19 @@ def test_random_search_draws_different_settings_within_bounds(sweeps: Sweeps) ->
         grid={"optimizer": ("sam", "vasso")},
         ranges={"rho": Range(low=0.01, high=1, log=True), "batch_size": Range(low=16, high=64)},
     )
-    configs = [r.settings for r in sweeps.members(sweeps.get(sweeps.start(spec)))]
+    configs = [r.settings for r in sweeps.members(sweeps.get(sweeps.jobs.submit(spec)))]
     assert len(configs) == 16
     assert len({same_setting(config) for config in configs}) == 8
     assert all(0.01 <= c.rho <= 1 and 16 <= c.batch_size <= 64 for c in configs)
     assert len({c.rho for c in configs}) == 8
     assert sum(c.rho < 0.1 for c in configs) > 2  # even in the logarithm
-    again = sweeps.members(sweeps.get(sweeps.start(spec)))
+    again = sweeps.members(sweeps.get(sweeps.jobs.submit(spec)))
     assert [r.settings for r in again] == configs
 
 
 def test_random_search_of_few_settings_ends_when_all_were_drawn(sweeps: Sweeps) -> None:
     spec = SweepSpec(sampler="random", trials=9, seeds=1, grid={"rho": (0.1, 0.2, 0.3)})
-    assert sweeps.get(sweeps.start(spec)).total == 3
+    assert sweeps.get(sweeps.jobs.submit(spec)).total == 3
 
 
 def test_bayesian_search_finds_a_peak_and_tells_the_mean_over_seeds(
@@ -227,7 +226,7 @@ def test_bayesian_search_finds_a_peak_and_tells_the_mean_over_seeds(
             return 0.3
         return 0.9 - abs(config.rho - 0.2) + 0.01 * config.seed
 
-    sweep = sweeps.get(sweeps.start(tpe(trials=18, seeds=2)))
+    sweep = sweeps.get(sweeps.jobs.submit(tpe(trials=18, seeds=2)))
     assert finish(sweeps, end, objective) % 2 == 0
     sweep = sweeps.get(sweep.id)
     assert sweep.status == "finished"
@@ -239,7 +238,7 @@ def test_bayesian_search_finds_a_peak_and_tells_the_mean_over_seeds(
     near = sum(abs(rho - 0.2) < 0.1 for rho in later)
     assert near > 0.4 * len(later)  # at random 24 % come so near
     assert min(abs(rho - 0.2) for rho in sam) < 0.03
-    with sweeps.runs.store.database.read() as db:
+    with sweeps.jobs.store.database.read() as db:
         values = db.execute(sa.text("SELECT value FROM trial_values ORDER BY trial_id")).scalars()
         means = [objective(r.settings) + 0.005 for r in members if r.settings.seed == 0]
         means = [0.3 if mean == 0.305 else mean for mean in means]
@@ -248,18 +247,15 @@ def test_bayesian_search_finds_a_peak_and_tells_the_mean_over_seeds(
 
 def test_a_search_goes_on_from_the_same_database(sweeps: Sweeps, end: Callable[..., None]) -> None:
     """Another process over the same store neither repeats nor forgets a setting."""
-    sweep_id = sweeps.start(tpe(trials=6, seeds=2))
+    sweep_id = sweeps.jobs.submit(tpe(trials=6, seeds=2))
     assert finish(sweeps, end, lambda config: config.rho, most=5) == 5
     fresh = Sweeps(Jobs())
-    assert (
-        finish(fresh, end, lambda config: config.rho)
-        == len(fresh.store.members(sweep_of(fresh, sweep_id))) - 5
-    )
+    assert finish(fresh, end, lambda config: config.rho) == fresh.get(sweep_id).members - 5
     sweep = fresh.get(sweep_id)
     assert (sweep.status, sweep.ended) == ("finished", sweep.members)
     members = fresh.members(sweep)
     assert len({(same_setting(r.settings), r.settings.seed) for r in members}) == len(members)
-    with fresh.runs.store.database.read() as db:
+    with fresh.jobs.store.database.read() as db:
         count = db.execute(sa.text("SELECT count(*) FROM trials")).scalar()
     assert count == len(members) / 2
 
@@ -267,42 +263,39 @@ def test_a_search_goes_on_from_the_same_database(sweeps: Sweeps, end: Callable[.
 def test_a_stopped_setting_is_not_told_before_it_is_resumed(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
-    sweep_id = sweeps.start(tpe(trials=1, seeds=1))
+    sweep_id = sweeps.jobs.submit(tpe(trials=1, seeds=1))
     (run,) = training(sweeps)
     sweeps.stop(sweep_id)
     end(run, status="stopped")
-    schedule(sweeps.runs.store)
+    schedule(sweeps.jobs.store)
     sweeps.resume(sweep_id)
     assert finish(sweeps, end, lambda config: 0.8) == 1
-    with sweeps.runs.store.database.read() as db:
+    with sweeps.jobs.store.database.read() as db:
         assert db.execute(sa.text("SELECT value FROM trial_values")).scalars().all() == [0.8]
-
-
-def sweep_of(sweeps: Sweeps, sweep_id: str) -> Sweep:
-    return sweeps.store.get(sweep_id)
 
 
 def test_two_processes_that_search_at_once_open_one_setting(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
     """The one that read before the other wrote adds nothing."""
-    sweep = sweeps.get(sweeps.start(tpe(trials=5, seeds=1)))
+    sweep = sweeps.get(sweeps.jobs.submit(tpe(trials=5, seeds=1)))
     more = sweep.spec.repeated([sweep.spec.config({"optimizer": "sam", "rho": 0.5})])
-    assert sweeps.store.extend(sweep, more)
-    assert not sweeps.store.extend(sweep, more)
+    store = sweeps.jobs.store
+    assert extend(store, sweep, more)
+    assert not extend(store, sweep, more)
     sweeps.pause(sweep.id)
-    assert not sweeps.store.extend(sweeps.get(sweep.id), more)
+    assert not extend(store, sweeps.get(sweep.id), more)
 
 
 def test_a_diverged_setting_counts_as_worst_and_a_failed_one_not_at_all(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
-    sweeps.start(tpe(trials=3, seeds=1, grid={}))
+    sweeps.jobs.submit(tpe(trials=3, seeds=1, grid={}))
     for status in ("diverged", "failed", "finished"):
         (run,) = training(sweeps)
         end(run, 0.7, status=status)
-        schedule(sweeps.runs.store)
-    with sweeps.runs.store.database.read() as db:
+        schedule(sweeps.jobs.store)
+    with sweeps.jobs.store.database.read() as db:
         states = db.execute(sa.text("SELECT state FROM trials ORDER BY number")).scalars().all()
         values = db.execute(sa.text("SELECT value FROM trial_values ORDER BY trial_id")).scalars()
         assert states == ["COMPLETE", "FAIL", "COMPLETE"]
@@ -310,7 +303,7 @@ def test_a_diverged_setting_counts_as_worst_and_a_failed_one_not_at_all(
 
 
 def test_a_paused_search_opens_nothing(sweeps: Sweeps, end: Callable[..., None]) -> None:
-    sweep_id = sweeps.start(tpe(trials=4, seeds=1))
+    sweep_id = sweeps.jobs.submit(tpe(trials=4, seeds=1))
     sweeps.pause(sweep_id)
     assert finish(sweeps, end, lambda config: 0.5) == 1
     assert sweeps.get(sweep_id).members == 1

@@ -3,8 +3,13 @@ import pytest
 from samar.errors import ConfigError
 from samar.sweeps.presets import SWEEP_PRESETS, sweep_preset
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.values import gradient_evaluations, same_setting
-from samar.sweeps.words import parse_conditions, parse_grid, parse_ranges
+from samar.sweeps.values import (
+    gradient_evaluations,
+    parse_condition,
+    parse_grid,
+    parse_ranges,
+    same_setting,
+)
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -28,7 +33,7 @@ def test_a_grid_is_every_combination_that_differs() -> None:
     assert members[1].name == "SAM · radius ρ 0.05 · seed 5"
 
 
-def test_members_hold_images_out_and_take_no_probes() -> None:
+def test_members_hold_images_out_and_take_no_measurements() -> None:
     (config,) = spec().settings()
     held = (config.validation, config.curvature_every, config.film_every, config.snapshots)
     assert held == (0.2, 0, 0, 0)
@@ -100,7 +105,7 @@ def test_values_have_the_settings_type_whatever_they_came_as() -> None:
             lambda: spec("rho=0.1,0.2", sampler="tpe", equal_gradients=True),
             "compares settings at equal epochs",
         ),
-        (lambda: parse_conditions(["rho=1"]), "The condition 'rho=1' has no colon"),
+        (lambda: parse_condition("rho=1"), "The condition 'rho=1' has no colon"),
         (lambda: sweep_preset("big"), "no sweep preset 'big'; choose noisy_digits or paper"),
         (
             lambda: spec("rho=" + ",".join(f"{i / 5000}" for i in range(5001))),

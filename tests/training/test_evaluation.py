@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from samar.data.dataset import ImageSet
-from samar.data.evaluation import evaluate, evaluate_checkpoint
+from samar.data.evaluation import evaluate
 from samar.data.normalization import Normalization
-from samar.errors import CheckpointError
+from samar.jobs.store import Store
+from samar.networks.load import load_network
 
 
 def test_equals_one_float64_pass() -> None:
@@ -35,23 +36,22 @@ def test_equals_one_float64_pass() -> None:
     ],
 )
 def test_public_checkpoints(
-    shared_data: Path, file: str, model: str, correct: int, loss: float
+    samar_home: Path, shared_data: Path, file: str, model: str, correct: int, loss: float
 ) -> None:
-    found = evaluate_checkpoint(
-        shared_data / "checkpoints" / file,
-        model,
-        f"folder:{shared_data / 'cifar10'}",
+    network = load_network(
+        Store(),
+        str(shared_data / "checkpoints" / file),
+        model=model,
+        dataset=f"folder:{shared_data / 'cifar10'}",
         normalize="imagenet",
+    )
+    told: list[tuple[int, int]] = []
+    found = evaluate(
+        network.model,
+        network.dataset.test,
+        network.dataset.normalization,
+        progress=lambda *at: told.append(at),
     )
     assert (found.correct, found.images) == (correct, 2000)
     assert found.loss == pytest.approx(loss, abs=2e-6)
-
-
-@pytest.mark.shared
-def test_wrong_architecture_is_explained(shared_data: Path) -> None:
-    with pytest.raises(CheckpointError, match="does not fit resnet32"):
-        evaluate_checkpoint(
-            shared_data / "checkpoints" / "resnet20-12fca82f.th",
-            "resnet32",
-            f"folder:{shared_data / 'cifar10'}",
-        )
+    assert (told[0], told[-1]) == ((256, 2000), (2000, 2000))

@@ -1,4 +1,4 @@
-"""The Compare page and the table of runs without a browser."""
+"""The Compare page and the Jobs page without a browser."""
 
 import io
 import json
@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.curvature.catalog import MEASURES
-from samar.exchange.archive import run_zip
+from samar.exchange.archive import job_zip
 from samar.jobs import schema
+from samar.jobs.files import log_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.jobs.worker import run as work
+from samar.kinds.curvature import CurvatureJobSettings
+from samar.kinds.evaluate import EvaluateSettings
+from samar.training.settings import TrainSettings
 from samar.web.service import service
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -23,7 +27,7 @@ COMPARE, RUNS = "pages/analysis/compare.py", "pages/experiment/runs.py"
 @pytest.fixture
 def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app over an empty store in which no worker is ever started."""
-    monkeypatch.setattr("samar.jobs.service.tend", lambda store: None)
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
     return AppTest.from_file(str(APP), default_timeout=60)
 
@@ -104,8 +108,8 @@ def test_settings_side_by_side(app: AppTest, four: list[Job]) -> None:
 
 def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
     compare_page(app, four, compare_view="Two side by side")
-    assert "Neither run took a film" in app.info[0].value
-    series = Store().series
+    assert "Neither run measured its landscape" in app.info[0].value
+    series = Store().records
     found = {"values": [3.0, 2.0, 1.0], "residuals": [0.1] * 3, "trace": 7.0, "lr": 0.05}
     fresh = Store().get(four[2].id)
     series.note(fresh.key, 8, "curvature", **found)
@@ -120,33 +124,64 @@ def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
 def test_the_flatness_report_measures_once(
     app: AppTest, recorded: Callable[..., Job], four: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[str] = []
+    from samar.compare import measuring
 
-    def measure(run: Job, progress: Callable[[str], None]) -> dict[str, object]:
-        heard.append(run.id)
-        progress(f"{run.id}: product 1")
-        return {"measures": dict.fromkeys(MEASURES, float(len(heard)))}
+    few = measuring.PROTOCOL.changed(images=8, top=1, tol=0.5, trace_products=6)
+    monkeypatch.setattr(measuring, "PROTOCOL", few)
+    store = Store()
 
-    monkeypatch.setattr("samar.compare.measuring._measure", measure)
+    def do_one() -> None:
+        job = store.claim_next("short", 1)
+        assert job is not None
+        work(store, job)
+
     recorded(name="no weights")
     compare_page(app, four, compare_view="Flatness report")
-    assert "0 models; a rank correlation" in app.markdown[0].value
+    assert "Measure at least 5 networks first; 0 are" in app.markdown[0].value
     app.button(key="flatness_measure").click().run()
     assert not app.exception
-    assert sorted(heard) == sorted(run.id for run in four)
-    assert "4 models; a rank correlation" in app.markdown[0].value
+    assert {job.settings.network for job in store.all("curvature")} == {run.id for run in four}
+    # It goes on without the tab: another one finds the jobs, and their results one by one.
+    do_one()
+    compare_page(app, four, compare_view="Flatness report")
+    assert "flatness_measure" not in {button.key for button in app.button}
+    assert "1 is measured so far" in app.markdown[0].value
+    do_one()
+    app.button(key="flatness_cancel").click().run()
+    assert not app.exception
+    assert [job.status for job in store.all("curvature")].count("stopped") == 2
+    assert app.button(key="flatness_measure").label == "Measure 2 models"
+    app.button(key="flatness_measure").click().run()
+    do_one()
+    do_one()
+    app.run()
+    assert "4 are measured so far" in app.markdown[0].value
     assert set(figures(app)) == {"flatness_gap", "flatness_test_accuracy", "flatness_tau"}
     app.toggle(key="flatness_all").set_value(True).run()
     assert "1 of these runs have no weights" in " ".join(c.value for c in app.caption)
-    assert len(heard) == 4
+    assert "flatness_measure" not in {button.key for button in app.button}
+
+
+def test_why_a_network_was_not_measured(app: AppTest, four: list[Job]) -> None:
+    weights_path(four[0].id).write_bytes(b"no weights")
+    compare_page(app, four[:1], compare_view="Flatness report")
+    app.button(key="flatness_measure").click().run()
+    store = Store()
+    job = store.claim_next("short", 1)
+    assert job is not None
+    work(store, job)
+    app.run()
+    assert not app.exception
+    assert "is not a readable safetensors file" in app.error[0].value
+    assert app.button(key="flatness_measure").label == "Measure 1 model"
 
 
 def test_the_table_filters_by_words_pins_and_sweeps(app: AppTest, four: list[Job]) -> None:
     store = Store()
     store.mark(four[0].id, tags=["lecture"], pinned=True)
     with store.database.write() as db:
-        here = schema.runs.c.id == four[3].id
-        db.execute(schema.runs.update().where(here).values(sweep="s1"))
+        here = schema.jobs.c.id == four[3].id
+        db.execute(schema.jobs.update().where(here).values(parent="s1"))
 
     def shown() -> list[str]:
         (table,) = app.dataframe
@@ -172,17 +207,31 @@ def test_the_table_filters_by_words_pins_and_sweeps(app: AppTest, four: list[Job
 def test_an_unreadable_run_spoils_no_page(app: AppTest, four: list[Job]) -> None:
     store = Store()
     with store.database.write() as db:
-        here = schema.runs.c.id == four[1].id
-        db.execute(schema.runs.update().where(here).values(config='{"passes": 1}'))
+        here = schema.jobs.c.id == four[1].id
+        db.execute(schema.jobs.update().where(here).values(config='{"passes": 1}'))
     app.run()
+    app.session_state["selected_runs"] = [four[1].id]
     app.switch_page(RUNS).run()
     assert not app.exception
-    assert "? unreadable" in list(app.dataframe[0].value["status"])
+    (table,) = app.dataframe
+    row = list(table.value["id"]).index(four[1].id)
+    assert table.value["status"][row] == "? unreadable"
+    assert table.value["name"][row] != four[0].title  # never with default settings
+    # Selected, it says why and can be deleted; nothing else is offered but a pin and tags.
+    assert "do not fit this samar" in app.caption[0].value
+    labels = {button.label for button in app.button}
+    assert {"Delete it", "Pin"} <= labels
+    assert not {"Open", "Repeat", "Resume", "Stop"} & labels
     compare_page(app, four)
+    assert "do not fit this samar" in app.warning[0].value
+    app.query_params["run"] = four[1].id
+    app.switch_page("pages/experiment/train.py").run()
+    assert not app.exception
+    assert "do not fit this samar" in app.error[0].value
 
 
 def test_importing_a_zip_on_the_page(app: AppTest, four: list[Job]) -> None:
-    content = run_zip(Store(), four[0])
+    content = job_zip(Store(), four[0])
     app.run()
     app.switch_page(RUNS).run()
     app.file_uploader(key="run_upload").upload("run.zip", content, "application/zip").run()
@@ -214,8 +263,77 @@ def test_the_table_is_drawn_without_reading_steps(
 
 def test_the_zip_of_a_run_in_memory(app: AppTest, four: list[Job]) -> None:
     """What the download button gives is what the import takes."""
-    from samar.exchange.importing import import_run
-    from samar.web.runs.files import _zip, run_report
+    from samar.exchange.importing import import_job
+    from samar.web.jobs.files import _zip, run_report
 
-    assert import_run(io.BytesIO(_zip(four[0]))) != four[0].id
+    assert import_job(io.BytesIO(_zip(four[0]))) != four[0].id
     assert four[0].id in run_report(four[0])
+
+
+def test_the_queue_and_jobs_of_every_kind(app: AppTest, four: list[Job]) -> None:
+    """What runs and what waits can be cancelled; a finished one can be repeated and looked at."""
+    jobs = Jobs()
+    done = jobs.submit(EvaluateSettings(network=four[0].id))
+    claimed = jobs.store.claim_next("short", 1)
+    assert claimed is not None
+    jobs.store.beat(claimed, summary='{"accuracy": 0.75, "images": 797}')
+    assert jobs.store.move(claimed, "finished")
+    waits = jobs.submit(CurvatureJobSettings(network=four[1].id))
+    runs = jobs.submit(TrainSettings(name="*now*"))
+    claimed = jobs.store.claim_next("long", 1)
+    assert claimed is not None
+    jobs.store.beat(claimed, done=20, total=80)
+
+    app.run()
+    app.switch_page(RUNS).run()
+    assert not app.exception
+    bar, next_one = app.get("progress")
+    assert "20 of 80" in bar.proto.text
+    assert "left" in bar.proto.text
+    assert bar.value == 25
+    assert r"\*now\*" in bar.proto.text
+    assert f"{four[1].title} · waits" in next_one.proto.text.replace("\\", "")
+    app.button_group(key="show").set_value("Measurements").run()
+    (table,) = app.dataframe
+    assert list(table.value["kind"]) == ["Curvature", "Evaluation"]
+    assert list(table.value["name"]) == [four[1].title, four[0].title]
+    assert list(table.value["result"])[1] == "accuracy 75.00%, images 797"
+    app.button(key=f"stop_{waits}").click().run()
+    assert jobs.get(waits).status == "stopped"
+    app.session_state["selected_runs"] = [done]
+    app.button_group(key="show").set_value("Everything").run()
+    (table,) = app.dataframe
+    assert len(table.value) == 7
+    app.button(key="repeat").click().run()
+    assert not app.exception
+    again, first = jobs.store.all("evaluate")
+    assert first.id == done
+    assert (again.settings, again.status) == (first.settings, "queued")
+    app.button(key=f"stop_{runs}").click().run()
+    assert [order.command for order in jobs.store.orders.after(claimed.key, 0)] == ["stop"]
+
+
+def test_a_kind_without_a_page_opens_here(app: AppTest, four: list[Job]) -> None:
+    job_id = Jobs().submit(EvaluateSettings(network=four[0].id))
+    log_path(job_id).parent.mkdir(parents=True)
+    log_path(job_id).write_text("first\nlast words")
+    app.run()
+    app.query_params["job"] = job_id
+    app.switch_page(RUNS).run()
+    assert not app.exception
+    settings = app.dataframe[0].value
+    assert dict(zip(settings["setting"], settings["value"], strict=True))["Run or checkpoint"]
+    assert "last words" in app.code[0].value
+    app.button(key="close_details").click().run()
+    assert not app.code
+    app.query_params["job"] = "<b>nothing</b>"
+    app.switch_page(RUNS).run()
+    assert r"There is no job \<b\>" in app.warning[0].value
+
+
+def test_the_three_forms_of_a_link_to_the_view(app: AppTest, four: list[Job]) -> None:
+    for word in ("measurements", "Measurements"):
+        app.query_params["show"] = word
+        app.switch_page(RUNS).run()
+        assert not app.exception
+        assert "None yet." in app.info[0].value

@@ -1,53 +1,227 @@
-"""The Curvature page without a browser: what it measures, says, and answers to bad input."""
+"""The Curvature page without a browser: what it asks for, shows, and answers to bad input."""
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-QUERY = {"curvature_top": "2", "curvature_images": "32", "curvature_tol": "0.01"}
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.store import Store
+from samar.jobs.worker import run as work
+from samar.web.service import service
+
+APP = Path(__file__).parents[2] / "app.py"
+PAGE = "pages/analysis/curvature.py"
+FEW = {"curvature_top": "2", "curvature_images": "32", "curvature_tol": "0.05"}
 
 
 @pytest.fixture
-def page(trained_app: AppTest) -> AppTest:
-    for name, value in QUERY.items():
-        trained_app.query_params[name] = value
-    return trained_app.switch_page("pages/analysis/curvature.py")
+def network(recorded: Callable[..., Job]) -> Job:
+    return recorded(weights=True, name="digits run")
 
 
-def computed(page: AppTest) -> str:
-    page.button(key="curvature_compute").click().run()
+@pytest.fixture
+def page(network: Job, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page, over a store in which jobs are done by :func:`finish`."""
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    service.clear()
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in FEW.items():
+        app.query_params[name] = value
+    app.run()
+    return app.switch_page(PAGE).run()
+
+
+def finish() -> None:
+    """Do what is queued, in this process."""
+    store = Store()
+    while (job := store.claim_next("short", 1)) is not None:
+        work(store, job)
+
+
+def press(page: AppTest, key: str = "curvature_compute") -> None:
+    page.button(key=key).click().run()
     assert not page.exception
-    return " ".join(markdown.value for markdown in page.markdown)
 
 
-def test_a_run_with_everything(page: AppTest) -> None:
+def words(page: AppTest) -> str:
+    assert not page.exception
+    return " ".join(each.value for each in (*page.markdown, *page.caption))
+
+
+def jobs() -> list[Job]:
+    return Store().all("curvature")
+
+
+def curves(page: AppTest) -> list[str]:
+    """The names in the legend of the only chart."""
+    (chart,) = page.get("bidi_component")
+    return [each["name"] for each in json.loads(json.loads(chart.proto.json)["figure"])["data"]]
+
+
+def test_a_run_with_everything(page: AppTest, network: Job) -> None:
     for name in ("trace", "sharpness"):
-        page.query_params[f"curvature_{name}"] = "true"
-    words = computed(page.run())
-    assert "λ\\_max" in words or "λ_max" in words
-    assert "(standard error)" in words
-    assert "loss" in words
+        page.toggle(key=f"curvature_{name}").set_value(True)
+    page.run()
+    assert "Compute" in words(page)
+    press(page)
+    (job,) = jobs()
+    assert page.query_params["job"] == job.id
+    asked = job.settings
+    assert (asked.network, asked.top, asked.images, asked.tol) == (network.id, 2, 32, 0.05)
+    assert (asked.trace, asked.sharpness, asked.density) == (True, True, False)
+    finish()
+    page.run()
+    said = words(page)
+    assert "largest eigenvalue h₁" in said
+    assert "(standard error)" in said
+    assert "Measured on" in said
     command = page.code[0].value
     for option in ("hessian", "--top 2", "--images 32", "--trace", "--sharpness"):
         assert option in command
-    assert "scale-adjusted λ_max" in page.table[0].value.index
+    assert "scale-adjusted h₁" in page.table[0].value.index
+    assert "λ_max" not in str(page.table[0].value) + said
 
 
-def test_two_runs_side_by_side_and_the_reference_engine(page: AppTest) -> None:
-    page.query_params["curvature_of"] = "two networks"
-    page.query_params["curvature_engine"] = "both"
+def test_an_equal_measurement_is_shown_at_once_and_can_be_made_anew(page: AppTest) -> None:
+    press(page)
+    finish()
+    page.number_input(key="curvature_seed").set_value(3).run()
+    assert "Measured on" not in words(page)
+    press(page)
+    finish()
+    page.number_input(key="curvature_seed").set_value(0).run()
+    assert "Measured on" in words(page)
+    assert len(jobs()) == 2
+    press(page, "curvature_anew")
+    finish()
     page.run()
+    assert "Measured on" in words(page)
+    assert page.query_params["job"] == jobs()[0].id
+    assert len(jobs()) == 3
+
+
+def test_a_newer_request_replaces_the_one_at_work(page: AppTest) -> None:
+    press(page)
+    page.number_input(key="curvature_seed").set_value(3).run()
+    press(page)
+    assert [job.status for job in jobs()] == ["queued", "stopped"]
+    press(page, "curvature_cancel")
+    assert [job.status for job in jobs()] == ["stopped", "stopped"]
+    assert "Stopped before it began" in " ".join(each.value for each in page.info)
+
+
+def test_estimates_are_drawn_while_it_works(page: AppTest) -> None:
+    press(page)
+    store = Store()
+    job = store.claim_next("short", 1)
+    assert job is not None
+    store.beat(job, pid=os.getpid(), doing="Eigenvalues: products", done=2, total=150)
+    store.records.note(job.key, 1, "estimate", values=[3.0], residuals=[1.0])
+    page.run()
+    assert not page.exception
+    assert curves(page) == ["h₁ 3"]
+    store.records.note(job.key, 2, "estimate", values=[4.0, 1.0], residuals=[0.1, 0.1])
+    page.run()
+    assert curves(page) == ["h₁ 4", "h₂ 1"]
+
+
+def test_two_networks_and_both_engines(page: AppTest, recorded: Callable[..., Job]) -> None:
+    other = recorded(weights=True, name="digits run", seed=1)
     page.segmented_control(key="curvature_of").set_value("two").run()
-    words = computed(page)
-    assert words.count("products in") == 4
-    assert "pyhessian" in words
-
-
-def test_bad_input_is_one_sentence(page: AppTest, trained_home: Path) -> None:
+    page.selectbox(key="curvature_engine").set_value("both").run()
+    page.toggle(key="curvature_trace").set_value(True).run()
+    press(page)
+    found = jobs()[::-1]
+    assert len({job.settings.network for job in found}) == 2
+    assert {job.settings.network for job in found} >= {other.id}
+    assert [job.settings.engine for job in found] == ["lanczos", "pyhessian"] * 2
+    assert [job.settings.trace for job in found] == [True, False] * 2
+    assert page.query_params["job"] == ",".join(job.id for job in found)
+    finish()
     page.run()
-    page.number_input(key="curvature_top").set_value(100)
+    said = words(page)
+    assert said.count("products in") == 4
+    assert f"digits run · {found[2].settings.network}, pyhessian" in said.replace("\\", "")
+
+
+def test_a_link_to_a_job_fills_the_controls(page: AppTest, network: Job) -> None:
+    page.number_input(key="curvature_seed").set_value(5).run()
+    press(page)
+    finish()
+    (job,) = jobs()
+    fresh = AppTest.from_file(str(APP), default_timeout=60)
+    fresh.query_params["job"] = job.id
+    fresh.run().switch_page(PAGE).run()
+    assert fresh.number_input(key="curvature_seed").value == 5
+    assert fresh.number_input(key="curvature_images").value == 32
+    assert fresh.selectbox(key="curvature_run1").value == network.id
+    assert "Measured on" in words(fresh)
+
+
+def test_a_run_in_the_link_is_chosen(page: AppTest, recorded: Callable[..., Job]) -> None:
+    other = recorded(weights=True, name="another")
+    older = page.selectbox(key="curvature_run1").value
+    assert older != other.id
+    page.query_params["run"] = other.id
+    page.run()
+    assert page.selectbox(key="curvature_run1").value == other.id
+
+
+def test_bad_input_is_one_sentence(page: AppTest, tmp_path: Path) -> None:
     page.segmented_control(key="curvature_of").set_value("file").run()
-    page.text_input(key="curvature_file").set_value(str(trained_home / "none.pt")).run()
-    computed(page)
-    assert "There is no" in page.error[0].value
+    page.text_input(key="curvature_file").set_value(str(tmp_path / "none.pt")).run()
+    assert not page.exception
+    assert "There is no file" in page.error[0].value
+    page.segmented_control(key="curvature_of").set_value("run").run()
+    page.number_input(key="curvature_top").set_value(9)
+    page.number_input(key="curvature_max_products").set_value(8).run()
+    press(page)
+    finish()
+    page.run()
+    assert "9 eigenvalues need at least 9 products" in page.warning[0].value
+
+
+def test_a_link_that_does_not_fit_says_so(page: AppTest) -> None:
+    page.query_params["curvature_rho"] = "-1"
+    page.run()
+    assert "rho is '-1', but it must be above 0" in page.warning[0].value.replace("\\", "")
+
+
+SERVER = """
+import sys
+from streamlit.testing.v1 import AppTest
+app, job = sys.argv[1:]
+page = AppTest.from_file(app, default_timeout=60)
+page.query_params["job"] = job
+page.run().switch_page("pages/analysis/curvature.py").run()
+assert not page.exception, page.exception
+assert any("Measured on" in each.value for each in page.caption)
+assert len(page.get("bidi_component")) == 4 and page.table
+print([name for name in ("torch", "scipy", "optuna") if name in sys.modules])
+"""
+
+
+def test_the_page_computes_nothing(inline: None, network: Job, samar_home: Path) -> None:
+    """Neither torch nor scipy is loaded by a server that shows results."""
+    from samar.kinds.curvature import CurvatureJobSettings
+
+    asked = CurvatureJobSettings(
+        network=network.id, top=2, images=8, tol=0.5, density=True, layers=True, sharpness=True
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samar.curvature.report.STEPS", 5)
+        job = Jobs().get(Jobs().submit(asked))
+    assert job.status == "finished", job.message
+    command = [sys.executable, "-W", "ignore", "-c", SERVER, str(APP), job.id]
+    environment = os.environ | {"SAMAR_SPARE": "0"}
+    answer = subprocess.run(
+        command, env=environment, cwd=APP.parent, capture_output=True, text=True, check=False
+    )
+    assert answer.stdout.strip() == "[]", answer.stderr

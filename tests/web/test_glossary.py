@@ -29,7 +29,7 @@ def test_a_term_is_short_plain_and_complete(key: str) -> None:
 
 
 def test_a_term_is_reached_by_pointer_touch_and_keyboard() -> None:
-    shown = term("sharpness", "how sharp")
+    shown = expand("It says [[sharpness|how sharp]].", term)
     assert 'tabindex="0"' in shown
     assert ">how sharp<" in shown
     assert TERMS["sharpness"].short in shown
@@ -68,7 +68,7 @@ def test_the_themes_text_can_be_read(scheme: str) -> None:
 
 
 def test_the_hover_label_can_be_read() -> None:
-    style = (ROOT / "samar/web/learn/glossary.py").read_text(encoding="utf-8")
+    style = (ROOT / "samar/web/learn/glossary.css").read_text(encoding="utf-8")
     found = re.search(r"color: (#\w+); background: (#\w+)", style)
     assert found is not None
     assert contrast(found[1], found[2]) >= 7

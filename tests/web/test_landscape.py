@@ -1,79 +1,317 @@
-"""The Landscape page without a browser: what is asked for, measured, shown and answered."""
+"""The Landscape page without a browser: what is asked for, which jobs that makes, what is shown."""
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.jobs import local, worker
+from samar.jobs.job import Job
+from samar.jobs.orders import STOP
+from samar.jobs.store import Store
+from samar.kinds.landscape import LandscapeJobSettings
+from samar.web.service import service
+
+ROOT = Path(__file__).parents[2]
+QUERY = {"l_points": "5", "l_images": "32"}
+
 
 @pytest.fixture
-def page(trained_app: AppTest) -> AppTest:
-    for name, value in {"l_points": "5", "l_images": "32"}.items():
-        trained_app.query_params[name] = value
-    return trained_app.switch_page("pages/analysis/landscape.py")
+def home(trained_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the home with three runs, whose jobs are done in this process as they start."""
+    home = tmp_path / "home"
+    shutil.copytree(trained_home, home)
+    monkeypatch.setenv("SAMAR_HOME", str(home))
+    monkeypatch.setattr(local, "_start", worker.run)
+    service.clear()
+    return home
 
 
-def computed(page: AppTest, **query: str) -> AppTest:
-    for name, value in query.items():
-        page.query_params[name] = value
-    page.run()
-    page.button(key="l_compute").click().run()
+@pytest.fixture
+def visit(home: Path) -> Callable[..., AppTest]:
+    """``visit(l_of="two", …)`` opens the page in a new session."""
+
+    def visit(**query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.switch_page("pages/analysis/landscape.py").run()
+        assert not app.exception
+        return app
+
+    return visit
+
+
+@pytest.fixture
+def begun(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that start stay at work, as this process, until a test says otherwise."""
+
+    def start(store: Store, job: Job) -> None:
+        store.beat(job, pid=os.getpid(), done=10, total=25, doing="Measuring points")
+
+    monkeypatch.setattr(local, "_start", start)
+
+
+def press(page: AppTest, name: str) -> AppTest:
+    page.button(key=f"l_{name}").click().run()
     assert not page.exception
     assert [error.value for error in page.error] == []
     return page
 
 
-def captions(page: AppTest) -> str:
-    return " ".join(caption.value for caption in page.caption)
+def has(page: AppTest, name: str) -> bool:
+    return any(button.key == f"l_{name}" for button in page.button)
 
 
-def test_a_run_is_measured_and_repeatable(page: AppTest) -> None:
-    computed(page, l_rho="0.1", l_seed="3")
-    assert "filter seed 3" in captions(page)
-    assert "5 × 5 points" in captions(page)
-    assert "random plane almost never" in captions(page)
-    assert any("within ρ" in markdown.value for markdown in page.markdown)
+def words(page: AppTest) -> str:
+    """Everything the page says."""
+    boxes = (page.caption, page.markdown, page.info, page.warning, page.error, page.code)
+    return " ".join(element.value for box in boxes for element in box)
+
+
+def jobs() -> list[Job]:
+    return Store().all("landscape")
+
+
+def settings() -> LandscapeJobSettings:
+    found: LandscapeJobSettings = jobs()[0].settings
+    return found
+
+
+def run_id(name: str) -> str:
+    return Store().get(name, "train").id
+
+
+def test_a_run_is_measured_and_repeatable(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY, l_rho="0.1", l_seed="3"), "compute")
+    assert "filter seed 3" in words(page).replace("\\", "")
+    assert "5 × 5 points" in words(page)
+    assert "random plane almost never" in words(page)
+    assert "within ρ" in words(page)
+    assert "measured on" in words(page)
     command = page.code[0].value
-    assert "--points 5" in command
-    assert "--seed 3" in command
-    assert "--rho 0.1" in command
-    assert not [button for button in page.button if button.key == "l_compute"]  # nothing is left
+    assert {"--points 5", "--seed 3", "--rho 0.1"} <= {
+        " ".join(pair) for pair in zip(command.split(), command.split()[1:], strict=False)
+    }
+    assert not has(page, "compute")
+    (job,) = jobs()
+    assert page.query_params["job"] == job.id
+    assert page.query_params["l_run"] == run_id("samar")
+    assert settings() == LandscapeJobSettings(
+        network=run_id("samar"), points=5, images=32, rho=0.1, seed=3
+    )
 
 
-def test_the_path_of_a_run_and_its_eigenvectors(page: AppTest) -> None:
-    computed(page, l_directions="pca")
-    assert "explain" in captions(page)
-    assert "off the picture" in captions(page)
+def test_an_equal_finished_job_is_shown_at_once_and_computed_anew_on_request(
+    visit: Callable[..., AppTest],
+) -> None:
+    press(visit(**QUERY), "compute")
+    (first,) = jobs()
+    page = visit(**QUERY)
+    assert "measured on" in words(page)
+    assert not has(page, "compute")
+    press(page, "anew")
+    second, same = jobs()
+    assert (same.id, second.settings) == (first.id, first.settings)
+    assert page.query_params["job"] == second.id
+    other = visit(**QUERY, l_seed="7")
+    assert has(other, "compute")
+    assert "measured on" not in words(other)
+
+
+def test_the_path_of_a_run_and_its_eigenvectors(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY, l_directions="pca"), "compute")
+    assert "explain" in words(page)
+    assert "off the picture" in words(page)
     page.selectbox(key="l_directions").set_value("hessian").run()
-    page.toggle(key="l_path").set_value(True)
-    computed(page)
-    assert "Eigenvalues" in captions(page)
-    assert "off the picture" in captions(page)
+    page.toggle(key="l_path").set_value(True).run()
+    press(page, "compute")
+    assert "Eigenvalues" in words(page)
+    assert "off the picture" in words(page)
     assert {"hessian", "--path"} <= set(page.code[0].value.split())
 
 
-def test_three_runs_span_a_plane(page: AppTest) -> None:
-    computed(page, l_of="three")
+def test_what_does_not_apply_is_not_asked(visit: Callable[..., AppTest]) -> None:
+    page = visit(**QUERY, l_seed="4", l_path="true")
+    page.selectbox(key="l_directions").set_value("pca").run()
+    assert page.number_input(key="l_seed").disabled
+    press(page, "compute")
+    assert (settings().seed, settings().path) == (0, False)
+
+
+def test_two_and_three_runs(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY, l_of="two"), "compute")
+    assert [job.settings.network for job in jobs()] == [run_id("sam"), run_id("samar")]
+    assert page.query_params["job"] == ",".join(job.id for job in reversed(jobs()))
+    assert len(page.code[0].value.splitlines()) == 2
+    page = press(visit(**QUERY, l_of="three"), "compute")
     command = page.code[0].value
     assert "--directions between" in command
     assert len(command.split("--with ")[1].split()) == 2
-    assert "estimated anew at each point" in captions(page)
+    assert "estimated anew at each point" in words(page)
+    assert settings().dim == 2
+    page = press(visit(**QUERY, l_of="two", l_directions="Between networks"), "compute")
+    assert "barrier" in words(page)
+    assert settings().dim == 1
 
 
-def test_an_earlier_moment_of_a_run(page: AppTest) -> None:
-    page.run()
+def test_an_earlier_moment_of_a_run(visit: Callable[..., AppTest]) -> None:
+    page = visit(**QUERY)
     (slider,) = [each for each in page.select_slider if each.label == "At step"]
     slider.set_value(1).run()
-    page.button(key="l_compute").click().run()
-    assert not page.exception
+    press(page, "compute")
+    assert settings().network == f"{run_id('samar')}@1"
     assert "@1" in page.code[0].value
 
 
-def test_a_file(page: AppTest, trained_home: Path) -> None:
-    weights = next(trained_home.glob("runs/*/weights.safetensors"))
-    computed(page, l_of="file", l_file=str(weights), l_model="cnn", l_dataset="digits")
+def test_a_file(visit: Callable[..., AppTest], home: Path) -> None:
+    weights = home / "runs" / run_id("sgd") / "weights.safetensors"
+    page = visit(**QUERY, l_of="file", l_model="cnn", l_dataset="digits", l_file=str(weights))
+    press(page, "compute")
     assert weights.name in page.code[0].value
-    page.query_params["l_file"] = str(trained_home / "none.th")
-    page.text_input(key="l_file").set_value(str(trained_home / "none.th")).run()
-    page.button(key="l_compute").click().run()
-    assert "There is no checkpoint file at" in page.error[0].value
+    assert (settings().model, settings().dataset) == ("cnn", "digits")
+    page.text_input(key="l_file").set_value(str(home / "none.th")).run()
+    assert "There is no file" in page.error[0].value
+    run = visit(**QUERY)
+    press(run, "compute")
+    assert (settings().model, settings().dataset) == (None, None)
+
+
+@pytest.mark.parametrize("link", ["{id}", "a title of old · {id}"])
+def test_a_link_names_a_run_by_id_or_as_version_0_1_did(
+    visit: Callable[..., AppTest], link: str
+) -> None:
+    page = visit(**QUERY, l_run=link.format(id=run_id("sgd")))
+    assert page.selectbox(key="l_run").value == run_id("sgd")
+    assert page.query_params["l_run"] == run_id("sgd")
+    page.selectbox(key="l_run").set_value(run_id("sam")).run()
+    assert page.query_params["l_run"] == run_id("sam")
+
+
+def test_another_page_sends_here_with_its_run(visit: Callable[..., AppTest]) -> None:
+    page = visit(run=run_id("sgd"))
+    assert page.selectbox(key="l_run").value == run_id("sgd")
+    assert "run" not in page.query_params
+
+
+def test_a_run_that_is_gone(visit: Callable[..., AppTest]) -> None:
+    page = visit(l_run="deadbeef")
+    assert "There is no network 'deadbeef'" in words(page)
+    assert page.selectbox(key="l_run").value == run_id("samar")
+
+
+def test_the_address_of_a_job_alone_brings_its_settings(visit: Callable[..., AppTest]) -> None:
+    query = QUERY | {"l_of": "two", "l_seed": "5", "l_bn": "recalibrate", "l_span": "0.3"}
+    press(visit(**query, l_run=run_id("sam"), l_run2=run_id("sgd")), "compute")
+    wanted = {job.id: job.settings for job in jobs()}
+    page = visit(job=",".join(reversed(wanted)))
+    assert "measured on" in words(page)
+    assert page.selectbox(key="l_run2").value == run_id("sgd")
+    assert not has(page, "compute")
+    assert page.code[0].value.splitlines() == [each.command for each in reversed(wanted.values())]
+    del page.query_params["job"]  # what is left of the address would find it too
+    again = visit(**{name: page.query_params[name] for name in page.query_params})
+    assert again.code[0].value == page.code[0].value
+
+
+def test_a_link_with_a_value_that_does_not_fit(visit: Callable[..., AppTest]) -> None:
+    page = visit(l_points="16")
+    assert "does not fit" in page.warning[0].value
+    assert page.selectbox(key="l_points").value == 17
+
+
+@pytest.mark.usefixtures("begun")
+def test_a_job_at_work_is_watched_and_cancelled(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY), "compute")
+    (job,) = jobs()
+    assert "Measuring points, 10 of 25" in page.get("progress")[0].proto.text
+    assert not has(page, "compute")
+    again = visit(**QUERY)  # another tab finds it without its id
+    assert has(again, "cancel")
+    press(again, "cancel")
+    assert [order.command for order in Store().orders.after(job.key, 0)] == [STOP]
+    Store().move(job, "stopped")
+    page.run()
+    assert "what was measured is kept" in words(page)
+    assert not has(page, "cancel")
+    assert page.button(key="l_compute").label == "Continue"
+    press(page, "compute")
+    assert [each.id for each in jobs()] == [job.id]
+    assert jobs()[0].status == "running"
+
+
+@pytest.mark.usefixtures("begun")
+def test_a_newer_request_of_the_page_cancels_the_older(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY), "compute")
+    (older,) = jobs()
+    page.number_input(key="l_seed").set_value(1).run()
+    assert has(page, "cancel"), "the older one still works"
+    press(page, "compute")
+    newer, _ = jobs()
+    assert page.query_params["job"] == newer.id
+    assert [order.command for order in Store().orders.after(older.key, 0)] == [STOP]
+    assert newer.status == "queued"
+    assert "queued" in page.get("progress")[-1].proto.text
+
+
+def test_a_failed_job_says_why(
+    visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "Out of memory; choose fewer images."
+    monkeypatch.setattr(
+        local, "_start", lambda store, job: store.move(job, "failed", sentence) and None
+    )
+    page = press(visit(**QUERY), "compute")
+    assert "fewer images" in words(page)
+    assert has(page, "compute")
+
+
+def test_a_level_is_shown_before_the_end(
+    visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was cancelled at its finest grid shows the one before."""
+    from samar.jobs.work import Work
+
+    real = Work.check
+
+    def check(work: Work) -> None:
+        work.stopping = len(work.kept("landscape")) == 1
+        real(work)
+
+    monkeypatch.setattr(Work, "check", check)
+    page = press(visit(**QUERY | {"l_points": "9"}), "compute")
+    assert jobs()[0].status == "stopped"
+    assert "5 × 5 points" in words(page)
+    assert "measured on" not in words(page)
+    monkeypatch.setattr(Work, "check", real)
+    press(page, "compute")
+    assert "9 × 9 points" in words(page)
+
+
+CODE = """
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=60).run()
+app.query_params["job"] = sys.argv[1]
+app.switch_page("pages/analysis/landscape.py").run()
+assert not app.exception and not app.error, app
+assert any("centre" in each.value for each in app.markdown), app
+from samar.web.service import service
+from samar.web.landscape.results import exports, landscape_of
+made = exports("net", landscape_of(service().get(sys.argv[1])))
+assert set(made) == {"npz", "csv", "html", "vtp"}
+assert all(len(content()) > 100 for content, _ in made.values())
+heavy = {"torch", "torchvision", "sklearn", "scipy"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_neither_results_nor_files_need_torch(visit: Callable[..., AppTest]) -> None:
+    press(visit(**QUERY), "compute")
+    command = [sys.executable, "-W", "ignore", "-c", CODE, jobs()[0].id]
+    subprocess.run(command, cwd=ROOT, check=True)

@@ -20,7 +20,7 @@ NUMBERS = range(1, len(LESSONS) + 1)
 
 @pytest.fixture
 def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr("samar.jobs.service.tend", lambda store: None)
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
     return AppTest.from_file(str(APP), default_timeout=60)
 
@@ -127,7 +127,7 @@ def test_the_lessons_use_the_glossary() -> None:
 
 
 def test_a_lesson_as_one_file_needs_no_network() -> None:
-    from samar.charts.lessons.geometry import rate_figure
+    from samar.charts.lessons import rate_figure
     from samar.recordings.catalog import recording
 
     tables = recording("rate").tables
@@ -140,12 +140,12 @@ def test_a_lesson_as_one_file_needs_no_network() -> None:
     assert 'aria-label="Both axes logarithmic' in page
 
 
-def test_a_film_in_a_file_has_a_play_button() -> None:
-    from samar.charts.lessons.geometry import film_figure
+def test_an_animation_in_a_file_has_a_play_button() -> None:
+    from samar.charts.lessons import landscape_figure
 
     axes, loss = np.zeros((2, 3)), np.ones((2, 3, 3))
     axes[:] = [-1, 0, 1]
-    section = Section("t", "q", "f", [], [(film_figure(axes, loss, "around", top=2), 300)], {})
+    section = Section("t", "q", "f", [], [(landscape_figure(axes, loss, "around", top=2), 300)], {})
     page = lesson_html(section)
     assert "Plotly.addFrames(" in page
     assert '"label":"\\u25b6 play"' in page

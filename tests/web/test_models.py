@@ -1,11 +1,14 @@
 """The Models page without a browser: recognized, measured, kept, refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from samar.kinds.download import DownloadSettings
 from samar.models.build import build_model
 from samar.networks.library import imported_models
 from samar.networks.public import PUBLIC
@@ -16,7 +19,7 @@ PAGE = "pages/analysis/models.py"
 
 
 @pytest.fixture
-def page(samar_home: Path) -> AppTest:
+def page(inline: None, samar_home: Path) -> AppTest:
     service.clear()
     app = AppTest.from_file(str(APP), default_timeout=60)
     return app.run().switch_page(PAGE).run()
@@ -35,13 +38,23 @@ def load(page: AppTest, path: Path) -> AppTest:
     return page
 
 
+def choose_network(page: AppTest, model: str) -> AppTest:
+    return page.selectbox(key="models_model").select(model).run()
+
+
+def plain_text(words: str) -> str:
+    return words.replace("\\", "")
+
+
 def words(page: AppTest) -> str:
     return " ".join(element.value for element in (*page.markdown, *page.caption))
 
 
 def test_an_empty_page_shows_what_can_be_had(page: AppTest) -> None:
     assert not page.exception
-    assert page.selectbox(key="models_dataset").value == "digits"
+    assert not page.error
+    assert not page.warning
+    assert page.selectbox(key="models_dataset").value == "auto"
     assert page.selectbox(key="models_public_name").options == list(PUBLIC)
     assert "None yet." in words(page)
 
@@ -71,37 +84,126 @@ def test_what_does_not_fit_is_listed_and_cannot_be_kept(page: AppTest, tmp_path:
     assert "fits no network known here; the nearest is Small CNN, where 2 tensors" in (
         page.warning[0].value
     )
-    rows = page.dataframe[-1].value if len(page.dataframe) == 1 else page.dataframe[0].value
-    found = {row["tensor"]: row["what"] for _, row in rows.iterrows() if "tensor" in row}
+    tables = [table.value for table in page.dataframe if "tensor" in table.value]
+    found = dict(zip(tables[0]["tensor"], tables[0]["what"], strict=True))
     assert found == {"linear.weight": "other shape", "linear.bias": "missing in the file"}
     assert not page.metric
-    page.selectbox(key=next(s.key for s in page.selectbox if s.label == "Network")).select(
-        "resnet20"
-    ).run()
-    assert "fits no network known here; ResNet" in page.warning[0].value.replace("\\", "")
+    choose_network(page, "resnet20")
+    assert "The file does not fit ResNet-20: " in plain_text(page.warning[0].value)
+    assert not page.metric
+    load(page, save(tmp_path / "other.pt"))  # another file is another network
+    assert page.metric
+    assert page.selectbox(key="models_model").value == "auto"
+
+
+def test_a_network_for_colour_is_not_measured_on_digits_that_nobody_chose(
+    page: AppTest, tmp_path: Path
+) -> None:
+    torch.save(build_model("cnn", channels=3).state_dict(), tmp_path / "net.pt")
+    load(page, tmp_path / "net.pt")
+    assert not page.error
+    (warning,) = page.warning
+    assert "No images on this machine are of 10 classes and 3 channels, " in plain_text(
+        warning.value
+    )
+    assert "digits" not in warning.value
+
+
+def test_all_images_on_demand_and_found_again(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.networks.importing.QUICK_MACS", 100 * 10_396_288 / 16)
+    load(page, save(tmp_path / "net.pt"))
+    assert "of 100 images, of 797 that there are" in words(page)
+    page.toggle(key="models_all").set_value(True).run()
+    assert "of 797 images ·" in words(page)
+    page.toggle(key="models_all").set_value(False).run()
+    assert "of 100 images" in words(page)
+    assert len(service().all("inspect")) == 2
+
+
+def test_a_link_says_everything(samar_home: Path, inline: None, tmp_path: Path) -> None:
+    service.clear()
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["models_file"] = str(save(tmp_path / "net.pt"))
+    app.query_params["models_dataset"] = "digits"  # by its key, as links of 0.1 have it
+    app.query_params["models_normalize"] = "half"
+    app.run().switch_page(PAGE).run()
+    assert not app.exception
+    assert app.metric
+    assert "normalization −1 to 1" in plain_text(words(app))
+    (job,) = service().all("inspect")
+    assert (job.settings.dataset, job.settings.normalize) == ("digits", "half")
 
 
 def test_a_file_with_code_is_refused_and_the_page_stays(page: AppTest, tmp_path: Path) -> None:
     torch.save(build_model("cnn", channels=1), tmp_path / "whole.pt")
     load(page, tmp_path / "whole.pt")
-    assert "holds more than tensors and is refused" in page.error[0].value
+    assert "holds more than tensors and is refused" in page.warning[0].value
     assert page.button(key="models_get")
 
 
 def test_images_of_other_classes(page: AppTest, tmp_path: Path) -> None:
     changes = {"linear.weight": torch.zeros(7, 64), "linear.bias": torch.zeros(7)}
     load(page, save(tmp_path / "net.pt", **changes))
-    assert "made for 7 classes, but the images of digits have 10" in page.error[0].value
+    page.selectbox(key="models_dataset").select("digits").run()
+    assert "made for 7 classes, but the images of digits have 10" in page.warning[0].value
 
 
 def test_without_a_network_get_says_so(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = {**vars(PUBLIC["chen-cifar10-resnet20"]), "url": "http://127.0.0.1:9/x-4118986f.pt"}
     entry = type(PUBLIC["chen-cifar10-resnet20"])(**nowhere)
     monkeypatch.setitem(PUBLIC, entry.name, entry)
-    page.selectbox(key="models_public_name").select(entry.name)
+    page.selectbox(key="models_public_name").select(entry.name).run()
     page.button(key="models_get").click().run()
     assert not page.exception
     assert "check the network" in page.error[0].value
+
+
+def test_the_progress_of_a_download_is_there_for_whoever_opens_the_page(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    service.clear()
+    name = next(iter(PUBLIC))
+    job_id = service().submit(DownloadSettings(source=name))
+    job = service().store.claim_next("short", 1)
+    service().store.beat(job, done=5_200_000, total=10_000_000, doing="Downloading")
+    app = AppTest.from_file(str(APP), default_timeout=60).run().switch_page(PAGE).run()
+    assert not app.exception
+    (bar,) = app.get("progress")
+    assert plain_text(bar.proto.text) == "Downloading: 5.2 of 10.0 MB"
+    assert "models_get" not in {button.key for button in app.button}
+    app.button(key="download_cancel").click().run()
+    assert [order.command for order in service().store.orders.after(job.key, 0)] == ["stop"]
+    service().store.move(service().get(job_id), "stopped")
+    app.run()
+    assert app.button(key="models_get")
+
+
+def test_neither_the_page_nor_the_commands_load_torch(samar_home: Path, tmp_path: Path) -> None:
+    """Also after a file was inspected, kept and opened: its job did that in its own process."""
+    path = save(tmp_path / "net.pt")
+    code = f"""
+import sys, time
+from streamlit.testing.v1 import AppTest
+import samar.cli
+from samar.web.service import service
+app = AppTest.from_file({str(APP)!r}, default_timeout=120)
+app.query_params["models_file"] = {str(path)!r}
+app.run().switch_page({PAGE!r}).run()
+while any(job.active for job in service().all("inspect")):
+    time.sleep(0.2)
+app.run()
+assert not app.exception and app.metric, [w.value for w in (*app.warning, *app.error)]
+app.button(key="models_keep").click().run()
+assert samar.cli.main(["models"]) == 0
+assert samar.cli.main(["import", {str(path)!r}]) == 0
+heavy = {{"torch", "scipy", "optuna"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=APP.parent, check=True)
+    assert len(imported_models()) == 1
 
 
 def test_an_imported_model_is_among_the_networks_of_curvature(
@@ -113,4 +215,4 @@ def test_an_imported_model_is_among_the_networks_of_curvature(
     page.query_params["curvature_run1"] = model.id
     page.switch_page("pages/analysis/curvature.py").run()
     assert not page.exception
-    assert page.selectbox(key="curvature_run1").value == f"net · {model.id}"
+    assert page.selectbox(key="curvature_run1").value == model.id

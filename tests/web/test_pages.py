@@ -17,7 +17,7 @@ APP = Path(__file__).parents[2] / "app.py"
 @pytest.fixture
 def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app over an empty store in which no worker is ever started."""
-    monkeypatch.setattr("samar.jobs.service.tend", lambda store: None)
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
     return AppTest.from_file(str(APP), default_timeout=30)
 
@@ -73,9 +73,65 @@ def test_settings_that_do_not_apply_are_hidden(app: AppTest) -> None:
 
 def test_a_preset_fills_the_controls(app: AppTest) -> None:
     train_page(app)
+    assert app.selectbox(key="preset").value is None
     app.selectbox(key="preset").select("cifar10").run()
     assert "--model resnet20" in command(app)
+    assert app.selectbox(key="preset").value == "cifar10"
     assert "CIFAR-10 is not on this machine yet" in app.warning[0].value
+    app.selectbox(key="optimizer").select("sgd").run()
+    assert app.selectbox(key="preset").value is None
+    app.selectbox(key="optimizer").select("samar").run()
+    assert app.selectbox(key="preset").value == "cifar10"
+
+
+@pytest.mark.parametrize(
+    ("link", "preset"),
+    [
+        ({"preset": "noisy_digits"}, "noisy_digits"),
+        ({"preset": PRESETS["noisy_digits"].title}, "noisy_digits"),
+        ({"label_noise": "0.4", "probe_share": "0.5"}, "noisy_digits"),
+        ({"preset": "noisy_digits", "seed": "7"}, None),
+        ({"preset": "nothing"}, None),
+    ],
+)
+def test_the_preset_box_says_what_the_settings_are(
+    app: AppTest, link: dict[str, str], preset: str | None
+) -> None:
+    train_page(app, **link)
+    assert not app.exception
+    assert app.selectbox(key="preset").value == preset
+    assert ("--label-noise 0.4" in command(app)) == (link != {"preset": "nothing"})
+    assert ("--seed 7" in command(app)) == ("seed" in link)
+
+
+def test_a_run_of_a_preset_is_called_so(app: AppTest) -> None:
+    run_id = Jobs().submit(PRESETS["noisy_digits"].config())
+    train_page(app, run=run_id)
+    assert app.selectbox(key="preset").value == "noisy_digits"
+
+
+def test_nothing_moves_when_a_run_ends(app: AppTest) -> None:
+    """The same buttons stand in the same order, and why it ended stands where λ was told of."""
+    jobs = Jobs()
+    run_id = jobs.submit(TrainSettings())
+    claimed = jobs.store.claim_next("long", 1)
+    assert claimed is not None
+    train_page(app, run=run_id)
+
+    def buttons() -> list[tuple[str, bool]]:
+        found = [b for b in app.button if b.key and b.key.startswith("button_")]
+        return [(button.label, button.disabled) for button in found]
+
+    def boxes() -> int:
+        return len(app.error) + len(app.warning) + len(app.info)
+
+    assert buttons() == [("Pause", False), ("Step", True), ("Stop", False)]
+    captions, before = len(app.caption), boxes()
+    jobs.store.move(claimed, "diverged", "It *blew* up.")
+    app.run()
+    assert buttons() == [("Start", False), ("Step", True), ("Stop", True)]
+    assert (len(app.caption), boxes()) == (captions, before)
+    assert any(r"It \*blew\* up" in caption.value for caption in app.caption)
 
 
 def test_settings_that_contradict_each_other_are_answered_in_a_sentence(app: AppTest) -> None:
@@ -97,7 +153,7 @@ def test_an_unknown_run_is_answered_in_a_sentence(app: AppTest) -> None:
 def test_a_run_on_the_page_fills_the_controls_and_an_active_one_wins_over_the_link(
     app: AppTest,
 ) -> None:
-    run_id = Jobs().start(TrainSettings(rho=0.33, seed=5))
+    run_id = Jobs().submit(TrainSettings(rho=0.33, seed=5))
     train_page(app, run=run_id, rho="0.07")
     assert app.session_state["rho"] == 0.33
     assert app.session_state["seed"] == 5
@@ -105,7 +161,7 @@ def test_a_run_on_the_page_fills_the_controls_and_an_active_one_wins_over_the_li
 
 
 def test_a_name_from_a_person_is_never_markup(app: AppTest) -> None:
-    run_id = Jobs().start(TrainSettings(name="<b>*x*</b> $y$"))
+    run_id = Jobs().submit(TrainSettings(name="<b>*x*</b> $y$"))
     train_page(app, run=run_id)
     assert app.subheader[0].value == r"\<b\>\*x\*\</b\> \$y\$"
 
@@ -131,8 +187,8 @@ def test_a_bad_value_in_the_link_is_said(
 
 def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest) -> None:
     runs = Jobs()
-    run_id = runs.start(TrainSettings())
-    claimed = runs.store.claim_next(limit=1)
+    run_id = runs.submit(TrainSettings())
+    claimed = runs.store.claim_next("long", 1)
     assert claimed is not None
     train_page(app, run=run_id)
     app.slider(key="lam_max").set_value(0.05).run()

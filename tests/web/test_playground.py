@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 from samar.playground.config import PlaygroundConfig
 from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
-from samar.web.playground import view as playground_view
+from samar.web.playground import page as playground_page
 from samar.web.playground.controls import set_start
-from samar.web.playground.story import story
+from samar.web.playground.page import story
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -132,13 +132,13 @@ def test_messages_stay_small(app: AppTest) -> None:
 def test_only_what_concerns_an_optimizer_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[str] = []
     one = PlaygroundConfig(steps=10)
-    playground_view._path.clear()
+    playground_page._path.clear()
     monkeypatch.setattr(
-        "samar.playground.descent.descend_with", lambda config, name: moved.append(name)
+        "samar.web.playground.page.descend_with", lambda config, name: moved.append(name)
     )
     for changes in ({}, {"theta": 0.5}, {}, {"rule": "power"}, {"rho": 0.2}):
-        playground_view.compute(one.changed(**changes))
-    playground_view._path.clear()
+        playground_page.compute(one.changed(**changes))
+    playground_page._path.clear()
     assert moved == [
         *("sgd", "sam", "vasso", "samar"),
         "vasso",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.charts.lessons.replay import MOMENTS, replay_figures
+from samar.charts.replay import MOMENTS, replay_figures
 from samar.recordings.catalog import recording
 from samar.web.service import service
 
@@ -17,7 +17,7 @@ APP = Path(__file__).parents[2] / "app.py"
 def test_the_start_page_has_three_doors_and_no_dead_end(
     samar_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samar.jobs.service.tend", lambda store: None)
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     assert not app.exception

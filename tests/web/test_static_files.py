@@ -7,8 +7,8 @@ import plotly
 import pytest
 import streamlit as st
 
+from samar.charts.html.render import COMPONENTS
 from samar.web.static_files import (
-    ASSETS,
     CHART_JS,
     PARTS_JS,
     PLOTLY_JS,
@@ -33,7 +33,7 @@ def test_leaves_what_is_there_and_mends_what_is_not(tmp_path: Path) -> None:
     torn.write_text("half a scr")
     ensure_static(tmp_path)
     assert kept.stat().st_ino == before, "4.8 MB are not copied on every rerun"
-    assert torn.read_bytes() == (ASSETS / CHART_JS).read_bytes()
+    assert torn.read_bytes() == (COMPONENTS / CHART_JS).read_bytes()
 
 
 def test_an_edited_script_of_equal_length_is_copied(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_an_edited_script_of_equal_length_is_copied(tmp_path: Path) -> None:
     script.write_bytes(script.read_bytes().swapcase())
     os.utime(script, ns=(0, 0))
     ensure_static(tmp_path)
-    assert script.read_bytes() == (ASSETS / CHART_JS).read_bytes()
+    assert script.read_bytes() == (COMPONENTS / CHART_JS).read_bytes()
 
 
 @pytest.mark.parametrize(

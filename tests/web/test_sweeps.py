@@ -1,11 +1,13 @@
 """The Sweeps page without a browser: the form, the list, the buttons, the results."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from samar.jobs.service import Jobs
+from samar.settings.command import json_line
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
 from samar.training.records import EpochRecord
@@ -17,7 +19,7 @@ APP = Path(__file__).parents[2] / "app.py"
 @pytest.fixture
 def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app over an empty store in which no worker is ever started."""
-    monkeypatch.setattr("samar.jobs.local._spawn", lambda run: None)
+    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: 1)
     monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
     service.clear()
     return AppTest.from_file(str(APP), default_timeout=60)
@@ -40,15 +42,17 @@ def text(app: AppTest) -> str:
 def finished(app: AppTest) -> str:
     """A sweep whose every member ended."""
     sweeps = Sweeps()
-    sweep_id = sweeps.start(SweepSpec(grid={"optimizer": ("sgd", "sam"), "rho": (0.1, 0.2)}))
+    sweep_id = sweeps.jobs.submit(SweepSpec(grid={"optimizer": ("sgd", "sam"), "rho": (0.1, 0.2)}))
     store = Jobs().store
-    for run in store.all():
+    for run in store.all("train"):
         sam = run.settings.optimizer == "sam"
         val = 0.5 + 0.1 * sam * run.settings.rho + run.settings.seed / 100
         record = EpochRecord(60, 9, 18, 2.0, 0.1, 0.9, 9, 0.2, 0.8, 0.1, 0.3, val)
         store.records.append(run.key, epochs=[record])
-        store.move(run, "finished", only=("queued", "running"))
-    sweeps.runs.look_after()
+        store.move(run, "running", only=("queued",))
+        store.beat(run, summary=json_line({"epoch": asdict(record)}))
+        store.move(run, "finished")
+    sweeps.jobs.look_after()
     return sweep_id
 
 
@@ -102,7 +106,7 @@ def test_a_bad_value_is_said_and_cannot_be_started(app: AppTest, value: str, sen
 
 def test_a_search_over_a_range(app: AppTest) -> None:
     page(app)
-    app.segmented_control(key="s_sampler").set_value("tpe").run()
+    app.selectbox(key="s_sampler").set_value("tpe").run()
     app.text_input(key="s_in_rho").set_value("0.01:1:log").run()
     app.number_input(key="s_trials").set_value(5).run()
     assert "Up to **15 runs**: 5 settings × 3 seeds" in text(app)
@@ -157,7 +161,7 @@ def test_results_name_the_best_by_validation(app: AppTest, finished: str) -> Non
 
 
 def test_pause_resume_back_and_delete(app: AppTest) -> None:
-    sweep_id = Sweeps().start(SweepSpec(grid={"rho": (0.1, 0.2)}, name="<b>*mine*</b>"))
+    sweep_id = Jobs().submit(SweepSpec(grid={"rho": (0.1, 0.2)}, name="<b>*mine*</b>"))
     page(app, sweep=sweep_id)
     assert app.subheader[0].value == r"\<b\>\*mine\*\</b\>"
     app.button(key="sweep_pause").click().run()
@@ -166,7 +170,7 @@ def test_pause_resume_back_and_delete(app: AppTest) -> None:
     assert Sweeps().get(sweep_id).status == "running"
     app.button(key="sweep_stop").click().run()
     assert Sweeps().get(sweep_id).status == "stopped"
-    run = next(run for run in Jobs().all() if run.status == "running")
+    run = next(run for run in Jobs().all("train") if run.status == "running")
     Jobs().store.move(run, "stopped")
     app.run()
     app.button(key="sweep_really_delete").click().run()

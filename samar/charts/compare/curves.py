@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from samar.charts.smoothing import Floats, exponential_moving_average
 from samar.charts.theme import OPTIMIZER_STYLES, panel
 from samar.charts.training import SMOOTHING_POINTS, X_TITLES, curve
-from samar.compare.groups import Curve, spread
+from samar.compare.groups import Curve, mean_curve
 from samar.compare.metrics import Metric
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -105,7 +105,7 @@ def overlay_figure(
         if len(curves) == 1:
             traces += _drawn(curves[0].x, curves[0].y, name, style, marks)
         else:
-            traces += _spread(curves, name, style, marks, log)
+            traces += _mean(curves, name, style, marks, log)
     x_title = X_TITLES[x]
     titles = ", ".join(line.title for line in lines)
     scale: dict[str, Any] = {"type": "log", "nticks": 5} if log else {"type": "linear"}
@@ -155,13 +155,13 @@ def _drawn(
     return curve(x, y, name, "%{y:.5~g}", line, marker, legendgroup=name, **more)
 
 
-def _spread(
+def _mean(
     curves: Sequence[Curve], name: str, style: Style, marks: bool, log: bool
 ) -> list[dict[str, Any]]:
     """The mean with a band of one standard deviation to either side."""
-    found = spread(curves)
-    low, high = found.mean - found.sd, found.mean + found.sd
-    banded = np.isfinite(found.sd) & ((low > 0) | (not log))
+    found = mean_curve(curves)
+    low, high = found.mean - found.std, found.mean + found.std
+    banded = np.isfinite(found.std) & ((low > 0) | (not log))
     x = found.x[banded]
     band = {
         "type": "scatter",
@@ -180,7 +180,7 @@ def _spread(
         "type": "scatter",
         "x": found.x.astype(np.float32),
         "y": found.mean.astype(np.float32),
-        "customdata": np.stack([found.sd, found.count], 1).round(6).tolist(),
+        "customdata": np.stack([found.std, found.n], 1).round(6).tolist(),
         "name": name,
         "legendgroup": name,
         "mode": "lines+markers" if marks else "lines",

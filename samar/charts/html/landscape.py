@@ -1,30 +1,12 @@
 """A landscape as one HTML file that needs neither network nor server."""
 
-import html
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import plotly.graph_objects as go
-import plotly.io
-
-from samar.charts.landscape.scale import shared_look
-from samar.charts.landscape.slices import slices_figure
-from samar.charts.landscape.surface import contour_figure, surface_figure
+from samar.charts.html.render import charts, render
+from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
+from samar.charts.landscape.scale import shared_scale
 from samar.landscape.result import Landscape
-
-HEIGHTS = {"surface": 560, "contour": 480, "slices": 340}
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>body {{ font: 16px sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-pre {{ overflow: auto; background: #f2f5f8; padding: 1rem }}</style>
-<h1>{title}</h1>
-{figures}
-<h2>Manifest</h2>
-<pre>{manifest}</pre>
-</html>
-"""
 
 
 def standalone_html(named: Sequence[tuple[str, Landscape]], *, log: bool = True) -> str:
@@ -34,30 +16,18 @@ def standalone_html(named: Sequence[tuple[str, Landscape]], *, log: bool = True)
         named: titles and landscapes; two share one range.
         log: logarithmic loss.
     """
-    look = shared_look([landscape for _, landscape in named], "loss", log)
-    figures: list[tuple[str, go.Figure]] = []
+    scale = shared_scale([landscape for _, landscape in named], "loss", log)
+    figures = []
     for title, landscape in named:
         if landscape.is_plane:
-            figures.append(("surface", surface_figure(landscape, look, title)))
-            figures.append(("contour", contour_figure(landscape, look, title)))
-    figures.append(("slices", slices_figure(named, look)))
-    parts = []
-    for number, (kind, figure) in enumerate(figures):
-        figure.update_layout(height=HEIGHTS[kind])
-        parts.append(
-            plotly.io.to_html(
-                figure,
-                full_html=False,
-                include_plotlyjs=number == 0,
-                auto_play=False,
-                config={"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]},
-            )
-        )
-    manifest = [landscape.manifest for _, landscape in named]
-    return PAGE.format(
-        title=html.escape(" and ".join(title for title, _ in named)),
-        figures="\n".join(parts),
-        manifest=html.escape(json.dumps(manifest, indent=2, ensure_ascii=False)),
+            figures.append((surface_figure(landscape, scale, title), 560))
+            figures.append((contour_figure(landscape, scale, title), 480))
+    figures.append((slices_figure(named, scale), 340))
+    return render(
+        "landscape.html.j2",
+        title=" and ".join(title for title, _ in named),
+        charts=charts(figures),
+        manifest=[landscape.manifest for _, landscape in named],
     )
 
 

@@ -1,4 +1,4 @@
-"""How a landscape is looked at: loss or accuracy, linear or logarithmic, within shared bounds."""
+"""How a landscape is drawn: loss or accuracy, linear or logarithmic, within shared bounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,17 @@ import numpy as np
 from samar.landscape.grid import Floats
 from samar.landscape.result import Landscape, Trail
 
+COLORS = "Viridis"
+
 
 @dataclass(frozen=True)
-class Look:
-    """How a landscape is looked at.
+class Scale:
+    """The quantity, the axis and the range of one or more figures.
 
     Attributes:
         quantity: ``loss`` (mean cross-entropy) or ``accuracy`` (in percent).
         log: logarithmic loss.
-        bounds: lowest and highest value shown, as :func:`shared_bounds` gives them.
+        bounds: lowest and highest value shown, as :func:`shared_scale` gives them.
     """
 
     quantity: str
@@ -64,7 +66,7 @@ def quantity_of(landscape: Landscape | Trail, quantity: str) -> Floats:
     return landscape.loss if quantity == "loss" else 100 * landscape.accuracy
 
 
-def shared_look(landscapes: Sequence[Landscape], quantity: str, log: bool) -> Look:
+def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> Scale:
     """One range for all: from the lowest value up, without the steepest quarter if it is far above.
 
     A linear loss is cut at four times the upper quartile's height over the lowest value, because
@@ -73,8 +75,15 @@ def shared_look(landscapes: Sequence[Landscape], quantity: str, log: bool) -> Lo
     values = np.concatenate([quantity_of(each, quantity).ravel() for each in landscapes])
     values = values[np.isfinite(values)]
     if quantity == "accuracy" or not values.size:
-        return Look(quantity, log, (0.0, 100.0 if quantity == "accuracy" else 1.0))
+        return Scale(quantity, log, (0.0, 100.0 if quantity == "accuracy" else 1.0))
     low, high = float(values.min()), float(values.max())
     if log:
-        return Look(quantity, log, (max(low, 1e-6), max(high, 1e-6)))
-    return Look(quantity, log, (low, min(high, low + 4 * (float(np.quantile(values, 0.75)) - low))))
+        return Scale(quantity, log, (max(low, 1e-6), max(high, 1e-6)))
+    return Scale(
+        quantity, log, (low, min(high, low + 4 * (float(np.quantile(values, 0.75)) - low)))
+    )
+
+
+def float32(values: Any) -> Any:
+    """As a screen needs it: half the bytes of float64."""
+    return np.asarray(values, dtype=np.float32)

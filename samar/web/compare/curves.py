@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from samar.charts.compare.curves import Line, overlay_figure, overlay_height
+from samar.charts.training import View
 from samar.compare.groups import Curve, Group, group_by_seed, titles_of
 from samar.compare.metrics import METRICS, curve_of
 from samar.jobs.job import Job
@@ -12,7 +13,7 @@ from samar.jobs.records import Columns, Event
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import history, service
 from samar.web.text import plain
-from samar.web.train.live import Look, choose_look
+from samar.web.train.live import choose_view
 
 REFRESH_SECONDS = 2.0
 FIRST_SHOWN = ["test_accuracy", "gap", "loss", "sharpness"]
@@ -21,14 +22,14 @@ FIRST_SHOWN = ["test_accuracy", "gap", "loss", "sharpness"]
 def curves(runs: Sequence[Job]) -> None:
     """Draw the controls and the charts; they follow runs that still train."""
     shown = st.multiselect(
-        "Shown",
+        "Show",
         list(METRICS),
         default=FIRST_SHOWN,
         format_func=lambda name: METRICS[name].title,
         key="metrics",
         bind="query-params",
     )
-    look = choose_look()
+    view = choose_view()
     together = st.toggle(
         "Mean ± sd over seeds",
         value=True,
@@ -39,7 +40,7 @@ def curves(runs: Sequence[Job]) -> None:
     )
     active = any(run.active for run in runs)
     draw = st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)
-    draw([run.id for run in runs], shown, bool(together), look)
+    draw([run.id for run in runs], shown, bool(together), view)
 
 
 def altered(runs: Sequence[Job]) -> list[str]:
@@ -66,7 +67,7 @@ def events_of(run: Job) -> list[Event]:
     return _events(run.key, run.finished or 0, run.done)
 
 
-def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, look: Look) -> None:
+def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, view: View) -> None:
     known = {run.id: run for run in service().all("train")}
     runs = [known[run_id] for run_id in ids if run_id in known]
     groups = group_by_seed(runs, altered(runs))
@@ -76,9 +77,9 @@ def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, look: Look) 
         groups = [Group(t, g) for t, g in zip(titles_of(alone), alone, strict=True)]
     with st.grid(2, min_column_width=360):
         for name in shown:
-            lines = [_line(name, group, look.x) for group in groups]
+            lines = [_line(name, group, view.x) for group in groups]
             figure = overlay_figure(
-                lines, METRICS[name], x=look.x, log=look.log, smoothing=look.smoothing
+                lines, METRICS[name], x=view.x, log=view.log, smoothing=view.smoothing
             )
             height = overlay_height(lines)
             plotly_chart(figure, key=f"compare_{name}", height=height, link="compare")

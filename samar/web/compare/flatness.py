@@ -1,25 +1,30 @@
 """The flatness report on the page: measure what is missing, then say what the models say."""
 
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from samar.curvature.catalog import MEASURES
-from samar.errors import SamarError
+from samar.errors import RunError, SamarError
 from samar.jobs.files import weights_path
 from samar.jobs.job import Job
 from samar.networks.library import ImportedModel, imported_models
+from samar.web.measuring import REFRESH_SECONDS
 from samar.web.plotly_chart import plotly_chart
+from samar.web.service import service, show_problem
+from samar.web.state import PROBLEM
 from samar.web.text import plain
 
 if TYPE_CHECKING:
     from samar.compare.flatness import FlatnessReport
 
-SHOW_EVERY = 0.2
-CANCELLED = "flatness_cancel"
+ASKED = "flatness_jobs"
+"""Session: ids of the jobs that this tab submitted, to tell why one failed."""
+
+Networks = Sequence[Job | ImportedModel]
 
 
 def flatness(chosen: Sequence[Job], everything: Sequence[Job]) -> None:
@@ -44,11 +49,10 @@ def flatness(chosen: Sequence[Job], everything: Sequence[Job]) -> None:
         st.caption(f"{left_out} of these runs have no weights from their end and are left out.")
     if others:
         usable += imported
-    found = {each.id: known_measures(each) for each in usable}
+    found = {each.id: known_measures(service().store, each) for each in usable}
     missing = [each for each in usable if found[each.id] is None]
-    if missing and _wanted(len(missing)):
-        _measure(missing)
-        st.rerun()
+    if missing:
+        _measure(missing, len(usable))
     points = [point_of(one, each) for one in usable if (each := found[one.id]) is not None]
     report = flatness_report(points)
     with st.container(key="flatness_sentence"):
@@ -59,45 +63,79 @@ def flatness(chosen: Sequence[Job], everything: Sequence[Job]) -> None:
         _report(report)
 
 
-def _wanted(count: int) -> bool:
-    """The button that measures what is missing."""
-    return st.button(
-        f"Measure {count} model{'s' if count > 1 else ''}",
-        type="primary",
-        icon=":material/straighten:",
-        key="flatness_measure",
-        help="Nine sharpness measures on 128 training images each; kept, so that it is done once. "
-        "A small network takes a few seconds.",
-    )
+def _measure(missing: Networks, count: int) -> None:
+    """The button that submits what is missing, and how far its jobs are."""
+    active = {each.id: _under_way(each) for each in missing}
+    idle = [each for each in missing if not active[each.id]]
+    if idle:
+        st.button(
+            f"Measure {len(idle)} model{'s' if len(idle) > 1 else ''}",
+            type="primary",
+            icon=":material/straighten:",
+            key="flatness_measure",
+            help="Nine sharpness measures on 128 training images each; kept, so that it is done "
+            "once. A small network takes a few seconds.",
+            on_click=_submit,
+            args=(idle,),
+        )
+    show_problem()
+    for job_id in st.session_state.get(ASKED, ()):
+        with suppress(RunError):  # deleted meanwhile
+            job = service().store.get(job_id)
+            if job.status in ("failed", "interrupted"):
+                title = plain(str(job.inputs["title"]))
+                st.error(f"{title}: {plain(job.message)}", icon=":material/error:")
+    if ids := [job.id for jobs in active.values() for job in jobs]:
+        known = count - len(missing)
+        st.fragment(_watch, run_every=REFRESH_SECONDS)(ids, known, count)
 
 
-def _measure(networks: Sequence[Job | ImportedModel]) -> None:
-    """Measure networks one after another; a click on Cancel ends it between two products."""
-    from samar.compare.measuring import measured
+def _under_way(network: Job | ImportedModel) -> list[Job]:
+    from samar.compare.measuring import jobs_found
 
-    place, shown = st.empty(), 0.0
-    with place.container():
-        bar = st.progress(0.0, "Loading networks…")
-        st.button("Cancel", icon=":material/close:", key=CANCELLED)
+    try:
+        found = jobs_found(service().store, network)
+    except SamarError:  # its images are not here: told when it is to be measured
+        return []
+    return [job for job in found if job is not None and job.active]
+
+
+def _submit(networks: Networks) -> None:
+    from samar.compare.measuring import jobs_wanted
+
+    asked = st.session_state[ASKED] = []
     problems = []
-    for number, network in enumerate(networks):
-
-        def progress(sentence: str, number: int = number) -> None:
-            nonlocal shown
-            if time.monotonic() - shown > SHOW_EVERY:
-                # Writing to the page is also where a click interrupts the script.
-                words = f"{number + 1} of {len(networks)}: {plain(sentence)}"
-                bar.progress(number / len(networks), words)
-                shown = time.monotonic()
-
+    for network in networks:
         try:
-            measured(network, progress)
+            asked += [service().submit(settings) for settings in jobs_wanted(network)]
         except SamarError as error:
             problems.append(f"{network.title}: {error}")
-    place.empty()
     if problems:
-        st.error(plain(" ".join(problems[:3])), icon=":material/error:")
-        st.stop()
+        st.session_state[PROBLEM] = " ".join(problems[:3])
+
+
+def _watch(ids: Sequence[str], known: int, count: int) -> None:
+    """Jobs run one after another; whenever one has ended, the page is drawn with what it found."""
+    try:
+        jobs = [service().get(job_id) for job_id in ids]
+    except RunError:  # deleted elsewhere
+        st.rerun()
+    if not all(job.active for job in jobs):
+        st.rerun()
+    with st.container(key="flatness_progress"):
+        first = next((job for job in jobs if job.status == "running"), jobs[-1])
+        doing = first.doing if first.status == "running" else "queued"
+        title = plain(str(first.inputs["title"]))
+        st.progress(known / count, f"{known} of {count} measured; **{title}**: {plain(doing)}")
+        st.button(
+            "Cancel", icon=":material/close:", key="flatness_cancel", on_click=_stop, args=(ids,)
+        )
+
+
+def _stop(ids: Sequence[str]) -> None:
+    for job_id in reversed(ids):  # those that wait first, so that none of them begins
+        with suppress(RunError):
+            service().stop(job_id)
 
 
 def _report(report: "FlatnessReport") -> None:

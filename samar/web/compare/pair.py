@@ -1,29 +1,24 @@
-"""Two runs side by side: their newest film picture at one scale, and their recorded curvature."""
+"""Two runs side by side: their newest landscapes at one scale, and their recorded curvature."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from samar.charts.compare.curves import Line, overlay_figure
-from samar.compare.groups import Curve
 from samar.compare.metrics import METRICS, curve_of
-from samar.jobs.files import film_path
 from samar.jobs.job import Job
-from samar.networks.load import subjects
+from samar.networks.load import networks
 from samar.web.compare.curves import events_of, steps_of
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import explained, service
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE
 from samar.web.text import plain
-
-if TYPE_CHECKING:
-    from samar.landscape.result import Landscape
+from samar.web.train.frames import PLANE, frames, load_frame
 
 
 def pair(runs: Sequence[Job]) -> None:
-    """Draw the choice of two, their pictures, and links to measure anew."""
+    """Draw the choice of two, their landscapes and curvature, and links to measure anew."""
     known = {run.id: run for run in runs}
     with st.container(horizontal=True, key="compare_pair"):
         ids = [
@@ -36,19 +31,19 @@ def pair(runs: Sequence[Job]) -> None:
             )
             for number, label in enumerate(("Left", "Right"))
         ]
-    left, right = (known[run_id or runs[0].id] for run_id in ids)
-    _pictures((left, right))
-    _curvature((left, right))
-    _links((left, right))
+    two = [known[run_id or runs[0].id] for run_id in ids]
+    _landscapes(two)
+    _curvature(two)
+    _links(two)
 
 
-def _links(runs: tuple[Job, Job]) -> None:
+def _links(runs: Sequence[Job]) -> None:
     """To the pages that measure anew, with both runs chosen there."""
-    labels = {info.id: info.label for info in subjects(service())}
-    if any(run.id not in labels for run in runs):
+    usable = {info.id for info in networks(service().store)}
+    if any(run.id not in usable for run in runs):
         st.caption("A run without saved weights cannot be measured.")
         return
-    first, second = (labels[run.id] for run in runs)
+    first, second = (run.id for run in runs)
     with st.container(horizontal=True, key="pair_links"):
         st.page_link(
             LANDSCAPE_PAGE,
@@ -68,32 +63,31 @@ def _links(runs: tuple[Job, Job]) -> None:
         )
 
 
-def _pictures(runs: tuple[Job, Job]) -> None:
-    """The loss on the plane of each run's film, in one range of colours."""
-    from samar.charts.landscape.scale import shared_look
-    from samar.charts.landscape.surface import contour_figure
+def _landscapes(runs: Sequence[Job]) -> None:
+    """The loss on the plane that each run measured last, in one range of colours."""
+    from samar.charts.landscape.figures import contour_figure
+    from samar.charts.landscape.scale import shared_scale
 
+    newest = [list(frames(run, PLANE).values())[-1:] for run in runs]
     with explained():
-        pictures = [(run, _newest(run)) for run in runs]
-    found = [(run, step, picture) for run, (step, picture) in pictures if picture is not None]
-    st.markdown("**The newest picture of each run's film, one scale**")
-    if not found:
+        found = [[load_frame(run, a) for a in kept] for run, kept in zip(runs, newest, strict=True)]
+    st.markdown("**The newest landscape of each run, one scale**")
+    measured = [landscape for each in found for landscape in each]
+    if not measured:
         st.info(
-            "Neither run took a film of its landscape (its settings had film every 0 epochs, or "
-            "there was no time). Measure both below.",
+            "Neither run measured its landscape (its settings had one every 0 epochs, or there "
+            "was no time). Measure both below.",
             icon=":material/landscape:",
         )
         return
-    look = shared_look([picture for _, _, picture in found], "loss", log=True)
-    columns = st.columns(2)
-    for column, run in zip(columns, runs, strict=True):
-        mine = [(step, picture) for other, step, picture in found if other is run][:1]
+    scale = shared_scale(measured, "loss", log=True)
+    columns = zip(st.columns(2), ("left", "right"), runs, newest, found, strict=True)
+    for column, side, run, kept, landscapes in columns:
         with column:
-            if not mine:
-                st.info(f"{plain(run.title)} took no film.", icon=":material/landscape:")
-            for step, picture in mine:
-                side = "left" if column is columns[0] else "right"
-                figure = contour_figure(picture, look, f"{run.title}, step {step}")
+            if not landscapes:
+                st.info(f"{plain(run.title)} measured none.", icon=":material/landscape:")
+            for landscape in landscapes:
+                figure = contour_figure(landscape, scale, f"{run.title}, step {kept[0].step}")
                 plotly_chart(figure, key=f"pair_{side}", height=340, link="pair")
     st.caption(
         "The loss on 128 training images along two random directions, normalized to the filters "
@@ -101,47 +95,33 @@ def _pictures(runs: tuple[Job, Job]) -> None:
     )
 
 
-def _curvature(runs: tuple[Job, Job]) -> None:
-    lines, rows = [], []
+def _curvature(runs: Sequence[Job]) -> None:
+    rows, lines = [], []
     for run in runs:
-        looks = [event for event in events_of(run) if event.kind == "curvature"]
-        if looks:
-            last = looks[-1].detail
+        found = [event for event in events_of(run) if event.kind == "curvature"]
+        if found:
+            last = found[-1].detail
             rows.append(
                 {
                     "run": run.title,
-                    "step": looks[-1].step,
-                    **{f"λ_{i + 1}": value for i, value in enumerate(last["values"][:3])},
-                    "± (λ_1)": last["residuals"][0],
+                    "step": found[-1].step,
+                    **dict(zip(("h₁", "h₂", "h₃"), last["values"], strict=False)),
+                    "± (h₁)": last["residuals"][0],
                     "trace": last["trace"],
                     "± (trace)": last.get("trace_error"),
                     "2/η": 2 / last["lr"] if last["lr"] else None,
                 }
             )
-        lines.append(Line(run.title, run.settings.optimizer, [_largest(run)]))
+        curve = curve_of("lambda_max", "step", steps_of(run), {}, events_of(run))
+        lines.append(Line(run.title, run.settings.optimizer, [curve]))
     st.markdown("**Hessian, as recorded between epochs**")
     if not rows:
-        st.info("Neither run looked at its curvature.", icon=":material/ssid_chart:")
+        st.info("Neither run measured its curvature.", icon=":material/ssid_chart:")
         return
     figure = overlay_figure(lines, METRICS["lambda_max"], log=True)
     plotly_chart(figure, key="pair_lambda_max", height=340)
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="pair_spectrum", placeholder="")
     if len({row["step"] for row in rows}) > 1:
-        st.caption("The last looks were at different steps; to compare one moment, measure anew.")
-
-
-def _largest(run: Job) -> Curve:
-    return curve_of("lambda_max", "step", steps_of(run), {}, events_of(run))
-
-
-def _newest(run: Job) -> "tuple[int, Landscape | None]":
-    artifacts = service().store.records.artifacts(run.key)
-    steps = [artifact.step for artifact in artifacts if artifact.kind == "film_plane"]
-    return (steps[-1], _load(run.id, steps[-1])) if steps else (0, None)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _load(run_id: str, step: int) -> "Landscape":
-    from samar.landscape.result import Landscape
-
-    return Landscape.load(film_path(run_id, "film_plane", step))
+        st.caption(
+            "The last measurements were at different steps; to compare one moment, measure anew."
+        )

@@ -11,6 +11,7 @@ from samar.compare.differences import differences, shown
 from samar.compare.groups import group_by_seed
 from samar.jobs.job import Job
 from samar.settings.declare import settings_of
+from samar.sweeps.statistics import mean_std
 from samar.training.settings import TrainSettings
 from samar.web.compare.curves import altered
 from samar.web.plotly_chart import plotly_chart
@@ -71,7 +72,7 @@ def settings(runs: Sequence[Job]) -> None:
 
 
 def _seeds(runs: Sequence[Job]) -> None:
-    """Mean and spread of each group of seeds."""
+    """Mean and standard deviation of each group of seeds."""
     groups = [group for group in group_by_seed(runs, altered(runs)) if len(group.runs) > 1]
     if not groups:
         return
@@ -79,8 +80,9 @@ def _seeds(runs: Sequence[Job]) -> None:
     for group in groups:
         row: dict[str, Any] = {"group": group.title, "runs": len(group.runs)}
         for head, name in RESULTS.items():
-            values = pd.Series([_result(run, name) for run in group.runs], dtype=float).dropna()
-            row |= {f"{head}, mean": values.mean(), f"{head}, sd": values.std()}
+            known = [_result(run, name) for run in group.runs if run.last_epoch is not None]
+            found = mean_std(value for value in known if value is not None)
+            row |= {f"{head}, mean": found.mean, f"{head}, sd": found.std}
         rows.append(row)
     st.markdown("**Over seeds, at the last epoch**")
     heads = [head for head in rows[0] if head not in ("group", "runs")]

@@ -5,6 +5,7 @@ turns the mark into the word with its explanation. Nothing here draws anything.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 MARK = re.compile(r"\[\[([a-z0-9_]+)(?:\|([^\]]+))?\]\]")
@@ -141,9 +142,9 @@ TERMS: dict[str, Term] = {
     ),
     "ratio": Term(
         "sharpness ratio",
-        "This step's sharpness divided by the last step's: above 1, it got sharper.",
-        "A ratio clearly above 1 raises λ, one clearly below 1 lowers it. That is the paper's. By "
-        "which formula is our reading; see the [[rule]].",
+        "This step's sharpness divided by the previous step's: above 1, it got sharper.",
+        "A ratio clearly above 1 raises λ, one clearly below 1 lowers it. That is the paper's. The "
+        "formula is ours; see the [[rule]].",
         r"r_k=\frac{\lvert f(x_k+\varepsilon_k)-f(x_k)\rvert}"
         r"{\lvert f(x_{k-1}+\varepsilon_{k-1})-f(x_{k-1})\rvert}",
         ("samar",),
@@ -152,8 +153,9 @@ TERMS: dict[str, Term] = {
     "rule": Term(
         "λ rule",
         "The formula that turns the sharpness ratio into the next λ; ours, not the paper's.",
-        "Several readings are built in. Some compare the sharpness with the last step's, some with "
-        "a slow average; some take steps of one size, some follow the ratio.",
+        "The paper gives no formula in what we could read; several are built in. Some divide the "
+        "sharpness by the previous step's, some by a slow average; some take steps of one size, "
+        "some follow the ratio.",
         r"\text{such as}\quad\lambda_{k+1}=\lambda_k\,(s_k/\bar s_{k-1})^{\kappa}",
         ("samar",),
         8,
@@ -189,14 +191,14 @@ TERMS: dict[str, Term] = {
         "How strongly the loss bends along one special direction.",
         "Found by Lanczos' method from products with the [[hessian]]; each is shown with its "
         "residual, which bounds the error.",
-        r"Hv=\theta v",
+        r"Hv=hv",
         lesson=5,
     ),
     "lam_max": Term(
-        "λ_max",
-        "The largest eigenvalue of the Hessian: the strongest bend. Not the strength λ.",
+        "largest eigenvalue",
+        "The largest eigenvalue h₁ of the Hessian: how strongly the loss bends at most.",
         "A common measure of sharpness. It is not invariant to [[rescaling]].",
-        r"\lambda_{\max}(H)=\max_{\lVert v\rVert=1}v^\top H v",
+        r"h_1=\max_{\lVert v\rVert=1}v^\top H v",
         ("dinh",),
         5,
     ),
@@ -205,15 +207,15 @@ TERMS: dict[str, Term] = {
         "The bend above which plain gradient descent with learning rate η overshoots more and "
         "more.",
         "Exact for gradient descent on a parabola. With mini-batches, momentum or a "
-        "sharpness-aware step it is a reference, not a law.",
+        "sharpness-aware step it is only a reference.",
         r"\lvert 1-\eta a\rvert<1\iff a<2/\eta",
         ("edge",),
         5,
     ),
     "landscape": Term(
         "loss landscape",
-        "A picture of the loss over one or two directions in the space of all weights.",
-        "Forty thousand dimensions do not fit on paper: a picture shows a cut, and the cut "
+        "The loss over one or two directions in the space of all weights.",
+        "Forty thousand dimensions do not fit on paper: a plot shows a cut, and the cut "
         "decides what is seen.",
         r"(\alpha,\beta)\mapsto f(x+\alpha d_1+\beta d_2)",
         ("landscape",),
@@ -222,7 +224,7 @@ TERMS: dict[str, Term] = {
     "filter_normalization": Term(
         "filter normalization",
         "Random directions are scaled, filter by filter, to the size of the network's own weights.",
-        "Without it a picture shows how large the weights are rather than how the loss is shaped.",
+        "Without it a plot shows how large the weights are rather than how the loss is shaped.",
         r"d_i\leftarrow d_i\,\frac{\lVert x_i\rVert}{\lVert d_i\rVert}",
         ("landscape",),
         6,
@@ -251,15 +253,15 @@ TERMS: dict[str, Term] = {
 }
 
 
-def expand(text: str, link: str = "{title}") -> str:
-    """Replace every mark by ``link``, filled with the term's ``key``, ``title`` and ``short``.
+def expand(text: str, draw: Callable[[str, str], str] = lambda title, short: title) -> str:
+    """Replace every mark by what ``draw`` makes of the word, as it reads here, and its ``short``.
 
     Raises:
         KeyError: a marked word is not among :data:`TERMS`.
     """
 
-    def shown(match: re.Match[str]) -> str:
+    def drawn(match: re.Match[str]) -> str:
         term = TERMS[match[1]]
-        return link.format(key=match[1], title=match[2] or term.title, short=term.short)
+        return draw(match[2] or term.title, term.short)
 
-    return MARK.sub(shown, text)
+    return MARK.sub(drawn, text)

@@ -4,12 +4,12 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samar.charts.lessons.parts import moving
-from samar.charts.lessons.replay import BANDED
-from samar.charts.training import View, lam_figure, ratio_figure, sharpness_figure
+from samar.charts.lessons import moving
+from samar.charts.replay import view_of
+from samar.charts.training import lam_figure, ratio_figure, sharpness_figure
 from samar.optim.catalog import RULES
 from samar.recordings.catalog import RecordedRun, recording
-from samar.web.lessons.frame import Lesson, Picture, Shown, moment
+from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 
 NAMES = ("trend_power", "trend", "dead_band")
 TITLES = {name: RULES[name].title for name in NAMES}
@@ -24,7 +24,7 @@ def _draw() -> Shown:
     run = shipped.runs[next(key for key, title in TITLES.items() if title == chosen)]
     steps = len(run.steps["step"])
     until = moment(
-        "l3_at", steps, "Show up to step", "Moves the end of the film; the link keeps it."
+        "l3_at", steps, "Show up to step", "Moves the end of the curves; the link keeps it."
     )
     (jump, changed), lam = run.changes[0], run.steps["lam"]
     before, top = float(lam[jump - 1]), float(lam[jump:].max())
@@ -41,38 +41,26 @@ def _draw() -> Shown:
             else "; it did not come down again, and had been rising before the jump."
         )
     )
-    pictures = [
-        Picture("jump_lam", figures["lam"], 300, wide=True, moves=True)
-        for figures in [_figures(run, until)]
-    ]
-    pictures += [
-        Picture(f"jump_{name}", figure, 280, moves=True)
+    charts = [
+        Chart(f"jump_{name}", figure, 300 if name == "lam" else 280, name == "lam", moves=True)
         for name, figure in _figures(run, until).items()
-        if name != "lam"
     ]
-    return Shown(pictures, finding, shipped.facts())
+    return Shown(charts, finding, shipped.facts())
 
 
 def _figures(run: RecordedRun, until: int) -> dict[str, go.Figure]:
     steps = {name: column[:until] for name, column in run.steps.items()}
     epochs = {name: column[:0] for name, column in run.epochs.items()}
-    config = run.config
     step, change = run.changes[0]
-    view = View(
-        optimizer="samar",
-        smoothing=0.8,
-        log=True,
-        bounds=(config["lam_min"], config["lam_max"]),
-        dead_band=(1 - config["tau"], 1 + config["tau"]) if config["rule"] in BANDED else None,
-        events=[(float(step), f"η → {change['lr']:g}")] if until > step else [],
-    )
+    events = [(float(step), f"η → {change['lr']:g}")] if until > step else []
+    view = view_of(run.config, smoothing=0.8, log=True, events=events)
     found = {}
     for name, draw in (("lam", lam_figure), ("ratio", ratio_figure), ("sharp", sharpness_figure)):
         figure = draw(steps, epochs, view)
         figure.layout.xaxis.range = [0, len(run.steps["step"])]
         if name == "lam":
             figure.layout.yaxis.range = [0, 1.05 * max(1.0, float(np.max(run.steps["lam"])))]
-        found[name] = moving(figure, until - 1, "step", range(len(figure.data)))
+        found[name] = moving(figure, until - 1, "step")
     return found
 
 
@@ -86,16 +74,16 @@ LESSON = Lesson(
         "The first hump needs no shock: the network begins to learn, and its surroundings sharpen.",
         "At the dotted line the [[learning_rate]] becomes twenty times larger, in mid-run.",
         "The [[sharpness]] jumps up within a few steps, and with it the [[ratio]].",
-        "With the two rules *against the trend* [[lam|λ]] climbs while the ratio is above 1, and "
-        "falls again when the run has settled: a controller.",
+        "With the two rules that compare with a slow average (*trend*) [[lam|λ]] climbs "
+        "while the ratio is above 1, and falls again when the run has settled: a controller.",
         "With the *dead band*, which compares each step with the one before, λ mostly follows the "
         "noise. It rises without any shock: its up-steps are larger than its down-steps.",
     ),
     why="The ratio compares two sharpness values. Compared with the **last step**, a lasting rise "
     "shows up only once, among the noise of [[mini_batch|mini-batches]]. Compared with a **slow "
     "average**, it shows until the average has caught up.\n\n"
-    "Either way a ratio above 1 raises λ and one below 1 lowers it: that is the paper's. Which "
-    "[[rule]] does it is our reading.",
+    "Either way a ratio above 1 raises λ and one below 1 lowers it: that is the paper's. By "
+    "which [[rule]] is ours: the paper gives no formula in what we could read.",
     notes="Do it live: start a run on *Train*, wait for epoch 20, drag the learning rate to the "
     "right, and watch the λ panel mark the moment. The recording was made in the same way, with "
     "one change by hand.\n\n"

@@ -1,6 +1,5 @@
 """The frame around every lesson: question, controls, figures, what to look for, notes, way on."""
 
-import html
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from samar.web.plotly_chart import plotly_chart
 from samar.web.presenting import carried, hidden, presenting, toggle_presenting
 from samar.web.service import explained, show_problem
 from samar.web.state import LAST_LESSON, LESSON, TRAIN_PAGE
+from samar.web.text import plain
 
 BADGES = {
     "replay": ":violet-badge[:material/history: replay]",
@@ -27,7 +27,7 @@ BADGES = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class Chart:
     """A figure of a lesson.
 
     Attributes:
@@ -50,13 +50,13 @@ class Shown:
     """What a lesson draws, given its controls.
 
     Attributes:
-        pictures: in reading order.
+        charts: in reading order.
         finding: one or two sentences that say what the numbers on the page say.
         manifest: where the numbers come from.
         badge, look_for: instead of the lesson's own, if not empty.
     """
 
-    pictures: list[Picture]
+    charts: list[Chart]
     finding: str
     manifest: Mapping[str, Any] = field(default_factory=dict)
     badge: str = ""
@@ -74,7 +74,7 @@ class Lesson:
         look_for: what to see, a sentence each.
         why: the explanation.
         notes: for the teacher.
-        draw: draws the controls and returns what is shown; torch is imported inside, if at all.
+        draw: draws the controls and returns what is shown.
         defaults: value of every control by its key; a reset restores them.
         sources: keys of :data:`samar.web.learn.papers.SOURCES`.
         live: draws what starts real runs, below the figures.
@@ -149,7 +149,7 @@ def _number(count: int) -> int:
     if text.isdecimal() and 1 <= int(text) <= count:
         st.session_state[LAST_LESSON] = text
         return int(text)
-    st.warning(f"There is no lesson “{html.escape(text[:20])}”; this is the first of {count}.")
+    st.warning(f"There is no lesson “{plain(text[:20])}”; this is the first of {count}.")
     return 1
 
 
@@ -177,20 +177,16 @@ def _reset(lesson: Lesson) -> None:
 
 
 def _figures(shown: Shown, number: int) -> None:
-    for wide, pictures in groupby(shown.pictures, key=lambda picture: picture.wide):
+    for wide, charts in groupby(shown.charts, key=lambda chart: chart.wide):
         with nullcontext() if wide else st.grid(2, min_column_width=360):
-            for picture in pictures:
-                _chart(picture, number)
-
-
-def _chart(picture: Picture, number: int) -> None:
-    with st.container(key=f"figure_{picture.key}"):
-        plotly_chart(
-            picture.figure,
-            key=f"lesson_{picture.key}",
-            height=picture.height,
-            clock=f"lesson{number}" if picture.moves else None,
-        )
+            for chart in charts:
+                with st.container(key=f"figure_{chart.key}"):
+                    plotly_chart(
+                        chart.figure,
+                        key=f"lesson_{chart.key}",
+                        height=chart.height,
+                        clock=f"lesson{number}" if chart.moves else None,
+                    )
 
 
 def _below(lesson: Lesson, number: int, shown: Shown) -> None:
@@ -204,7 +200,7 @@ def _below(lesson: Lesson, number: int, shown: Shown) -> None:
             st.markdown(f"- {SOURCES[source]}")
         if shown.manifest:
             st.json(dict(shown.manifest), expanded=1)
-        if shown.pictures:
+        if shown.charts:
             st.download_button(
                 "Figures as one HTML file",
                 lambda: _export(lesson, number, shown),
@@ -223,7 +219,7 @@ def _export(lesson: Lesson, number: int, shown: Shown) -> str:
             question=expand(lesson.question),
             finding=shown.finding,
             look_for=[expand(sentence) for sentence in shown.look_for or lesson.look_for],
-            figures=[(picture.figure, picture.height) for picture in shown.pictures],
+            figures=[(chart.figure, chart.height) for chart in shown.charts],
             manifest=dict(shown.manifest),
         )
     )

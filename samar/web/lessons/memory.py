@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from samar.charts.lessons.training import Group, curves_figure, digits_figure, memory_figure
+from samar.charts.lessons import Group, curves_figure, digits_figure, memory_figure
 from samar.recordings.catalog import recording
 from samar.training.presets import PRESETS
-from samar.web.lessons.frame import Lesson, Picture, Shown, moment
+from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 from samar.web.presenting import carried
 from samar.web.service import attempt, service
 from samar.web.state import LESSON_RUNS, RUN, TRAIN_PAGE
@@ -46,7 +46,7 @@ def _draw() -> Shown:
         default=TITLES["samar"], required=True, key="l4_other", bind="query-params",
     )  # fmt: skip
     until = moment(
-        "l4_at", EPOCHS, "Show up to epoch", "Moves the end of the film; the link keeps it."
+        "l4_at", EPOCHS, "Show up to epoch", "Moves the end of the curves; the link keeps it."
     )
     name = next(key for key, title in TITLES.items() if title == other)
     runs = {key: shipped.runs[f"{key}_0"] for key in ("sgd", name)}
@@ -65,9 +65,9 @@ def _draw() -> Shown:
     tables = shipped.tables
     answers = {TITLES[key]: tables[f"example_{key}"][:12] for key in ("sgd", "samar")}
     images, right, given = (tables[f"example_{key}"][:12] for key in ("images", "right", "given"))
-    pictures = [
-        Picture("memory", memory_figure(list(groups().values())), 400, wide=True),
-        Picture(
+    charts = [
+        Chart("memory", memory_figure(list(groups().values())), 400, wide=True),
+        Chart(
             "memorized",
             curves_figure(
                 curves("memorized"), until, title="Wrong labels learned by heart",
@@ -75,7 +75,7 @@ def _draw() -> Shown:
             ),
             moves=True,
         ),
-        Picture(
+        Chart(
             "test",
             curves_figure(
                 curves("test_accuracy"), until, title="Test accuracy",
@@ -83,13 +83,13 @@ def _draw() -> Shown:
             ),
             moves=True,
         ),
-        Picture(
+        Chart(
             "digits",
             digits_figure(images, right, given, answers),
             340, wide=True,
         ),
     ]  # fmt: skip
-    return Shown(pictures, finding, shipped.facts())
+    return Shown(charts, finding, shipped.facts())
 
 
 def _live() -> None:
@@ -129,7 +129,7 @@ LESSON = Lesson(
         "[[sgd]] reaches nearly 100 % in training: it [[memorize|memorizes]] every wrong label, "
         "and pays with test accuracy.",
         "A strong [[lam|λ]] or a large [[rho|ρ]] stops near 60 % in training. Sixty per cent of "
-        "the labels are right: it learned these, and refused the others.",
+        "the labels are right: it learned these, and few of the others.",
         "A weak SAM (ρ 0.05, the usual value for CIFAR-10) hardly helps here.",
         "Press play: in the first epochs all get better; then SGD starts to memorize.",
         "At the bottom, the images themselves: what each network answers for a wrong label.",

@@ -3,14 +3,14 @@
 from samar.web.lessons import (
     controller,
     memory,
-    pictures,
     radius,
     rate,
     reading,
+    rescaling,
     stability,
     valleys,
 )
-from samar.web.lessons.frame import Lesson
+from samar.web.lessons.frame import Lesson, show_lesson
 
 LESSONS: tuple[Lesson, ...] = (
     valleys.LESSON,
@@ -18,7 +18,12 @@ LESSONS: tuple[Lesson, ...] = (
     controller.LESSON,
     memory.LESSON,
     stability.LESSON,
-    pictures.LESSON,
+    rescaling.LESSON,
     rate.LESSON,
     reading.LESSON,
 )
+
+
+def show() -> None:
+    """Draw the page."""
+    show_lesson(LESSONS)

@@ -3,9 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from samar.charts.lessons.training import radius_figure
+from samar.charts.lessons import radius_figure
+from samar.charts.playground import plane
 from samar.recordings.catalog import Array, recording
-from samar.web.lessons.frame import Lesson, Picture, Shown
+from samar.web.lessons.frame import Chart, Lesson, Shown
 from samar.web.lessons.valleys import descents
 
 CASES = {"too little": "small_rho", "right": "two_valleys", "too much": "large_rho"}
@@ -28,8 +29,6 @@ def radii() -> tuple[Array, Array, Array]:
 
 
 def _draw() -> Shown:
-    from samar.charts.playground.plane import picture
-
     case = st.segmented_control(
         "Radius ρ", list(CASES), default="right", required=True, key="l2_case", bind="query-params"
     )
@@ -49,11 +48,11 @@ def _draw() -> Shown:
         f"of test images); at ρ = {rho[0]:g} it is near SGD ({100 * test[0].mean():.0f} %), at "
         f"ρ = {rho[-1]:g} it hardly learns ({100 * test[-1].mean():.0f} %; guessing gives 10)."
     )
-    pictures = [
-        Picture("radius_paths", picture(config, paths, "sam"), 400, moves=True),
-        Picture("radius_accuracy", radius_figure(rho, test, train), 400),
+    charts = [
+        Chart("radius_paths", plane(config, paths, "sam"), 400, moves=True),
+        Chart("radius_accuracy", radius_figure(rho, test, train), 400),
     ]
-    return Shown(pictures, finding, recording("radius").facts())
+    return Shown(charts, finding, recording("radius").facts())
 
 
 LESSON = Lesson(

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from samar.charts.lessons.geometry import rate_figure, slope
+from samar.charts.lessons import rate_figure, slope
 from samar.charts.theme import OPTIMIZER_STYLES
 from samar.recordings.catalog import recording
-from samar.web.lessons.frame import Lesson, Picture, Shown
+from samar.web.lessons.frame import Chart, Lesson, Shown
 
 NAMES = ("sgd", "sam", "samar")
 WHAT = {"mean over the steps": "mean", "smallest": "min"}
@@ -28,7 +28,7 @@ def _draw() -> Shown:
     finding = f"Measured slopes: {said}. A fall like 1/√K has slope −0.5; steeper is faster."
     title = "mean" if WHAT[str(what)] == "mean" else "smallest"
     figure = rate_figure(horizon, squares, title)
-    return Shown([Picture("rate", figure, 440, wide=True)], finding, shipped.facts())
+    return Shown([Chart("rate", figure, 440, wide=True)], finding, shipped.facts())
 
 
 LESSON = Lesson(

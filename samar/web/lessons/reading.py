@@ -29,8 +29,8 @@ ROWS = (
     ),
     (
         "[[ratio]]",
-        "this step's sharpness over the last step's",
-        "optionally over a slow average (trend)",
+        "this step's sharpness divided by the previous step's",
+        "optionally divided by a slow average (trend)",
     ),
     (
         "What the ratio does",
@@ -39,12 +39,12 @@ ROWS = (
     ),
     (
         "Formula for the next λ",
-        "not in the material we hold",
+        "not in what we could read",
         f"the [[rule|λ rules]]: {', '.join(info.title for info in RULES.values())}",
     ),
     (
         "Constants and bounds",
-        "not in the material we hold",
+        "not in what we could read",
         "all of them: τ, the factors, floor, ceiling and start",
     ),
     (
@@ -64,8 +64,8 @@ def _draw() -> Shown:
     head, *rows = (f"| {' | '.join(row)} |" for row in ROWS)
     prose("\n".join([head, "|---|---|---|", *rows]))
     st.caption(
-        "The formula that turns the ratio into the next λ is not in the material we hold. Several "
-        "readings are built in, so that you can see how much depends on it."
+        "The paper gives no formula for the next λ in what we could read; those here are ours. "
+        "Several are built in, so that you can see how much depends on it."
     )
     finding = (
         "The ratio and its direction are the paper's. The formula, its constants and its bounds "
@@ -80,7 +80,7 @@ LESSON = Lesson(
     badge="text",
     draw=_draw,
     look_for=(
-        "*Not in the material we hold*: we do not know, and say so.",
+        "*Not in what we could read*: we do not know, and say so.",
         "What the readings have in common: the direction. What they do not: how much.",
         "What went against us: on small CIFAR-10 images no sharpness-aware method clearly beat "
         "a tuned SGD, and after 200 epochs on noisy digits our defaults learn the wrong labels "
@@ -92,6 +92,6 @@ LESSON = Lesson(
     "Companions: [[sam]] (λ = 1), [[vasso]], and ASAM, which scales the push by the weights.",
     notes="An exercise for a seminar: write another [[rule]] (a small class in "
     "`samar/optim/rules.py`), let it pass the contract tests, and compare it on *Sweeps* with five "
-    "seeds. Report the mean and the spread, and the last epoch rather than the best.",
+    "seeds. Report the mean and the standard deviation, and the last epoch rather than the best.",
     sources=("samar", "sam", "vasso", "asam"),
 )

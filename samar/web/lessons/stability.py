@@ -1,15 +1,14 @@
-"""Lesson 5: curvature and step size: λ_max against 2/η."""
+"""Lesson 5: curvature and step size: the largest eigenvalue against 2/η."""
 
 import numpy as np
 
-from samar.charts.lessons.geometry import looks_figure, stability_figure
-from samar.charts.lessons.parts import line, words_panel
-from samar.charts.theme import OPTIMIZER_STYLES
+from samar.charts.lessons import eigenvalues_figure, line, stability_figure
+from samar.charts.theme import OPTIMIZER_STYLES, panel
 from samar.recordings.catalog import recording
-from samar.web.lessons.frame import Lesson, Picture, Shown, moment
+from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 
 NAMES = ("sgd", "sam", "samar")
-LOOKS = 81
+MEASUREMENTS = 81
 
 
 def _draw() -> Shown:
@@ -17,9 +16,9 @@ def _draw() -> Shown:
     tables = shipped.tables
     until = moment(
         "l5_at",
-        LOOKS,
-        "Show up to look",
-        "One look at λ_max every 20 steps; the link keeps it.",
+        MEASUREMENTS,
+        "Show up to measurement",
+        "The eigenvalues are measured every 20 steps; the link keeps it.",
     )
     lr = float(tables["lr"])
     at, top, error = (
@@ -28,11 +27,12 @@ def _draw() -> Shown:
     )
     ends = {name: float(top[name][until - 1]) for name in NAMES}
     finding = (
-        f"η = {lr:g}, so 2/η = {2 / lr:g}. After step {int(at['sgd'][until - 1])} gradient descent "
-        f"is at λ_max = {ends['sgd']:.1f}, SAM at {ends['sam']:.1f}, SAMAR at {ends['samar']:.1f}."
+        f"η = {lr:g}, so 2/η = {2 / lr:g}. After step {int(at['sgd'][until - 1])} the largest "
+        f"eigenvalue is {ends['sgd']:.1f} with gradient descent, {ends['sam']:.1f} with SAM and "
+        f"{ends['samar']:.1f} with SAMAR."
     )
     noisy = recording("noisy_digits").runs
-    looks = {
+    measured = {
         title: (noisy[key].config["optimizer"], noisy[key].looks)
         for title, key in (("SGD", "sgd_0"), ("SAM ρ 0.5", "sam_0.5_0"), ("SAMAR", "samar_0"))
     }
@@ -41,19 +41,20 @@ def _draw() -> Shown:
         line(np.arange(1.0, steps + 1), tables[f"{n}_loss"][:steps], OPTIMIZER_STYLES[n].title, n)
         for n in NAMES
     ]
-    loss = words_panel(
+    loss = panel(
         losses,
         title="Loss of the small network",
-        alt="Training loss over steps; it falls for all three, not smoothly where λ_max is at 2/η.",
-        x={"title": "step (all images at once)", "range": [0, float(at["sgd"][-1])]},
-        y={"title": "cross-entropy (nats)"},
+        alt="Training loss over steps; it falls for all three, not smoothly where the largest "
+        "eigenvalue is at 2/η.",
+        x_axis={"title": "step (all images at once)", "range": [0, float(at["sgd"][-1])]},
+        y_axis={"title": "cross-entropy (nats)"},
     )
-    pictures = [
-        Picture("stability", stability_figure(at, top, error, lr, until), 400, True, True),
-        Picture("stability_loss", loss),
-        Picture("looks", looks_figure(looks)),
+    charts = [
+        Chart("stability", stability_figure(at, top, error, lr, until), 400, True, True),
+        Chart("stability_loss", loss),
+        Chart("looks", eigenvalues_figure(measured)),
     ]
-    return Shown(pictures, finding, shipped.facts())
+    return Shown(charts, finding, shipped.facts())
 
 
 LESSON = Lesson(
@@ -61,13 +62,14 @@ LESSON = Lesson(
     question="How sharp may a valley be before a step of length η jumps out of it?",
     badge="replay",
     draw=_draw,
-    defaults={"l5_at": LOOKS},
+    defaults={"l5_at": MEASUREMENTS},
     look_for=(
         "Plain gradient descent on all images at once: [[lam_max]] climbs by itself until it "
         "reaches [[two_over_eta]], and then hovers just above.",
         "SAM stays below the line: looking uphill keeps it out of sharp places.",
-        "SAMAR saws: its [[lam|λ]] rests at the floor while the curvature climbs, shoots up to the "
-        "ceiling, throws the weights into a flatter place (a small jump of the loss), and sinks.",
+        "While the curvature climbs, SAMAR keeps its [[lam|λ]] at the floor. When the sharpness "
+        "grows fast, λ rises to the ceiling, the weights move to a flatter place (the loss jumps "
+        "a little), and λ falls again.",
         "At the line the [[loss]] begins to jitter, and still falls on the whole.",
         "On the right the runs of lesson 4: mini-batches, momentum, falling η. Nothing holds them "
         "at the line, and they do not follow it.",
@@ -75,11 +77,11 @@ LESSON = Lesson(
     why="On a parabola with curvature $a$ a step multiplies the distance to the bottom by "
     "$1-\\eta a$. It shrinks only while $a<2/\\eta$. Above, each step overshoots farther than the "
     "last. So gradient descent cannot stay where it is sharper than $2/\\eta$.\n\n"
-    "**2/η is gradient descent's reference, not a law.** Momentum moves the limit, mini-batches "
-    "blur it, and SAM has another one, below.",
-    notes="Ask: what happens if η is halved in mid-run? (λ_max is free to climb on, to the new "
-    "line.) The small network has 64, 32 and 10 units and 40 % wrong labels, so that training "
-    "takes long enough for the climb. Each [[eigenvalue]] carries its residual as a bar; here "
-    "they are too small to see.",
+    "**Above 2/η plain gradient descent is unstable; for SAM and SAMAR it is only a reference.** "
+    "Momentum moves the limit, mini-batches blur it, and SAM has another one, below.",
+    notes="Ask: what happens if η is halved in mid-run? (The largest eigenvalue may climb on, "
+    "to the new line.) The small network has 64, 32 and 10 units and 40 % wrong labels, so that "
+    "training takes long enough for the climb. Each [[eigenvalue]] carries its residual as a bar; "
+    "here they are too small to see.",
     sources=("edge", "dinh"),
 )

@@ -1,24 +1,25 @@
 """Lesson 1: sharp versus flat, from the same start."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from samar.charts.lessons.geometry import film_figure, valley_line_figure
+from samar.charts.lessons import landscape_figure, valley_line_figure
+from samar.charts.playground import plane
+from samar.optim.catalog import OPTIMIZERS
+from samar.playground.config import PlaygroundConfig
+from samar.playground.paths import Outcome, Path, outcome
+from samar.playground.presets import PRESETS
+from samar.playground.process import descend
 from samar.recordings.catalog import recording
-from samar.web.lessons.frame import Lesson, Picture, Shown
-
-if TYPE_CHECKING:
-    from samar.playground.config import PlaygroundConfig
-    from samar.playground.descent import Path
-    from samar.playground.outcomes import Outcome
+from samar.web.lessons.frame import Chart, Lesson, Shown
 
 NETS = "the real network (replay)"
 TWO = "two weights (live)"
 
 NETWORK = (
-    "Press play. Each picture is a cut through the [[landscape]] around the network, one every "
+    "Press play. Each frame is a cut through the [[landscape]] around the network, one every "
     "third [[epoch]], along the same two random directions, [[filter_normalization|filter by "
     "filter]].",
     "SGD's valley narrows while it [[memorize|memorizes]] wrong labels; SAMAR's stays wide.",
@@ -32,12 +33,8 @@ NETWORK = (
 @st.cache_resource(max_entries=32, show_spinner=False)
 def descents(
     preset: str, seed: int
-) -> "tuple[PlaygroundConfig, dict[str, Path], dict[str, Outcome]]":
+) -> tuple[PlaygroundConfig, dict[str, Path], dict[str, Outcome]]:
     """A preset of the playground: its config, the paths, and where each ended."""
-    from samar.playground.descent import descend
-    from samar.playground.outcomes import outcome
-    from samar.playground.presets import PRESETS
-
     config = PRESETS[preset].config(seed=seed)
     paths = descend(config)
     return config, paths, {name: outcome(config, path) for name, path in paths.items()}
@@ -57,10 +54,8 @@ def _draw() -> Shown:
 
 
 def _two_weights(seed: int) -> Shown:
-    from samar.charts.playground.plane import picture
-
     config, paths, outcomes = descents("two_valleys", seed)
-    figure = picture(config, paths, "samar")
+    figure = plane(config, paths, "samar")
     sharp = [n for n, o in outcomes.items() if o.valley == "sharp"]
     flat = [n for n, o in outcomes.items() if o.valley == "flat"]
     finding = (
@@ -68,7 +63,7 @@ def _two_weights(seed: int) -> Shown:
         f"{config.shape['sharp']:g}), {_titles(flat)} in the flat one (curvature "
         f"{config.shape['flat']:g})."
     )
-    return Shown([Picture("valleys", figure, 440, wide=True, moves=True)], finding, config.values())
+    return Shown([Chart("valleys", figure, 440, wide=True, moves=True)], finding, config.values())
 
 
 def _network() -> Shown:
@@ -81,27 +76,25 @@ def _network() -> Shown:
         for split, values in losses.items()
     }
     right = [float(np.interp(at, alpha, tables["line_test_accuracy"])) for at in (0, 1)]
-    bends = [float(shipped.runs[f"{n}_0"].looks["values"][-1, 0]) for n in ("sgd", "samar")]
+    eigenvalues = [float(shipped.runs[f"{n}_0"].looks["values"][-1, 0]) for n in ("sgd", "samar")]
     finding = (
         "A real network on digits with 40 % wrong labels, trained twice from the same weights. On "
         f"the images trained on, SGD's end is deeper: loss {ends['train'][0]:.2f} against "
         f"{ends['train'][1]:.2f}. On test images it is the other way round: "
         f"{ends['test'][0]:.2f} against {ends['test'][1]:.2f}, and {100 * right[0]:.0f} % "
-        f"against {100 * right[1]:.0f} % right. The largest curvature at the end is "
-        f"{bends[0]:.3g} for SGD and {bends[1]:.3g} for SAMAR."
+        f"against {100 * right[1]:.0f} % right. The largest eigenvalue at the end is "
+        f"{eigenvalues[0]:.3g} for SGD and {eigenvalues[1]:.3g} for SAMAR."
     )
-    pictures = [
-        Picture(f"film_{name}", film_figure(film.axes, film.loss, title, top=4.0), 340, moves=True)
+    charts = [
+        Chart(f"film_{name}", landscape_figure(m.axes, m.loss, title, top=4.0), 340, moves=True)
         for name, title in (("sgd", "Around SGD's weights"), ("samar", "Around SAMAR's weights"))
-        if (film := shipped.runs[f"{name}_0"].film) is not None
+        if (m := shipped.runs[f"{name}_0"].film) is not None
     ]
-    pictures.append(Picture("line", valley_line_figure(alpha, losses), 400, wide=True))
-    return Shown(pictures, finding, shipped.facts(), "replay", NETWORK)
+    charts.append(Chart("line", valley_line_figure(alpha, losses), 400, wide=True))
+    return Shown(charts, finding, shipped.facts(), "replay", NETWORK)
 
 
 def _titles(names: list[str]) -> str:
-    from samar.optim.catalog import OPTIMIZERS
-
     titles = [OPTIMIZERS[name].title for name in names] or ["none"]
     return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
 
@@ -124,8 +117,8 @@ LESSON = Lesson(
     "SGD sees only the slope where it stands. Sharpness-aware methods use the slope at the pushed "
     "weights, so a valley narrower than the push does not hold them.\n\n"
     "Why want a [[flat]] place? Test images are a little different from training images, which "
-    "shifts the loss a little. In a flat valley a small shift costs little. That is a picture, not "
-    "a proof: lesson 6 shows how pictures mislead.",
+    "shifts the loss a little. In a flat valley a small shift costs little. That is an image, not "
+    "a proof: lesson 6 shows how plots mislead.",
     notes="Ask for a guess before pressing play: which one leaves? Then drag the start in the "
     "*Playground* to the right of the ridge: everybody ends in the flat valley, so the start "
     "matters as much as the method. Five minutes.\n\n"

@@ -1,71 +1,58 @@
-"""What the Models page found out about a file: the network, the normalization, the accuracy."""
+"""What an inspection found about a file: the network, the normalization, the accuracy."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from samar.jobs.job import Job
+from samar.kinds.inspect import InspectSettings, keep_model
 from samar.models.catalog import MODELS
-from samar.web.models.source import NORMALIZE, images_of
+from samar.networks.inspection import Inspection
+from samar.networks.library import model_like
+from samar.networks.shapes import Fit, for_people
+from samar.settings.declare import settings_of
+from samar.web.models.library import links
+from samar.web.service import attempt
 from samar.web.text import plain
 
-if TYPE_CHECKING:
-    from samar.networks.examine import Examined
-    from samar.networks.importing import Result
-    from samar.networks.recognition import Fit, Recognition
-
-# About ten seconds on one core; larger networks are measured on fewer images at first.
-BUDGET_MACS = 4e11
-FEWEST_IMAGES = 32
-KEPT_RESULTS = 32
 SHOWN_MISMATCHES = 200
 GUESSING = 1.5
 """Accuracy, in shares of guessing, below which something must be wrong."""
+NORMALIZE: Any = settings_of(InspectSettings)["normalize"].choices
 
-Key = tuple[str, str, str, str, bool]
 
-
-def show_recognized(examined: "Examined", fit: "Fit") -> None:
+def show_recognized(found: Inspection) -> None:
     """The network, why it is that one, and the tensors that do not fit."""
-    found = examined.recognition
+    fit, what = found.fit, found.recognition
     with st.container(horizontal=True, vertical_alignment="center", key="models_recognized"):
-        if fit.fits:
+        if fit is not None and fit.fits:
             st.badge(MODELS[fit.model].title, icon=":material/check:", color="green")
         else:
             st.badge("not recognized", icon=":material/close:", color="red")
-        st.badge(f"{found.classes} classes", color="gray")
-        st.badge("colour" if found.channels == 3 else f"{found.channels} channel", color="gray")
-        st.badge(f"{found.parameters:,} numbers", color="gray")
-    st.caption(
-        f"{plain(examined.file)} · {examined.size / 1e6:.2f} MB · SHA-256 "
-        f"{examined.sha256[:8]}…{' · ' + plain(fit.reason) if fit.fits else ''}"
-    )
-    if not fit.fits:
-        _show_mismatches(fit, found)
+        st.badge(f"{what.classes} classes", color="gray")
+        st.badge("colour" if what.channels == 3 else f"{what.channels} channel", color="gray")
+        st.badge(f"{what.parameters:,} parameters", color="gray")
+    why = f" · {plain(fit.reason)}" if fit is not None and fit.fits else ""
+    size = f"{found.size / 1e6:.2f} MB · SHA-256 {found.sha256[:8]}…"
+    st.caption(f"{plain(found.file)} · {size}{why}")
+    if found.problem:
+        st.warning(
+            f"{plain(found.problem)} Only networks that fit tensor by tensor can be used.",
+            icon=":material/warning:",
+        )
+    if fit is not None and fit.mismatches:
+        _show_mismatches(fit)
 
 
-def _show_mismatches(fit: "Fit", found: "Recognition") -> None:
-    from samar.networks.shapes import for_people
-
-    title = MODELS[fit.model].title
-    if fit.reason:
-        st.warning(plain(fit.reason), icon=":material/warning:")
-        return
-    nearest = "the nearest is " if found.nearest and found.nearest.model == fit.model else ""
-    count = len(fit.mismatches)
-    st.warning(
-        f"The file fits no network known here; {nearest}{plain(title)}, where {count} "
-        f"tensor{'s differ' if count > 1 else ' differs'}. Only networks that fit tensor by tensor "
-        "can be used.",
-        icon=":material/warning:",
-    )
+def _show_mismatches(fit: Fit) -> None:
     st.container(key="models_mismatches").dataframe(
         pd.DataFrame(
             [
                 {
                     "tensor": row.name,
                     "what": row.kind,
-                    title: for_people(row.expected),
+                    MODELS[fit.model].title: for_people(row.expected),
                     "in the file": for_people(row.found),
                 }
                 for row in fit.mismatches[:SHOWN_MISMATCHES]
@@ -74,73 +61,34 @@ def _show_mismatches(fit: "Fit", found: "Recognition") -> None:
         hide_index=True,
         alt="Tensors that do not fit, with the shapes in the network and in the file.",
     )
-    if count > SHOWN_MISMATCHES:
-        st.caption(f"The first {SHOWN_MISMATCHES} of {count}.")
+    if len(fit.mismatches) > SHOWN_MISMATCHES:
+        st.caption(f"The first {SHOWN_MISMATCHES} of {len(fit.mismatches)}.")
 
 
-def tried(examined: "Examined", fit: "Fit", dataset: str, normalize: str) -> "Result":
-    """The network's accuracy on the images, measured once and kept for all tabs.
-
-    Raises:
-        SamarError: the images are not there, or have other classes or channels.
-    """
-    from samar.device import fitting_threads
-    from samar.networks.examine import require_images
-    from samar.networks.importing import try_on
-    from samar.networks.recognition import network_of
-
-    exact = bool(st.session_state.get(f"models_all_{examined.sha256[:8]}"))
-    key = (examined.sha256, fit.model, dataset, normalize, exact)
-    place = st.empty()  # also where nothing is measured, so that what follows keeps its place
-    results = _results()
-    if key not in results:
-        found = examined.recognition
-        data = images_of(dataset)
-        require_images(data, classes=found.classes, channels=found.channels)
-        macs = MODELS[fit.model].macs_at(data.test.size)
-        place.progress(0.0, "Building the network…")
-
-        def tell(words: str, done: int, total: int) -> None:
-            place.progress(done / max(total, 1), f"{words}: {done} of {total}")
-
-        images = None if exact else max(FEWEST_IMAGES, int(BUDGET_MACS / macs))
-        with fitting_threads(macs * FEWEST_IMAGES):
-            results[key] = try_on(
-                network_of(examined.checkpoint, fit),
-                data,
-                normalize=normalize,
-                images=images,
-                trial_images=max(FEWEST_IMAGES, int(BUDGET_MACS / macs / len(NORMALIZE))),
-                tell=tell,
-            )
-        place.empty()
-        while len(results) > KEPT_RESULTS:
-            results.pop(next(iter(results)))
-    return results[key]
+def show_found(job: Job, found: Inspection) -> None:
+    """Accuracy and the button that keeps the network, beside the normalizations that were tried."""
+    with st.grid(2, min_column_width=320):
+        with st.container():
+            _show_accuracy(found)
+            _show_keep(job, found)
+        with st.container():
+            _show_trials(found)
 
 
-@st.cache_resource
-def _results() -> "dict[Key, Result]":
-    return {}
-
-
-def show_accuracy(examined: "Examined", result: "Result") -> None:
-    """The accuracy, large, with what it was measured on."""
-    found = result.evaluation
-    error = (found.accuracy * (1 - found.accuracy) / found.images) ** 0.5
+def _show_accuracy(found: Inspection) -> None:
+    accuracy, images = found.accuracy, found.images
+    assert accuracy is not None
+    assert images is not None
+    error = (accuracy * (1 - accuracy) / images) ** 0.5
+    loss = "not finite" if found.loss is None else f"{found.loss:.4f}"
+    few = "" if images == found.of else f", of {found.of:,} that there are"
     with st.container(key="models_accuracy"):
-        st.metric("Accuracy on test images", f"{found.accuracy:.2%}")
+        st.metric("Accuracy on test images", f"{accuracy:.2%}")
         st.caption(
-            f"{found.correct} of {found.images} images · ± {error:.2%} standard error · mean "
-            f"cross-entropy {found.loss:.4f} · normalization {plain(NORMALIZE[result.normalize])}"
+            f"{found.correct} of {images} images{few} · ± {error:.2%} standard error · mean "
+            f"cross-entropy {loss} · normalization {plain(NORMALIZE[found.normalize])}"
         )
-    if found.images < result.of:
-        st.checkbox(
-            f"Measure on all {result.of:,} images",
-            key=f"models_all_{examined.sha256[:8]}",
-            help="A large network: the first look is at fewer images.",
-        )
-    if found.accuracy < GUESSING / examined.recognition.classes:
+    if accuracy < GUESSING / found.recognition.classes:
         st.warning(
             "This is no better than guessing: the images may be of other classes or in another "
             "order than the network was trained on, or the normalization is wrong.",
@@ -148,9 +96,30 @@ def show_accuracy(examined: "Examined", result: "Result") -> None:
         )
 
 
-def show_trials(result: "Result") -> None:
+def _show_keep(job: Job, found: Inspection) -> None:
+    """Keep what was recognized and measured; once kept, go and look at it."""
+    kept = model_like(found)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="models_keep_row"):
+        if kept is not None and kept.images == found.images:
+            st.badge(f"kept as {kept.id}", icon=":material/check:", color="green")
+            links(kept)
+            return
+        key = f"models_title_{found.sha256[:8]}"
+        st.text_input("Name", found.file.rsplit(".", 1)[0], max_chars=80, key=key, width=280)
+        st.button(
+            "Keep",
+            type="primary",
+            icon=":material/save:",
+            key="models_keep",
+            help="Puts it among the models of the Landscape, Curvature and Compare pages.",
+            on_click=attempt,
+            args=(lambda: keep_model(job, st.session_state[key]),),
+        )
+
+
+def _show_trials(found: Inspection) -> None:
     """What was tried, the chosen one first."""
-    if not result.trials:
+    if not found.trials:
         return
     rows = [
         {
@@ -158,7 +127,7 @@ def show_trials(result: "Result") -> None:
             "accuracy": trial.accuracy,
             "BatchNorm D": trial.distance,
         }
-        for number, trial in enumerate(result.trials)
+        for number, trial in enumerate(found.trials)
     ]
     with st.container(key="models_trials"):
         st.dataframe(
@@ -173,7 +142,7 @@ def show_trials(result: "Result") -> None:
             alt="Normalizations tried, with accuracies; the chosen one first.",
         )
         st.caption(
-            f"Tried on {result.trials[0].images} images. Where accuracies cannot be told apart, "
+            f"Tried on {found.trials[0].images} images. Where accuracies cannot be told apart, "
             "the first BatchNorm layer decides: *D* is how far its running statistics, collected "
             "in training, are from those under the normalization (0 is a perfect match)."
         )

@@ -9,7 +9,6 @@ from samar.optim.catalog import OPTIMIZERS, RULES
 from samar.playground.catalog import CONSTANTS, LANDSCAPES, SETTINGS, WHOLE, Knob
 from samar.playground.config import PlaygroundConfig
 from samar.playground.presets import PRESETS
-from samar.web.presenting import presenting
 from samar.web.state import PLAYGROUND, PLAYGROUND_PRESET
 
 MANTISSAS = (1, 1.5, 2, 3, 4, 5, 6, 7, 8)
@@ -41,7 +40,7 @@ def choose_preset(config: PlaygroundConfig) -> str | None:
     return chosen
 
 
-def choose_look() -> tuple[str, str]:
+def choose_view() -> tuple[str, str]:
     """From above or in three dimensions; and whose ball, ε and gradients are drawn."""
     view = _segments("View", "view", VIEWS, "2d")
     titles = {name: info.title for name, info in OPTIMIZERS.items()}
@@ -77,8 +76,6 @@ def choose_config() -> PlaygroundConfig:
         help="All start at the same point and see the same noise.",
     )
     values = {name: _slider(name, SETTINGS[name]) for name in ("lr", "rho", "momentum", "noise")}
-    if presenting():
-        st.html("<style>.st-key-playground_more { display: none; }</style>")
     more = st.container(key="playground_more")
     with more.expander("Shape of the loss"):
         st.latex(info.formula)

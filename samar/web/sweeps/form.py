@@ -1,4 +1,4 @@
-"""The form for a new sweep: what varies, what stays, how often it is repeated."""
+"""The form for a new sweep: what varies, what all runs share, how often each is repeated."""
 
 from typing import Any
 
@@ -6,20 +6,73 @@ import streamlit as st
 
 from samar.data.presence import is_present
 from samar.errors import ConfigError, SamarError
+from samar.optim.catalog import OPTIMIZERS
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.spec import FIXED, MEMBER_DEFAULTS, OPTIONS, SweepSpec
-from samar.sweeps.values import gradient_evaluations
-from samar.sweeps.words import as_text, command_line, parse_range, parse_values
-from samar.web.controls import SETTINGS, fill, settings_from_controls
-from samar.web.service import attempt, show_problem, sweeps
-from samar.web.state import SWEEP_PRESET, show_sweep
-from samar.web.sweeps.base import BASE_GROUPS, USUAL, VARIED, key
+from samar.sweeps.values import as_text, gradient_evaluations, parse_range, parse_values
+from samar.training.settings import TrainSettings
+from samar.web.controls import SETTINGS, control, fill, settings_from_controls
+from samar.web.service import attempt, service, show_problem
+from samar.web.state import SWEEP_FORM, SWEEP_PRESET, show_sweep
 from samar.web.text import plain
 from samar.web.train.download import offer_download
+from samar.web.train.settings_panel import GROUPS
 
+BASE_GROUPS = ("essentials", "data", "base", "sharpness", "rule", "compute")
+USUAL = {
+    "optimizer": tuple(OPTIMIZERS),
+    "rho": (0.05, 0.1, 0.2),
+    "lr": (0.02, 0.05, 0.1),
+    "lam_max": (1.0, 3.0, 10.0),
+    "weight_decay": (0.0001, 0.0005, 0.001),
+    "theta": (0.2, 0.5, 0.9),
+    "tau": (0.05, 0.1, 0.2),
+    "epochs": (10, 20),
+}
+VARIED = ["optimizer", "rho"]
 VARIABLE = [
     name for name, s in SETTINGS.items() if s.group in BASE_GROUPS[:5] and name not in FIXED
 ]
+
+
+def key(name: str) -> str:
+    """The session's key of a form widget."""
+    return f"{SWEEP_FORM}{name}"
+
+
+def base_panel() -> None:
+    """Draw, in the sidebar, the settings that all members share."""
+    st.markdown("**What all runs share**")
+    for name in SETTINGS:
+        if SETTINGS[name].group == "essentials" and _shared(name):
+            control(name)
+    with st.expander("Advanced"):
+        for group in BASE_GROUPS[1:]:
+            names = [n for n, s in SETTINGS.items() if s.group == group and _shared(n)]
+            if names:
+                st.markdown(f"**{GROUPS[group]}**")
+            for name in names:
+                control(name)
+
+
+def _shared(name: str) -> bool:
+    """Whether a setting is the same in all members and has an effect in some."""
+    if name in st.session_state.get(key("vary"), VARIED) or name in ("name", "validation"):
+        return False
+    optimizers = _chosen("optimizer") or [st.session_state.get("optimizer", "samar")]
+    rules = _chosen("rule") or [st.session_state.get("rule", SETTINGS["rule"].default)]
+    plain_config = TrainSettings()
+    return any(
+        plain_config.model_copy(update={"optimizer": optimizer, "rule": rule}).applies(name)
+        for optimizer in optimizers
+        for rule in rules
+    )
+
+
+def _chosen(name: str) -> list[str]:
+    if name not in st.session_state.get(key("vary"), VARIED):
+        return []
+    return list(st.session_state.get(key(f"in_{name}"), USUAL.get(name, ())))
 
 
 def new_sweep() -> None:
@@ -64,7 +117,7 @@ def new_sweep() -> None:
         )
         if st.session_state[key("sampler")] != "grid":
             _option("trials")
-        st.text_input("Name", max_chars=80, key=key("name"), persist_state="session")
+        _option("name")
     with st.container(horizontal=True):
         if st.session_state[key("sampler")] != "tpe":
             _option("equal_gradients")
@@ -73,27 +126,7 @@ def new_sweep() -> None:
 
 
 def _option(name: str) -> None:
-    known = OPTIONS[name]
-    common: dict[str, Any] = {
-        "label": known.label[0].upper() + known.label[1:],
-        "key": key(name),
-        "help": known.help,
-        "bind": "query-params",
-        "persist_state": "session",
-    }
-    if known.choices is not None:
-        st.segmented_control(
-            options=list(known.choices),
-            default=known.default,
-            required=True,
-            format_func=known.choices.__getitem__,
-            **common,
-        )
-    elif known.kind is bool:
-        st.toggle(value=known.default, **common)
-    else:
-        bounds: dict[str, Any] = {"min_value": known.low, "max_value": known.high}
-        st.number_input(value=known.default, **bounds, **common)
+    control(name, SweepSpec, SWEEP_FORM)
 
 
 def _values(name: str) -> None:
@@ -153,7 +186,7 @@ def _summary() -> None:
     show_problem()
     if spec is not None:
         with st.expander("How to repeat this"):
-            st.code(command_line(spec), language="bash", wrap_lines=True)
+            st.code(spec.command, language="bash", wrap_lines=True)
 
 
 def _amount(spec: SweepSpec) -> str:
@@ -218,7 +251,7 @@ def _spec() -> SweepSpec:
 
 
 def _start() -> None:
-    show_sweep(sweeps().start(_spec()))
+    show_sweep(service().submit(_spec()))
 
 
 def follow_link() -> None:
@@ -241,8 +274,7 @@ def _apply_preset() -> None:
     spec = SWEEP_PRESETS[state[key("preset")]].spec
     config = spec.config({})
     fill(config.changed(**spec.base))
-    for name in OPTIONS:
-        state[key(name)] = getattr(spec, name)
+    fill(spec, SWEEP_FORM)
     state[key("validation")] = config.validation
     state[key("vary")] = list(spec.varied)
     for name, values in spec.grid.items():

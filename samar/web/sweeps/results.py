@@ -1,4 +1,4 @@
-"""What a sweep showed: the verdict, pictures, and paired differences."""
+"""What a sweep showed: the verdict, charts, and paired differences."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from samar.sweeps.results import (
     MEASURES,
     TASK,
     SettingResult,
-    Spread,
     best_by_validation,
     best_of_each_arm,
     curves,
@@ -19,7 +18,8 @@ from samar.sweeps.results import (
     levels,
     paired_differences,
 )
-from samar.sweeps.store import Sweep
+from samar.sweeps.service import Sweep
+from samar.sweeps.statistics import MeanStd
 from samar.web.controls import SETTINGS
 from samar.web.plotly_chart import plotly_chart
 from samar.web.text import plain
@@ -61,12 +61,9 @@ def verdict(sweep: Sweep, found: Sequence[SettingResult]) -> None:
         )
 
 
-def percent(spread: Spread) -> str:
+def percent(found: MeanStd) -> str:
     """Mean and deviation in percent."""
-    if math.isnan(spread.mean):
-        return "not measured"
-    std = "" if math.isnan(spread.std) else f" ± {100 * spread.std:.2f}"
-    return f"{100 * spread.mean:.2f}{std} %"
+    return f"{found.percent} %" if found.percent else "not measured"
 
 
 def _measure(key: str, default: str) -> str:
@@ -82,7 +79,7 @@ def _measure(key: str, default: str) -> str:
     )
 
 
-def pictures(sweep: Sweep, found: Sequence[SettingResult]) -> None:
+def charts(sweep: Sweep, found: Sequence[SettingResult]) -> None:
     """Accuracy over two settings and over one."""
     names = [n for n in sweep.spec.varied if n not in TASK]
     varied = [name for name in names if len(levels(found, name)) > 1]

@@ -1,4 +1,4 @@
-"""One sweep on the page: buttons, progress, results, tables and files."""
+"""The Sweeps page: the form and the sweeps so far, or one sweep with its results and files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -10,16 +10,137 @@ import streamlit as st
 from samar.errors import RunError
 from samar.jobs.job import Job
 from samar.sweeps.results import SettingResult, by_task, results
-from samar.sweeps.store import Sweep
-from samar.sweeps.words import command_line
-from samar.web.service import explained, show_problem, sweeps
-from samar.web.state import RUN, TRAIN_PAGE, show_sweep
-from samar.web.sweeps.list import REFRESH_SECONDS, show_progress, state_line, sweep_buttons
-from samar.web.sweeps.results import COLUMNS, differences, pictures, row, verdict
+from samar.sweeps.service import Sweep
+from samar.web.service import attempt, explained, show_problem, sweeps
+from samar.web.state import RUN, TRAIN_PAGE, show_sweep, shown_sweep
+from samar.web.sweeps.form import base_panel, follow_link, new_sweep
+from samar.web.sweeps.results import COLUMNS, charts, differences, row, verdict
 from samar.web.text import plain
 
+REFRESH_SECONDS = 2.0
+SHOWN = 20
+STATES = {
+    "running": "▶ running",
+    "paused": "‖ paused",
+    "stopped": "■ stopped",
+    "finished": "✓ finished",
+    "interrupted": "! interrupted",
+    "unreadable": "? of another version",
+}
 
-def sweep_page(sweep_id: str) -> None:
+
+def show() -> None:
+    """Draw the page."""
+    sweep_id = shown_sweep()
+    if sweep_id is not None:
+        _one_sweep(sweep_id)
+        return
+    follow_link()
+    with st.sidebar:
+        base_panel()
+    st.header("Sweeps", anchor=False)
+    st.markdown(
+        "Try settings over several seeds and compare them fairly: the best is chosen on held-out "
+        "training images, the test accuracy is that of the last epoch, and runs with one seed "
+        "share initial weights and data order. A sweep goes on when this tab is closed."
+    )
+    with st.container(border=True), explained():
+        new_sweep()
+    _sweeps_so_far()
+
+
+def _sweeps_so_far() -> None:
+    """Draw the newest sweeps; the list refreshes itself while any is active."""
+    found = sweeps().all()
+    if found:
+        st.subheader("Sweeps so far", anchor=False)
+        active = any(sweep.active for sweep in found)
+        st.fragment(_list, run_every=REFRESH_SECONDS if active else None)(active)
+
+
+def _list(was_active: bool) -> None:
+    found = sweeps().all()
+    if not found or (was_active and not any(sweep.active for sweep in found)):
+        st.rerun()
+    for sweep in found[:SHOWN]:
+        with st.container(border=True, key=f"sweep_{sweep.id}"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.button(
+                    plain(sweep.title),
+                    key=f"open_{sweep.id}",
+                    type="tertiary",
+                    icon=":material/open_in_new:",
+                    on_click=show_sweep,
+                    args=(sweep.id,),
+                )
+                st.caption(f"{_state_line(sweep)} · {sweep.id}", width="content")
+            if sweep.state != "finished":
+                _show_progress(sweep)
+    if len(found) > SHOWN:
+        st.caption(
+            f"{len(found) - SHOWN} older sweeps are listed by `python -m samar sweeps`; "
+            "`?sweep=` in the address opens one."
+        )
+
+
+def _state_line(sweep: Sweep) -> str:
+    """Where a sweep stands, in a few words."""
+    words = [STATES[sweep.state], f"{sweep.ended} of {sweep.total} runs", *sweep.notes]
+    return " · ".join(words)
+
+
+def _show_progress(sweep: Sweep) -> None:
+    """A bar of the share of runs that are over, those that train counted by their steps."""
+    done = sweeps().done(sweep) if sweep.active else sweep.ended
+    st.progress(min(1.0, done / sweep.total) if sweep.total else 0.0)
+
+
+def _buttons(sweep: Sweep) -> None:
+    """Draw the buttons that fit a sweep's state; each acts before the page is drawn again."""
+    with st.container(horizontal=True, key="sweep_buttons", width="content"):
+        if sweep.state == "running":
+            _button("Pause", "pause", sweeps().pause, sweep, help="The run that trains ends first.")
+        if sweeps().can_resume(sweep):
+            _button("Resume", "play_arrow", sweeps().resume, sweep, primary=True)
+        if sweep.training or sweep.state in ("running", "paused"):
+            _button("Stop", "stop", sweeps().stop, sweep, help="Saves what trains; can be resumed.")
+        if not sweep.training:
+            with st.popover("Delete", icon=":material/delete:"):
+                st.markdown(f"This removes the sweep and its {sweep.members} runs for good.")
+                st.button(
+                    "Delete it",
+                    key="sweep_really_delete",
+                    on_click=attempt,
+                    args=(partial(_delete, sweep.id),),
+                )
+
+
+def _button(
+    label: str,
+    icon: str,
+    act: Callable[[str], None],
+    sweep: Sweep,
+    *,
+    primary: bool = False,
+    help: str | None = None,
+) -> None:
+    st.button(
+        label,
+        key=f"sweep_{label.lower()}",
+        icon=f":material/{icon}:",
+        type="primary" if primary else "secondary",
+        help=help,
+        on_click=attempt,
+        args=(act, sweep.id),
+    )
+
+
+def _delete(sweep_id: str) -> None:
+    sweeps().delete(sweep_id)
+    show_sweep(None)
+
+
+def _one_sweep(sweep_id: str) -> None:
     """Draw a sweep and keep it up to date while it is active."""
     with explained():
         sweep = sweeps().get(sweep_id)
@@ -27,7 +148,7 @@ def sweep_page(sweep_id: str) -> None:
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.subheader(plain(sweep.title), anchor=False, width="content")
-        sweep_buttons(sweep)
+        _buttons(sweep)
     st.button(
         "All sweeps",
         icon=":material/arrow_back:",
@@ -40,7 +161,7 @@ def sweep_page(sweep_id: str) -> None:
     every = REFRESH_SECONDS if sweep.active else None
     st.fragment(_watch, run_every=every)(sweep.id, (sweep.state, bool(sweep.training)))
     with st.expander("How to repeat this"):
-        st.code(command_line(sweep.spec), language="bash", wrap_lines=True)
+        st.code(sweep.spec.command, language="bash", wrap_lines=True)
 
 
 def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
@@ -51,9 +172,9 @@ def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
     if (sweep.state, bool(sweep.training)) != drawn:
         st.rerun()
     with st.container(key="sweep_status"):
-        st.markdown(f"**{state_line(sweep)}**")
+        st.markdown(f"**{_state_line(sweep)}**")
     if sweep.state != "finished":
-        show_progress(sweep)
+        _show_progress(sweep)
     if sweep.state == "interrupted":
         st.warning("The processes of some runs are gone; **Resume** goes on from what they saved.")
     members = sweeps().members(sweep)
@@ -63,7 +184,7 @@ def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
         task = str(st.selectbox("Images and network", list(tasks), key="sweep_task"))
         found = tasks.get(task, found)
     verdict(sweep, found)
-    pictures(sweep, found)
+    charts(sweep, found)
     differences(found)
     _tables(sweep, found, members)
 

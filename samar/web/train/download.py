@@ -1,10 +1,15 @@
-"""Fetching a public data set from within the page, with progress, when the person asks for it."""
+"""Fetching public data and checkpoints from within a page: a job, asked for and watched."""
 
 import streamlit as st
 
 from samar.data.catalog import DATASETS
 from samar.data.presence import is_present
-from samar.errors import SamarError
+from samar.errors import RunError
+from samar.kinds.download import DownloadSettings, newest_download, progress_words
+from samar.web.measuring import REFRESH_SECONDS
+from samar.web.service import attempt, service, show_problem
+from samar.web.state import DOWNLOAD
+from samar.web.text import plain
 
 
 def offer_download(name: str) -> None:
@@ -18,22 +23,38 @@ def offer_download(name: str) -> None:
         "choose digits, which needs none.",
         icon=":material/download:",
     )
-    if st.button(f"Download {info.title}", key="download_data"):
-        _download(name)
+    download_button(f"Download {info.title}", DownloadSettings(source=name), key="download_data")
 
 
-def _download(name: str) -> None:
-    from samar.data.load import load_dataset
-
-    bar = st.progress(0.0, "Connecting…")
-
-    def show(done: int, total: int) -> None:
-        bar.progress(min(1.0, done / total), f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
-
-    try:
-        load_dataset(name, download=True, progress=show)
-    except SamarError as error:
-        bar.empty()
-        st.error(str(error), icon=":material/error:")
+def download_button(label: str, settings: DownloadSettings, *, key: str) -> None:
+    """Draw a button that fetches something; while that goes on, whoever asked, its progress."""
+    store = service().store
+    if (job := newest_download(store, settings.source, active=True)) is not None:
+        st.session_state[DOWNLOAD] = job.id
+        st.fragment(_progress, run_every=REFRESH_SECONDS)(job.id)
+        stop = (service().stop, job.id)
+        st.button(
+            "Cancel", icon=":material/stop:", key="download_cancel", on_click=attempt, args=stop
+        )
         return
-    st.rerun()
+    start = (_start, settings)
+    st.button(label, icon=":material/download:", key=key, on_click=attempt, args=start)
+    show_problem()
+    ended = newest_download(store, settings.source, active=False)
+    if ended is not None and ended.message and ended.id == st.session_state.get(DOWNLOAD):
+        st.error(plain(ended.message), icon=":material/error:")
+
+
+def _start(settings: DownloadSettings) -> None:
+    st.session_state[DOWNLOAD] = service().submit(settings)
+
+
+def _progress(job_id: str) -> None:
+    try:
+        job = service().get(job_id)
+    except RunError:  # deleted elsewhere
+        st.rerun()
+    if not job.active:
+        st.rerun()
+    share = min(1.0, job.done / job.total) if job.total else 0.0
+    st.progress(share, plain(progress_words(job)))

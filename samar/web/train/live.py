@@ -1,36 +1,29 @@
 """The live region of a run: status line, what the rule just did, and the linked charts."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samar.charts.curvature_panel import curvature_panel, trace_panel
+from samar.charts.curvature import curvature_panel, trace_panel
 from samar.charts.narration import narrate
 from samar.charts.training import PANELS, X_TITLES, View, panel_names
 from samar.errors import RunError
 from samar.jobs.job import Job
 from samar.jobs.records import LOOKS, Columns, Event
+from samar.jobs.summary import duration
 from samar.training.settings import TrainSettings
 from samar.web.controls import SETTINGS
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import history, service
+from samar.web.text import plain
 
 REFRESH_SECONDS = 0.5
 SPEED_WINDOW = 200
 
 
-@dataclass(frozen=True)
-class Look:
-    """How the reader wants to see the curves."""
-
-    x: str
-    log: bool
-    smoothing: float
-
-
-def choose_look() -> Look:
+def choose_view() -> View:
     """Draw the controls over the charts; all of them are in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="look"):
         x = st.segmented_control(
@@ -54,16 +47,16 @@ def choose_look() -> Look:
             width=220,
         )
         log = st.toggle("Log scale", key="log", bind="query-params")
-    return Look(x or "step", bool(log), smoothing)
+    return View(x=x or "step", log=bool(log), smoothing=smoothing)
 
 
-def live_run(run: Job, look: Look) -> None:
+def live_run(run: Job, view: View) -> None:
     """Show a run and keep it up to date while it is active; several tabs may watch one run."""
     every = REFRESH_SECONDS if run.active else None
-    st.fragment(_watch, run_every=every)(run.id, (run.status, run.message), look)
+    st.fragment(_watch, run_every=every)(run.id, (run.status, run.message), view)
 
 
-def _watch(run_id: str, drawn: tuple[str, str], look: Look) -> None:
+def _watch(run_id: str, drawn: tuple[str, str], view: View) -> None:
     try:
         run = service().get(run_id)
     except RunError:  # deleted elsewhere: the page says so
@@ -76,55 +69,56 @@ def _watch(run_id: str, drawn: tuple[str, str], look: Look) -> None:
     with st.container(key="status"):
         st.markdown(_status_line(run, steps))
     with st.container(key="narration"):
-        st.caption(narrate(config, steps))
-    view = _view(config, steps, look, events)
+        # Why a run ended stands where the narration stood, so that nothing moves.
+        color = "red" if run.status in ("failed", "diverged", "interrupted") else "blue"
+        ended = f":{color}[**{plain(run.message)}**]" if run.message else ""
+        st.caption(ended or narrate(config, steps))
+    view = _of_run(view, config, steps, events)
     with st.grid(2, min_column_width=360):
         for name in panel_names(config.optimizer):
             figure = PANELS[name](steps, epochs, view)
             _chart(name, figure, run)
         if run.settings.curvature_every:
-            looks = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
-            _chart("curvature", curvature_panel(steps, epochs, view, looks), run)
-            _chart("trace", trace_panel(steps, epochs, view, looks), run)
+            found = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
+            _chart("curvature", curvature_panel(steps, epochs, view, found), run)
+            _chart("trace", trace_panel(steps, epochs, view, found), run)
     if run.settings.curvature_every:
         st.caption(
             "Eigenvalues and trace: measured between epochs on 128 training images; bars are "
-            "residuals and the standard error. 2/η is where plain gradient descent loses its "
-            f"footing: a reference, not a law for SAM and its kin.{_share(run, events, steps)}"
+            "residuals and the standard error. Above 2/η plain gradient descent is unstable; for "
+            f"SAM and SAMAR it is only a reference.{_share(run, events, steps)}"
         )
 
 
 def _share(run: Job, events: list[Event], steps: Columns) -> str:
-    """What the looks cost so far."""
+    """What the measurements cost so far."""
     spent = sum(event.detail.get("seconds", 0.0) for event in events if event.kind in LOOKS)
     if not spent or not len(steps["seconds"]):
         return ""
     share = spent / (spent + steps["seconds"][-1])
     most = run.settings.probe_share
-    return f" All looks took {share:.0%} of the time; the limit is {most:.0%}."
+    return f" All measurements took {share:.0%} of the time; the limit is {most:.0%}."
 
 
 def _chart(name: str, figure: go.Figure, run: Job) -> None:
     plotly_chart(figure, key=f"panel_{name}", height=250, link="run", uirevision=run.id)
 
 
-def _view(config: TrainSettings, steps: Columns, look: Look, events: list[Event]) -> View:
+def _of_run(view: View, config: TrainSettings, steps: Columns, events: list[Event]) -> View:
     adaptive = config.optimizer == "samar" and config.rule != "fixed"
     banded = adaptive and config.rule in ("dead_band", "trend")
-    changes = [event for event in events if event.kind == "change"]
-    return View(
+    return replace(
+        view,
         optimizer=config.optimizer,
-        x=look.x,
-        log=look.log,
-        smoothing=look.smoothing,
         bounds=(config.lam_min, config.lam_max) if adaptive else None,
         dead_band=(1 - config.tau, 1 + config.tau) if banded else None,
         events=[
             (
-                _position(steps, look.x, event.step),
+                _position(steps, view.x, event.step),
                 ", ".join(f"{SETTINGS[k].label} {v:g}" for k, v in event.detail.items()),
             )
-            for event in changes
+            for event in events
+            if event.kind == "change"
         ],
     )
 
@@ -164,15 +158,7 @@ def _status_line(run: Job, steps: Columns) -> str:
         speed = (recent - 1) / spent if spent > 0 else 0.0
         parts.append(f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2g} steps/s")
         if speed and run.total:
-            parts.append(f"about {_duration((run.total - at) / speed)} left")
+            parts.append(f"about {duration((run.total - at) / speed)} left")
     if run.device and run.status != "queued":
         parts.append(run.device)
     return " · ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

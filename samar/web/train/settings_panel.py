@@ -7,9 +7,18 @@ from functools import partial
 
 import streamlit as st
 
+from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.training.presets import PRESETS
-from samar.web.controls import SETTINGS, control, fill, link_problem, relevant
+from samar.training.settings import TrainSettings
+from samar.web.controls import (
+    SETTINGS,
+    control,
+    fill,
+    link_problem,
+    relevant,
+    settings_from_controls,
+)
 from samar.web.service import attempt, service
 from samar.web.state import LINK_READ, LOADED, PRESET, PROBLEM
 
@@ -28,10 +37,20 @@ def settings_panel(run: Job | None) -> None:
     """Draw every setting; ``run`` is the run on the page, if any."""
     if LINK_READ not in st.session_state:
         st.session_state[LINK_READ] = True
+        _preset_of_link()
         if problem := link_problem():
             st.session_state[PROBLEM] = problem
     _follow(run)
-    st.selectbox(
+    place = st.container()
+    _group("essentials", run)
+    with st.expander("Advanced"):
+        for group, title in GROUPS.items():
+            if any(known.group == group and relevant(name) for name, known in SETTINGS.items()):
+                st.markdown(f"**{title}**")
+                _group(group, run)
+    # Drawn last, because it says whether the settings now are those of a preset.
+    st.session_state[PRESET] = _preset_of_controls()
+    place.selectbox(
         "Preset",
         [None, *PRESETS],
         format_func=lambda name: PRESETS[name].title if name else "Own settings",
@@ -41,12 +60,24 @@ def settings_panel(run: Job | None) -> None:
         disabled=run is not None and run.active,
         help="Fills every setting below.",
     )
-    _group("essentials", run)
-    with st.expander("Advanced"):
-        for group, title in GROUPS.items():
-            if any(known.group == group and relevant(name) for name, known in SETTINGS.items()):
-                st.markdown(f"**{title}**")
-                _group(group, run)
+
+
+def _preset_of_link() -> None:
+    """A preset in the link, by its key or title, fills what the link itself does not set."""
+    wanted = st.query_params.pop(PRESET, None)
+    for name, preset in PRESETS.items():
+        if wanted in (name, preset.title):
+            for key, value in preset.config().model_dump().items():
+                if key not in st.query_params:
+                    st.session_state[key] = value
+
+
+def _preset_of_controls() -> str | None:
+    try:
+        settings = settings_from_controls(TrainSettings, name="")
+    except SamarError:
+        return None
+    return next((n for n, preset in PRESETS.items() if preset.config() == settings), None)
 
 
 def _group(group: str, run: Job | None) -> None:

@@ -1,0 +1,172 @@
+"""Inspection: which network a file of weights holds, and how well it does on a data set's images.
+
+What it finds is kept as JSON, first when the network is recognized and again when its accuracy is
+measured, and beside it the network's weights, so that a face can keep them in the library.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from samar.data.catalog import DATASETS, NORMALIZATIONS
+from samar.data.presence import require_data
+from samar.errors import CheckpointError
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.kind import SHORT, Kind
+from samar.jobs.store import Store
+from samar.jobs.work import Work
+from samar.models.catalog import MODELS
+from samar.networks.inspection import Inspection
+from samar.networks.library import ImportedModel, absolute, add_model
+from samar.networks.load import checksum
+from samar.settings.declare import setting, titles
+from samar.settings.job import JobSettings
+
+FOUND, WEIGHTS = "inspection", "weights"
+"""Kinds of the artifacts: what was found, and the network's weights."""
+FOUND_FILE, WEIGHTS_FILE = "inspection.json", "weights.safetensors"
+AUTO = "auto"
+
+
+class InspectSettings(JobSettings):
+    """Which file, and what to measure its network on."""
+
+    kind: ClassVar[str] = "inspect"
+    verb: ClassVar[str] = "import"
+
+    file: str = setting(
+        "",
+        "A file with weights (.safetensors, .pt, .pth, .th), up to 2 GB. One that holds code is "
+        "refused and never run.",
+        group="network",
+        positional=True,
+    )
+    model: str = setting(
+        AUTO,
+        "The network; recognized by its tensors if left out.",
+        group="network",
+        label="network",
+        choices=titles({AUTO: "recognized by its tensors"} | MODELS),
+    )
+    dataset: str = setting(
+        AUTO,
+        "The images to measure on: digits, cifar10, cifar100 or folder:PATH, which holds "
+        "test/CLASS/images and train/CLASS/images; those on this machine that fit if left out.",
+        group="network",
+        label="images to measure on",
+        choices=titles({AUTO: "those that fit"} | DATASETS),
+        open_ended=True,
+    )
+    normalize: str = setting(
+        "find",
+        "How pixel values were scaled when the network was trained; found by trying if left out.",
+        group="network",
+        label="normalization",
+        choices=titles({"find": "find by trying", AUTO: "the data set's own"} | NORMALIZATIONS),
+    )
+    quick: bool = setting(
+        False,
+        "Measure on as many test images as take about ten seconds, not on all.",
+        group="network",
+        label="fewer images",
+    )
+
+    @property
+    def described(self) -> str:
+        """The file."""
+        return f"inspection of {Path(self.file).name}"
+
+
+def prepare(_: Store, settings: InspectSettings) -> Mapping[str, Any]:
+    """Find the file, and make sure that the images are on this machine."""
+    path = Path(settings.file).expanduser().absolute()
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint file at {settings.file}; check the path.")
+    if settings.dataset != AUTO:
+        require_data(absolute(settings.dataset))
+    try:
+        return {"path": str(path), "sha256": checksum(path), "title": path.name}
+    except OSError as error:
+        raise CheckpointError(f"{settings.file} cannot be read ({error.strerror}).") from None
+
+
+def work(settings: InspectSettings, work: Work) -> None:
+    """Inspect the file."""
+    from samar.networks.importing import inspect_file, save_inspected
+
+    path = Path(work.job.inputs["path"])
+    try:
+        found, network = inspect_file(
+            path,
+            model=None if settings.model == AUTO else settings.model,
+            dataset=None if settings.dataset == AUTO else settings.dataset,
+            normalize=settings.normalize,
+            quick=settings.quick,
+            tell=telling(work),
+            on_recognized=lambda found: keep_found(work, found),
+        )
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(path), "The file")) from None
+    if network is not None:
+        work.keep(WEIGHTS, lambda part: save_inspected(network, found, part), WEIGHTS_FILE)
+    keep_found(work, found)
+
+
+def telling(work: Work) -> Callable[[str, int, int], None]:
+    """What the science calls to say how far it is; a job that was told to stop ends there."""
+
+    def tell(words: str, done: int, total: int) -> None:
+        work.progress(done, total, words)
+        work.check()
+
+    return tell
+
+
+def keep_found(work: Work, found: Inspection) -> None:
+    """Leave what is known by now."""
+    work.keep(FOUND, found.as_json(), FOUND_FILE)
+    numbers = ("normalize", "accuracy", "correct", "images", "loss")
+    work.summarize(
+        model=found.fit.model if found.fit is not None and found.fit.fits else None,
+        problem=found.problem,
+        **{name: getattr(found, name) for name in numbers},
+    )
+
+
+def inspection_of(job: Job) -> Inspection | None:
+    """What a job has found by now; None before it recognized the network."""
+    try:
+        return Inspection.load(job_dir(job.id) / FOUND_FILE)
+    except (OSError, ValueError):
+        return None
+
+
+def keep_model(job: Job, title: str = "") -> ImportedModel:
+    """Put the network of a finished inspection into the library.
+
+    Args:
+        title: the file's name without its ending where empty.
+
+    Raises:
+        CheckpointError: the file fits no network, or the model cannot be written.
+    """
+    found = inspection_of(job)
+    if found is None or found.problem:
+        reason = found.problem if found is not None else "its inspection is gone; inspect it anew."
+        raise CheckpointError(f"{job.inputs['title']}: {reason}")
+    weights = job_dir(job.id) / WEIGHTS_FILE
+    return add_model(found, title, lambda path: shutil.copyfile(weights, path))
+
+
+KIND = Kind(
+    "inspect",
+    "Inspection",
+    "Recognizes the network in a weights file, finds its normalization and measures its accuracy.",
+    InspectSettings,
+    work,
+    lane=SHORT,
+    prepare=prepare,
+    reused=True,
+)

@@ -1,0 +1,1 @@
+"""A wheel has ``app.py``, ``pages``, ``assets`` and Streamlit's configuration here."""

@@ -1,0 +1,49 @@
+"""The Method page: what is computed, what the paper fixes, and what is our reading."""
+
+import streamlit as st
+
+from samar import __version__
+from samar.optim.catalog import OPTIMIZERS, RULES
+
+METHOD = r"""
+Every optimizer below looks for weights $x$ with a small loss $f(x)$. The sharpness-aware ones also
+ask for *flat* surroundings: they look at the weights $x+\varepsilon$ inside a ball of radius $\rho$
+where the loss is highest.
+
+$$\min_x\; f(x) + \lambda\,\Big(\max_{\lVert\varepsilon\rVert\le\rho} f(x+\varepsilon) - f(x)\Big)$$
+
+The bracket is the **sharpness**. To first order the worst point is
+$\varepsilon_k=\rho\,g_k/\lVert g_k\rVert$, so a step follows
+$d_k=(1-\lambda_k)\,g(x_k)+\lambda_k\,g(x_k+\varepsilon_k)$.
+With $\lambda=0$ that is plain SGD, with $\lambda=1$ it is SAM.
+
+SAMAR lets $\lambda$ move. It watches the **sharpness ratio** $r_k$, this step's sharpness divided
+by the previous step's: a ratio clearly above 1 raises $\lambda$, one below 1 lowers it.
+"""
+
+
+def show() -> None:
+    """Draw the page."""
+    st.header("What is computed here", anchor=False)
+    st.markdown(METHOD)
+    st.subheader("The paper's words and our reading", anchor=False)
+    st.warning(
+        "The ratio and its direction are the paper's (Zou, Deng and Sun, arXiv 2412.16854). The "
+        "paper gives no formula for the next λ in what we could read; those below, their "
+        "constants and their bounds are **ours**. None of them should be quoted as the paper's "
+        "formula.",
+        icon=":material/menu_book:",
+    )
+    for info in RULES.values():
+        st.markdown(f"**{info.title}.** {info.help}")
+        st.latex(info.formula)
+    st.subheader("The optimizers", anchor=False)
+    for optimizer in OPTIMIZERS.values():
+        gradients = "one gradient" if optimizer.gradients_per_step == 1 else "two gradients"
+        st.markdown(f"**{optimizer.title}** ({gradients} a step). {optimizer.help}")
+    st.caption(
+        "Weight decay enters in the base step at the restored weights, not in the perturbation. "
+        "Training accuracy is measured against the labels trained on, wrong ones included; the "
+        "generalization gap is training minus test accuracy; the last epoch counts, never the "
+        f"best. samar {__version__}."
+    )

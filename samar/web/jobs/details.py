@@ -1,0 +1,98 @@
+"""One job in full, for kinds that have no page of their own, and the way to those that have."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from samar.compare.differences import shown
+from samar.jobs.files import job_dir, log_path
+from samar.jobs.job import Job
+from samar.settings.declare import settings_of
+from samar.settings.job import JobSettings
+from samar.web.jobs.table import MARKS, kind_title, name_of, result_of
+from samar.web.service import service
+from samar.web.state import (
+    CURVATURE_PAGE,
+    JOB,
+    JOBS_PAGE,
+    LANDSCAPE_PAGE,
+    RUN,
+    SWEEP,
+    SWEEPS_PAGE,
+    TRAIN_PAGE,
+)
+from samar.web.text import plain
+
+PAGES = {
+    "train": (TRAIN_PAGE, RUN),
+    "landscape": (LANDSCAPE_PAGE, JOB),
+    "curvature": (CURVATURE_PAGE, JOB),
+    "sweep": (SWEEPS_PAGE, SWEEP),
+}
+"""Where a kind is shown, and how the address there names a job."""
+LOG_LINES = 40
+
+
+def page_of(job: Job) -> tuple[str, str]:
+    """The page that shows a job, and the word of its address that names it."""
+    return PAGES.get(job.kind, (JOBS_PAGE, JOB))
+
+
+def open_job(job: Job) -> None:
+    """Go where a job is shown."""
+    page, word = page_of(job)
+    if page != JOBS_PAGE:
+        st.switch_page(page, query_params={word: job.id})
+    st.query_params[word] = job.id
+    st.rerun()
+
+
+def details(jobs: Sequence[Job]) -> None:
+    """Draw the job that the address names: settings, result, files and the end of its log."""
+    wanted = st.query_params.get(JOB)
+    job = next((job for job in jobs if job.id == wanted), None)
+    if wanted and job is None:
+        st.warning(f"There is no job {plain(wanted)[:80]}.", icon=":material/link_off:")
+    if job is None:
+        return
+    with st.container(border=True, key="details"):
+        with st.container(horizontal=True, horizontal_alignment="distribute"):
+            title = f"{plain(kind_title(job))} {plain(name_of(job))}"
+            st.markdown(f"**{title}** · {MARKS[job.status]} · {job.id}", width="content")
+            st.button("Close", icon=":material/close:", on_click=_close, key="close_details")
+        if job.message:
+            st.caption(plain(job.message))
+        if result := result_of(job):
+            st.markdown(plain(result))
+        left, right = st.columns(2)
+        with left:
+            model: type[JobSettings] = type(job.settings)
+            values = {k.title: getattr(job.settings, n) for n, k in settings_of(model).items()}
+            _table("settings", ("setting", "value"), {n: shown(v) for n, v in values.items()})
+        with right:
+            kept = service().store.records.artifacts(job.key)
+            paths = {artifact.path: job_dir(job.id) / artifact.path for artifact in kept}
+            sizes = {n: path.stat().st_size for n, path in paths.items() if path.is_file()}
+            _table("files", ("file", "bytes"), sizes)
+            if log := _log(job):
+                st.code(log, language=None, wrap_lines=True, height=260)
+
+
+def _table(name: str, columns: tuple[str, str], rows: Mapping[str, Any]) -> None:
+    if rows:
+        table = pd.DataFrame(rows.items(), columns=columns)
+        st.dataframe(table, hide_index=True, key=f"details_{name}", placeholder="")
+
+
+def _log(job: Job) -> str:
+    try:
+        text = log_path(job.id).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def _close() -> None:
+    st.query_params.pop(JOB, None)

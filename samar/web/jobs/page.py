@@ -1,0 +1,199 @@
+"""The Jobs page: what computes and waits, the table of all that was, and what to do with it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
+from samar.jobs.kind import SHORT, kinds
+from samar.jobs.summary import progress
+from samar.web.jobs.details import details, open_job
+from samar.web.jobs.files import download_menu, offer_import
+from samar.web.jobs.table import MARKS, filtered, kind_title, name_of, select_jobs
+from samar.web.networks import segmented
+from samar.web.service import attempt, service, show_problem, sweeps
+from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
+from samar.web.text import plain
+
+REFRESH_SECONDS = 2.0
+MOST_WAITING = 5
+VIEWS = {"runs": "Runs", "measurements": "Measurements", "all": "Everything"}
+
+
+def jobs_page() -> None:
+    """Draw the page; it refreshes itself while any job is active."""
+    st.header("Jobs", anchor=False)
+    jobs = service().all()
+    details(jobs)
+    if jobs:
+        active = any(job.active for job in jobs)
+        st.fragment(_board, run_every=REFRESH_SECONDS if active else None)(active)
+    else:
+        st.info("No runs yet.", icon=":material/info:")
+        st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")
+    offer_import()
+
+
+def _board(was_active: bool) -> None:
+    jobs = service().all()
+    if not jobs or (was_active and not any(job.active for job in jobs)):
+        st.rerun()
+    _queue(jobs)
+    view = segmented("Show", "show", VIEWS)
+    if view == "runs":
+        jobs = [job for job in jobs if job.kind == "train"]
+    elif view == "measurements":
+        jobs = [job for job in jobs if job.kind in kinds() and kinds()[job.kind].lane == SHORT]
+    if shown := filtered(jobs):
+        with st.container(key="runs_table"):
+            selected = st.session_state.get(SELECTED, ())
+            chosen = select_jobs(shown, f"jobs_{view}", selected, runs=view == "runs")
+        st.session_state[SELECTED] = [job.id for job in chosen]
+        if len(chosen) == 1:
+            _actions(chosen[0])
+        elif chosen:
+            _actions_for_many(chosen)
+        else:
+            st.caption(
+                "Select a row to open, repeat, resume, stop, rename, tag, delete or download a "
+                "job; several rows to compare runs."
+            )
+    else:
+        words = "No run passes the filter." if jobs else "None yet."
+        st.info(words, icon=":material/filter_alt:")
+    show_problem()
+
+
+def _queue(jobs: Sequence[Job]) -> None:
+    """What computes now, and what waits; members of a sweep wait with it."""
+    running = [job for job in jobs if job.status in HELD]
+    waiting = [job for job in reversed(jobs) if job.status == "queued" and job.parent is None]
+    if not running and not waiting:
+        return
+    with st.container(border=True, key="queue"):
+        for job in (*running, *waiting[:MOST_WAITING]):
+            words = {"queued": "waits", "paused": "paused"}.get(job.status) or progress(job)
+            title = f"**{plain(kind_title(job))}** {plain(name_of(job))}"
+            share = min(1.0, job.done / job.total) if job.total else 0.0
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.progress(share, f"{title} · {plain(words or 'starting…')}")
+                if st.button("Open", icon=":material/open_in_new:", key=f"open_{job.id}"):
+                    open_job(job)
+                _stop_button(job, f"stop_{job.id}")
+        if len(waiting) > MOST_WAITING:
+            st.caption(f"{len(waiting) - MOST_WAITING} more wait.")
+
+
+def _actions(job: Job) -> None:
+    with st.container(key="run_title"):
+        st.markdown(f"**{plain(name_of(job))}** · {MARKS[job.status]}")
+    if job.message:
+        st.caption(plain(job.message))
+    readable = job.status != UNREADABLE
+    with st.container(horizontal=True, key="run_actions"):
+        if readable and st.button(
+            "Open", icon=":material/open_in_new:", type="primary", key="open"
+        ):
+            open_job(job)
+        if job.status == "paused" or job.status in RESUMABLE:
+            resume = partial(service().resume, job.id)
+            st.button("Resume", icon=":material/resume:", on_click=attempt, args=(resume,))
+        if job.active:
+            _stop_button(job, "stop")
+        elif readable and st.button(
+            "Repeat", icon=":material/replay:", key="repeat", help="The same settings once more."
+        ):
+            attempt(_repeat, job)
+        _pin_button([job])
+        if readable:
+            with st.popover("Rename", icon=":material/edit:"):
+                name = st.text_input(
+                    "New name", job.settings.name, max_chars=80, key=f"name_{job.id}"
+                )
+                rename = partial(service().rename, job.id, name)
+                st.button("Save", on_click=attempt, args=(rename,), key="save_name")
+        with st.popover("Tags", icon=":material/label:"):
+            words = st.text_input(
+                "Tags, with spaces between them", " ".join(job.tags), key=f"tags_{job.id}"
+            )
+            tag = partial(service().tag, job.id, [words])
+            st.button("Save", on_click=attempt, args=(tag,), key="save_tags")
+        if not job.active:
+            _delete_button([job])
+        if readable:
+            download_menu(job)
+
+
+def _actions_for_many(jobs: Sequence[Job]) -> None:
+    runs = [job for job in jobs if job.kind == "train"]
+    word = "runs" if len(runs) == len(jobs) else "jobs"
+    with st.container(key="run_title"):
+        st.markdown(f"**{len(jobs)} {word}**")
+    with st.container(horizontal=True, key="run_actions"):
+        if len(runs) > 1 and st.button(
+            "Compare", icon=":material/compare:", type="primary", key="compare"
+        ):
+            ids = ",".join(run.id for run in runs)
+            st.switch_page(COMPARE_PAGE, query_params={COMPARED: ids})
+        _pin_button(jobs)
+        with st.popover("Add tags", icon=":material/label:"):
+            words = st.text_input("Tags, with spaces between them", key="tags_of_many")
+            st.button("Save", on_click=attempt, args=(_add_tags, jobs, words), key="save_tags")
+        if ended := [job for job in jobs if not job.active]:
+            _delete_button(ended)
+
+
+def _stop_button(job: Job, key: str) -> None:
+    known = kinds().get(job.kind)
+    st.button(
+        "Cancel" if known and known.lane == SHORT else "Stop",
+        icon=":material/stop:",
+        key=key,
+        on_click=attempt,
+        args=(service().stop, job.id),
+    )
+
+
+def _pin_button(jobs: Sequence[Job]) -> None:
+    pinned = all(job.pinned for job in jobs)
+    st.button(
+        "Unpin" if pinned else "Pin",
+        icon=":material/keep_off:" if pinned else ":material/keep:",
+        on_click=attempt,
+        args=(_pin, jobs, not pinned),
+        key="pin",
+    )
+
+
+def _delete_button(jobs: Sequence[Job]) -> None:
+    several = f"these {len(jobs)} jobs, their" if len(jobs) > 1 else "the job, its"
+    with st.popover("Delete", icon=":material/delete:"):
+        st.markdown(f"This removes {several} records and files for good.")
+        label = f"Delete {len(jobs)} jobs" if len(jobs) > 1 else "Delete it"
+        st.button(label, on_click=attempt, args=(_delete, jobs), key="really_delete")
+
+
+def _repeat(job: Job) -> None:
+    """The same settings once more; a training run is shown at once."""
+    new = service().submit(job.settings, anew=True)
+    if job.kind == "train":
+        st.switch_page(TRAIN_PAGE, query_params={RUN: new})
+    st.session_state[SELECTED] = [new]
+    st.toast(f"{plain(name_of(job))} is in the queue once more.")
+    st.rerun()
+
+
+def _pin(jobs: Sequence[Job], pinned: bool) -> None:
+    for job in jobs:
+        service().pin(job.id, pinned)
+
+
+def _add_tags(jobs: Sequence[Job], words: str) -> None:
+    for job in jobs:
+        service().tag(job.id, [*job.tags, words])
+
+
+def _delete(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        (sweeps() if job.kind == "sweep" and job.status != UNREADABLE else service()).delete(job.id)

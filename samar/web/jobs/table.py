@@ -1,0 +1,142 @@
+"""Tables of jobs: a filter, and rows that can be selected."""
+
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from samar.jobs.job import Job
+from samar.jobs.kind import kinds
+from samar.jobs.summary import progress
+
+MARKS = {
+    "queued": "… queued",
+    "running": "▶ running",
+    "paused": "‖ paused",
+    "finished": "✓ finished",
+    "stopped": "■ stopped",
+    "diverged": "× diverged",
+    "failed": "× failed",
+    "interrupted": "! interrupted",
+    "unreadable": "? unreadable",
+}
+SEARCHED = ("optimizer", "rule", "model", "dataset", "network")
+PERCENT = st.column_config.NumberColumn(format="percent")
+TALLEST = 520
+
+
+def filtered(jobs: Sequence[Job]) -> list[Job]:
+    """Draw the filter and return what passes it, pinned jobs first, then the newest."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="runs_filters"):
+        words = st.text_input(
+            "Filter",
+            key="filter",
+            bind="query-params",
+            max_chars=80,
+            placeholder="name, tag, status, optimizer, data set…",
+            help="Every word must occur, in any of these, in the kind or in the id.",
+            width=360,
+        )
+        pinned = st.toggle("Pinned only", key="pinned", bind="query-params")
+        in_sweep = sum(job.parent is not None for job in jobs)
+        members = in_sweep and st.toggle(
+            f"Members of sweeps ({in_sweep})", key="sweeps", bind="query-params"
+        )
+    wanted = (words or "").lower().split()
+    passed = [
+        job
+        for job in jobs
+        if (not pinned or job.pinned)
+        and (members or job.parent is None)
+        and all(word in _searched(job) for word in wanted)
+    ]
+    return sorted(passed, key=lambda job: not job.pinned)
+
+
+def select_jobs(
+    jobs: Sequence[Job], key: str, selected: Sequence[str] = (), *, runs: bool = True
+) -> list[Job]:
+    """Draw a table in which rows can be selected, and return the selected jobs.
+
+    Args:
+        jobs: the rows.
+        selected: ids selected when the table first appears.
+        runs: whether all are training runs, with accuracies to show.
+    """
+    # Another list of jobs is another table, so that a selection never slides to another job.
+    known = zlib.crc32(" ".join(job.id for job in jobs).encode())
+    rows = [number for number, job in enumerate(jobs) if job.id in selected]
+    chosen = st.dataframe(
+        pd.DataFrame([_row(job, runs) for job in jobs]),
+        key=f"{key}_{known}",
+        height=min(TALLEST, 40 + 35 * len(jobs)),
+        placeholder="",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": rows}} if rows else None,
+        column_config={
+            **dict.fromkeys(("train", "test", "gap"), PERCENT),
+            "pin": st.column_config.TextColumn("", width=24, help="★ is pinned"),
+            "tags": st.column_config.ListColumn(width="small"),
+        },
+        alt="Jobs, pinned ones first, with status and results.",
+    )
+    return [jobs[row] for row in chosen["selection"]["rows"] if row < len(jobs)]
+
+
+def name_of(job: Job) -> str:
+    """What a job is called in a list: its name, or what it is about."""
+    return str(job.settings.name or job.inputs.get("title") or job.title)
+
+
+def kind_title(job: Job) -> str:
+    """The kind of a job, for people."""
+    known = kinds().get(job.kind)
+    return known.title if known else job.kind
+
+
+def result_of(job: Job) -> str:
+    """What a job found, in a few numbers."""
+    if (last := job.last_epoch) is not None:
+        return f"test accuracy {last.test_accuracy:.2%}"
+    parts = []
+    for name, value in job.summary.items():
+        if name == "eigenvalues" and value:
+            parts.append(f"h₁ {value[0]:.4g}")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            shown = f"{value:.2%}" if name.endswith("accuracy") else f"{value:.4g}"
+            parts.append(f"{name.replace('_', ' ')} {shown}")
+    return ", ".join(parts[:3])
+
+
+def _row(job: Job, run: bool) -> dict[str, Any]:
+    last = job.last_epoch
+    spent = (job.finished or 0) - (job.started or 0)
+    own: dict[str, Any] = {"pin": "★" if job.pinned else "", "status": MARKS[job.status]}
+    own |= {} if run else {"kind": kind_title(job)}
+    own |= {"name": name_of(job), "tags": list(job.tags)}
+    if run:
+        own |= {
+            "epoch": f"{last.epoch if last else 0}/{getattr(job.settings, 'epochs', '?')}",
+            "train": last.train_accuracy if last else None,
+            "test": last.test_accuracy if last else None,
+            "gap": last.gap if last else None,
+            "seconds": round(last.seconds, 1) if last else None,
+        }
+    else:
+        own |= {
+            "result": progress(job) if job.active else result_of(job),
+            "seconds": round(spent, 1) if job.started and job.finished else None,
+        }
+    started = datetime.fromtimestamp(job.started) if job.started else None
+    return own | {"started": started, "id": job.id}
+
+
+def _searched(job: Job) -> str:
+    own = (str(getattr(job.settings, name, "")) for name in SEARCHED)
+    words = (job.title, name_of(job), *job.tags, job.status, job.kind, kind_title(job), job.id)
+    return " ".join((*words, *own)).lower()

@@ -1,0 +1,136 @@
+"""What the Landscape page is asked for: networks and settings, every one of them in the address."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from samar.kinds.landscape import LandscapeJobSettings
+from samar.landscape.catalog import DIRECTIONS
+from samar.networks.load import SUFFIXES
+from samar.networks.settings import NetworkSettings
+from samar.settings.declare import settings_of
+from samar.web.controls import control, key_of, settings_from_controls
+from samar.web.measuring import linked
+from samar.web.networks import NetworkChoice, choose_file, choose_networks, put, segmented
+from samar.web.state import shown_run
+
+PREFIX = "l_"
+SOURCES = {"one": "one", "two": "two", "three": "three", "file": "a file"}
+RUNS = {"one": ("l_run",), "two": ("l_run", "l_run2"), "three": ("l_run", "l_run2", "l_run3")}
+SETTINGS = settings_of(LandscapeJobSettings)
+QUANTITIES = {"loss": "loss", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One landscape that is asked for.
+
+    Attributes:
+        title: of its network or networks, for people.
+        optimizer: what trained the network; empty where that is not known, or there are several.
+    """
+
+    settings: LandscapeJobSettings
+    title: str
+    optimizer: str
+
+
+def choose() -> list[Wanted]:
+    """Draw the widgets and return what they ask for; nothing while a network is missing.
+
+    Raises:
+        ConfigError: a value does not fit.
+    """
+    if shown_run() and st.session_state.get("l_of") == "file":
+        st.session_state["l_of"] = "one"
+    source = segmented("Networks", "l_of", SOURCES)
+    networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
+    fixed = _draw(source)
+    if not networks:
+        return []
+    if st.session_state["l_directions"] == "between":
+        first, *rest = networks
+        fixed["others"] = tuple(network.what for network in rest)
+        networks = [replace(first, title=" to ".join(n.title for n in networks), optimizer="")]
+    return [_wanted(network, fixed) for network in networks]
+
+
+def _wanted(network: NetworkChoice, fixed: dict[str, Any]) -> Wanted:
+    settings = settings_from_controls(LandscapeJobSettings, PREFIX, **network.values, **fixed)
+    return Wanted(settings, network.title, network.optimizer)
+
+
+def _draw(source: str) -> dict[str, Any]:
+    """The widgets of the settings; returns the values of those that have none just now."""
+    directions = _control("directions", options=_directions(source))
+    between, fixed = directions == "between", dict[str, Any]()
+    asked = LandscapeJobSettings(directions=directions)
+    if between:
+        fixed["dim"] = len(RUNS[source]) - 1
+    else:
+        _control("dim")
+    left, right = st.columns(2)
+    with left:
+        _control("seed", disabled=not asked.applies("seed"))
+        _control("images")
+    with right:
+        _control("rho")
+        _control("points")
+    _control("span")
+    if asked.applies("path") and source in ("one", "two"):
+        _control("path")
+    else:
+        fixed["path"] = False
+    if not asked.applies("seed"):
+        fixed["seed"] = SETTINGS["seed"].default
+    for name in ("split", "batchnorm", "precision", "preview"):
+        _control(name)
+    return fixed
+
+
+def _control(name: str, **options: Any) -> Any:
+    return control(name, LandscapeJobSettings, PREFIX, **options)
+
+
+def _directions(source: str) -> list[str]:
+    """The directions that so many networks allow."""
+    if source == "three":
+        return ["between"]
+    left_out = {"one": {"between"}, "two": set[str](), "file": {"between", "pca"}}[source]
+    return [name for name in DIRECTIONS if name not in left_out]
+
+
+def choose_view() -> tuple[str, bool]:
+    """Loss or accuracy, and whether the loss is logarithmic."""
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="l_look"):
+        quantity = segmented("Show", "l_show", QUANTITIES)
+        log = st.toggle("Log scale", value=True, key="l_log", bind="query-params")
+    return quantity, bool(log)
+
+
+def follow_link() -> None:
+    """Set the widgets to the jobs that the address names, where it says nothing else."""
+    jobs = linked(LandscapeJobSettings.kind)
+    if not jobs or any(key.startswith(PREFIX) for key in st.query_params):
+        return
+    settings = jobs[0].settings
+    for name in SETTINGS.keys() - set(NetworkSettings.model_fields) - {"others"}:
+        put(key_of(SETTINGS[name], PREFIX), getattr(settings, name))
+    networks = [each["network"] for job in jobs for each in job.inputs["networks"]]
+    if settings.directions == "pca":  # further ones are its path, not landscapes of their own
+        networks = networks[:1]
+    if Path(networks[0]).suffix in SUFFIXES:
+        for name in ("model", "dataset", "normalize"):
+            put(f"{PREFIX}{name}", getattr(settings, name))
+        put("l_of", "file")
+        put("l_file", networks[0])
+        return
+    keys = RUNS["three"][: len(networks)]
+    put("l_of", list(RUNS)[len(keys) - 1])
+    for key, network in zip(keys, networks, strict=False):
+        run, _, step = network.partition("@")
+        st.query_params[key] = run
+        if step:
+            put(f"{key}_step_{run}", int(step))

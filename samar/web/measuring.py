@@ -1,0 +1,188 @@
+"""The jobs of a page that measures: found again, asked for, watched and cancelled.
+
+The address names them (``?job=ID[,ID]``), so that a closed tab, another tab and a reload find them;
+an equal job that has finished, or is under way, is found without it.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import streamlit as st
+
+from samar.errors import RunError
+from samar.jobs.job import RESUMABLE, UNREADABLE, Job
+from samar.jobs.kind import kind_of
+from samar.jobs.store import fingerprint
+from samar.settings.job import JobSettings
+from samar.web.service import attempt, service
+from samar.web.state import JOB
+from samar.web.text import plain
+
+REFRESH_SECONDS = 0.4
+
+
+def linked(kind: str) -> list[Job]:
+    """The jobs of a kind that the address names, as far as there are such."""
+    found = []
+    for name in st.query_params.get(JOB, "").split(","):
+        with suppress(RunError):
+            found.append(service().get(name, kind))
+    return [job for job in found if job.status != UNREADABLE]
+
+
+def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
+    """For each of these settings the job to show: one that the address names, an equal one that has
+    finished or is under way, or else the newest equal one that ended early.
+
+    Raises:
+        SamarError: the settings cannot be measured, in one sentence.
+    """
+    kind = kind_of(wanted[0].kind)
+    assert kind.prepare is not None
+    store = service().store
+    named, early = linked(kind.name), store.all(kind.name, status=RESUMABLE)
+    found = []
+    for settings in wanted:
+        inputs = kind.prepare(store, settings)
+        asked = fingerprint(settings, inputs)
+        same = {job.id: fingerprint(job.settings, job.inputs) == asked for job in (*named, *early)}
+        own = next((job for job in named if same[job.id]), None)
+        own = own or store.same(settings, inputs)
+        found.append(own or next((job for job in early if same[job.id]), None))
+    return found
+
+
+def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | None]) -> None:
+    """Draw what can be done: compute, go on, compute anew, cancel.
+
+    Args:
+        prefix: before the keys ``compute``, ``anew`` and ``cancel``.
+        jobs: those of ``wanted``, from :func:`find`.
+    """
+    known = [job for job in jobs if job is not None]
+    if len(known) == len(jobs) and all(job.status == "finished" for job in known):
+        st.button(
+            "Compute anew",
+            icon=":material/refresh:",
+            help="Measures the same once more. What is shown was found by an earlier job.",
+            key=f"{prefix}anew",
+            on_click=attempt,
+            args=(request, wanted, [None] * len(jobs), True),
+        )
+    elif len(known) < len(jobs) or any(job.status in RESUMABLE for job in known):
+        goes_on = kind_of(wanted[0].kind).resumable and any(j.status in RESUMABLE for j in known)
+        st.button(
+            "Continue" if goes_on else "Compute",
+            icon=":material/play_arrow:",
+            type="primary",
+            shortcut="Ctrl+Enter",
+            key=f"{prefix}compute",
+            on_click=attempt,
+            args=(request, wanted, jobs, False),
+        )
+    active = [job.id for job in _watched(wanted[0].kind, jobs) if job.active]
+    if active:
+        st.button(
+            "Cancel",
+            icon=":material/stop:",
+            key=f"{prefix}cancel",
+            on_click=_cancel,
+            args=(active,),
+        )
+
+
+def watch(
+    kind: str, jobs: Sequence[Job | None], show: Callable[[Job], None] | None = None
+) -> None:
+    """Say how the jobs stand, with a bar while they work; the page runs again when one has news.
+
+    Args:
+        show: draws what a job at work knows so far.
+    """
+    drawn = {job.id: _state(job) for job in _watched(kind, jobs)}
+    active = any(state[0] in ("queued", "running") for state in drawn.values())
+    st.fragment(_watch, run_every=REFRESH_SECONDS if active else None)(drawn, show)
+
+
+def request(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], anew: bool) -> None:
+    """Submit or resume what is missing and put it into the address; it replaces what was there."""
+    older = [job.id for job in linked(wanted[0].kind) if job.active]
+    ids = []
+    for settings, job in zip(wanted, jobs, strict=True):
+        if job is None:
+            ids.append(service().submit(settings, anew=anew))
+        else:
+            ids.append(job.id)
+            if job.status in RESUMABLE:
+                service().resume(job.id)
+    st.query_params[JOB] = ",".join(ids)
+    _cancel([job_id for job_id in older if job_id not in ids])
+
+
+def _cancel(ids: Sequence[str]) -> None:
+    for job_id in ids:
+        with suppress(RunError):  # it has just ended by itself
+            service().stop(job_id)
+
+
+def _watched(kind: str, jobs: Sequence[Job | None]) -> list[Job]:
+    """These jobs, and those of an earlier request that still work."""
+    shown = {job.id: job for job in jobs if job is not None}
+    return list(({job.id: job for job in linked(kind) if job.active} | shown).values())
+
+
+def _state(job: Job) -> tuple[str, str, tuple[float, ...]]:
+    """What a page shows of a job, beside its progress."""
+    kept = service().store.records.artifacts(job.key)
+    return job.status, job.message, tuple(artifact.at for artifact in kept)
+
+
+def _watch(
+    drawn: dict[str, tuple[str, str, tuple[float, ...]]], show: Callable[[Job], None] | None
+) -> None:
+    with st.container(key="job_status"):
+        for job_id, state in drawn.items():
+            try:
+                job = service().get(job_id)
+            except RunError:  # deleted elsewhere
+                st.rerun()
+            if _state(job) != state:
+                st.rerun()
+            title = f"**{plain(str(job.inputs.get('title', job.title)))}**"
+            if job.active:
+                share = min(1.0, job.done / job.total) if job.total else 0.0
+                st.progress(share, f"{title}: {_progress(job)}")
+                if show is not None:
+                    show(job)
+            elif job.status != "finished":
+                box = st.info if job.status == "stopped" else st.warning
+                box(f"{title}: {_ended_early(job)}")
+
+
+def _progress(job: Job) -> str:
+    if job.status == "queued":
+        return "queued; it starts when the measurement before it ends."
+    words = plain(job.doing) or "Starting…"
+    if not job.total:
+        return words
+    words += f", {job.done:,} of {job.total:,}"
+    began, before = _first_sight(job.id, job.claim, job.doing, job.done)
+    if job.done > before:
+        left = (time.monotonic() - began) * (job.total - job.done) / (job.done - before)
+        words += f" · about {left:,.0f} s left"
+    return words
+
+
+def _ended_early(job: Job) -> str:
+    if job.message:
+        return plain(job.message)
+    if kind_of(job.kind).resumable:
+        return f"{job.status}; what was measured is kept, and **Continue** goes on from there."
+    return f"{job.status}; nothing was kept."
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _first_sight(job_id: str, claim: int, doing: str, _done: int) -> tuple[float, int]:
+    """When a piece of work was first seen, and how far it was."""
+    return time.monotonic(), _done

@@ -1,0 +1,183 @@
+"""The Playground page: controls, figures, the words under them, and what can be exported."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import fields
+from typing import Any
+
+import streamlit as st
+
+from samar import __version__
+from samar.charts.html.playground import standalone_html
+from samar.charts.playground import panels, plane, surface
+from samar.optim.catalog import OPTIMIZERS
+from samar.playground.catalog import LANDSCAPES
+from samar.playground.config import PlaygroundConfig
+from samar.playground.paths import Outcome, Path, outcome, to_csv
+from samar.playground.presets import PRESETS
+from samar.playground.process import descend_with, running
+from samar.web.playground.controls import (
+    choose_config,
+    choose_preset,
+    choose_view,
+    reset,
+    set_start,
+)
+from samar.web.plotly_chart import plotly_chart
+from samar.web.presenting import presenting
+from samar.web.service import explained
+
+CLOCK = "playground"
+OF_RULE = ("rule", "constants", "lam", "lam_min", "lam_max", "beta")
+LEGEND = (
+    "**Space** plays, **← →** step, **Home** goes back. Click in the plane, or drag the cross, "
+    "to move the start. The dashed circle is the ball of radius ρ around the point, the thin arrow "
+    "in it ε, the step uphill. The thick arrows point downhill, grey from the point and violet "
+    "from x + ε, and grow with the square root of the gradient."
+)
+PANELS = (
+    "The panels: λ with its ceiling and the level at which SAMAR is SAM; the ratio r of successive "
+    "sharpness values, dotted where the rule changes its mind; the loss without noise. A step of "
+    "SAM, VaSSO and SAMAR costs two gradients, one of SGD a single one."
+)
+
+
+def show() -> None:
+    """Draw the page."""
+    with explained(), st.sidebar, st.container(key="controls"):
+        config = choose_config()
+    if not presenting():
+        st.header("Playground", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="playground_top"):
+        preset = choose_preset(config)
+        view, focus = choose_view()
+        st.button("Reset", icon=":material/restart_alt:", on_click=reset, key="playground_reset")
+    with st.container(key="playground_text"):
+        st.markdown(PRESETS[preset].help if preset else LANDSCAPES[config.landscape].help)
+    _figures(config, preset, view, focus)
+
+
+def _figures(config: PlaygroundConfig, preset: str | None, view: str, focus: str) -> None:
+    if not config.optimizers:
+        st.info("Choose at least one optimizer on the left.", icon=":material/arrow_back:")
+        return
+    first = nullcontext() if running() else st.spinner("Loading the optimizers, once…")
+    with explained(), first:
+        paths = compute(config)
+    draw = surface if view == "3d" else plane
+    height, info = 700 if presenting() else 560, LANDSCAPES[config.landscape]
+    left, right = st.columns([5, 3])
+    with left:
+        plotly_chart(
+            draw(config, paths, focus),
+            key=f"playground_{view}",
+            height=height,
+            ratio=(info.y_range[1] - info.y_range[0]) / (info.x_range[1] - info.x_range[0]),
+            clock=CLOCK,
+            play=preset or "own",
+            on_pick=set_start if view == "2d" else None,
+        )
+    with right:
+        plotly_chart(panels(config, paths), key="playground_panels", height=430, clock=CLOCK)
+    told = story(config, paths)
+    with st.container(key="playground_story"):
+        st.markdown(" ".join(told))
+    with st.container(key="notes"):
+        st.caption(f"{LEGEND} {PANELS}")
+    _export(config, paths, focus, " ".join(told).replace("**", ""))
+
+
+def compute(config: PlaygroundConfig) -> dict[str, Path]:
+    """The paths, each kept as long as nothing that concerns it changes."""
+    return {name: _path(name, _concerning(config, name)) for name in config.optimizers}
+
+
+def _concerning(config: PlaygroundConfig, name: str) -> PlaygroundConfig:
+    """The config with everything that the optimizer ignores at its default."""
+    heard = set(OPTIMIZERS[name].hyperparameters)
+    ignored = {"optimizers"} | ({"rho", "theta"} - heard)
+    if "rule" not in heard:
+        ignored |= set(OF_RULE)
+    default: dict[str, Any] = {f.name: f.default for f in fields(config) if f.name in ignored}
+    return config.changed(**(default | ({"constants": {}} if "constants" in ignored else {})))
+
+
+@st.cache_resource(
+    max_entries=256, show_spinner=False, hash_funcs={PlaygroundConfig: PlaygroundConfig.values}
+)
+def _path(name: str, config: PlaygroundConfig) -> Path:
+    return descend_with(config, name)
+
+
+def _export(config: PlaygroundConfig, paths: dict[str, Path], focus: str, told: str) -> None:
+    def page() -> str:
+        figures = [
+            (plane(config, paths, focus), 660),
+            (panels(config, paths), 420),
+            (surface(config, paths, focus), 560),
+        ]
+        title = LANDSCAPES[config.landscape].title
+        return standalone_html(title, told, figures, config.values() | {"samar": __version__})
+
+    with st.container(horizontal=True, vertical_alignment="center", key="playground_files"):
+        st.badge("computed live", icon=":material/bolt:", color="green")
+        for kind, content, mime in (
+            ("csv", lambda: to_csv(paths), "text/csv"),
+            ("html", page, "text/html"),
+        ):
+            st.download_button(
+                kind.upper(),
+                content,
+                f"playground-{config.landscape}.{kind}",
+                mime,
+                key=f"playground_{kind}",
+                on_click="ignore",
+                icon=":material/download:",
+                type="tertiary",
+            )
+
+
+def story(config: PlaygroundConfig, paths: Mapping[str, Path]) -> list[str]:
+    """One sentence for all optimizers that fared alike, and one on λ."""
+    alike: dict[tuple[str, str], list[tuple[str, Outcome]]] = {}
+    for name, path in paths.items():
+        found = outcome(config, path)
+        place = "" if found.kind == "diverged" else found.valley
+        alike.setdefault((found.kind, place), []).append((name, found))
+    told = [_sentence(config, group, paths) for group in alike.values()]
+    if "samar" in paths and paths["samar"].steps:
+        told.append(_lam(paths["samar"]))
+    return told
+
+
+def _sentence(
+    config: PlaygroundConfig, group: list[tuple[str, Outcome]], paths: Mapping[str, Path]
+) -> str:
+    who = _names([name for name, _ in group])
+    first = group[0][1]
+    if first.kind == "diverged":
+        steps = sorted({paths[name].steps for name, _ in group})
+        after = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+        return f"{who} **diverged** after {after} steps: the steps grew without bound."
+    place = f"**{first.valley}**" + (" valley" if config.landscape == "valleys" else "")
+    curvature = f"curvature {first.curvature:.3g}"
+    distance = sum(found.distance for _, found in group) / len(group)
+    if first.kind == "reached":
+        return f"{who} ended at the bottom of the {place} ({curvature})."
+    if first.kind == "moving":
+        return (
+            f"{who} are in the {place} ({curvature}), {distance:.2g} from its bottom and nearing."
+        )
+    return f"{who} stay in the {place}, {distance:.2g} away from its bottom ({curvature} there)."
+
+
+def _lam(path: Path) -> str:
+    low, high = float(path.lam.min()), float(path.lam.max())
+    if high - low < 5e-3:
+        return f"SAMAR's λ stayed at {path.lam[-1]:.2g}."
+    return f"SAMAR's λ moved between {low:.2f} and {high:.2f} and ended at {path.lam[-1]:.2f}."
+
+
+def _names(names: list[str]) -> str:
+    titles = [OPTIMIZERS[name].title for name in names]
+    return titles[0] if len(titles) == 1 else ", ".join(titles[:-1]) + " and " + titles[-1]

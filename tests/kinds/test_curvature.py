@@ -1,0 +1,106 @@
+"""A curvature job: what it leaves, when an earlier one is the answer, how it is cancelled."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from samar.errors import DataError
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.worker import run as work
+from samar.kinds.curvature import ESTIMATE, CurvatureJobSettings, report_of
+
+
+@pytest.fixture
+def network(recorded: Callable[..., Job]) -> Job:
+    return recorded(weights=True, name="digits run")
+
+
+@pytest.fixture
+def jobs(inline: None) -> Jobs:
+    return Jobs()
+
+
+def settings(network: Job, **values: Any) -> CurvatureJobSettings:
+    few = {"top": 2, "images": 32, "tol": 0.05, "network": network.id}
+    return CurvatureJobSettings.parse(few | values)
+
+
+def test_a_report_a_summary_and_estimates_on_the_way(
+    jobs: Jobs, network: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.kinds.curvature.ESTIMATE_SECONDS", 0.0)
+    job = jobs.get(jobs.submit(settings(network, trace=True, trace_products=6)))
+    assert (job.status, job.device) == ("finished", "cpu")
+    report = report_of(jobs.store, job)
+    assert job.summary["eigenvalues"] == list(report.spectrum.values)
+    assert job.summary["trace"] == report.trace.total.value
+    assert report.trace.products == 6
+    # The manifest says which network it was: the settings, which leave that open, do not hide it.
+    facts = {"run": network.id, "model": "cnn", "dataset": "digits", "images": 32, "top": 2}
+    assert {name: report.manifest[name] for name in facts} == facts
+    found = [e for e in jobs.store.records.events(job.key) if e.kind == ESTIMATE]
+    assert [e.step for e in found] == list(range(1, report.spectrum.products + 1))
+    assert found[-1].detail["values"] == list(report.spectrum.values)
+    assert found[-1].detail["residuals"] == list(report.spectrum.residuals)
+
+
+def test_an_equal_question_has_the_same_answer(jobs: Jobs, network: Job) -> None:
+    first = jobs.submit(settings(network))
+    assert jobs.submit(settings(network, name="another name")) == first
+    jobs.rename(network.id, "renamed")
+    assert jobs.submit(settings(network)) == first
+    assert jobs.submit(settings(network, seed=1)) != first
+    anew = jobs.submit(settings(network), anew=True)
+    assert anew != first
+    assert report_of(jobs.store, jobs.get(anew)).spectrum.values == pytest.approx(
+        report_of(jobs.store, jobs.get(first)).spectrum.values
+    )
+
+
+def test_cancel_is_obeyed_at_the_next_batch_while_the_hessian_is_built(
+    network: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from samar.curvature import product
+
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
+    jobs = Jobs()
+    job_id = jobs.submit(settings(network, images=256))
+    built: list[int] = []
+
+    class Graph(product.GradientGraph):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            built.append(1)
+            jobs.stop(job_id)
+
+    monkeypatch.setattr(product, "GradientGraph", Graph)
+    claimed = jobs.store.claim_next("short", 1)
+    assert claimed is not None
+    work(jobs.store, claimed)
+    job = jobs.store.get(job_id)
+    assert (job.status, len(built)) == ("stopped", 1)
+    assert jobs.store.records.artifacts(job.key) == []
+
+
+def test_a_report_that_is_gone_is_one_sentence(jobs: Jobs, network: Job) -> None:
+    job = jobs.get(jobs.submit(settings(network)))
+    path = job_dir(job.id) / "report.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match=f"The report of job {job.id} cannot be read"):
+        report_of(jobs.store, job)
+    del content["eigenvalues"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match="no report of a curvature measurement"):
+        report_of(jobs.store, job)
+
+
+def test_a_problem_is_the_job_s_message(jobs: Jobs, network: Job) -> None:
+    job = jobs.get(jobs.submit(settings(network, top=9, max_products=8)))
+    assert job.status == "failed"
+    assert job.message.startswith("9 eigenvalues need at least 9 products, not 8.")

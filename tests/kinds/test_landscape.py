@@ -1,0 +1,264 @@
+"""A landscape as a job, in this very process: prepared, measured, cancelled, taken up again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samar.errors import ConfigError
+from samar.jobs import worker
+from samar.jobs.files import job_dir, snapshot_path
+from samar.jobs.job import Job
+from samar.jobs.store import Store
+from samar.jobs.work import Work
+from samar.kinds import landscape as kind
+from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW, LandscapeJobSettings
+from samar.landscape import evaluator
+from samar.landscape.evaluator import Evaluator
+from samar.landscape.result import Landscape
+
+BATCHES = 4
+
+
+@pytest.fixture
+def store(recorded: Callable[..., Any]) -> Store:
+    """With three runs of random weights, ``first`` with three snapshots."""
+    from samar.models.build import build_model
+    from samar.networks.checkpoint import save_weights
+
+    store = Store()
+    for seed, name in enumerate(("first", "second", "third")):
+        run = recorded(name=name, seed=seed, weights=True)
+        if name == "first":
+            for step in (0, 5, 8):
+                path = snapshot_path(run.id, step)
+                path.parent.mkdir(exist_ok=True)
+                save_weights(build_model("cnn", classes=10, channels=1), path, {})
+                file = str(path.relative_to(job_dir(run.id)))
+                store.records.add_artifact(run.key, "snapshot", step, file)
+    return store
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every point of 128 images takes four batches."""
+    monkeypatch.setattr(evaluator, "CHUNKS", (128 // BATCHES,))
+
+
+def asked(**values: Any) -> LandscapeJobSettings:
+    return LandscapeJobSettings(**{"network": "first", "points": 5, "images": 128, **values})
+
+
+def submitted(store: Store, **values: Any) -> Job:
+    settings = asked(**values)
+    return store.get(store.create(settings, inputs=kind.prepare(store, settings)))
+
+
+def run(store: Store, job: Job) -> Job:
+    claimed = store.claim_next("short", 1)
+    assert claimed is not None
+    assert claimed.id == job.id
+    worker.run(store, claimed)
+    return store.get(job.id)
+
+
+def kept(store: Store, job: Job, of: str = LEVEL) -> list[Landscape]:
+    artifacts = store.records.artifacts(job.key, of)
+    return [Landscape.load(job_dir(job.id) / artifact.path) for artifact in artifacts]
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """``stop_after(n)``: the job is told to stop when it looks for the n-th time from now."""
+    real, looks = Work.check, [0]
+
+    def check(work: Work) -> None:
+        looks[0] -= 1
+        work.stopping = work.stopping or looks[0] == 0
+        real(work)
+
+    monkeypatch.setattr(Work, "check", check)
+    return lambda n: looks.__setitem__(0, n)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One entry per point that an evaluator measured."""
+    found: list[None] = []
+    real = Evaluator.at
+    monkeypatch.setattr(Evaluator, "at", lambda *args: (found.append(None), real(*args))[1])
+    return found
+
+
+def test_every_level_is_kept_with_its_numbers(store: Store) -> None:
+    job = run(store, submitted(store, points=9, rho=0.2))
+    assert (job.status, job.message) == ("finished", "")
+    levels = kept(store, job)
+    assert [level.points for level in levels] == [5, 9]
+    np.testing.assert_array_equal(levels[1].loss[::2, ::2], levels[0].loss)
+    finest = levels[1]
+    assert finest.done.all()
+    assert finest.centre_loss == pytest.approx(finest.manifest["model_loss"], abs=1e-6)
+    assert finest.manifest["title"] == "first"
+    assert job.summary["points"] == 9
+    assert job.summary["max_loss"] == finest.loss.max()
+    assert job.summary["climb_within_rho"] == pytest.approx(
+        finest.ball.loss.max() - finest.centre_loss  # type: ignore[union-attr]
+    )
+    assert (job.done, job.total) == (81, 81)
+    assert not kept(store, job, PARTIAL)
+
+
+def test_cancelled_within_a_batch_it_keeps_whole_points_and_goes_on(
+    store: Store, stop_after: Callable[[int], None], measured: list[None]
+) -> None:
+    whole = kept(store, run(store, submitted(store, points=9)))[-1]
+    job = submitted(store, points=9, name="stopped")
+    measured.clear()
+    stop_after(1 + BATCHES * 30 + 2)  # once for the network's own loss; in the 31st point
+    job = run(store, job)
+    assert job.status == "stopped"
+    assert len(measured) == 31
+    assert [level.points for level in kept(store, job)] == [5]
+    (partial,) = kept(store, job, PARTIAL)
+    assert partial.done.sum() == 30
+    np.testing.assert_array_equal(partial.loss[partial.done], whole.loss[partial.done])
+
+    measured.clear()
+    store.requeue(job)
+    job = run(store, job)
+    assert job.status == "finished"
+    assert len(measured) == 81 - 30
+    finished = kept(store, job)[-1]
+    np.testing.assert_array_equal(finished.loss, whole.loss)
+    np.testing.assert_array_equal(finished.accuracy, whole.accuracy)
+    assert finished.manifest["forwards"] == whole.manifest["forwards"] + 1  # broken off
+    assert finished.manifest["seconds"] > partial.manifest["seconds"]
+
+
+def test_cancelled_while_eigenvectors_are_sought(
+    store: Store, stop_after: Callable[[int], None]
+) -> None:
+    job = submitted(store, directions="hessian")
+    stop_after(3)
+    job = run(store, job)
+    assert job.status == "stopped"
+    assert not store.records.artifacts(job.key)
+
+
+def test_what_was_measured_survives_any_end_of_the_process(
+    store: Store, measured: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "PARTIAL_SECONDS", 0.0)
+    real = Evaluator.at
+
+    def dies(self: Evaluator, weights: Any) -> Any:
+        if len(measured) == 40:
+            raise MemoryError
+        return real(self, weights)
+
+    job = submitted(store, points=9)
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "at", dies)
+        job = run(store, job)
+    assert job.status == "failed"
+    assert "Out of memory" in job.message
+    store.requeue(job)
+    measured.clear()
+    assert run(store, job).status == "finished"
+    assert len(measured) == 81 - 40
+
+
+def test_a_preview_comes_first_and_never_into_the_exact_picture(
+    store: Store, stop_after: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.device.cpu_has_bf16", lambda: True)
+    exact = kept(store, run(store, submitted(store)))[-1]
+    job = submitted(store, preview=True)
+    stop_after(2 + BATCHES * 10)
+    job = run(store, job)
+    assert job.status == "stopped"
+    assert not store.records.artifacts(job.key)
+    store.requeue(job)
+    job = run(store, job)
+    (rough,), (fine,) = kept(store, job, PREVIEW), kept(store, job, LEVEL)
+    assert rough.manifest["precision"] == "bf16"
+    assert rough.loss == pytest.approx(exact.loss, rel=0.05)
+    assert not np.array_equal(rough.loss, exact.loss)
+    np.testing.assert_array_equal(fine.loss, exact.loss)
+
+
+def test_a_preview_seeks_eigenvectors_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from samar.landscape import eigenvectors
+
+    calls: list[None] = []
+    real = eigenvectors.eigenvector_frame
+    monkeypatch.setattr("samar.device.cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(
+        eigenvectors, "eigenvector_frame", lambda *args: (calls.append(None), real(*args))[1]
+    )
+    job = run(store, submitted(store, directions="hessian", dim=1, preview=True))
+    assert job.status == "finished"
+    assert len(calls) == 1
+    (fine,) = kept(store, job)
+    assert len(fine.manifest["eigenvalues"]) == 1
+    assert fine.manifest["products"] > 0
+
+
+def test_between_two_and_three_networks(store: Store) -> None:
+    job = run(store, submitted(store, directions="between", dim=1, others=("second",)))
+    assert job.inputs["title"] == "first to second"
+    assert np.isfinite(job.summary["barrier"])
+    (line,) = kept(store, job)
+    assert line.trail is not None
+    assert line.trail.names == ("second", "this network")
+    job = run(store, submitted(store, directions="between", dim=2, others=("second", "third")))
+    assert job.status == "finished"
+    assert [each["title"] for each in job.inputs["networks"]] == ["first", "second", "third"]
+    assert kept(store, job)[0].is_plane
+
+
+def test_a_run_seen_from_its_own_snapshots(store: Store) -> None:
+    job = run(store, submitted(store, directions="pca"))
+    (plane,) = kept(store, job)
+    assert plane.trail is not None
+    assert plane.trail.names == ("step 0", "step 5", "step 8", "this network")
+    assert plane.trail.coordinates[-1] == pytest.approx([0, 0])
+    job = run(store, submitted(store, path=True))
+    (random,) = kept(store, job)
+    assert random.trail is not None
+    assert random.trail.loss == pytest.approx(plane.trail.loss)
+    assert (random.trail.off_plane[:3] > plane.trail.off_plane[:3]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"directions": "between"}, "need 2 further networks besides the first, got 0"),
+        ({"directions": "between", "others": ("second",)}, "need 2 further .* got 1"),
+        ({"others": ("second",)}, "need no further networks, got 1"),
+        ({"directions": "pca", "network": "second"}, "need 3 or more further .* got 0"),
+        ({"directions": "pca", "network": "first@5"}, "need 3 or more further .* got 1"),
+    ],
+)
+def test_too_few_networks_are_refused_before_anything_starts(
+    store: Store, values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        kind.prepare(store, asked(**values))
+
+
+def test_other_weights_are_another_question(store: Store, tmp_path: Path) -> None:
+    first, second = (store.get(name, "train") for name in ("first", "second"))
+    before = kind.prepare(store, asked())
+    assert kind.prepare(store, asked()) == before
+    weights = job_dir(first.id) / "weights.safetensors"
+    weights.write_bytes((job_dir(second.id) / "weights.safetensors").read_bytes())
+    after = kind.prepare(store, asked())
+    assert after["networks"][0]["sha256"] != before["networks"][0]["sha256"]
+    assert (
+        after["networks"][0]["sha256"]
+        == kind.prepare(store, asked(network="second"))["networks"][0]["sha256"]
+    )

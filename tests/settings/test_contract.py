@@ -1,0 +1,183 @@
+"""Every setting of every kind: widget, option, link and JSON agree, and so do their refusals."""
+
+import argparse
+import shlex
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samar.errors import ConfigError
+from samar.jobs.kind import kinds
+from samar.settings.command import add_settings, command_text, option_words, settings_from
+from samar.settings.declare import Setting, settings_of
+from samar.settings.job import JobSettings
+
+CASES = [
+    pytest.param(kind.settings, known, id=f"{kind.name}-{known.name}")
+    for kind in kinds().values()
+    for known in settings_of(kind.settings).values()
+]
+MODELS = [pytest.param(kind.settings, id=kind.name) for kind in kinds().values()]
+# A value that does not go with the defaults of the others, and what it goes with.
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "lam": {"lam_max": 20.0},
+    "lam_min": {"lam": 20.0, "lam_max": 20.0},
+    "lam_max": {"lam": 0.25},
+    "warmup_epochs": {"epochs": 10_000},
+    "momentum": {},
+    "sampler": {"grid": {"rho": (0.1, 0.2)}},
+    "model": {"dataset": "cifar10"},
+    "halved": {"dataset": "cifar10"},
+}
+
+
+def another(known: Setting) -> Any:
+    """A value that is allowed and not the default."""
+    if known.choices is not None:
+        return next(value for value in known.choices if value != known.default)
+    if known.kind is bool:
+        return not known.default
+    if known.kind is tuple:
+        return ("one", "two words")
+    if known.kind is str:
+        return "a name"
+    high = known.high if known.high is not None else 5
+    if known.below_high:
+        high = (high + float(known.low or 0)) / 2
+    value = known.kind(high)
+    return value if value != known.default else known.kind((float(known.low or 0) + high) / 2)
+
+
+def companions(model: type[JobSettings], known: Setting) -> dict[str, Any]:
+    found = {n: v for n, v in COMPANIONS.get(known.name, {}).items() if n in model.model_fields}
+    if known.name == "engine" or known.kind is tuple:
+        return found
+    return found
+
+
+def parsed(model: type[JobSettings], words: list[str], **fixed: Any) -> JobSettings:
+    parser = argparse.ArgumentParser()
+    add_settings(parser, model)
+    positional = [s for s in settings_of(model).values() if s.positional]
+    given = [] if any(not w.startswith("-") for w in words[:1]) else ["some network"]
+    options = parser.parse_args([*(given if positional else []), *words])
+    return settings_from(options, model, **fixed)
+
+
+@pytest.mark.parametrize(("model", "known"), CASES)
+def test_json_and_option_give_the_same(model: type[JobSettings], known: Setting) -> None:
+    value, others = another(known), companions(model, known)
+    settings = model.parse({**others, known.name: value})
+    assert getattr(settings, known.name) == value
+    assert model.stored(settings.model_dump_json()) == settings
+    if known.positional:
+        words = [str(value)]
+    else:
+        own = {n: s for n, s in settings_of(model).items()}
+        keep = {known.name}
+        without = {n for n in own if n not in keep}
+        words = shlex.split(" ".join(option_words(settings, without)))
+        assert words[0] in (known.option, known.option.replace("--", "--no-", 1))
+    assert getattr(parsed(model, words, **others), known.name) == value
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_command_under_a_result_repeats_it(model: type[JobSettings]) -> None:
+    values: dict[str, Any] = {}
+    for known in settings_of(model).values():
+        wanted = {**values, **companions(model, known), known.name: another(known)}
+        try:
+            model.parse(wanted)
+            values = wanted
+        except ConfigError:
+            continue
+    settings = model.parse(values)
+    words = shlex.split(command_text("command", settings, without=()))[4:]
+    plain = {n: v for n, v in values.items() if n not in settings_of(model)}
+    assert parsed(model, words, **plain) == settings
+
+
+def page(kind: str, name: str) -> None:
+    import streamlit as st
+
+    from samar.errors import SamarError
+    from samar.jobs.kind import kind_of
+    from samar.web.controls import control, link_problem, settings_from_controls
+
+    model = kind_of(kind).settings
+    st.session_state["problem_shown"] = link_problem(model, "x_") or ""
+    control(name, model, "x_")
+    try:
+        st.session_state["found"] = getattr(settings_from_controls(model, "x_"), name)
+    except SamarError as error:
+        st.session_state["found"] = str(error)
+
+
+WIDGETS = [case for case in CASES if case.values[1].kind is not tuple]
+
+
+def shown(model: type[JobSettings], known: Setting, text: str | None) -> AppTest:
+    app = AppTest.from_function(page, args=(model.kind, known.name), default_timeout=30)
+    if text is not None:
+        key = f"x_{known.word or known.name}"
+        app.query_params[key] = text
+    app.run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+@pytest.mark.parametrize(("model", "known"), WIDGETS)
+def test_widget_and_link_give_the_same(model: type[JobSettings], known: Setting) -> None:
+    assert shown(model, known, None).session_state["found"] == known.default
+    value = another(known)
+    if COMPANIONS.get(known.name):
+        return  # the widget alone cannot hold what it goes with
+    text = str(value).lower() if known.kind is bool else str(value)
+    found = shown(model, known, text)
+    assert found.session_state["found"] == value
+    assert found.session_state["problem_shown"] == ""
+    if known.choices:
+        title = known.choices[value]
+        assert shown(model, known, title).session_state["found"] == value
+
+
+BOUNDED = [case for case in CASES if case.values[1].high is not None]
+
+
+@pytest.mark.parametrize(("model", "known"), BOUNDED)
+def test_out_of_bounds_is_the_same_sentence_everywhere(
+    model: type[JobSettings], known: Setting
+) -> None:
+    bad = str(known.kind(float(known.high or 0) + 1))
+    sentences = set()
+    with pytest.raises(ConfigError) as caught:
+        model.parse({known.name: bad})
+    sentences.add(str(caught.value))
+    with pytest.raises(ConfigError) as caught:
+        parsed(model, [known.option, bad])
+    sentences.add(str(caught.value))
+    linked = shown(model, known, bad).session_state["problem_shown"]
+    sentences.add(linked.removeprefix("The link holds a setting that does not fit. "))
+    assert len(sentences) == 1
+    assert known.name.replace("_", "-") in sentences.pop()
+
+
+def test_a_default_exists_once() -> None:
+    """The optimizers' constructors, the λ rules and the settings take theirs from one place."""
+    import inspect
+
+    from samar.optim import rules
+    from samar.optim.sam import SAM
+    from samar.optim.samar import SAMAR
+    from samar.optim.vasso import VaSSO
+    from samar.training.settings import TrainSettings
+
+    known = settings_of(TrainSettings)
+    for optimizer in (SAM, VaSSO, SAMAR):
+        for name, parameter in inspect.signature(optimizer.__init__).parameters.items():
+            if name in known and name not in ("rule", "model") and parameter.default is not parameter.empty:
+                assert parameter.default == known[name].default, (optimizer, name)
+    for rule in rules.RULE_TYPES.values():
+        for field in rule.__dataclass_fields__.values():
+            assert field.default == known[field.name].default
