@@ -27,7 +27,7 @@ _HOMES = {
     "Sample": "data.sample",
     "EpochRecord": "training.records",
     "StepRecord": "training.records",
-    "TrainSettings": "training.config",
+    "TrainSettings": "training.settings",
     "Trainer": "training.trainer",
     "train": "training.loop",
     "line": "landscape.sampler",

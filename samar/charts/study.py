@@ -50,13 +50,13 @@ def arms_figure(rows: Sequence[Row], setting: str) -> go.Figure:
         traces.append(
             {
                 "type": "scatter",
-                "x": [100 * result.test],
+                "x": [100 * result.test.mean],
                 "y": [result.title],
                 "mode": "markers",
                 "marker": {"color": style.color, "symbol": "line-ns-open", "size": 18},
                 "error_x": {
                     "type": "data",
-                    "array": [100 * result.test_std],
+                    "array": [100 * result.test.std],
                     "color": style.color,
                     "thickness": 1.5,
                 },
@@ -64,13 +64,13 @@ def arms_figure(rows: Sequence[Row], setting: str) -> go.Figure:
                 "showlegend": False,
             }
         )
-    best = max(found, key=lambda result: result.test) if found else None
+    best = max(found, key=lambda result: result.test.mean) if found else None
     figure = panel(
         traces,
         [],
         title="Test accuracy of the last epoch",
         alt="Test accuracy of each arm: one mark a seed, the mean with its standard deviation. "
-        + (f"Best mean: {best.title}, {100 * best.test:.2f} %." if best else ""),
+        + (f"Best mean: {best.title}, {100 * best.test.mean:.2f} %." if best else ""),
         x_axis={"title": "test accuracy, %"},
         y_axis={
             "title": "",
@@ -99,10 +99,10 @@ def curve_figure(curves: Sequence[Curve], title: str) -> go.Figure:
             {
                 "type": "scatter",
                 "x": list(each.rho),
-                "y": [100 * value for value in each.test],
+                "y": [100 * found.mean for found in each.test],
                 "error_y": {
                     "type": "data",
-                    "array": [100 * value for value in each.std],
+                    "array": [100 * found.std for found in each.test],
                     "thickness": 1.2,
                 },
                 "name": each.title,
@@ -113,8 +113,9 @@ def curve_figure(curves: Sequence[Curve], title: str) -> go.Figure:
             }
         )
     told = "; ".join(
-        f"{each.title} from {100 * min(each.test):.1f} to {100 * max(each.test):.1f} %"
+        f"{each.title} from {100 * min(means):.1f} to {100 * max(means):.1f} %"
         for each in curves
+        if (means := [found.mean for found in each.test])
     )
     radii = sorted({rho for each in curves for rho in each.rho})
     return panel(

@@ -44,9 +44,7 @@ def register(commands: Any) -> None:
     )
     compare.add_argument("--json", action="store_true", help="end with one JSON object")
     compare.set_defaults(run=_compare)
-    export = commands.add_parser(
-        "export", help="write a job as ZIP, runs as HTML or TensorBoard"
-    )
+    export = commands.add_parser("export", help="write a job as ZIP, runs as HTML or TensorBoard")
     export.add_argument("ids", metavar="JOB", nargs="+", help="id or name of a job, or a tag")
     export.add_argument(
         "--out",
@@ -228,7 +226,7 @@ def _flatness(service: Jobs, networks: Sequence[Job | ImportedModel]) -> "Flatne
 def _print_flatness(report: "FlatnessReport") -> None:
     rows = []
     for name, gap in report.gap.items():
-        cells = [name]
+        cells = [MEASURES[name].title]
         for each in (gap, report.accuracy[name]):
             cells += [f"{each.tau:+.2f}", f"{each.low:+.2f} to {each.high:+.2f}"]
         rows.append(cells)

@@ -1,4 +1,4 @@
-"""``landscape``, ``hessian`` and ``evaluate``: measure a trained network.
+"""``landscape``, ``hessian``, ``evaluate``, and every kind of job without another command.
 
 Each submits a job, shows its progress and prints what it found. An equal job that has finished is
 the answer at once; ``--anew`` computes it again.
@@ -20,6 +20,7 @@ from samar.curvature.catalog import MEASURES
 from samar.errors import ConfigError, RunError, SamarError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
+from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings
@@ -58,6 +59,15 @@ def register(commands: Any) -> None:
         EvaluateSettings,
         _print_evaluation,
     )
+
+
+def register_others(commands: Any) -> None:
+    """Add a command for every kind of job that brings no command of its own."""
+    for kind in kinds().values():
+        name = kind.settings.verb or kind.name
+        if kind.work is not None and name not in commands.choices:
+            words = kind.help[0].lower() + kind.help[1:].rstrip(".")
+            _add(commands, name, words, kind.help, kind.settings, _print_summary)
 
 
 def _add(
@@ -158,6 +168,13 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     for name in ("barrier", "climb_within_rho"):
         if name in numbers:
             print(f"{name.replace('_', ' ').capitalize()}: {numbers[name]:.6g}.")
+
+
+def _print_summary(_: Jobs, job: Job, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json_line(job.summary))
+    else:
+        print(f"Job {job.id} ({job.title}): {job.status}. {json_line(job.summary)}")
 
 
 def _print_evaluation(_: Jobs, job: Job, options: argparse.Namespace) -> None:

@@ -204,7 +204,7 @@ def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
         rows = [setting.row() for setting in found]
         print(json_line(facts | {"settings": rows, "best": [setting.row() for setting in best]}))
         return
-    rows = [
+    cells = [
         (
             each.label,
             f"{each.test.n}/{len(each.runs)}",
@@ -214,5 +214,5 @@ def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
         )
         for each in found
     ]
-    print_table(("setting", "done", "validation", "test", "gap", "gradients", ""), rows)
+    print_table(("setting", "done", "validation", "test", "gap", "gradients", ""), cells)
     print(f"Sweep {sweep.id} ({sweep.title}): {sweep.state}, {sweep.ended} of {sweep.total} runs.")

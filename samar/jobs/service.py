@@ -141,6 +141,7 @@ class Jobs:
         for member in self._early(job):
             self.store.move(member, "queued", only=RESUMABLE)
         self.store.move(job, "running", only=(job.status,))
+        self.store.beat(job, started=time.time())
         schedule(self.store)
 
     def change(self, job_id: str, **values: Any) -> None:

@@ -157,9 +157,10 @@ def _find(
                 f"{what} is a weights file; say which --model and --dataset it is for. The model "
                 "may be left out where it can be recognized."
             )
-        path = Path(what).expanduser().absolute()
+        path = Path(what).expanduser()
         facts = {"checkpoint": path.name}
-        return _Found(str(path), path.name, path, model, dataset, normalize, facts)
+        name = str(path.absolute())
+        return _Found(name, path.name, path, model, dataset, normalize, facts)
     if not what.strip():
         raise ConfigError("No network was chosen; give a run, a model or a weights file.")
     run, step, path = _moment(store, what)

@@ -5,7 +5,8 @@ Nothing here imports torch, so a page can draw its controls before torch is load
 
 from dataclasses import dataclass
 
-from samar.optim.catalog import RULES
+from samar.optim.settings import RULE_CONSTANTS, SAMARSettings
+from samar.settings.declare import settings_of
 
 
 @dataclass(frozen=True)
@@ -209,23 +210,20 @@ SETTINGS: dict[str, Knob] = {
 }
 """Every setting that is a number, but for the shape of a loss and the constants of a λ rule."""
 
+STEPS = {"memory": 1.0, "gamma": 0.05}
 CONSTANTS: dict[str, Knob] = {
-    name: Knob(info.default, info.low, info.high, step, label, info.help)
-    for rule in RULES.values()
-    for name, info in rule.constants.items()
-    for step, label in [
-        {
-            "tau": (0.01, "dead band τ"),
-            "up": (0.01, "raise factor"),
-            "down": (0.01, "lower factor"),
-            "memory": (1.0, "trend memory"),
-            "gamma": (0.05, "power γ"),
-            "delta": (0.01, "additive δ"),
-            "gain": (0.01, "gain κ"),
-        }.get(name, (0.01, name))
-    ]
+    name: Knob(
+        known.default,
+        known.low or 0,
+        known.high or 0,
+        STEPS.get(name, 0.01),
+        known.label,
+        known.help,
+    )
+    for name, known in settings_of(SAMARSettings).items()
+    if name in RULE_CONSTANTS
 }
-"""The constants of all λ rules; bounds and defaults are the rule catalogue's."""
+"""The constants of all λ rules; what they are is the optimizer's."""
 
 WHOLE = ("seed", "steps")
 """Settings that are whole numbers."""

@@ -185,6 +185,8 @@ def advance(store: Store, limit: int) -> None:
         limit: how many runs train at once; an adaptive sweep has as many open settings.
     """
     for sweep in _with_counts(store, store.all("sweep", status=("running",))):
+        if sweep.status == UNREADABLE:
+            continue
         if sweep.job.total is None and not sweep.members:
             extend(store, sweep, sweep.spec.repeated(_first(sweep.spec)))
             continue

@@ -31,14 +31,10 @@ from samar.training.settings import TrainSettings
 
 FIXED = ("name", "seed", "validation")
 """Settings that a sweep itself gives to its members."""
-MEMBER_DEFAULTS: dict[str, Any] = {
-    "validation": 0.2,
-    "curvature_every": 0,
-    "film_every": 0,
-    "snapshots": 0,
-}
-"""What the members of a sweep have unless the base says otherwise: held-out images, no
-measurements between the epochs."""
+UNMEASURED = {"curvature_every": 0, "film_every": 0, "snapshots": 0}
+"""No measurements between the epochs, and no weights but those of the end."""
+MEMBER_DEFAULTS: dict[str, Any] = {"validation": 0.2, **UNMEASURED}
+"""What the members of a sweep have unless the base says otherwise."""
 FIRST = ("optimizer", "rule")
 """Settings that decide whether others have an effect."""
 MOST_MEMBERS = 10_000

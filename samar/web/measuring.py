@@ -5,15 +5,15 @@ an equal job that has finished, or is under way, is found without it.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import streamlit as st
 
 from samar.errors import RunError
 from samar.jobs.job import RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import kind_of
-from samar.jobs.store import fingerprint
 from samar.settings.job import JobSettings
 from samar.web.service import attempt, service
 from samar.web.state import JOB
@@ -45,12 +45,19 @@ def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
     found = []
     for settings in wanted:
         inputs = kind.prepare(store, settings)
-        asked = fingerprint(settings, inputs)
-        same = {job.id: fingerprint(job.settings, job.inputs) == asked for job in (*named, *early)}
-        own = next((job for job in named if same[job.id]), None)
-        own = own or store.same(settings, inputs)
-        found.append(own or next((job for job in early if same[job.id]), None))
+        asked = _question(settings, inputs)
+        own, ended = (
+            next((job for job in jobs if _question(job.settings, job.inputs) == asked), None)
+            for jobs in (named, early)
+        )
+        found.append(own or store.same(settings, inputs) or ended)
     return found
+
+
+def _question(settings: JobSettings, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What is asked of which weights, whatever a person called the networks."""
+    networks = [each["sha256"] for each in inputs["networks"]], inputs["networks"][0]["dataset"]
+    return settings.model_dump(exclude={"name", "network", "others"}), networks
 
 
 def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | None]) -> None:
@@ -92,9 +99,7 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
         )
 
 
-def watch(
-    kind: str, jobs: Sequence[Job | None], show: Callable[[Job], None] | None = None
-) -> None:
+def watch(kind: str, jobs: Sequence[Job | None], show: Callable[[Job], None] | None = None) -> None:
     """Say how the jobs stand, with a bar while they work; the page runs again when one has news.
 
     Args:
@@ -177,9 +182,10 @@ def _progress(job: Job) -> str:
 def _ended_early(job: Job) -> str:
     if job.message:
         return plain(job.message)
+    word = "cancelled" if job.status == "stopped" else job.status
     if kind_of(job.kind).resumable:
-        return f"{job.status}; what was measured is kept, and **Continue** goes on from there."
-    return f"{job.status}; nothing was kept."
+        return f"{word}; what was measured is kept, and **Continue** goes on from there."
+    return f"{word}; nothing was kept."
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

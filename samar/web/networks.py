@@ -163,11 +163,11 @@ def segmented(label: str, key: str, options: Mapping[str, str]) -> str:
     return str(chosen)
 
 
-def put(key: str, value: Any) -> None:
-    """Set a widget that is not drawn yet, in the session and in the link.
+def put(key: str, value: Any, default: Any = None) -> None:
+    """Set a widget that is not drawn yet, in the session and, unless at its default, in the link.
 
     A bound widget writes into the link only what changes after it was drawn.
     """
     st.session_state[key] = value
-    if value is not None:
+    if value not in (None, default):
         st.query_params[key] = str(value).lower() if isinstance(value, bool) else str(value)

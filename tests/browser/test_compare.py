@@ -17,6 +17,8 @@ NAME = "<script>alert(1)</script>"
 
 # Four ended runs with made-up records, in a process of its own as its home is another one.
 FILL = """
+import json
+from dataclasses import asdict
 from samar.training.settings import TrainSettings
 from samar.jobs.store import Store
 from samar.training.records import EpochRecord, StepRecord
@@ -33,6 +35,7 @@ for name in ("sgd", "samar"):
             EpochRecord(n, 10 * n, 10 * n, n, 1, 0.9, 9, 1, 0.8 + seed / 50, 0.1) for n in (1, 2)
         ]
         store.records.append(run.key, steps, epochs)
+        store.beat(run, done=20, total=20, summary=json.dumps({"epoch": asdict(epochs[-1])}))
         store.move(run, "finished")
 """
 

@@ -1,4 +1,4 @@
-"""The Curvature page in a real browser: measure a run, cancel, take the numbers away."""
+"""The Curvature page in a real browser: measure, watch, cancel, come back, take numbers away."""
 
 import json
 import os
@@ -13,51 +13,65 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
+WEIGHTS = """
+import sys
+from pathlib import Path
+import torch
+from samar.models.build import build_model
+from samar.networks.checkpoint import save_weights
+torch.manual_seed(0)
+save_weights(build_model("cnn", classes=10, channels=1), Path(sys.argv[1]), {})
+"""
 
 
 @pytest.fixture
 def page(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Page:
-    return visit(f"{serve(ROOT / 'app.py')}/curvature?curvature_of=a+file")
+    return visit(f"{serve(ROOT / 'app.py')}/curvature?curvature_of=a+file&curvature_model=cnn")
 
 
 def compute(page: Page) -> None:
-    page.locator(".st-key-curvature_compute button").click()
+    page.locator(".st-key-curvature_compute button").first.click()
 
 
-def test_measure_cancel_and_download(page: Page, tmp_path: Path) -> None:
+def toggle(page: Page, *names: str) -> None:
+    for name in names:
+        page.locator(f".st-key-curvature_{name} label").first.click()
+
+
+def test_measure_cancel_and_download(
+    page: Page, visit: Callable[..., Page], tmp_path: Path
+) -> None:
     weights = tmp_path / "weights.safetensors"
-    code = "import sys; from pathlib import Path; from samar.models import build_model; "
-    code += "from samar.training import save_weights; import torch; torch.manual_seed(0); "
-    code += "save_weights(build_model('cnn', channels=1), Path(sys.argv[1]), {})"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", code, str(weights)]
+    command = [sys.executable, "-c", WEIGHTS, str(weights)]
     subprocess.run(command, check=True, env=environment, cwd=ROOT)
 
     field = page.get_by_label("Weights file")
     expect(field).to_be_visible(timeout=30_000)
     field.fill(str(tmp_path / "missing.pt"))
     field.press("Enter")
-    compute(page)
     alert = page.get_by_test_id("stAlert")
-    expect(alert).to_contain_text("There is no checkpoint file at", timeout=30_000)
+    expect(alert).to_contain_text("There is no file", timeout=30_000)
 
-    # A long measurement tells where it is, and can be left.
+    # A long measurement tells where it is, draws what it knows, and can be cancelled.
     field.fill(str(weights))
     field.press("Enter")
-    page.locator(".st-key-curvature_layers label").first.click()
-    page.locator(".st-key-curvature_density label").first.click()
+    toggle(page, "layers", "density")
     page.wait_for_url(re.compile("curvature_density=true"))
     compute(page)
-    progress = page.locator(".st-key-curvature_progress")
-    expect(progress).to_contain_text(re.compile(r"roduct \d+ of at most \d+"), timeout=30_000)
+    status = page.locator(".st-key-job_status")
+    expect(status).to_contain_text(re.compile(r"roducts.*, \d+ of \d+"), timeout=60_000)
+    estimates = page.locator("[class*=st-key-curvature_estimates]").first
+    expect(estimates).to_contain_text("h₁", timeout=60_000)
+    page.wait_for_url(re.compile("job="))
     page.get_by_role("button", name="Cancel").click()
-    expect(alert).to_contain_text("Cancelled; nothing was kept.")
+    expect(status).to_contain_text("nothing was kept", timeout=30_000)
 
-    page.locator(".st-key-curvature_layers label").first.click()
-    page.locator(".st-key-curvature_density label").first.click()
+    toggle(page, "layers", "density")
     page.wait_for_url(lambda url: "curvature_density" not in url)
     compute(page)
-    expect(page.locator(".st-key-curvature_summary")).to_contain_text("products", timeout=60_000)
+    summary = page.locator(".st-key-curvature_summary")
+    expect(summary).to_contain_text("products", timeout=60_000)
     chart = page.locator(".st-key-curvature_chart_eigenvalues .main-svg").first
     expect(chart).to_be_visible(timeout=30_000)
     with page.expect_download() as download:
@@ -69,3 +83,11 @@ def test_measure_cancel_and_download(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_test_id("stCode").first).to_contain_text(
         "--model cnn --dataset digits", timeout=10_000
     )
+
+    # The job's id is enough to see it again, in another tab.
+    job = re.search(r"job=(\w+)", page.url)
+    assert job is not None
+    other = visit(f"{page.url.split('?')[0]}?job={job[1]}")
+    expect(other.locator(".st-key-curvature_summary")).to_contain_text("products", timeout=30_000)
+    expect(other.get_by_role("button", name="Compute anew")).to_be_visible()
+    expect(other.get_by_label("Weights file")).to_have_value(str(weights))

@@ -100,10 +100,10 @@ def test_two_runs_share_scale_and_camera(landscape: Callable[..., Page]) -> None
     for expression in ("p._fullLayout.scene.zaxis.range", "[p.data[0].cmin, p.data[0].cmax]"):
         for _ in range(100):  # one may be drawn a moment after the other
             pair = [look(page, name, expression) for name in ("surface_1", "surface_2")]
-            if pair[0] == pair[1]:
+            if pair[0] == pytest.approx(pair[1], rel=1e-9):
                 break
             page.wait_for_timeout(100)
-        assert pair[0] == pair[1]
+        assert pair[0] == pytest.approx(pair[1], rel=1e-9)
     before = look(page, "surface_2", EYE)
     page.locator(PLOT.format("surface_1")).get_by_text("front", exact=True).click()
     page.wait_for_timeout(1000)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from samar.charts.study import arms_figure, curve_figure
+from samar.sweeps.study.coordinator import described
 from samar.sweeps.study.protocol import Trial, config_of
 from samar.sweeps.study.rows import Row
-from samar.sweeps.study.runner import described
 from samar.sweeps.study.summary import curves
 
 

@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -192,6 +195,43 @@ def test_a_link_that_does_not_fit_says_so(page: AppTest) -> None:
     page.query_params["curvature_rho"] = "-1"
     page.run()
     assert "rho is '-1', but it must be above 0" in page.warning[0].value.replace("\\", "")
+
+
+LINKS = Path(__file__).parents[1] / "stores" / "v01"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [e for e in json.loads((LINKS / "links.json").read_text("utf-8")) if e["page"] == "curvature"],
+    ids=lambda link: link["note"],
+)
+def test_links_of_version_01(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch, link: dict[str, Any]
+) -> None:
+    """The same networks and settings are asked for as 0.1 showed under that address."""
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    with tarfile.open(LINKS / "home.tar.xz") as archive:
+        archive.extractall(samar_home, filter="data")
+    monkeypatch.setenv("SAMAR_HOME", str(samar_home / "home"))
+    service.clear()
+    page = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in parse_qsl(urlsplit(link["url"]).query):
+        page.query_params[name] = value
+    page.run().switch_page(PAGE).run()
+    assert not page.exception
+    assert not page.warning
+    expected = link["expects"]
+    assert page.segmented_control(key="curvature_of").value == expected["of"]
+    if "file" in expected:
+        for name, value in expected["file"].items():
+            assert page.session_state[f"curvature_{name}"] == value
+        return
+    press(page)
+    asked = [job.settings for job in jobs()[::-1]]
+    assert [each.network for each in asked] == expected["networks"]
+    for each in asked:
+        for name, value in expected["request"].items():
+            assert getattr(each, name) == value
 
 
 SERVER = """

@@ -219,6 +219,15 @@ def test_the_address_of_a_job_alone_brings_its_settings(visit: Callable[..., App
     assert again.code[0].value == page.code[0].value
 
 
+def test_a_job_of_the_command_line_is_shown_whatever_it_called_the_network(
+    visit: Callable[..., AppTest],
+) -> None:
+    job_id = service().submit(LandscapeJobSettings(network="sgd", points=5, images=32))
+    page = visit(job=job_id)
+    assert page.selectbox(key="l_run").value == run_id("sgd")
+    assert "measured on" in words(page)
+
+
 def test_a_link_with_a_value_that_does_not_fit(visit: Callable[..., AppTest]) -> None:
     page = visit(l_points="16")
     assert "does not fit" in page.warning[0].value

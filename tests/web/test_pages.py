@@ -1,6 +1,10 @@
 """The pages without a browser: what they draw, what a link restores, what bad values answer."""
 
+import json
+import tarfile
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,6 +16,7 @@ from samar.web.controls import SETTINGS
 from samar.web.service import service
 
 APP = Path(__file__).parents[2] / "app.py"
+V01 = Path(__file__).parents[1] / "stores" / "v01"
 
 
 @pytest.fixture
@@ -195,3 +200,45 @@ def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest)
     assert "λ floor 0.25 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
     assert app.session_state["lam_max"] == 10.0
     assert app.button(key="button_stop")
+
+
+LINKS = [
+    pytest.param(link, id=f"{link['page']}-{number}")
+    for number, link in enumerate(json.loads((V01 / "links.json").read_text(encoding="utf-8")))
+    if link["page"] in ("train", "runs", "compare")
+]
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_links_of_version_01_open(
+    link: dict[str, Any], app: AppTest, samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tarfile.open(V01 / "home.tar.xz") as archive:
+        archive.extractall(samar_home, filter="data")
+    monkeypatch.setenv("SAMAR_HOME", str(samar_home / "home"))
+    expected = link["expects"]
+    address = urlsplit(link["url"])
+    app.run()
+    for name, values in parse_qs(address.query).items():
+        app.query_params[name] = values
+    folder = "analysis" if link["page"] == "compare" else "experiment"
+    app.switch_page(f"pages/{folder}/{link['page']}.py").run()
+    assert not app.exception
+    told = " ".join(e.value for e in (*app.error, *app.warning)).replace("\\", "")
+    if "problem" in expected:
+        assert {"rho": "rho is '99'", "run": "There is no run"}[expected["problem"]] in told
+    else:
+        assert not app.error
+    for name, value in expected.get("settings", {}).items():
+        assert app.session_state[name] == value, name
+    for name in ("x", "log", "smooth", "filter", "pinned", "over_seeds", "metrics"):
+        if name in expected:
+            assert app.session_state[name] == expected[name], name
+    if expected.get("run"):
+        assert app.subheader[0].value == Jobs().get(expected["run"]).title
+    if link["page"] == "runs":
+        assert list(app.dataframe[0].value["id"]) == expected["runs"]
+    if link["page"] == "compare":
+        assert app.session_state["compare_view"] == expected["view"]
+        assert f"({len(expected['runs'])} chosen)" in app.expander[0].label
+        assert ("gone" in told) == ("missing" in expected)

@@ -3,16 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from samar.sweeps.statistics import Interval
 from samar.sweeps.study.protocol import TASKS
 from samar.sweeps.study.rows import Row
-from samar.sweeps.study.summary import (
-    Difference,
-    curves,
-    difference,
-    results,
-    settings_of,
-    verdicts,
-)
+from samar.sweeps.study.summary import curves, difference, results, settings_of, verdicts
 
 COMPANIONS = {
     "sam_default": "SAM at the same ρ",
@@ -51,21 +45,21 @@ def findings(rows: Sequence[Row]) -> list[str]:
         if parts:
             told.append(f"Against {name}: {'; '.join(parts)}.")
     for setting in settings_of(rows, "curve"):
-        spreads = ", ".join(f"{c.title} {100 * c.spread:.1f}" for c in curves(rows, setting))
-        told.append(f"Best minus worst over ρ, {TASKS[setting].title}: {spreads} points.")
+        ranges = ", ".join(f"{c.title} {100 * c.range:.1f}" for c in curves(rows, setting))
+        told.append(f"Best minus worst over ρ, {TASKS[setting].title}: {ranges} points.")
     return told
 
 
 def table(rows: Sequence[Row], setting: str) -> str:
     """One setting's arms: accuracy, difference to SAM tuned, gap, λ, curvature, cost."""
-    head = ["arm", "test %", "− SAM tuned", "gap", "λ mean", "λ_max", "trace", "gradients", "s"]
+    head = ["arm", "test %", "− SAM tuned", "gap", "λ mean", "h₁", "trace", "gradients", "s"]
     lines = [head, ["---"] * len(head)]
     for result in results(rows, setting):
         against = difference(rows, setting, result.arm, "sam") if result.arm != "sam" else None
         lines.append(
             [
                 result.title,
-                mean_and_std(result.test, result.test_std),
+                result.test.percent,
                 points(against) if against else "",
                 number(100 * result.gap, ".1f"),
                 number(result.lam_mean, ".2f"),
@@ -79,29 +73,24 @@ def table(rows: Sequence[Row], setting: str) -> str:
 
 
 def curve_table(rows: Sequence[Row], setting: str) -> str:
-    """Test accuracy over ρ, with the spread between best and worst."""
+    """Test accuracy over ρ, with best minus worst."""
     found = curves(rows, setting)
     radii = sorted({rho for each in found for rho in each.rho})
-    lines = [["arm", *(f"ρ {rho:g}" for rho in radii), "spread"]]
+    lines = [["arm", *(f"ρ {rho:g}" for rho in radii), "best − worst"]]
     lines.append(["---"] * len(lines[0]))
     for each in found:
         at = dict(zip(each.rho, each.test, strict=True))
-        cells = [f"{100 * at[rho]:.1f}" if rho in at else "" for rho in radii]
-        lines.append([each.title, *cells, f"{100 * each.spread:.1f}"])
+        cells = [f"{100 * at[rho].mean:.1f}" if rho in at else "" for rho in radii]
+        lines.append([each.title, *cells, f"{100 * each.range:.1f}"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def points(found: Difference) -> str:
+def points(found: Interval) -> str:
     """A paired difference in points of accuracy, with its interval."""
     text = f"{100 * found.mean:+.1f}"
     if not math.isnan(found.low):
         text += f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
     return text.replace("-", "−")
-
-
-def mean_and_std(mean: float, std: float) -> str:
-    """Fractions as percentages, such as "93.10 ± 0.42"."""
-    return f"{100 * mean:.2f}" + ("" if math.isnan(std) else f" ± {100 * std:.2f}")
 
 
 def number(value: float, form: str) -> str:

@@ -8,6 +8,7 @@ seed alone, so arms are compared pair by pair.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from samar.sweeps.study.explored import EXPLORED
@@ -20,7 +21,6 @@ EXPLORING_SEEDS = (0,)
 FINAL_SEEDS = {"digits": (1, 2, 3, 4, 5), "cifar": (1, 2, 3)}
 CURVE_SEEDS = {"digits": (1, 2, 3), "cifar": (1,)}
 CURVE_RHO = (0.02, 0.05, 0.1, 0.2, 0.5)
-CURVE_TASKS = ("digits_noise40", "cifar")
 VALIDATION = 0.2
 CURVATURE_SEEDS = (1, 2, 3)
 CURVATURE_IMAGES = 128
@@ -40,14 +40,12 @@ class Task:
 
     Attributes:
         images: whether it needs the folder of CIFAR images.
-        halved: whether its images are halved in height and width.
         compared: whether arms are tuned and compared on it; else it is only explored.
     """
 
     title: str
     changes: Mapping[str, Any]
     images: bool = False
-    halved: bool = False
     compared: bool = True
 
     @property
@@ -68,10 +66,10 @@ TASKS = {
             "model": "resnet20",
             "images_per_class": 200,
             "epochs": 16,
+            "halved": True,
             **_QUICK,
         },
         images=True,
-        halved=True,
     ),
     "cifar_full": Task(
         "CIFAR-10, 10,000 images of 32 × 32",
@@ -220,20 +218,39 @@ def _arms(setting: str) -> list[tuple[str, Arm]]:
     return [(name, arm) for name, arm in ARMS.items() if arm.takes_part(setting)]
 
 
-def tuning(setting: str, images: str | None = None) -> Iterator[Trial]:
-    """Every trial of every arm that has some, seed by seed."""
-    for seed in TUNING_SEEDS:
-        for arm, how in _arms(setting):
-            for chosen in how.trials(TASKS[setting]):
-                config = config_of(
-                    setting,
-                    arm,
-                    seed=seed,
-                    chosen=chosen,
-                    validation=VALIDATION,
-                    images=images,
-                )
-                yield Trial(setting, "tune", arm, config)
+def trials(
+    phase: str, setting: str, rows: Sequence[Row] = (), images: str | None = None
+) -> Iterator[Trial]:
+    """The runs of a phase on one setting; all arms of a seed before the next seed.
+
+    Args:
+        phase: a key of `PHASES`. Of the final runs, those whose arm is tuned.
+        rows: so far; they say what was chosen.
+        images: "folder:PATH" with the CIFAR images, for settings that need them.
+    """
+    family, arms = TASKS[setting].family, _arms(setting)
+
+    def trial(arm: str, seed: int, values: Mapping[str, Any], share: float = 0.0) -> Trial:
+        how = "samar" if phase == "explore" else arm
+        config = config_of(setting, how, seed=seed, chosen=values, validation=share, images=images)
+        return Trial(setting, phase, arm, config)
+
+    match phase:
+        case "tune":
+            for seed, (arm, how) in product(TUNING_SEEDS, arms):
+                for values in how.trials(TASKS[setting]):
+                    yield trial(arm, seed, values, VALIDATION)
+        case "final":
+            for seed, (arm, _) in product(FINAL_SEEDS[family], arms):
+                if (best := chosen(rows, setting, arm)) is not None:
+                    yield trial(arm, seed, best)
+        case "curve":
+            for seed, rho, arm in product(CURVE_SEEDS[family], CURVE_RHO, CURVE_ARMS):
+                yield trial(arm, seed, {"rho": rho})
+        case "explore":
+            for seed, (arm, reading) in product(EXPLORING_SEEDS, EXPLORED.items()):
+                for rho in reading.radii.get(setting, ()):
+                    yield trial(arm, seed, {**reading.changes, "rho": rho}, VALIDATION)
 
 
 def chosen(rows: Sequence[Row], setting: str, arm: str) -> Mapping[str, Any] | None:
@@ -258,38 +275,3 @@ def chosen(rows: Sequence[Row], setting: str, arm: str) -> Mapping[str, Any] | N
             return None
         scores.append(sum(found) / len(found))
     return trials[scores.index(max(scores))]
-
-
-def finals(setting: str, rows: Sequence[Row], images: str | None = None) -> Iterator[Trial]:
-    """The final runs of the arms that are tuned, all arms of a seed before the next seed."""
-    for seed in FINAL_SEEDS[TASKS[setting].family]:
-        for arm, _ in _arms(setting):
-            values = chosen(rows, setting, arm)
-            if values is not None:
-                config = config_of(setting, arm, seed=seed, chosen=values, images=images)
-                yield Trial(setting, "final", arm, config)
-
-
-def curve(setting: str, images: str | None = None) -> Iterator[Trial]:
-    """SAM and SAMAR at its defaults over the radius."""
-    for seed in CURVE_SEEDS[TASKS[setting].family]:
-        for rho in CURVE_RHO:
-            for arm in CURVE_ARMS:
-                config = config_of(setting, arm, seed=seed, chosen={"rho": rho}, images=images)
-                yield Trial(setting, "curve", arm, config)
-
-
-def exploring(setting: str, images: str | None = None) -> Iterator[Trial]:
-    """The readings tried before the defaults were set; see `explored`."""
-    for seed in EXPLORING_SEEDS:
-        for arm, reading in EXPLORED.items():
-            for rho in reading.radii.get(setting, ()):
-                config = config_of(
-                    setting,
-                    "samar",
-                    seed=seed,
-                    chosen={**reading.changes, "rho": rho},
-                    validation=VALIDATION,
-                    images=images,
-                )
-                yield Trial(setting, "explore", arm, config)

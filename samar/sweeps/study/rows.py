@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samar.errors import ConfigError
-
-NAN = float("nan")
+from samar.sweeps.statistics import NAN
 
 SETTINGS = (
     "rho",
@@ -29,6 +28,19 @@ SETTINGS = (
 )
 """Columns that hold a setting of the run; NaN, an empty cell, where it has no effect."""
 
+RESULTS = (
+    "train_accuracy",
+    "val_accuracy",
+    "test_accuracy",
+    "gap",
+    "lam_last",
+    "lam_mean",
+    "lambda_max",
+    "trace",
+    "seconds",
+)
+"""Columns that hold what came out; NaN where it was not measured."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -45,8 +57,8 @@ class Row:
         lam_last, lam_mean: λ of the last step and its mean over all steps.
         lambda_max, trace: of the Hessian on training images at the end, NaN where not measured.
         grad_evals: gradient evaluations of the run.
-        seconds: processor time of training alone, which other programs on the machine hardly
-            change; rows of tuning and exploring made on 24 November 2026 hold wall time.
+        seconds: of training alone, on the clock. The rows that ship hold processor time, but those
+            of tuning and exploring made on 24 November 2026.
         status: "finished" or "diverged".
     """
 

@@ -9,13 +9,11 @@ setting's runs share one set of test images.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
+from samar.sweeps.statistics import Interval, MeanStd, mean_std, t_interval
 from samar.sweeps.study.protocol import ARMS, CURVE_ARMS, TASKS
 from samar.sweeps.study.rows import NAN, SETTINGS, Row
-
-T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""Two-sided 95 % quantiles of Student's t with 1, 2, … degrees of freedom."""
 
 POINT = 0.01
 """The target's margin: one point of test accuracy."""
@@ -23,7 +21,7 @@ POINT = 0.01
 
 @dataclass(frozen=True)
 class Result:
-    """An arm's final runs on one setting: means over `seeds` runs, ± a standard deviation.
+    """An arm's final runs on one setting: means over `seeds` runs.
 
     Attributes:
         diverged: how many of the runs diverged; they count as accuracy 0.
@@ -34,11 +32,9 @@ class Result:
     title: str
     seeds: int
     diverged: int
-    test: float
-    test_std: float
+    test: MeanStd
     train: float
     gap: float
-    gap_std: float
     lam_mean: float
     lambda_max: float
     trace: float
@@ -48,24 +44,12 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Mean paired difference in test accuracy with its 95 % interval (NaN with one pair)."""
-
-    arm: str
-    baseline: str
-    mean: float
-    low: float
-    high: float
-    pairs: int
-
-
-@dataclass(frozen=True)
 class Verdict:
     """The target on one setting: SAMAR at its defaults against SAM with ρ tuned for it."""
 
     setting: str
-    against_tuned: Difference
-    against_default: Difference
+    against_tuned: Interval
+    against_default: Interval
 
     @property
     def met(self) -> bool:
@@ -79,21 +63,20 @@ class Curve:
 
     Attributes:
         rho: radii, ascending.
-        test, std: mean and standard deviation over `seeds` runs at each.
+        test: over the seeds, at each.
     """
 
     setting: str
     arm: str
     title: str
     rho: tuple[float, ...]
-    test: tuple[float, ...]
-    std: tuple[float, ...]
-    seeds: tuple[int, ...]
+    test: tuple[MeanStd, ...]
 
     @property
-    def spread(self) -> float:
+    def range(self) -> float:
         """Best minus worst mean over the radii."""
-        return max(self.test) - min(self.test)
+        means = [found.mean for found in self.test]
+        return max(means) - min(means)
 
 
 def settings_of(rows: Sequence[Row], phase: str = "final") -> list[str]:
@@ -106,23 +89,12 @@ def results(rows: Sequence[Row], setting: str) -> list[Result]:
     return [_result(arm, found) for arm in ARMS if (found := _finals(rows, setting, arm))]
 
 
-def difference(rows: Sequence[Row], setting: str, arm: str, baseline: str) -> Difference | None:
+def difference(rows: Sequence[Row], setting: str, arm: str, baseline: str) -> Interval | None:
     """An arm's test accuracy minus another's, seed by seed; None without a common seed."""
     ours = {row.seed: accuracy(row) for row in _finals(rows, setting, arm)}
     theirs = {row.seed: accuracy(row) for row in _finals(rows, setting, baseline)}
     pairs = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
-    if not pairs:
-        return None
-    half = half_width(pairs)
-    mean = fmean(pairs)
-    return Difference(arm, baseline, mean, mean - half, mean + half, len(pairs))
-
-
-def half_width(values: Sequence[float]) -> float:
-    """Half the 95 % interval of the mean of up to eleven values; NaN for one."""
-    if len(values) < 2:
-        return NAN
-    return T95[len(values) - 2] * stdev(values) / math.sqrt(len(values))
+    return t_interval(pairs) if pairs else None
 
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
@@ -142,19 +114,9 @@ def curves(rows: Sequence[Row], setting: str) -> list[Curve]:
     for arm, title in CURVE_ARMS.items():
         mine = [r for r in rows if (r.setting, r.phase, r.arm) == (setting, "curve", arm)]
         radii = sorted({row.rho for row in mine})
-        at = [[accuracy(row) for row in mine if row.rho == rho] for rho in radii]
-        if at:
-            found.append(
-                Curve(
-                    setting,
-                    arm,
-                    title,
-                    tuple(radii),
-                    tuple(fmean(values) for values in at),
-                    tuple(_std(values) for values in at),
-                    tuple(len(values) for values in at),
-                )
-            )
+        test = [mean_std(accuracy(row) for row in mine if row.rho == rho) for rho in radii]
+        if test:
+            found.append(Curve(setting, arm, title, tuple(radii), tuple(test)))
     return found
 
 
@@ -196,18 +158,14 @@ def _finals(rows: Sequence[Row], setting: str, arm: str) -> list[Row]:
 
 
 def _result(arm: str, rows: Sequence[Row]) -> Result:
-    test = [accuracy(row) for row in rows]
-    gaps = [row.gap for row in rows if not math.isnan(row.gap)]
     return Result(
         arm=arm,
         title=ARMS[arm].title,
         seeds=len(rows),
         diverged=sum(row.status == "diverged" for row in rows),
-        test=fmean(test),
-        test_std=_std(test),
+        test=mean_std(map(accuracy, rows)),
         train=_mean([row.train_accuracy for row in rows]),
-        gap=_mean(gaps),
-        gap_std=_std(gaps),
+        gap=_mean([row.gap for row in rows]),
         lam_mean=_mean([row.lam_mean for row in rows]),
         lambda_max=_mean([row.lambda_max for row in rows]),
         trace=_mean([row.trace for row in rows]),
@@ -221,7 +179,3 @@ def _mean(values: Sequence[float]) -> float:
     """Mean of the values that were measured."""
     known = [value for value in values if not math.isnan(value)]
     return fmean(known) if known else NAN
-
-
-def _std(values: Sequence[float]) -> float:
-    return stdev(values) if len(values) > 1 else NAN

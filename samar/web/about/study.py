@@ -8,7 +8,7 @@ import streamlit as st
 from samar.charts.study import arms_figure, curve_figure
 from samar.home import ASSETS
 from samar.optim.catalog import RULES
-from samar.sweeps.study.markdown import COMPANIONS, findings, mean_and_std, number, points
+from samar.sweeps.study.markdown import COMPANIONS, findings, number, points
 from samar.sweeps.study.protocol import (
     CURVATURE_IMAGES,
     FINAL_SEEDS,
@@ -76,8 +76,9 @@ def _protocol() -> None:
 - **Final runs.** All training images, the chosen constants, fresh seeds: {len(digits)} on digits,
   {len(cifar)} on CIFAR-10. Weights and data order depend on the seed alone, so arms are compared in
   pairs.
-- **Readings.** Test accuracy of the last epoch, never the best. λ_max and trace of the Hessian on
-  {CURVATURE_IMAGES} training images. Intervals: Student's t over seeds, 95 %.
+- **Readings.** Test accuracy of the last epoch, never the best. The largest eigenvalue h₁ and the
+  trace of the Hessian on {CURVATURE_IMAGES} training images. Intervals: Student's t over seeds,
+  95 %.
 - **Budget.** SAM's kind takes two gradients a step; *SGD, equal gradients* trains twice the epochs.
 - **Cut for lack of time.** The other λ rules on the 10,000 CIFAR-10 images, and most of them on
   digits with fewer wrong labels; a curve over ρ on the 10,000.
@@ -99,7 +100,7 @@ def _target(rows: Sequence[Row]) -> None:
         for arm, name in COMPANIONS.items():
             against = difference(rows, found.setting, "samar", arm)
             line[name] = points(against) if against else ""
-        lines.append(line | {"seeds": str(found.against_tuned.pairs)})
+        lines.append(line | {"seeds": str(found.against_tuned.n)})
     st.dataframe(pd.DataFrame(lines), hide_index=True, width="stretch", key="study_target")
     st.caption(
         "Points of test accuracy by which SAMAR at its defaults is ahead (+) or behind (−): mean "
@@ -116,12 +117,12 @@ def _arms(rows: Sequence[Row], setting: str) -> None:
         lines.append(
             {
                 "arm": result.title,
-                "test, %": mean_and_std(result.test, result.test_std),
+                "test, %": result.test.percent,
                 "− SAM tuned": points(against) if against else "",
                 "train, %": f"{100 * result.train:.1f}",
                 "gap": number(100 * result.gap, ".1f"),
                 "mean λ": number(result.lam_mean, ".2f"),
-                "λ_max": number(result.lambda_max, ".3g"),
+                "h₁": number(result.lambda_max, ".3g"),
                 "trace": number(result.trace, ".3g"),
                 "gradients": f"{result.grad_evals:,.0f}",
                 "seconds": f"{result.seconds:.0f}",
@@ -132,7 +133,7 @@ def _arms(rows: Sequence[Row], setting: str) -> None:
     st.dataframe(pd.DataFrame(lines), hide_index=True, width="stretch", key="study_table")
     st.caption(
         "Training accuracy counts the wrong labels as right: under label noise a low one is "
-        "good, and the gap negative. Seconds are processor time of one thread. λ_max and trace do "
+        "good, and the gap negative. Seconds are processor time of one thread. h₁ and trace do "
         "not compare between settings."
     )
 

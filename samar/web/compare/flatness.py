@@ -124,7 +124,7 @@ def _watch(ids: Sequence[str], known: int, count: int) -> None:
         st.rerun()
     with st.container(key="flatness_progress"):
         first = next((job for job in jobs if job.status == "running"), jobs[-1])
-        doing = first.doing if first.status == "running" else "queued"
+        doing = first.doing or ("starting…" if first.status == "running" else "queued")
         title = plain(str(first.inputs["title"]))
         st.progress(known / count, f"{known} of {count} measured; **{title}**: {plain(doing)}")
         st.button(

@@ -13,7 +13,7 @@ from samar.networks.load import SUFFIXES
 from samar.settings.declare import settings_of
 from samar.web.controls import control, key_of, link_problem, settings_from_controls
 from samar.web.measuring import linked
-from samar.web.networks import choose_file, choose_networks, segmented
+from samar.web.networks import choose_file, choose_networks, put, segmented
 
 PREFIX = "curvature_"
 OF, ENGINE, FILE = "curvature_of", "curvature_engine", "curvature_file"
@@ -82,20 +82,22 @@ def follow_link() -> None:
     jobs = linked(CurvatureJobSettings.kind)
     if not jobs or any(key.startswith(PREFIX) for key in st.query_params):
         return
-    state, settings = st.session_state, jobs[0].settings
+    settings = jobs[0].settings
+    both = len({job.settings.engine for job in jobs}) > 1
     for name in CurvatureSettings.model_fields:
-        state[key_of(settings_of(CurvatureJobSettings)[name], PREFIX)] = getattr(settings, name)
-    if len({job.settings.engine for job in jobs}) > 1:
-        state[ENGINE] = BOTH
+        known = settings_of(CurvatureJobSettings)[name]
+        value = BOTH if both and name == "engine" else getattr(settings, name)
+        put(key_of(known, PREFIX), value, known.default)
     networks = list(dict.fromkeys(job.inputs["networks"][0]["network"] for job in jobs))
     if Path(networks[0]).suffix in SUFFIXES:
-        state[OF], state[FILE] = "file", networks[0]
+        put(OF, "file")
+        put(FILE, networks[0])
         for name in ("model", "dataset", "normalize"):
-            state[f"{PREFIX}{name}"] = getattr(settings, name)
+            put(f"{PREFIX}{name}", getattr(settings, name))
         return
-    state[OF] = "two" if len(networks) > 1 else "run"
+    put(OF, "two" if len(networks) > 1 else "run", "run")
     for key, network in zip(RUNS["two"], networks, strict=False):
         run, _, step = network.partition("@")
         st.query_params[key] = run
         if step:
-            state[f"{key}_step_{run}"] = int(step)
+            put(f"{key}_step_{run}", int(step))

@@ -46,12 +46,12 @@ def show_reports(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> No
     with st.container(key="curvature_summary"):
         for title, report in named:
             st.markdown(_summary(title, report))
-            if not report.spectrum.converged:
-                st.warning(
-                    f"{plain(title)}: some residuals are above the tolerance; the error bars "
-                    "say how wrong each eigenvalue may be.",
-                    icon=":material/warning:",
-                )
+        if rough := [plain(title) for title, report in named if not report.spectrum.converged]:
+            st.warning(
+                f"{'; '.join(rough)}: some residuals are above the tolerance; the error bars say "
+                "how wrong each eigenvalue may be.",
+                icon=":material/warning:",
+            )
         when = max(job.finished or 0.0 for job in jobs)
         date = time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
         seconds = sum(report.seconds for _, report in named)

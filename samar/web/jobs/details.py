@@ -70,7 +70,8 @@ def details(jobs: Sequence[Job]) -> None:
         with left:
             model: type[JobSettings] = type(job.settings)
             values = {k.title: getattr(job.settings, n) for n, k in settings_of(model).items()}
-            _table("settings", ("setting", "value"), {n: shown(v) for n, v in values.items()})
+            told = {n: "—" if v in (None, "") else shown(v) for n, v in values.items()}
+            _table("settings", ("setting", "value"), told)
         with right:
             kept = service().store.records.artifacts(job.key)
             paths = {artifact.path: job_dir(job.id) / artifact.path for artifact in kept}

@@ -117,7 +117,8 @@ def follow_link() -> None:
         return
     settings = jobs[0].settings
     for name in SETTINGS.keys() - set(NetworkSettings.model_fields) - {"others"}:
-        put(key_of(SETTINGS[name], PREFIX), getattr(settings, name))
+        known = SETTINGS[name]
+        put(key_of(known, PREFIX), getattr(settings, name), known.default)
     networks = [each["network"] for job in jobs for each in job.inputs["networks"]]
     if settings.directions == "pca":  # further ones are its path, not landscapes of their own
         networks = networks[:1]

@@ -225,7 +225,7 @@ def _spec() -> SweepSpec:
             grid[name] = parse_values(given) if isinstance(given, str) else tuple(given)
         if not ranges.get(name) and not grid.get(name):
             raise ConfigError(f"{SETTINGS[name].label} has no values; give at least one.")
-    config = settings_from_controls()
+    config: TrainSettings = settings_from_controls()
     base = {
         name: getattr(config, name)
         for name, known in SETTINGS.items()

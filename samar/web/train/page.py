@@ -16,7 +16,7 @@ from samar.web.train.frames import landscape_over_time
 from samar.web.train.live import choose_view, live_run
 from samar.web.train.settings_panel import settings_panel
 
-FIRST_WIDTH, WIDTH = 152, 104
+FIRST_WIDTH, WIDTH = 168, 104
 
 
 def train_page() -> None:

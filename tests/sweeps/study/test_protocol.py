@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from samar.sweeps.study import protocol
+from samar.sweeps.study.coordinator import described
 from samar.sweeps.study.protocol import ARMS, FINAL_SEEDS, TASKS, TRIALS, TUNING_SEEDS, config_of
-from samar.sweeps.study.runner import described
 from samar.training.settings import TrainSettings
 
 EVERY = [(setting, arm) for setting in TASKS for arm in ARMS]
@@ -51,7 +51,7 @@ def test_the_untuned_arm_is_the_programs_default() -> None:
 
 
 def test_the_trial_with_the_best_validation_accuracy_is_chosen() -> None:
-    trials = [t for t in protocol.tuning("digits_clean") if t.arm == "sam"]
+    trials = [t for t in protocol.trials("tune", "digits_clean") if t.arm == "sam"]
     assert len(trials) == TRIALS * len(TUNING_SEEDS)
     assert all(trial.config.validation == protocol.VALIDATION for trial in trials)
     rows = [
@@ -64,17 +64,17 @@ def test_the_trial_with_the_best_validation_accuracy_is_chosen() -> None:
 
 
 def test_a_diverged_trial_is_never_chosen() -> None:
-    trials = [t for t in protocol.tuning("digits_clean") if t.arm == "sam"]
+    trials = [t for t in protocol.trials("tune", "digits_clean") if t.arm == "sam"]
     rows = [replace(described(trial), status="diverged") for trial in trials]
     rows[2] = replace(rows[2], status="finished", val_accuracy=0.1)
     assert protocol.chosen(rows, "digits_clean", "sam") == {"rho": trials[2].config.rho}
 
 
 def test_only_tuned_arms_reach_the_final_runs() -> None:
-    arms = {trial.arm for trial in protocol.finals("digits_clean", [])}
+    arms = {trial.arm for trial in protocol.trials("final", "digits_clean")}
     assert arms == {"sam_default", "samar", "samar_old"}
 
 
 def test_the_curve_covers_the_radii_of_the_target() -> None:
-    rho = {trial.config.rho for trial in protocol.curve("digits_noise40")}
+    rho = {trial.config.rho for trial in protocol.trials("curve", "digits_noise40")}
     assert (min(rho), max(rho)) == (0.02, 0.5)
