@@ -140,8 +140,10 @@ def _export(options: argparse.Namespace) -> int:
         if path.suffix == ".zip":
             _write_zip(service, _named(service, options.ids), path)
         else:
+            from samar.charts.html.report import report_html
+
             runs = _named(service, options.ids, "train")
-            path.write_text(_report(service, runs), encoding="utf-8")
+            path.write_text(report_html(service.store, runs), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror or error}).") from None
     print(path)
@@ -160,25 +162,6 @@ def _write_zip(service: Jobs, jobs: Sequence[Job], path: Path) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _report(service: Jobs, runs: Sequence[Job]) -> str:
-    from samar.charts.html.report import Recorded, report_html
-    from samar.exchange.archive import manifest_of
-
-    series = service.store.records
-    return report_html(
-        [
-            Recorded(
-                run,
-                series.steps(run.key),
-                series.epochs(run.key),
-                series.events(run.key),
-                manifest_of(service.store, run),
-            )
-            for run in runs
-        ]
-    )
 
 
 def _named(service: Jobs, words: Sequence[str], kind: str | None = None) -> list[Job]:

@@ -1,24 +1,36 @@
 """``record``: make the recorded runs that ship with the app anew."""
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any
+
+from samar.cli.study import follow_sentences
+from samar.errors import SamarError
+from samar.jobs.files import job_dir
+from samar.jobs.service import Jobs
+from samar.kinds.record import RECORDING, RecordSettings
+from samar.recordings.catalog import FOLDER
+from samar.settings.command import add_settings, settings_from
 
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("record", help="make the recorded runs of the lessons anew")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
+    add_settings(parser, RecordSettings)
     parser.add_argument(
-        "--out", type=Path, default=None, help="folder (default: where the app reads them)"
+        "--out", type=Path, default=FOLDER, help="folder (default: where the app reads them)"
     )
     parser.set_defaults(run=_record)
 
 
 def _record(options: argparse.Namespace) -> int:
-    from samar.recordings.catalog import FOLDER
-    from samar.recordings.protocols import make
-
-    for path in make(options.names, options.out or FOLDER):
+    jobs = Jobs()
+    job = follow_sentences(jobs, jobs.submit(settings_from(options, RecordSettings)))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for kept in jobs.store.records.artifacts(job.key, RECORDING):
+        path = shutil.copyfile(job_dir(job.id) / kept.path, options.out / kept.path)
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
-    return 0
+    if job.status not in ("finished", "stopped"):
+        raise SamarError(job.message)
+    return 0 if job.status == "finished" else 130

@@ -15,6 +15,18 @@ def is_present(name: str, root: Path | None = None) -> bool:
     return name not in FOLDERS or ((root or default_root()) / FOLDERS[name]).is_dir()
 
 
+def stamp(name: str) -> str:
+    """Changes when files of a folder's data set come or go; empty for data that never changes.
+
+    The folders' times are compared, not the files: a file overwritten in place goes unseen.
+    """
+    if not name.startswith(FOLDER_PREFIX):
+        return ""
+    root = Path(name.removeprefix(FOLDER_PREFIX))
+    folders = [root, *(path for path in (*root.glob("*"), *root.glob("*/*")) if path.is_dir())]
+    return f"{len(folders)} folders, {max(path.stat().st_mtime_ns for path in folders)}"
+
+
 def require_data(name: str) -> None:
     """Make sure, before anything is started, that a data set is on this machine.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from samar.data.catalog import DATASETS, NORMALIZATIONS
-from samar.data.presence import require_data
+from samar.data.presence import require_data, stamp
 from samar.errors import CheckpointError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
@@ -84,24 +84,28 @@ def prepare(_: Store, settings: InspectSettings) -> Mapping[str, Any]:
     path = Path(settings.file).expanduser().absolute()
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint file at {settings.file}; check the path.")
-    if settings.dataset != AUTO:
-        require_data(absolute(settings.dataset))
+    dataset = "" if settings.dataset == AUTO else absolute(settings.dataset)
+    if dataset:
+        require_data(dataset)
     try:
-        return {"path": str(path), "sha256": checksum(path), "title": path.name}
+        found = {"network": str(path), "title": path.name, "sha256": checksum(path)}
     except OSError as error:
         raise CheckpointError(f"{settings.file} cannot be read ({error.strerror}).") from None
+    found |= {"dataset": dataset, "images": stamp(dataset)}
+    return {"networks": [found], "title": path.name}
 
 
 def work(settings: InspectSettings, work: Work) -> None:
     """Inspect the file."""
     from samar.networks.importing import inspect_file, save_inspected
 
-    path = Path(work.job.inputs["path"])
+    pinned = work.job.inputs["networks"][0]
+    path = Path(pinned["network"])
     try:
         found, network = inspect_file(
             path,
             model=None if settings.model == AUTO else settings.model,
-            dataset=None if settings.dataset == AUTO else settings.dataset,
+            dataset=pinned["dataset"] or None,
             normalize=settings.normalize,
             quick=settings.quick,
             tell=telling(work),

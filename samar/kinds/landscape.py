@@ -92,7 +92,9 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
 
     frame = None
     if settings.directions == "hessian":
-        frame = eigenvector_frame(network.model, network.dataset, settings, tell)
+        frame = eigenvector_frame(
+            network.model, network.dataset, settings, tell, work.check
+        )
 
     def sampler(wanted: LandscapeJobSettings, frame: "Frame | None") -> "Sampler":
         return sampler_of(

@@ -18,13 +18,15 @@ def eigenvector_frame(
     dataset: Dataset,
     settings: LandscapeSettings,
     tell: Callable[[str], None] = lambda sentence: None,
+    on_batch: Callable[[], None] | None = None,
 ) -> Frame:
     """The Hessian's top eigenvectors at the network as axes of length one.
 
     Along an eigenvector of eigenvalue θ the loss starts as f + α ⟨∇f, v⟩ + ½ θ α².
 
     Args:
-        tell: told about each product; may raise to cancel.
+        tell: told about each product.
+        on_batch: called before each batch of images; may raise to cancel.
     """
     images = min(settings.images, IMAGES)
     sample = Sample.of(getattr(dataset, settings.split), dataset.normalization, images)
@@ -37,6 +39,7 @@ def eigenvector_frame(
         on_product=lambda count, residual: tell(
             f"Eigenvectors: product {count}, residual {residual:.0e}"
         ),
+        on_batch=on_batch,
     )
     parameters = list(model.parameters())
     axes = [

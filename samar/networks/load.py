@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samar.data.download import digest_of
-from samar.data.presence import require_data
+from samar.data.presence import require_data, stamp
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
@@ -123,6 +123,7 @@ def pinned(store: Store, settings: NetworkSettings, what: str | None = None) -> 
         "title": found.title,
         "dataset": found.dataset,
         "sha256": checksum(found.path),
+        "images": stamp(found.dataset),
     }
 
 

@@ -1,7 +1,7 @@
-"""Reading and writing recorded runs: one NumPy archive each, with its manifest inside.
+"""Recorded runs: which there are, and one NumPy archive of each, with its manifest inside.
 
 A recording is made by ``python -m samar record`` from real runs on data that ship with the app. It
-holds columns of steps and epochs as the store of runs would give them, looks at the Hessian's top
+holds columns of steps and epochs as the store of runs would give them, the Hessian's top
 eigenvalues, planes of the loss, and tables of numbers that belong to no single run.
 """
 
@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,21 @@ from samar.home import ASSETS
 from samar.training.settings import TrainSettings
 
 FOLDER = ASSETS / "replay"
+PROTOCOLS = {
+    "noisy_digits": "noisy",
+    "radius": "noisy",
+    "jump": "noisy",
+    "step_size": "small",
+    "rescaling": "small",
+    "rate": "small",
+}
+"""Every recording that ships, and the module beside this one that has a function to make it."""
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
+class PlaneOverTime:
     """The loss on one plane at several moments of a run.
 
     Attributes:
@@ -47,7 +56,7 @@ class RecordedRun:
         steps: a column per quantity of a step; empty where only epochs were kept.
         epochs: a column per quantity of an epoch.
         looks: ``step``, ``lr`` (m,), ``values`` and ``residuals`` (m, 3): the Hessian's largest
-            eigenvalues; empty where nobody looked.
+            eigenvalues; empty where they were not measured.
         film: planes of the loss, if any were taken.
         changes: settings changed while it ran, as (step, {setting: value}).
         ending: ``finished``, or the sentence about its divergence.
@@ -57,7 +66,7 @@ class RecordedRun:
     steps: Columns = field(default_factory=dict)
     epochs: Columns = field(default_factory=dict)
     looks: Columns = field(default_factory=dict)
-    film: Film | None = None
+    film: PlaneOverTime | None = None
     changes: tuple[tuple[int, dict[str, float]], ...] = ()
     ending: str = "finished"
 
@@ -84,7 +93,7 @@ class Recording:
         commands = {key: config.command for key, config in known.items()}
         return self.manifest | ({"commands": commands} if commands else {})
 
-    def save(self, folder: Path) -> Path:
+    def save(self, file: BinaryIO) -> None:
         """Write the archive; floats are kept as float32."""
         arrays: Columns = {f"table/{name}": _compact(a) for name, a in self.tables.items()}
         about: dict[str, Any] = {}
@@ -98,11 +107,8 @@ class Recording:
                 for name, column in columns.items():
                     arrays[f"{key}/{part}/{name}"] = _compact(column)
         text = json.dumps({"manifest": self.manifest, "runs": about}, ensure_ascii=False)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.name}.npz"
         content: dict[str, Any] = {"text": np.array(text), **arrays}
-        np.savez_compressed(path, **content)
-        return path
+        np.savez_compressed(file, **content)
 
     @classmethod
     def load(cls, path: Path) -> "Recording":
@@ -156,7 +162,7 @@ def _run(about: dict[str, Any], parts: dict[str, Columns]) -> RecordedRun:
         steps=parts.get("steps", {}),
         epochs=parts.get("epochs", {}),
         looks=parts.get("looks", {}),
-        film=Film(film["axes"], film["steps"], film["loss"]) if film else None,
+        film=PlaneOverTime(film["axes"], film["steps"], film["loss"]) if film else None,
         changes=tuple((int(step), values) for step, values in about["changes"]),
         ending=about["ending"],
     )

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from samar.data.dataset import Dataset
+from samar.jobs.work import Work
 from samar.landscape.sampler import sampler_of
 from samar.landscape.settings import LandscapeSettings
 from samar.recordings.catalog import Recording
-from samar.recordings.record import Say, Watch, answers_of, checksum_of, manifest, record_run
+from samar.recordings.record import Watch, answers_of, checksum_of, manifest, record_run
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -25,8 +26,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "samar": {"optimizer": "samar"},
     "samar_fixed_3": {"optimizer": "samar", "rule": "fixed", "lam": 3.0},
 }
-FILMED = ("sgd", "samar")
-"""Of whose first run every look is taken."""
+SHOWN = ("sgd", "samar")
+"""Of whose first run planes are taken too."""
 RADII = (0.1, 0.2, 1.0, 2.0)
 RADIUS_SEEDS = 3
 JUMP_AT, JUMP_FROM, JUMP_TO = 128, 0.05, 1.0
@@ -39,23 +40,23 @@ JUMP_RULES: dict[str, dict[str, Any]] = {
 EXAMPLES = 24
 
 
-def noisy_digits(say: Say) -> Recording:
-    """Digits with 40 % wrong labels, six settings, five seeds; two runs filmed."""
+def noisy_digits(work: Work) -> Recording:
+    """Digits with 40 % wrong labels, six settings, five seeds; landscapes of two runs."""
     started = time.perf_counter()
     runs, trained = {}, {}
     for name, changes in SETTINGS.items():
         for seed in range(SEEDS):
             config = TrainSettings.parse({"label_noise": NOISE, "seed": seed, **changes})
-            filmed = seed == 0 and name in FILMED
+            shown = seed == 0 and name in SHOWN
             watch = Watch(
                 steps=seed == 0,
-                looks_every=2 if seed == 0 else 0,
-                film_every=3 if filmed else 0,
+                eigenvalues_every=2 if seed == 0 else 0,
+                plane_every=3 if shown else 0,
                 labels=right_labels(config),
             )
             key = f"{name}_{seed}"
-            runs[key], trainer = record_run(config, watch, say)
-            if filmed:
+            runs[key], trainer = record_run(config, watch, work)
+            if shown:
                 trained[name] = trainer
     data = trained["sgd"].dataset
     tables = _between(trained["sgd"], trained["samar"]) | _examples(trained, data)
@@ -70,7 +71,7 @@ def noisy_digits(say: Say) -> Recording:
     return Recording("noisy_digits", made, runs, tables)
 
 
-def radius(say: Say) -> Recording:
+def radius(work: Work) -> Recording:
     """SAM on the noisy digits at the radii that ``noisy_digits`` does not have, three seeds."""
     started = time.perf_counter()
     runs = {}
@@ -81,13 +82,13 @@ def radius(say: Say) -> Recording:
             )
             key = f"{rho:g}_{seed}"
             watch = Watch(steps=seed == 0, labels=right_labels(config))
-            runs[key], _ = record_run(config, watch, say)
+            runs[key], _ = record_run(config, watch, work)
     about = "SAM on digits with 40 % wrong training labels at four radii, seeds 0 to 2."
     made = manifest(about, started, f"{checksum_of(dataset_of(config))} (last seed)")
     return Recording("radius", made, runs)
 
 
-def jump(say: Say) -> Recording:
+def jump(work: Work) -> Recording:
     """SAMAR on clean digits; the learning rate jumps in mid-run, and λ answers, or does not."""
     started = time.perf_counter()
     runs = {}
@@ -96,7 +97,7 @@ def jump(say: Say) -> Recording:
         settings |= changes
         config = TrainSettings.parse({"optimizer": "samar", **settings})
         watch = Watch(changes=[(JUMP_AT, {"lr": JUMP_TO})])
-        runs[rule], _ = record_run(config, watch, say)
+        runs[rule], _ = record_run(config, watch, work)
     about = (
         f"SAMAR on clean digits at a constant learning rate of {JUMP_FROM:g}, raised to "
         f"{JUMP_TO:g} after step {JUMP_AT}; once per λ rule, seed 0. The change is made in mid-run "
@@ -115,11 +116,11 @@ def _between(first: Trainer, second: Trainer) -> dict[str, Any]:
     """The loss on the straight line between two networks, on training and on test images."""
     tables: dict[str, Any] = {}
     for split in ("train", "test"):
-        picture = LandscapeSettings(
+        settings = LandscapeSettings(
             directions="between", dim=1, points=33, span=0.75, images=512, split=split
         )
         other = [("the other", second.model.state_dict())]
-        *_, landscape = sampler_of(picture, first.model, first.dataset, others=other).levels()
+        *_, landscape = sampler_of(settings, first.model, first.dataset, others=other).levels()
         tables |= {f"line_{split}_loss": landscape.loss, "line_alpha": landscape.axes[0]}
         tables[f"line_{split}_accuracy"] = landscape.accuracy
     return tables

@@ -1,13 +1,13 @@
-"""Making a recording: a training run with looks at its network between the epochs.
+"""Making a recording: a training run whose network is measured between the epochs.
 
-Looks leave the network bit for bit as it was, so a recorded run takes the same steps as the same
-settings trained by ``python -m samar train``.
+Measurements leave the network bit for bit as it was, so a recorded run takes the same steps as the
+same settings trained by ``python -m samar train``.
 """
 
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,44 +20,55 @@ from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
+from samar.jobs.work import Work
 from samar.landscape.frame import random_frame
 from samar.landscape.sampler import plane
 from samar.models.guard import undisturbed
-from samar.recordings.catalog import Columns, Film, RecordedRun
+from samar.recordings.catalog import Columns, PlaneOverTime, RecordedRun
 from samar.training.loop import dataset_of
+from samar.training.measurements import (
+    CURVATURE_IMAGES,
+    EIGENVALUES,
+    LANDSCAPE_IMAGES,
+    TOLERANCE,
+    sample_of,
+)
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
-IMAGES = 128
-"""On which looks and planes are taken, as the probes of a run do."""
-EIGENVALUES, TOLERANCE, MAX_PRODUCTS = 3, 1e-2, 60
-
-Say = Callable[[str], None]
+MAX_PRODUCTS = 60
+SAID = "said"
+"""Kind of the events that hold a sentence about what is done."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What is looked at while a run trains.
+    """What is measured while a run trains.
 
     Attributes:
         steps: whether every step is kept.
-        looks_every: epochs between two looks at the top eigenvalues; 0 never looks.
-        film_every: epochs between two planes of the loss, beside the one before the first step.
-        film_points: along each axis of a plane.
+        eigenvalues_every: epochs between two measurements of the top eigenvalues; 0 for none.
+        plane_every: epochs between two planes of the loss, beside the one before the first step.
+        plane_points: along each axis of a plane.
         labels: right labels of the training images (n,), to tell how many wrong ones were learned.
         changes: settings to change before a step, as (step, {setting: value}).
     """
 
     steps: bool = True
-    looks_every: int = 0
-    film_every: int = 0
-    film_points: int = 17
+    eigenvalues_every: int = 0
+    plane_every: int = 0
+    plane_points: int = 17
     labels: Tensor | None = None
     changes: Sequence[tuple[int, Mapping[str, float]]] = ()
 
 
-def record_run(config: TrainSettings, watch: Watch, say: Say) -> tuple[RecordedRun, Trainer]:
+def say(work: Work, sentence: str) -> None:
+    """Tell whoever follows the job what was done."""
+    work.emit(SAID, sentence=sentence)
+
+
+def record_run(config: TrainSettings, watch: Watch, work: Work) -> tuple[RecordedRun, Trainer]:
     """Train to the end and keep what was asked for.
 
     Returns:
@@ -70,12 +81,13 @@ def record_run(config: TrainSettings, watch: Watch, say: Say) -> tuple[RecordedR
     epochs: list[EpochRecord] = []
     wrong: list[tuple[float, float]] = []
     looks: list[dict[str, Any]] = []
-    film: list[tuple[int, Any]] = []
+    planes: list[tuple[int, Any]] = []
     vectors: Tensor | None = None
-    if watch.film_every:
-        film.append((0, _plane(trainer, watch)))
+    if watch.plane_every:
+        planes.append((0, _plane(trainer, watch)))
     changes = dict(watch.changes)
     while not trainer.finished:
+        work.check()
         if changed := changes.get(trainer.step_count):
             trainer.change(**changed)
         trainer.step()
@@ -88,27 +100,28 @@ def record_run(config: TrainSettings, watch: Watch, say: Say) -> tuple[RecordedR
         if watch.labels is not None:
             wrong.append(learned(trainer.model, data, watch.labels))
         epoch = epochs[-1].epoch
-        if watch.looks_every and epoch % watch.looks_every == 0:
-            look, vectors = _look(trainer, vectors)
-            looks.append(look)
-        if watch.film_every and epoch % watch.film_every == 0:
-            film.append((trainer.step_count, _plane(trainer, watch)))
+        if watch.eigenvalues_every and epoch % watch.eigenvalues_every == 0:
+            found, vectors = _eigenvalues(trainer, vectors)
+            looks.append(found)
+        if watch.plane_every and epoch % watch.plane_every == 0:
+            planes.append((trainer.step_count, _plane(trainer, watch)))
     columns = _columns(epochs)
     if wrong:
         columns["memorized"], columns["recovered"] = np.array(wrong).T
     last = epochs[-1] if epochs else None
     ending = "finished" if trainer.divergence is None else str(trainer.divergence)
     say(
+        work,
         f"  {config.optimizer} seed {config.seed}: "
         + (f"train {last.train_accuracy:.3f}, test {last.test_accuracy:.3f}, " if last else "")
-        + f"{ending}, {time.perf_counter() - started:.0f} s"
+        + f"{ending}, {time.perf_counter() - started:.0f} s",
     )
     run = RecordedRun(
         config=config.model_dump(),
         steps=_columns(steps) if watch.steps else {},
         epochs=columns,
         looks={name: np.array([look[name] for look in looks]) for name in (looks or [{}])[0]},
-        film=_film(film),
+        film=_over_time(planes),
         changes=tuple((step, dict(values)) for step, values in watch.changes),
         ending=ending,
     )
@@ -132,7 +145,7 @@ def answers_of(model: nn.Module, data: Dataset) -> Tensor:
     sample = Sample.of(data.train, data.normalization)
     with undisturbed(model), torch.inference_mode():
         model.eval()
-        return torch.cat([model(x).argmax(1) for x, _ in sample.batches(IMAGES)])
+        return torch.cat([model(x).argmax(1) for x, _ in sample.batches(CURVATURE_IMAGES)])
 
 
 def manifest(about: str, started: float, data: str) -> dict[str, Any]:
@@ -156,8 +169,8 @@ def checksum_of(data: Dataset) -> str:
     return f"{data.name}, SHA-256 {data.checksum}"
 
 
-def _look(trainer: Trainer, start: Tensor | None) -> tuple[dict[str, Any], Tensor]:
-    with hessian_of(trainer.model, _sample(trainer)) as hessian:
+def _eigenvalues(trainer: Trainer, start: Tensor | None) -> tuple[dict[str, Any], Tensor]:
+    with hessian_of(trainer.model, sample_of(trainer, CURVATURE_IMAGES)) as hessian:
         top = top_of(hessian, k=EIGENVALUES, tol=TOLERANCE, max_products=MAX_PRODUCTS, start=start)
     lr = trainer.optimizer.param_groups[0]["lr"]
     found = {"step": trainer.step_count, "lr": lr, "values": top.values, "residuals": top.residuals}
@@ -166,22 +179,18 @@ def _look(trainer: Trainer, start: Tensor | None) -> tuple[dict[str, Any], Tenso
 
 def _plane(trainer: Trainer, watch: Watch) -> Any:
     axes = random_frame(trainer.model, seed=trainer.config.seed).axes
-    return plane(trainer.model, _sample(trainer), axes, points=watch.film_points, chunk=IMAGES)
+    sample = sample_of(trainer, LANDSCAPE_IMAGES)
+    return plane(trainer.model, sample, axes, points=watch.plane_points, chunk=LANDSCAPE_IMAGES)
 
 
-def _film(film: Sequence[tuple[int, Any]]) -> Film | None:
-    if not film:
+def _over_time(planes: Sequence[tuple[int, Any]]) -> PlaneOverTime | None:
+    if not planes:
         return None
-    return Film(
-        axes=np.array(film[0][1].axes),
-        steps=np.array([step for step, _ in film]),
-        loss=np.array([landscape.loss for _, landscape in film]),
+    return PlaneOverTime(
+        axes=np.array(planes[0][1].axes),
+        steps=np.array([step for step, _ in planes]),
+        loss=np.array([landscape.loss for _, landscape in planes]),
     )
-
-
-def _sample(trainer: Trainer) -> Sample:
-    data = trainer.dataset
-    return Sample.of(data.train, data.normalization, IMAGES)
 
 
 def _columns(records: Sequence[StepRecord] | Sequence[EpochRecord]) -> Columns:

@@ -22,18 +22,19 @@ from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
 from samar.curvature.sharpness import sharpness_measures
 from samar.data.sample import Sample
+from samar.jobs.work import Work
 from samar.landscape.frame import random_frame
 from samar.landscape.sampler import plane
 from samar.optim.factory import build_optimizer
 from samar.optim.samar import SAMAR
 from samar.recordings.catalog import Recording
-from samar.recordings.record import Say, checksum_of, manifest
+from samar.recordings.record import checksum_of, manifest, say
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 
 HIDDEN = 32
 LR, NOISE = 0.2, 0.4
-STEPS, LOOK_EVERY = 1600, 20
+STEPS, MEASURED_EVERY = 1600, 20
 SMALL_STEPS: dict[str, dict[str, Any]] = {
     "sgd": {},
     "sam": {"rho": 0.05},
@@ -51,27 +52,28 @@ def network(seed: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 10))
 
 
-def step_size(say: Say) -> Recording:
-    """λ_max of the full loss against 2/η, for gradient descent, SAM and SAMAR."""
+def step_size(work: Work) -> Recording:
+    """Largest eigenvalue of the full loss against 2/η, for gradient descent, SAM and SAMAR."""
     started = time.perf_counter()
     data = dataset_of(TrainSettings(label_noise=NOISE))
     sample = Sample.of(data.train, data.normalization)
     tables: dict[str, Any] = {"lr": np.array(LR)}
     for name, changes in SMALL_STEPS.items():
-        columns = _descend(name, changes, sample)
+        columns = _descend(name, changes, sample, work)
         tables |= {f"{name}_{key}": column for key, column in columns.items()}
-        say(f"  {name}: loss {columns['loss'][-1]:.4f}, λ_max {columns['lam_max'][-1]:.2f}")
+        loss, largest = columns["loss"][-1], columns["lam_max"][-1]
+        say(work, f"  {name}: loss {loss:.4f}, largest eigenvalue {largest:.2f}")
     about = (
         f"A network of 64-{HIDDEN}-10 units with ReLU on all 1,000 digits at once, "
         f"{NOISE:.0%} of them with a wrong label, "
         f"η = {LR} throughout, no momentum, no weight decay, {STEPS} steps from one start. "
         "Tables NAME_loss per step; NAME_lam_max, NAME_residual and NAME_at at every "
-        f"{LOOK_EVERY}th step; ρ = 0.05 for SAM and SAMAR."
+        f"{MEASURED_EVERY}th step; ρ = 0.05 for SAM and SAMAR."
     )
     return Recording("step_size", manifest(about, started, checksum_of(data)), {}, tables)
 
 
-def rescaling(say: Say) -> Recording:
+def rescaling(work: Work) -> Recording:
     """Planes of one function written in two ways, along raw and filter-normalized directions."""
     started = time.perf_counter()
     data = dataset_of(TrainSettings())
@@ -99,7 +101,7 @@ def rescaling(say: Say) -> Recording:
         tables[f"scaled_lam_max_{state}"] = np.array(by_name["scaled_lambda_max"])
         with torch.inference_mode():
             tables[f"logits_{state}"] = model(sample.x[:64]).numpy()
-        say(f"  {state}: λ_max {by_name['lambda_max']:.4g}")
+        say(work, f"  {state}: largest eigenvalue {by_name['lambda_max']:.4g}")
     about = (
         f"One network of 64-{HIDDEN}-10 units with ReLU, trained on 512 digits; 'after' has its "
         f"first layer times {SCALE:g} and the weights of its second divided by {SCALE:g}. Planes "
@@ -109,7 +111,7 @@ def rescaling(say: Say) -> Recording:
     return Recording("rescaling", manifest(about, started, checksum_of(data)), {}, tables)
 
 
-def rate(say: Say) -> Recording:
+def rate(work: Work) -> Recording:
     """How the squared gradient falls with the horizon K, on a smooth nonconvex noisy problem."""
     started = time.perf_counter()
     tables: dict[str, Any] = {"horizon": np.array(HORIZONS)}
@@ -120,10 +122,10 @@ def rate(say: Say) -> Recording:
     }
     for name, build in methods.items():
         found = np.array(
-            [[_squares(build, k, seed) for seed in range(RATE_SEEDS)] for k in HORIZONS]
+            [[_squares(build, k, seed, work) for seed in range(RATE_SEEDS)] for k in HORIZONS]
         )
         tables |= {f"{name}_min": found[..., 0], f"{name}_mean": found[..., 1]}
-        say(f"  {name}: mean over steps {found[..., 1].mean(axis=1).round(4).tolist()}")
+        say(work, f"  {name}: mean over steps {found[..., 1].mean(axis=1).round(4).tolist()}")
     about = (
         "f(x) = Σ x²/(1 + x²) in 20 dimensions, Gaussian gradient noise 0.3; for each K a run of K "
         "steps with η = 2/√K and ρ = 1/√K. Tables NAME_min and NAME_mean (K, seed): smallest and "
@@ -132,7 +134,7 @@ def rate(say: Say) -> Recording:
     return Recording("rate", manifest(about, started, "none: a formula"), {}, tables)
 
 
-def _descend(name: str, changes: dict[str, Any], sample: Sample) -> dict[str, Any]:
+def _descend(name: str, changes: dict[str, Any], sample: Sample, work: Work) -> dict[str, Any]:
     model = network(0)
     plain: dict[str, Any] = {"lr": LR, "momentum": 0.0, "weight_decay": 0.0}
     optimizer = build_optimizer(name, model, **plain, **changes)
@@ -146,7 +148,8 @@ def _descend(name: str, changes: dict[str, Any], sample: Sample) -> dict[str, An
     losses, at, values, residuals, lams = [], [], [], [], []
     start: Tensor | None = None
     for step in range(STEPS + 1):
-        if step % LOOK_EVERY == 0:
+        work.check()
+        if step % MEASURED_EVERY == 0:
             with hessian_of(model, sample, batch_size=len(sample)) as hessian:
                 top = top_of(hessian, k=1, tol=1e-3, start=start)
             start = top.vectors
@@ -174,7 +177,10 @@ def _rescale(model: nn.Sequential, scale: float) -> None:
 
 
 def _squares(
-    build: Callable[[Tensor, float, float], torch.optim.Optimizer], horizon: int, seed: int
+    build: Callable[[Tensor, float, float], torch.optim.Optimizer],
+    horizon: int,
+    seed: int,
+    work: Work,
 ) -> tuple[float, float]:
     """Smallest and mean ‖∇f(x_k)‖² of one run."""
     generator = torch.Generator().manual_seed(seed)
@@ -184,6 +190,7 @@ def _squares(
     optimizer = build(x, 2.0 / math.sqrt(horizon), 1.0 / math.sqrt(horizon))
     squared = []
     for xi in noise:
+        work.check()
 
         def closure(xi: Tensor = xi) -> Tensor:
             w = x.detach()

@@ -33,8 +33,7 @@ def add_settings(
             groups[known.group] = parser.add_argument_group(known.group)
         words: dict[str, Any] = {"dest": known.name, "default": argparse.SUPPRESS}
         if known.kind is bool:
-            action = "store_true" if known.default is False else argparse.BooleanOptionalAction
-            words |= {"action": argparse.BooleanOptionalAction if action else action}
+            words |= {"action": argparse.BooleanOptionalAction}
         else:
             words |= {"metavar": _metavar(known)}
             words |= {"nargs": "+", "action": "extend"} if known.kind is tuple else {}

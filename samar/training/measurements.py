@@ -93,7 +93,7 @@ class CurvatureMeasurement(Measurement):
 
     def measure(self, trainer: Trainer) -> dict[str, Any]:
         """Eigenvalues, residuals, trace."""
-        sample = _sample(trainer, CURVATURE_IMAGES)
+        sample = sample_of(trainer, CURVATURE_IMAGES)
         with hessian_of(trainer.model, sample) as hessian:
             top = top_of(
                 hessian,
@@ -128,7 +128,7 @@ class LandscapeMeasurement(Measurement):
 
     def measure(self, trainer: Trainer) -> dict[str, Any]:
         """Keep ``film_line`` and ``film_plane``."""
-        sample = _sample(trainer, LANDSCAPE_IMAGES)
+        sample = sample_of(trainer, LANDSCAPE_IMAGES)
         axes = random_frame(trainer.model, seed=trainer.config.seed).axes
         flat = plane(trainer.model, sample, axes, points=PLANE_POINTS, chunk=self._chunk)
         self._chunk = flat.manifest["chunk"]
@@ -148,6 +148,7 @@ def measurements_of(settings: TrainSettings, book: Notebook) -> list[Measurement
     return [kind(book, every, settings.probe_share / len(wanted)) for kind, every in wanted]
 
 
-def _sample(trainer: Trainer, images: int) -> Sample:
+def sample_of(trainer: Trainer, images: int) -> Sample:
+    """Evenly spaced training images."""
     data = trainer.dataset
     return Sample.of(data.train, data.normalization, images)

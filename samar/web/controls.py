@@ -68,14 +68,20 @@ def control(
             format_func=lambda v: "auto" if v is None else f"{v:g}",
             **common,
         )
-    if known.kind is float and (known.high or 0) <= 20:
-        low, high = float(known.low or 0), float(known.high or 1)
+    if known.kind is float and known.high is not None and known.high <= 20:
+        low, high = float(known.low or 0), float(known.high)
         step = 0.01 if high <= 2 else 0.05
         low, high = low + step * known.above_low, high - step * known.below_high
         return st.slider(min_value=low, max_value=high, value=known.default, step=step, **common)
-    low, high = known.kind(known.low or 0), known.kind(known.high or 0)
-    format = {"format": "%.3g"} if known.kind is float else {}
-    return st.number_input(min_value=low, max_value=high, value=known.default, **format, **common)
+    number: Any = known.kind  # int or float
+    return st.number_input(
+        min_value=number(known.low or 0),
+        max_value=None if known.high is None else number(known.high),
+        value=known.default,
+        step=None if number is int else 0.01,
+        format=None if number is int else "%.3g",
+        **common,
+    )
 
 
 def key_of(known: Setting, prefix: str = "") -> str:

@@ -39,7 +39,7 @@ def history(run: Job) -> RunHistory:
     return _history(run.id, run.key)
 
 
-@st.cache_resource(max_entries=16)
+@st.cache_resource(max_entries=48)
 def _history(run_id: str, key: int) -> RunHistory:
     return RunHistory(service().store.records, key)
 

@@ -9,7 +9,7 @@ import pytest
 from samar.charts.compare.curves import DASHES, Line, overlay_figure, styles_of
 from samar.charts.compare.flatness import association_figure, flatness_scatter
 from samar.charts.compare.parallel import parallel_figure
-from samar.charts.html.report import Recorded, report_html
+from samar.charts.html.report import report_html
 from samar.charts.theme import OPTIMIZER_STYLES
 from samar.compare.flatness import Point, flatness_report
 from samar.compare.groups import Curve
@@ -149,15 +149,14 @@ def test_the_report_stands_alone_and_names_are_never_markup(
     series = Store().records
 
     def report(name: str) -> str:
-        records = []
+        runs = []
         for seed in range(count):
             run = recorded(optimizer="samar", name=name, seed=seed, lam_max=3 + 2 * (seed == 2))
             series.note(run.key, 5, "change", rho=0.3)
             look = {"values": [3.0, 2.0, 1.0], "residuals": [0.1] * 3, "trace": 7.0, "lr": 0.05}
             series.note(run.key, 8, "curvature", **look)
-            columns = (series.steps(run.key), series.epochs(run.key), series.events(run.key))
-            records.append(Recorded(run, *columns, {"note": name}))
-        return report_html(records)
+            runs.append(run)
+        return report_html(Store(), runs)
 
     page = report(EVIL)
     words = Words(page)

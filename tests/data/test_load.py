@@ -138,3 +138,18 @@ def test_to_another_device():
     moved = load_dataset("digits").to("meta")
     tensors = [t for part in (moved.train, moved.test) for t in (part.images, part.labels)]
     assert {t.device.type for t in tensors} == {"meta"}
+
+
+def test_halved_images_are_means_of_four():
+    whole = load_dataset("digits", images_per_class=3, label_noise=0.3, validation=0.2)
+    half = load_dataset("digits", images_per_class=3, label_noise=0.3, validation=0.2, halve=True)
+    assert half.normalization == whole.normalization
+    assert half.checksum != whole.checksum
+    for before, after in (
+        (whole.train, half.train),
+        (whole.test, half.test),
+        (whole.validation, half.validation),
+    ):
+        assert after.labels.tolist() == before.labels.tolist()
+        means = before.images.double().unflatten(-1, (4, 2)).unflatten(-3, (4, 2)).mean((-1, -3))
+        assert torch.equal(after.images, means.round().byte())

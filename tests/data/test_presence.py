@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from samar.data.presence import is_present
+from samar.data.presence import is_present, stamp
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,15 @@ def test_public_data_are_present_once_unpacked(tmp_path: Path, name: str, folder
 
 def test_digits_are_always_present(tmp_path: Path) -> None:
     assert is_present("digits", tmp_path)
+
+
+def test_a_folder_s_stamp_changes_when_an_image_comes_or_goes(tmp_path: Path) -> None:
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    name, times = f"folder:{tmp_path}", {stamp(f"folder:{tmp_path}")}
+    image = tmp_path / "train" / "cat" / "1.png"
+    for change in (image.touch, image.unlink):
+        change()
+        os.utime(image.parent, ns=(0, 2**61 + len(times)))
+        times.add(stamp(name))
+    assert len(times) == 3
+    assert stamp("digits") == ""

@@ -257,8 +257,8 @@ def test_nothing_of_this_loads_torch(samar_home: Path) -> None:
     code = """
 import io, sys
 from pathlib import Path
-from samar.charts.html.report import Recorded, report_html
-from samar.exchange.archive import job_zip, manifest_of
+from samar.charts.html.report import report_html
+from samar.exchange.archive import job_zip
 from samar.exchange.importing import import_job
 from samar.exchange.tensorboard import write_tensorboard
 from samar.jobs.store import Store
@@ -272,9 +272,7 @@ for job in (run, store.get("old grid")):
     import_job(io.BytesIO(job_zip(store, job)), store)
 import_job(Path(sys.argv[1]), store)
 write_tensorboard(store, run, Path(sys.argv[2]))
-records = store.records
-columns = (records.steps(run.key), records.epochs(run.key), records.events(run.key))
-assert report_html([Recorded(run, *columns, manifest_of(store, run))])
+assert report_html(store, [run]).startswith("<!doctype html>")
 heavy = {"torch", "torchvision", "sklearn", "scipy", "optuna", "tensorflow"} & set(sys.modules)
 assert not heavy, heavy
 """

@@ -57,7 +57,9 @@ def test_reused_for_equal_contents_and_settings(jobs: Jobs, file: Path) -> None:
     assert inspected(jobs, file, normalize="half").id != first.id
     assert jobs.submit(InspectSettings(file=str(file)), anew=True) != first.id
     torch.save(build_model("cnn", channels=1).state_dict(), file)
-    assert inspected(jobs, file).inputs["sha256"] != first.inputs["sha256"]
+    other = inspected(jobs, file)
+    assert other.id != first.id
+    assert other.inputs["networks"][0]["sha256"] != first.inputs["networks"][0]["sha256"]
 
 
 def test_a_file_that_fits_nothing_is_a_finding(jobs: Jobs, file: Path) -> None:

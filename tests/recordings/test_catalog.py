@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 
 from samar.cli import parser
-from samar.cli.options import config_from
 from samar.errors import DataError
-from samar.recordings.catalog import FOLDER, Film, RecordedRun, Recording, names, recording
-from samar.recordings.protocols import PROTOCOLS
+from samar.recordings.catalog import (
+    FOLDER,
+    PROTOCOLS,
+    PlaneOverTime,
+    RecordedRun,
+    Recording,
+    names,
+    recording,
+)
+from samar.settings.command import settings_from
 from samar.training.settings import TrainSettings
 
 
@@ -20,12 +27,14 @@ def test_a_recording_survives_its_file(tmp_path: Path) -> None:
         steps={"step": np.arange(3), "lam": np.array([1.0, np.nan, 2.0])},
         epochs={"test_accuracy": np.array([0.5])},
         looks={"values": np.ones((2, 3))},
-        film=Film(np.zeros((2, 5)), np.array([0, 8]), np.arange(50.0).reshape(2, 5, 5)),
+        film=PlaneOverTime(np.zeros((2, 5)), np.array([0, 8]), np.arange(50.0).reshape(2, 5, 5)),
         changes=((8, {"lr": 0.5}),),
         ending="finished",
     )
     made = Recording("try", {"about": "λ"}, {"a_0": run}, {"table": np.array([1.5, 2.5])})
-    read = Recording.load(made.save(tmp_path))
+    with (tmp_path / "try.npz").open("wb") as file:
+        made.save(file)
+    read = Recording.load(tmp_path / "try.npz")
     assert (read.name, read.manifest) == (made.name, made.manifest)
     back = read.runs["a_0"]
     assert (back.config, back.changes, back.ending) == (run.config, run.changes, run.ending)
@@ -73,5 +82,5 @@ def test_a_recorded_run_says_by_which_command_it_is_repeated() -> None:
     for key, command in shipped.facts()["commands"].items():
         words = command.split()[3:]
         options = parser().parse_args(words)
-        repeated = config_from(options).model_dump()
+        repeated = settings_from(options, TrainSettings).model_dump()
         assert repeated.items() >= shipped.runs[key].config.items(), key

@@ -1,6 +1,6 @@
 """Making recordings: a watched run takes the same steps, and what is counted is what happened."""
 
-from collections.abc import Callable
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +9,37 @@ import torch
 
 from samar.cli import main
 from samar.data.dataset import Dataset
-from samar.errors import ConfigError
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.store import Store
+from samar.jobs.work import Stopped, Work
+from samar.jobs.worker import run as do
+from samar.kinds.record import RecordSettings
+from samar.recordings import small
 from samar.recordings.catalog import Recording
 from samar.recordings.noisy import right_labels
-from samar.recordings.protocols import PROTOCOLS, make
-from samar.recordings.record import Watch, learned, record_run
+from samar.recordings.record import Watch, learned, record_run, say
 from samar.recordings.small import _rescale, network
 from samar.training.loop import dataset_of, train
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 
 
-def test_a_watched_run_takes_the_steps_of_a_plain_one() -> None:
+@pytest.fixture
+def work(samar_home: Path) -> Work:
+    """Of a job that nobody waits for."""
+    store = Store()
+    store.create(RecordSettings())
+    job = store.claim_next("long", 1)
+    assert job is not None
+    return Work(store, job)
+
+
+def test_a_watched_run_takes_the_steps_of_a_plain_one(work: Work) -> None:
     config = TrainSettings(epochs=2, images_per_class=20, label_noise=0.4)
     plain = list(train(config))
-    watch = Watch(looks_every=1, film_every=1, film_points=5, labels=right_labels(config))
-    run, _ = record_run(config, watch, lambda text: None)
+    watch = Watch(eigenvalues_every=1, plane_every=1, plane_points=5, labels=right_labels(config))
+    run, _ = record_run(config, watch, work)
     steps = [record for record in plain if isinstance(record, StepRecord)]
     epochs = [record for record in plain if isinstance(record, EpochRecord)]
     for name in ("loss", "sharpness", "lam", "grad_norm"):
@@ -37,9 +52,9 @@ def test_a_watched_run_takes_the_steps_of_a_plain_one() -> None:
     assert run.film.steps.tolist() == [0, *run.epochs["step"]]
 
 
-def test_a_change_is_made_before_its_step() -> None:
+def test_a_change_is_made_before_its_step(work: Work) -> None:
     config = TrainSettings(epochs=2, images_per_class=20, schedule="constant", optimizer="sgd")
-    run, trainer = record_run(config, Watch(changes=[(3, {"lr": 0.5})]), lambda text: None)
+    run, trainer = record_run(config, Watch(changes=[(3, {"lr": 0.5})]), work)
     lr = run.steps["lr"]
     np.testing.assert_allclose(lr, [0.05] * 3 + [0.5] * (trainer.total_steps - 3))
     assert run.changes == ((3, {"lr": 0.5}),)
@@ -87,22 +102,74 @@ def test_rescaling_leaves_the_function_alone() -> None:
     torch.testing.assert_close(model[1].weight, 3.7 * weights)
 
 
-def test_an_unknown_recording_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no recording 'nothing'; choose among"):
-        make(["nothing"], tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_told_to_stop_a_recording_ends_within_a_step(work: Work) -> None:
+    work.store.orders.post(work.job.key, "stop")
+    with pytest.raises(Stopped):
+        record_run(TrainSettings(epochs=1000), Watch(), work)
+    with pytest.raises(Stopped):
+        small.rate(work)
+
+
+@pytest.fixture
+def inline(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Jobs are done in this process; which small recordings were made."""
+    made: list[str] = []
+
+    def in_this_process(job: Job) -> int:
+        do(Store(), job)
+        return os.getpid()
+
+    def rate(work: Work) -> Recording:
+        """A small one."""
+        made.append("rate")
+        say(work, "  nothing to do")
+        return Recording("rate", {"about": "small"})
+
+    def step_size(work: Work) -> Recording:
+        """One that cannot be made."""
+        made.append("step_size")
+        raise MemoryError
+
+    monkeypatch.setattr("samar.jobs.local.spawn", in_this_process)
+    monkeypatch.setattr(small, "rate", rate)
+    monkeypatch.setattr(small, "step_size", step_size)
+    return made
 
 
 def test_the_command_makes_what_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    inline: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def small(say: Callable[[str], None]) -> Recording:
-        """A small one."""
-        return Recording("rate", {"about": "small"})
+    out = tmp_path / "out"
+    assert main(["record", "rate", "--out", str(out)]) == 0
+    assert [path.name for path in out.iterdir()] == ["rate.npz"]
+    assert Recording.load(out / "rate.npz").manifest == {"about": "small"}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["rate: A small one.", "  nothing to do", "rate.npz: 0 kB"]
+    (job,) = Jobs().all("record")
+    assert job.settings.command == "python -m samar record rate"
+    assert (job.status, job.done, job.total) == ("finished", 1, 1)
 
-    monkeypatch.setitem(PROTOCOLS, "rate", small)
-    assert main(["record", "rate", "--out", str(tmp_path)]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["rate.npz"]
-    assert "rate: A small one." in capsys.readouterr().out
-    assert main(["record", "nothing", "--out", str(tmp_path)]) == 2
-    assert "There is no recording 'nothing'" in capsys.readouterr().err
+
+def test_an_unknown_recording_is_refused(
+    samar_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["record", "nothing", "--out", str(tmp_path / "out")]) == 2
+    assert "There is no recording 'nothing'; choose among" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert Jobs().all() == []
+
+
+def test_what_failed_goes_on_with_what_is_missing(
+    inline: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["record", "rate", "step_size", "--out", str(tmp_path / "out")]) == 2
+    assert "Out of memory" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["rate.npz"]
+    (job,) = Jobs().all("record")
+    monkeypatch.setattr(small, "step_size", small.rate)
+    Jobs().resume(job.id)
+    assert Jobs().get(job.id).status == "finished"
+    assert inline == ["rate", "step_size", "rate"]

@@ -30,10 +30,21 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "model": {"dataset": "cifar10"},
     "halved": {"dataset": "cifar10"},
 }
+# Free texts that are checked against something else.
+VALUES: dict[str, Any] = {
+    "settings": ("digits_clean",),
+    "phases": ("tune",),
+    "arms": ("sgd",),
+    "names": ("jump", "rate"),
+    "images": "folder:/images",
+    "out": "/table.csv",
+}
 
 
 def another(known: Setting) -> Any:
     """A value that is allowed and not the default."""
+    if known.name in VALUES and known.kind in (tuple, str):
+        return VALUES[known.name]
     if known.choices is not None:
         return next(value for value in known.choices if value != known.default)
     if known.kind is bool:
@@ -50,19 +61,18 @@ def another(known: Setting) -> Any:
 
 
 def companions(model: type[JobSettings], known: Setting) -> dict[str, Any]:
-    found = {n: v for n, v in COMPANIONS.get(known.name, {}).items() if n in model.model_fields}
-    if known.name == "engine" or known.kind is tuple:
-        return found
-    return found
+    return {n: v for n, v in COMPANIONS.get(known.name, {}).items() if n in model.model_fields}
 
 
 def parsed(model: type[JobSettings], words: list[str], **fixed: Any) -> JobSettings:
     parser = argparse.ArgumentParser()
     add_settings(parser, model)
-    positional = [s for s in settings_of(model).values() if s.positional]
-    given = [] if any(not w.startswith("-") for w in words[:1]) else ["some network"]
-    options = parser.parse_args([*(given if positional else []), *words])
-    return settings_from(options, model, **fixed)
+    return settings_from(parser.parse_args(words), model, **fixed)
+
+
+def positionals(model: type[JobSettings]) -> list[str]:
+    single = [s for s in settings_of(model).values() if s.positional and s.kind is not tuple]
+    return [str(another(known)) for known in single]
 
 
 @pytest.mark.parametrize(("model", "known"), CASES)
@@ -72,13 +82,14 @@ def test_json_and_option_give_the_same(model: type[JobSettings], known: Setting)
     assert getattr(settings, known.name) == value
     assert model.stored(settings.model_dump_json()) == settings
     if known.positional:
-        words = [str(value)]
+        words = list(value) if known.kind is tuple else [str(value)]
     else:
         own = {n: s for n, s in settings_of(model).items()}
         keep = {known.name}
         without = {n for n in own if n not in keep}
         words = shlex.split(" ".join(option_words(settings, without)))
         assert words[0] in (known.option, known.option.replace("--", "--no-", 1))
+        words = [*positionals(model), *words]
     assert getattr(parsed(model, words, **others), known.name) == value
 
 
@@ -129,7 +140,8 @@ def shown(model: type[JobSettings], known: Setting, text: str | None) -> AppTest
 
 @pytest.mark.parametrize(("model", "known"), WIDGETS)
 def test_widget_and_link_give_the_same(model: type[JobSettings], known: Setting) -> None:
-    assert shown(model, known, None).session_state["found"] == known.default
+    default = getattr(model.parse({known.name: known.default}), known.name)
+    assert shown(model, known, None).session_state["found"] == default
     value = another(known)
     if COMPANIONS.get(known.name):
         return  # the widget alone cannot hold what it goes with
@@ -155,7 +167,7 @@ def test_out_of_bounds_is_the_same_sentence_everywhere(
         model.parse({known.name: bad})
     sentences.add(str(caught.value))
     with pytest.raises(ConfigError) as caught:
-        parsed(model, [known.option, bad])
+        parsed(model, [*positionals(model), known.option, bad])
     sentences.add(str(caught.value))
     linked = shown(model, known, bad).session_state["problem_shown"]
     sentences.add(linked.removeprefix("The link holds a setting that does not fit. "))
@@ -165,6 +177,7 @@ def test_out_of_bounds_is_the_same_sentence_everywhere(
 
 def test_a_default_exists_once() -> None:
     """The optimizers' constructors, the λ rules and the settings take theirs from one place."""
+    import dataclasses
     import inspect
 
     from samar.optim import rules
@@ -179,5 +192,5 @@ def test_a_default_exists_once() -> None:
             if name in known and name not in ("rule", "model") and parameter.default is not parameter.empty:
                 assert parameter.default == known[name].default, (optimizer, name)
     for rule in rules.RULE_TYPES.values():
-        for field in rule.__dataclass_fields__.values():
+        for field in dataclasses.fields(rule):
             assert field.default == known[field.name].default

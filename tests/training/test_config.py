@@ -93,3 +93,10 @@ def test_a_long_value_is_cut_in_the_sentence() -> None:
     with pytest.raises(ConfigError, match="must be at most 2147483647") as caught:
         TrainSettings.parse({"seed": 10**300})
     assert len(str(caught.value)) < 160
+
+
+def test_halved_images_need_a_network_that_takes_them() -> None:
+    config = TrainSettings(dataset="cifar10", model="resnet20", halved=True)
+    assert config.halved
+    with pytest.raises(ConfigError, match="but cifar10 has 16 where they are halved"):
+        config.changed(model="vgg16-bn")

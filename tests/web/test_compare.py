@@ -113,9 +113,6 @@ def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
     found = {"values": [3.0, 2.0, 1.0], "residuals": [0.1] * 3, "trace": 7.0, "lr": 0.05}
     fresh = Store().get(four[2].id)
     series.note(fresh.key, 8, "curvature", **found)
-    from samar.web.compare.curves import _events
-
-    _events.clear()
     compare_page(app, four[2:], compare_view="Two side by side")
     assert "pair_lambda_max" in figures(app)
     assert app.dataframe[-1].value["trace"].tolist() == [7]
@@ -264,10 +261,10 @@ def test_the_table_is_drawn_without_reading_steps(
 def test_the_zip_of_a_run_in_memory(app: AppTest, four: list[Job]) -> None:
     """What the download button gives is what the import takes."""
     from samar.exchange.importing import import_job
-    from samar.web.jobs.files import _zip, run_report
+    from samar.web.jobs.files import _zip, report
 
     assert import_job(io.BytesIO(_zip(four[0]))) != four[0].id
-    assert four[0].id in run_report(four[0])
+    assert four[0].id in report([four[0]])
 
 
 def test_the_queue_and_jobs_of_every_kind(app: AppTest, four: list[Job]) -> None:

@@ -202,6 +202,16 @@ def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest)
     assert app.button(key="button_stop")
 
 
+def test_every_visit_keeps_a_process_warm(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr("samar.web.service.keep", lambda: kept.append(1))
+    train_page(app)
+    first = len(kept)
+    assert first
+    app.switch_page("pages/experiment/runs.py").run()
+    assert len(kept) > first
+
+
 LINKS = [
     pytest.param(link, id=f"{link['page']}-{number}")
     for number, link in enumerate(json.loads((V01 / "links.json").read_text(encoding="utf-8")))

@@ -3,9 +3,8 @@
 Every word that a person wrote is escaped; plotly.js is in the file once.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
@@ -16,8 +15,10 @@ from samar.charts.training import PANELS, View, panel_names
 from samar.compare.differences import differences, shown
 from samar.compare.groups import group_by_seed
 from samar.compare.metrics import METRICS, curve_of
+from samar.exchange.archive import manifest_of
 from samar.jobs.job import Job
 from samar.jobs.records import Columns, Event
+from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
@@ -31,23 +32,26 @@ RESULTS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Recorded:
+class _Recorded:
     """A run with everything that it recorded."""
 
     run: Job
     steps: Columns
     epochs: Columns
-    events: Sequence[Event] = ()
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    events: Sequence[Event]
 
 
-def report_html(recorded: Sequence[Recorded]) -> str:
+def report_html(store: Store, runs: Sequence[Job]) -> str:
     """A table of results, the figures over steps, differing settings, commands and manifests.
 
     Args:
-        recorded: one run, with all its panels; or several, laid over each other.
+        runs: one training run, with all its panels; or several, laid over each other.
     """
-    runs = [each.run for each in recorded]
+    records = store.records
+    recorded = [
+        _Recorded(r, records.steps(r.key), records.epochs(r.key), records.events(r.key))
+        for r in runs
+    ]
     if len(recorded) == 1:
         title, figures = runs[0].title, _panels(recorded[0])
     else:
@@ -67,19 +71,19 @@ def report_html(recorded: Sequence[Recorded]) -> str:
         smoothing=SMOOTHING,
         runs=[
             {
-                "name": f"{each.run.title} · {each.run.id}",
-                "command": each.run.settings.command,
+                "name": f"{run.title} · {run.id}",
+                "command": run.settings.command,
                 "facts": {
-                    "settings": each.run.settings.model_dump(),
-                    "manifest": dict(each.manifest),
+                    "settings": run.settings.model_dump(),
+                    "manifest": manifest_of(store, run),
                 },
             }
-            for each in recorded
+            for run in runs
         ],
     )
 
 
-def _panels(recorded: Recorded) -> list[Sized]:
+def _panels(recorded: _Recorded) -> list[Sized]:
     config, steps, epochs = recorded.run.settings, recorded.steps, recorded.epochs
     adaptive = config.optimizer == "samar" and config.rule != "fixed"
     view = View(
@@ -102,7 +106,7 @@ def _panels(recorded: Recorded) -> list[Sized]:
     return [(figure, 320) for figure in figures]
 
 
-def _overlays(recorded: Sequence[Recorded]) -> list[Sized]:
+def _overlays(recorded: Sequence[_Recorded]) -> list[Sized]:
     by_id = {each.run.id: each for each in recorded}
     altered = [e.run.id for e in recorded if any(event.kind == "change" for event in e.events)]
     groups = group_by_seed([each.run for each in recorded], altered)

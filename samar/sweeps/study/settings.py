@@ -43,7 +43,9 @@ class StudySettings(JobSettings):
     images: str | None = setting(
         None, "CIFAR-10 images, for the settings that need them: folder:PATH."
     )
-    out: str = setting("study.csv", "The table; rows that it has are not made again.")
+    out: str = setting(
+        "study.csv", "The table; rows that it has are not made again.", validate_default=True
+    )
     hours: float | None = setting(None, "Begin no run after that.", gt=0)
 
     @field_validator("tasks", "phases", "arms")

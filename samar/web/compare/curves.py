@@ -6,10 +6,10 @@ import streamlit as st
 
 from samar.charts.compare.curves import Line, overlay_figure, overlay_height
 from samar.charts.training import View
-from samar.compare.groups import Curve, Group, group_by_seed, titles_of
+from samar.compare.groups import Group, group_by_seed, titles_of
 from samar.compare.metrics import METRICS, curve_of
 from samar.jobs.job import Job
-from samar.jobs.records import Columns, Event
+from samar.jobs.records import Event
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import history, service
 from samar.web.text import plain
@@ -48,23 +48,9 @@ def altered(runs: Sequence[Job]) -> list[str]:
     return [run.id for run in runs if any(e.kind == "change" for e in events_of(run))]
 
 
-def steps_of(run: Job) -> Columns:
-    """A run's steps, read once if it has ended."""
-    return history(run).refresh()[0] if run.active else _steps(run.key, run.finished or 0, run.done)
-
-
-def epochs_of(run: Job) -> Columns:
-    """A run's epochs, read once if it has ended."""
-    if run.active:
-        return history(run).refresh()[1]
-    return _epochs(run.key, run.finished or 0, run.done)
-
-
 def events_of(run: Job) -> list[Event]:
-    """A run's events, read once if it has ended."""
-    if run.active:
-        return service().store.records.events(run.key)
-    return _events(run.key, run.finished or 0, run.done)
+    """What happened to a run."""
+    return service().store.records.events(run.key)
 
 
 def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, view: View) -> None:
@@ -75,9 +61,17 @@ def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, view: View) 
     if not together:
         alone = [(run,) for run in runs]
         groups = [Group(t, g) for t, g in zip(titles_of(alone), alone, strict=True)]
+    recorded = {run.id: (*history(run).refresh(), events_of(run)) for run in runs}
     with st.grid(2, min_column_width=360):
         for name in shown:
-            lines = [_line(name, group, view.x) for group in groups]
+            lines = [
+                Line(
+                    group.title,
+                    group.runs[0].settings.optimizer,
+                    [curve_of(name, view.x, *recorded[run.id]) for run in group.runs],
+                )
+                for group in groups
+            ]
             figure = overlay_figure(
                 lines, METRICS[name], x=view.x, log=view.log, smoothing=view.smoothing
             )
@@ -88,36 +82,3 @@ def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, view: View) 
             f"Left out of the means, because a newer run has the same settings and the same seed: "
             f"{plain(', '.join(repeats))}."
         )
-
-
-def _line(name: str, group: Group, axis: str) -> Line:
-    return Line(
-        group.title,
-        group.runs[0].settings.optimizer,
-        [_curve(name, run, axis) for run in group.runs],
-    )
-
-
-def _curve(name: str, run: Job, axis: str) -> Curve:
-    """Steps are the long table, so they are read only where they are needed."""
-    epochs = epochs_of(run)
-    steps = epochs if METRICS[name].of == "epochs" else steps_of(run)
-    return curve_of(name, axis, steps, epochs, events_of(run))
-
-
-# An ended run does not change; a resumed one has other arguments. The arrays are not written to.
-
-
-@st.cache_resource(max_entries=48, show_spinner=False)
-def _steps(key: int, finished: float, step: int) -> Columns:
-    return service().store.records.steps(key)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _epochs(key: int, finished: float, step: int) -> Columns:
-    return service().store.records.epochs(key)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _events(key: int, finished: float, step: int) -> list[Event]:
-    return service().store.records.events(key)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from samar.jobs.job import UNREADABLE, Job
-from samar.web.compare.curves import curves, epochs_of, events_of, steps_of
+from samar.web.compare.curves import curves
 from samar.web.compare.flatness import flatness
 from samar.web.compare.pair import pair
 from samar.web.compare.settings import settings
+from samar.web.jobs.files import report
 from samar.web.jobs.table import filtered, select_jobs
 from samar.web.networks import segmented
 from samar.web.service import service
@@ -101,7 +102,7 @@ def _downloads(runs: Sequence[Job]) -> None:
     with st.expander("Export", icon=":material/download:"):
         st.download_button(
             "Report (HTML)",
-            lambda: _report(runs),
+            lambda: report(runs),
             "samar-compare.html",
             "text/html",
             key="compare_html",
@@ -112,16 +113,3 @@ def _downloads(runs: Sequence[Job]) -> None:
         )
         ids = " ".join(run.id for run in runs)
         st.code(f"python -m samar compare {ids}", language="bash", wrap_lines=True)
-
-
-def _report(runs: Sequence[Job]) -> str:
-    from samar.charts.html.report import Recorded, report_html
-    from samar.exchange.archive import manifest_of
-
-    store = service().store
-    return report_html(
-        [
-            Recorded(run, steps_of(run), epochs_of(run), events_of(run), manifest_of(store, run))
-            for run in runs
-        ]
-    )

@@ -9,9 +9,9 @@ from samar.charts.compare.curves import Line, overlay_figure
 from samar.compare.metrics import METRICS, curve_of
 from samar.jobs.job import Job
 from samar.networks.load import networks
-from samar.web.compare.curves import events_of, steps_of
+from samar.web.compare.curves import events_of
 from samar.web.plotly_chart import plotly_chart
-from samar.web.service import explained, service
+from samar.web.service import explained, history, service
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE
 from samar.web.text import plain
 from samar.web.train.frames import PLANE, frames, load_frame
@@ -112,7 +112,7 @@ def _curvature(runs: Sequence[Job]) -> None:
                     "2/η": 2 / last["lr"] if last["lr"] else None,
                 }
             )
-        curve = curve_of("lambda_max", "step", steps_of(run), {}, events_of(run))
+        curve = curve_of("lambda_max", "step", *history(run).refresh(), events_of(run))
         lines.append(Line(run.title, run.settings.optimizer, [curve]))
     st.markdown("**Hessian, as recorded between epochs**")
     if not rows:

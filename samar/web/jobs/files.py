@@ -3,7 +3,7 @@
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def download_menu(job: Job) -> None:
     ]
     if job.kind == "train":
         forms += [
-            ("Report (HTML)", lambda: run_report(job), "html", "text/html"),
+            ("Report (HTML)", lambda: report([job]), "html", "text/html"),
             ("Steps (CSV)", lambda: _csv(job, 0), "steps.csv", "text/csv"),
             ("Epochs (CSV)", lambda: _csv(job, 1), "epochs.csv", "text/csv"),
         ]
@@ -72,15 +72,11 @@ def offer_import() -> None:
             st.page_link(page, label="Open it", icon=icon, query_params={word: job_id})
 
 
-def run_report(run: Job) -> str:
-    """The stand-alone HTML report of a run."""
-    from samar.charts.html.report import Recorded, report_html
-    from samar.exchange.archive import manifest_of
+def report(runs: Sequence[Job]) -> str:
+    """The stand-alone HTML report of one or more runs."""
+    from samar.charts.html.report import report_html
 
-    store = service().store
-    steps, epochs = history(run).refresh()
-    events = store.records.events(run.key)
-    return report_html([Recorded(run, steps, epochs, events, manifest_of(store, run))])
+    return report_html(service().store, runs)
 
 
 def _import() -> None:

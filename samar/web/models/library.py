@@ -21,18 +21,17 @@ NEW_SECONDS = 60.0
 
 def links(model: ImportedModel) -> None:
     """Where a model can be looked at."""
-    label = f"{model.title} · {model.id}"
     st.page_link(
         LANDSCAPE_PAGE,
         label="Landscape",
         icon=":material/landscape:",
-        query_params={"l_run": label},
+        query_params={"l_run": model.id},
     )
     st.page_link(
         CURVATURE_PAGE,
         label="Curvature",
         icon=":material/ssid_chart:",
-        query_params={"curvature_run1": label},
+        query_params={"curvature_run1": model.id},
     )
 
 
@@ -58,9 +57,7 @@ def show_public() -> None:
         alt="Public checkpoints with network, data set, normalization and published accuracy.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = str(
-            st.selectbox("Checkpoint", list(PUBLIC), key="models_public_name", width=280)
-        )
+        name = str(st.selectbox("Checkpoint", list(PUBLIC), key="models_public_name", width=280))
         images = str(st.session_state.get(f"{PREFIX}dataset", ""))
         own = images.startswith(FOLDER_PREFIX) and PUBLIC[name].dataset == "cifar10"
         wanted = DownloadSettings(source=name, dataset=images if own else None)

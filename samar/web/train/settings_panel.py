@@ -19,6 +19,7 @@ from samar.web.controls import (
     relevant,
     settings_from_controls,
 )
+from samar.web.networks import put
 from samar.web.service import attempt, service
 from samar.web.state import LINK_READ, LOADED, PRESET, PROBLEM
 
@@ -69,7 +70,7 @@ def _preset_of_link() -> None:
         if wanted in (name, preset.title):
             for key, value in preset.config().model_dump().items():
                 if key not in st.query_params:
-                    st.session_state[key] = value
+                    put(key, value, SETTINGS[key].default)
 
 
 def _preset_of_controls() -> str | None:
