@@ -54,19 +54,19 @@ def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def inline(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever schedules a job does it at once, in the process of the test."""
-    from samar.jobs.worker import run
+    from samar.jobs.engine.worker import run
 
-    monkeypatch.setattr("samar.jobs.local._start", run)
+    monkeypatch.setattr("samar.jobs.engine.local._start", run)
 
 
 @pytest.fixture
 def recorded(samar_home: Path) -> Callable[..., Any]:
     """``recorded(rho=0.1, …)`` puts an ended run with made-up records into the default store."""
+    from dataclasses import asdict
+
     from samar.jobs.files import weights_path
     from samar.jobs.store import Store
     from samar.models.build import build_model
-    from dataclasses import asdict
-
     from samar.networks.checkpoint import save_weights
     from samar.settings.command import json_line
     from samar.training.records import EpochRecord, StepRecord

@@ -36,7 +36,8 @@ class Batches:
         ConfigError: the batch size is below 2, or there is only one image.
 
     Example:
-        >>> from samar.data import augmentation_for, load_dataset
+        >>> from samar.data.augment import augmentation_for
+        >>> from samar.data.load import load_dataset
         >>> digits = load_dataset("digits")
         >>> batches = Batches(
         ...     digits.train, 128, seed=0, augmentation=augmentation_for("auto", "digits"),

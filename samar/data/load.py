@@ -7,9 +7,9 @@ from torch import Tensor
 
 from samar.data.catalog import FOLDER_PREFIX, dataset_info
 from samar.data.dataset import Dataset, ImageSet, Splits, checksum
-from samar.data.download import Progress, default_root
 from samar.data.noise import with_label_noise
 from samar.data.normalization import Normalization
+from samar.data.sources.download import Progress, default_root
 from samar.errors import ConfigError
 
 
@@ -80,14 +80,14 @@ def load_dataset(
 def _splits(name: str, root: Path, fetch: bool, progress: Progress | None) -> Splits:
     """Ask the right reader; each brings a library that takes a second to import, so only one is."""
     if name == "digits":
-        from samar.data.digits import load_digits
+        from samar.data.sources.digits import load_digits
 
         return load_digits()
     if name.startswith(FOLDER_PREFIX):
-        from samar.data.folder import load_folder
+        from samar.data.sources.folder import load_folder
 
         return load_folder(name.removeprefix(FOLDER_PREFIX))
-    from samar.data.cifar import load_cifar
+    from samar.data.sources.cifar import load_cifar
 
     return load_cifar(name, root, fetch=fetch, progress=progress)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from samar.data.catalog import DATASETS, FOLDER_PREFIX
-from samar.data.download import default_root
+from samar.data.sources.download import default_root
 from samar.errors import DataError
 
 # torchvision's names for the unpacked archives.

@@ -86,7 +86,8 @@ class Records:
         query = sa.select(*(table.c[name] for name in EPOCH_COLUMNS)).where(table.c.job == job)
         with self._database.read() as db:
             row = db.execute(query.order_by(table.c.epoch.desc()).limit(1)).first()
-        return EpochRecord(*(NAN if value is None else value for value in row)) if row else None
+        values: Any = (NAN if value is None else value for value in row or ())
+        return EpochRecord(*values) if row else None
 
     def rewind(self, job: int, step: int) -> None:
         """Forget what was recorded beyond a step, before it is computed again."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from samar.errors import RunError
+from samar.jobs.engine.local import schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
 from samar.jobs.kind import SHORT, is_coordinator, kind_of
-from samar.jobs.local import schedule, slots
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -77,7 +77,7 @@ class Jobs:
         return self.store.all(kind, **which)
 
     def look_after(self) -> None:
-        """Schedule the jobs, at most once a second: looking at them often should not write as often."""
+        """Schedule the jobs, at most once a second: looking often should not write as often."""
         if time.monotonic() - self._scheduled > SCHEDULE_SECONDS:
             schedule(self.store)
             self._scheduled = time.monotonic()

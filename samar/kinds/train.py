@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from samar.data.presence import require_data
 from samar.errors import SamarError
+from samar.jobs.engine.local import slots
 from samar.jobs.files import resume_path, weights_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.local import slots
 from samar.jobs.store import Store
 from samar.jobs.work import FLUSH_SECONDS, Diverged, JobLost, Stopped, Work
 from samar.networks.load import SNAPSHOT

@@ -9,10 +9,10 @@ from torch import nn
 
 from samar.data.catalog import DATASETS
 from samar.data.dataset import Dataset
-from samar.data.download import digest_of
 from samar.data.evaluation import evaluate
 from samar.data.load import load_dataset
 from samar.data.presence import is_present
+from samar.data.sources.download import digest_of
 from samar.device import Placement, fitting_threads
 from samar.errors import CheckpointError, ConfigError
 from samar.models.catalog import MODELS

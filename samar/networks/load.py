@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samar.data.download import digest_of
 from samar.data.presence import require_data, stamp
+from samar.data.sources.download import digest_of
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from samar.data.download import download
+from samar.data.sources.download import download
 from samar.errors import ConfigError
 from samar.networks.library import models_folder
 

@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from samar.errors import SamarError
+from samar.jobs.engine.spare import keep
 from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.jobs.spare import keep
 from samar.sweeps.service import Sweeps
 from samar.web.state import PROBLEM
 from samar.web.text import plain

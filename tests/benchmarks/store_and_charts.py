@@ -18,10 +18,10 @@ from typing import Any
 os.environ["SAMAR_HOME"] = tempfile.mkdtemp()
 
 from samar.charts.training import PANELS, View
+from samar.jobs.engine.worker import prepare
 from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
 from samar.jobs.store import Store
-from samar.jobs.worker import prepare
 from samar.training.presets import PRESETS
 from samar.training.records import StepRecord
 from samar.training.settings import TrainSettings

@@ -21,7 +21,7 @@ START = "sweep --grid optimizer=sgd,sam --grid rho=0.1,0.2 --seeds 2 --epochs 3 
 
 @pytest.fixture(autouse=True)
 def _no_workers(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: 1)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: 1)
     monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
 
 

@@ -11,7 +11,7 @@ from samar.data.presence import is_present, stamp
     [("cifar10", "cifar-10-batches-py"), ("cifar100", "cifar-100-python")],
 )
 def test_public_data_are_present_once_unpacked(tmp_path: Path, name: str, folder: str) -> None:
-    from samar.data.cifar import ARCHIVES
+    from samar.data.sources.cifar import ARCHIVES
 
     assert ARCHIVES[name].files.base_folder == folder
     assert not is_present(name, tmp_path)

@@ -18,12 +18,12 @@ import pytest
 from samar.errors import RunError
 from samar.exchange.archive import job_zip, write_job
 from samar.exchange.importing import import_job
+from samar.jobs.engine.worker import run as work_at
 from samar.jobs.files import job_dir, weights_path
 from samar.jobs.job import Job
 from samar.jobs.kind import kind_of
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.jobs.worker import run as work_at
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
@@ -262,7 +262,7 @@ from samar.exchange.archive import job_zip
 from samar.exchange.importing import import_job
 from samar.exchange.tensorboard import write_tensorboard
 from samar.jobs.store import Store
-from samar.jobs.worker import run as work_at
+from samar.jobs.engine.worker import run as work_at
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings

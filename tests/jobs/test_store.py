@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from samar.errors import ConfigError, RunError
 from samar.jobs import schema
 from samar.jobs import store as store_module
+from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
-from samar.jobs.local import schedule
 from samar.jobs.store import Store
 from samar.settings.command import json_line
 from samar.training.settings import TrainSettings
@@ -328,6 +328,6 @@ def test_an_unreadable_queued_run_is_not_trained(
     with store.database.write() as db:
         db.execute(schema.jobs.update().where(schema.jobs.c.id == broken).values(config="{}x"))
     spawned: list[str] = []
-    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: spawned.append(job.id) or 1)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: spawned.append(job.id) or 1)
     schedule(store)
     assert spawned == [sound]

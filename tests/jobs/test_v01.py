@@ -103,9 +103,9 @@ def test_a_stopped_run_of_the_old_version_goes_on(
     old_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its resume state is that of a network with rounded weights; it loads and trains."""
-    from samar.jobs.worker import run as work
+    from samar.jobs.engine.worker import run as work
 
-    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: 1)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: 1)
     jobs = Jobs()
     old = jobs.get("old stopped")
     assert resume_path(old.id).is_file()

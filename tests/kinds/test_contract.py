@@ -140,7 +140,7 @@ def test_killed_it_goes_on_or_starts_again(jobs: Jobs, run: str, name: str) -> N
 def test_a_dead_process_is_noticed_although_another_has_its_number(
     jobs: Jobs, run: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: os.getpid())
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: os.getpid())
     job_id = jobs.submit(QUICK[name](run))
     job = jobs.store.get(job_id)
     jobs.store.beat(job, pid=os.getpid(), process=psutil.Process().create_time() - 1000)

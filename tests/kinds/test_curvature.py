@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from samar.errors import DataError
+from samar.jobs.engine.worker import run as work
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.jobs.worker import run as work
 from samar.kinds.curvature import ESTIMATE, CurvatureJobSettings, report_of
 
 

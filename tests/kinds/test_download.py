@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from samar.data.download import digest_of
+from samar.data.sources.download import digest_of
 from samar.errors import DataError
+from samar.jobs.engine.worker import run
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.jobs.worker import run
 from samar.kinds.download import DownloadSettings, newest_download, progress_words
 from samar.kinds.inspect import inspection_of
 from samar.models.build import build_model
@@ -107,7 +107,7 @@ def test_pressing_twice_attaches_and_cancel_leaves_the_part(
 ) -> None:
     """The second press finds the job that the first one started; what came is not lost."""
     monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
-    monkeypatch.setattr("samar.data.download.CHUNK", 10_000)
+    monkeypatch.setattr("samar.data.sources.download.CHUNK", 10_000)
     jobs, store = Jobs(), Store()
     first = fetched(jobs)
     assert fetched(jobs).id == first.id

@@ -109,11 +109,11 @@ def test_told_to_stop_it_stops(jobs: Jobs, file: Path, monkeypatch: pytest.Monke
     def stop(job: Job) -> None:
         jobs.store.orders.post(job.key, "stop")
 
-    from samar.jobs import worker
+    from samar.jobs.engine import worker
 
     plain = worker.run
     monkeypatch.setattr(
-        "samar.jobs.local._start", lambda store, job: (stop(job), plain(store, job))
+        "samar.jobs.engine.local._start", lambda store, job: (stop(job), plain(store, job))
     )
     job = inspected(jobs, file)
     assert job.status == "stopped"

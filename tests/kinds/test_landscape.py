@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from samar.errors import ConfigError
-from samar.jobs import worker
+from samar.jobs.engine import worker
 from samar.jobs.files import job_dir, snapshot_path
 from samar.jobs.job import Job
 from samar.jobs.store import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from samar.data.catalog import DATASETS, NORMALIZATIONS
-from samar.data.download import digest_of
+from samar.data.sources.download import digest_of
 from samar.errors import ConfigError, DataError
 from samar.models.catalog import MODELS
 from samar.networks.public import PUBLIC, fetch, public_checkpoint

@@ -9,11 +9,11 @@ import torch
 
 from samar.cli import main
 from samar.data.dataset import Dataset
+from samar.jobs.engine.worker import run as do
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
-from samar.jobs.worker import run as do
 from samar.kinds.record import RecordSettings
 from samar.recordings import small
 from samar.recordings.catalog import Recording
@@ -130,7 +130,7 @@ def inline(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append("step_size")
         raise MemoryError
 
-    monkeypatch.setattr("samar.jobs.local.spawn", in_this_process)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", in_this_process)
     monkeypatch.setattr(small, "rate", rate)
     monkeypatch.setattr(small, "step_size", step_size)
     return made

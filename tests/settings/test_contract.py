@@ -32,9 +32,9 @@ COMPANIONS: dict[str, dict[str, Any]] = {
 }
 # Free texts that are checked against something else.
 VALUES: dict[str, Any] = {
-    "settings": ("digits_clean",),
     "phases": ("tune",),
     "arms": ("sgd",),
+    "tasks": ("digits_clean",),
     "names": ("jump", "rate"),
     "images": "folder:/images",
     "out": "/table.csv",
@@ -84,9 +84,7 @@ def test_json_and_option_give_the_same(model: type[JobSettings], known: Setting)
     if known.positional:
         words = list(value) if known.kind is tuple else [str(value)]
     else:
-        own = {n: s for n, s in settings_of(model).items()}
-        keep = {known.name}
-        without = {n for n in own if n not in keep}
+        without = set(settings_of(model)) - {known.name}
         words = shlex.split(" ".join(option_words(settings, without)))
         assert words[0] in (known.option, known.option.replace("--", "--no-", 1))
         words = [*positionals(model), *words]
@@ -189,7 +187,8 @@ def test_a_default_exists_once() -> None:
     known = settings_of(TrainSettings)
     for optimizer in (SAM, VaSSO, SAMAR):
         for name, parameter in inspect.signature(optimizer.__init__).parameters.items():
-            if name in known and name not in ("rule", "model") and parameter.default is not parameter.empty:
+            own = name in known and name not in ("rule", "model")
+            if own and parameter.default is not parameter.empty:
                 assert parameter.default == known[name].default, (optimizer, name)
     for rule in rules.RULE_TYPES.values():
         for field in dataclasses.fields(rule):

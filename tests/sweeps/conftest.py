@@ -16,7 +16,7 @@ from samar.training.records import EpochRecord
 @pytest.fixture
 def sweeps(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Sweeps:
     """The service over an empty store in which no worker is ever started."""
-    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: 1)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: 1)
     # No worker lives, and none is missed.
     monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
     return Sweeps(Jobs())

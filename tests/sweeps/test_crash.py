@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from samar.jobs.local import schedule
+from samar.jobs.engine.local import schedule
 from samar.jobs.service import Jobs
 from samar.jobs.store import new_row
 from samar.sweeps.service import Sweeps
@@ -21,7 +21,7 @@ from samar.sweeps.values import Range, same_setting
 ROOT = Path(__file__).parents[2]
 SEARCH = """
 from dataclasses import asdict
-import samar.jobs.local as local
+import samar.jobs.engine.local as local
 from samar.jobs.store import Store
 from samar.settings.command import json_line
 from samar.training.records import EpochRecord

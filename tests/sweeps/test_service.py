@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from samar.errors import DataError, RunError
+from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
-from samar.jobs.local import schedule
 from samar.jobs.service import Jobs
 from samar.sweeps.service import WHY_SKIPPED, Sweeps, extend
 from samar.sweeps.spec import SweepSpec

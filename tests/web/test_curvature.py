@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.jobs.worker import run as work
 from samar.web.service import service
 
 APP = Path(__file__).parents[2] / "app.py"

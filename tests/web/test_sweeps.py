@@ -19,7 +19,7 @@ APP = Path(__file__).parents[2] / "app.py"
 @pytest.fixture
 def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app over an empty store in which no worker is ever started."""
-    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: 1)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: 1)
     monkeypatch.setattr("samar.jobs.store.Store.mark_interrupted", lambda self: None)
     service.clear()
     return AppTest.from_file(str(APP), default_timeout=60)

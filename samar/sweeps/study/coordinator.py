@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from samar import __version__
 from samar.data.presence import require_data
 from samar.errors import RunError, SamarError
 from samar.jobs import schema
@@ -23,7 +22,7 @@ from samar.settings.command import json_line
 from samar.sweeps.spec import UNMEASURED
 from samar.sweeps.study import protocol
 from samar.sweeps.study.protocol import Trial, trials
-from samar.sweeps.study.rows import NAN, RESULTS, SETTINGS, Row, append_row, read_rows
+from samar.sweeps.study.rows import NAN, SETTINGS, Row, append_row, read_rows
 from samar.sweeps.study.settings import StudySettings
 from samar.training.settings import TrainSettings
 
@@ -224,13 +223,6 @@ def described(trial: Trial) -> Row:
         epochs=config.epochs,
         seed=config.seed,
         validation=config.validation,
-        **dict.fromkeys(RESULTS, NAN),
-        grad_evals=0,
-        status="",
-        precision="",
-        threads=0,
-        samar=__version__,
-        torch="",
     )
 
 

@@ -50,25 +50,43 @@ def findings(rows: Sequence[Row]) -> list[str]:
     return told
 
 
-def table(rows: Sequence[Row], setting: str) -> str:
-    """One setting's arms: accuracy, difference to SAM tuned, gap, λ, curvature, cost."""
-    head = ["arm", "test %", "− SAM tuned", "gap", "λ mean", "h₁", "trace", "gradients", "s"]
-    lines = [head, ["---"] * len(head)]
+def arms(rows: Sequence[Row], setting: str) -> list[dict[str, str]]:
+    """One setting's arms, a line each: accuracy, difference to SAM tuned, λ, curvature, cost."""
+    lines = []
     for result in results(rows, setting):
         against = difference(rows, setting, result.arm, "sam") if result.arm != "sam" else None
         lines.append(
-            [
-                result.title,
-                result.test.percent,
-                points(against) if against else "",
-                number(100 * result.gap, ".1f"),
-                number(result.lam_mean, ".2f"),
-                number(result.lambda_max, ".3g"),
-                number(result.trace, ".3g"),
-                f"{result.grad_evals:.0f}",
-                f"{result.seconds:.0f}",
-            ]
+            {
+                "arm": result.title,
+                "test %": result.test.percent,
+                "− SAM tuned": points(against) if against else "",
+                "train %": f"{100 * result.train:.1f}",
+                "gap": number(100 * result.gap, ".1f"),
+                "λ mean": number(result.lam_mean, ".2f"),
+                "h₁": number(result.lambda_max, ".3g"),
+                "trace": number(result.trace, ".3g"),
+                "gradients": f"{result.grad_evals:.0f}",
+                "s": f"{result.seconds:.0f}",
+                "seeds": str(result.seeds),
+                "settings": result.chosen,
+            }
         )
+    return lines
+
+
+def table(rows: Sequence[Row], setting: str) -> str:
+    """One setting's arms, without training accuracy and settings."""
+    left_out = ("train %", "seeds", "settings")
+    found = [
+        {name: cell for name, cell in line.items() if name not in left_out}
+        for line in arms(rows, setting)
+    ]
+    return _lines([list(found[0]), *(list(line.values()) for line in found)])
+
+
+def _lines(cells: Sequence[Sequence[str]]) -> str:
+    """A table whose first line is the head."""
+    lines = [cells[0], ["---"] * len(cells[0]), *cells[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -77,12 +95,11 @@ def curve_table(rows: Sequence[Row], setting: str) -> str:
     found = curves(rows, setting)
     radii = sorted({rho for each in found for rho in each.rho})
     lines = [["arm", *(f"ρ {rho:g}" for rho in radii), "best − worst"]]
-    lines.append(["---"] * len(lines[0]))
     for each in found:
         at = dict(zip(each.rho, each.test, strict=True))
         cells = [f"{100 * at[rho].mean:.1f}" if rho in at else "" for rho in radii]
         lines.append([each.title, *cells, f"{100 * each.range:.1f}"])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _lines(lines)
 
 
 def points(found: Interval) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from samar import __version__
 from samar.errors import ConfigError
 from samar.sweeps.statistics import NAN
 
@@ -27,19 +28,6 @@ SETTINGS = (
     "lr",
 )
 """Columns that hold a setting of the run; NaN, an empty cell, where it has no effect."""
-
-RESULTS = (
-    "train_accuracy",
-    "val_accuracy",
-    "test_accuracy",
-    "gap",
-    "lam_last",
-    "lam_mean",
-    "lambda_max",
-    "trace",
-    "seconds",
-)
-"""Columns that hold what came out; NaN where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +72,21 @@ class Row:
     epochs: int
     seed: int
     validation: float
-    train_accuracy: float
-    val_accuracy: float
-    test_accuracy: float
-    gap: float
-    lam_last: float
-    lam_mean: float
-    lambda_max: float
-    trace: float
-    grad_evals: int
-    seconds: float
-    status: str
-    precision: str
-    threads: int
-    samar: str
-    torch: str
+    train_accuracy: float = NAN
+    val_accuracy: float = NAN
+    test_accuracy: float = NAN
+    gap: float = NAN
+    lam_last: float = NAN
+    lam_mean: float = NAN
+    lambda_max: float = NAN
+    trace: float = NAN
+    grad_evals: int = 0
+    seconds: float = NAN
+    status: str = ""
+    precision: str = ""
+    threads: int = 0
+    samar: str = __version__
+    torch: str = ""
 
     @property
     def choice(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import streamlit as st
 from samar.charts.study import arms_figure, curve_figure
 from samar.home import ASSETS
 from samar.optim.catalog import RULES
-from samar.sweeps.study.markdown import COMPANIONS, findings, number, points
+from samar.sweeps.study.markdown import COMPANIONS, arms, findings, points
 from samar.sweeps.study.protocol import (
     CURVATURE_IMAGES,
     FINAL_SEEDS,
@@ -18,12 +18,13 @@ from samar.sweeps.study.protocol import (
     VALIDATION,
 )
 from samar.sweeps.study.rows import Row, as_csv, read_rows
-from samar.sweeps.study.summary import curves, difference, explored, results, settings_of, verdicts
+from samar.sweeps.study.summary import curves, difference, explored, settings_of, verdicts
 from samar.training.settings import TrainSettings
 from samar.web.plotly_chart import plotly_chart
 from samar.web.state import STUDY_SETTING
 
-TABLE = ASSETS / "study" / "results.csv"
+DOCUMENTS = ASSETS / "study"
+TABLE = DOCUMENTS / "results.csv"
 
 
 @st.cache_data(max_entries=1)
@@ -41,7 +42,15 @@ def show() -> None:
         "tuned for each setting**, and its accuracy depends less on ρ than SAM's. Below is every "
         "result, the unfavourable ones included."
     )
-    _protocol()
+    _document(
+        "protocol.md",
+        trials=TRIALS,
+        validation=VALIDATION,
+        tuning=len(TUNING_SEEDS),
+        digits=len(FINAL_SEEDS["digits"]),
+        cifar=len(FINAL_SEEDS["cifar"]),
+        images=CURVATURE_IMAGES,
+    )
     settings = settings_of(rows)
     if not settings:
         st.info("The table holds no final runs.", icon=":material/info:")
@@ -63,27 +72,8 @@ def show() -> None:
     _take_away(rows)
 
 
-def _protocol() -> None:
-    digits, cifar = FINAL_SEEDS["digits"], FINAL_SEEDS["cifar"]
-    st.markdown(
-        f"""
-- **Data.** 1,000 digits with 0, 20 and 40 % wrong labels (a small CNN); a ResNet-20 on 2,000
-  CIFAR-10 images halved to 16 × 16 pixels, and on 10,000 at full size: a fifth of the data set, for
-  12 epochs, which a CPU gets through. Test labels are right.
-- **Tuning.** {TRIALS} trials for every arm that has a free constant, chosen by the accuracy on
-  {VALIDATION:.0%} of the training images held out, whose labels are as noisy as the others
-  ({len(TUNING_SEEDS)} seed).
-- **Final runs.** All training images, the chosen constants, fresh seeds: {len(digits)} on digits,
-  {len(cifar)} on CIFAR-10. Weights and data order depend on the seed alone, so arms are compared in
-  pairs.
-- **Readings.** Test accuracy of the last epoch, never the best. The largest eigenvalue h₁ and the
-  trace of the Hessian on {CURVATURE_IMAGES} training images. Intervals: Student's t over seeds,
-  95 %.
-- **Budget.** SAM's kind takes two gradients a step; *SGD, equal gradients* trains twice the epochs.
-- **Cut for lack of time.** The other λ rules on the 10,000 CIFAR-10 images, and most of them on
-  digits with fewer wrong labels; a curve over ρ on the 10,000.
-"""
-    )
+def _document(name: str, **numbers: float) -> None:
+    st.markdown((DOCUMENTS / name).read_text(encoding="utf-8").format(**numbers))
 
 
 def _target(rows: Sequence[Row]) -> None:
@@ -109,27 +99,8 @@ def _target(rows: Sequence[Row]) -> None:
 
 
 def _arms(rows: Sequence[Row], setting: str) -> None:
-    found = results(rows, setting)
-    plotly_chart(arms_figure(rows, setting), key="study_chart_arms", height=120 + 30 * len(found))
-    lines = []
-    for result in found:
-        against = difference(rows, setting, result.arm, "sam") if result.arm != "sam" else None
-        lines.append(
-            {
-                "arm": result.title,
-                "test, %": result.test.percent,
-                "− SAM tuned": points(against) if against else "",
-                "train, %": f"{100 * result.train:.1f}",
-                "gap": number(100 * result.gap, ".1f"),
-                "mean λ": number(result.lam_mean, ".2f"),
-                "h₁": number(result.lambda_max, ".3g"),
-                "trace": number(result.trace, ".3g"),
-                "gradients": f"{result.grad_evals:,.0f}",
-                "seconds": f"{result.seconds:.0f}",
-                "seeds": result.seeds,
-                "settings": result.chosen,
-            }
-        )
+    lines = arms(rows, setting)
+    plotly_chart(arms_figure(rows, setting), key="study_chart_arms", height=120 + 30 * len(lines))
     st.dataframe(pd.DataFrame(lines), hide_index=True, width="stretch", key="study_table")
     st.caption(
         "Training accuracy counts the wrong labels as right: under label noise a low one is "
@@ -177,30 +148,7 @@ def _defaults() -> None:
         f"ρ {default.rho:g}."
     )
     st.latex(info.formula)
-    st.markdown(
-        """
-- **Why not the dead band.** With larger steps up than down, mini-batch noise alone carries λ to its
-  ceiling, whatever the sharpness does. That helps where labels are wrong and harms where the
-  network underfits. With equal steps, the dead band against a trend keeps swinging instead.
-- **Why a power.** Up and down weigh the same in its logarithm, so noise moves λ nowhere, and λ
-  stops rising when the sharpness does.
-- **Why against a trend.** A power of the ratio to the previous step is tied for the whole run to
-  the first mini-batch's sharpness, whose chance deviation a high power magnifies.
-- **Why the floor is below 1.** A network whose sharpness falls from its start, such as ResNet-20 on
-  photographs, is harmed by λ = 1 at this ρ; λ falls to the floor there and comes back later.
-- **Why another ρ for photographs.** On 10,000 CIFAR-10 images the defaults underfit: λ stays near
-  0.7, where at this ρ less would do; SAM with a tuned ρ, VaSSO and plain SGD are all ahead. With
-  ρ 0.02, tuned like SAM's, λ rises to 2 and SAMAR is a point ahead of SAM at equal epochs, which
-  three seeds cannot tell from chance; the CIFAR-10 preset takes this ρ. SGD with as many gradients,
-  that is twice the epochs, is ahead of them all.
-- **What speaks against this choice.** On digits with wrong labels the former defaults, and the dead
-  band against a trend with its unequal steps, were more accurate. In a run of 200 epochs with 40 %
-  wrong labels (last rows of the table above) λ ended near its floor and the labels were learnt by
-  heart, as with SAM at ρ 0.5; the dead band against a trend held out.
-- **Limits.** The memory is counted in steps and suits runs of about 500. Networks and images are
-  small, and no run was made on the whole of CIFAR-10.
-"""
-    )
+    _document("defaults.md")
 
 
 def _take_away(rows: Sequence[Row]) -> None:

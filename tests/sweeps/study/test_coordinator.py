@@ -10,11 +10,11 @@ import pytest
 
 from samar.cli import main
 from samar.errors import RunError, SamarError
+from samar.jobs.engine.local import schedule
+from samar.jobs.engine.worker import run as do
 from samar.jobs.job import Job
-from samar.jobs.local import schedule
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.jobs.worker import run as do
 from samar.sweeps.study import coordinator, protocol
 from samar.sweeps.study.protocol import Arm, Task, config_of
 from samar.sweeps.study.rows import Row, read_rows
@@ -45,7 +45,7 @@ def jobs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
     monkeypatch.setattr(protocol, "TASKS", {"digits_clean": task})
     monkeypatch.setattr(protocol, "FINAL_SEEDS", {"digits": (1,)})
     monkeypatch.setitem(coordinator.CURVATURE, "images", 16)
-    monkeypatch.setattr("samar.jobs.local.spawn", in_this_process)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", in_this_process)
     return Jobs()
 
 
@@ -121,7 +121,7 @@ def test_several_runs_are_open_where_several_may_train(
     jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAMAR_MAX_RUNS", "3")
-    monkeypatch.setattr("samar.jobs.local.spawn", lambda job: os.getpid())
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: os.getpid())
     study = jobs.submit(StudySettings(phases=("tune",), out=str(tmp_path / "rows.csv")))
     assert len(jobs.store.all(parent=study, status=("running",))) == 3
     monkeypatch.undo()
@@ -160,13 +160,13 @@ def test_a_member_that_failed_is_tried_again_when_the_study_is_resumed(
             return os.getpid()
         return in_this_process(job)
 
-    monkeypatch.setattr("samar.jobs.local.spawn", breaks)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", breaks)
     study = make("tune", "final")
     assert study.status == "failed"
     told = "digits_clean · tune · sgd · seed 0 is failed. Out of memory. Resume the study to go on."
     assert study.message == told
     assert [row.phase for row in rows(study)] == ["tune"] * 3
-    monkeypatch.setattr("samar.jobs.local.spawn", in_this_process)
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", in_this_process)
     jobs.resume(study.id)
     study = to_the_end(jobs, study.id)
     assert (study.status, study.message, len(rows(study))) == ("finished", "", 8)

@@ -5,17 +5,14 @@ imported what a job needs and waits, takes the next job where there is one (see 
 """
 
 import os
-import subprocess
-import sys
-import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
-import samar
 from samar.errors import ConfigError
+from samar.jobs.engine.process import start_process
+from samar.jobs.engine.spare import take
 from samar.jobs.files import log_path
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.kind import LONG, SHORT, kind_of, kinds
@@ -83,37 +80,7 @@ def _end_stubborn(store: Store) -> None:
 
 def spawn(job: Job) -> int:
     """Hand a job to the spare process, or to a new one, and return its process id."""
-    from samar.jobs.spare import take
-
     log_path(job.id).parent.mkdir(parents=True, exist_ok=True)
-    return take(job) or start_process(["-m", "samar.jobs.worker", job.id], log_path(job.id)).pid
-
-
-def start_process(
-    arguments: list[str], log: Path | None, stdin: int = subprocess.DEVNULL
-) -> "subprocess.Popen[bytes]":
-    """Start a Python process that outlives this one."""
-    package_parent = str(Path(samar.__file__).parents[1])
-    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    paths = [package_parent, *(path for path in others if path not in ("", package_parent))]
-    detached: dict[str, object] = {"start_new_session": True}
-    if sys.platform == "win32":
-        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-        detached = {"creationflags": flags}
-    environment = {
-        "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave their core to the browser
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
-    with Path(os.devnull if log is None else log).open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=stdin,
-            stdout=output,
-            stderr=output,
-            env=environment,
-            **detached,  # type: ignore[call-overload]
-        )
-    # Reaps the process when it ends, so that it does not linger as a zombie of a long-lived server.
-    threading.Thread(target=process.wait, daemon=True).start()
-    return process  # type: ignore[no-any-return]
+    return (
+        take(job) or start_process(["-m", "samar.jobs.engine.worker", job.id], log_path(job.id)).pid
+    )

@@ -1,23 +1,20 @@
 """A process that has imported and rehearsed what a job needs, and waits for one.
 
-A fresh process needs seconds to import torch; the spare has done so. It reads the id of one job
-from its standard input, does that job as any worker would, and ends; at end-of-file it ends at
+A fresh process needs seconds to import torch; the spare, a worker without a job, has done so. It
+reads the id of one job from its standard input, does that job and ends; at end-of-file it ends at
 once. Only a long-lived process keeps one (:func:`keep`): the server of the browser app. A job in
 the spare ends bit for bit like one in a fresh process. ``SAMAR_SPARE=0`` switches it off.
 """
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import samar
-from samar.jobs.files import log_path
+from samar.jobs.engine.process import start_process
 from samar.jobs.job import Job
-from samar.jobs.kind import kinds
-from samar.jobs.local import start_process
 
 RENEW_SECONDS = 10.0
 IDLE_SECONDS = 900.0
@@ -74,7 +71,7 @@ def _renew() -> None:
     with _lock:
         if _spare is not None and _spare[0].poll() is None:
             return
-        process = start_process(["-m", "samar.jobs.spare"], None, stdin=subprocess.PIPE)
+        process = start_process(["-m", "samar.jobs.engine.worker"], None, stdin=subprocess.PIPE)
         _spare = process, _newest_code(), time.monotonic()
     threading.Thread(target=_end_when_idle, args=(process,), daemon=True).start()
 
@@ -96,33 +93,3 @@ def _end_when_idle(process: "subprocess.Popen[bytes]") -> None:
 def _newest_code() -> float:
     files = Path(samar.__file__).parent.rglob("*.py")
     return max(file.stat().st_mtime for file in files)
-
-
-def rehearse() -> None:
-    """Let every kind import and try what its jobs need, without a trace in the random state."""
-    import torch
-
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        for kind in kinds().values():
-            if kind.rehearse is not None:
-                kind.rehearse()
-    torch.set_num_threads(threads)
-
-
-def main() -> None:
-    """Rehearse, wait for a job, do it."""
-    rehearse()
-    job_id = sys.stdin.readline().strip()
-    if not job_id:
-        return
-    from samar.jobs.worker import main as work
-
-    with log_path(job_id).open("ab") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    work(job_id)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
-"""The process that does one job: ``python -m samar.jobs.worker JOB``.
+"""The process that does one job: ``python -m samar.jobs.engine.worker [JOB]``.
 
-It calls the kind's work function, notes how that ended, and lets the next queued job start.
+It calls the kind's work function, notes how that ended, and lets the next queued job start. Without
+a job it is the spare, and waits for one.
 """
 
 import errno
@@ -16,9 +17,10 @@ import psutil
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import SamarError
+from samar.jobs.engine.local import schedule
 from samar.jobs.files import job_dir, log_path
 from samar.jobs.job import Job
-from samar.jobs.kind import kind_of
+from samar.jobs.kind import kind_of, kinds
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
@@ -93,8 +95,6 @@ def _stop_at_sigterm(work: Work):  # type: ignore[no-untyped-def]  # noqa: ANN20
 
 def main(job_id: str) -> None:
     """Do one job that was claimed for this process, then let the next queued one start."""
-    from samar.jobs.local import schedule
-
     if hasattr(os, "nice"):
         os.nice(max(0, NICENESS - os.nice(0)))
     store = Store()
@@ -108,5 +108,28 @@ def main(job_id: str) -> None:
             schedule(store)
 
 
+def wait() -> None:
+    """As the spare: rehearse, read the id of a job from standard input, and do that job."""
+    rehearse()
+    job_id = sys.stdin.readline().strip()
+    if job_id:
+        with log_path(job_id).open("ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        main(job_id)
+
+
+def rehearse() -> None:
+    """Let every kind import and try what its jobs need, without a trace in the random state."""
+    import torch
+
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        for kind in kinds().values():
+            if kind.rehearse is not None:
+                kind.rehearse()
+    torch.set_num_threads(threads)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1]) if sys.argv[1:] else wait()

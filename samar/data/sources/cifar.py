@@ -16,7 +16,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 
 from samar.data.catalog import DATASETS, DatasetInfo
 from samar.data.dataset import ImageSet, Splits
-from samar.data.download import Progress, download, md5_of
+from samar.data.sources.download import Progress, download, md5_of
 from samar.errors import DataError
 
 

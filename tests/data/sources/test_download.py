@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from samar.data.download import default_root, download
+from samar.data.sources.download import default_root, download
 from samar.errors import DataError
 
 CONTENT = os.urandom(700_000)

@@ -1,0 +1,1 @@
+"""Engines: what starts the work of jobs, and says whether it lives."""
