@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from samar.charts.sweeps import curve_trace
 from samar.charts.theme import OPTIMIZER_STYLES, panel
 from samar.sweeps.study.protocol import ARMS
 from samar.sweeps.study.rows import Row
@@ -92,26 +93,12 @@ def curve_figure(curves: Sequence[Curve], title: str) -> go.Figure:
         curves: of one setting.
         title: the setting's.
     """
-    traces: list[dict[str, Any]] = []
-    for each in curves:
-        style = OPTIMIZER_STYLES[CURVE_STYLES[each.arm]]
-        traces.append(
-            {
-                "type": "scatter",
-                "x": list(each.rho),
-                "y": [100 * found.mean for found in each.test],
-                "error_y": {
-                    "type": "data",
-                    "array": [100 * found.std for found in each.test],
-                    "thickness": 1.2,
-                },
-                "name": each.title,
-                "mode": "lines+markers",
-                "line": {"color": style.color, "dash": style.dash, "width": 2},
-                "marker": {"color": style.color, "symbol": style.symbol, "size": 8},
-                "hovertemplate": "%{y:.2f} %",
-            }
+    traces = [
+        curve_trace(
+            each.title, CURVE_STYLES[each.arm], each.rho, each.test, [each.title] * len(each.rho)
         )
+        for each in curves
+    ]
     told = "; ".join(
         f"{each.title} from {100 * min(means):.1f} to {100 * max(means):.1f} %"
         for each in curves
@@ -132,4 +119,4 @@ def curve_figure(curves: Sequence[Curve], title: str) -> go.Figure:
         },
         y_axis={"title": "test accuracy, %"},
         empty="No runs over ρ yet.",
-    )
+    ).update_layout(hovermode="closest")

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, panel
 from samar.sweeps.results import MEASURES, Difference, HeatMap, SettingResult
+from samar.sweeps.statistics import MeanStd
 
 EMPTY = "Waiting for the first run to finish."
 FAINT = 0.5
@@ -89,7 +90,13 @@ def curve_figure(
         drawn = [points[0]] * len(places) if level else points
         first = next(a for a, ps in curves.items() if ps[0].optimizer == points[0].optimizer)
         x = places if level else [point.values[name] for point in points]
-        traces.append(_curve(arm, drawn, x, measure, bars=not level, again=arm != first))
+        found = [getattr(point, measure) for point in drawn]
+        labels = [point.label for point in drawn]
+        traces.append(
+            curve_trace(
+                arm, drawn[0].optimizer, x, found, labels, bars=not level, again=arm != first
+            )
+        )
     ticks = {"tickmode": "array", "tickvals": places} if len(places) <= MOST_TICKS else {}
     figure = panel(
         traces,
@@ -104,23 +111,29 @@ def curve_figure(
     return figure.update_layout(hovermode="closest", margin={"t": 34, "b": 44}, legend=below)
 
 
-def _curve(
-    arm: str,
-    points: Sequence[SettingResult],
+def curve_trace(
+    name: str,
+    optimizer: str,
     x: Sequence[float],
-    measure: str,
+    found: Sequence[MeanStd],
+    labels: Sequence[str],
     *,
-    bars: bool,
-    again: bool,
+    bars: bool = True,
+    again: bool = False,
 ) -> dict[str, Any]:
-    """One curve; ``again`` if its optimizer has one already, ``bars`` for measured points."""
-    style = OPTIMIZER_STYLES[points[0].optimizer]
-    found = [getattr(point, measure) for point in points]
+    """One curve of means in percent with deviations.
+
+    Args:
+        labels: one for each point.
+        bars: whether the points were measured at their x; else only their level is drawn.
+        again: whether the optimizer has a curve already.
+    """
+    style = OPTIMIZER_STYLES[optimizer]
     deviations = [0 if math.isnan(s.std) else 100 * s.std for s in found]
     return {
         "type": "scatter",
         "mode": "lines+markers" if bars else "lines",
-        "name": arm,
+        "name": name,
         "x": np.array(x, dtype=float),
         "y": np.array([100 * s.mean for s in found]),
         "error_y": {
@@ -133,8 +146,7 @@ def _curve(
         "line": {"color": style.color, "dash": "longdash" if again else style.dash, "width": 2},
         "marker": {"symbol": style.symbol + "-open" * again, "size": 8, "color": style.color},
         "text": [
-            f"{point.label} (n = {s.n})<br>{100 * s.mean:.2f} ± {deviation:.2f} %"
-            for point, s, deviation in zip(points, found, deviations, strict=True)
+            f"{label} (n = {s.n})<br>{s.percent} %" for label, s in zip(labels, found, strict=True)
         ],
         "hovertemplate": "%{text}<extra></extra>",
     }

@@ -118,8 +118,8 @@ def _start(options: argparse.Namespace) -> int:
 def _resume(options: argparse.Namespace) -> int:
     sweeps = Sweeps()
     sweep = sweeps.get(options.id)
-    if not sweep.active or sweeps.can_resume(sweep):
-        sweeps.resume(sweep.id)
+    if not sweep.active or sweeps.jobs.can_resume(sweep.job):
+        sweeps.jobs.resume(sweep.id)
     return _follow(sweeps, sweep.id, options)
 
 
@@ -169,7 +169,7 @@ def _progress(progress: Progress, task: TaskID, sweeps: Sweeps, sweep: Sweep) ->
 def _act(options: argparse.Namespace) -> int:
     sweeps = Sweeps()
     sweep = sweeps.get(options.id)
-    getattr(sweeps, options.verb)(sweep.id)
+    getattr(sweeps if options.verb == "delete" else sweeps.jobs, options.verb)(sweep.id)
     ends = {
         "pause": "starts no further member; the one that trains comes to its end.",
         "stop": "stops after the current step.",

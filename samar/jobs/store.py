@@ -23,6 +23,7 @@ from samar.jobs.job import ACTIVE, HELD, RESUMABLE, UNREADABLE, Job, job_from
 from samar.jobs.kind import kind_of, kinds
 from samar.jobs.orders import Orders
 from samar.jobs.records import Event, Records, insert_events
+from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
 STALE_SECONDS = 20.0
@@ -303,7 +304,8 @@ def new_row(
 
 def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
     """What jobs that ask the same question have in common, as a checksum."""
-    asked = settings.model_dump(mode="json", exclude={"name"})
+    named = {name for name, known in settings_of(type(settings)).items() if known.pinned}
+    asked = settings.model_dump(mode="json", exclude={"name", *named})
     nameless: Any = json.loads(
         json.dumps(dict(inputs)),
         object_hook=lambda each: {name: value for name, value in each.items() if name != "title"},

@@ -39,6 +39,7 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
         group="network",
         label="further networks",
         word="with",
+        pinned=True,
     )
     preview: bool = setting(
         False,
@@ -92,9 +93,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
 
     frame = None
     if settings.directions == "hessian":
-        frame = eigenvector_frame(
-            network.model, network.dataset, settings, tell, work.check
-        )
+        frame = eigenvector_frame(network.model, network.dataset, settings, tell, work.check)
 
     def sampler(wanted: LandscapeJobSettings, frame: "Frame | None") -> "Sampler":
         return sampler_of(

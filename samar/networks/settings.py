@@ -16,6 +16,7 @@ class NetworkSettings(JobSettings):
         group="network",
         label="run or checkpoint",
         positional=True,
+        pinned=True,
     )
     model: str | None = setting(
         None,

@@ -18,6 +18,7 @@ from typing_extensions import Self
 from samar.errors import ConfigError
 
 Choices = Callable[[], Mapping[Any, str]]
+PLAIN_HINTS = ("open_ended", "live", "log", "word", "positional", "pinned", "when")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Setting:
         log: a slider should be logarithmic.
         word: what the option and the link call it, where that is not its name.
         positional: the command line takes it without an option's name.
+        pinned: it names something that the job's inputs hold more exactly.
         when: whether it has an effect under the other settings.
     """
 
@@ -55,6 +57,7 @@ class Setting:
     log: bool = False
     word: str = ""
     positional: bool = False
+    pinned: bool = False
     when: Callable[[Any], bool] | None = None
 
     @property
@@ -80,6 +83,7 @@ def setting(
     open_ended: bool = False,
     word: str = "",
     positional: bool = False,
+    pinned: bool = False,
     when: Callable[[Any], bool] | None = None,
     **bounds: Any,
 ) -> Any:
@@ -93,6 +97,7 @@ def setting(
         "open_ended": open_ended,
         "word": word,
         "positional": positional,
+        "pinned": pinned,
         "when": when,
     }
     return Field(default, description=help, json_schema_extra={"hints": hints}, **bounds)
@@ -219,7 +224,7 @@ def _describe(name: str, field: FieldInfo) -> Setting:
         below_high="lt" in bounds,
         choices=choices() if choices else None,
         optional=optional,
-        **{n: hints[n] for n in ("open_ended", "live", "log", "word", "positional", "when")},
+        **{name: hints[name] for name in PLAIN_HINTS},
     )
 
 

@@ -59,7 +59,7 @@ class Sweep:
     @property
     def title(self) -> str:
         """The name, or what is varied."""
-        return self.spec.title
+        return self.job.title
 
     @property
     def members(self) -> int:
@@ -106,7 +106,7 @@ class Sweep:
 
 
 class Sweeps:
-    """Watch, hold and remove sweeps."""
+    """Watch and remove sweeps; :class:`samar.jobs.service.Jobs` starts, holds and resumes them."""
 
     def __init__(self, jobs: Jobs | None = None) -> None:
         self.jobs = jobs or Jobs()
@@ -133,26 +133,6 @@ class Sweeps:
         store = self.jobs.store
         training = store.all("train", parent=sweep.id, status=HELD) if sweep.training else []
         return sweep.ended + sum(run.done / run.total for run in training if run.total)
-
-    def pause(self, sweep_id: str) -> None:
-        """Start no further member; the one that trains comes to its end."""
-        self.jobs.pause(self.get(sweep_id).id)
-
-    def stop(self, sweep_id: str) -> None:
-        """Start no further member and stop the one that trains after its current step."""
-        self.jobs.stop(self.get(sweep_id).id)
-
-    def can_resume(self, sweep: Sweep) -> bool:
-        """Whether resuming a sweep would change anything."""
-        return self.jobs.can_resume(sweep.job)
-
-    def resume(self, sweep_id: str) -> None:
-        """Let a sweep go on; members that were stopped, failed or lost go on from what they saved.
-
-        Raises:
-            RunError: there is nothing to resume.
-        """
-        self.jobs.resume(self.get(sweep_id).id)
 
     def delete(self, sweep_id: str) -> None:
         """Remove a sweep with all its members and their files.

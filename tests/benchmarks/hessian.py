@@ -36,12 +36,17 @@ NNGEOM_MOST = 32
 
 
 def subject(options: argparse.Namespace) -> tuple[nn.Module, Sample]:
+    from samar.jobs.store import Store
     from samar.models.build import build_model
-    from samar.networks.load import load_subject
+    from samar.networks.load import load_network
 
     if options.weights:
-        found = load_subject(
-            str(options.weights), model="resnet20", dataset=options.dataset, normalize="imagenet"
+        found = load_network(
+            Store(),
+            str(options.weights),
+            model="resnet20",
+            dataset=options.dataset,
+            normalize="imagenet",
         )
         images = Sample.of(found.dataset.test, found.dataset.normalization, options.images)
         return found.model, images

@@ -18,7 +18,7 @@ from typing import Any
 os.environ["SAMAR_HOME"] = tempfile.mkdtemp()
 
 from samar.charts.training import PANELS, View
-from samar.jobs.engine.worker import prepare
+from samar.jobs.engine.worker import run as work
 from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
 from samar.jobs.store import Store
@@ -50,21 +50,20 @@ class Timed:
 
 def claimed(store: Store, config: TrainSettings) -> Job:
     store.create(config)
-    run = store.claim_next(limit=1000)
+    run = store.claim_next("long", limit=1000)
     assert run is not None
     return run
 
 
 def store_share(store: Store) -> None:
     run = claimed(store, PRESETS["noisy_digits"].config())
-    store.records, store.mailbox = Timed(store.records), Timed(store.mailbox)
-    worker = prepare(store, run)
+    store.records, store.orders = Timed(store.records), Timed(store.orders)
     started = time.perf_counter()
-    worker.train()
+    work(store, run)
     wall = time.perf_counter() - started
     inside = store.records.seconds + store.orders.seconds
     print(f"store's share of the run: {inside:.3f} s of {wall:.1f} s = {inside / wall:.2%} (≤ 2 %)")
-    store.records, store.mailbox = store.records.inner, store.orders.inner
+    store.records, store.orders = store.records.inner, store.orders.inner
 
 
 def record(step: int) -> StepRecord:

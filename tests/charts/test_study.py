@@ -42,7 +42,7 @@ def test_curves() -> None:
     figure = curve_figure(curves(rows, "digits_clean"), "Digits")
     sam, samar = figure.data
     assert (sam.name, samar.name) == ("SAM", "SAMAR, defaults")
-    assert sam.x == (0.02, 0.5)
-    assert sam.y == pytest.approx((50, 80))
+    assert list(sam.x) == [0.02, 0.5]
+    assert list(sam.y) == pytest.approx([50, 80])
     assert figure.layout.xaxis.type == "log"
     assert "SAM from 50.0 to 80.0 %" in figure.layout.meta["alt"]

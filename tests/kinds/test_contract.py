@@ -110,12 +110,7 @@ def test_submitted_it_finishes_and_says_what_it_found(jobs: Jobs, run: str, name
 def test_cancelled_it_stops_soon(jobs: Jobs, run: str, name: str) -> None:
     job_id = jobs.submit(LONG[name](run))
     wait(jobs, job_id, at_work(jobs))
-    if name == "sweep":
-        from samar.sweeps.service import Sweeps
-
-        Sweeps(jobs).stop(job_id)
-    else:
-        jobs.stop(job_id)
+    jobs.stop(job_id)
     asked = time.monotonic()
     job = wait(jobs, job_id, lambda job: job.status == "stopped", seconds=20)
     assert "did not stop by itself" not in job.message
@@ -179,6 +174,8 @@ def test_an_equal_job_is_the_answer_unless_asked_anew(jobs: Jobs, run: str, name
     assert jobs.submit(settings) == first  # under way
     wait(jobs, first, lambda job: job.status == "finished")
     assert jobs.submit(settings.changed(name="again")) == first
+    jobs.rename(run, "another name")
+    assert jobs.submit(settings.changed(network="another name")) == first
     assert jobs.submit(settings, anew=True) != first
 
 

@@ -75,7 +75,7 @@ def test_killed_in_training_and_resumed(real: Sweeps) -> None:
     os.kill(killed.pid, signal.SIGKILL)
     again = Sweeps(Jobs())
     wait(lambda: again.jobs.get(killed.id).status == "interrupted")
-    again.resume(sweep_id)
+    again.jobs.resume(sweep_id)
     wait(lambda: again.get(sweep_id).status == "finished")
     members = again.members(again.get(sweep_id))
     assert {run.status for run in members} == {"finished"}

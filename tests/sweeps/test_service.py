@@ -37,7 +37,7 @@ def test_members_are_queued_at_once_and_trained_one_after_the_other(
     sweep = sweeps.get(sweep.id)
     assert (sweep.status, sweep.active) == ("finished", False)
     with pytest.raises(RunError, match="is finished; there is nothing to resume"):
-        sweeps.resume(sweep.id)
+        sweeps.jobs.resume(sweep.id)
 
 
 def test_a_run_started_by_hand_goes_before_members(
@@ -56,15 +56,15 @@ def test_a_paused_sweep_keeps_its_queue_and_lets_the_running_member_end(
 ) -> None:
     sweep_id = sweeps.jobs.submit(GRID)
     (first,) = training(sweeps)
-    sweeps.pause(sweep_id)
+    sweeps.jobs.pause(sweep_id)
     assert sweeps.jobs.get(first.id).status == "running"
     end(first)
     schedule(sweeps.jobs.store)
     assert training(sweeps) == []
     assert sweeps.get(sweep_id).counts == {"finished": 1, "queued": 3}
     with pytest.raises(RunError, match="is paused; only one that is running can be paused"):
-        sweeps.pause(sweep_id)
-    sweeps.resume(sweep_id)
+        sweeps.jobs.pause(sweep_id)
+    sweeps.jobs.resume(sweep_id)
     (second,) = training(sweeps)
     assert (second.settings.optimizer, second.settings.seed) == ("sam", 0)
 
@@ -74,16 +74,16 @@ def test_a_stopped_sweep_stops_its_member_and_resumes_it(
 ) -> None:
     sweep_id = sweeps.jobs.submit(GRID)
     (first,) = training(sweeps)
-    sweeps.stop(sweep_id)
+    sweeps.jobs.stop(sweep_id)
     assert [c.command for c in sweeps.jobs.store.orders.after(first.key, 0)] == ["stop"]
     with pytest.raises(RunError, match="has members that train; stop it before deleting it"):
         sweeps.delete(sweep_id)
     with pytest.raises(RunError, match="is still stopping; resume it in a moment"):
-        sweeps.resume(sweep_id)
+        sweeps.jobs.resume(sweep_id)
     end(first, status="stopped")
     schedule(sweeps.jobs.store)
     assert training(sweeps) == []
-    sweeps.resume(sweep_id)
+    sweeps.jobs.resume(sweep_id)
     assert [run.id for run in training(sweeps)] == [first.id]
     assert sweeps.get(sweep_id).members == 4
 
@@ -94,7 +94,7 @@ def test_a_lost_member_is_taken_up_again_by_resume(sweeps: Sweeps) -> None:
     sweeps.jobs.store.move(first, "interrupted")
     sweep = sweeps.get(sweep_id)
     assert (sweep.status, sweep.state, sweep.active) == ("running", "interrupted", False)
-    sweeps.resume(sweep_id)
+    sweeps.jobs.resume(sweep_id)
     assert [run.id for run in training(sweeps)] == [first.id]
     assert sweeps.get(sweep_id).members == 1
 
@@ -108,8 +108,8 @@ def test_a_sweep_goes_on_without_a_lost_member_until_it_is_resumed(
     finish(sweeps, end, lambda config: 0.5)
     sweep = sweeps.get(sweep_id)
     assert (sweep.ended, sweep.state) == (3, "interrupted")
-    assert sweeps.can_resume(sweep)
-    sweeps.resume(sweep_id)
+    assert sweeps.jobs.can_resume(sweep.job)
+    sweeps.jobs.resume(sweep_id)
     assert finish(sweeps, end, lambda config: 0.5) == 1
     assert sweeps.get(sweep_id).counts == {"finished": 4}
 
@@ -133,7 +133,7 @@ def test_other_seeds_of_a_diverged_setting_are_skipped_and_the_sweep_goes_on(
         [("sgd", 1)] if skip else []
     )
     with pytest.raises(RunError, match="nothing to resume"):
-        sweeps.resume(sweep_id)
+        sweeps.jobs.resume(sweep_id)
 
 
 def test_delete_removes_members_and_history(sweeps: Sweeps, end: Callable[..., None]) -> None:
@@ -265,10 +265,10 @@ def test_a_stopped_setting_is_not_told_before_it_is_resumed(
 ) -> None:
     sweep_id = sweeps.jobs.submit(tpe(trials=1, seeds=1))
     (run,) = training(sweeps)
-    sweeps.stop(sweep_id)
+    sweeps.jobs.stop(sweep_id)
     end(run, status="stopped")
     schedule(sweeps.jobs.store)
-    sweeps.resume(sweep_id)
+    sweeps.jobs.resume(sweep_id)
     assert finish(sweeps, end, lambda config: 0.8) == 1
     with sweeps.jobs.store.database.read() as db:
         assert db.execute(sa.text("SELECT value FROM trial_values")).scalars().all() == [0.8]
@@ -283,7 +283,7 @@ def test_two_processes_that_search_at_once_open_one_setting(
     store = sweeps.jobs.store
     assert extend(store, sweep, more)
     assert not extend(store, sweep, more)
-    sweeps.pause(sweep.id)
+    sweeps.jobs.pause(sweep.id)
     assert not extend(store, sweeps.get(sweep.id), more)
 
 
@@ -304,8 +304,8 @@ def test_a_diverged_setting_counts_as_worst_and_a_failed_one_not_at_all(
 
 def test_a_paused_search_opens_nothing(sweeps: Sweeps, end: Callable[..., None]) -> None:
     sweep_id = sweeps.jobs.submit(tpe(trials=4, seeds=1))
-    sweeps.pause(sweep_id)
+    sweeps.jobs.pause(sweep_id)
     assert finish(sweeps, end, lambda config: 0.5) == 1
     assert sweeps.get(sweep_id).members == 1
-    sweeps.resume(sweep_id)
+    sweeps.jobs.resume(sweep_id)
     assert finish(sweeps, end, lambda config: 0.5) >= 2

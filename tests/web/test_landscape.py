@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.jobs import local, worker
+from samar.jobs.engine import local, worker
 from samar.jobs.job import Job
 from samar.jobs.orders import STOP
 from samar.jobs.store import Store

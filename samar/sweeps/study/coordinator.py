@@ -213,16 +213,19 @@ class _Move:
 def described(trial: Trial) -> Row:
     """The row of a run before it is made: its settings, no results."""
     config = trial.config
+    values: dict[str, Any] = {
+        name: float(getattr(config, name)) if config.applies(name) else NAN for name in SETTINGS
+    }
     return Row(
         setting=trial.setting,
         phase=trial.phase,
         arm=trial.arm,
         optimizer=config.optimizer,
         rule=config.rule if config.applies("rule") else "",
-        **{n: float(getattr(config, n)) if config.applies(n) else NAN for n in SETTINGS},
         epochs=config.epochs,
         seed=config.seed,
         validation=config.validation,
+        **values,
     )
 
 

@@ -11,7 +11,7 @@ from samar.errors import RunError
 from samar.jobs.job import Job
 from samar.sweeps.results import SettingResult, by_task, results
 from samar.sweeps.service import Sweep
-from samar.web.service import attempt, explained, show_problem, sweeps
+from samar.web.service import attempt, explained, service, show_problem, sweeps
 from samar.web.state import RUN, TRAIN_PAGE, show_sweep, shown_sweep
 from samar.web.sweeps.form import base_panel, follow_link, new_sweep
 from samar.web.sweeps.results import COLUMNS, charts, differences, row, verdict
@@ -97,13 +97,18 @@ def _show_progress(sweep: Sweep) -> None:
 
 def _buttons(sweep: Sweep) -> None:
     """Draw the buttons that fit a sweep's state; each acts before the page is drawn again."""
+    jobs = service()
     with st.container(horizontal=True, key="sweep_buttons", width="content"):
         if sweep.state == "running":
-            _button("Pause", "pause", sweeps().pause, sweep, help="The run that trains ends first.")
-        if sweeps().can_resume(sweep):
-            _button("Resume", "play_arrow", sweeps().resume, sweep, primary=True)
+            _button(
+                "Pause", "pause", jobs.pause, sweep, help="The run that trains ends first."
+            )
+        if jobs.can_resume(sweep.job):
+            _button("Resume", "play_arrow", jobs.resume, sweep, primary=True)
         if sweep.training or sweep.state in ("running", "paused"):
-            _button("Stop", "stop", sweeps().stop, sweep, help="Saves what trains; can be resumed.")
+            _button(
+                "Stop", "stop", jobs.stop, sweep, help="Saves what trains; can be resumed."
+            )
         if not sweep.training:
             with st.popover("Delete", icon=":material/delete:"):
                 st.markdown(f"This removes the sweep and its {sweep.members} runs for good.")

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from samar.data import cifar
 from samar.data.load import load_dataset
+from samar.data.sources import cifar
 from samar.errors import DataError
 
 PER_FILE = 4
