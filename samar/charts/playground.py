@@ -15,9 +15,9 @@ import plotly.graph_objects as go
 from samar.charts.landscape.scale import COLORS, float32
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
 from samar.playground.catalog import LANDSCAPES
-from samar.playground.config import PlaygroundConfig
 from samar.playground.losses import build_loss
 from samar.playground.paths import Path
+from samar.playground.settings import PlaygroundSettings
 
 POINTS = (81, 55)
 """Of the grid, from left to right and from bottom to top."""
@@ -57,13 +57,13 @@ class Ground:
         cut: ``value`` within these.
     """
 
-    def __init__(self, config: PlaygroundConfig) -> None:
-        info, self.loss = LANDSCAPES[config.landscape], build_loss(config)
+    def __init__(self, settings: PlaygroundSettings) -> None:
+        info, self.loss = LANDSCAPES[settings.landscape], build_loss(settings)
         self.x = np.linspace(*info.x_range, POINTS[0])
         self.y = np.linspace(*info.y_range, POINTS[1])
         self.value = self.loss.value(*np.meshgrid(self.x, self.y))
         self.low = float(self.value.min())
-        start = float(self.loss.value(*config.start))
+        start = float(self.loss.value(*settings.start))
         usual = float(np.quantile(self.value, 0.9))
         self.high = max(min(max(usual, 1.1 * start), float(self.value.max())), self.low + 1e-6)
         self.cut = np.clip(self.value, self.low, self.high)
@@ -148,16 +148,16 @@ class Motion:
         return {"last": self.last, "label": "step", "now": self._now} | moving
 
 
-def plane(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | None) -> go.Figure:
+def plane(settings: PlaygroundSettings, paths: Mapping[str, Path], focus: str | None) -> go.Figure:
     """Contours from above, with every path.
 
     Args:
-        config: Which loss; its start is marked.
+        settings: Which loss; its start is marked.
         paths: As :func:`samar.playground.descent.descend` gives them.
         focus: Of which optimizer ρ-ball, ε and gradients are drawn; None for none.
     """
-    ground, info, motion = Ground(config), LANDSCAPES[config.landscape], Motion(paths)
-    traces = [_contour(ground), _start(config)]
+    ground, info, motion = Ground(settings), LANDSCAPES[settings.landscape], Motion(paths)
+    traces = [_contour(ground), _start(settings)]
     lines = {}
     for name, path in paths.items():
         style, lines[name] = OPTIMIZER_STYLES[name], len(traces)
@@ -173,7 +173,7 @@ def plane(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | None
             | motion.grow(len(traces), path.positions)
         )
     if focus is not None and focus in paths:
-        for overlay in _overlays(ground, paths[focus], config.rho):
+        for overlay in _overlays(ground, paths[focus], settings.rho):
             if "shape" in overlay:
                 last = motion.follow(len(traces), lines[focus], overlay.pop("shape"))
             else:
@@ -185,8 +185,8 @@ def plane(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | None
         head = {"type": "scatter"} | _head(name, mark, 1.5)
         traces.append(head | motion.follow(len(traces), line))
     bare = {"zeroline": False, "showgrid": False, "constrain": "domain"}
-    bare["uirevision"] = config.landscape
-    layout = _layout(config, paths, motion) | {
+    bare["uirevision"] = settings.landscape
+    layout = _layout(settings, paths, motion) | {
         "xaxis": {"range": list(info.x_range), "title": "x"} | bare,
         "yaxis": {"range": list(info.y_range), "title": "y"}
         | {"scaleanchor": "x", "constraintoward": "top"}
@@ -198,9 +198,11 @@ def plane(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | None
     return go.Figure(data=traces, layout=layout)
 
 
-def surface(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | None) -> go.Figure:
+def surface(
+    settings: PlaygroundSettings, paths: Mapping[str, Path], focus: str | None
+) -> go.Figure:
     """The same in three dimensions; heights are cut off at the top of the range."""
-    ground, info, motion = Ground(config), LANDSCAPES[config.landscape], Motion(paths)
+    ground, info, motion = Ground(settings), LANDSCAPES[settings.landscape], Motion(paths)
     traces: list[dict[str, Any]] = [
         {
             "type": "surface",
@@ -224,7 +226,7 @@ def surface(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
         points = motion.grow(len(traces), ground.lift(path.positions))
         traces.append(in_space | {"name": style.title} | line | points)
     if focus is not None and focus in paths:
-        for overlay in _overlays(ground, paths[focus], config.rho):
+        for overlay in _overlays(ground, paths[focus], settings.rho):
             rows = overlay.get("rows")
             if rows is None:
                 rows = paths[focus].positions[:, None, :] + overlay["shape"]
@@ -235,7 +237,7 @@ def surface(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
         head = {"type": "scatter3d"} | _head(name, mark, 1)
         traces.append(head | motion.follow(len(traces), line_number))
     aspect = (info.y_range[1] - info.y_range[0]) / (info.x_range[1] - info.x_range[0])
-    layout = _layout(config, paths, motion) | {
+    layout = _layout(settings, paths, motion) | {
         "scene": {
             "xaxis": {"title": "x", "range": list(info.x_range), "nticks": 5},
             "yaxis": {"title": "y", "range": list(info.y_range), "nticks": 5},
@@ -250,7 +252,7 @@ def surface(config: PlaygroundConfig, paths: Mapping[str, Path], focus: str | No
     return go.Figure(data=traces, layout=layout)
 
 
-def panels(config: PlaygroundConfig, paths: Mapping[str, Path]) -> go.Figure:
+def panels(settings: PlaygroundSettings, paths: Mapping[str, Path]) -> go.Figure:
     """λ, ratio and loss over the step, with a line at the present one."""
     motion = Motion(paths)
     traces: list[dict[str, Any]] = []
@@ -262,10 +264,12 @@ def panels(config: PlaygroundConfig, paths: Mapping[str, Path]) -> go.Figure:
         steps = np.arange(samar.steps, dtype=np.float32)
         for number, values in ((1, samar.lam), (2, np.clip(samar.ratio, 1e-3, 1e3))):
             traces.append(_curve("samar", steps, values, number))
-        shapes += [_level(config.lam_max, 1, "ceiling"), _level(1.0, 1, "as SAM")]
-        if config.lam_min:
-            shapes.append(_level(config.lam_min, 1))
-        tau = config.constants.get("tau")
+        shapes.append(_level(1.0, 1, "as SAM"))
+        if settings.applies("lam_max"):
+            shapes.append(_level(settings.lam_max, 1, "ceiling"))
+        if settings.applies("lam_min") and settings.lam_min:
+            shapes.append(_level(settings.lam_min, 1))
+        tau = settings.rule_constants.get("tau")
         shapes += [_level(level, 2) for level in ((1.0,) if tau is None else (1 - tau, 1 + tau))]
     floor = min((float(path.loss.min()) for path in paths.values()), default=0.0)
     for name, path in paths.items():
@@ -316,7 +320,7 @@ def panels(config: PlaygroundConfig, paths: Mapping[str, Path]) -> go.Figure:
         }
     if samar is not None:
         top = max(float(np.nanmax(samar.lam)), 1.0)
-        layout["yaxis1"]["range"] = [0, 1.12 * max(top, min(config.lam_max, 1.5 * top))]
+        layout["yaxis1"]["range"] = [0, 1.12 * max(top, min(settings.lam_max, 1.5 * top))]
     return go.Figure(data=traces, layout=layout)
 
 
@@ -393,8 +397,8 @@ def _contour(ground: Ground) -> dict[str, Any]:
     }
 
 
-def _start(config: PlaygroundConfig) -> dict[str, Any]:
-    x, y = config.start
+def _start(settings: PlaygroundSettings) -> dict[str, Any]:
+    x, y = settings.start
     return {
         "type": "scatter",
         "mode": "markers",
@@ -407,14 +411,16 @@ def _start(config: PlaygroundConfig) -> dict[str, Any]:
     }
 
 
-def _layout(config: PlaygroundConfig, paths: Mapping[str, Path], motion: Motion) -> dict[str, Any]:
-    title = LANDSCAPES[config.landscape].title
+def _layout(
+    settings: PlaygroundSettings, paths: Mapping[str, Path], motion: Motion
+) -> dict[str, Any]:
+    title = LANDSCAPES[settings.landscape].title
     ends = "; ".join(
         f"{OPTIMIZER_STYLES[name].title} "
         + ("diverges" if path.diverged else "ends at {:.2f}, {:.2f}".format(*path.end))
         for name, path in paths.items()
     )
-    start = "{:.2f}, {:.2f}".format(*config.start)
+    start = "{:.2f}, {:.2f}".format(*settings.start)
     alt = f"{title}: paths of {len(paths)} optimizers from {start}. {ends}."
     return {
         "template": "none",

@@ -13,7 +13,6 @@ from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import progress, summary
 from samar.settings.command import json_line
-from samar.sweeps.service import Sweeps
 
 STATUSES = (*ACTIVE, *RESUMABLE, "finished", "diverged", UNREADABLE)
 
@@ -116,7 +115,7 @@ def _stop(options: argparse.Namespace) -> int:
 def _delete(options: argparse.Namespace) -> int:
     service = Jobs()
     job = service.get(options.id)
-    (Sweeps(service) if job.kind == "sweep" else service).delete(job.id)
+    service.delete(job.id)
     print(f"{_called(job)} is deleted.")
     return 0
 

@@ -169,7 +169,7 @@ def _progress(progress: Progress, task: TaskID, sweeps: Sweeps, sweep: Sweep) ->
 def _act(options: argparse.Namespace) -> int:
     sweeps = Sweeps()
     sweep = sweeps.get(options.id)
-    getattr(sweeps if options.verb == "delete" else sweeps.jobs, options.verb)(sweep.id)
+    getattr(sweeps.jobs, options.verb)(sweep.id)
     ends = {
         "pause": "starts no further member; the one that trains comes to its end.",
         "stop": "stops after the current step.",

@@ -43,6 +43,7 @@ class Kind:
         version: another one makes finished jobs no answer to the same question.
         reused: whether a finished job with the same settings and inputs is an answer.
         resumable: whether a job that ended early goes on from what it kept; else it starts again.
+        forget: deletes what a deleted job left elsewhere than in the store and its folder.
         rehearse: imports and tries what a job needs, in a spare process that waits for one.
     """
 
@@ -58,6 +59,7 @@ class Kind:
     reused: bool = False
     resumable: bool = False
     rehearse: Callable[[], None] | None = None
+    forget: Callable[["Store", Any], None] | None = None
 
 
 @cache

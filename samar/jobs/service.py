@@ -9,7 +9,7 @@ from samar.errors import RunError
 from samar.jobs.engine.local import schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
-from samar.jobs.kind import SHORT, is_coordinator, kind_of
+from samar.jobs.kind import SHORT, is_coordinator, kind_of, kinds
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -182,8 +182,12 @@ class Jobs:
         Raises:
             RunError: it, or one that it owns, is still at work.
         """
-        for gone in self.store.delete(job_id):
+        job = self.store.get(job_id)
+        for gone in self.store.delete(job.id):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
+        forget = kind_of(job.kind).forget if job.kind in kinds() else None
+        if forget is not None:
+            forget(self.store, job)
 
     def _hold(self, job: Job, status: str, allowed: tuple[str, ...]) -> None:
         if not self.store.move(job, status, only=allowed):

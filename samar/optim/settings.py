@@ -191,6 +191,11 @@ class SAMARSettings(Settings):
         """The constants that the chosen λ rule has."""
         return {name: getattr(self, name) for name in RULES[self.rule].constants}
 
+    @property
+    def lam_bounds(self) -> tuple[float, float]:
+        """Floor and ceiling of λ; a fixed λ is its own bound."""
+        return (self.lam, self.lam) if self.rule == "fixed" else (self.lam_min, self.lam_max)
+
     @model_validator(mode="after")
     def _lam_within_bounds(self) -> Self:
         if self.lam_min > self.lam_max:

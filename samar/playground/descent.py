@@ -18,17 +18,17 @@ from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.playground.catalog import LANDSCAPES
-from samar.playground.config import PlaygroundConfig
 from samar.playground.losses import Loss, build_loss
 from samar.playground.paths import Path
+from samar.playground.settings import PlaygroundSettings
 
 FAR = 10.0
 """A point this many widths of the plane from the middle counts as diverged."""
 
 
-def descend(config: PlaygroundConfig) -> dict[str, Path]:
-    """Let every optimizer of a config descend from its start; keys are the optimizers' names."""
-    return {name: descend_with(config, name) for name in config.optimizers}
+def descend(settings: PlaygroundSettings) -> dict[str, Path]:
+    """Let every chosen optimizer descend from the start; keys are the optimizers' names."""
+    return {name: descend_with(settings, name) for name in settings.optimizers}
 
 
 class _Point(nn.Module):
@@ -39,25 +39,27 @@ class _Point(nn.Module):
         self.weight = nn.Parameter(torch.tensor([x, y], dtype=torch.float64))
 
 
-def descend_with(config: PlaygroundConfig, name: str) -> Path:
-    """One optimizer's path, whether or not the config names it."""
-    loss, point = build_loss(config), _Point(*config.start)
+def descend_with(settings: PlaygroundSettings, name: str) -> Path:
+    """One optimizer's path, whether or not the settings name it."""
+    loss, point = build_loss(settings), _Point(*settings.start)
+    lam_min, lam_max = settings.lam_bounds
     optimizer = build_optimizer(
         name,
         point,
-        lr=config.lr,
-        momentum=config.momentum,
-        rho=config.rho,
-        theta=config.theta,
-        rule=build_rule(config.rule, **config.constants),
-        lam=config.lam,
-        lam_min=config.lam_min,
-        lam_max=config.lam_max,
-        beta=config.beta,
+        lr=settings.lr,
+        momentum=settings.momentum,
+        rho=settings.rho,
+        theta=settings.theta,
+        rule=build_rule(settings.rule, **settings.rule_constants),
+        lam=settings.lam,
+        lam_min=lam_min,
+        lam_max=lam_max,
+        beta=settings.beta,
+        sharpness=settings.sharpness,
     )
-    random = np.random.default_rng(config.seed)
-    tilts = config.noise * random.standard_normal((config.steps, 2))
-    record = _Record(loss, point.weight, config)
+    random = np.random.default_rng(settings.seed)
+    tilts = settings.noise * random.standard_normal((settings.steps, 2))
+    record = _Record(loss, point.weight, settings)
     with np.errstate(over="ignore", invalid="ignore"):
         for tilt_x, tilt_y in tilts.tolist():
             first = record.measure(tilt_x, tilt_y)
@@ -88,13 +90,13 @@ class _Evaluation:
 
 
 class _Record:
-    def __init__(self, loss: Loss, weight: nn.Parameter, config: PlaygroundConfig) -> None:
+    def __init__(self, loss: Loss, weight: nn.Parameter, settings: PlaygroundSettings) -> None:
         self.loss, self.weight = loss, weight
-        info = LANDSCAPES[config.landscape]
+        info = LANDSCAPES[settings.landscape]
         self.middle = (sum(info.x_range) / 2, sum(info.y_range) / 2)
         self.reach = FAR * (info.x_range[1] - info.x_range[0])
         self.rows: list[tuple[float, ...]] = []
-        self.places = [config.start]
+        self.places = [settings.start]
         self.diverged = False
 
     def measure(self, tilt_x: float, tilt_y: float) -> _Evaluation:

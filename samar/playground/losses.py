@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from samar.playground.config import PlaygroundConfig
+from samar.playground.settings import PlaygroundSettings
 
 SMOOTHING = 0.1
 """Temperature T of the soft minimum that joins two valleys."""
@@ -197,6 +197,6 @@ _LOSSES: dict[str, type[Loss]] = {
 }
 
 
-def build_loss(config: PlaygroundConfig) -> Loss:
-    """The loss that a config asks for, without its noise."""
-    return _LOSSES[config.landscape](**config.shape)
+def build_loss(settings: PlaygroundSettings) -> Loss:
+    """The loss that settings ask for, without its noise."""
+    return _LOSSES[settings.landscape](**settings.shape)

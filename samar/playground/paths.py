@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from samar.playground.config import PlaygroundConfig
 from samar.playground.losses import build_loss
+from samar.playground.settings import PlaygroundSettings
 
 Floats = npt.NDArray[np.float64]
 
@@ -101,9 +101,9 @@ class Outcome:
     loss: float
 
 
-def outcome(config: PlaygroundConfig, path: Path) -> Outcome:
+def outcome(settings: PlaygroundSettings, path: Path) -> Outcome:
     """Tell where a path ended and what it was doing last."""
-    loss = build_loss(config)
+    loss = build_loss(settings)
     minimum = loss.valley(*path.end)
     offsets = path.positions[-TAIL:] - (minimum.x, minimum.y)
     before, after = (float(np.hypot(*half.mean(axis=0))) for half in np.array_split(offsets, 2))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from samar.playground.config import PlaygroundConfig
+from samar.playground.settings import PlaygroundSettings
 
 
 @dataclass(frozen=True)
@@ -13,16 +13,16 @@ class Preset:
     Attributes:
         title: What a person reads.
         help: What to look for.
-        changes: What differs from ``PlaygroundConfig()``.
+        changes: What differs from ``PlaygroundSettings()``.
     """
 
     title: str
     help: str
     changes: dict[str, Any] = field(default_factory=dict)
 
-    def config(self, **further: Any) -> PlaygroundConfig:
-        """The preset's config, with further changes on top."""
-        return PlaygroundConfig(**(self.changes | further))
+    def config(self, **further: Any) -> PlaygroundSettings:
+        """The preset's settings, with further changes on top."""
+        return PlaygroundSettings.parse(self.changes | further)
 
 
 _WALLS = {"steep": 4.0, "shallow": 1.0, "walls": 2.0}
@@ -50,7 +50,8 @@ PRESETS: dict[str, Preset] = {
         title="ρ too large",
         help="The walls of this bowl get steeper the farther out. With a large ρ the gradient is "
         "taken so high on the wall that each step is longer than the last: all but SGD diverge.",
-        changes={"landscape": "bowl", "shape": _WALLS, "x": 0.8, "y": 0.8}
+        changes={"landscape": "bowl", "x": 0.8, "y": 0.8}
+        | _WALLS
         | {"rho": 1.5, "lr": 0.05, "momentum": 0.0, "noise": 0.0},
     ),
     "runaway": Preset(
@@ -58,14 +59,15 @@ PRESETS: dict[str, Preset] = {
         help="The same bowl with a little less ρ and some noise: SAM and VaSSO bounce but hold. "
         "SAMAR's λ climbs with every jump of the ratio, which acts like a larger ρ, until it "
         "diverges. A lower λ ceiling holds it.",
-        changes={"landscape": "bowl", "shape": _WALLS, "x": 0.8, "y": 0.8}
+        changes={"landscape": "bowl", "x": 0.8, "y": 0.8}
+        | _WALLS
         | {"rho": 1.2, "lr": 0.05, "momentum": 0.0, "noise": 0.5},
     ),
     "equal": Preset(
         title="Two equal valleys",
         help="Both valleys have the same curvature, so there is no flatter one to prefer: all stay "
         "where they start.",
-        changes={"shape": {"sharp": 8.0, "flat": 8.0}, "x": -0.6, "y": 0.8},
+        changes={"sharp": 8.0, "flat": 8.0, "x": -0.6, "y": 0.8},
     ),
     "large_step": Preset(
         title="η above 2/curvature",

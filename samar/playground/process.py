@@ -1,6 +1,6 @@
 """Descents in a helper process, so that the server that draws them loads no PyTorch.
 
-The helper reads configs and optimizers' names from its standard input, answers each with the path,
+The helper reads settings and optimizers' names from its standard input, answers each with the path,
 and ends when its input does.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path as Folder
 
 import samar
 from samar.errors import SamarError
-from samar.playground.config import PlaygroundConfig
 from samar.playground.paths import Path
+from samar.playground.settings import PlaygroundSettings
 
 _lock = threading.Lock()
 _helpers: list["subprocess.Popen[bytes]"] = []
@@ -26,7 +26,7 @@ def running() -> bool:
     return bool(_helpers) and _helpers[-1].poll() is None
 
 
-def descend_with(config: PlaygroundConfig, name: str) -> Path:
+def descend_with(settings: PlaygroundSettings, name: str) -> Path:
     """:func:`samar.playground.descent.descend_with`, computed by the helper.
 
     Raises:
@@ -41,7 +41,7 @@ def descend_with(config: PlaygroundConfig, name: str) -> Path:
             assert helper.stdin is not None
             assert helper.stdout is not None
             try:
-                pickle.dump((config, name), helper.stdin)
+                pickle.dump((settings, name), helper.stdin)
                 helper.stdin.flush()
                 path: Path = pickle.load(helper.stdout)
                 return path
@@ -50,9 +50,9 @@ def descend_with(config: PlaygroundConfig, name: str) -> Path:
     raise SamarError("The process that moves the optimizers ended; change a setting to try again.")
 
 
-def descend(config: PlaygroundConfig) -> dict[str, Path]:
+def descend(settings: PlaygroundSettings) -> dict[str, Path]:
     """Every optimizer's path; keys are the optimizers' names."""
-    return {name: descend_with(config, name) for name in config.optimizers}
+    return {name: descend_with(settings, name) for name in settings.optimizers}
 
 
 def _start() -> "subprocess.Popen[bytes]":
@@ -82,10 +82,10 @@ def _answer() -> None:
     answers, sys.stdout = sys.stdout.buffer, sys.stderr  # what a library prints is no answer
     while True:
         try:
-            config, name = pickle.load(sys.stdin.buffer)
+            settings, name = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        pickle.dump(descent.descend_with(config, name), answers)
+        pickle.dump(descent.descend_with(settings, name), answers)
         answers.flush()
 
 

@@ -18,7 +18,7 @@ from typing_extensions import Self
 from samar.errors import ConfigError
 
 Choices = Callable[[], Mapping[Any, str]]
-PLAIN_HINTS = ("open_ended", "live", "log", "word", "positional", "pinned", "when")
+PLAIN_HINTS = ("open_ended", "live", "log", "step", "word", "positional", "pinned", "when")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Setting:
         optional: ``None`` is a value.
         live: may be changed while the job runs.
         log: a slider should be logarithmic.
+        step: grid of a slider; 0 leaves it to the face.
         word: what the option and the link call it, where that is not its name.
         positional: the command line takes it without an option's name.
         pinned: it names something that the job's inputs hold more exactly.
@@ -55,6 +56,7 @@ class Setting:
     optional: bool = False
     live: bool = False
     log: bool = False
+    step: float = 0
     word: str = ""
     positional: bool = False
     pinned: bool = False
@@ -79,6 +81,7 @@ def setting(
     label: str | None = None,
     live: bool = False,
     log: bool = False,
+    step: float = 0,
     choices: Choices | None = None,
     open_ended: bool = False,
     word: str = "",
@@ -93,6 +96,7 @@ def setting(
         "label": label,
         "live": live,
         "log": log,
+        "step": step,
         "choices": choices,
         "open_ended": open_ended,
         "word": word,
@@ -233,6 +237,24 @@ def _kind(annotation: Any) -> tuple[type, bool]:
         inner = [part for part in get_args(annotation) if part is not NoneType]
         return _kind(inner[0])[0], len(inner) < len(get_args(annotation))
     return get_origin(annotation) or annotation, False
+
+
+def setting_like(model: type[BaseModel], name: str, default: Any, help: str = "") -> Any:
+    """Declare a field as another class does, with bounds and hints, but with its own default."""
+    known = settings_of(model)[name]
+    bounds = {
+        "gt" if known.above_low else "ge": known.low,
+        "lt" if known.below_high else "le": known.high,
+    }
+    return setting(
+        default,
+        help or known.help,
+        group=known.group,
+        label=known.label,
+        choices=(lambda: known.choices or {}) if known.choices else None,
+        **{hint: getattr(known, hint) for hint in PLAIN_HINTS},
+        **{bound: value for bound, value in bounds.items() if value is not None},
+    )
 
 
 def titles(catalog: Mapping[str, Any]) -> Choices:

@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.data.presence import require_data
-from samar.errors import RunError
 from samar.jobs import schema
 from samar.jobs.engine.local import slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
@@ -134,21 +133,13 @@ class Sweeps:
         training = store.all("train", parent=sweep.id, status=HELD) if sweep.training else []
         return sweep.ended + sum(run.done / run.total for run in training if run.total)
 
-    def delete(self, sweep_id: str) -> None:
-        """Remove a sweep with all its members and their files.
 
-        Raises:
-            RunError: a member still trains.
-        """
-        sweep = self.get(sweep_id)
-        if sweep.training:
-            raise RunError(f"Sweep {sweep.id} has members that train; stop it before deleting it.")
-        self.jobs.store.move(sweep.job, "stopped", only=(sweep.status,))
-        if sweep.spec.sampler == "tpe":
-            from samar.sweeps.search import forget
+def forget(store: Store, sweep: Job) -> None:
+    """Delete what a deleted sweep left in Optuna's tables."""
+    if getattr(sweep.settings, "sampler", "") == "tpe":
+        from samar.sweeps.search import forget
 
-            forget(self.jobs.store, sweep.job)
-        self.jobs.delete(sweep.id)
+        forget(store, sweep)
 
 
 def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:

@@ -232,7 +232,7 @@ class Trainer:
             self.optimizer.rule = build_rule(self.config.rule, **self.config.rule_constants)
             if "lam" in values:
                 self.optimizer.set_bounds(self.config.lam, self.config.lam)
-            self.optimizer.set_bounds(*_bounds(self.config))
+            self.optimizer.set_bounds(*self.config.lam_bounds)
 
     def state_dict(self) -> dict[str, Any]:
         """All that :meth:`load_state_dict` needs to continue exactly from here.
@@ -277,7 +277,7 @@ class Trainer:
 
 
 def _hyperparameters(config: TrainSettings) -> dict[str, Any]:
-    lam_min, lam_max = _bounds(config)
+    lam_min, lam_max = config.lam_bounds
     plain = ("lr", "momentum", "weight_decay", "nesterov", "rho", "adaptive", "theta", "lam")
     return {
         **{name: getattr(config, name) for name in plain},
@@ -287,11 +287,6 @@ def _hyperparameters(config: TrainSettings) -> dict[str, Any]:
         "beta": config.beta,
         "sharpness": config.sharpness,
     }
-
-
-def _bounds(config: TrainSettings) -> tuple[float, float]:
-    """λ bounds; a fixed λ is its own bound."""
-    return (config.lam, config.lam) if config.rule == "fixed" else (config.lam_min, config.lam_max)
 
 
 def _hint(config: TrainSettings) -> str:

@@ -5,6 +5,7 @@ every setting. A link may hold a choice by its key, as the command line does, or
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -27,6 +28,7 @@ def control(
     in_link: bool = True,
     disabled: bool = False,
     options: Iterable[Any] | None = None,
+    default: Any = None,
     on_change: Callable[..., None] | None = None,
     args: tuple[str, ...] = (),
 ) -> Any:
@@ -37,12 +39,15 @@ def control(
         prefix: before the widget's key, where several forms share the session.
         in_link: whether the value is kept in the URL and taken from it.
         options: of a choice, only these.
+        default: instead of the field's own.
         on_change: called with ``args`` after the person changed the value.
 
     Returns:
         The value.
     """
     known = settings_of(model)[name]
+    if default is not None:
+        known = replace(known, default=default)
     common: dict[str, Any] = {
         "label": known.title,
         "key": key_of(known, prefix),
@@ -68,12 +73,19 @@ def control(
             format_func=lambda v: "auto" if v is None else f"{v:g}",
             **common,
         )
-    if known.kind is float and known.high is not None and known.high <= 20:
-        low, high = float(known.low or 0), float(known.high)
-        step = 0.01 if high <= 2 else 0.05
-        low, high = low + step * known.above_low, high - step * known.below_high
-        return st.slider(min_value=low, max_value=high, value=known.default, step=step, **common)
     number: Any = known.kind  # int or float
+    if known.high is not None and (known.step or (number is float and known.high <= 20)):
+        low, high = number(known.low or 0), number(known.high)
+        step = number(known.step) or (0.01 if high <= 2 else 0.05)
+        low, high = low + step * known.above_low, high - step * known.below_high
+        return st.slider(
+            min_value=low,
+            max_value=high,
+            value=known.default,
+            step=step,
+            format="%g" if known.step else None,
+            **common,
+        )
     return st.number_input(
         min_value=number(known.low or 0),
         max_value=None if known.high is None else number(known.high),
@@ -145,7 +157,8 @@ def _held(key: str) -> Any:
 def fill(settings: Settings, prefix: str = "", **live: Any) -> None:
     """Set every widget to the values of settings, before the widgets are drawn."""
     for name, known in settings_of(type(settings)).items():
-        st.session_state[key_of(known, prefix)] = live.get(name, getattr(settings, name))
+        value = live.get(name, getattr(settings, name))
+        st.session_state[key_of(known, prefix)] = list(value) if known.kind is tuple else value
 
 
 def settings_from_controls(
@@ -173,14 +186,16 @@ def settings_from_controls(
 def link_problem(model: type[Settings] = TrainSettings, prefix: str = "") -> str | None:
     """What is wrong with the first setting in the link that does not fit; its default is used."""
     known = {key_of(each, prefix): each for each in settings_of(model).values()}
+    values = {}
     for key, value in st.query_params.to_dict().items():
         each = known.get(key)
-        if each is None or value in (each.choices or {}).values():
-            continue
-        try:
-            model().changed(**{each.name: value})
-        except SamarError as error:
-            return f"The link holds a setting that does not fit. {error}"
+        if each is not None and each.kind is not tuple:
+            by_title = {title: choice for choice, title in (each.choices or {}).items()}
+            values[each.name] = by_title.get(value, value)
+    try:
+        model().changed(**values)  # together, because one may fit with another only
+    except SamarError as error:
+        return f"The link holds a setting that does not fit. {error}"
     return None
 
 

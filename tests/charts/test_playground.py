@@ -10,11 +10,11 @@ import pytest
 
 from samar.charts.html.playground import standalone_html
 from samar.charts.playground import Ground, panels, plane, surface
-from samar.playground.config import PlaygroundConfig
 from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
+from samar.playground.settings import PlaygroundSettings
 
-CONFIG = PlaygroundConfig(steps=40)
+CONFIG = PlaygroundSettings(steps=40)
 PATHS = descend(CONFIG)
 DIVERGED = PRESETS["large_rho"].config(steps=60)
 
@@ -117,7 +117,7 @@ def test_panels_without_samar_and_with_nothing() -> None:
 
 def test_the_page_holds_all_it_needs() -> None:
     figures = [(plane(CONFIG, PATHS, "samar"), 500), (panels(CONFIG, PATHS), 400)]
-    page = standalone_html("A <b>title</b>", "What happened.", figures, CONFIG.values())
+    page = standalone_html("A <b>title</b>", "What happened.", figures, CONFIG.effective)
     assert "A &lt;b&gt;title" in page
     assert '"landscape": "valleys"' in html.unescape(page)
     assert "src=" not in page.split("<script>")[0]

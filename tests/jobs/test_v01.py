@@ -85,7 +85,7 @@ def test_sweeps_are_jobs_that_own_their_members(old_home: Path) -> None:
             storage = sweeps.jobs.store.database.engine.url.render_as_string(hide_password=False)
             study = optuna.load_study(study_name=f"samar-{sweep.id}", storage=storage)
             assert len(study.trials) == len(old["members"])
-    sweeps.delete("old grid")
+    sweeps.jobs.delete("old grid")
     assert {run.parent for run in sweeps.jobs.store.all("train")} == {None, "002b187b"}
 
 

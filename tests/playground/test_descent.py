@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from samar.playground.config import PlaygroundConfig
 from samar.playground.descent import descend, descend_with
 from samar.playground.paths import to_csv
+from samar.playground.settings import PlaygroundSettings
 
-QUIET = PlaygroundConfig(
+QUIET = PlaygroundSettings(
     landscape="bowl",
-    shape={"steep": 3.0, "shallow": 1.0, "walls": 2.0},
+    steep=3.0,
+    shallow=1.0,
+    walls=2.0,
     x=0.8,
     y=0.5,
     lr=0.1,
@@ -70,7 +72,7 @@ def test_vasso() -> None:
 
 
 def test_samar() -> None:
-    rule = {"rule": "power", "constants": {"gamma": 0.5}, "lam": 1.5, "lam_max": 3.0}
+    rule = {"rule": "power", "gamma": 0.5, "lam": 1.5, "lam_max": 3.0}
     path = descend_with(QUIET.changed(**rule), "samar")
     x, lam, before = np.array([0.8, 0.5]), 1.5, np.nan
     for step in range(3):
@@ -89,9 +91,9 @@ def test_samar() -> None:
 
 def test_all_start_at_one_point_and_see_the_same_tilts() -> None:
     """ε is the gradient's direction with the tilt in it, and both passes share the tilt."""
-    config = QUIET.changed(noise=0.7, seed=5)
+    settings = QUIET.changed(noise=0.7, seed=5)
     tilts = 0.7 * np.random.default_rng(5).standard_normal((10, 2))
-    for name, path in descend(config).items():
+    for name, path in descend(settings).items():
         assert tuple(path.positions[0]) == (0.8, 0.5)
         clean = np.stack([g(x) for x in path.positions[:-1]])
         assert close(path.gradients - clean, tilts), name
@@ -105,24 +107,25 @@ def test_all_start_at_one_point_and_see_the_same_tilts() -> None:
 
 def test_a_seed_repeats_and_another_does_not() -> None:
     first, again, other = (
-        descend_with(PlaygroundConfig(seed=seed, steps=20), "samar").positions for seed in (1, 1, 2)
+        descend_with(PlaygroundSettings(seed=seed, steps=20), "samar").positions
+        for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_special_cases_are_other_optimizers() -> None:
-    config = PlaygroundConfig(steps=30)
-    sam = descend_with(config, "sam").positions
-    assert np.array_equal(descend_with(config.changed(rule="fixed"), "samar").positions, sam)
-    assert close(descend_with(config.changed(theta=1.0), "vasso").positions, sam)
-    sgd = descend_with(config, "sgd").positions
-    assert np.array_equal(descend_with(config.changed(rho=0.0), "sam").positions, sgd)
+    settings = PlaygroundSettings(steps=30)
+    sam = descend_with(settings, "sam").positions
+    assert np.array_equal(descend_with(settings.changed(rule="fixed"), "samar").positions, sam)
+    assert close(descend_with(settings.changed(theta=1.0), "vasso").positions, sam)
+    sgd = descend_with(settings, "sgd").positions
+    assert np.array_equal(descend_with(settings.changed(rho=0.0), "sam").positions, sgd)
 
 
 def test_divergence_ends_the_path_at_its_last_finite_point() -> None:
-    config = QUIET.changed(lr=0.5, x=3.0, y=3.0, steps=100)
-    for name, path in descend(config).items():
+    settings = QUIET.changed(lr=0.5, x=3.0, y=3.0, steps=100)
+    for name, path in descend(settings).items():
         assert path.diverged, name
         assert path.steps < 100
         assert np.isfinite(path.positions).all()
@@ -131,8 +134,8 @@ def test_divergence_ends_the_path_at_its_last_finite_point() -> None:
 
 
 def test_a_path_that_diverges_at_once_is_a_point() -> None:
-    config = QUIET.changed(lr=1.0, x=4.0, y=4.0, shape={"walls": 50.0, "steep": 3.0})
-    path = descend_with(config, "sam")
+    settings = QUIET.changed(lr=1.0, x=4.0, y=4.0, walls=50.0)
+    path = descend_with(settings, "sam")
     assert path.diverged
     assert path.steps == 0
     assert path.end == (4.0, 4.0)

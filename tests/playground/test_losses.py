@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from samar.playground.config import PlaygroundConfig
 from samar.playground.losses import build_loss
+from samar.playground.settings import PlaygroundSettings
 
 POINTS = [(-1.35, 0.3), (-1.09, 0.02), (0.7, -1.2), (1.5, 0.0), (-2.9, 1.9)]
 
@@ -44,7 +44,7 @@ CASES = [
 def test_value_and_derivatives(
     name: str, shape: dict[str, float], formula: Callable[[Tensor], Tensor]
 ) -> None:
-    loss = build_loss(PlaygroundConfig(landscape=name, shape=shape))
+    loss = build_loss(PlaygroundSettings(landscape=name, **shape))
     for x, y in POINTS:
         point = torch.tensor([x, y], dtype=torch.float64, requires_grad=True)
         value = formula(point)
@@ -63,13 +63,13 @@ def test_value_and_derivatives(
 def test_arrays_give_what_floats_give(
     name: str, shape: dict[str, float], formula: Callable[[Tensor], Tensor]
 ) -> None:
-    loss = build_loss(PlaygroundConfig(landscape=name, shape=shape))
+    loss = build_loss(PlaygroundSettings(landscape=name, **shape))
     x, y = (np.array(axis) for axis in zip(*POINTS, strict=True))
     assert loss.value(x, y).tolist() == [float(loss.value(*point)) for point in POINTS]
 
 
 def test_the_bottoms_have_the_curvatures_asked_for() -> None:
-    loss = build_loss(PlaygroundConfig(shape={"sharp": 60.0, "flat": 2.0, "depth": 0.3}))
+    loss = build_loss(PlaygroundSettings(sharp=60.0, flat=2.0, depth=0.3))
     sharp, flat = loss.minima
     assert (sharp.name, flat.name) == ("sharp", "flat")
     assert loss.curvatures(sharp.x, sharp.y) == pytest.approx((60.0, 60.0))
@@ -82,15 +82,15 @@ def test_the_bottoms_have_the_curvatures_asked_for() -> None:
 
 def test_names_follow_the_curvatures() -> None:
     def names(sharp: float, flat: float) -> list[str]:
-        config = PlaygroundConfig(shape={"sharp": sharp, "flat": flat})
-        return [minimum.name for minimum in build_loss(config).minima]
+        settings = PlaygroundSettings(sharp=sharp, flat=flat)
+        return [minimum.name for minimum in build_loss(settings).minima]
 
     assert names(2.0, 30.0) == ["flat", "sharp"]
     assert names(8.0, 8.0) == ["left", "right"]
 
 
 def test_a_dent_is_found_at_its_bottom() -> None:
-    loss = build_loss(PlaygroundConfig(landscape="ripples"))
+    loss = build_loss(PlaygroundSettings(landscape="ripples"))
     dent = loss.valley(-0.7, 0.75)
     assert dent.name == "side dent"
     assert loss.gradient(dent.x, dent.y) == pytest.approx((0.0, 0.0), abs=1e-9)
@@ -98,5 +98,5 @@ def test_a_dent_is_found_at_its_bottom() -> None:
 
 
 def test_far_away_nothing_overflows() -> None:
-    loss = build_loss(PlaygroundConfig())
+    loss = build_loss(PlaygroundSettings())
     assert np.isfinite([loss.value(1e4, 1e4), *loss.gradient(-1e4, 1e4)]).all()

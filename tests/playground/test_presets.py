@@ -5,18 +5,18 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from samar.playground.config import PlaygroundConfig
 from samar.playground.descent import descend_with
 from samar.playground.losses import build_loss
 from samar.playground.paths import Outcome, Path, outcome
 from samar.playground.presets import PRESETS
+from samar.playground.settings import PlaygroundSettings
 
 SEEDS = range(6)
 
 
 def fares(preset: str, optimizer: str, seeds: Iterable[int] = SEEDS) -> list[Outcome]:
-    configs = [PRESETS[preset].config(seed=seed) for seed in seeds]
-    return [outcome(config, descend_with(config, optimizer)) for config in configs]
+    settings = [PRESETS[preset].config(seed=seed) for seed in seeds]
+    return [outcome(settings, descend_with(settings, optimizer)) for settings in settings]
 
 
 def ends(preset: str, optimizer: str, seeds: Iterable[int] = SEEDS) -> set[str]:
@@ -24,7 +24,7 @@ def ends(preset: str, optimizer: str, seeds: Iterable[int] = SEEDS) -> set[str]:
 
 
 def test_the_first_preset_is_the_default() -> None:
-    assert next(iter(PRESETS.values())).config() == PlaygroundConfig()
+    assert next(iter(PRESETS.values())).config() == PlaygroundSettings()
 
 
 def test_same_start_sgd_ends_in_the_sharp_valley_the_others_in_the_flat_one() -> None:
@@ -44,9 +44,9 @@ def test_with_a_small_rho_all_stay() -> None:
 def test_sam_parks_where_its_look_ahead_is_the_sharp_bottom() -> None:
     assert ends("parked", "sam") == {"held flat"}
     assert ends("parked", "samar") <= {"reached flat", "moving flat"}
-    config = PRESETS["parked"].config(noise=0.0)
-    path = descend_with(config, "sam")
-    sharp = build_loss(config).minima[0]
+    settings = PRESETS["parked"].config(noise=0.0)
+    path = descend_with(settings, "sam")
+    sharp = build_loss(settings).minima[0]
     ahead = path.positions[-2] + path.perturbations[-1]
     assert ahead == pytest.approx((sharp.x, sharp.y), abs=0.02)
 
@@ -98,9 +98,9 @@ def path_of(positions: np.ndarray) -> Path:
 
 
 def test_kinds_of_outcomes() -> None:
-    config = PlaygroundConfig()
+    settings = PlaygroundSettings()
     rest = np.tile([1.5, 0.1], (30, 1))
     far = np.tile([0.2, 0.0], (30, 1))
     coming = np.stack([np.linspace(-0.5, 0.6, 30), np.zeros(30)], axis=1)
-    kinds = [outcome(config, path_of(p)).kind for p in (rest, far, coming)]
+    kinds = [outcome(settings, path_of(p)).kind for p in (rest, far, coming)]
     assert kinds == ["reached", "held", "moving"]

@@ -11,9 +11,9 @@ import pytest
 
 from samar.errors import SamarError
 from samar.playground import descent, process
-from samar.playground.config import PlaygroundConfig
+from samar.playground.settings import PlaygroundSettings
 
-CONFIG = PlaygroundConfig(steps=20, seed=3)
+CONFIG = PlaygroundSettings(steps=20, seed=3)
 ROOT = Path(__file__).parents[2]
 
 
@@ -45,8 +45,8 @@ def test_whoever_asks_loads_no_torch_and_the_helper_ends_with_it() -> None:
     code = """
 import sys
 from samar.playground import process
-from samar.playground.config import PlaygroundConfig
-assert process.descend(PlaygroundConfig(steps=10, optimizers=("samar",)))["samar"].steps == 10
+from samar.playground.settings import PlaygroundSettings
+assert process.descend(PlaygroundSettings(steps=10, optimizers=("samar",)))["samar"].steps == 10
 assert not {"torch", "scipy"} & set(sys.modules)
 print(process._helpers[-1].pid)
 """

@@ -76,8 +76,8 @@ def test_a_stopped_sweep_stops_its_member_and_resumes_it(
     (first,) = training(sweeps)
     sweeps.jobs.stop(sweep_id)
     assert [c.command for c in sweeps.jobs.store.orders.after(first.key, 0)] == ["stop"]
-    with pytest.raises(RunError, match="has members that train; stop it before deleting it"):
-        sweeps.delete(sweep_id)
+    with pytest.raises(RunError, match="is training or paused; stop it before deleting it"):
+        sweeps.jobs.delete(sweep_id)
     with pytest.raises(RunError, match="is still stopping; resume it in a moment"):
         sweeps.jobs.resume(sweep_id)
     end(first, status="stopped")
@@ -140,7 +140,7 @@ def test_delete_removes_members_and_history(sweeps: Sweeps, end: Callable[..., N
     sweep = sweeps.get(sweeps.jobs.submit(tpe(trials=1, seeds=1)))
     kept = sweeps.jobs.store.create(TrainSettings())
     finish(sweeps, end, lambda config: config.rho)
-    sweeps.delete(sweep.id)
+    sweeps.jobs.delete(sweep.id)
     assert [job.id for job in sweeps.jobs.store.all()] == [kept]
     assert sweeps.all() == []
     with sweeps.jobs.store.database.read() as db:

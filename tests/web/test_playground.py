@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.playground.config import PlaygroundConfig
+from samar.playground.catalog import LANDSCAPES
 from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
+from samar.playground.settings import PlaygroundSettings
 from samar.web.playground import page as playground_page
 from samar.web.playground.controls import set_start
 from samar.web.playground.page import story
@@ -22,7 +24,7 @@ def app(samar_home: Path) -> AppTest:
     return AppTest.from_file(str(APP), default_timeout=60)
 
 
-def playground(app: AppTest, **query: str) -> AppTest:
+def playground(app: AppTest, **query: Any) -> AppTest:
     app.run()
     for name, value in query.items():
         app.query_params[name] = value
@@ -61,6 +63,44 @@ def test_a_link_restores_every_control(app: AppTest) -> None:
     assert app.slider(key="p_gamma").value == 0.5
     assert app.number_input(key="p_seed").value == 3
     assert app.slider(key="p_rho").value == 0.1
+
+
+LINKS = json.loads(
+    (Path(__file__).parents[1] / "stores/v01/links.json").read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize(
+    "link", [pytest.param(link, id=link["url"]) for link in LINKS if link["page"] == "playground"]
+)
+def test_links_of_version_01_open(link: dict[str, Any], app: AppTest) -> None:
+    expected = link["expects"]
+    playground(app, **parse_qs(urlsplit(link["url"]).query))
+    assert not app.warning
+    assert not app.error
+    held = {name: app.session_state[f"p_{name}"] for name in expected["config"]}
+    assert held == expected["config"]
+    for name in ("focus", "view", "preset"):
+        if name in expected:
+            assert app.session_state[f"p_{name}"] == expected[name]
+    landscape = expected["config"].get("landscape", "valleys")
+    start = LANDSCAPES[landscape].start
+    assert app.session_state["p_x"] == expected["config"].get("x", start[0])
+    assert app.session_state["p_y"] == start[1]
+
+
+def test_a_link_may_hold_what_fits_only_together(app: AppTest) -> None:
+    playground(app, p_lam="4.0", p_lam_max="5.0", p_lr="0.04")
+    assert not app.warning
+    assert not app.error
+    assert app.slider(key="p_lam").value == 4.0
+    assert app.select_slider(key="p_lr").value == 0.04
+
+
+def test_a_setting_in_the_link_that_does_not_fit_is_said(app: AppTest) -> None:
+    playground(app, p_rho="9", p_optimizers="SAM")
+    assert "rho is '9', but it must be at most 2" in app.warning[0].value.replace("\\", "")
+    assert app.slider(key="p_rho").value == 0.7
 
 
 def test_a_link_may_name_a_preset(app: AppTest) -> None:
@@ -131,10 +171,10 @@ def test_messages_stay_small(app: AppTest) -> None:
 
 def test_only_what_concerns_an_optimizer_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[str] = []
-    one = PlaygroundConfig(steps=10)
+    one = PlaygroundSettings(steps=10)
     playground_page._path.clear()
     monkeypatch.setattr(
-        "samar.web.playground.page.descend_with", lambda config, name: moved.append(name)
+        "samar.web.playground.page.descend_with", lambda settings, name: moved.append(name)
     )
     for changes in ({}, {"theta": 0.5}, {}, {"rule": "power"}, {"rho": 0.2}):
         playground_page.compute(one.changed(**changes))
@@ -156,7 +196,7 @@ def test_every_kind_of_outcome_has_words() -> None:
     assert "SAM, VaSSO and SAMAR **diverged** after 10 to 16 steps" in " ".join(
         story(lost, descend(lost))
     )
-    still = PlaygroundConfig(rule="fixed", steps=10, noise=0.0)
+    still = PlaygroundSettings(rule="fixed", steps=10, noise=0.0)
     words = " ".join(story(still, descend(still)))
     assert "nearing" in words
     assert "λ stayed at 1" in words

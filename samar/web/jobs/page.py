@@ -12,7 +12,7 @@ from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
 from samar.web.jobs.table import MARKS, filtered, kind_title, name_of, select_jobs
 from samar.web.networks import segmented
-from samar.web.service import attempt, service, show_problem, sweeps
+from samar.web.service import attempt, service, show_problem
 from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
 
@@ -196,4 +196,4 @@ def _add_tags(jobs: Sequence[Job], words: str) -> None:
 
 def _delete(jobs: Sequence[Job]) -> None:
     for job in jobs:
-        (sweeps() if job.kind == "sweep" and job.status != UNREADABLE else service()).delete(job.id)
+        service().delete(job.id)

@@ -32,24 +32,24 @@ def _draw() -> Shown:
     case = st.segmented_control(
         "Radius ρ", list(CASES), default="right", required=True, key="l2_case", bind="query-params"
     )
-    config, paths, outcomes = descents(CASES[str(case)], 0)
+    settings, paths, outcomes = descents(CASES[str(case)], 0)
     rho, test, train = radii()
     best = int(test.mean(axis=1).argmax())
     sam, path = outcomes["sam"], paths["sam"]
     if sam.kind == "diverged":
         said = (
-            f"ρ = {config.rho:g}: SAM diverged after {path.steps} steps, although SGD, from the "
+            f"ρ = {settings.rho:g}: SAM diverged after {path.steps} steps, although SGD, from the "
             "same start with the same learning rate, reached the bottom."
         )
     else:
-        said = f"ρ = {config.rho:g}: SAM ended in the {sam.valley} valley."
+        said = f"ρ = {settings.rho:g}: SAM ended in the {sam.valley} valley."
     finding = (
         f"{said} On the digits SAM is best at ρ = {rho[best]:g} ({100 * test[best].mean():.0f} % "
         f"of test images); at ρ = {rho[0]:g} it is near SGD ({100 * test[0].mean():.0f} %), at "
         f"ρ = {rho[-1]:g} it hardly learns ({100 * test[-1].mean():.0f} %; guessing gives 10)."
     )
     charts = [
-        Chart("radius_paths", plane(config, paths, "sam"), 400, moves=True),
+        Chart("radius_paths", plane(settings, paths, "sam"), 400, moves=True),
         Chart("radius_accuracy", radius_figure(rho, test, train), 400),
     ]
     return Shown(charts, finding, recording("radius").facts())

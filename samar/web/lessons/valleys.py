@@ -8,10 +8,10 @@ import streamlit as st
 from samar.charts.lessons import landscape_figure, valley_line_figure
 from samar.charts.playground import plane
 from samar.optim.catalog import OPTIMIZERS
-from samar.playground.config import PlaygroundConfig
 from samar.playground.paths import Outcome, Path, outcome
 from samar.playground.presets import PRESETS
 from samar.playground.process import descend
+from samar.playground.settings import PlaygroundSettings
 from samar.recordings.catalog import recording
 from samar.web.lessons.frame import Chart, Lesson, Shown
 
@@ -33,11 +33,11 @@ NETWORK = (
 @st.cache_resource(max_entries=32, show_spinner=False)
 def descents(
     preset: str, seed: int
-) -> tuple[PlaygroundConfig, dict[str, Path], dict[str, Outcome]]:
-    """A preset of the playground: its config, the paths, and where each ended."""
-    config = PRESETS[preset].config(seed=seed)
-    paths = descend(config)
-    return config, paths, {name: outcome(config, path) for name, path in paths.items()}
+) -> tuple[PlaygroundSettings, dict[str, Path], dict[str, Outcome]]:
+    """A preset of the playground: its settings, the paths, and where each ended."""
+    settings = PRESETS[preset].config(seed=seed)
+    paths = descend(settings)
+    return settings, paths, {name: outcome(settings, path) for name, path in paths.items()}
 
 
 def _draw() -> Shown:
@@ -54,16 +54,18 @@ def _draw() -> Shown:
 
 
 def _two_weights(seed: int) -> Shown:
-    config, paths, outcomes = descents("two_valleys", seed)
-    figure = plane(config, paths, "samar")
+    settings, paths, outcomes = descents("two_valleys", seed)
+    figure = plane(settings, paths, "samar")
     sharp = [n for n, o in outcomes.items() if o.valley == "sharp"]
     flat = [n for n, o in outcomes.items() if o.valley == "flat"]
     finding = (
         f"From one start, with one noise: {_titles(sharp)} ended in the sharp valley (curvature "
-        f"{config.shape['sharp']:g}), {_titles(flat)} in the flat one (curvature "
-        f"{config.shape['flat']:g})."
+        f"{settings.sharp:g}), {_titles(flat)} in the flat one (curvature "
+        f"{settings.flat:g})."
     )
-    return Shown([Chart("valleys", figure, 440, wide=True, moves=True)], finding, config.values())
+    return Shown(
+        [Chart("valleys", figure, 440, wide=True, moves=True)], finding, settings.effective
+    )
 
 
 def _network() -> Shown:

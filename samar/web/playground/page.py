@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import fields
-from typing import Any
 
 import streamlit as st
 
@@ -11,14 +9,17 @@ from samar import __version__
 from samar.charts.html.playground import standalone_html
 from samar.charts.playground import panels, plane, surface
 from samar.optim.catalog import OPTIMIZERS
+from samar.optim.settings import SAMARSettings
 from samar.playground.catalog import LANDSCAPES
-from samar.playground.config import PlaygroundConfig
 from samar.playground.paths import Outcome, Path, outcome, to_csv
 from samar.playground.presets import PRESETS
 from samar.playground.process import descend_with, running
+from samar.playground.settings import PlaygroundSettings
+from samar.settings.declare import settings_of
+from samar.web.controls import link_problem
 from samar.web.playground.controls import (
-    choose_config,
     choose_preset,
+    choose_settings,
     choose_view,
     reset,
     set_start,
@@ -26,9 +27,10 @@ from samar.web.playground.controls import (
 from samar.web.plotly_chart import plotly_chart
 from samar.web.presenting import presenting
 from samar.web.service import explained
+from samar.web.state import PLAYGROUND
+from samar.web.text import plain
 
 CLOCK = "playground"
-OF_RULE = ("rule", "constants", "lam", "lam_min", "lam_max", "beta")
 LEGEND = (
     "**Space** plays, **← →** step, **Home** goes back. Click in the plane, or drag the cross, "
     "to move the start. The dashed circle is the ball of radius ρ around the point, the thin arrow "
@@ -44,32 +46,35 @@ PANELS = (
 
 def show() -> None:
     """Draw the page."""
+    problem = link_problem(PlaygroundSettings, PLAYGROUND)
     with explained(), st.sidebar, st.container(key="controls"):
-        config = choose_config()
+        settings = choose_settings()
+    if problem:
+        st.warning(plain(problem), icon=":material/link_off:")
     if not presenting():
         st.header("Playground", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="playground_top"):
-        preset = choose_preset(config)
+        preset = choose_preset(settings)
         view, focus = choose_view()
         st.button("Reset", icon=":material/restart_alt:", on_click=reset, key="playground_reset")
     with st.container(key="playground_text"):
-        st.markdown(PRESETS[preset].help if preset else LANDSCAPES[config.landscape].help)
-    _figures(config, preset, view, focus)
+        st.markdown(PRESETS[preset].help if preset else LANDSCAPES[settings.landscape].help)
+    _figures(settings, preset, view, focus)
 
 
-def _figures(config: PlaygroundConfig, preset: str | None, view: str, focus: str) -> None:
-    if not config.optimizers:
+def _figures(settings: PlaygroundSettings, preset: str | None, view: str, focus: str) -> None:
+    if not settings.optimizers:
         st.info("Choose at least one optimizer on the left.", icon=":material/arrow_back:")
         return
     first = nullcontext() if running() else st.spinner("Loading the optimizers, once…")
     with explained(), first:
-        paths = compute(config)
+        paths = compute(settings)
     draw = surface if view == "3d" else plane
-    height, info = 700 if presenting() else 560, LANDSCAPES[config.landscape]
+    height, info = 700 if presenting() else 560, LANDSCAPES[settings.landscape]
     left, right = st.columns([5, 3])
     with left:
         plotly_chart(
-            draw(config, paths, focus),
+            draw(settings, paths, focus),
             key=f"playground_{view}",
             height=height,
             ratio=(info.y_range[1] - info.y_range[0]) / (info.x_range[1] - info.x_range[0]),
@@ -78,46 +83,49 @@ def _figures(config: PlaygroundConfig, preset: str | None, view: str, focus: str
             on_pick=set_start if view == "2d" else None,
         )
     with right:
-        plotly_chart(panels(config, paths), key="playground_panels", height=430, clock=CLOCK)
-    told = story(config, paths)
+        plotly_chart(panels(settings, paths), key="playground_panels", height=430, clock=CLOCK)
+    told = story(settings, paths)
     with st.container(key="playground_story"):
         st.markdown(" ".join(told))
     with st.container(key="notes"):
         st.caption(f"{LEGEND} {PANELS}")
-    _export(config, paths, focus, " ".join(told).replace("**", ""))
+    _export(settings, paths, focus, " ".join(told).replace("**", ""))
 
 
-def compute(config: PlaygroundConfig) -> dict[str, Path]:
+def compute(settings: PlaygroundSettings) -> dict[str, Path]:
     """The paths, each kept as long as nothing that concerns it changes."""
-    return {name: _path(name, _concerning(config, name)) for name in config.optimizers}
+    return {name: _path(name, _concerning(settings, name)) for name in settings.optimizers}
 
 
-def _concerning(config: PlaygroundConfig, name: str) -> PlaygroundConfig:
-    """The config with everything that the optimizer ignores at its default."""
-    heard = set(OPTIMIZERS[name].hyperparameters)
-    ignored = {"optimizers"} | ({"rho", "theta"} - heard)
+def _concerning(settings: PlaygroundSettings, name: str) -> PlaygroundSettings:
+    """The settings with everything that the optimizer ignores at its default."""
+    heard = OPTIMIZERS[name].hyperparameters
+    ignored = {"optimizers"} | {"rho", "theta"}.difference(heard)
     if "rule" not in heard:
-        ignored |= set(OF_RULE)
-    default: dict[str, Any] = {f.name: f.default for f in fields(config) if f.name in ignored}
-    return config.changed(**(default | ({"constants": {}} if "constants" in ignored else {})))
+        ignored |= set(settings_of(SAMARSettings))
+    return PlaygroundSettings.parse(
+        {n: v for n, v in settings.effective.items() if n not in ignored}
+    )
 
 
 @st.cache_resource(
-    max_entries=256, show_spinner=False, hash_funcs={PlaygroundConfig: PlaygroundConfig.values}
+    max_entries=256,
+    show_spinner=False,
+    hash_funcs={PlaygroundSettings: PlaygroundSettings.model_dump_json},
 )
-def _path(name: str, config: PlaygroundConfig) -> Path:
-    return descend_with(config, name)
+def _path(name: str, settings: PlaygroundSettings) -> Path:
+    return descend_with(settings, name)
 
 
-def _export(config: PlaygroundConfig, paths: dict[str, Path], focus: str, told: str) -> None:
+def _export(settings: PlaygroundSettings, paths: dict[str, Path], focus: str, told: str) -> None:
     def page() -> str:
         figures = [
-            (plane(config, paths, focus), 660),
-            (panels(config, paths), 420),
-            (surface(config, paths, focus), 560),
+            (plane(settings, paths, focus), 660),
+            (panels(settings, paths), 420),
+            (surface(settings, paths, focus), 560),
         ]
-        title = LANDSCAPES[config.landscape].title
-        return standalone_html(title, told, figures, config.values() | {"samar": __version__})
+        title = LANDSCAPES[settings.landscape].title
+        return standalone_html(title, told, figures, settings.effective | {"samar": __version__})
 
     with st.container(horizontal=True, vertical_alignment="center", key="playground_files"):
         st.badge("computed live", icon=":material/bolt:", color="green")
@@ -128,7 +136,7 @@ def _export(config: PlaygroundConfig, paths: dict[str, Path], focus: str, told: 
             st.download_button(
                 kind.upper(),
                 content,
-                f"playground-{config.landscape}.{kind}",
+                f"playground-{settings.landscape}.{kind}",
                 mime,
                 key=f"playground_{kind}",
                 on_click="ignore",
@@ -137,21 +145,21 @@ def _export(config: PlaygroundConfig, paths: dict[str, Path], focus: str, told: 
             )
 
 
-def story(config: PlaygroundConfig, paths: Mapping[str, Path]) -> list[str]:
+def story(settings: PlaygroundSettings, paths: Mapping[str, Path]) -> list[str]:
     """One sentence for all optimizers that fared alike, and one on λ."""
     alike: dict[tuple[str, str], list[tuple[str, Outcome]]] = {}
     for name, path in paths.items():
-        found = outcome(config, path)
+        found = outcome(settings, path)
         place = "" if found.kind == "diverged" else found.valley
         alike.setdefault((found.kind, place), []).append((name, found))
-    told = [_sentence(config, group, paths) for group in alike.values()]
+    told = [_sentence(settings, group, paths) for group in alike.values()]
     if "samar" in paths and paths["samar"].steps:
         told.append(_lam(paths["samar"]))
     return told
 
 
 def _sentence(
-    config: PlaygroundConfig, group: list[tuple[str, Outcome]], paths: Mapping[str, Path]
+    settings: PlaygroundSettings, group: list[tuple[str, Outcome]], paths: Mapping[str, Path]
 ) -> str:
     who = _names([name for name, _ in group])
     first = group[0][1]
@@ -159,7 +167,7 @@ def _sentence(
         steps = sorted({paths[name].steps for name, _ in group})
         after = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
         return f"{who} **diverged** after {after} steps: the steps grew without bound."
-    place = f"**{first.valley}**" + (" valley" if config.landscape == "valleys" else "")
+    place = f"**{first.valley}**" + (" valley" if settings.landscape == "valleys" else "")
     curvature = f"curvature {first.curvature:.3g}"
     distance = sum(found.distance for _, found in group) / len(group)
     if first.kind == "reached":

@@ -141,7 +141,7 @@ def _button(
 
 
 def _delete(sweep_id: str) -> None:
-    sweeps().delete(sweep_id)
+    service().delete(sweep_id)
     show_sweep(None)
 
 
