@@ -95,7 +95,8 @@ def import_job(
         (staged / "members").rename(inner := staged.with_name(f"{staged.name}.members"))
         try:
             job_id = _adopt(manifest, artifacts, staged, what, store, parent)
-            _import_members(sorted(inner.glob("*.zip")), store, job_id)
+            # In the order of the archive, which is that of their creation.
+            _import_members([inner / Path(name).name for name in members], store, job_id)
         finally:
             shutil.rmtree(inner)
     finally:

@@ -242,7 +242,7 @@ def _kind(annotation: Any) -> tuple[type, bool]:
 def setting_like(model: type[BaseModel], name: str, default: Any, help: str = "") -> Any:
     """Declare a field as another class does, with bounds and hints, but with its own default."""
     known = settings_of(model)[name]
-    bounds = {
+    bounds: dict[str, Any] = {
         "gt" if known.above_low else "ge": known.low,
         "lt" if known.below_high else "le": known.high,
     }

@@ -61,7 +61,7 @@ def test_the_optimizers_settings_have_their_own_bounds() -> None:
     for name, known in theirs.items():
         assert (ours[name].low, ours[name].high) == (known.low, known.high), name
         assert (ours[name].label, ours[name].choices) == (known.label, known.choices), name
-    with pytest.raises(ConfigError, match="beta is 1.0, but it must be below 1"):
+    with pytest.raises(ConfigError, match=r"beta is 1\.0, but it must be below 1"):
         PlaygroundSettings.parse({"beta": 1.0})
 
 
