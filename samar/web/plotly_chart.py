@@ -85,6 +85,11 @@ def plotly_chart(
     )
 
 
+def expect_charts() -> None:
+    """Load the chart library before there is a chart, so that the first is drawn without a wait."""
+    _component(key="charts_expected", data={"library": static_url(PLOTLY_JS), "height": 1})
+
+
 def figure_json(figure: go.Figure) -> str:
     """The figure as JSON without plotly's template, each array sent once.
 

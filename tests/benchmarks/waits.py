@@ -84,7 +84,9 @@ LANDSCAPE = Wait(
 CURVATURE = Wait(
     "/curvature?curvature_run1={label}&curvature_seed={seed}",
     ".st-key-curvature_compute button",
-    Sign(".st-key-curvature_summary", r"λ\S*max [\d.]+"),
+    # In version 0.1 no eigenvalue was shown before all were found.
+    Sign("[class*=st-key-curvature_estimates_] path.js-line, .st-key-curvature_summary"),
+    Sign(".st-key-curvature_summary", r"(λ\S*max|h₁) [\d.]+"),
 )
 LABEL = "{name} · {run}"
 IDLE = ".stApp[data-test-script-state=notRunning]"
@@ -223,7 +225,7 @@ def series(visit: Visit, again: int, found: Waits) -> None:
     for _ in range(again):
         time.sleep(REST)
         note(found, "Train now to the first λ, warm", visit.first_lambda)
-    kinds = {"landscape to its first picture": LANDSCAPE, "curvature to λ_max": CURVATURE}
+    kinds = {"landscape to its first picture": LANDSCAPE, "curvature to its first eigenvalue": CURVATURE}
     for name, wait in kinds.items():
         for when in ("first of the server", *["later"] * again):
             time.sleep(REST)
@@ -317,6 +319,7 @@ def measure(browser: Browser, options: argparse.Namespace, found: Waits) -> None
     with tempfile.TemporaryDirectory() as folder:
         trained = Path(folder) / "trained"
         run = finished_run(options.app, trained)
+        time.sleep(3)  # the worker's process ends a moment after its run
         for number in range(options.servers):
             home = Path(folder) / f"home{number}"
             shutil.copytree(trained, home)

@@ -135,6 +135,7 @@ class Chart {
       if (data) this.next = null;
       try {
         if (data) this.Plotly ??= await loadPlotly(data.library);
+        if (data && !data.figure) continue; // only the library was wanted
         if (!this.gone) await (data ? this.draw(data) : this.advance());
       } catch (error) {
         this.say(error.message === NO_PLOTLY ? NO_PLOTLY : `This chart could not be drawn: ${error.message}`);
@@ -165,7 +166,12 @@ class Chart {
   async draw(data) {
     const figure = parseFigure(data.figure);
     const { data: traces, layout, frames } = figure;
-    if (traces.some(({ type }) => WEBGL.test(type)) && !hasWebGL()) return this.say(NO_WEBGL);
+    if (traces.some(({ type }) => WEBGL.test(type))) {
+      if (!hasWebGL()) return this.say(NO_WEBGL);
+      // Flat charts of the page first: without a graphics card a surface takes a second.
+      if (!this.figure) await new Promise((resolve) => setTimeout(resolve, 50));
+      if (this.gone) return;
+    }
     this.say("");
     this.wind(data, figure);
     layout.template = themeTemplate(this.parent);

@@ -8,6 +8,7 @@ from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.web.curvature.choice import PREFIX, choose, follow_link, problem_of_link
 from samar.web.curvature.results import show_estimates, show_footer, show_reports
 from samar.web.measuring import buttons, find, watch
+from samar.web.plotly_chart import expect_charts
 from samar.web.service import explained, service, show_problem
 from samar.web.text import plain
 
@@ -49,6 +50,7 @@ def curvature_page() -> None:
         show_reports(named, [job for _, job in done])
         show_footer(named)
     elif not any(job is not None and job.active for job in jobs):
+        expect_charts()
         st.markdown(
             "The Hessian says how the loss bends around the weights. Its largest eigenvalues are "
             "the sharpest directions, its trace the sum over all. Choose what to measure and press "

@@ -7,6 +7,7 @@ from samar.web.controls import link_problem
 from samar.web.landscape.choice import PREFIX, choose, choose_view, follow_link
 from samar.web.landscape.results import landscape_of, show_footer, show_landscapes
 from samar.web.measuring import buttons, find, watch
+from samar.web.plotly_chart import expect_charts
 from samar.web.service import explained, show_problem
 from samar.web.state import TRAIN_PAGE
 from samar.web.text import plain
@@ -47,8 +48,10 @@ def landscape_page() -> None:
         for number, (each, job, landscape) in enumerate(zip(wanted, jobs, found, strict=True)):
             if job is not None and landscape is not None:
                 show_footer(number, each, job, landscape)
-    elif not any(job is not None and job.active for job in jobs):
-        st.info("Press **Compute**: the first picture takes 25 forward passes.")
+    else:
+        expect_charts()
+        if not any(job is not None and job.active for job in jobs):
+            st.info("Press **Compute**: the first picture takes 25 forward passes.")
     with st.expander("How to repeat this"):
         commands = "\n".join(each.command for each in settings)
         st.code(commands, language="bash", wrap_lines=True)
