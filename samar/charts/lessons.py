@@ -173,8 +173,6 @@ def stability_figure(
             line(at[name][:until], values[:until], title, name, error_y=bars | {"thickness": 1})
         )
     bound = 2 / lr
-    text = {"text": f"2/η = {bound:g}", "textposition": "start", "yanchor": "bottom"}
-    shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": bound, "y1": bound}
     ends = ", ".join(f"{OPTIMIZER_STYLES[n].title} {v[until - 1]:.1f}" for n, v in largest.items())
     whole = next(iter(at.values()))
     top = max(bound, *(float(v.max()) for v in largest.values()))
@@ -184,7 +182,7 @@ def stability_figure(
         alt=f"Largest Hessian eigenvalue over steps beside 2/η = {bound:g}; at last: {ends}.",
         x_axis={"title": "step (all images at once)", "range": [0, float(whole[-1])]},
         y_axis={"title": "largest eigenvalue h₁", "range": [0, 1.08 * top]},
-        shapes=[shape | {"line": {"dash": "longdash", "width": 2}, "label": text}],
+        shapes=[_level(bound, f"2/η = {bound:g}", dash="longdash", width=2)],
     )
     return moving(figure, until - 1, "measurement")
 
@@ -353,9 +351,7 @@ def curves_figure(
     return moving(figure, until, "epoch")
 
 
-def digits_figure(
-    images: Any, right: Any, given: Any, answers: Mapping[str, Any], columns: int = 6
-) -> go.Figure:
+def digits_figure(images: Any, right: Any, given: Any, answers: Mapping[str, Any]) -> go.Figure:
     """Wrongly labelled training images, with the label given and what each network answers.
 
     Args:
@@ -364,6 +360,7 @@ def digits_figure(
         answers: title of a network to its answers (n,).
     """
     count, size = len(images), images.shape[1]
+    columns = 6
     rows = count // columns
     cell_w, cell_h = size + 3, size + 2 + 3 * (1 + len(answers))
     canvas = np.full((rows * cell_h, columns * cell_w), np.nan)
@@ -426,11 +423,11 @@ def radius_figure(rho: Floats, test: Any, train: Any) -> go.Figure:
         alt=f"Mean test accuracy over the radius: {pairs}.",
         x_axis={"title": "radius ρ", "type": "log", "tickvals": rho.tolist()},
         y_axis={"title": "correct (%)", "range": [0, 103]},
-        shapes=[_chance()],
+        shapes=[_level(10, "guessing: 10 %", dash="dot", width=1)],
     )
 
 
-def _chance() -> dict[str, Any]:
-    text = {"text": "guessing: 10 %", "textposition": "start", "yanchor": "bottom"}
-    place = {"xref": "paper", "x0": 0, "x1": 1, "y0": 10, "y1": 10}
-    return {"type": "line", "line": {"dash": "dot", "width": 1}, "label": text, **place}
+def _level(y: float, text: str, **style: Any) -> dict[str, Any]:
+    label = {"text": text, "textposition": "start", "yanchor": "bottom"}
+    place = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y}
+    return place | {"line": style, "label": label}

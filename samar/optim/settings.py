@@ -23,8 +23,6 @@ from samar.optim.catalog import (
 )
 from samar.settings.declare import Settings, setting, titles
 
-RULE_CONSTANTS = tuple(dict.fromkeys(name for rule in RULES.values() for name in rule.constants))
-
 
 def _used(name: str) -> Callable[[Any], bool]:
     return lambda s: name in OPTIMIZERS[s.optimizer].hyperparameters

@@ -90,7 +90,6 @@ class Outcome:
         curvature: Largest eigenvalue of the Hessian at that minimum.
         end_curvature: Largest eigenvalue of the Hessian at the end itself.
         distance: From the end to the minimum.
-        loss: At the end, without noise.
     """
 
     kind: str
@@ -98,7 +97,6 @@ class Outcome:
     curvature: float
     end_curvature: float
     distance: float
-    loss: float
 
 
 def outcome(settings: PlaygroundSettings, path: Path) -> Outcome:
@@ -119,7 +117,6 @@ def outcome(settings: PlaygroundSettings, path: Path) -> Outcome:
         curvature=loss.curvatures(minimum.x, minimum.y)[0],
         end_curvature=float(path.curvatures[0]),
         distance=float(np.hypot(*offsets[-1])),
-        loss=float(path.loss[-1]),
     )
 
 

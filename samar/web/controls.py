@@ -96,6 +96,23 @@ def control(
     )
 
 
+def segmented(label: str, key: str, options: Mapping[str, str], default: str | None = None) -> str:
+    """Draw a choice of few, the first unless told otherwise; a link holds its key or title."""
+    if key not in st.session_state and (held := st.query_params.get(key)) in options:
+        st.session_state[key] = held
+    chosen: Any = st.segmented_control(
+        label,
+        list(options),
+        default=default or next(iter(options)),
+        required=True,
+        format_func=options.__getitem__,
+        key=key,
+        bind="query-params",
+        persist_state="session",
+    )
+    return str(chosen)
+
+
 def key_of(known: Setting, prefix: str = "") -> str:
     """The session's and the link's key of a setting."""
     return prefix + (known.word or known.name)

@@ -145,24 +145,6 @@ def choose_file(prefix: str) -> list[NetworkChoice]:
     return [NetworkChoice(path, Path(path).name, **values)] if path and values["dataset"] else []
 
 
-def segmented(label: str, key: str, options: Mapping[str, str]) -> str:
-    """Draw a choice of few, of which the first is the default; a link holds its key or title."""
-    held = st.query_params.get(key)
-    if key not in st.session_state and held in options:
-        st.session_state[key] = held
-    chosen: Any = st.segmented_control(
-        label,
-        list(options),
-        default=next(iter(options)),
-        required=True,
-        format_func=options.__getitem__,
-        key=key,
-        bind="query-params",
-        persist_state="session",
-    )
-    return str(chosen)
-
-
 def put(key: str, value: Any, default: Any = None) -> None:
     """Set a widget that is not drawn yet, in the session and, unless at its default, in the link.
 

@@ -9,9 +9,9 @@ from samar.web.compare.curves import curves
 from samar.web.compare.flatness import flatness
 from samar.web.compare.pair import pair
 from samar.web.compare.settings import settings
+from samar.web.controls import segmented
 from samar.web.jobs.files import report
 from samar.web.jobs.table import filtered, select_jobs
-from samar.web.networks import segmented
 from samar.web.service import service
 from samar.web.state import COMPARED, COMPARED_LINK, COMPARED_TABLE, TRAIN_PAGE
 from samar.web.text import plain

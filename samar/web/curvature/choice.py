@@ -11,9 +11,9 @@ from samar.curvature.settings import CurvatureSettings
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.networks.load import SUFFIXES
 from samar.settings.declare import settings_of
-from samar.web.controls import control, key_of, link_problem, settings_from_controls
+from samar.web.controls import control, key_of, link_problem, segmented, settings_from_controls
 from samar.web.measuring import linked
-from samar.web.networks import choose_file, choose_networks, put, segmented
+from samar.web.networks import choose_file, choose_networks, put
 
 PREFIX = "curvature_"
 OF, ENGINE, FILE = "curvature_of", "curvature_engine", "curvature_file"

@@ -8,10 +8,10 @@ import streamlit as st
 from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import SHORT, kinds
 from samar.jobs.summary import progress
+from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
 from samar.web.jobs.table import MARKS, filtered, kind_title, name_of, select_jobs
-from samar.web.networks import segmented
 from samar.web.service import attempt, service, show_problem
 from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain

@@ -11,9 +11,9 @@ from samar.landscape.catalog import DIRECTIONS
 from samar.networks.load import SUFFIXES
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import settings_of
-from samar.web.controls import control, key_of, settings_from_controls
+from samar.web.controls import control, key_of, segmented, settings_from_controls
 from samar.web.measuring import linked
-from samar.web.networks import NetworkChoice, choose_file, choose_networks, put, segmented
+from samar.web.networks import NetworkChoice, choose_file, choose_networks, put
 from samar.web.state import shown_run
 
 PREFIX = "l_"

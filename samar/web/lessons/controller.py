@@ -2,26 +2,21 @@
 
 import numpy as np
 import plotly.graph_objects as go
-import streamlit as st
 
 from samar.charts.lessons import moving
 from samar.charts.replay import view_of
 from samar.charts.training import lam_figure, ratio_figure, sharpness_figure
 from samar.optim.catalog import RULES
 from samar.recordings.catalog import RecordedRun, recording
+from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 
-NAMES = ("trend_power", "trend", "dead_band")
-TITLES = {name: RULES[name].title for name in NAMES}
+TITLES = {name: RULES[name].title for name in ("trend_power", "trend", "dead_band")}
 
 
 def _draw() -> Shown:
     shipped = recording("jump")
-    chosen = st.segmented_control(
-        "λ rule", list(TITLES.values()), default=TITLES["trend_power"], required=True,
-        key="l3_rule", bind="query-params",
-    )  # fmt: skip
-    run = shipped.runs[next(key for key, title in TITLES.items() if title == chosen)]
+    run = shipped.runs[segmented("λ rule", "l3_rule", TITLES)]
     steps = len(run.steps["step"])
     until = moment(
         "l3_at", steps, "Show up to step", "Moves the end of the curves; the link keeps it."
@@ -69,7 +64,7 @@ LESSON = Lesson(
     question="Shock the run: what do the ratio and λ answer?",
     badge="replay",
     draw=_draw,
-    defaults={"l3_rule": TITLES["trend_power"], "l3_at": 256},
+    defaults={"l3_rule": "trend_power", "l3_at": 256},
     look_for=(
         "The first hump needs no shock: the network begins to learn, and its surroundings sharpen.",
         "At the dotted line the [[learning_rate]] becomes twenty times larger, in mid-run.",

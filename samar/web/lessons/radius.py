@@ -1,15 +1,16 @@
 """Lesson 2: what ρ does: too little, right, too much."""
 
 import numpy as np
-import streamlit as st
 
 from samar.charts.lessons import radius_figure
 from samar.charts.playground import plane
 from samar.recordings.catalog import Array, recording
+from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 from samar.web.lessons.valleys import descents
 
-CASES = {"too little": "small_rho", "right": "two_valleys", "too much": "large_rho"}
+CASES = {"small_rho": "too little", "two_valleys": "right", "large_rho": "too much"}
+"""Presets of the playground."""
 
 
 def radii() -> tuple[Array, Array, Array]:
@@ -29,10 +30,8 @@ def radii() -> tuple[Array, Array, Array]:
 
 
 def _draw() -> Shown:
-    case = st.segmented_control(
-        "Radius ρ", list(CASES), default="right", required=True, key="l2_case", bind="query-params"
-    )
-    settings, paths, outcomes = descents(CASES[str(case)], 0)
+    case = segmented("Radius ρ", "l2_case", CASES, "two_valleys")
+    settings, paths, outcomes = descents(case, 0)
     rho, test, train = radii()
     best = int(test.mean(axis=1).argmax())
     sam, path = outcomes["sam"], paths["sam"]
@@ -60,7 +59,7 @@ LESSON = Lesson(
     question="How far should one look uphill?",
     badge="live replay",
     draw=_draw,
-    defaults={"l2_case": "right"},
+    defaults={"l2_case": "two_valleys"},
     look_for=(
         "Too little: the circle of [[rho|radius ρ]] fits into the narrow valley. SAM cannot see "
         "over the edge and does what [[sgd]] does.",

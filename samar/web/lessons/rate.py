@@ -1,33 +1,28 @@
 """Lesson 7: the rate O(1/√K), measured."""
 
-import streamlit as st
-
 from samar.charts.lessons import rate_figure, slope
 from samar.charts.theme import OPTIMIZER_STYLES
 from samar.recordings.catalog import recording
+from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 
 NAMES = ("sgd", "sam", "samar")
-WHAT = {"mean over the steps": "mean", "smallest": "min"}
+WHAT = {"mean": "mean over the steps", "min": "smallest"}
 
 
 def _draw() -> Shown:
     shipped = recording("rate")
     tables = shipped.tables
-    what = st.segmented_control(
-        "Squared gradient", list(WHAT), default="mean over the steps", required=True,
-        key="l7_what", bind="query-params",
-    )  # fmt: skip
+    what = segmented("Squared gradient", "l7_what", WHAT)
     horizon = tables["horizon"].astype(float)
-    squares = {name: tables[f"{name}_{WHAT[str(what)]}"] for name in NAMES}
+    squares = {name: tables[f"{name}_{what}"] for name in NAMES}
     slopes = {name: slope(horizon, values.mean(axis=1)) for name, values in squares.items()}
     said = ", ".join(
         f"{OPTIMIZER_STYLES[name].title} {value:.2f}".replace("-", "−")
         for name, value in slopes.items()
     )
     finding = f"Measured slopes: {said}. A fall like 1/√K has slope −0.5; steeper is faster."
-    title = "mean" if WHAT[str(what)] == "mean" else "smallest"
-    figure = rate_figure(horizon, squares, title)
+    figure = rate_figure(horizon, squares, "mean" if what == "mean" else "smallest")
     return Shown([Chart("rate", figure, 440, wide=True)], finding, shipped.facts())
 
 
@@ -36,7 +31,7 @@ LESSON = Lesson(
     question="Does looking uphill cost convergence?",
     badge="replay",
     draw=_draw,
-    defaults={"l7_what": "mean over the steps"},
+    defaults={"l7_what": "mean"},
     look_for=(
         "Each mark is the mean of eight runs of $K$ steps; bars are one standard deviation.",
         "All lines are about parallel to the grey one: the [[gradient]] falls like the paper says.",

@@ -1,25 +1,20 @@
 """Lesson 6: do not trust the plot."""
 
 import numpy as np
-import streamlit as st
 
 from samar.charts.lessons import landscape_figure
 from samar.recordings.catalog import recording
+from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 
-KINDS = {"raw directions": "raw", "filter-normalized directions": "filter"}
+KINDS = {"raw": "raw directions", "filter": "filter-normalized directions"}
 
 
 def _draw() -> Shown:
     shipped = recording("rescaling")
     tables = shipped.tables
-    kind = st.segmented_control(
-        "Directions", list(KINDS), default="raw directions", required=True,
-        key="l6_kind", bind="query-params",
-    )  # fmt: skip
-    key = KINDS[str(kind)]
-    before, after = tables[f"{key}_before"], tables[f"{key}_after"]
-    axis = tables[f"{key}_axis"]
+    kind = segmented("Directions", "l6_kind", KINDS)
+    before, after, axis = (tables[f"{kind}_{name}"] for name in ("before", "after", "axis"))
     top = float(f"{np.quantile(before, 0.9):.1g}")
     scale = float(tables["scale"])
     same = float(np.abs(tables["logits_after"] - tables["logits_before"]).max())
@@ -30,7 +25,7 @@ def _draw() -> Shown:
     scaled = [float(tables[f"scaled_lam_max_{state}"]) for state in ("before", "after")]
     finding = (
         f"Both plots show the same function: {equal}. Along "
-        f"{kind} the plots {differ}. The largest eigenvalue is {largest[0]:.3g} "
+        f"{KINDS[kind]} the plots {differ}. The largest eigenvalue is {largest[0]:.3g} "
         f"before and {largest[1]:.3g} after; adjusted for scale it is {scaled[0]:.3g} and "
         f"{scaled[1]:.3g}."
     )
@@ -54,7 +49,7 @@ LESSON = Lesson(
     question="One function, two sets of weights: which landscape is the flat one?",
     badge="replay",
     draw=_draw,
-    defaults={"l6_kind": "raw directions"},
+    defaults={"l6_kind": "raw"},
     look_for=(
         "Left and right compute the same function for every image. Only the weights were "
         "[[rescaling|rescaled]].",

@@ -7,16 +7,16 @@ import streamlit as st
 
 from samar.charts.lessons import landscape_figure, valley_line_figure
 from samar.charts.playground import plane
-from samar.optim.catalog import OPTIMIZERS
 from samar.playground.paths import Outcome, Path, outcome
 from samar.playground.presets import PRESETS
 from samar.playground.process import descend
 from samar.playground.settings import PlaygroundSettings
 from samar.recordings.catalog import recording
+from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
+from samar.web.text import optimizer_titles
 
-NETS = "the real network (replay)"
-TWO = "two weights (live)"
+SHOWN = {"two": "two weights (live)", "network": "the real network (replay)"}
 
 NETWORK = (
     "Press play. Each frame is a cut through the [[landscape]] around the network, one every "
@@ -41,10 +41,7 @@ def descents(
 
 
 def _draw() -> Shown:
-    what = st.segmented_control(
-        "Show", [TWO, NETS], default=TWO, required=True, key="l1_show", bind="query-params"
-    )
-    if what == TWO:
+    if segmented("Show", "l1_show", SHOWN) == "two":
         seed = st.slider(
             "Seed of the noise", 0, 9, 0, key="l1_seed", bind="query-params", width=240,
             help="Every step tilts the loss at random, as a mini-batch does.",
@@ -59,8 +56,8 @@ def _two_weights(seed: int) -> Shown:
     sharp = [n for n, o in outcomes.items() if o.valley == "sharp"]
     flat = [n for n, o in outcomes.items() if o.valley == "flat"]
     finding = (
-        f"From one start, with one noise: {_titles(sharp)} ended in the sharp valley (curvature "
-        f"{settings.sharp:g}), {_titles(flat)} in the flat one (curvature "
+        f"From one start, with one noise: {optimizer_titles(sharp)} ended in the sharp valley "
+        f"(curvature {settings.sharp:g}), {optimizer_titles(flat)} in the flat one (curvature "
         f"{settings.flat:g})."
     )
     return Shown(
@@ -96,17 +93,12 @@ def _network() -> Shown:
     return Shown(charts, finding, shipped.facts(), "replay", NETWORK)
 
 
-def _titles(names: list[str]) -> str:
-    titles = [OPTIMIZERS[name].title for name in names] or ["none"]
-    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
-
-
 LESSON = Lesson(
     title="Sharp versus flat",
     question="Same start, same noise: why do two optimizers end in different valleys?",
     badge="live",
     draw=_draw,
-    defaults={"l1_show": TWO, "l1_seed": 0},
+    defaults={"l1_show": "two", "l1_seed": 0},
     look_for=(
         "Press play. All paths leave the same point, on the wall of the narrow valley.",
         "[[sgd]] slides to the bottom of the narrow valley and stays.",

@@ -1,6 +1,5 @@
 """The playground's controls; every one is in the URL, so a link restores what is seen."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,7 +9,7 @@ from samar.playground.catalog import LANDSCAPES
 from samar.playground.presets import PRESETS
 from samar.playground.settings import PlaygroundSettings
 from samar.settings.declare import settings_of
-from samar.web.controls import control, fill
+from samar.web.controls import control, fill, segmented
 from samar.web.state import PLAYGROUND, PLAYGROUND_PRESET
 
 KNOWN = settings_of(PlaygroundSettings)
@@ -39,9 +38,9 @@ def choose_preset(settings: PlaygroundSettings) -> str | None:
 
 def choose_view() -> tuple[str, str]:
     """From above or in three dimensions; and whose ball, ε and gradients are drawn."""
-    view = _segments("View", "view", VIEWS, "2d")
+    view = segmented("View", f"{PLAYGROUND}view", VIEWS)
     titles = {name: info.title for name, info in OPTIMIZERS.items()}
-    return view, _segments("Show the step of", "focus", titles, "samar")
+    return view, segmented("Show the step of", f"{PLAYGROUND}focus", titles, "samar")
 
 
 def choose_settings() -> PlaygroundSettings:
@@ -116,21 +115,3 @@ def _read_link() -> None:
     if name in PRESETS and PLAYGROUND_PRESET not in st.session_state:
         st.session_state[PLAYGROUND_PRESET] = name
         reset()
-
-
-def _segments(label: str, name: str, options: Mapping[str, str], default: str) -> str:
-    key = f"{PLAYGROUND}{name}"
-    held = st.query_params.get(key)
-    if key not in st.session_state and held in options:
-        # A link may name an option by its key, where Streamlit looks for its title.
-        st.session_state[key] = held
-    chosen: Any = st.segmented_control(
-        label,
-        list(options),
-        default=default,
-        required=True,
-        format_func=options.__getitem__,
-        key=key,
-        bind="query-params",
-    )
-    return str(chosen)

@@ -28,7 +28,7 @@ from samar.web.plotly_chart import plotly_chart
 from samar.web.presenting import presenting
 from samar.web.service import explained
 from samar.web.state import PLAYGROUND
-from samar.web.text import plain
+from samar.web.text import optimizer_titles, plain
 
 CLOCK = "playground"
 LEGEND = (
@@ -161,7 +161,7 @@ def story(settings: PlaygroundSettings, paths: Mapping[str, Path]) -> list[str]:
 def _sentence(
     settings: PlaygroundSettings, group: list[tuple[str, Outcome]], paths: Mapping[str, Path]
 ) -> str:
-    who = _names([name for name, _ in group])
+    who = optimizer_titles([name for name, _ in group])
     first = group[0][1]
     if first.kind == "diverged":
         steps = sorted({paths[name].steps for name, _ in group})
@@ -184,8 +184,3 @@ def _lam(path: Path) -> str:
     if high - low < 5e-3:
         return f"SAMAR's λ stayed at {path.lam[-1]:.2g}."
     return f"SAMAR's λ moved between {low:.2f} and {high:.2f} and ended at {path.lam[-1]:.2f}."
-
-
-def _names(names: list[str]) -> str:
-    titles = [OPTIMIZERS[name].title for name in names]
-    return titles[0] if len(titles) == 1 else ", ".join(titles[:-1]) + " and " + titles[-1]
