@@ -225,7 +225,10 @@ def series(visit: Visit, again: int, found: Waits) -> None:
     for _ in range(again):
         time.sleep(REST)
         note(found, "Train now to the first λ, warm", visit.first_lambda)
-    kinds = {"landscape to its first picture": LANDSCAPE, "curvature to its first eigenvalue": CURVATURE}
+    kinds = {
+        "landscape to its first picture": LANDSCAPE,
+        "curvature to its first eigenvalue": CURVATURE,
+    }
     for name, wait in kinds.items():
         for when in ("first of the server", *["later"] * again):
             time.sleep(REST)

@@ -28,7 +28,9 @@ def ticks(page: Page) -> int:
 def wait_ticks(page: Page, count: int) -> None:
     goal = ticks(page) + count
     page.wait_for_function(
-        "goal => +document.body.innerText.match(/tick (\\d+)/)[1] >= goal", arg=goal, timeout=30_000
+        "goal => +document.body.innerText.match(/tick (\\d+)/)?.[1] >= goal",
+        arg=goal,
+        timeout=30_000,
     )
 
 
@@ -104,7 +106,12 @@ def test_what_the_reader_did_survives_data_rerun_and_theme(
 
     assert look(page, "first", "t[0].x.length") > points, "the data stopped moving"
     assert look(page, "first", COLORS) == ["#e6ebf0", "#343e4a"]
-    assert look(page, "first", RANGE) == look(page, "second", RANGE) == zoomed
+    for chart in ("first", "second"):  # a busy machine may be between two drawings
+        for _ in range(50):
+            if look(page, chart, RANGE) == zoomed:
+                break
+            page.wait_for_timeout(100)
+        assert look(page, chart, RANGE) == zoomed
     assert look(page, "second", "t.map(x => x.visible)") == ["legendonly", True]
     assert page.locator(f"{PLOT.format('first')} .hovertext").count() > 0
     image = page.locator(f"{PLOT.format('first')} .main-svg").first

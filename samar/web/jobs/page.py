@@ -60,7 +60,8 @@ def _board(was_active: bool) -> None:
                 "job; several rows to compare runs."
             )
     else:
-        words = "No run passes the filter." if jobs else "None yet."
+        none = "No jobs yet." if view == "all" else f"No {view} yet."
+        words = "Nothing passes the filter." if jobs else none
         st.info(words, icon=":material/filter_alt:")
     show_problem()
 

@@ -100,15 +100,11 @@ def _buttons(sweep: Sweep) -> None:
     jobs = service()
     with st.container(horizontal=True, key="sweep_buttons", width="content"):
         if sweep.state == "running":
-            _button(
-                "Pause", "pause", jobs.pause, sweep, help="The run that trains ends first."
-            )
+            _button("Pause", "pause", jobs.pause, sweep, help="The run that trains ends first.")
         if jobs.can_resume(sweep.job):
             _button("Resume", "play_arrow", jobs.resume, sweep, primary=True)
         if sweep.training or sweep.state in ("running", "paused"):
-            _button(
-                "Stop", "stop", jobs.stop, sweep, help="Saves what trains; can be resumed."
-            )
+            _button("Stop", "stop", jobs.stop, sweep, help="Saves what trains; can be resumed.")
         if not sweep.training:
             with st.popover("Delete", icon=":material/delete:"):
                 st.markdown(f"This removes the sweep and its {sweep.members} runs for good.")
