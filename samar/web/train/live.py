@@ -20,6 +20,8 @@ from samar.web.service import history, service
 from samar.web.text import plain
 
 REFRESH_SECONDS = 0.5
+EAGER_SECONDS, EAGER_STEPS = 0.2, 30
+"""Before the first numbers a page is looked at more often, until so many steps are drawn."""
 SPEED_WINDOW = 200
 
 
@@ -52,11 +54,12 @@ def choose_view() -> View:
 
 def live_run(run: Job, view: View) -> None:
     """Show a run and keep it up to date while it is active; several tabs may watch one run."""
-    every = REFRESH_SECONDS if run.active else None
-    st.fragment(_watch, run_every=every)(run.id, (run.status, run.message), view)
+    eager = run.active and not run.done
+    every = (EAGER_SECONDS if eager else REFRESH_SECONDS) if run.active else None
+    st.fragment(_watch, run_every=every)(run.id, (run.status, run.message), view, eager)
 
 
-def _watch(run_id: str, drawn: tuple[str, str], view: View) -> None:
+def _watch(run_id: str, drawn: tuple[str, str], view: View, eager: bool) -> None:
     try:
         run = service().get(run_id)
     except RunError:  # deleted elsewhere: the page says so
@@ -88,6 +91,8 @@ def _watch(run_id: str, drawn: tuple[str, str], view: View) -> None:
             "residuals and the standard error. Above 2/η plain gradient descent is unstable; for "
             f"SAM and SAMAR it is only a reference.{_share(run, events, steps)}"
         )
+    if eager and run.done >= EAGER_STEPS:
+        st.rerun()  # drawn at once; from here on at leisure
 
 
 def _share(run: Job, events: list[Event], steps: Columns) -> str:
