@@ -129,17 +129,18 @@ def test_no_import_cycles() -> None:
 
 def test_first_paint_does_not_import_torch(samar_home: Path) -> None:
     """Pages are drawn, and the command line is read, before anything heavy is loaded."""
-    code = """
+    pages = [str(page.relative_to(ROOT)) for page in FACES if page.name != "app.py"]
+    code = f"""
 import sys
 import samar.cli
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("app.py", default_timeout=60).run()
 app.switch_page("pages/experiment/train.py").run()
 assert not app.exception and app.button(key="button_start")
-for page in ("learn/lessons", "learn/playground", "learn/glossary", "home/about", "home/study"):
-    app.switch_page(f"pages/{page}.py").run()
-    assert not app.exception
-heavy = {"torch", "torchvision", "sklearn", "scipy"} & set(sys.modules)
+for page in {pages}:
+    app.switch_page(page).run()
+    assert not app.exception, page
+heavy = {{"torch", "torchvision", "sklearn", "scipy", "optuna"}} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)
