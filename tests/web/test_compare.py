@@ -195,7 +195,7 @@ def test_the_table_filters_by_words_pins_and_sweeps(app: AppTest, four: list[Job
     app.text_input(key="filter").set_value("lecture").run()
     assert shown() == [four[0].id]
     app.text_input(key="filter").set_value("nothing").run()
-    assert "No run passes the filter" in app.info[0].value
+    assert "Nothing passes the filter" in app.info[0].value
     app.text_input(key="filter").set_value("").run()
     app.toggle(key="pinned").set_value(True).run()
     assert shown() == [four[0].id]
@@ -333,4 +333,4 @@ def test_the_three_forms_of_a_link_to_the_view(app: AppTest, four: list[Job]) ->
         app.query_params["show"] = word
         app.switch_page(RUNS).run()
         assert not app.exception
-        assert "None yet." in app.info[0].value
+        assert "No measurements yet." in app.info[0].value
