@@ -86,6 +86,6 @@ def kind_of(name: str) -> Kind:
         ) from None
 
 
-def is_coordinator(name: str) -> bool:
-    """Whether jobs of a kind own others and have no process; a kind that is not known does not."""
-    return name in kinds() and kinds()[name].lane is None
+def in_lane(name: str, lane: str | None) -> bool:
+    """Whether a kind is of a lane, ``None`` for coordinators; one that is not known is of none."""
+    return name in kinds() and kinds()[name].lane == lane

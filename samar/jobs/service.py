@@ -9,7 +9,7 @@ from samar.errors import RunError
 from samar.jobs.engine.local import schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
-from samar.jobs.kind import SHORT, is_coordinator, kind_of, kinds
+from samar.jobs.kind import SHORT, in_lane, kind_of, kinds
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -57,7 +57,7 @@ class Jobs:
             job
             for job in self.store.all()
             if not (job.active or job.pinned or job.tags or job.parent or job.settings.name)
-            and kind_of(job.kind).lane == SHORT
+            and in_lane(job.kind, SHORT)
         ]
         for job in plain[KEPT_MEASUREMENTS:]:
             self.delete(job.id)
@@ -88,7 +88,7 @@ class Jobs:
         A paused coordinator starts no further member; those that run come to their end.
         """
         job = self.store.get(job_id)
-        if is_coordinator(job.kind):
+        if in_lane(job.kind, None):
             self._hold(job, "paused", ("running",))
         else:
             self._post(job_id, "pause", ("running",))
@@ -100,7 +100,7 @@ class Jobs:
     def stop(self, job_id: str) -> None:
         """End a job after its current piece of work, a coordinator with its members."""
         job = self.store.get(job_id)
-        if is_coordinator(job.kind):
+        if in_lane(job.kind, None):
             self._hold(job, "stopped", HELD)
             for member in self.store.all(parent=job.id, status=HELD):
                 self.stop(member.id)
@@ -113,7 +113,7 @@ class Jobs:
         A coordinator's members that ended early are queued again, but those that it skipped.
         """
         job = self.get(job_id)
-        if is_coordinator(job.kind):
+        if in_lane(job.kind, None):
             self._resume_members(job)
         elif job.status == "paused":
             self.store.orders.post(job.key, "resume")

@@ -20,7 +20,7 @@ from samar.home import home
 from samar.jobs import schema
 from samar.jobs.database import Database
 from samar.jobs.job import ACTIVE, HELD, RESUMABLE, UNREADABLE, Job, job_from
-from samar.jobs.kind import kind_of, kinds
+from samar.jobs.kind import in_lane, kind_of, kinds
 from samar.jobs.orders import Orders
 from samar.jobs.records import Event, Records, insert_events
 from samar.settings.declare import settings_of
@@ -170,7 +170,7 @@ class Store:
         with self.database.write() as db:
             for each in gone:
                 free: sa.ColumnElement[bool] = table.c.key == each.key
-                if each.kind in kinds() and kind_of(each.kind).lane is not None:
+                if not in_lane(each.kind, None):
                     free &= table.c.status.not_in(HELD)
                 if not db.execute(table.update().where(free).values(status="deleted")).rowcount:
                     word = "training or paused" if each.kind == "train" else "running"

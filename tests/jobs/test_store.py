@@ -12,6 +12,7 @@ from samar.jobs import schema
 from samar.jobs import store as store_module
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
+from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.settings.command import json_line
 from samar.training.settings import TrainSettings
@@ -331,3 +332,20 @@ def test_an_unreadable_queued_run_is_not_trained(
     monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: spawned.append(job.id) or 1)
     schedule(store)
     assert spawned == [sound]
+
+
+def test_a_job_of_a_kind_that_is_not_known_disturbs_nothing(store: Store, running: Job) -> None:
+    """Another samar, or one with other ``SAMAR_KINDS``, shares this store."""
+    with store.database.write() as db:
+        db.execute(schema.jobs.update().values(kind="elsewhere"))
+    schedule(store)
+    (job,) = store.all()
+    assert (job.kind, job.status) == ("elsewhere", "unreadable")
+    assert "knows no kind of job called 'elsewhere'" in job.message
+    with pytest.raises(RunError, match="stop it before deleting it"):
+        store.delete(job.id)
+    with store.database.write() as db:
+        db.execute(schema.jobs.update().values(status="finished"))
+    Jobs(store)._prune()
+    Jobs(store).delete(job.id)
+    assert store.all() == []

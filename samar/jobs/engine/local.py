@@ -15,7 +15,7 @@ from samar.jobs.engine.process import start_process
 from samar.jobs.engine.spare import take
 from samar.jobs.files import log_path
 from samar.jobs.job import UNREADABLE, Job
-from samar.jobs.kind import LONG, SHORT, kind_of, kinds
+from samar.jobs.kind import LONG, SHORT, in_lane, kinds
 from samar.jobs.orders import STOP
 from samar.jobs.store import Store, alive
 
@@ -69,7 +69,7 @@ def _start(store: Store, job: Job) -> None:
 def _end_stubborn(store: Store) -> None:
     """Kill measurements that do not obey a stop; a training run never."""
     for job in store.all(status=("running",)):
-        if kind_of(job.kind).lane != SHORT or not alive(job.pid, job.process):
+        if not in_lane(job.kind, SHORT) or not alive(job.pid, job.process):
             continue
         asked = [o.at for o in store.orders.after(job.key, 0) if o.command == STOP]
         if asked and time.time() - asked[0] > PATIENCE_SECONDS and job.pid != os.getpid():
