@@ -23,13 +23,3 @@ def resume_path(job_id: str) -> Path:
 def log_path(job_id: str) -> Path:
     """What the job's worker printed."""
     return job_dir(job_id) / "worker.log"
-
-
-def film_path(job_id: str, kind: str, step: int) -> Path:
-    """One landscape of a training run at a step."""
-    return job_dir(job_id) / "film" / f"{kind}-{step}.npz"
-
-
-def snapshot_path(job_id: str, step: int) -> Path:
-    """A training run's weights at one step."""
-    return job_dir(job_id) / "snapshots" / f"weights-{step}.safetensors"

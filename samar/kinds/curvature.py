@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from samar.curvature.result import Report
@@ -13,7 +12,7 @@ from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
-from samar.networks.load import load_network, pinned
+from samar.networks.load import load_pinned, pinned_one
 from samar.networks.settings import NetworkSettings
 
 REPORT, ESTIMATE = "report", "estimate"
@@ -33,21 +32,13 @@ class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
         return f"curvature of {self.network}"
 
 
-def prepare(store: Store, settings: CurvatureJobSettings) -> Mapping[str, Any]:
-    """Find the network."""
-    found = pinned(store, settings)
-    return {"networks": [found], "title": found["title"]}
-
-
 def work(settings: CurvatureJobSettings, work: Work) -> None:
     """Measure, with estimates of the eigenvalues while they converge."""
     from samar.curvature.report import measure
     from samar.device import use_fitting_threads
 
     work.progress(0, doing="Loading network and images…")
-    what = work.job.inputs["networks"][0]["network"]
-    of_file = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
-    network = load_network(work.store, what, **of_file).on_device()
+    (network,) = load_pinned(work.store, settings, work.job.inputs)
     use_fitting_threads(network.macs * settings.images)
     device = next(network.model.parameters()).device.type
     work.note(device=device)
@@ -111,7 +102,7 @@ KIND = Kind(
     CurvatureJobSettings,
     work,
     lane=SHORT,
-    prepare=prepare,
+    prepare=pinned_one,
     reused=True,
     rehearse=rehearse,
 )

@@ -1,12 +1,10 @@
 """Evaluation: loss and accuracy of a network on a data set's images."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from samar.jobs.kind import SHORT, Kind
-from samar.jobs.store import Store
 from samar.jobs.work import Work
-from samar.networks.load import load_network, pinned
+from samar.networks.load import load_pinned, pinned_one
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import setting
 
@@ -32,12 +30,6 @@ class EvaluateSettings(NetworkSettings):
         return f"evaluation of {self.network}"
 
 
-def prepare(store: Store, settings: EvaluateSettings) -> Mapping[str, Any]:
-    """Find the network."""
-    found = pinned(store, settings)
-    return {"networks": [found], "title": found["title"]}
-
-
 def work(settings: EvaluateSettings, work: Work) -> None:
     """Evaluate in fp32."""
     import torch
@@ -45,9 +37,7 @@ def work(settings: EvaluateSettings, work: Work) -> None:
     from samar.data.evaluation import evaluate
 
     work.progress(0, doing="Loading network and images…")
-    what = work.job.inputs["networks"][0]["network"]
-    of_file = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
-    network = load_network(work.store, what, **of_file).on_device()
+    (network,) = load_pinned(work.store, settings, work.job.inputs)
     network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = getattr(network.dataset, settings.split)
     images = data if settings.images is None else data.evenly_spaced(settings.images)
@@ -68,6 +58,6 @@ KIND = Kind(
     EvaluateSettings,
     work,
     lane=SHORT,
-    prepare=prepare,
+    prepare=pinned_one,
     reused=True,
 )

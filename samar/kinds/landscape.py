@@ -13,7 +13,7 @@ from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
 from samar.landscape.settings import LandscapeSettings
-from samar.networks.load import load_network, path_of, pinned, snapshots_before
+from samar.networks.load import load_pinned, path_of, pinned, snapshots_before
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import setting
 
@@ -73,10 +73,8 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     from samar.landscape.sampler import sampler_of
 
     work.progress(0, doing="Loading network and images…")
-    store, inputs = work.store, work.job.inputs["networks"]
-    of_file = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
-    network, *others = (load_network(store, each["network"], **of_file) for each in inputs)
-    network = network.on_device()
+    store = work.store
+    network, *others = load_pinned(store, settings, work.job.inputs)
     use_fitting_threads(network.macs * settings.images)
     work.note(device=next(network.model.parameters()).device.type)
     ends: list[tuple[str, Mapping[str, Any]]]

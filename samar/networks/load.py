@@ -210,6 +210,23 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
     )
 
 
+def pinned_one(store: Store, settings: NetworkSettings) -> Mapping[str, Any]:
+    """The inputs of a job about one network: what its kind's ``prepare`` returns."""
+    found = pinned(store, settings)
+    return {"networks": [found], "title": found["title"]}
+
+
+def load_pinned(
+    store: Store, settings: NetworkSettings, inputs: Mapping[str, Any]
+) -> "list[Network]":
+    """The networks that a job's inputs pin, the first where measurements run."""
+    options = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
+    first, *others = (
+        load_network(store, each["network"], **options) for each in inputs["networks"]
+    )
+    return [first.on_device(), *others]
+
+
 def load_network(
     store: Store,
     what: str,

@@ -9,7 +9,7 @@ import pytest
 
 from samar.errors import ConfigError
 from samar.jobs.engine import worker
-from samar.jobs.files import job_dir, snapshot_path
+from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.jobs.work import Work
@@ -33,7 +33,7 @@ def store(recorded: Callable[..., Any]) -> Store:
         run = recorded(name=name, seed=seed, weights=True)
         if name == "first":
             for step in (0, 5, 8):
-                path = snapshot_path(run.id, step)
+                path = job_dir(run.id) / "snapshots" / f"weights-{step}.safetensors"
                 path.parent.mkdir(exist_ok=True)
                 save_weights(build_model("cnn", classes=10, channels=1), path, {})
                 file = str(path.relative_to(job_dir(run.id)))
