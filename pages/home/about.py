@@ -1,4 +1,4 @@
-"""Method: what is computed, what the paper fixes, and what is our reading."""
+"""Method: what is computed, what the paper fixes, and what is ours."""
 
 from samar.web.about.method import show
 

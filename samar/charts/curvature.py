@@ -4,6 +4,7 @@ Every ``*_figure`` of reports takes (title, report) pairs, so that networks, or 
 compared; every ``*_panel`` is one of a run's linked charts.
 """
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ def eigenvalue_figure(named: Named) -> go.Figure:
     figure = panel(
         traces,
         [],
-        title="Eigenvalues",
+        title=f"Eigenvalues · {html.escape(named[0][0])}" if alone else "Eigenvalues",
         alt=f"Largest and smallest Hessian eigenvalues; the largest: {words}.",
         x_axis={
             "title": "rank from either end",
@@ -186,13 +187,17 @@ def _with_room(figure: go.Figure, named: Named) -> go.Figure:
     return figure.update_layout(margin_t=52 + LEGEND_LINE * (len(named) - 1))
 
 
-def convergence_figure(estimates: Sequence[Mapping[str, Any]]) -> go.Figure:
+def convergence_figure(
+    estimates: Sequence[Mapping[str, Any]], images: int | None = None
+) -> go.Figure:
     """Estimates of the largest eigenvalues after each Hessian-vector product, on their way.
 
     Args:
         estimates: each with ``product``, ``values`` (descending) and their ``residuals``.
+        images: on which they are taken.
     """
     traces: list[dict[str, Any]] = []
+    of = f" · {images:,} images" if images else ""
     newest = estimates[-1]["values"] if estimates else []
     for rank, value in enumerate(newest):
         own = [each for each in estimates if len(each["values"]) > rank]
@@ -202,6 +207,11 @@ def convergence_figure(estimates: Sequence[Mapping[str, Any]]) -> go.Figure:
                 "x": [each["product"] for each in own],
                 "y": [each["values"][rank] for each in own],
                 "customdata": [each["residuals"][rank] for each in own],
+                "error_y": {
+                    "array": [each["residuals"][rank] for each in own],
+                    "thickness": 1,
+                    "width": 2,
+                },
                 "mode": "lines+markers",
                 "line": {"width": 2},
                 "marker": {"size": 5},
@@ -209,10 +219,18 @@ def convergence_figure(estimates: Sequence[Mapping[str, Any]]) -> go.Figure:
                 "hovertemplate": "%{y:.5g} ± %{customdata:.1e}",
             }
         )
-    return panel(
+    y_axis: dict[str, Any] = {"title": "eigenvalue", "rangemode": "tozero"}
+    if estimates:  # not those of the first residuals, which are as large as the values
+        every = [value for each in estimates for value in each["values"]]
+        low, high = min(0.0, *every), max(0.0, *every)
+        y_axis["range"] = [
+            low - 0.05 * (high - low) * (low < 0),
+            high + 0.15 * (high - low) + 1e-12,
+        ]
+    figure = panel(
         traces,
         [],
-        title="Eigenvalues on their way",
+        title=f"Estimates after each product{of}",
         alt="Estimates of the largest Hessian eigenvalues while they converge.",
         x_axis={
             "title": "Hessian-vector products",
@@ -220,9 +238,11 @@ def convergence_figure(estimates: Sequence[Mapping[str, Any]]) -> go.Figure:
             "rangemode": "tozero",
             "unifiedhovertitle": {"text": "after %{x} products"},
         },
-        y_axis={"title": "eigenvalue", "rangemode": "tozero"},
+        y_axis=y_axis,
         empty="The first estimate comes after one product.",
     )
+    # In a narrow chart the legend takes a line for every three curves.
+    return figure.update_layout(margin_t=52 + LEGEND_LINE * max(0, (len(newest) - 1) // 3))
 
 
 def eigenvalue_name(rank: int) -> str:

@@ -17,6 +17,7 @@ from samar.cli import (
     jobs,
     measure,
     models,
+    race,
     record,
     study,
     sweep,
@@ -26,6 +27,7 @@ from samar.errors import SamarError
 
 COMMANDS = (
     train,
+    race,
     sweep,
     models,
     measure,

@@ -37,7 +37,7 @@ def register(commands: Any) -> None:
         "ids",
         metavar="RUN",
         nargs="+",
-        help="id or name of a run, or a tag; with --flatness also of an imported model",
+        help="number, id or name of a run, or a tag; with --flatness also of an imported model",
     )
     compare.add_argument(
         "--flatness", action="store_true", help="measure sharpness where it is not known yet"
@@ -45,7 +45,9 @@ def register(commands: Any) -> None:
     compare.add_argument("--json", action="store_true", help="end with one JSON object")
     compare.set_defaults(run=_compare)
     export = commands.add_parser("export", help="write a job as ZIP, runs as HTML or TensorBoard")
-    export.add_argument("ids", metavar="JOB", nargs="+", help="id or name of a job, or a tag")
+    export.add_argument(
+        "ids", metavar="JOB", nargs="+", help="number, id or name of a job, or a tag"
+    )
     export.add_argument(
         "--out",
         required=True,
@@ -73,7 +75,7 @@ def _compare(options: argparse.Namespace) -> int:
     report = _flatness(service, [*runs, *models]) if options.flatness else None
     if options.json:
         content: dict[str, Any] = {
-            "runs": [summary(service.store, run) | {"title": run.title} for run in runs],
+            "runs": [summary(service.store, run) | {"title": run.label} for run in runs],
             "differences": differ,
             "groups": [
                 {
@@ -108,8 +110,8 @@ def _compare(options: argparse.Namespace) -> int:
             numbers = [str(last.epoch), f"{last.train_accuracy:.2%}", f"{last.test_accuracy:.2%}"]
             numbers += [f"{100 * last.gap:+.2f}", f"{last.seconds:.1f}"]
         values = [shown(values[number]) for values in differ.values()]
-        rows.append((run.id, run.title, run.status, *numbers, *values))
-    columns = ("id", "name", "status", "epochs", "train", "test", "gap", "seconds")
+        rows.append((run.number, run.id, run.title, run.status, *numbers, *values))
+    columns = ("", "id", "name", "status", "epochs", "train", "test", "gap", "seconds")
     print_table((*columns, *(name.replace("_", " ") for name in differ)), rows)
     for group in groups:
         if len(group.runs) > 1:
@@ -190,7 +192,7 @@ def _over_seeds(runs: Sequence[Job]) -> dict[str, MeanStd]:
 def _flatness(service: Jobs, networks: Sequence[Job | ImportedModel]) -> "FlatnessReport":
     """Measure what is missing, and report."""
     from samar.compare.flatness import flatness_report
-    from samar.compare.measuring import jobs_wanted, known_measures, point_of
+    from samar.compare.measuring import called, jobs_wanted, known_measures, point_of
 
     points = []
     for trained in networks:
@@ -198,10 +200,12 @@ def _flatness(service: Jobs, networks: Sequence[Job | ImportedModel]) -> "Flatne
             for settings in jobs_wanted(trained):
                 job = follow(service, service.submit(settings))
                 if job.status != "finished":
-                    raise RunError(f"{trained.title} was not measured: {job.message or job.status}")
+                    raise RunError(
+                        f"{called(trained)} was not measured: {job.message or job.status}"
+                    )
         found = known_measures(service.store, trained)
         if found is None:
-            raise RunError(f"{trained.title} could not be measured; see: python -m samar jobs")
+            raise RunError(f"{called(trained)} could not be measured; see: python -m samar jobs")
         points.append(point_of(trained, found))
     return flatness_report(points)
 

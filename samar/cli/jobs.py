@@ -8,7 +8,7 @@ from typing import Any
 from samar.cli.tables import print_table
 from samar.errors import ConfigError
 from samar.jobs.files import job_dir
-from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job
+from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job, moment
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import progress, summary
@@ -34,7 +34,7 @@ def register(commands: Any) -> None:
         ("delete", _delete, "delete a job with its files and all that it owns"),
     ):
         parser = commands.add_parser(name, help=help)
-        parser.add_argument("id", metavar="JOB", help="id or name of the job")
+        parser.add_argument("id", metavar="JOB", help="number, id or name of the job")
         parser.set_defaults(run=action)
 
 
@@ -43,6 +43,7 @@ def facts(job: Job) -> dict[str, Any]:
     names = ("id", "kind", "status", "message", "parent", "done", "total", "doing", "created")
     return {
         **{name: getattr(job, name) for name in (*names, "started", "finished")},
+        "number": job.key,
         "name": job.title,
         "settings": job.settings.model_dump(mode="json"),
         "inputs": dict(job.inputs),
@@ -70,19 +71,23 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _columns(job: Job) -> dict[str, str]:
-    own = {"id": job.id, "kind": job.kind, "name": job.title, "status": job.status}
-    return own | {"progress": progress(job), "part of": job.parent or ""}
+    own = {"": job.number, "id": job.id, "kind": job.kind, "name": job.title}
+    own |= {"status": job.status, "progress": progress(job), "part of": job.parent or ""}
+    return own | {"time": moment(job.created)}
 
 
 def _columns_of_run(run: Job) -> dict[str, str]:
     last = run.last_epoch
+    told = f" ({run.details})" if run.details else ""
     return {
+        "": run.number,
         "id": run.id,
-        "name": run.title,
+        "name": f"{run.title}{told}",
         "status": run.status,
         "epoch": f"{last.epoch}/{run.settings.epochs}" if last else "",
         "train": f"{last.train_accuracy:.2%}" if last else "",
         "test": f"{last.test_accuracy:.2%}" if last else "",
+        "time": moment(run.created),
     }
 
 

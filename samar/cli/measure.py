@@ -174,7 +174,7 @@ def _print_summary(_: Jobs, job: Job, options: argparse.Namespace) -> None:
     if options.json:
         print(json_line(job.summary))
     else:
-        print(f"Job {job.id} ({job.title}): {job.status}. {json_line(job.summary)}")
+        print(f"Job {job.id} ({job.label}): {job.status}. {json_line(job.summary)}")
 
 
 def _print_evaluation(_: Jobs, job: Job, options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from samar.models.catalog import MODELS
 from samar.networks.inspection import Inspection, Trial
 from samar.networks.library import ImportedModel, delete_model, get_model, imported_models
 from samar.networks.public import PUBLIC, public_checkpoint
+from samar.networks.published import difference, reasons
 from samar.settings.command import add_settings, json_line, settings_from
 
 # Wide enough for a folder's path; a narrower terminal wraps the line.
@@ -74,7 +75,7 @@ def _import_run(options: argparse.Namespace) -> int:
     if options.json:
         print(json_line({"run": run.id, "title": run.title, "status": run.status}))
     else:
-        print(f"Imported run {run.id} ({run.title}): {run.status}, {run.done} steps.")
+        print(f"Imported run {run.id} ({run.label}): {run.status}, {run.done} steps.")
     return 0
 
 
@@ -147,6 +148,8 @@ def _print_kept(model: ImportedModel) -> None:
             f"Accuracy {model.accuracy:.2%} ({model.correct} of {model.images} images of "
             f"{model.dataset}), mean cross-entropy {model.loss:.6f}."
         )
+    for line in filter(None, (difference(model), *reasons(model))):
+        print(line)
     print(
         f"Kept as {model.id} ({model.title}); next: python -m samar landscape {model.id}",
     )

@@ -48,7 +48,7 @@ def register(commands: Any) -> None:
     verbs = sweep.add_subparsers(dest="verb", metavar="VERB", title="of an existing sweep")
     for name, help in VERBS.items():
         verb = verbs.add_parser(name, help=help)
-        verb.add_argument("id", metavar="SWEEP", help="id or name of the sweep")
+        verb.add_argument("id", metavar="SWEEP", help="number, id or name of the sweep")
         verb.set_defaults(run=_show if name == "show" else _resume if name == "resume" else _act)
         if name in ("show", "resume"):
             verb.add_argument("--json", action="store_true", help="end with one JSON object")
@@ -184,8 +184,11 @@ def _list(_: argparse.Namespace) -> int:
     if not sweeps:
         print(f"No sweeps yet. {EXAMPLE}")
         return 0
-    rows = [(s.id, s.title, s.state, f"{s.ended}/{s.total}", ", ".join(s.notes)) for s in sweeps]
-    print_table(("id", "name", "status", "runs", "notes"), rows)
+    rows = [
+        (s.job.number, s.id, s.title, s.state, f"{s.ended}/{s.total}", ", ".join(s.notes))
+        for s in sweeps
+    ]
+    print_table(("", "id", "name", "status", "runs", "notes"), rows)
     return 0
 
 
@@ -215,4 +218,6 @@ def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
         for each in found
     ]
     print_table(("setting", "done", "validation", "test", "gap", "gradients", ""), cells)
-    print(f"Sweep {sweep.id} ({sweep.title}): {sweep.state}, {sweep.ended} of {sweep.total} runs.")
+    print(
+        f"Sweep {sweep.id} ({sweep.job.label}): {sweep.state}, {sweep.ended} of {sweep.total} runs."
+    )

@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Any
 
+from samar.cli import race
 from samar.cli.measure import follow
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
@@ -17,7 +18,7 @@ def register(commands: Any) -> None:
     train = commands.add_parser("train", help="train a network", description="Train a network.")
     add_settings(train, TrainSettings)
     resume = commands.add_parser("resume", help="continue a job that was paused or ended early")
-    resume.add_argument("id", metavar="JOB", help="id or name of the job")
+    resume.add_argument("id", metavar="JOB", help="number, id or name of the job")
     for parser, run in ((train, _train), (resume, _resume)):
         parser.add_argument("--json", action="store_true", help="end with one JSON object")
         parser.set_defaults(run=run)
@@ -36,6 +37,8 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
+    if service.store.get(job_id).kind == "race":
+        return race.report(service, follow(service, job_id, race.words), as_json)
     job = follow(service, job_id, _words)
     trains = job.kind == "train"
     if as_json:
@@ -45,7 +48,7 @@ def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
         print(json_line(summary(service.store, job) if trains else own))
     else:
         called = "Run" if trains else "Job"
-        print(f"{called} {job.id} ({job.title}): {job.status}. {job.message}".rstrip())
+        print(f"{called} {job.id} ({job.label}): {job.status}. {job.message}".rstrip())
         if (last := job.last_epoch) is not None:
             print(
                 f"Training accuracy {last.train_accuracy:.2%}, test accuracy "

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from samar.settings.declare import settings_of
+from samar.data.catalog import dataset_info
+from samar.settings.declare import Setting, settings_of
 from samar.training.settings import TrainSettings
 
 NOT_USED = "not used"
@@ -37,8 +38,12 @@ def differences(configs: Sequence[TrainSettings]) -> dict[str, list[Any]]:
     return found
 
 
-def shown(value: Any) -> str:
-    """A setting's value for people."""
+def shown(value: Any, known: Setting | None = None) -> str:
+    """A setting's value for people: a choice by its title, a folder by its last part."""
+    if known is not None and known.choices is not None and value in known.choices:
+        return known.choices[value]
+    if known is not None and known.name == "dataset" and value not in (None, NOT_USED):
+        return dataset_info(value).title
     if value is None:
         return "all"
     if isinstance(value, bool):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from samar.compare.differences import differences, shown, used
 from samar.jobs.job import Job
 from samar.optim.catalog import OPTIMIZERS
-from samar.settings.declare import settings_of
+from samar.settings.declare import Setting, settings_of
 from samar.training.settings import TrainSettings
 
 Floats = npt.NDArray[np.floating]
@@ -118,9 +118,10 @@ def mean_curve(curves: Sequence[Curve], points: int = MOST_POINTS) -> MeanCurve:
 def titles_of(groups: Sequence[Sequence[Job]]) -> list[str]:
     """Short names for groups of runs, never twice the same.
 
-    The runs' own name, else the optimizer and the settings in which its groups differ.
+    The runs' own name, else the optimizer and the settings in which its groups differ; and the
+    number of a run that stands alone.
     """
-    labels = {name: known.label for name, known in settings_of(TrainSettings).items()}
+    known = settings_of(TrainSettings)
     firsts = [runs[0].settings for runs in groups]
     named = [
         bool(runs[0].settings.name) and len({r.settings.name for r in runs}) == 1 for runs in groups
@@ -134,10 +135,20 @@ def titles_of(groups: Sequence[Sequence[Job]]) -> list[str]:
         ]
         differ = [name for name in differences(alike) if name != "seed" or len(runs) == 1]
         values = used(first)
-        words = [f"{labels[name]} {shown(values[name])}" for name in differ if name in values]
+        words = [_brief(known[name], values[name]) for name in differ if name in values]
         title = first.name if own else ", ".join([OPTIMIZERS[first.optimizer].title, *words])
-        titles.append(title + (f" · {len(runs)} seeds" if len(runs) > 1 else ""))
+        if len(runs) == 1:
+            title = f"{title} · {runs[0].number}" if own else f"{runs[0].number} {title}"
+        else:
+            title = f"{title} · {len(runs)} seeds"
+        titles.append(title)
     return [
-        title if titles.count(title) == 1 else f"{title} · {runs[0].id}"
+        title if titles.count(title) == 1 else f"{title} from {runs[0].number}"
         for title, runs in zip(titles, groups, strict=True)
     ]
+
+
+def _brief(known: Setting, value: Any) -> str:
+    if value is None or known.name == "dataset":
+        return f"{known.label} {shown(value, known)}"
+    return known.brief(value)

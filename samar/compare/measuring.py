@@ -41,6 +41,11 @@ TRAIN_IMAGES = 2000
 Trained = Job | ImportedModel
 
 
+def called(trained: Trained) -> str:
+    """What a network is called where there are several."""
+    return trained.label if isinstance(trained, Job) else trained.title
+
+
 def jobs_wanted(trained: Trained) -> list[NetworkSettings]:
     """What must be measured of a network.
 
@@ -51,7 +56,7 @@ def jobs_wanted(trained: Trained) -> list[NetworkSettings]:
         raise RunError(f"Run {trained.id} has no weights from its end, so nothing can be measured.")
     about: dict[str, Any] = {
         "network": trained.id,
-        "name": f"Flatness: {trained.title}"[:MOST_CHARACTERS],
+        "name": f"Flatness: {called(trained)}"[:MOST_CHARACTERS],
     }
     wanted: list[NetworkSettings] = [PROTOCOL.changed(**about)]
     if isinstance(trained, ImportedModel):
@@ -108,7 +113,7 @@ def point_of(trained: Trained, content: dict[str, Any]) -> Point:
         raise RunError(f"Run {trained.id} ended before its first epoch did; it has no accuracy.")
     return Point(
         id=trained.id,
-        title=trained.title,
+        title=trained.label,
         gap=trained.last_epoch.gap,
         test_accuracy=trained.last_epoch.test_accuracy,
         measures=content["measures"],

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from samar import __version__
-from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.density import PROBES, STEPS, spectral_density
 from samar.curvature.eigenvalues import OnEstimate, OnProduct, top_of
 from samar.curvature.layers import layer_curvature
@@ -24,11 +23,11 @@ from samar.curvature.trace import hessian_trace
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
 
-EIGENVALUES = "Eigenvalues: products until accurate"
+PRODUCT = "Hessian-vector product"
 
 Progress = Callable[[int, int, str], None]
-"""Called after each product with their number in this part of the measurement, the most that it may
-take, and what they are for; may raise to cancel."""
+"""Called after each product with their number in this part of the measurement, how many it takes (0
+where it stops when it is accurate), and what they are for; may raise to cancel."""
 
 
 def measure(
@@ -70,7 +69,7 @@ def measure(
             tol=request.tol,
             max_products=request.max_products,
             seed=request.seed,
-            on_product=_teller(progress, EIGENVALUES, request.top * request.max_products),
+            on_product=_until_accurate(progress),
             on_batch=on_batch,
         )
     with hessian_of(network, sample, on_batch=on_batch) as hessian:
@@ -82,21 +81,21 @@ def measure(
                 max_products=request.max_products,
                 both_ends=request.both_ends,
                 seed=request.seed,
-                on_product=_teller(progress, EIGENVALUES, request.max_products),
+                on_product=_until_accurate(progress),
                 on_estimate=on_estimate,
             )
         if request.density:
             most = PROBES * min(STEPS, len(hessian))
-            told = _teller(progress, "Spectral density: products", most)
+            told = _teller(progress, f"Spectral density: {PRODUCT}s", most)
             density = spectral_density(
                 hessian, probes=PROBES, steps=STEPS, seed=request.seed, on_product=told
             )
         if request.trace or request.layers:
             most = request.trace_products
-            told = _teller(progress, "Trace: products", most)
+            told = _teller(progress, f"Trace: {PRODUCT}s", most)
             trace = hessian_trace(hessian, products=most, seed=request.seed, on_product=told)
         if request.sharpness:
-            told = _teller(progress, "Scale-adjusted h₁: products until accurate", MAX_PRODUCTS)
+            told = _until_accurate(progress, "Scale-adjusted h₁: ")
             sharpness = sharpness_measures(
                 hessian, spectrum, trace, rho=request.rho, seed=request.seed, on_product=told
             )
@@ -135,8 +134,14 @@ def measure(
 
 
 def _teller(progress: Progress, what: str, most: int) -> OnProduct:
+    return lambda count, _: progress(count, most, what)
+
+
+def _until_accurate(progress: Progress, what: str = "") -> OnProduct:
+    """Nobody knows how many products it takes: the number and the largest residual are told."""
+
     def tell(count: int, residual: float) -> None:
-        error = f" (residual {residual:.0e})" if math.isfinite(residual) else ""
-        progress(count, most, what + error)
+        error = f", largest residual {residual:.0e}" if math.isfinite(residual) else ""
+        progress(count, 0, f"{what}{PRODUCT} {count} (stops when accurate){error}")
 
     return tell

@@ -167,8 +167,8 @@ def dataset_info(name: str) -> DatasetInfo:
         )
     return DatasetInfo(
         name=name,
-        title=f"Images in {path}",
-        help="Your own images: one folder per class under train and under test, "
+        title=path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path,
+        help=f"Your own images in {path}: one folder per class under train and under test, "
         "resized to 32×32 pixels.",
         classes=None,
         channels=3,

@@ -96,6 +96,8 @@ class Dataset:
         wrong_labels: labels of training images, held-out ones among them, that were replaced by
             wrong ones.
         checksum: SHA-256 of all images and labels, hexadecimal.
+        true_labels: of ``train``, before some were replaced by wrong ones, int64 (n,); None where
+            only the source could tell.
     """
 
     name: str
@@ -106,12 +108,14 @@ class Dataset:
     wrong_labels: int
     checksum: str
     validation: ImageSet | None = None
+    true_labels: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Dataset":
         """Return the data set on another device."""
         held_out = None if self.validation is None else self.validation.to(device)
         train, test = self.train.to(device), self.test.to(device)
-        return replace(self, train=train, test=test, validation=held_out)
+        right = None if self.true_labels is None else self.true_labels.to(device)
+        return replace(self, train=train, test=test, validation=held_out, true_labels=right)
 
 
 def checksum(sets: Iterable[ImageSet]) -> str:

@@ -64,16 +64,20 @@ def load_dataset(
     if halve:
         train, test = _halved(train), _halved(test)
     labels, wrong = with_label_noise(train.labels, label_noise, classes=len(classes), seed=seed)
-    train, held_out = _hold_out(ImageSet(train.images, labels), validation)
+    noisy, right, held_out = ImageSet(train.images, labels), train.labels, None
+    if (chosen := _held_out(len(noisy), validation)) is not None:
+        held_out = noisy.subset(chosen.nonzero().flatten())
+        noisy, right = noisy.subset((~chosen).nonzero().flatten()), right[~chosen]
     return Dataset(
         name=name,
-        train=train,
+        train=noisy,
         test=test,
         classes=classes,
         normalization=normalization,
         wrong_labels=wrong,
-        checksum=checksum((train, test)),
+        checksum=checksum((noisy, test)),
         validation=held_out,
+        true_labels=right,
     )
 
 
@@ -97,13 +101,12 @@ def _halved(images: ImageSet) -> ImageSet:
     return ImageSet(means, images.labels)
 
 
-def _hold_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet | None]:
-    """Split off every so-manieth image; files sorted by class give every class its share."""
+def _held_out(n: int, share: float) -> Tensor | None:
+    """Every so-manieth of n images, bool (n,); files sorted by class give every class its share."""
     if not 0 <= share < 1:
         raise ConfigError(f"The validation share is {share:g}; choose one from 0 to below 1.")
     if share == 0:
-        return train, None
-    n = len(train)
+        return None
     count = round(n * share)
     if not 0 < count < n:
         raise ConfigError(
@@ -111,7 +114,7 @@ def _hold_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet | None]
         )
     held_out = torch.zeros(n, dtype=torch.bool)
     held_out[torch.arange(count) * n // count] = True
-    return train.subset((~held_out).nonzero().flatten()), train.subset(held_out.nonzero().flatten())
+    return held_out
 
 
 def _first_of_each(labels: Tensor, count: int, classes: tuple[str, ...]) -> Tensor:

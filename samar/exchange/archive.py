@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 from samar import __version__
 from samar.errors import RunError
 from samar.exchange.tables import table
+from samar.jobs.branch import STATE
 from samar.jobs.files import job_dir
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.store import Store
@@ -83,7 +84,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
         artifacts = [
             artifact
             for artifact in store.records.artifacts(job.key)
-            if (job_dir(job.id) / artifact.path).is_file()
+            if artifact.kind != STATE and (job_dir(job.id) / artifact.path).is_file()
         ]
         for path in dict.fromkeys(artifact.path for artifact in artifacts):
             put(path, job_dir(job.id) / path, stored=True)  # weights and npz do not get smaller

@@ -9,6 +9,7 @@ from typing import Any
 
 from samar.errors import DataError, SamarError
 from samar.exchange.archive import EVENT
+from samar.jobs.job import unnumbered
 from samar.jobs.kind import kind_of
 from samar.jobs.records import Artifact, Event
 from samar.networks.load import SNAPSHOT
@@ -72,7 +73,7 @@ def row_from(facts: Mapping[str, Any], settings: JobSettings, what: str) -> dict
         "total": facts.get("total_steps") if _whole(facts.get("total_steps")) else None,
         "device": str(facts.get("device") or "")[:255] or None,
         "tags": " ".join((*dict.fromkeys(words), IMPORTED)),
-        "inputs": inputs if isinstance(inputs, dict) else {},
+        "inputs": _unnumbered(inputs) if isinstance(inputs, dict) else {},
         "summary": _plain(facts.get("summary")),
     }
 
@@ -149,6 +150,20 @@ def _names_networks(inputs: Any) -> bool:
         and all(isinstance(each, dict) and {"network", "title"} <= set(each) for each in named)
         and all(isinstance(value, str) for each in named for value in each.values())
     )
+
+
+def _unnumbered(inputs: Any) -> Any:
+    """Titles without the numbers that their runs had in the other store."""
+    if isinstance(inputs, list):
+        return [_unnumbered(each) for each in inputs]
+    if not isinstance(inputs, dict):
+        return inputs
+    return {
+        name: unnumbered(value)
+        if name == "title" and isinstance(value, str)
+        else _unnumbered(value)
+        for name, value in inputs.items()
+    }
 
 
 def _plain(summary: Any) -> dict[str, Any]:

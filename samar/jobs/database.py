@@ -5,6 +5,7 @@ moment leaves the last committed transaction intact. Writers take the lock at on
 IMMEDIATE``), so that reading and then claiming a run is one step.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
+        self._open = threading.local()
         try:
             self.engine = sa.create_engine(url)
             if self.engine.dialect.name == "sqlite":
@@ -48,9 +50,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: all of it, or nothing if an exception passes."""
+        """One transaction: all of it, or nothing if an exception passes.
+
+        Within another one of the same thread it is a part of that.
+        """
+        outer: Connection | None = getattr(self._open, "connection", None)
+        if outer is not None:
+            yield outer
+            return
         with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+            self._open.connection = connection
+            try:
+                yield connection
+            finally:
+                self._open.connection = None
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

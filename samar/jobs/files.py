@@ -20,6 +20,11 @@ def resume_path(job_id: str) -> Path:
     return job_dir(job_id) / "resume.pt"
 
 
+def state_file(step: int) -> str:
+    """Within a training run's folder: what it needs to continue from an earlier step."""
+    return f"states/state-{step}.pt"
+
+
 def log_path(job_id: str) -> Path:
     """What the job's worker printed."""
     return job_dir(job_id) / "worker.log"

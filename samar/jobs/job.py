@@ -1,8 +1,10 @@
 """One job as faces see it: what was asked, where it stands, what came out."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from samar.errors import SamarError
@@ -65,8 +67,31 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The name, or a description of the settings."""
-        return str(self.settings.title)
+        """The name, or what it is about, or a description of the settings."""
+        return str(self.settings.name or self.inputs.get("title") or self.settings.described)
+
+    @property
+    def number(self) -> str:
+        """Its short number, which no other job of the store has or will have: ``#12``."""
+        return f"#{self.key}"
+
+    @property
+    def label(self) -> str:
+        """Number and title, which no two jobs share; a name that a person gave comes first."""
+        if self.settings.name:
+            return f"{self.title} · {self.number}"
+        return f"{self.number} {'of ' * ('title' in self.inputs)}{self.title}"
+
+    @property
+    def long_label(self) -> str:
+        """The label, with the settings of a named run, and when it was asked for."""
+        return " · ".join(filter(None, (self.label, self.details, moment(self.created))))
+
+    @property
+    def details(self) -> str:
+        """The settings of a training run that a person named: its name need not tell them."""
+        named = self.kind == "train" and self.settings.name and self.parent is None
+        return self.settings.described if named and self.status != UNREADABLE else ""
 
     @property
     def active(self) -> bool:
@@ -81,6 +106,21 @@ class Job:
             return None
         known: dict[str, Any] = {n: NAN if v is None else v for n, v in epoch.items()}
         return EpochRecord(**known)
+
+
+def moment(seconds: float) -> str:
+    """A time of day with its date, for people."""
+    return f"{datetime.fromtimestamp(seconds):%d %b %H:%M}".lstrip("0")
+
+
+def unnumbered(title: str) -> str:
+    """A title without the number of another store.
+
+    Example:
+        >>> unnumbered("#12 SAM, ρ 0.1"), unnumbered("best · #12, step 40")
+        ('SAM, ρ 0.1', 'best, step 40')
+    """
+    return re.sub(r"(^|(?<= to ))#\d+ | · #\d+(?=, step | to |$)", "", title)
 
 
 def job_from(row: Mapping[Any, Any]) -> Job:

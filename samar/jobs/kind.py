@@ -40,6 +40,8 @@ class Kind:
         advance: of a coordinator: called whenever jobs are tended, by whichever process does so.
         prepare: checks, when a job is submitted, what settings cannot check by themselves, and pins
             the inputs it refers to, as plain values by name. Raises :class:`SamarError`.
+        members: of a kind whose own process does the work of several jobs, such as a race: those
+            jobs by what they are called. They follow its status and never start by themselves.
         version: another one makes finished jobs no answer to the same question.
         reused: whether a finished job with the same settings and inputs is an answer.
         resumable: whether a job that ended early goes on from what it kept; else it starts again.
@@ -55,6 +57,7 @@ class Kind:
     lane: str | None = SHORT
     advance: Callable[["Store", int], None] | None = None
     prepare: Callable[["Store", Any], Mapping[str, Any]] | None = None
+    members: Callable[[Any], Mapping[str, JobSettings]] | None = None
     version: int = 1
     reused: bool = False
     resumable: bool = False

@@ -1,4 +1,4 @@
-"""Orders from faces to a job's worker: pause, resume, step, stop, change."""
+"""Orders from faces to a job's worker: pause, resume, step, stop, change, measure."""
 
 import json
 import time
@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from samar.jobs import schema
 from samar.jobs.database import Database
 
-PAUSE, RESUME, STEP, STOP, CHANGE = COMMANDS = ("pause", "resume", "step", "stop", "change")
+COMMANDS = ("pause", "resume", "step", "stop", "change", "measure")
+PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS
 
 
 @dataclass(frozen=True)

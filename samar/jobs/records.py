@@ -19,8 +19,10 @@ from samar.training.records import NAN, EpochRecord, StepRecord
 STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
 Columns = dict[str, np.ndarray]
-LOOKS = ("curvature", "film")
-"""Kinds of the events that probes record."""
+LABELS = "labels"
+"""Kind of the events that hold the answers to some wrongly labelled training images."""
+LOOKS = ("curvature", "film", LABELS)
+"""Kinds of the events that record what was measured, and is measured again by a resumed run."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ class Records:
             for table in (schema.steps, schema.epochs, schema.artifacts):
                 db.execute(table.delete().where((table.c.job == job) & (table.c.step > step)))
             again = (schema.events.c.job == job) & (schema.events.c.step > step)
-            looked = schema.events.c.kind.in_(LOOKS)
-            db.execute(schema.events.delete().where(again & looked))
+            # A change is saved at its own step; one beyond the saved state was lost with it.
+            forgotten = schema.events.c.kind.in_((*LOOKS, "change"))
+            db.execute(schema.events.delete().where(again & forgotten))
 
     def note(self, job: int, step: int, kind: str, **detail: Any) -> None:
         """Record an event."""
@@ -125,6 +128,13 @@ class Records:
         with self._database.write() as db:
             db.execute(table.delete().where(same))
             db.execute(table.insert().values(**values, summary=json.dumps(dict(summary or {}))))
+
+    def remove_artifact(self, job: int, kind: str, step: int) -> None:
+        """Forget a file of a kind and step."""
+        table = schema.artifacts
+        same = (table.c.job == job) & (table.c.kind == kind) & (table.c.step == step)
+        with self._database.write() as db:
+            db.execute(table.delete().where(same))
 
     def steps_of(self, job: int, kind: str) -> list[int]:
         """The steps at which files of a kind were written, in order."""

@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from samar.errors import RunError
+from samar.errors import ConfigError, RunError
+from samar.jobs.branch import branch, kept_states
 from samar.jobs.engine.local import schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
@@ -76,6 +77,16 @@ class Jobs:
         self.look_after()
         return self.store.all(kind, **which)
 
+    def members(self, job_id: str) -> list[Job]:
+        """The members of a race in the order of its settings; of a member, all of its race."""
+        job = self._steered(job_id)
+        return self.store.members(job)
+
+    def _steered(self, job_id: str) -> Job:
+        """The job whose process obeys: of a race's member, the race."""
+        job = self.store.get(job_id)
+        return self.store.host(job) or job
+
     def look_after(self) -> None:
         """Schedule the jobs, at most once a second: looking often should not write as often."""
         if time.monotonic() - self._scheduled > SCHEDULE_SECONDS:
@@ -85,34 +96,36 @@ class Jobs:
     def pause(self, job_id: str) -> None:
         """Hold a run after its current step; its place is free for another run.
 
-        A paused coordinator starts no further member; those that run come to their end.
+        A paused coordinator starts no further member; those that run come to their end. A race and
+        its members are paused, stepped, stopped and resumed together, whichever is named.
         """
-        job = self.store.get(job_id)
+        job = self._steered(job_id)
         if in_lane(job.kind, None):
             self._hold(job, "paused", ("running",))
         else:
-            self._post(job_id, "pause", ("running",))
+            self._post(job, "pause", ("running",))
 
     def step(self, job_id: str) -> None:
         """Let a paused run take one step."""
-        self._post(job_id, "step", ("paused",))
+        self._post(self._steered(job_id), "step", ("paused",))
 
     def stop(self, job_id: str) -> None:
         """End a job after its current piece of work, a coordinator with its members."""
-        job = self.store.get(job_id)
+        job = self._steered(job_id)
         if in_lane(job.kind, None):
             self._hold(job, "stopped", HELD)
             for member in self.store.all(parent=job.id, status=HELD):
                 self.stop(member.id)
         elif not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
-            self._post(job_id, "stop", HELD)
+            self._post(job, "stop", HELD)
 
     def resume(self, job_id: str) -> None:
         """Let a paused run go on, or start a job again that ended early, from what it kept.
 
         A coordinator's members that ended early are queued again, but those that it skipped.
         """
-        job = self.get(job_id)
+        self.look_after()
+        job = self._steered(job_id)
         if in_lane(job.kind, None):
             self._resume_members(job)
         elif job.status == "paused":
@@ -145,14 +158,50 @@ class Jobs:
         schedule(self.store)
 
     def change(self, job_id: str, **values: Any) -> None:
-        """Change live settings of a run that trains or is paused.
+        """Change live settings of a run that trains or is paused; of a race, of all its members.
 
         Raises:
             ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
         """
         job = self.store.get(job_id)
         job.settings.model_copy(update=self.live_values(job)).changed_live(**values)
-        self._post(job_id, "change", HELD, **values)
+        racing = [member for member in self.store.members(job) if member.active]
+        now = [each.settings.model_copy(update=self.live_values(each)) for each in racing]
+        known = [{n: v for n, v in values.items() if each.applies(n)} for each in now]
+        if racing and not any(known):
+            raise ConfigError(f"None of the optimizers that train has {' or '.join(values)}.")
+        for each, own in zip(now, known, strict=True):
+            each.changed_live(**own)
+        self._post(job, "change", HELD, **values)
+
+    def measure(self, job_id: str) -> None:
+        """Let a run that trains or is paused measure its landscape and curvature at once."""
+        self._post(self.store.get(job_id), "measure", HELD)
+
+    def kept_states(self, job: Job) -> list[int]:
+        """The steps from which a run can branch, in order."""
+        return [kept.step for kept in kept_states(self.store, job)]
+
+    def branch(self, run_id: str, step: int | None = None, **changes: Any) -> str:
+        """Start a new run that goes on from a kept moment of another, which stays as it is.
+
+        Args:
+            step: one of :meth:`kept_states`; the newest if None.
+            changes: live settings to change at that step; ``name`` names the new run.
+
+        Returns:
+            The new run's id.
+
+        Raises:
+            RunError: the run kept no state at that step.
+            ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
+        """
+        origin = self.store.get(run_id, "train")
+        if (prepare := kind_of(origin.kind).prepare) is not None:
+            prepare(self.store, origin.settings)
+        job_id = branch(self.store, origin, step, changes)
+        schedule(self.store)
+        return job_id
 
     def live_values(self, job: Job) -> dict[str, Any]:
         """Live settings as they are now: those it began with, every change by hand applied."""
@@ -196,8 +245,7 @@ class Jobs:
                 f"{' or '.join(allowed)} can be {status}."
             )
 
-    def _post(self, job_id: str, command: str, allowed: tuple[str, ...], **detail: Any) -> None:
-        job = self.store.get(job_id)
+    def _post(self, job: Job, command: str, allowed: tuple[str, ...], **detail: Any) -> None:
         if job.status not in allowed:
             raise RunError(
                 f"Run {job.id} is {job.status}; "

@@ -6,6 +6,7 @@ Every method is one transaction. Callers speak of jobs by their public id; NaN i
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -26,6 +27,8 @@ from samar.jobs.records import Event, Records, insert_events
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
+MEMBER = "member"
+"""Among a member's inputs: what it is called."""
 STALE_SECONDS = 20.0
 # A worker whose process lives on this machine may have been asleep with it.
 ASLEEP_SECONDS = 600.0
@@ -50,14 +53,22 @@ class Store:
         parent: str | None = None,
         inputs: Mapping[str, Any] | None = None,
     ) -> str:
-        """Add a queued job and return its id; a coordinator runs at once."""
+        """Add a queued job, with its members if it has any, and return its id.
+
+        A coordinator runs at once.
+        """
         row = new_row(settings, parent, inputs)
+        list_members = kind_of(settings.kind).members
+        members = list_members(settings) if list_members else {}
         with self.database.write() as db:
             db.execute(schema.jobs.insert().values(**row))
+            for name, each in members.items():
+                own = new_row(each, parent=str(row["id"]), inputs={MEMBER: name})
+                db.execute(schema.jobs.insert().values(**own))
         return str(row["id"])
 
     def get(self, job_id: str, kind: str | None = None) -> Job:
-        """One job by its id, by its name, or by a unique beginning of its id.
+        """One job by its id, its name, a unique beginning of its id, or its number (12 or #12).
 
         Args:
             kind: only jobs of this kind are meant.
@@ -69,6 +80,8 @@ class Store:
         wishes = [table.id == job_id, table.name == job_id]
         if len(job_id) >= SHORTEST_BEGINNING:
             wishes.append(table.id.startswith(job_id, autoescape=True))
+        if number := re.fullmatch(r"#?(\d{1,15})", job_id):
+            wishes.append(table.key == int(number[1]))
         word = "run" if kind == "train" else kind or "job"
         for wish in wishes if job_id else ():
             found = self._select(wish if kind is None else wish & (table.kind == kind))
@@ -94,6 +107,17 @@ class Store:
         if parent is not None:
             wanted &= table.parent == parent
         return self._select(wanted)
+
+    def members(self, job: Job) -> list[Job]:
+        """The jobs whose work this job's own process does, in the order of its settings."""
+        return self._select(_hosted(job.key))[::-1]
+
+    def host(self, job: Job) -> Job | None:
+        """The job whose process does the work of this one; None where it has one of its own."""
+        table = schema.jobs.c
+        if not self._select((table.key == job.key) & _hosted()):
+            return None
+        return self._select(table.id == job.parent)[0]
 
     def counts(self, parents: Sequence[str]) -> dict[str, dict[str, int]]:
         """How many jobs of each status each of these jobs owns."""
@@ -165,7 +189,7 @@ class Store:
             RunError: a worker still has one of them.
         """
         job = self.get(job_id)
-        gone = [*self._owned(job), job]
+        gone = [job, *self._owned(job)]
         table = schema.jobs
         with self.database.write() as db:
             for each in gone:
@@ -200,15 +224,17 @@ class Store:
             table.kind.in_(coordinators) & table.status.in_(("paused", "stopped"))
         )
         free = table.parent.is_(None) | table.parent.not_in(resting)
-        allowed = table.kind.in_(own) & (table.status == "queued") & free
+        allowed = table.kind.in_(own) & (table.status == "queued") & free & ~_hosted()
         order = (table.parent.is_not(None), table.key)
         with self.database.write() as db:
-            if _running(db, own) >= limit:
+            if _running(db, lane) >= limit:
                 return None
             key = db.execute(sa.select(table.key).where(allowed).order_by(*order).limit(1)).scalar()
             if key is None:
                 return None
-            db.execute(schema.controls.delete().where(schema.controls.c.job == key))
+            together = (table.key == key) | ((table.status == "queued") & _hosted(key))
+            keys = db.execute(sa.select(table.key).where(together)).scalars().all()
+            db.execute(schema.controls.delete().where(schema.controls.c.job.in_(keys)))
             now = time.time()
             values = {
                 "status": "running",
@@ -222,15 +248,15 @@ class Store:
                 "doing": "",
                 "claim": table.claim + 1,
             }
-            db.execute(schema.jobs.update().where(table.key == key).values(**values))
+            db.execute(schema.jobs.update().where(table.key.in_(keys)).values(**values))
         return self._select(table.key == key)[0]
 
     def unpause(self, job: Job, limit: int) -> bool:
         """Let a paused job run again, unless ``limit`` of its lane run already."""
         lane = kind_of(job.kind).lane
-        own = [kind.name for kind in kinds().values() if kind.lane == lane]
+        assert lane is not None
         with self.database.write() as db:
-            if _running(db, own) >= limit:
+            if _running(db, lane) >= limit:
                 return False
             return _change(db, job, ("paused",), {"status": "running", "message": ""})
 
@@ -271,7 +297,7 @@ class Store:
         """Find jobs whose worker is gone: no heartbeat, or no process on this machine."""
         coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
         held = schema.jobs.c.status.in_(HELD) & schema.jobs.c.kind.not_in(coordinators)
-        for job in self._select(held):
+        for job in self._select(held & ~_hosted()):
             silent = time.time() - (job.heartbeat or 0)
             here = job.host == socket.gethostname() and job.pid is not None
             gone = not alive(job.pid, job.process) or silent > ASLEEP_SECONDS
@@ -324,13 +350,33 @@ def alive(pid: int | None, created: float | None) -> bool:
         return False
 
 
-def _running(db: sa.Connection, own: Sequence[str]) -> int:
+def _running(db: sa.Connection, lane: str) -> int:
     table = schema.jobs.c
-    query = sa.select(sa.func.count()).where((table.status == "running") & table.kind.in_(own))
-    return db.execute(query).scalar_one()
+    own = [kind.name for kind in kinds().values() if kind.lane == lane]
+    running = (table.status == "running") & table.kind.in_(own) & ~_hosted()
+    return db.execute(sa.select(sa.func.count()).where(running)).scalar_one()
+
+
+def _hosted(owner: int | None = None) -> sa.ColumnElement[bool]:
+    """Jobs whose work is done by the process of the job that owns them, perhaps only one's."""
+    table, other = schema.jobs.c, schema.jobs.alias()
+    found: sa.ColumnElement[bool] = sa.false()
+    for host in kinds().values():
+        if host.members is not None:
+            own = [kind.name for kind in kinds().values() if kind.lane == host.lane]
+            owners = sa.select(other.c.id).where(other.c.kind == host.name)
+            owners = owners if owner is None else owners.where(other.c.key == owner)
+            found |= table.parent.is_not(None) & table.kind.in_(own) & table.parent.in_(owners)
+    return found
 
 
 def _change(db: sa.Connection, job: Job, only: Sequence[str], values: Mapping[str, Any]) -> bool:
     table = schema.jobs.c
     same = (table.key == job.key) & (table.claim == job.claim) & table.status.in_(only)
-    return bool(db.execute(schema.jobs.update().where(same).values(**values)).rowcount)
+    if not db.execute(schema.jobs.update().where(same).values(**values)).rowcount:
+        return False
+    if "status" in values:
+        moved = (*ACTIVE, *RESUMABLE) if values["status"] == "queued" else ACTIVE
+        follow = _hosted(job.key) & table.status.in_(moved)
+        db.execute(schema.jobs.update().where(follow).values(**values))
+    return True

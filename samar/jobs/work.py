@@ -23,6 +23,8 @@ from samar.settings.command import json_line
 FLUSH_SECONDS = 0.4
 BEAT_SECONDS = 3.0
 ORDERS_SECONDS = 0.1
+STUBBORN_SECONDS = 60.0
+"""How long an ending worker goes on trying to write to a store that it cannot write to."""
 
 
 class Stopped(Exception):
@@ -74,6 +76,11 @@ class Work:
         """Put the result, in a few plain numbers, on the job's own row."""
         self._summary |= numbers
         self.note(summary=json_line(self._summary))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The result so far."""
+        return self._summary
 
     def keep(
         self,
@@ -173,6 +180,21 @@ class Work:
             with self._lock:
                 self._events, self._facts = events + self._events, facts | self._facts
             raise
+
+    def end(self, status: str, message: str = "") -> None:
+        """Write what is left and the last status, however long the store is busy."""
+        give_up = time.monotonic() + STUBBORN_SECONDS
+        while True:
+            try:
+                self.flush()
+                if self.store.move(self.job, status, message):
+                    step = self.store.get(self.job.id).done
+                    self.store.records.note(self.job.key, step, status)
+                return
+            except OperationalError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(1)
 
     def _keep_beating(self) -> None:
         while not self._over.wait(FLUSH_SECONDS):

@@ -2,7 +2,8 @@
 
 import json
 import time
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
@@ -13,11 +14,12 @@ from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.networks.load import load_pinned, pinned_one
-from samar.networks.settings import NetworkSettings
+from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 
 REPORT, ESTIMATE = "report", "estimate"
 """Kind of the artifact, and of the events that hold eigenvalues on their way."""
-ESTIMATE_SECONDS = 0.3
+ESTIMATE_SECONDS = 0.05
+FIRST_TOP, FIRST_TOLERANCE = 5, 0.05
 
 
 class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
@@ -31,9 +33,21 @@ class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
         """The network."""
         return f"curvature of {self.network}"
 
+    @property
+    def first(self) -> "CurvatureJobSettings | None":
+        """The largest eigenvalues from few images, to a residual of 5 %, and nothing besides."""
+        if self.images < WORTH_IMAGES:
+            return None
+        kept = {"network", "model", "dataset", "normalize", "split", "seed"}
+        return CurvatureJobSettings.parse(
+            self.model_dump(include=kept)
+            | {"images": FIRST_IMAGES, "top": min(FIRST_TOP, self.top), "tol": FIRST_TOLERANCE}
+        )
+
 
 def work(settings: CurvatureJobSettings, work: Work) -> None:
     """Measure, with estimates of the eigenvalues while they converge."""
+    from samar.curvature.product import BATCH_SIZE
     from samar.curvature.report import measure
     from samar.device import use_fitting_threads
 
@@ -42,15 +56,35 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
     use_fitting_threads(network.macs * settings.images)
     device = next(network.model.parameters()).device.type
     work.note(device=device)
-    products = 0
+    images = min(settings.images, len(getattr(network.dataset, settings.split)))
+    products = shown = batches = 0
     told = 0.0
 
-    def estimate(values: Any, residuals: Any) -> None:
+    def emit(values: Sequence[float], residuals: Sequence[float]) -> None:
+        nonlocal shown
+        shown = products
+        work.emit(ESTIMATE, products, values=list(values), residuals=list(residuals))
+
+    def estimate(values: Sequence[float], residuals: Sequence[float]) -> None:
         nonlocal products, told
         products += 1
         if time.monotonic() - told > ESTIMATE_SECONDS:
             told = time.monotonic()
-            work.emit(ESTIMATE, products, values=list(values), residuals=list(residuals))
+            emit(values, residuals)
+
+    def progress(done: int, most: int, what: str) -> None:
+        work.note(total=most)  # 0, where nobody knows how many it takes
+        work.progress(done, doing=what)
+
+    def batch() -> None:
+        """Until the first product is there, how much of the gradient is."""
+        nonlocal batches
+        work.check()
+        if batches * BATCH_SIZE < images:
+            progress(batches * BATCH_SIZE, images, "Gradient: images")
+        elif (batches - 1) * BATCH_SIZE < images:
+            progress(0, 0, "Hessian-vector product 1 (stops when accurate)")
+        batches += 1
 
     report = measure(
         network.model,
@@ -58,13 +92,15 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
         settings,
         facts={"subject": network.title, **network.facts},
         device=device,
-        progress=work.progress,
+        progress=progress,
         on_estimate=estimate,
-        on_batch=work.check,
+        on_batch=batch,
     )
     content = report.as_json()
     spectrum = report.spectrum
-    work.progress(spectrum.products, spectrum.products)
+    progress(spectrum.products, spectrum.products, "")
+    if products > shown:  # the last estimate is the result, however quickly it came
+        emit(spectrum.values, spectrum.residuals)
     numbers = {
         "eigenvalues": list(spectrum.values),
         "residuals": list(spectrum.residuals),

@@ -14,7 +14,7 @@ from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
 from samar.landscape.settings import LandscapeSettings
 from samar.networks.load import load_pinned, path_of, pinned, snapshots_before
-from samar.networks.settings import NetworkSettings
+from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 from samar.settings.declare import setting
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEVEL, PREVIEW, PARTIAL = "landscape", "preview", "partial"
 """Kinds of artifacts: a level of the picture, of its rough form, or part of a level."""
-PREVIEW_POINTS = 17
+PREVIEW_POINTS, FIRST_POINTS = 17, 9
 PARTIAL_SECONDS = 10.0
 
 
@@ -52,6 +52,15 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
     def described(self) -> str:
         """The network and the directions."""
         return f"landscape of {self.network}, {self.directions}"
+
+    @property
+    def first(self) -> "LandscapeJobSettings | None":
+        """The same picture from few images, at few points, without the ball's edge."""
+        if self.images < WORTH_IMAGES:
+            return None
+        points = min(FIRST_POINTS, self.points)
+        plain = {"name": "", "rho": 0.0, "preview": False, "precision": "fp32"}
+        return self.changed(images=FIRST_IMAGES, points=points, **plain)
 
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:

@@ -4,27 +4,39 @@ It iterates the trainer, writes records about twice a second, obeys orders, and 
 which the run resumes exactly.
 """
 
+import io
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from samar.data.presence import require_data
 from samar.errors import SamarError
+from samar.jobs.branch import STATE
 from samar.jobs.engine.local import slots
-from samar.jobs.files import resume_path, weights_path
+from samar.jobs.files import resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind
+from samar.jobs.orders import Order
+from samar.jobs.records import LABELS
 from samar.jobs.store import Store
 from samar.jobs.work import FLUSH_SECONDS, Diverged, JobLost, Stopped, Work
 from samar.networks.load import SNAPSHOT
 from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from samar.jobs.records import Event
+    from samar.training.records import StepRecord
     from samar.training.trainer import Trainer
 
 PAUSED_POLL_SECONDS = 0.1
-SNAPSHOT_BYTES = 512 << 20
-"""Disk that the snapshots of one run may take; of a large network fewer are kept."""
+SNAPSHOT_BYTES = STATE_BYTES = 512 << 20
+"""Disk that the snapshots of one run may take, and its kept states; of a large network fewer are
+kept."""
+MOST_STATES = 64
+MISLABELLED = "mislabelled"
+"""Kind of the artifact that holds the images to which ``labels`` events hold the answers."""
+RECENT_STEPS = 20
 
 
 def prepare(_: Store, settings: TrainSettings) -> Mapping[str, Any]:
@@ -35,72 +47,210 @@ def prepare(_: Store, settings: TrainSettings) -> Mapping[str, Any]:
 
 def work(settings: TrainSettings, work: Work) -> None:
     """Train one run to its end, or until it is told to stop."""
-    import torch
-
-    from samar import __version__
     from samar.device import use_fitting_threads
     from samar.models.catalog import MODELS
     from samar.networks.checkpoint import load_resume_state
     from samar.training.loop import dataset_of
     from samar.training.trainer import Trainer
 
-    job, records = work.job, work.store.records
     for unfinished in work.folder.glob(".*.part"):
         unfinished.unlink()
-    work.progress(job.done, doing="preparing images and network")
+    work.progress(work.job.done, doing="preparing images and network")
     dataset = dataset_of(settings)
     macs = MODELS[settings.model].macs_at(dataset.train.size)
     use_fitting_threads(macs * settings.batch_size)
     trainer = Trainer(settings, dataset)
-    if resume_path(job.id).is_file():
-        trainer.load_state_dict(load_resume_state(resume_path(job.id)))
-    records.rewind(job.key, trainer.step_count)
-    work.progress(trainer.step_count)
-    if (last := records.last_epoch(job.key)) is not None:
-        work.summarize(epoch=asdict(last))
-    work.note(total=trainer.total_steps, device=str(trainer.placement))
-    facts: dict[str, Any] = {"device": str(trainer.placement), "data": dataset.checksum}
-    facts |= {"samar": __version__, "torch": torch.__version__}
-    facts["threads"] = torch.get_num_threads()
-    records.note(job.key, trainer.step_count, "started", **facts)
+    if (saved := resume_path(work.job.id)).is_file():
+        trainer.load_state_dict(load_resume_state(saved))
     Training(work, trainer).run()
 
 
-class Training:
-    """A trainer at work on a job."""
+class Steered:
+    """Takes step after step until the work is over, and obeys orders between them.
 
-    def __init__(self, work: Work, trainer: "Trainer") -> None:
-        from samar.training.measurements import measurements_of
+    Subclasses say what a step is, whether more are left, and how to write down and save.
+    """
 
-        self.work, self.trainer = work, trainer
-        self.settings: TrainSettings = work.job.settings
-        self.measurements = measurements_of(self.settings, self)
+    def __init__(self, work: Work) -> None:
+        self.work = work
         self.paused = False
         self.single_steps = 0
         self._flushed = 0.0  # the first step is shown at once
         self._saved = time.monotonic()
 
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        raise NotImplementedError
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step completed a pass over the images."""
+        raise NotImplementedError
+
     def run(self) -> None:
-        """Step, record and obey until the run is over.
+        """Step, record and obey until the work is over.
 
         Raises:
             Stopped, Diverged, JobLost: it ended early.
         """
-        if self.trainer.step_count == 0:
-            self._keep_snapshot(0)
-        while not self.trainer.finished and not self.work.stopping:
+        self.begin()
+        while not self.finished and not self.work.stopping:
             if self.paused and not self.single_steps:
                 time.sleep(PAUSED_POLL_SECONDS)
-                self._obey()
+                self.obey()
                 continue
-            self.trainer.step()
+            self.step()
             self.single_steps = max(0, self.single_steps - 1)
             due = time.monotonic() - self._flushed > FLUSH_SECONDS
-            ending = self.work.stopping or self.trainer.finished
-            if due or self.paused or self.trainer.at_epoch_end or ending:
-                self._flush()
-                self._obey()
-        self._end()
+            ending = self.work.stopping or self.finished
+            if due or self.paused or self.at_epoch_end or ending:
+                self.flush()
+                self._flushed = time.monotonic()
+                patience = self.work.job.settings.checkpoint_seconds
+                if not self.finished and self._flushed - self._saved > patience:
+                    self.save()
+                self.obey()
+        self.end()
+
+    def begin(self) -> None:
+        """Do what comes before the first step."""
+
+    def step(self) -> None:
+        """Take one step."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Record what happened since the last flush, and evaluate if an epoch ended."""
+        raise NotImplementedError
+
+    def save(self) -> None:
+        """Write the state from which the work resumes."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Do what comes after the last step."""
+        raise NotImplementedError
+
+    def tell(self, kind: str, **detail: Any) -> None:
+        """Record an event of this moment."""
+        raise NotImplementedError
+
+    def carry_out(self, order: Order) -> None:
+        """Obey an order that is not about the steps themselves."""
+        raise NotImplementedError
+
+    def obey(self) -> None:
+        """Carry out the orders since the last call."""
+        for order in self.work.orders():
+            self.follow(order)
+
+    def follow(self, order: Order) -> None:
+        """Carry out one order."""
+        match order.command:
+            case "pause":
+                if not self.paused:
+                    self.paused = True
+                    self.save()
+                    self.work.store.move(self.work.job, "paused")
+                    self.tell("paused")
+            case "resume":
+                if self.paused:
+                    self._wait_for_place()
+            case "step":
+                self.single_steps += self.paused
+            case _:
+                self.carry_out(order)
+
+    def _wait_for_place(self) -> None:
+        if self.work.store.unpause(self.work.job, slots(LONG)):
+            self.paused = False
+            self.tell("resumed")
+        else:
+            store = self.work.store
+            store.move(self.work.job, "paused", "Another run trains; resume it later.")
+
+
+class Training(Steered):
+    """A trainer at work on a job."""
+
+    def __init__(self, work: Work, trainer: "Trainer") -> None:
+        from samar.training.measurements import measurements_of
+        from samar.training.mislabelled import Mislabelled
+
+        super().__init__(work)
+        self.trainer = trainer
+        self.settings: TrainSettings = work.job.settings
+        self.measurements = measurements_of(self.settings, self)
+        self.mislabelled = Mislabelled.of(trainer.dataset)
+        self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return self.trainer.finished
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step completed a pass over the images."""
+        return self.trainer.at_epoch_end
+
+    def begin(self) -> None:
+        """Forget what is about to be computed again, and note what it is computed with."""
+        import torch
+
+        from samar import __version__
+
+        work, trainer = self.work, self.trainer
+        records = work.store.records
+        records.rewind(work.job.key, trainer.step_count)
+        work.progress(trainer.step_count)
+        if (last := records.last_epoch(work.job.key)) is not None:
+            work.summarize(epoch=asdict(last))
+        work.note(total=trainer.total_steps, device=str(trainer.placement))
+        facts: dict[str, Any] = {"data": trainer.dataset.checksum, "samar": __version__}
+        facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
+        self.tell("started", device=str(trainer.placement), **facts)
+        about = {
+            "classes": len(trainer.dataset.classes),
+            "steps_per_epoch": trainer.steps_per_epoch,
+        }
+        work.summarize(about=about)
+        events = records.events(work.job.key)
+        self._repeat_changes(events)
+        for measurement in self.measurements:
+            own = (event for event in events if event.kind == measurement.kind)
+            measurement.recall((e.step, e.detail["seconds"]) for e in own)
+        if trainer.step_count == 0:
+            self._begin_at_zero(events)
+        self._say_when()
+
+    def _begin_at_zero(self, events: "Sequence[Event]") -> None:
+        """Show the untrained network: its weights, landscape, eigenvalues and answers."""
+        self._keep_snapshot(0)
+        self.work.progress(0, self.trainer.total_steps, doing="measuring the untrained network")
+        if not any(event.kind == LABELS for event in events):
+            self._answer()
+        for measurement in self.measurements:
+            measurement.at_start(self.trainer)
+
+    def _repeat_changes(self, events: "Sequence[Event]") -> None:
+        """Make the changes with which a branch leaves its origin, or a killed run did not save.
+
+        Doing so again, where they were saved, makes no difference.
+        """
+        for event in events:
+            if event.kind == "change" and event.step == self.trainer.step_count:
+                self.trainer.change(**event.detail)
+
+    def step(self) -> None:
+        """Take one step."""
+        self.trainer.step()
+
+    def flush(self) -> None:
+        """Record what happened since the last flush, and evaluate if an epoch ended."""
+        self.write(self.trainer.drain())
+        self.evaluate()
 
     def note(self, step: int, kind: str, **detail: Any) -> None:
         """Record an event."""
@@ -110,51 +260,74 @@ class Training:
         """Keep a landscape of this moment."""
         self.work.keep_saved(kind, landscape, f"film/{kind}-{step}.npz", step=step)
 
-    def _flush(self) -> None:
-        """Record what happened since the last flush, and evaluate if an epoch ended."""
+    def tell(self, kind: str, **detail: Any) -> None:
+        """Record an event of this moment."""
+        self.note(self.trainer.step_count, kind, **detail)
+
+    def write(self, steps: "Sequence[StepRecord]") -> None:
+        """Record how far the run is, and the steps since the last time."""
         work, trainer = self.work, self.trainer
         work.progress(trainer.step_count, trainer.total_steps)
         work.flush()
         if work.lost:
             raise JobLost
-        work.store.records.append(work.job.key, trainer.drain())
-        if trainer.at_epoch_end and trainer.divergence is None:
-            record = trainer.evaluate_epoch()
-            work.store.records.append(work.job.key, epochs=[record])
-            work.summarize(epoch=asdict(record))
-            self._keep_snapshot(record.epoch)
+        work.store.records.append(work.job.key, steps)
+        self._recent.extend(step.loss for step in steps)
+
+    def evaluate(self) -> None:
+        """At the end of an epoch: evaluate, keep the weights, measure."""
+        work, trainer = self.work, self.trainer
+        if not trainer.at_epoch_end or trainer.divergence is not None:
+            return
+        record = trainer.evaluate_epoch()
+        work.store.records.append(work.job.key, epochs=[record])
+        work.summarize(epoch=asdict(record))
+        self._keep_snapshot(record.epoch)
+        self._answer()
+        for measurement in self.measurements:
+            measurement.after_epoch(trainer, record.epoch)
+        self._say_when()
+
+    def measure(self) -> None:
+        """Measure now; a large network from few images first, which is soon there."""
+        from samar.training.measurements import efforts
+
+        self.work.progress(self.trainer.step_count, doing="measuring")
+        for effort in efforts(self.trainer):
             for measurement in self.measurements:
-                measurement.after_epoch(trainer, record.epoch)
-        self._flushed = time.monotonic()
-        sound = trainer.divergence is None
-        if sound and self._flushed - self._saved > self.settings.checkpoint_seconds:
-            self.save()
+                measurement.now(self.trainer, effort)
+        self.work.progress(self.trainer.step_count)
+        self._say_when()
 
-    def _obey(self) -> None:
-        for order in self.work.orders():
-            match order.command:
-                case "pause" if not self.paused:
-                    self.paused = True
-                    self.save()
-                    self._status("paused")
-                case "resume" if self.paused:
-                    self._wait_for_place()
-                case "step" if self.paused:
-                    self.single_steps += 1
-                case "change":
-                    self._change(order.detail)
+    def _say_when(self, over: bool = False) -> None:
+        """Put on the row when the next measurements are due, and why they are put off."""
+        told = {each.kind: each.outlook(self.trainer, over=over) for each in self.measurements}
+        self.work.summarize(measurements=told)
 
-    def _wait_for_place(self) -> None:
-        if self.work.store.unpause(self.work.job, slots(LONG)):
-            self.paused = False
-            self.note(self.trainer.step_count, "resumed")
-        else:
-            store = self.work.store
-            store.move(self.work.job, "paused", "Another run trains; resume it later.")
+    def _answer(self) -> None:
+        """Record what the network answers to some wrongly labelled training images."""
+        if self.mislabelled is None:
+            return
+        if not self.work.kept(MISLABELLED):
+            import numpy as np
 
-    def _change(self, values: dict[str, Any]) -> None:
+            content = io.BytesIO()
+            np.savez_compressed(content, **self.mislabelled.arrays())
+            self.work.keep(MISLABELLED, content.getvalue(), "mislabelled.npz")
+        self.tell(LABELS, **self.mislabelled.answers(self.trainer))
+
+    def carry_out(self, order: Order) -> None:
+        """Obey an order that is not about the steps themselves."""
+        match order.command:
+            case "change":
+                self.change(order.detail)
+            case "measure":
+                self.measure()
+
+    def change(self, values: dict[str, Any]) -> None:
         """Change live settings and save at once, so that a resumed run has them too."""
         step = self.trainer.step_count
+        self._keep_state()  # to come back to
         try:
             self.trainer.change(**values)
         except SamarError as error:
@@ -183,11 +356,47 @@ class Training:
             about = {"model": self.settings.model, "step": str(step)}
             file = f"snapshots/weights-{step}.safetensors"
             self.work.keep(SNAPSHOT, lambda p: save_weights(model, p, about), file, step=step)
+            self._keep_state(epoch)
 
-    def _end(self) -> None:
+    def _keep_state(self, epoch: int | None = None) -> None:
+        """Keep all that a branch from this moment needs; those before it may have to make room.
+
+        Args:
+            epoch: that has just ended; None in the middle of one.
+        """
+        from samar.networks.checkpoint import save_resume_state
+        from samar.training.collapse import forgotten
+        from samar.training.moments import Moment, to_drop
+
+        trainer, work = self.trainer, self.work
+        step, kept = trainer.step_count, work.kept(STATE)
+        there = any(each.step == step for each in kept)
+        if not self.settings.snapshots or there or trainer.finished or trainer.divergence:
+            return
+        state = trainer.state_dict()
+        if 2 * sum(w.numel() * w.element_size() for w in state["model"].values()) > STATE_BYTES:
+            return
+        loss = sum(self._recent) / len(self._recent) if self._recent else None
+        summary = {"epoch": epoch, "loss": loss}
+        file = state_file(step)
+        work.keep(STATE, lambda p: save_resume_state(state, p), file, step=step, summary=summary)
+        classes = len(trainer.dataset.classes)
+        moments = []
+        for each in work.kept(STATE):
+            path, seen = work.folder / each.path, each.summary.get("loss")
+            good = seen is not None and not forgotten(seen, classes)
+            moments.append(Moment(each.step, path.stat().st_size if path.exists() else 0, good))
+        moments.sort(key=lambda moment: moment.step)
+        for gone in to_drop(moments, STATE_BYTES, MOST_STATES):
+            work.store.records.remove_artifact(work.job.key, STATE, gone)
+            (work.folder / state_file(gone)).unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """Keep the weights, and say how the run ended."""
         from samar.networks.checkpoint import save_weights
 
         trainer, job = self.trainer, self.work.job
+        self._say_when(over=True)
         if trainer.divergence is not None:
             self.work.progress(trainer.divergence.step - 1)
             raise Diverged(str(trainer.divergence))
@@ -200,11 +409,7 @@ class Training:
         self.work.store.records.add_artifact(job.key, "weights", trainer.step_count, path.name)
         if not trainer.finished:
             raise Stopped
-        resume_path(job.id).unlink()
-
-    def _status(self, status: str) -> None:
-        self.work.store.move(self.work.job, status)
-        self.note(self.trainer.step_count, status)
+        resume_path(job.id).unlink(missing_ok=True)
 
 
 def rehearse() -> None:

@@ -37,7 +37,8 @@ def eigenvector_frame(
         tol=TOLERANCE,
         seed=settings.seed,
         on_product=lambda count, residual: tell(
-            f"Eigenvectors: product {count}, residual {residual:.0e}"
+            f"Eigenvectors: Hessian-vector product {count} (stops when accurate), "
+            f"largest residual {residual:.0e}"
         ),
         on_batch=on_batch,
     )

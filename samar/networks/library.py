@@ -44,6 +44,7 @@ class ImportedModel:
         created: seconds since 1970.
         correct, images, loss: measured on the test images when it was imported; None where the
             images were not there.
+        of: how many test images there were.
         reason: how it was recognized.
     """
 
@@ -61,6 +62,7 @@ class ImportedModel:
     correct: int | None = None
     images: int | None = None
     loss: float | None = None
+    of: int | None = None
     reason: str = ""
 
     @property
@@ -158,7 +160,7 @@ def model_like(found: Inspection) -> ImportedModel | None:
 def _in_common(found: Inspection) -> dict[str, Any]:
     """What an inspection says about a model."""
     assert found.fit is not None
-    own = ("normalize", "dataset", "file", "sha256", "size", "correct", "images", "loss")
+    own = ("normalize", "dataset", "file", "sha256", "size", "correct", "images", "loss", "of")
     return {
         "model": found.fit.model,
         "reason": found.fit.reason,

@@ -36,7 +36,8 @@ class NetworkInfo:
 
     Attributes:
         id: what to call it by.
-        title: for people; their own words, to be escaped.
+        title: for people, of a run with its number; may hold their own words, to be escaped.
+        label: the title with what tells it from all others, for a list.
         source: "run" or "model".
         optimizer: key in :data:`samar.optim.catalog.OPTIMIZERS`; empty for an imported model.
         created: seconds since 1970.
@@ -45,15 +46,11 @@ class NetworkInfo:
 
     id: str
     title: str
+    label: str
     source: str
     optimizer: str
     created: float
     active: bool
-
-    @property
-    def label(self) -> str:
-        """Title and id, which no two share."""
-        return f"{self.title} · {self.id}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +87,15 @@ class Network:
 def networks(store: Store) -> list[NetworkInfo]:
     """Every run that has saved weights, and every imported model, newest first."""
     found = [
-        NetworkInfo(m.id, m.title, "model", "", m.created, active=False)
+        NetworkInfo(m.id, m.title, f"{m.title} · {m.id}", "model", "", m.created, active=False)
         for m in imported_models()
         if m.weights.is_file()
     ]
     for run in store.all("train"):
         if weights_path(run.id).is_file() or resume_path(run.id).is_file():
             optimizer = getattr(run.settings, "optimizer", "")
-            found.append(NetworkInfo(run.id, run.title, "run", optimizer, run.created, run.active))
+            told = (run.id, run.label, run.long_label, "run", optimizer)
+            found.append(NetworkInfo(*told, run.created, run.active))
     return sorted(found, key=lambda info: -info.created)
 
 
@@ -167,7 +165,7 @@ def _find(
     run, step, path = _moment(store, what)
     own = run.settings
     at_step: dict[str, str | int] = {"run": run.id, "step": run.done if step is None else step}
-    name, title = run.id, run.title
+    name, title = run.id, run.label
     if step is not None:
         name, title = f"{name}@{step}", f"{title}, step {step}"
     return _Found(name, title, path, own.model, own.dataset, own.normalize, at_step, run)
@@ -208,6 +206,17 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
     raise RunError(
         f"Run {run.id} has saved no weights yet; wait for its first saved state or its end."
     )
+
+
+def model_of(store: Store, settings: NetworkSettings) -> str | None:
+    """What kind of network it is; None where only the weights tell.
+
+    Raises:
+        SamarError: there is no such network.
+    """
+    return _find(
+        store, settings.network, settings.model, settings.dataset, settings.normalize
+    ).model
 
 
 def pinned_one(store: Store, settings: NetworkSettings) -> Mapping[str, Any]:

@@ -5,6 +5,9 @@ from samar.models.catalog import MODELS
 from samar.settings.declare import setting, titles
 from samar.settings.job import JobSettings
 
+FIRST_IMAGES, WORTH_IMAGES = 32, 128
+"""Images of a first result, and from how many on it is worth having before the one asked for."""
+
 
 class NetworkSettings(JobSettings):
     """A run, a run at a step, an imported model, or a weights file with what it belongs to."""
@@ -38,3 +41,8 @@ class NetworkSettings(JobSettings):
         group="network",
         choices=titles({"auto": "the data set's own"} | NORMALIZATIONS),
     )
+
+    @property
+    def first(self) -> "NetworkSettings | None":
+        """The same from so few images that it is there at once; None where that saves little."""
+        return None

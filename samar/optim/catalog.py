@@ -122,14 +122,14 @@ RULES: dict[str, RuleInfo] = {
         ),
         RuleInfo(
             name="trend",
-            title="Dead band against the trend",
+            title="Trend, dead band",
             help="The dead band, with the sharpness compared to its own slow average instead of "
             "the previous step, so that a lasting rise is seen through mini-batch noise.",
-            formula=r"\lambda_{k+1} = \begin{cases}"
+            formula=r"\begin{gathered}\lambda_{k+1} = \begin{cases}"
             r"\lambda_k\,\gamma_\uparrow & s_k/\bar s_{k-1} > 1+\tau \\"
             r"\lambda_k/\gamma_\downarrow & s_k/\bar s_{k-1} < 1-\tau \\"
-            r"\lambda_k & \text{else}\end{cases}"
-            r"\qquad \bar s_k = \bar s_{k-1} + \tfrac{1}{M}(s_k - \bar s_{k-1})",
+            r"\lambda_k & \text{else}\end{cases} \\[4pt]"
+            r"\bar s_k = \bar s_{k-1} + \tfrac{1}{M}(s_k - \bar s_{k-1})\end{gathered}",
             constants={
                 "tau": _TAU,
                 "up": _UP,
@@ -139,11 +139,13 @@ RULES: dict[str, RuleInfo] = {
         ),
         RuleInfo(
             name="trend_power",
-            title="Power against the trend",
-            help="λ is multiplied by a small power of the sharpness over its own slow average, so "
-            "that it grows as long as the sharpness grows, and mini-batch noise moves it nowhere.",
-            formula=r"\lambda_{k+1} = \lambda_k \left(\frac{s_k}{\bar s_{k-1}}\right)^{\kappa}"
-            r"\qquad \bar s_k = \bar s_{k-1} + \tfrac{1}{\min(k,M)}(s_k - \bar s_{k-1})",
+            title="Trend, power law",
+            help="λ is multiplied by a small power of the ratio of the sharpness to its own slow "
+            "average. So it grows as long as the sharpness grows, and mini-batch noise moves it "
+            "nowhere.",
+            formula=r"\begin{gathered}\lambda_{k+1} = \lambda_k "
+            r"\left(\frac{s_k}{\bar s_{k-1}}\right)^{\kappa} \\[4pt] \bar s_k = \bar s_{k-1} + "
+            r"\tfrac{1}{\min(k,M)}(s_k - \bar s_{k-1})\end{gathered}",
             constants={
                 "gain": ConstantInfo(0.2, 0.0, 10.0, "Exponent κ; 0 keeps λ as it is."),
                 "memory": _MEMORY,
@@ -173,6 +175,9 @@ RULES: dict[str, RuleInfo] = {
         ),
     )
 }
+
+FORMER_TITLES = {"Power against the trend": "trend_power", "Dead band against the trend": "trend"}
+"""Titles that rules had once, which old links hold."""
 
 
 def default_of(constant: str) -> float:

@@ -53,3 +53,35 @@ def _set_rng(state: RngState) -> None:
     torch.set_rng_state(state.cpu)
     if state.cuda is not None:
         torch.cuda.set_rng_state(state.cuda, state.device)
+
+
+class OwnRng:
+    """The random state of one of several that take turns in a process, each as if it were alone.
+
+    Args:
+        device: Where it draws; its numbers go on from those drawn there last.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> own = OwnRng(torch.device("cpu"))
+        >>> alone = torch.rand(2)
+        >>> with own:
+        ...     first = torch.rand(1)
+        >>> _ = torch.rand(7)
+        >>> with own:
+        ...     second = torch.rand(1)
+        >>> torch.equal(torch.cat([first, second]), alone)
+        True
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._own = self._outer = capture_rng(device)
+
+    def __enter__(self) -> "OwnRng":
+        self._outer = capture_rng(self._own.device)
+        _set_rng(self._own)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._own = capture_rng(self._own.device)
+        _set_rng(self._outer)

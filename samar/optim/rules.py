@@ -5,7 +5,7 @@ What is the paper's (Zou, Deng & Sun 2024, arXiv 2412.16854): the ratio
     r_k = |f(x_k + ε_k) − f(x_k)| / |f(x_{k−1} + ε_{k−1}) − f(x_{k−1})|
 
 and its direction: a ratio clearly above 1 raises λ, one below 1 lowers it. What is not: every
-formula in this file. Each is our reading of how r_k becomes λ_{k+1}; none is the paper's formula.
+formula in this file. The paper gives none in what we could read of it; these are ours.
 
 A rule is a frozen dataclass without state; SAMAR keeps λ and the reference sharpness. Its maths
 runs on 0-dim tensors only, so a step never waits for the device. Where there is no ratio (first
@@ -73,7 +73,7 @@ class LambdaRule(ABC):
 class DeadBand(LambdaRule):
     """λ·up if r > 1 + τ; λ/down if r < 1 − τ; else λ.
 
-    The ratio and its direction are the paper's; this formula is our reading of "clearly above 1",
+    The ratio and its direction are the paper's; this formula is ours, with a band for "clearly",
     in the manner of a trust region.
 
     Args:
@@ -102,7 +102,7 @@ class Trend(DeadBand):
     """The dead band, with the sharpness compared to its slow average over `memory` steps.
 
     The ratio to the previous step and its direction are the paper's; both the slow reference and
-    the formula are our reading. The previous step's sharpness is as noisy as the present one's, so
+    the formula are ours. The previous step's sharpness is as noisy as the present one's, so
     a lasting rise of 1 % a step hides in their ratio, but not in the ratio to a trend.
 
     Args:
@@ -129,7 +129,7 @@ class TrendPower(LambdaRule):
     """λ·r^κ, with the sharpness compared to its slow average s̄ over `memory` steps.
 
     The ratio to the previous step and its direction are the paper's; the slow reference and the
-    formula are our reading. Since s̄ gains (s − s̄)/M a step, log λ gains about κM times what log s̄
+    formula are ours. Since s̄ gains (s − s̄)/M a step, log λ gains about κM times what log s̄
     gains: between the bounds λ follows s̄^{κM}, and a bound that was hit becomes the new start. A
     growing sharpness therefore meets a λ that grows κM times as fast, until it grows no more. Up
     and down weigh the same, so mini-batch noise alone moves λ nowhere; a dead band whose steps
@@ -166,7 +166,7 @@ class TrendPower(LambdaRule):
 class Power(LambdaRule):
     """λ·r^γ.
 
-    The ratio and its direction are the paper's; this formula is our reading. It telescopes to
+    The ratio and its direction are the paper's; this formula is ours. It telescopes to
     λ_0 (s_k / s_0)^γ until a bound is hit.
 
     Args:
@@ -188,7 +188,7 @@ class Power(LambdaRule):
 class Additive(LambdaRule):
     """λ + δ·sign(r − 1).
 
-    The ratio and its direction are the paper's; this formula is our reading.
+    The ratio and its direction are the paper's; this formula is ours.
 
     Args:
         delta: Step δ ≥ 0.

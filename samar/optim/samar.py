@@ -9,8 +9,8 @@ Networks", ICASSP 2025, arXiv 2412.16854. With R(x) = max_{‖ε‖ ≤ ρ} f(x 
     λ_{k+1} = rule(λ_k, r_k), clipped to [λ_min, λ_max]
 
 The ratio r_k and its direction (clearly above 1 raises λ, below 1 lowers it) are the paper's. The
-formula that turns r_k into λ_{k+1}, its constants, its bounds and the first λ are our reading; see
-`samar.optim.rules`. Also ours: an exponential average of the sharpness before the ratio is taken
+paper gives no formula for λ_{k+1} in what we could read; this one, its constants, its bounds and
+the first λ are ours: see `samar.optim.rules`. Also ours: an exponential average of the sharpness before the ratio is taken
 (β; 0 switches it off), and, off by default, ASAM's scaling of ε. The defaults of the rule, its
 bounds and β come from the study in `samar.sweeps.study`.
 """
@@ -39,15 +39,15 @@ class SAMAR(TwoPassOptimizer):
         \epsilon_k = \rho \, \frac{g_k}{\lVert g_k \rVert}
 
     λ = 0 is the base optimizer and λ = 1 is SAM, both bit for bit; λ may exceed 1. The ratio of
-    successive sharpness values and its direction are the paper's; the formula of the `rule` that
-    turns it into λ is our reading. Weight decay enters in the base step at the restored weights,
+    successive sharpness values and its direction are the paper's; it gives no formula for λ in what
+    we could read, so that of the `rule` is ours. Weight decay enters in the base step at the restored weights,
     not in the perturbation. Beyond weights and gradients it holds two buffers the size of the
     parameters: the saved weights and the first gradients.
 
     After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k that
     entered d_k, `ratio` r_k, and `lam` λ_{k+1}. A ratio that is not finite, or exactly 0, flags
     a step without one (the first, 0/0, a loss that is not finite); λ then stays. `rule` and `beta`
-    may be assigned between steps, the bounds through `set_bounds`.
+    may be assigned between steps, the bounds through `set_bounds`; `hold` keeps λ at a value.
 
     Args:
         params: Parameters, or groups that may set their own `rho` and `adaptive`.
@@ -95,6 +95,7 @@ class SAMAR(TwoPassOptimizer):
         self.sharpness_form = sharpness
         self.rule = TrendPower() if rule is None else rule
         self.beta = beta
+        self._held: float | None = None
         self.lam = torch.full_like(self._unknown, checked_number("lam", lam, 0.0))
         self.set_bounds(lam_min, lam_max)
         if not lam_min <= lam <= lam_max:
@@ -129,7 +130,7 @@ class SAMAR(TwoPassOptimizer):
         self._beta = beta
 
     def set_bounds(self, lam_min: float, lam_max: float) -> None:
-        """Set [λ_min, λ_max] and clip λ to it at once; equal bounds pin λ.
+        """Set [λ_min, λ_max] and clip λ to it at once, unless it is held; equal bounds pin λ.
 
         Raises:
             ValueError: If not 0 ≤ λ_min ≤ λ_max < ∞.
@@ -141,7 +142,30 @@ class SAMAR(TwoPassOptimizer):
                 f"lam_min must not exceed lam_max, got {lam_min:g} > {lam_max:g}; swap them"
             )
         self.lam_min, self.lam_max = lam_min, lam_max
-        self.lam = self.lam.clamp(lam_min, lam_max)
+        if self._held is None:
+            self.lam = self.lam.clamp(lam_min, lam_max)
+
+    @property
+    def held(self) -> float | None:
+        """The value that λ is held at; None while it follows the rule."""
+        return self._held
+
+    def hold(self, lam: float | None) -> None:
+        """Hold λ at a value, inside the bounds or not, or let it follow the rule again.
+
+        The sharpness ratio is measured meanwhile as ever. Set free, λ goes on from the value that
+        it was held at, clipped to the bounds.
+
+        Args:
+            lam: λ ≥ 0, or None to set it free.
+
+        Raises:
+            ValueError: If λ is negative or not finite.
+        """
+        if lam is not None:
+            self.lam = torch.full_like(self._unknown, checked_number("lam", lam, 0.0))
+        self._held = lam
+        self.set_bounds(self.lam_min, self.lam_max)
 
     def _keep(self, parts: list[Part]) -> None:
         self.lam_used = self.lam
@@ -193,7 +217,9 @@ class SAMAR(TwoPassOptimizer):
         average = _blend(self._average, size, 1.0 - self.beta)
         reference = _blend(self._reference, average, rate)
         self.ratio = average / self._reference
-        self.lam = self.rule.update(self.lam_used, self.ratio).clamp(self.lam_min, self.lam_max)
+        if self._held is None:
+            moved = self.rule.update(self.lam_used, self.ratio)
+            self.lam = moved.clamp(self.lam_min, self.lam_max)
         if finite is not None:
             # One loss that is not finite must not wipe out a long memory.
             average = torch.where(finite, average, self._average)
@@ -209,6 +235,7 @@ class SAMAR(TwoPassOptimizer):
             "lam_min": self.lam_min,
             "lam_max": self.lam_max,
             "beta": self.beta,
+            "held": self._held,
             "rule": {"name": self.rule.name, "constants": asdict(self.rule)},
         }
 
@@ -222,6 +249,7 @@ class SAMAR(TwoPassOptimizer):
         )
         # States saved by samar 0.1 before this rule existed know no count.
         self._seen = extra.get("seen", torch.zeros_like(self.lam)).to(self.device)
+        self._held = extra.get("held")
         self.set_bounds(extra["lam_min"], extra["lam_max"])
 
 

@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from samar.optim.catalog import (
     BETA,
+    FORMER_TITLES,
     LAM,
     LAM_MAX,
     LAM_MIN,
@@ -124,10 +125,11 @@ class SAMARSettings(Settings):
     rule: str = setting(
         "trend_power",
         "How the sharpness ratio moves λ. The ratio and its direction are the paper's; "
-        "the formula is our reading.",
+        "it gives no formula in what we could read, so this one is ours.",
         group="essentials",
         label="λ rule",
         choices=titles(RULES),
+        former=FORMER_TITLES,
         when=_used("rule"),
     )
     sharpness: str = setting(
@@ -151,6 +153,16 @@ class SAMARSettings(Settings):
         "λ at the start: 0 is the base optimizer, 1 is SAM.",
         group="rule",
         label="λ at the start",
+        live=True,
+        when=_used("rule"),
+        ge=0,
+        le=20,
+    )
+    lam_held: float | None = setting(
+        None,
+        "Holds λ at this value: 0 is the base optimizer, 1 is SAM. Empty lets it follow the rule.",
+        group="rule",
+        label="λ held at",
         live=True,
         when=_used("rule"),
         ge=0,

@@ -118,7 +118,7 @@ class PlaygroundSettings(SAMARSettings):
         "beta",
         0.0,
         "Averaging of the sharpness before the ratio is taken; 0 is the raw ratio. Training runs "
-        "average by default; here the raw ratio lets λ answer within 150 steps.",
+        "average by default; here the raw ratio lets λ respond within 150 steps.",
     )
 
     sharp: float = _shape(

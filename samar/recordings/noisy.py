@@ -89,7 +89,7 @@ def radius(work: Work) -> Recording:
 
 
 def jump(work: Work) -> Recording:
-    """SAMAR on clean digits; the learning rate jumps in mid-run, and λ answers, or does not."""
+    """SAMAR on clean digits; the learning rate jumps in mid-run, and λ responds, or does not."""
     started = time.perf_counter()
     runs = {}
     for rule, changes in JUMP_RULES.items():

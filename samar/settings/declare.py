@@ -18,7 +18,17 @@ from typing_extensions import Self
 from samar.errors import ConfigError
 
 Choices = Callable[[], Mapping[Any, str]]
-PLAIN_HINTS = ("open_ended", "live", "log", "step", "word", "positional", "pinned", "when")
+PLAIN_HINTS = (
+    "open_ended",
+    "live",
+    "log",
+    "step",
+    "word",
+    "positional",
+    "pinned",
+    "when",
+    "former",
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class Setting:
         positional: the command line takes it without an option's name.
         pinned: it names something that the job's inputs hold more exactly.
         when: whether it has an effect under the other settings.
+        former: titles that choices had once, which old links hold, with their values.
     """
 
     name: str
@@ -61,6 +72,15 @@ class Setting:
     positional: bool = False
     pinned: bool = False
     when: Callable[[Any], bool] | None = None
+    former: Mapping[str, Any] | None = None
+
+    @property
+    def by_title(self) -> dict[str, Any]:
+        """The choices by their titles, those of earlier versions included."""
+        return {
+            **(self.former or {}),
+            **{title: each for each, title in (self.choices or {}).items()},
+        }
 
     @property
     def option(self) -> str:
@@ -71,6 +91,16 @@ class Setting:
     def title(self) -> str:
         """The label as it begins a line; λ stays small."""
         return self.label if self.label[0] == "λ" else self.label[0].upper() + self.label[1:]
+
+    def brief(self, value: Any) -> str:
+        """A value in as few words as tell what it is: ``ρ 0.2``, ``Dead band``."""
+        if self.choices is not None:
+            return self.choices.get(value, str(value))
+        if self.kind is bool:
+            return self.label if value else f"not {self.label}"
+        last = self.label.rpartition(" ")[2]
+        symbol = last if len(last) == 1 else self.label
+        return f"{symbol} {value:g}" if isinstance(value, float) else f"{symbol} {value}"
 
 
 def setting(
@@ -88,6 +118,7 @@ def setting(
     positional: bool = False,
     pinned: bool = False,
     when: Callable[[Any], bool] | None = None,
+    former: Mapping[str, Any] | None = None,
     **bounds: Any,
 ) -> Any:
     """Declare a field: ``rho: float = setting(0.2, "Radius.", group="essentials", ge=0)``."""
@@ -103,6 +134,7 @@ def setting(
         "positional": positional,
         "pinned": pinned,
         "when": when,
+        "former": former,
     }
     return Field(default, description=help, json_schema_extra={"hints": hints}, **bounds)
 

@@ -228,7 +228,7 @@ class SweepSpec(JobSettings):
     @property
     def described(self) -> str:
         """What is varied."""
-        return " × ".join(self.varied) or "repeated seeds"
+        return " × ".join(SETTINGS[name].label for name in self.varied) or "repeated seeds"
 
     @property
     def command(self) -> str:

@@ -1,13 +1,16 @@
-"""Measurements between the epochs of a run: the top of the spectrum, and the landscape.
+"""Measurements of a run in progress: the top of the spectrum, and the landscape.
 
 They are taken on fixed, evenly spaced training images and leave the network bit for bit as it was,
-so that a run with them takes the same steps as one without. Each keeps to its share of the wall
-time: a measurement is put off while it would cost more than that, going by what the last one cost,
-or before the first by the number of gradients it amounts to.
+so that a run with them takes the same steps as one without. A first one is taken before the first
+step and a last one after the last epoch, whatever the time limit; those between the epochs keep to
+their share of the wall time: a measurement is put off while it would cost more than that, going by
+what the last one cost, or before the first by the number of gradients it amounts to.
 """
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -19,14 +22,99 @@ from samar.data.sample import Sample
 from samar.errors import ConfigError
 from samar.landscape.frame import random_frame
 from samar.landscape.sampler import line, plane
+from samar.models.catalog import MODELS
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
-EIGENVALUES, TOLERANCE, MAX_PRODUCTS, USUAL_PRODUCTS, TRACE_PRODUCTS = 3, 1e-2, 40, 11, 9
+EIGENVALUES, TOLERANCE, USUAL_PRODUCTS = 3, 1e-2, 11
 CURVATURE_IMAGES, LANDSCAPE_IMAGES = 128, 128
-LINE_POINTS, PLANE_POINTS = 17, 9
 # A Hessian-vector product costs about 3.2 gradients, a forward pass a third of one.
 PRODUCT_GRADIENTS, FORWARD_GRADIENTS = 3.2, 1 / 3
+
+
+# Multiply-accumulates of a forward pass of one image: from here on, and not on a GPU, a quick
+# measurement takes a coarse plane; and of as many images as come to so many in all.
+LARGE_MACS, QUICK_MACS = 5_000_000, 1_300_000_000
+FEWEST_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work a measurement is.
+
+    Attributes:
+        curvature_images, landscape_images: images that the loss is the mean of.
+        products: Hessian-vector products for the eigenvalues, at most.
+        trace_products: and for the trace.
+        plane_points, line_points: along an axis.
+    """
+
+    curvature_images: int
+    products: int
+    trace_products: int
+    landscape_images: int
+    plane_points: int
+    line_points: int
+
+
+USUAL = Effort(CURVATURE_IMAGES, 40, 9, LANDSCAPE_IMAGES, 9, 17)
+
+
+def quick_effort(trainer: Trainer) -> Effort:
+    """What takes a fraction of a second with a small network, and about two with a ResNet-20."""
+    macs = MODELS[trainer.config.model].macs_at(trainer.dataset.train.size)
+    if trainer.placement.device.type == "cuda":
+        return USUAL
+    if macs < LARGE_MACS:
+        return Effort(32, 12, 6, 32, 9, 9)
+    images = min(32, max(FEWEST_IMAGES, QUICK_MACS // macs))
+    return Effort(max(images // 2, FEWEST_IMAGES), 5, 6, images, 5, 5)
+
+
+def efforts(trainer: Trainer) -> list[Effort]:
+    """What to take one after the other when somebody waits for it."""
+    quick = quick_effort(trainer)
+    return [quick, USUAL] if quick.plane_points < USUAL.plane_points else [USUAL]
+
+
+def when_next(
+    *,
+    epoch: int,
+    epochs: int,
+    every: int,
+    share: float,
+    limit: float,
+    seconds: float,
+    spent: float,
+    cost: float,
+) -> tuple[int | None, str]:
+    """The epoch after which a measurement is due, and why it is not taken sooner, if so.
+
+    Args:
+        epoch: passes over the data so far; no further ones where it is ``epochs``.
+        every: epochs from one to the next; 0 for never.
+        share: of the wall time that it may take; ``limit`` is what all together may.
+        seconds: training time so far.
+        spent: what it took so far.
+        cost: what the next is expected to take.
+
+    Returns:
+        The epoch, None where there will be no further one, and one sentence or nothing.
+    """
+    if not every:
+        return None, "Switched off in the settings."
+    if epoch >= epochs:
+        return None, "The run is over."
+    planned = min((epoch // every + 1) * every, epochs)
+    needed = (spent + cost) * (1 / share - 1) if share else math.inf
+    per_epoch = seconds / epoch if epoch else 0.0
+    if not per_epoch or needed <= per_epoch * planned:
+        return planned, ""
+    affordable = math.ceil(min(needed / per_epoch, epochs) / every) * every
+    return min(affordable, epochs), (
+        f"Put off: measurements may take {limit:.0%}".replace("%", " %")
+        + " of the time. Press Measure now to have one at once."
+    )
 
 
 class Notebook(Protocol):
@@ -46,7 +134,7 @@ class Measurement:
         book: where it is recorded, as an event with the seconds it took.
         every: epochs from one to the next; 0 never measures.
         share: largest part of the run's wall time that it may take.
-        gradients: what a first one is expected to cost, in gradients of single images.
+        gradients: what a usual one is expected to cost, in gradients of single images.
     """
 
     kind = "measurement"
@@ -55,28 +143,79 @@ class Measurement:
     def __init__(self, book: Notebook, every: int, share: float, gradients: float) -> None:
         self._book = book
         self._every, self._share, self._gradients = every, share, gradients
-        self._spent = self._cost = 0.0
+        self._spent = 0.0
+        self._cost, self._usual_at = 0.0, -1  # of the last usual one, and its step
+        self._last: dict[str, Any] = {"step": None, "seconds": 0.0}
+
+    def recall(self, taken: Iterable[tuple[int, float]]) -> None:
+        """Know of what was measured before the run was interrupted, as (step, seconds)."""
+        for step, seconds in taken:
+            self._spent += seconds
+            self._last = {"step": step, "seconds": seconds}
+
+    def at_start(self, trainer: Trainer) -> None:
+        """Measure quickly, before the first step, unless that was done."""
+        if self._every and self._last["step"] is None:
+            self.take(trainer, quick_effort(trainer))
 
     def after_epoch(self, trainer: Trainer, epoch: int) -> None:
-        """Measure, if it is time and there is time."""
-        if not self._every or epoch % self._every or not self._affordable(trainer):
+        """Measure, if it is time and there is time; after the last epoch in any case."""
+        last = trainer.step_count >= trainer.total_steps
+        if not self._every or (epoch % self._every and not last):
             return
+        if self._affordable(trainer):
+            self.take(trainer, USUAL)
+        elif last:
+            self.take(trainer, quick_effort(trainer))
+
+    def now(self, trainer: Trainer, effort: Effort) -> None:
+        """Measure, whatever the settings say, unless that was done as well at this very step."""
+        if self._usual_at != trainer.step_count:
+            self.take(trainer, effort)
+
+    def take(self, trainer: Trainer, effort: Effort) -> None:
+        """Measure, and record it with the seconds that it took."""
         started = time.perf_counter()
         try:
-            found = self.measure(trainer)
+            found = self.measure(trainer, effort)
         except ConfigError:
             return  # the loss is not finite here; the run itself will say so
-        self._cost = time.perf_counter() - started
-        self._spent += self._cost
-        self._book.note(trainer.step_count, self.kind, seconds=round(self._cost, 4), **found)
+        seconds = round(time.perf_counter() - started, 4)
+        self._spent += seconds
+        if effort == USUAL:
+            self._cost, self._usual_at = seconds, trainer.step_count
+        self._last = {"step": trainer.step_count, "seconds": seconds}
+        self._book.note(trainer.step_count, self.kind, seconds=seconds, **found)
 
-    def measure(self, trainer: Trainer) -> dict[str, Any]:
+    def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         """Measure, and return what the event shall say."""
         raise NotImplementedError
 
-    def _affordable(self, trainer: Trainer) -> bool:
+    def outlook(self, trainer: Trainer, over: bool = False) -> dict[str, Any]:
+        """When the next is due, why it is not taken sooner, and when the newest was.
+
+        Args:
+            over: whether the run ends here.
+        """
+        epochs = trainer.config.epochs
+        epoch, reason = when_next(
+            epoch=epochs if over else trainer.step_count // trainer.steps_per_epoch,
+            epochs=epochs,
+            every=self._every,
+            share=self._share,
+            limit=trainer.config.probe_share,
+            seconds=trainer.seconds,
+            spent=self._spent,
+            cost=self._expected(trainer),
+        )
+        return {"next_epoch": epoch, "reason": reason, **self._last}
+
+    def _expected(self, trainer: Trainer) -> float:
         images = max(trainer.grad_evals * trainer.config.batch_size, 1)
-        cost = self._cost or self._gradients * trainer.seconds / images
+        return self._cost or self._gradients * trainer.seconds / images
+
+    def _affordable(self, trainer: Trainer) -> bool:
+        cost = self._expected(trainer)
         wall = trainer.seconds + self._spent + cost
         return self._spent + cost <= self._share * wall
 
@@ -87,28 +226,29 @@ class CurvatureMeasurement(Measurement):
     kind = "curvature"
 
     def __init__(self, book: Notebook, every: int, share: float) -> None:
-        expected = (USUAL_PRODUCTS + TRACE_PRODUCTS) * PRODUCT_GRADIENTS * CURVATURE_IMAGES
+        products = USUAL_PRODUCTS + USUAL.trace_products
+        expected = products * PRODUCT_GRADIENTS * CURVATURE_IMAGES
         super().__init__(book, every, share, expected)
         self._vectors: Tensor | None = None
 
-    def measure(self, trainer: Trainer) -> dict[str, Any]:
+    def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         """Eigenvalues, residuals, trace."""
-        sample = sample_of(trainer, CURVATURE_IMAGES)
+        sample = sample_of(trainer, effort.curvature_images)
         with hessian_of(trainer.model, sample) as hessian:
             top = top_of(
                 hessian,
                 k=EIGENVALUES,
                 tol=TOLERANCE,
-                max_products=MAX_PRODUCTS,
+                max_products=effort.products,
                 start=self._vectors,
             )
-            trace = hessian_trace(hessian, products=TRACE_PRODUCTS).total
+            trace = hessian_trace(hessian, products=effort.trace_products).total
         self._vectors = top.vectors
         return {
             "values": top.values,
             "residuals": top.residuals,
             "converged": top.converged,
-            "products": top.products + TRACE_PRODUCTS,
+            "products": top.products + effort.trace_products,
             "trace": trace.value,
             "trace_error": trace.error,
             "images": len(sample),
@@ -122,30 +262,32 @@ class LandscapeMeasurement(Measurement):
     kind = "film"
 
     def __init__(self, book: Notebook, every: int, share: float) -> None:
-        points = LINE_POINTS + PLANE_POINTS**2
+        points = USUAL.line_points + USUAL.plane_points**2
         super().__init__(book, every, share, points * FORWARD_GRADIENTS * LANDSCAPE_IMAGES)
-        self._chunk: int | None = None
+        self._chunks: dict[int, int] = {}
 
-    def measure(self, trainer: Trainer) -> dict[str, Any]:
+    def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         """Keep ``film_line`` and ``film_plane``."""
-        sample = sample_of(trainer, LANDSCAPE_IMAGES)
+        sample = sample_of(trainer, effort.landscape_images)
         axes = random_frame(trainer.model, seed=trainer.config.seed).axes
-        flat = plane(trainer.model, sample, axes, points=PLANE_POINTS, chunk=self._chunk)
-        self._chunk = flat.manifest["chunk"]
-        thin = line(trainer.model, sample, axes[0], points=LINE_POINTS, chunk=self._chunk)
+        chunk = self._chunks.get(len(sample))
+        flat = plane(trainer.model, sample, axes, points=effort.plane_points, chunk=chunk)
+        chunk = self._chunks[len(sample)] = flat.manifest["chunk"]
+        thin = line(trainer.model, sample, axes[0], points=effort.line_points, chunk=chunk)
         for kind, landscape in (("film_plane", flat), ("film_line", thin)):
             self._book.keep(kind, trainer.step_count, landscape)
-        return {"forwards": flat.manifest["forwards"] + thin.manifest["forwards"]}
+        forwards = flat.manifest["forwards"] + thin.manifest["forwards"]
+        return {"forwards": forwards, "images": len(sample), "points": effort.plane_points}
 
 
 def measurements_of(settings: TrainSettings, book: Notebook) -> list[Measurement]:
-    """The measurements that the settings ask for; two share the time evenly."""
+    """Both measurements, the quicker one first; those that the settings ask for share the time."""
     kinds: list[tuple[Callable[..., Measurement], int]] = [
-        (CurvatureMeasurement, settings.curvature_every),
         (LandscapeMeasurement, settings.film_every),
+        (CurvatureMeasurement, settings.curvature_every),
     ]
-    wanted = [(kind, every) for kind, every in kinds if every]
-    return [kind(book, every, settings.probe_share / len(wanted)) for kind, every in wanted]
+    share = settings.probe_share / max(1, sum(every > 0 for _, every in kinds))
+    return [kind(book, every, share) for kind, every in kinds]
 
 
 def sample_of(trainer: Trainer, images: int) -> Sample:

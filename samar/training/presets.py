@@ -22,7 +22,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "noisy_digits": Preset(
         "One minute on a CPU: digits with wrong labels",
-        "40 % of the training labels are wrong. SGD learns them by heart; a strong λ refuses to.",
+        "40 % of the training labels are wrong. SGD memorizes them; with a strong λ SAMAR mostly does not.",
         {"label_noise": 0.4, "probe_share": 0.5},
     ),
     "digits": Preset(

@@ -4,6 +4,7 @@ Frozen, validates itself and round-trips through JSON. It is torch-free, so that
 draw its controls before anything heavy is imported.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,8 +26,12 @@ from samar.optim.settings import (
     SGDSettings,
     VaSSOSettings,
 )
-from samar.settings.declare import Settings, setting, titles
+from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
+
+OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "rule")
+TOLD_APART = ("optimizer", "model", "dataset", "epochs")
+"""Essential settings that are no part of the optimizer's description."""
 
 
 class TaskSettings(Settings):
@@ -41,7 +46,11 @@ class TaskSettings(Settings):
     )
     model: str = setting("cnn", "Network to train.", group="essentials", choices=titles(MODELS))
     optimizer: str = setting(
-        "samar", "Optimizer to train with.", group="essentials", choices=titles(OPTIMIZERS)
+        "samar",
+        "Optimizer to train with.",
+        group="essentials",
+        live=True,
+        choices=titles(OPTIMIZERS),
     )
 
 
@@ -222,6 +231,31 @@ class TrainSettings(
 
     @property
     def described(self) -> str:
-        """Optimizer, network, images and seed."""
-        noise = f" {self.label_noise:.0%} noise" if self.label_noise else ""
-        return f"{self.optimizer} · {self.model} · {self.dataset}{noise} · seed {self.seed}"
+        """Optimizer with what is not usual of it, network, images and seed."""
+        optimizer = [OPTIMIZERS[self.optimizer].title]
+        for name, known in settings_of(type(self)).items():
+            value = getattr(self, name)
+            unusual = known.group in OPTIMIZER_GROUPS and value != known.default
+            if self.applies(name) and name not in TOLD_APART and (unusual or name == "rho"):
+                optimizer.append(known.brief(value))
+        images = [dataset_info(self.dataset).title]
+        images += [f"{self.label_noise:.0%} noise".replace("%", " %")] if self.label_noise else []
+        images += [f"{self.images_per_class} a class"] if self.images_per_class else []
+        images += ["halved"] if self.halved else []
+        told = (", ".join(optimizer), MODELS[self.model].title, ", ".join(images))
+        return " · ".join([*told, f"seed {self.seed}"])
+
+
+def changes_text(detail: Mapping[str, Any]) -> str:
+    """Settings that were changed while a run trained, in few words.
+
+    Example:
+        >>> changes_text({"optimizer": "sam", "rho": 0.5, "lam_held": None})
+        'SAM, ρ 0.5, λ free'
+    """
+    known = settings_of(TrainSettings)
+    return ", ".join(
+        "λ free" if name == "lam_held" and value is None else known[name].brief(value)
+        for name, value in detail.items()
+        if name in known
+    )

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import Optimizer
 
 from samar.data.augment import augmentation_for
 from samar.data.batches import Batches
@@ -28,6 +29,7 @@ from samar.optim.catalog import OPTIMIZERS
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
+from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
 from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
 from samar.training.schedule import lr_factor
@@ -73,7 +75,7 @@ class Trainer:
             memory_format=layout,
         )
         self._train_sample = self.dataset.train.evenly_spaced(config.train_eval_images)
-        self.optimizer = build_optimizer(config.optimizer, self.model, **_hyperparameters(config))
+        self.optimizer = self._built()
         self.step_count = 0
         self.grad_evals = 0
         self.seconds = 0.0
@@ -81,6 +83,14 @@ class Trainer:
         self._last: StepRecord | None = None
         self._pending: list[tuple[Tensor, dict[str, Any]]] = []
         self._sgd_grad_norm = torch.tensor(NAN, device=device)
+
+    def _built(self) -> Optimizer:
+        """The optimizer that the config describes."""
+        config = self.config
+        optimizer = build_optimizer(config.optimizer, self.model, **_hyperparameters(config))
+        if isinstance(optimizer, SAMAR):
+            optimizer.hold(config.lam_held)
+        return optimizer
 
     @property
     def steps_per_epoch(self) -> int:
@@ -216,10 +226,19 @@ class Trainer:
     def change(self, **values: Any) -> None:
         """Change live settings from the next step on.
 
+        Another optimizer takes over the momentum of the one before; λ and averages of gradients
+        or sharpness begin anew.
+
         Raises:
             ConfigError: a value is out of bounds, or the setting cannot change while a run trains.
         """
+        before = self.config.optimizer
         self.config = self.config.changed_live(**values)
+        if self.config.optimizer != before:
+            momentum = _base(self.optimizer).state
+            self.optimizer = self._built()
+            _base(self.optimizer).state.update(momentum)
+            return
         for group in self.optimizer.param_groups:
             group.update(
                 {
@@ -233,6 +252,8 @@ class Trainer:
             if "lam" in values:
                 self.optimizer.set_bounds(self.config.lam, self.config.lam)
             self.optimizer.set_bounds(*self.config.lam_bounds)
+            if self.optimizer.held != self.config.lam_held:
+                self.optimizer.hold(self.config.lam_held)
 
     def state_dict(self) -> dict[str, Any]:
         """All that :meth:`load_state_dict` needs to continue exactly from here.
@@ -265,15 +286,22 @@ class Trainer:
                 "(their checksum differs); restore them or start a new run."
             )
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        live = {n: state["config"][n] for n, s in settings_of(type(self.config)).items() if s.live}
+        known, saved = settings_of(type(self.config)), state["config"]
+        live = {name: saved[name] for name in known if known[name].live and name in saved}
         self.config = self.config.changed(**live)
+        self.optimizer = self._built()
+        self.optimizer.load_state_dict(state["optimizer"])
         self.step_count = state["step"]
         self.grad_evals = state["grad_evals"]
         self.seconds = state["seconds"]
         torch.set_rng_state(state["rng"])
         if "cuda_rng" in state and self.placement.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_rng"], self.placement.device)
+
+
+def _base(optimizer: Optimizer) -> Optimizer:
+    """The one that takes the step, and keeps the momentum."""
+    return optimizer.base if isinstance(optimizer, TwoPassOptimizer) else optimizer
 
 
 def _hyperparameters(config: TrainSettings) -> dict[str, Any]:

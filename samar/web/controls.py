@@ -74,7 +74,8 @@ def control(
             **common,
         )
     number: Any = known.kind  # int or float
-    if known.high is not None and (known.step or (number is float and known.high <= 20)):
+    sliding = known.high is not None and not known.optional
+    if sliding and (known.step or (number is float and known.high <= 20)):
         low, high = number(known.low or 0), number(known.high)
         step = number(known.step) or (0.01 if high <= 2 else 0.05)
         low, high = low + step * known.above_low, high - step * known.below_high
@@ -96,9 +97,21 @@ def control(
     )
 
 
-def segmented(label: str, key: str, options: Mapping[str, str], default: str | None = None) -> str:
-    """Draw a choice of few, the first unless told otherwise; a link holds its key or title."""
-    if key not in st.session_state and (held := st.query_params.get(key)) in options:
+def segmented(
+    label: str,
+    key: str,
+    options: Mapping[str, str],
+    default: str | None = None,
+    former: Mapping[str, str] | None = None,
+) -> str:
+    """Draw a choice of few, the first unless told otherwise; a link holds its key or title.
+
+    Args:
+        former: titles of earlier versions, which old links hold, with their keys.
+    """
+    held = st.query_params.get(key, "")
+    held = (former or {}).get(held, held)
+    if key not in st.session_state and held in options:
         st.session_state[key] = held
     chosen: Any = st.segmented_control(
         label,
@@ -126,7 +139,8 @@ def _choice(known: Setting, common: dict[str, Any], only: Iterable[Any] | None) 
     key = common["key"]
     held = _held(key)
     # A link may hold a choice as the command line does, or by the title that Streamlit writes.
-    words = {str(o): o for o in options} | {choices[o]: o for o in options if o in choices}
+    words = {str(o): o for o in options}
+    words |= {title: o for title, o in known.by_title.items() if o in options}
     if key not in st.session_state and held in words:
         held = st.session_state[key] = words[held]
     if known.open_ended and held not in (None, *options):
@@ -207,8 +221,7 @@ def link_problem(model: type[Settings] = TrainSettings, prefix: str = "") -> str
     for key, value in st.query_params.to_dict().items():
         each = known.get(key)
         if each is not None and each.kind is not tuple:
-            by_title = {title: choice for choice, title in (each.choices or {}).items()}
-            values[each.name] = by_title.get(value, value)
+            values[each.name] = each.by_title.get(value, value)
     try:
         model().changed(**values)  # together, because one may fit with another only
     except SamarError as error:

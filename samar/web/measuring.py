@@ -2,6 +2,9 @@
 
 The address names them (``?job=ID[,ID]``), so that a closed tab, another tab and a reload find them;
 an equal job that has finished, or is under way, is found without it.
+
+Before anything is asked for there is a first result from few images, a job too, which takes a
+second or so and starts by itself (:func:`find_first`).
 """
 
 import time
@@ -12,14 +15,20 @@ from typing import Any
 import streamlit as st
 
 from samar.errors import RunError
-from samar.jobs.job import RESUMABLE, UNREADABLE, Job
-from samar.jobs.kind import kind_of
+from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job
+from samar.jobs.kind import SHORT, in_lane, kind_of
+from samar.models.catalog import MODELS
+from samar.networks.load import model_of
+from samar.networks.settings import NetworkSettings
 from samar.settings.job import JobSettings
 from samar.web.service import attempt, service
-from samar.web.state import JOB
+from samar.web.state import FIRST_JOBS, JOB
 from samar.web.text import plain
 
 REFRESH_SECONDS = 0.4
+CHEAP_MACS = 300_000_000
+"""What a forward pass of one image of 32 × 32 may cost for a first result that nobody asked for: a
+ResNet-110, with which it takes half a minute on a slow processor."""
 
 
 def linked(kind: str) -> list[Job]:
@@ -52,6 +61,41 @@ def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
         )
         found.append(own or store.same(settings, inputs) or ended)
     return found
+
+
+def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) -> list[Job | None]:
+    """For each of these settings the first result to show before the one asked for.
+
+    What is missing is begun, if it is cheap and nothing else is being measured, so that it holds
+    nobody up. It ends by itself within seconds, or when this tab wants another.
+
+    Args:
+        jobs: those of ``wanted``, from :func:`find`.
+    """
+    first = [
+        None if job is not None and job.status == "finished" else settings.first
+        for settings, job in zip(wanted, jobs, strict=True)
+    ]
+    found = [None if settings is None else find([settings])[0] for settings in first]
+    missing = [
+        settings
+        for settings, job in zip(first, found, strict=True)
+        if settings is not None and (job is None or job.status == "stopped")
+    ]
+    if not missing:
+        return found
+    store, own = service().store, st.session_state.get(FIRST_JOBS, ())
+    measured = [job.id for job in store.all(status=ACTIVE) if in_lane(job.kind, SHORT)]
+    if set(measured) - set(own) or not all(_is_cheap(settings) for settings in missing):
+        return found
+    _cancel([job_id for job_id in own if job_id in measured])
+    st.session_state[FIRST_JOBS] = tuple(service().submit(settings) for settings in missing)
+    return [None if settings is None else find([settings])[0] for settings in first]
+
+
+def _is_cheap(settings: NetworkSettings) -> bool:
+    model = model_of(service().store, settings)
+    return model is not None and MODELS[model].macs <= CHEAP_MACS
 
 
 def _question(settings: JobSettings, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -99,20 +143,35 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
         )
 
 
-def watch(kind: str, jobs: Sequence[Job | None], show: Callable[[Job], None] | None = None) -> None:
+def watch(
+    kind: str,
+    jobs: Sequence[Job | None],
+    show: Callable[[Job], None] | None = None,
+    first: Sequence[Job | None] = (),
+) -> None:
     """Say how the jobs stand, with a bar while they work; the page runs again when one has news.
 
     Args:
         show: draws what a job at work knows so far.
+        first: of first results, from :func:`find_first`.
     """
-    drawn = {job.id: _state(job) for job in _watched(kind, jobs)}
+    early = {job.id: job for job in first if job is not None and job.status != "stopped"}
+    drawn = {job.id: _state(job) for job in [*early.values(), *_watched(kind, jobs)]}
     active = any(state[0] in ("queued", "running") for state in drawn.values())
-    st.fragment(_watch, run_every=REFRESH_SECONDS if active else None)(drawn, show)
+    run_every = REFRESH_SECONDS if active else None
+    st.fragment(_watch, run_every=run_every)(drawn, show, frozenset(early))
 
 
 def request(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], anew: bool) -> None:
-    """Submit or resume what is missing and put it into the address; it replaces what was there."""
+    """Submit or resume what is missing and put it into the address; it replaces what was there.
+
+    First results go before, so that of several networks each has one before any is measured whole.
+    """
     older = [job.id for job in linked(wanted[0].kind) if job.active]
+    for settings, job in zip(wanted, jobs, strict=True):
+        first = settings.first if isinstance(settings, NetworkSettings) else None
+        if job is None and not anew and first is not None:
+            service().submit(first)
     ids = []
     for settings, job in zip(wanted, jobs, strict=True):
         if job is None:
@@ -144,7 +203,9 @@ def _state(job: Job) -> tuple[str, str, tuple[float, ...]]:
 
 
 def _watch(
-    drawn: dict[str, tuple[str, str, tuple[float, ...]]], show: Callable[[Job], None] | None
+    drawn: dict[str, tuple[str, str, tuple[float, ...]]],
+    show: Callable[[Job], None] | None,
+    first: frozenset[str],
 ) -> None:
     with st.container(key="job_status"):
         for job_id, state in drawn.items():
@@ -155,6 +216,8 @@ def _watch(
             if _state(job) != state:
                 st.rerun()
             title = f"**{plain(str(job.inputs.get('title', job.title)))}**"
+            if job_id in first:
+                title += f", first result from {job.settings.images} images"
             if job.active:
                 share = min(1.0, job.done / job.total) if job.total else 0.0
                 st.progress(share, f"{title}: {_progress(job)}")

@@ -38,7 +38,7 @@ class NetworkChoice:
         what: what settings and commands call it: an id, a run at a step, or a path.
         title: for people, to be escaped; no two that were chosen together share one.
         optimizer: what trained it; empty where that is not known.
-        model, dataset, normalize: what a weights file belongs to.
+        model, dataset, normalize: what a checkpoint belongs to.
     """
 
     what: str
@@ -125,13 +125,13 @@ def _at_step(info: NetworkInfo, key: str) -> NetworkChoice:
 
 
 def choose_file(prefix: str) -> list[NetworkChoice]:
-    """Draw what a weights file needs: its path, its network, its images and their normalization.
+    """Draw what a checkpoint needs: its path, its network, its images and their normalization.
 
     Returns:
         The file; nothing while the path or the images are missing.
     """
     path = st.text_input(
-        "Weights file",
+        "Checkpoint",
         key=f"{prefix}file",
         placeholder="weights.safetensors",
         max_chars=500,

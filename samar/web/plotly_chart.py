@@ -14,13 +14,13 @@ import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
 from samar.charts.html.render import render, script
-from samar.web.static_files import PLOTLY_JS, chart_script_url, static_url
+from samar.web.static_files import CHART_JS, PLOTLY_JS, script_url, static_url
 
 _component = st.components.v2.component(
     "samar_plotly_chart",
     html=render("chart.html.j2"),
     css=script("plotly_chart.css"),
-    js=render("chart.js.j2", url=chart_script_url()),
+    js=render("chart.js.j2", url=script_url(CHART_JS)),
     isolate_styles=False,  # in a shadow root the 3-D canvas stays blank
 )
 
@@ -30,12 +30,15 @@ def plotly_chart(
     *,
     key: str,
     alt: str | None = None,
-    height: int = 320,
+    flat: go.Figure | str | None = None,
+    height: int | str = 320,
     ratio: float | None = None,
     link: str | None = None,
     uirevision: str | None = None,
     clock: str | None = None,
     play: str | None = None,
+    buttons: bool = False,
+    wheel: bool = True,
     on_pick: Callable[[float, float], None] | None = None,
 ) -> None:
     """Show a figure and keep what the reader did to it as its data change.
@@ -45,17 +48,22 @@ def plotly_chart(
         key: Name of the chart on the page; also the file name of a saved image.
         alt: What the chart shows, in words, for readers who cannot see it; the figure's own
             ``layout.meta["alt"]`` if None.
-        height: Height in CSS pixels at the usual type size of 16 pixels; grows with the type.
+        flat: Drawn instead where the browser has no WebGL, if the figure needs it.
+        height: Height in CSS pixels at the usual type size of 16 pixels, which grows with the type;
+            or any CSS length.
         ratio: Height over width of a plane whose axes have one scale: the chart is then as high
             as the plane and its legend need, and at most ``height``.
         link: Charts with the same ``link`` share their x range and show hover labels together.
         uirevision: Zoom, hidden traces and camera are kept while this stays the same; ``key`` if
             None. A revision that the figure's layout sets itself, also per axis, wins.
         clock: Gives a figure that moves buttons and keys (space, arrows, Home, End), in the
-            browser and without a server; charts with the same ``clock`` share the time, and the
-            first of them bears the buttons. What moves is said by ``layout.meta["film"]`` (see
+            browser and without a server; charts with the same ``clock`` share the time, and one
+            of them bears the buttons. What moves is said by ``layout.meta["film"]`` (see
             ``plotly_clock.js``) or by the figure's ``frames``. At first it stands at its end.
-        play: Whenever this changes, and at first unless None, it plays from its start.
+        play: Whenever this changes, and at first unless None, it plays from its start; with
+            ``"loop"`` again and again.
+        buttons: Bears the clock's buttons, which stand under the page's first chart otherwise.
+        wheel: Whether the mouse wheel over a 3-D figure zooms it; otherwise it scrolls the page.
         on_pick: Called, as a callback, with the coordinates of a click in the chart or of the
             place where the trace with ``meta="start"`` was dragged to. Set
             ``layout.dragmode=False`` along with it.
@@ -69,7 +77,8 @@ def plotly_chart(
     _component(
         key=key,
         data={
-            "figure": figure if isinstance(figure, str) else figure_json(figure),
+            "figure": _json(figure),
+            "flat": None if flat is None else _json(flat),
             "library": static_url(PLOTLY_JS),
             "name": key,
             "alt": alt,
@@ -79,10 +88,16 @@ def plotly_chart(
             "uirevision": uirevision,
             "clock": clock,
             "play": play,
+            "buttons": buttons,
+            "wheel": wheel,
             "picks": on_pick is not None,
         },
         on_pick_change=picked,
     )
+
+
+def _json(figure: go.Figure | str) -> str:
+    return figure if isinstance(figure, str) else figure_json(figure)
 
 
 def expect_charts() -> None:

@@ -1,9 +1,10 @@
-"""The start page: a recorded run that moves at once, and three doors."""
+"""The start page: a recorded race that moves at once, and two ways on."""
 
 from importlib import import_module
 
 import streamlit as st
 
+from samar.charts.html.render import render
 from samar.errors import DataError
 from samar.training.presets import DEFAULT_PRESET, PRESETS
 from samar.web.learn.glossary import glossary_style, prose
@@ -14,92 +15,108 @@ from samar.web.state import COMPARE_PAGE, LESSON, LESSONS_PAGE, RUN, TRAIN_PAGE
 
 PRESET = PRESETS[DEFAULT_PRESET]
 RECORDING, SAMAR, SGD = "noisy_digits", "samar_0", "sgd_0"
+RACED = "sgd,samar"
+"""Who races: the two of the recording."""
+
+HEIGHTS = {"sgd": "var(--hero)", "samar": "var(--hero)", "strength": "var(--beside)"}
+PLAYGROUND_PAGE = "pages/learn/playground.py"
 
 
 def show() -> None:
     """Draw the page."""
+    st.html(render("start.html.j2"))
+    with st.container(horizontal=True, vertical_alignment="bottom", key="start_head"):
+        words = st.container(gap="small", key="start_words")
+        words.title("See why flat minima matter", anchor=False)
+        with st.container(horizontal=True, width="content", key="start_doors"):
+            _doors()
+    try:
+        replay = _replay()
+    except DataError as error:
+        st.warning(str(error), icon=":material/history:")
+    else:
+        words.markdown(replay["sentence"])
+        _hero(replay)
+    _links()
     glossary_style()
-    st.title("See why flat minima matter", anchor=False)
     prose(
         "**samar** trains an image classifier so that it ends in a [[flat]] place, and shows while "
         "it learns what usually stays invisible: the [[sharpness]] around the [[weights]], the "
         "[[ratio]] that says whether it grows, and the [[lam|strength λ]] that SAMAR adjusts in "
-        "response."
-    )
-    _doors()
-    prose(
-        ":violet-badge[:material/history: replay] This run was recorded: SAMAR on handwritten "
-        "digits, 40 % of them with a wrong label. Beside it SGD, from the same weights. SGD "
-        "memorizes the wrong labels; SAMAR mostly does not (6 %). In the landscapes dark is a low "
-        "[[loss]] and yellow a high one; the cross is the network."
-    )
-    _replay()
-    with st.container(horizontal=True):
-        st.page_link(
-            LESSONS_PAGE, label="What you have just seen: lesson 4, who memorizes?",
-            icon=":material/arrow_forward:", query_params={LESSON: "4", **carried()},
-        )  # fmt: skip
-        st.page_link("pages/learn/glossary.py", label="Glossary", icon=":material/dictionary:")
-    st.caption(
-        "Everything runs on this machine and without a network. Close the tab and come back: a run "
-        "goes on without you."
+        "response. Everything runs on this machine, without a network."
     )
     # While the reader reads: what the next page needs, so that it opens at once.
-    import_module("samar.web.train.live")
+    import_module("samar.web.train.stage")
 
 
 def _doors() -> None:
-    doors = st.columns(3)
-    with doors[0].container(border=True, height="stretch", key="door_play"):
-        st.markdown(
-            "**Play with the idea**  \nTwo weights, two valleys, four optimizers, no waiting."
+    if st.button(
+        "Race them now", type="primary", icon=":material/sports_score:", key="race_now",
+        help="Trains SGD and SAMAR side by side on this machine, on digits with wrong labels.",
+    ):  # fmt: skip
+        from samar.kinds.race import RaceSettings
+
+        with explained():
+            race = RaceSettings.parse({**PRESET.changes, "optimizers": RACED})
+            race_id = service().submit(race)
+        st.switch_page(TRAIN_PAGE, query_params={RUN: race_id, **carried()})
+    if st.button("Play with two weights", icon=":material/toys:", key="play_now"):
+        st.switch_page(PLAYGROUND_PAGE, query_params=carried())
+
+
+def _hero(replay: dict[str, str]) -> None:
+    """Draw the replay, which goes round and round until it is paused."""
+    with st.container(key="hero"):
+        for name, height in HEIGHTS.items():
+            plotly_chart(
+                replay[name], key=f"replay_{name}", flat=replay.get(f"flat_{name}"), height=height,
+                clock="replay", play="loop", buttons=name == "strength", wheel=False,
+                link="replay" if name != "strength" else None,
+            )  # fmt: skip
+    st.caption(replay["caption"])
+
+
+def _links() -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="start_links"):
+        if st.button(
+            "Train now", type="tertiary", icon=":material/play_arrow:", key="train_now",
+            help=f"One run of SAMAR. {PRESET.help}",
+        ):  # fmt: skip
+            with explained():
+                run_id = service().submit(PRESET.config())
+            st.switch_page(TRAIN_PAGE, query_params={RUN: run_id, **carried()})
+        links = (
+            (TRAIN_PAGE, "Settings first", "tune", {}),
+            (LESSONS_PAGE, "Lesson 4: who memorizes?", "school", {LESSON: "4"}),
+            (LESSONS_PAGE, "All lessons", "menu_book", {LESSON: "1"}),
+            (COMPARE_PAGE, "Compare", "compare", {}),
+            ("pages/learn/glossary.py", "Glossary", "dictionary", {}),
         )
-        with st.container(horizontal=True):
+        for page, label, icon, query in links:
             st.page_link(
-                "pages/learn/playground.py", label="Open the playground", icon=":material/toys:",
-                query_params=carried(),
-            )  # fmt: skip
-            st.page_link(
-                LESSONS_PAGE, label="Lessons", icon=":material/school:",
-                query_params={LESSON: "1", **carried()},
-            )  # fmt: skip
-    with doors[1].container(border=True, height="stretch", key="door_train"):
-        st.markdown(f"**Train now**  \n{PRESET.help}")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button(
-                "Train now", type="primary", icon=":material/play_arrow:", key="train_now"
-            ):
-                with explained():
-                    run_id = service().submit(PRESET.config())
-                st.switch_page(TRAIN_PAGE, query_params={RUN: run_id, **carried()})
-            st.page_link(
-                TRAIN_PAGE, label="Settings first", icon=":material/tune:", query_params=carried()
+                page, label=label, icon=f":material/{icon}:", query_params={**query, **carried()}
             )
-    with doors[2].container(border=True, height="stretch", key="door_compare"):
-        st.markdown("**Compare**  \nLay your runs over each other: mean and deviation over seeds.")
-        st.page_link(
-            COMPARE_PAGE, label="Open Compare", icon=":material/compare:", query_params=carried()
-        )
-
-
-def _replay() -> None:
-    """Draw the charts; they play once, and again at a press of play or the space bar."""
-    try:
-        figures = _figures()
-    except DataError as error:
-        st.warning(str(error), icon=":material/history:")
-        return
-    with st.grid(2, min_column_width=360):
-        for name, figure in figures.items():
-            plotly_chart(figure, key=f"replay_{name}", height=250, clock="replay", play="start")
 
 
 @st.cache_resource(show_spinner=False)
-def _figures() -> dict[str, str]:
-    from samar.charts.replay import replay_figures
+def _replay() -> dict[str, str]:
+    """The figures, and the sentence that says what they show."""
+    from samar.charts.replay import TOP, flat_figures, measured_every, memorized, replay_figures
     from samar.recordings.catalog import recording
 
     runs = recording(RECORDING).runs
-    return {
-        name: figure_json(figure) for name, figure in replay_figures(runs[SAMAR], runs[SGD]).items()
-    }
+    samar, sgd = runs[SAMAR], runs[SGD]
+    found = {name: figure_json(figure) for name, figure in replay_figures(samar, sgd).items()}
+    for name, figure in flat_figures(samar, sgd).items():
+        found[f"flat_{name}"] = figure_json(figure)
+    noise = 100 * samar.config["label_noise"]
+    found["sentence"] = (
+        f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. "
+        f"SGD memorizes the wrong labels; SAMAR mostly does not ({memorized(samar):.0f} %)."
+    )
+    found["caption"] = (
+        ":violet-badge[:material/history: replay] A recorded race. Height and colour: the loss "
+        f"around each network, on one scale, cut at {TOP:g}, measured every "
+        f"{measured_every(samar)} epochs, interpolated between."
+    )
+    return found

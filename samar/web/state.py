@@ -11,6 +11,15 @@ TRAIN_PAGE = "pages/experiment/train.py"
 RUN = "run"
 """URL: the run a page shows."""
 
+HELD = "hold_now"
+"""Session: at what λ is held by the button over the stage."""
+
+FEED = "stage_feed"
+"""Session: how far this tab's stage knows its runs."""
+
+MOVED = "stage_moved"
+"""Session: whether a button of the stage put another run on it."""
+
 JOB = "job"
 """URL: the measurements that a page shows, with commas between them."""
 
@@ -21,7 +30,7 @@ COMPARE_PAGE = "pages/analysis/compare.py"
 """Where runs are laid over each other."""
 
 COMPARED = "runs"
-"""URL: ids of the runs that the Compare page shows, with commas between them."""
+"""URL: ids of the runs that the Compare page, or the stage, shows together, with commas between."""
 
 COMPARED_LINK, COMPARED_TABLE = "compared_link", "compared_table"
 """Session: the link that the Compare page last read or wrote, and how often another one came."""
@@ -64,6 +73,9 @@ LANDSCAPE_PAGE = "pages/analysis/landscape.py"
 
 CURVATURE_PAGE = "pages/analysis/curvature.py"
 """Where the Hessian at a network's weights is measured."""
+
+FIRST_JOBS = "first_jobs"
+"""Session: the jobs of first results that this tab started last."""
 
 MODELS = "models_"
 """Session and URL: before the name of a control of the Models page."""

@@ -15,8 +15,8 @@ import streamlit as st
 from samar.charts.html.render import COMPONENTS
 
 PLOTLY_JS = f"plotly-{version('plotly')}.min.js"
-CHART_JS = "plotly_chart.js"
-PARTS_JS = ("plotly_clock.js", "plotly_pick.js")
+CHART_JS, STAGE_JS = "plotly_chart.js", "stage.js"
+SCRIPTS = tuple(sorted(path.name for path in COMPONENTS.glob("*.js")))
 
 
 def ensure_static(folder: Path) -> None:
@@ -30,7 +30,7 @@ def ensure_static(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", folder / PLOTLY_JS)
-    for script in (CHART_JS, *PARTS_JS):
+    for script in SCRIPTS:
         _copy(COMPONENTS / script, folder / script)
 
 
@@ -40,13 +40,13 @@ def static_url(name: str) -> str:
     return f"{'/' + base if base else ''}/app/static/{name}"
 
 
-def chart_script_url() -> str:
-    """The chart component's script, with a checksum so that an updated one is fetched anew.
+def script_url(name: str) -> str:
+    """A component's script, with a checksum of all scripts so that an updated one is fetched anew.
 
-    The script asks for its parts under the same checksum, which therefore covers them too.
+    A script asks for its parts under the same checksum.
     """
-    content = b"".join((COMPONENTS / script).read_bytes() for script in (CHART_JS, *PARTS_JS))
-    return f"{static_url(CHART_JS)}?v={zlib.crc32(content):08x}"
+    content = b"".join((COMPONENTS / script).read_bytes() for script in SCRIPTS)
+    return f"{static_url(name)}?v={zlib.crc32(content):08x}"
 
 
 def _copy(source: Path, target: Path) -> None:

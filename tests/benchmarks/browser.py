@@ -31,7 +31,7 @@ def moving(page: Page, address: str) -> float:
     began = time.perf_counter()
     page.goto(address)
     clock = page.locator(".samar-clock-text")
-    expect(clock).to_have_text(re.compile(r"picture ([2-9]|\d{2,})"), timeout=PATIENCE)
+    expect(clock).to_have_text(re.compile(r"step ([2-9]|\d{2,}) of"), timeout=PATIENCE)
     return time.perf_counter() - began
 
 

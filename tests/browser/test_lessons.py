@@ -1,4 +1,4 @@
-"""What a lecturer does: the start page moves, the hero lesson opens, the remote turns the page."""
+"""What a lecturer does: the lesson of the start page opens, the remote turns the page."""
 
 import re
 from collections.abc import Callable
@@ -11,22 +11,17 @@ pytestmark = pytest.mark.browser
 APP = Path(__file__).parents[2] / "app.py"
 
 
-def test_the_start_page_moves_and_the_lessons_are_presented_by_keyboard(
+def test_the_lessons_are_presented_by_keyboard(
     serve: Callable[[Path], str], visit: Callable[..., Page]
 ) -> None:
     page = visit(serve(APP) + "/", viewport={"width": 1280, "height": 900})
-    clock = page.locator(".samar-clock-text")
-    expect(clock).to_contain_text(re.compile(r"\d+ of 119"))
-    seen = clock.inner_text()
-    if not seen.endswith("119 of 119"):  # a slow machine may show it at its end
-        expect(clock).not_to_have_text(seen)
-    expect(page.locator(".st-key-replay_plane_sgd .main-svg").first).to_be_visible()
+    expect(page.locator(".st-key-replay_sgd .main-svg").first).to_be_visible()
 
     said: list[str] = []  # Streamlit tells the console alone of what fails as a chart is cleaned up
     page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
     page.get_by_role("link", name="who memorizes?").click()
     expect(page.get_by_role("heading", name="4. Who memorizes?")).to_be_visible()
-    expect(page.locator(".st-key-replay_plane_sgd")).to_have_count(0)
+    expect(page.locator(".st-key-replay_sgd")).to_have_count(0)
     assert said == []
     expect(page.locator(".st-key-lesson_memory .main-svg").first).to_be_visible()
 

@@ -98,7 +98,7 @@ def test_parallel_coordinates(recorded: Callable[..., Job]) -> None:
     assert rho.values[:2] == pytest.approx([-2, 0])  # logarithmic
     assert rho.values[2] < -2
     assert set(rho.ticktext) == {"0.01", "1", "not used"}
-    assert list(axes["optimizer"].ticktext) == ["sam", "sgd"]
+    assert list(axes["optimizer"].ticktext) == ["SAM", "SGD"]
     assert parallel_figure(runs[:1]) is None
     assert parallel_figure([runs[0], runs[0]]) is None
 

@@ -36,6 +36,7 @@ def test_stems_end_at_the_eigenvalues_with_residuals_as_bars(report) -> None:
     assert tuple(top.error_y.array) == report.spectrum.residuals
     assert tuple(low.y) == report.spectrum.lowest
     assert tuple(stems.y[1::3]) == report.spectrum.values
+    assert "&lt;net&gt;" in eigenvalue_figure([("<net>", report)]).layout.title.text
 
 
 def test_two_networks_differ_in_more_than_colour(report) -> None:
@@ -113,5 +114,13 @@ def test_estimates_become_one_curve_per_rank() -> None:
     first, second = convergence_figure(estimates).data
     assert (first.name, list(first.x), list(first.y)) == ("h₁ 5", [1, 4], [2, 5])
     assert (second.name, list(second.x), list(second.customdata)) == ("h₂ 1", [4], [0.5])
+    figure = convergence_figure(estimates, 1024)
+    assert "1,024 images" in figure.layout.title.text
+    assert list(figure.data[0].error_y.array) == [1.0, 0.1]
+    low, high = figure.layout.yaxis.range
+    assert low == 0
+    assert 5 < high < 6, "the first residuals do not set the scale"
+    below = [{"product": 1, "values": [2.0, -1.0], "residuals": [9.0, 9.0]}]
+    assert convergence_figure(below).layout.yaxis.range[0] < -1
     assert "after one product" in convergence_figure([]).layout.annotations[0].text
     assert eigenvalue_name(12) == "h₁₂"

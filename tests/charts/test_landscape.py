@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from samar.charts.html.landscape import standalone_html
-from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
+from samar.charts.landscape.figures import (
+    contour_figure,
+    empty_figure,
+    slices_figure,
+    surface_figure,
+)
 from samar.charts.landscape.scale import shared_scale
 from samar.landscape.result import Ball, Landscape, Trail
 
@@ -65,10 +70,45 @@ def test_ball_and_path_lie_on_the_plane_and_play() -> None:
     assert [trace.name for trace in flat.data[1:]] == ["ρ = 0.1", "networks"]
     assert flat.data[1].x[0] == flat.data[1].x[-1]
     assert len(flat.frames) == 5
+    assert not flat.layout.updatemenus, "the page's clock plays it"
+    assert solid.layout.meta["film"] == {"last": 4, "label": "snapshot", "grow": [2]}
     assert len(flat.frames[2].data[0].x) == 3
     np.testing.assert_allclose(flat.data[2].marker.color, path.loss, rtol=1e-6)
     assert "1 off the plane" in flat.data[2].text[0]
     assert (solid.data[2].z >= path.loss - 1e-6).all()
+
+
+def test_ends_of_a_path_are_no_film() -> None:
+    places = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    ends = Trail(places, np.zeros(3), np.ones(3), np.ones(3), tuple("abc"))
+    found = plane(trail=ends, manifest={"directions": "between"})
+    scale = shared_scale([found], "loss", False)
+    assert not contour_figure(found, scale, "net").frames
+    assert "film" not in surface_figure(found, scale, "net").layout.meta
+
+
+def test_a_scale_begins_at_zero_unless_all_lies_far_above_it() -> None:
+    near = plane()
+    assert shared_scale([near], "loss", False).bounds == pytest.approx((0, 13.1))
+    assert shared_scale([near], "loss", True).bounds == pytest.approx((0.1, 13.1))
+    far = Landscape(near.axes, near.loss + 30, near.accuracy, near.done, near.manifest)
+    assert shared_scale([far], "loss", False).bounds[0] == pytest.approx(30.1)
+    axis = slices_figure([("net", near)], shared_scale([near], "loss", False)).layout.yaxis
+    assert axis.rangemode == "tozero"
+    axis = slices_figure([("net", far)], shared_scale([far], "loss", False)).layout.yaxis
+    assert axis.rangemode is None
+    axis = slices_figure([("net", near)], shared_scale([near], "accuracy", False)).layout.yaxis
+    assert axis.range[0] == 0
+
+
+def test_the_base_is_square_and_so_is_what_waits_for_it() -> None:
+    found = plane()
+    ratio = surface_figure(found, shared_scale([found], "loss", False), "net").layout.scene
+    assert ratio.aspectratio.x == ratio.aspectratio.y
+    waiting = empty_figure(0.5, "Press Compute.").layout
+    assert waiting.xaxis.range == waiting.yaxis.range == (-0.5, 0.5)
+    assert waiting.yaxis.scaleanchor == "x"
+    assert waiting.annotations[0].text == "Press Compute."
 
 
 def test_camera_buttons() -> None:

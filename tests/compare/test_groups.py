@@ -66,8 +66,8 @@ def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Job]) -> None:
     seeds = [[run.settings.seed for run in group.runs] for group in groups]
     assert seeds == [[0, 1], [0], [0, 1]]
     assert [group.title for group in groups] == [
-        "SAM, radius ρ 0.1 · 2 seeds",
-        "SAM, radius ρ 0.2",
+        "SAM, ρ 0.1 · 2 seeds",
+        "#3 SAM, ρ 0.2",
         "SGD · 2 seeds",
     ]
 
@@ -94,11 +94,18 @@ def test_titles_are_names_or_what_differs_and_never_twice_the_same(
     runs = [recorded(name="mine", epochs=9), recorded(seed=3), recorded(seed=3)]
     runs += [recorded(optimizer="sam", seed=seed) for seed in (1, 2)]
     assert titles_of([(run,) for run in runs]) == [
-        "mine",
-        f"SGD · {runs[1].id}",
-        f"SGD · {runs[2].id}",
-        "SAM, seed 1",
-        "SAM, seed 2",
+        "mine · #1",
+        "#2 SGD",
+        "#3 SGD",
+        "#4 SAM, seed 1",
+        "#5 SAM, seed 2",
+    ]
+    twice = [
+        recorded(name="mine", optimizer=name, seed=s) for name in ("sam", "sgd") for s in (5, 6)
+    ]
+    assert titles_of([twice[:2], twice[2:]]) == [
+        "mine · 2 seeds from #6",
+        "mine · 2 seeds from #8",
     ]
 
 

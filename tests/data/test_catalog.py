@@ -26,7 +26,10 @@ def test_digits_are_what_the_catalogue_says():
 def test_a_folder_is_described_without_looking_at_it():
     info = dataset_info("folder:/nowhere at all")
     assert info.name == "folder:/nowhere at all"
-    assert info.title == "Images in /nowhere at all"
+    assert info.title == "nowhere at all"
+    assert "/nowhere at all" in info.help
+    assert dataset_info("folder:C:\\photos\\my images\\").title == "my images"
+    assert dataset_info("folder:/").title == "/"
     assert (info.classes, info.train, info.size, info.channels) == (None, None, 32, 3)
 
 

@@ -208,14 +208,15 @@ def test_rewinding_forgets_all_that_is_computed_again(
     for at in (4, 8):
         store.records.note(running.key, at, "curvature")
         store.records.add_artifact(running.key, "film_line", at, "file")
-    store.records.note(running.key, 8, "change", rho=0.5)
+    for at in (3, 8):  # the second was lost with the state that was not saved
+        store.records.note(running.key, at, "change", rho=0.5)
     store.records.rewind(running.key, 4)
     assert store.records.steps(running.key)["step"].max() == 4
     assert store.records.epochs(running.key)["step"].tolist() == [4]
     assert [a.step for a in store.records.artifacts(running.key)] == [4]
     assert [(e.kind, e.step) for e in store.records.events(running.key)] == [
         ("curvature", 4),
-        ("change", 8),
+        ("change", 3),
     ]
 
 
@@ -349,3 +350,20 @@ def test_a_job_of_a_kind_that_is_not_known_disturbs_nothing(store: Store, runnin
     Jobs(store)._prune()
     Jobs(store).delete(job.id)
     assert store.all() == []
+
+
+def test_a_transaction_within_another_is_a_part_of_it(store: Store, running: Job, step) -> None:
+    def half() -> None:
+        with store.database.write():
+            store.records.append(running.key, [step(1)])
+            store.records.note(running.key, 1, "change", rho=0.5)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert store.records.steps(running.key)["step"].size == 0
+    assert store.records.events(running.key) == []
+    with store.database.write():
+        store.records.append(running.key, [step(1)])
+        store.records.append(running.key, [step(2)])
+    assert store.records.steps(running.key)["step"].tolist() == [1, 2]

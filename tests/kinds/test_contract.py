@@ -23,6 +23,7 @@ from samar.jobs.service import Jobs
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
+from samar.kinds.race import RaceSettings
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 from samar.sweeps.spec import SweepSpec
@@ -35,6 +36,7 @@ QUICK: dict[str, Callable[[str], JobSettings]] = {
     "curvature": lambda run: CurvatureJobSettings(network=run, top=1, tol=0.1, images=16),
     "evaluate": lambda run: EvaluateSettings(network=run),
     "sweep": lambda run: SweepSpec(base={**TINY, "epochs": 1}, grid={"rho": (0.1,)}, seeds=2),
+    "race": lambda run: RaceSettings(**TINY, epochs=2, optimizers="sgd,samar"),
 }
 LONG: dict[str, Callable[[str], JobSettings]] = {
     "train": lambda run: TrainSettings(**TINY, epochs=5000),
@@ -45,6 +47,7 @@ LONG: dict[str, Callable[[str], JobSettings]] = {
         network=run, top=100, tol=1e-6, images=700, max_products=100_000, density=True
     ),
     "sweep": lambda run: SweepSpec(base={**TINY, "epochs": 5000}, grid={"rho": (0.1,)}, seeds=2),
+    "race": lambda run: RaceSettings(**TINY, epochs=5000, optimizers="sgd,samar"),
 }
 REUSED = [name for name in QUICK if kind_of(name).reused]
 

@@ -11,6 +11,7 @@ from samar.jobs.engine.worker import run as work
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.jobs.work import Work
 from samar.kinds.curvature import ESTIMATE, CurvatureJobSettings, report_of
 
 
@@ -46,6 +47,42 @@ def test_a_report_a_summary_and_estimates_on_the_way(
     assert [e.step for e in found] == list(range(1, report.spectrum.products + 1))
     assert found[-1].detail["values"] == list(report.spectrum.values)
     assert found[-1].detail["residuals"] == list(report.spectrum.residuals)
+
+
+def test_the_last_estimate_is_the_result_however_quickly_it_came(
+    jobs: Jobs, network: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.kinds.curvature.ESTIMATE_SECONDS", 1e9)
+    job = jobs.get(jobs.submit(settings(network)))
+    *_, last = (e for e in jobs.store.records.events(job.key) if e.kind == ESTIMATE)
+    assert last.step == job.summary["products"]
+    assert last.detail["values"] == job.summary["eigenvalues"]
+
+
+def test_progress_in_words(jobs: Jobs, network: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, str]] = []
+    real = Work.progress
+    monkeypatch.setattr(
+        Work, "progress", lambda w, n, **k: (told.append((n, k["doing"])), real(w, n, **k))[1]
+    )
+    jobs.submit(settings(network, images=128, trace=True, trace_products=6))
+    words = [doing for _, doing in told]
+    assert told[1:4] == [
+        (0, "Gradient: images"),
+        (64, "Gradient: images"),
+        (0, "Hessian-vector product 1 (stops when accurate)"),
+    ]
+    third = next(each for each in words if "product 3 (" in each)
+    assert third.startswith("Hessian-vector product 3 (stops when accurate), largest residual ")
+    assert (6, "Trace: Hessian-vector products") in told
+    assert words.count("Gradient: images") == 2
+
+
+def test_a_first_result_asks_for_little(network: Job) -> None:
+    whole = settings(network, top=9, images=256, tol=1e-3, seed=2, trace=True, density=True)
+    assert whole.first == settings(network, top=5, images=32, tol=0.05, seed=2)
+    assert settings(network, top=1, images=256).first.top == 1
+    assert settings(network, images=64).first is None
 
 
 def test_an_equal_question_has_the_same_answer(jobs: Jobs, network: Job) -> None:

@@ -1,5 +1,6 @@
 """A landscape as a job, in this very process: prepared, measured, cancelled, taken up again."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def test_every_level_is_kept_with_its_numbers(store: Store) -> None:
     finest = levels[1]
     assert finest.done.all()
     assert finest.centre_loss == pytest.approx(finest.manifest["model_loss"], abs=1e-6)
-    assert finest.manifest["title"] == "first"
+    assert finest.manifest["title"] == job.inputs["title"]
     assert job.summary["points"] == 9
     assert job.summary["max_loss"] == finest.loss.max()
     assert job.summary["climb_within_rho"] == pytest.approx(
@@ -209,14 +210,15 @@ def test_a_preview_seeks_eigenvectors_once(store: Store, monkeypatch: pytest.Mon
 
 def test_between_two_and_three_networks(store: Store) -> None:
     job = run(store, submitted(store, directions="between", dim=1, others=("second",)))
-    assert job.inputs["title"] == "first to second"
+    assert re.fullmatch("first.* to second.*", job.inputs["title"])
     assert np.isfinite(job.summary["barrier"])
     (line,) = kept(store, job)
     assert line.trail is not None
-    assert line.trail.names == ("second", "this network")
+    assert line.trail.names == (store.get("second").label, "this network")
     job = run(store, submitted(store, directions="between", dim=2, others=("second", "third")))
     assert job.status == "finished"
-    assert [each["title"] for each in job.inputs["networks"]] == ["first", "second", "third"]
+    titles = " ".join(each["title"] for each in job.inputs["networks"])
+    assert re.fullmatch("first.*second.*third.*", titles)
     assert kept(store, job)[0].is_plane
 
 
@@ -231,6 +233,25 @@ def test_a_run_seen_from_its_own_snapshots(store: Store) -> None:
     assert random.trail is not None
     assert random.trail.loss == pytest.approx(plane.trail.loss)
     assert (random.trail.off_plane[:3] > plane.trail.off_plane[:3]).all()
+
+
+def test_a_first_result_is_the_same_picture_from_less() -> None:
+    whole = asked(images=512, points=33, rho=0.1, seed=4, preview=True, precision="bf16", name="x")
+    assert whole.first == asked(images=32, points=9, seed=4)
+    assert asked(images=512, points=5).first == asked(images=32, points=5)
+    assert asked(images=127).first is None, "it would save little"
+
+
+def test_the_search_for_eigenvectors_tells_where_it_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    real = Work.progress
+    monkeypatch.setattr(
+        Work, "progress", lambda *a, **k: (told.append(k.get("doing", "")), real(*a, **k))[1]
+    )
+    run(store, submitted(store, directions="hessian", dim=1))
+    assert any("Hessian-vector product 3 (stops when accurate)" in each for each in told)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ def test_the_list_has_what_can_be_loaded_newest_first(store: Store, file: Path) 
         (model.id, "model", ""),
         (older.id, "run", "samar"),
     ]
-    assert found[2].label == f"older · {older.id}"
+    assert [info.title for info in found] == [newer.label, model.title, "older · #1"]
+    assert found[2].label.startswith(f"older · #1 · {older.settings.described} · ")
+    assert found[1].label == f"{model.title} · {model.id}"
     assert not any(info.active for info in found)
     for info in found:
         assert load_network(store, info.id).title == info.title

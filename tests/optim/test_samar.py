@@ -309,3 +309,74 @@ def test_first_order_sharpness_needs_one_radius():
     with pytest.raises(ValueError, match=r"one rho for all groups, got \[0.1, 0.2\]; make them"):
         optimizer.second_step()
     assert float(a.detach()) == 1.0
+
+
+def linear_steps(optimizer: SAMAR, model: nn.Module, count: int) -> list[tuple[float, float]]:
+    """(λ, ratio) of some steps on batches of different scale."""
+    rows = []
+    for k in range(count):
+        x = torch.linspace(-1, 1, 12).reshape(6, 2) * SCALES[k % len(SCALES)]
+
+        def closure(x: torch.Tensor = x) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = (model(x) - 1).square().mean()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        rows.append((optimizer.lam_used.item(), optimizer.ratio.item()))
+    return rows
+
+
+def test_held_lambda_is_exactly_that_and_the_ratio_is_measured_on() -> None:
+    model = nn.Linear(2, 1)
+    optimizer = SAMAR(model.parameters(), lr=0.05, rho=0.3, lam_min=0.5, lam_max=3.0)
+    linear_steps(optimizer, model, 3)
+    for value in (0.0, 1.0, 7.0):  # inside the bounds or not
+        optimizer.hold(value)
+        optimizer.set_bounds(0.5, 3.0)
+        rows = linear_steps(optimizer, model, 3)
+        assert [lam for lam, _ in rows] == [value] * 3
+        assert all(math.isfinite(ratio) for _, ratio in rows)
+    optimizer.hold(None)
+    assert optimizer.held is None
+    rows = linear_steps(optimizer, model, 4)
+    assert rows[0][0] == 3.0  # goes on from 7, moved into the bounds
+    assert len({lam for lam, _ in rows}) > 1
+    with pytest.raises(ValueError, match="lam must be finite and at least 0"):
+        optimizer.hold(-1)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_held_at_0_it_is_sgd_and_at_1_it_is_sam(value: float) -> None:
+    from samar.optim.sam import SAM
+
+    torch.manual_seed(1)
+    ours, theirs = nn.Linear(2, 1), nn.Linear(2, 1)
+    theirs.load_state_dict(ours.state_dict())
+    optimizer = SAMAR(ours.parameters(), lr=0.05, momentum=0.9, rho=0.3)
+    optimizer.hold(value)
+    kind = torch.optim.SGD if value == 0 else SAM
+    own = {"rho": 0.3} if value else {}
+    reference = kind(theirs.parameters(), lr=0.05, momentum=0.9, **own)
+    linear_steps(optimizer, ours, 6)
+    for k in range(6):
+        x = torch.linspace(-1, 1, 12).reshape(6, 2) * SCALES[k]
+
+        def closure(x: torch.Tensor = x) -> torch.Tensor:
+            reference.zero_grad()
+            loss = (theirs(x) - 1).square().mean()
+            loss.backward()
+            return loss
+
+        reference.step(closure)
+    assert torch.equal(ours.weight, theirs.weight)
+
+
+def test_a_held_lambda_is_part_of_the_state() -> None:
+    model = nn.Linear(2, 1)
+    optimizer = SAMAR(model.parameters(), lr=0.05)
+    optimizer.hold(0.0)
+    other = SAMAR(model.parameters(), lr=0.05)
+    other.load_state_dict(optimizer.state_dict())
+    assert (other.held, other.lam.item()) == (0.0, 0.0)

@@ -113,7 +113,7 @@ def test_lesson_5_gradient_descent_climbs_to_the_line_and_sam_stays_below() -> N
         assert (tables[f"{name}_residual"] < 2e-3 * tables[f"{name}_lam_max"]).all()
 
 
-def test_lesson_5_samars_lam_shoots_up_where_its_curvature_falls() -> None:
+def test_lesson_5_samars_lam_rises_steeply_where_its_curvature_falls() -> None:
     tables = recording("step_size").tables
     lam, top, at = tables["samar_lam"], tables["samar_lam_max"], tables["samar_at"]
     assert lam.min() < 0.3

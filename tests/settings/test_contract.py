@@ -38,6 +38,7 @@ VALUES: dict[str, Any] = {
     "names": ("jump", "rate"),
     "images": "folder:/images",
     "out": "/table.csv",
+    "optimizers": "sgd,sam:rho=0.05",
 }
 
 

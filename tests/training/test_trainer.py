@@ -1,6 +1,7 @@
 """The loop on digits: what it records, exact resuming, live changes, and how it diverges."""
 
 import math
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from samar.networks.checkpoint import load_resume_state, save_resume_state
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of, train
 from samar.training.records import EpochRecord, StepRecord
-from samar.training.settings import TrainSettings
-from samar.training.trainer import Trainer
+from samar.training.settings import TrainSettings, changes_text
+from samar.training.trainer import Trainer, _base
 
 SMALL = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "precision": "fp32"}
 
@@ -123,6 +124,117 @@ def test_a_fixed_lambda_can_be_set_live(digits: Dataset) -> None:
     steps_of(trainer, 1)
     trainer.change(lam=2.5)
     assert steps_of(trainer, 1)[0].lam == pytest.approx(2.5)
+
+
+def test_lambda_is_held_and_let_go_live(digits: Dataset) -> None:
+    trainer = Trainer(TrainSettings(epochs=6, **SMALL), digits)
+    steps_of(trainer, 3)
+    for held in (0.0, 1.0, 15.0):
+        trainer.change(lam_held=held)
+        assert [record.lam for record in steps_of(trainer, 3)] == [held] * 3
+    trainer.change(lam_max=5.0)  # bounds do not move what is held
+    assert steps_of(trainer, 1)[0].lam == 15.0
+    state = deepcopy(trainer.state_dict())
+    trainer.change(lam_held=None)
+    free = steps_of(trainer, 3)
+    assert free[0].lam == 5.0
+    assert all(math.isfinite(record.ratio) for record in free)
+    resumed = Trainer(TrainSettings(epochs=6, **SMALL), digits)
+    resumed.load_state_dict(state)
+    assert resumed.config.lam_held == 15.0
+    resumed.change(lam_held=None)
+    assert list(map(values, steps_of(resumed, 3))) == list(map(values, free))
+
+
+def test_a_run_may_begin_with_lambda_held(digits: Dataset) -> None:
+    trainer = Trainer(TrainSettings(epochs=3, lam_held=0.0, **SMALL), digits)
+    assert [record.lam for record in steps_of(trainer, 4)] == [0.0] * 4
+
+
+SWITCHES = [("sgd", "sam"), ("sam", "samar"), ("samar", "sgd"), ("sgd", "vasso"), ("vasso", "sgd")]
+
+
+@pytest.mark.parametrize(("first", "then"), SWITCHES)
+def test_another_optimizer_takes_over(first: str, then: str, digits: Dataset) -> None:
+    trainer = Trainer(TrainSettings(optimizer=first, epochs=6, **SMALL), digits)
+    before = steps_of(trainer, 6)
+    weights = {n: w.clone() for n, w in trainer.model.state_dict().items()}
+    momentum = [v["momentum_buffer"].clone() for v in _base(trainer.optimizer).state.values()]
+    trainer.change(optimizer=then, rho=0.1)
+    assert all(torch.equal(w, weights[n]) for n, w in trainer.model.state_dict().items())
+    kept = [v["momentum_buffer"] for v in _base(trainer.optimizer).state.values()]
+    assert len(kept) == len(momentum) > 0
+    assert all(torch.equal(a, b) for a, b in zip(kept, momentum, strict=True))
+    after = steps_of(trainer, 6)
+    paid = OPTIMIZERS[then].gradients_per_step
+    assert [r.grad_evals - before[-1].grad_evals for r in after] == [
+        paid * k for k in range(1, 7)
+    ]
+    assert all(math.isfinite(r.loss) and r.grad_norm > 0 for r in after)
+    assert all(math.isfinite(r.perturbed_loss) is (then != "sgd") for r in after)
+    assert all(math.isfinite(r.lam) is (then == "samar") for r in after)
+    assert [r.step for r in after] == list(range(7, 13))
+
+
+def test_switched_to_sam_at_the_start_it_is_a_run_of_sam(digits: Dataset) -> None:
+    switched = Trainer(TrainSettings(optimizer="sgd", epochs=3, **SMALL), digits)
+    switched.change(optimizer="sam")
+    plain = Trainer(TrainSettings(optimizer="sam", epochs=3, **SMALL), digits)
+    assert list(map(values, steps_of(switched, 8))) == list(map(values, steps_of(plain, 8)))
+
+
+@pytest.mark.parametrize("stop_at", [6, 9, 11])
+def test_resumed_after_switches_equals_uninterrupted(
+    stop_at: int, digits: Dataset, tmp_path: Path
+) -> None:
+    """Bit for bit, and the run that resumes was begun with the first optimizer."""
+    config = TrainSettings(optimizer="sgd", epochs=4, augment="crop_flip_cutout", **SMALL)
+    plan = {3: "samar", 6: "vasso", 8: "samar", 10: "sgd", 12: "sam"}
+
+    def go(trainer: Trainer, until: int) -> list[StepRecord]:
+        while trainer.step_count < until:
+            if name := plan.get(trainer.step_count):
+                trainer.change(optimizer=name)
+            trainer.step()
+        return trainer.drain()
+
+    expected = go(Trainer(config, digits), 15)
+    first = Trainer(config, digits)
+    records = go(first, stop_at)
+    save_resume_state(first.state_dict(), tmp_path / "resume.pt")
+    second = Trainer(config, digits)
+    second.load_state_dict(load_resume_state(tmp_path / "resume.pt"))
+    records += go(second, 15)
+    assert list(map(values, records)) == list(map(values, expected))
+
+
+def test_a_state_from_before_lambda_could_be_held_is_read(digits: Dataset) -> None:
+    trainer = Trainer(TrainSettings(epochs=3, **SMALL), digits)
+    expected = steps_of(trainer, 4)[3:]
+    older = Trainer(TrainSettings(epochs=3, **SMALL), digits)
+    steps_of(older, 3)
+    state = older.state_dict()
+    del state["config"]["lam_held"], state["optimizer"]["extra"]["held"]
+    resumed = Trainer(TrainSettings(epochs=3, **SMALL), digits)
+    resumed.load_state_dict(state)
+    assert list(map(values, steps_of(resumed, 1))) == list(map(values, expected))
+
+
+def test_a_compiled_network_can_be_switched_too(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiled forward belongs to the network, not to the optimizer."""
+    monkeypatch.setattr(torch, "compile", lambda model: model)
+    trainer = Trainer(TrainSettings(optimizer="sgd", compile=True, epochs=3, **SMALL), digits)
+    steps_of(trainer, 2)
+    trainer.change(optimizer="samar")
+    assert math.isfinite(steps_of(trainer, 1)[0].lam)
+
+
+def test_changes_in_words() -> None:
+    detail = {"optimizer": "sgd", "lr": 0.1, "lam_held": 1.0, "unknown": 3}
+    assert changes_text(detail) == "SGD, η 0.1, λ held at 1"
+    assert changes_text({"lam_held": None}) == "λ free"
 
 
 def test_divergence_ends_the_run_with_a_hint(digits: Dataset) -> None:

@@ -62,10 +62,16 @@ def jobs() -> list[Job]:
     return Store().all("curvature")
 
 
-def curves(page: AppTest) -> list[str]:
-    """The names in the legend of the only chart."""
-    (chart,) = page.get("bidi_component")
-    return [each["name"] for each in json.loads(json.loads(chart.proto.json)["figure"])["data"]]
+def charts(page: AppTest) -> list[dict[str, Any]]:
+    """The figures on the page, in order."""
+    assert not page.exception
+    found = [json.loads(chart.proto.json).get("figure") for chart in page.get("bidi_component")]
+    return [json.loads(figure) for figure in found if figure]
+
+
+def curves(page: AppTest) -> list[list[str]]:
+    """The names in the legend of each chart; of a curve without one, an empty name."""
+    return [[each.get("name", "") for each in chart["data"]] for chart in charts(page)]
 
 
 def test_a_run_with_everything(page: AppTest, network: Job) -> None:
@@ -128,11 +134,49 @@ def test_estimates_are_drawn_while_it_works(page: AppTest) -> None:
     store.beat(job, pid=os.getpid(), doing="Eigenvalues: products", done=2, total=150)
     store.records.note(job.key, 1, "estimate", values=[3.0], residuals=[1.0])
     page.run()
-    assert not page.exception
-    assert curves(page) == ["h₁ 3"]
-    store.records.note(job.key, 2, "estimate", values=[4.0, 1.0], residuals=[0.1, 0.1])
+    assert curves(page) == [["", "largest"], ["h₁ 3"]]
+    store.records.note(job.key, 2, "estimate", values=[4.0, 1.0], residuals=[0.1, 0.2])
     page.run()
-    assert curves(page) == ["h₁ 4", "h₂ 1"]
+    assert curves(page) == [["", "largest"], ["h₁ 4", "h₂ 1"]]
+    stems = charts(page)[0]
+    assert stems["data"][1]["error_y"]["array"] == [0.1, 0.2]
+    assert "32 images, product 2" in stems["layout"]["title"]["text"]
+
+
+def test_a_first_result_comes_unasked_and_stays_until_there_is_a_better_one(
+    page: AppTest, network: Job
+) -> None:
+    page.number_input(key="curvature_images").set_value(128)
+    page.toggle(key="curvature_trace").set_value(True).run()
+    (first,) = jobs()
+    asked = (first.settings.images, first.settings.top, first.settings.tol, first.settings.trace)
+    assert asked == (32, 2, 0.05, False)
+    assert "first result from 32 images" in page.get("progress")[0].proto.text
+    assert "job" not in page.query_params
+    finish()
+    page.run()
+    said = words(page)
+    assert "A first result, to a residual of 5%" in said
+    assert "**Compute** measures on 128 images" in said
+    assert "Measured on" not in said
+    assert [len(chart["data"]) > 0 for chart in charts(page)] == [True, True]
+    press(page)
+    whole = Store().claim_next("short", 1)
+    assert whole is not None
+    assert (whole.settings.images, len(jobs())) == (128, 2)
+    Store().beat(whole, pid=os.getpid())
+    page.run()
+    assert "32 images" in charts(page)[0]["layout"]["title"]["text"]
+    Store().records.note(whole.key, 1, "estimate", values=[3.0], residuals=[1.0])
+    page.run()
+    names = [name for name in curves(page)[0] if name]
+    assert names[0] == "32 images"
+    assert "128 images, product 1" in names
+    work(Store(), whole)
+    page.run()
+    said = words(page)
+    assert "Measured on" in said
+    assert "first result" not in said
 
 
 def test_two_networks_and_both_engines(page: AppTest, recorded: Callable[..., Job]) -> None:
@@ -151,7 +195,8 @@ def test_two_networks_and_both_engines(page: AppTest, recorded: Callable[..., Jo
     page.run()
     said = words(page)
     assert said.count("products in") == 4
-    assert f"digits run · {found[2].settings.network}, pyhessian" in said.replace("\\", "")
+    label = Store().get(found[2].settings.network).label
+    assert f"{label}, pyhessian" in said.replace("\\", "")
 
 
 def test_a_link_to_a_job_fills_the_controls(page: AppTest, network: Job) -> None:
@@ -227,7 +272,7 @@ def test_links_of_version_01(
             assert page.session_state[f"curvature_{name}"] == value
         return
     press(page)
-    asked = [job.settings for job in jobs()[::-1]]
+    asked = [Store().get(each).settings for each in page.query_params["job"].split(",")]
     assert [each.network for each in asked] == expected["networks"]
     for each in asked:
         for name, value in expected["request"].items():

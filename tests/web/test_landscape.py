@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.jobs import schema
 from samar.jobs.engine import local, worker
 from samar.jobs.job import Job
 from samar.jobs.orders import STOP
@@ -273,6 +274,88 @@ def test_a_newer_request_of_the_page_cancels_the_older(visit: Callable[..., AppT
     assert "queued" in page.get("progress")[-1].proto.text
 
 
+WHOLE = {"l_points": "17", "l_images": "128"}
+
+
+def test_a_first_result_is_there_before_anything_is_asked_for(
+    visit: Callable[..., AppTest],
+) -> None:
+    page = visit(**WHOLE, l_rho="0.1", l_seed="3")
+    (first,) = jobs()
+    asked = LandscapeJobSettings(network=run_id("samar"), points=9, images=32, seed=3)
+    assert first.settings == asked
+    assert first.status == "finished"
+    assert "job" not in page.query_params
+    page.run()
+    assert "First result: 9 × 9 points, 32 images" in words(page)
+    assert "measures 17 × 17 points, 128 images" in words(page)
+    assert "measured on" not in words(page)
+    press(page, "compute")
+    whole, same = jobs()
+    assert same.id == first.id
+    assert (whole.settings.points, whole.settings.images) == (17, 128)
+    assert "17 × 17 points, 128 images." in words(page)
+    assert "irst result" not in words(page)
+    assert "measured on" in words(page)
+
+
+def test_first_results_of_both_networks_come_before_either_is_measured(
+    visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.web.measuring.CHEAP_MACS", 0)
+    page = visit(**WHOLE, l_of="two", l_dim="1")
+    assert jobs() == [], "a costly network is not measured unasked"
+    press(page, "compute")
+    asked = [(job.settings.network, job.settings.images) for job in reversed(jobs())]
+    networks = [run_id("samar"), run_id("sam")]
+    assert asked == [(n, 32) for n in networks] + [(n, 128) for n in networks]
+
+
+@pytest.mark.usefixtures("begun")
+def test_a_first_result_disturbs_no_other_measurement(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY), "compute")
+    (other,) = jobs()
+    visit(**WHOLE)
+    assert jobs() == [other]
+    Store().move(other, "stopped")
+    page = visit(**WHOLE)
+    first, _ = jobs()
+    assert first.settings.images == 32
+    assert "first result from 32 images" in page.get("progress")[0].proto.text
+    page.number_input(key="l_seed").set_value(1).run()  # this tab wants another one now
+    assert [order.command for order in Store().orders.after(first.key, 0)] == [STOP]
+    assert jobs()[0].settings.seed == 1
+    assert jobs()[0].status == "queued"
+
+
+@pytest.mark.parametrize(
+    ("level", "sentence"),
+    [
+        (5, "9 × 9 points, 32 images; refining to 17 × 17 points, 128 images."),
+        (9, "9 × 9 points, 128 images; refining to 17 × 17 points."),
+    ],
+)
+def test_the_finer_picture_is_shown_with_what_it_becomes(
+    visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, level: int, sentence: str
+) -> None:
+    visit(**WHOLE)
+
+    def start(store: Store, job: Job) -> None:
+        """At work, as this process, with the levels up to one."""
+        worker.run(store, job)
+        with store.database.write() as db:
+            table = schema.artifacts
+            db.execute(table.delete().where((table.c.job == job.key) & (table.c.step > level)))
+            values = {"status": "running", "pid": os.getpid(), "finished": None}
+            db.execute(schema.jobs.update().where(schema.jobs.c.key == job.key).values(**values))
+
+    monkeypatch.setattr(local, "_start", start)
+    page = press(visit(**WHOLE), "compute")
+    assert sentence in words(page)
+    assert "measured on" not in words(page)
+    assert has(page, "cancel")
+
+
 def test_a_failed_job_says_why(
     visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,7 +416,7 @@ def test_links_of_version_0_1(
     expected = link["expects"]
     assert page.segmented_control(key="l_of").value == expected["of"]
     press(page, "compute")
-    asked = [job.settings for job in reversed(jobs())]
+    asked = [Store().get(each).settings for each in page.query_params["job"].split(",")]
     together = [each for settings in asked for each in (settings.network, *settings.others)]
     assert together == expected["networks"]
     for settings in asked:

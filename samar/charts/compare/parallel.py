@@ -89,7 +89,7 @@ def _dimension(name: str, values: Sequence[Any]) -> dict[str, Any]:
         **(
             {
                 "tickvals": list(ticks.values()),
-                "ticktext": [html.escape(shown(value))[:24] for value in ticks],
+                "ticktext": [html.escape(shown(value, known)[:24]) for value in ticks],
             }
             if ticks
             else {}

@@ -8,69 +8,16 @@
 
 // Parts come from beside this file, with the same mark against outdated copies.
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
-const [{ Clock, Film }, { pick }] = await Promise.all([part("plotly_clock.js"), part("plotly_pick.js")]);
+const [{ Clock, Film }, { pick }, { loadPlotly, hasWebGL, themeTemplate, glConfig, NO_PLOTLY, WEBGL }] = await Promise.all(
+  ["plotly_clock.js", "plotly_pick.js", "plotly_page.js"].map(part));
 
 const charts = new WeakMap(); // parentElement -> Chart
 const groups = new Map(); // link and revision of x -> {members: Set<Chart>, range: [low, high] | null}
 
 const touch = matchMedia("(pointer: coarse)").matches;
 const unused = ["sendChartToCloud", "lasso2d", "select2d", ...(touch ? ["zoom2d", "autoScale2d"] : [])];
-const WEBGL = /^(surface|mesh3d|scatter3d|cone|streamtube|isosurface|volume)$/;
 const NO_WEBGL =
   "This browser has no WebGL, so the 3-D view cannot be drawn; the 2-D views show the same data.";
-const NO_PLOTLY =
-  "The chart library plotly.js could not be loaded; reload the page, or restart the app.";
-
-let library;
-function loadPlotly(url) {
-  library ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL(url, document.baseURI).href;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error(NO_PLOTLY));
-    document.head.append(script);
-  });
-  return library;
-}
-
-let webgl;
-function hasWebGL() {
-  if (webgl === undefined) {
-    const context = document.createElement("canvas").getContext("webgl");
-    webgl = context !== null;
-    context?.getExtension("WEBGL_lose_context")?.loseContext(); // browsers allow only a few
-  }
-  return webgl;
-}
-
-/** Everything neutral in a figure (paper, type, grid, marks) in the colours of Streamlit's theme. */
-function themeTemplate(element) {
-  const css = getComputedStyle(element);
-  const theme = (name) => css.getPropertyValue(`--st-${name}`).trim();
-  const [text, grid, muted] = [theme("text-color"), theme("border-color"), theme("gray-text-color")];
-  const size = 0.8125 * parseFloat(css.fontSize); // a larger root font (projector) enlarges charts too
-  const axis = {
-    automargin: true, gridcolor: grid, zerolinecolor: grid, linecolor: muted, tickcolor: muted,
-    ticklabelstandoff: 4, tickfont: { color: muted }, title: { font: { color: muted, size }, standoff: 6 },
-  };
-  const wall = { ...axis, color: muted, showbackground: false, zerolinecolor: muted };
-  return {
-    layout: {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: theme("font"), size, color: text }, margin: { l: 8, r: 12, t: 44, b: 8 },
-      title: { font: { size: 1.1 * size }, x: 0, xref: "paper", xanchor: "left" },
-      colorway: theme("chart-categorical-colors").split(","),
-      hoverlabel: { bgcolor: theme("background-color"), bordercolor: grid, font: { size, color: text } },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: muted, activecolor: text },
-      xaxis: axis, yaxis: axis,
-      scene: { xaxis: wall, yaxis: wall, zaxis: wall, dragmode: "turntable" },
-      shapedefaults: { line: { color: muted }, label: { font: { color: muted } } },
-      annotationdefaults: { arrowcolor: muted, font: { color: muted } },
-      // A finger on a 2-D chart scrolls the page; the mode bar zooms.
-      ...(touch && { dragmode: false }),
-    },
-  };
-}
 
 /** A parsed figure in which every `{same: [trace, name]}` is again the array it stands for. */
 function parseFigure(json) {
@@ -113,12 +60,13 @@ class Chart {
     this.setTriggerValue = setTriggerValue;
     this.height = data.height;
     this.ratio = data.ratio;
+    this.buttons = data.buttons; // of the clock
     this.fit();
     this.flush();
   }
 
   fit() {
-    const most = `${this.height / 16}rem`;
+    const most = typeof this.height === "string" ? this.height : `${this.height / 16}rem`;
     const width = this.plot.clientWidth;
     // A wide chart's legend takes two rows of its room, a narrow one's three.
     const room = width < 480 ? 6.8 : 5.2;
@@ -146,7 +94,7 @@ class Chart {
 
   /** Whether the clock is at another step than the picture. */
   get late() {
-    return Boolean(this.film && this.figure) && this.step !== this.clock.step;
+    return Boolean(this.film && this.figure) && this.film.at(this.step) !== this.film.at(this.clock.step);
   }
 
   async advance() {
@@ -164,7 +112,7 @@ class Chart {
   }
 
   async draw(data) {
-    const figure = parseFigure(data.figure);
+    const figure = parseFigure(data.flat && !hasWebGL() ? data.flat : data.figure);
     const { data: traces, layout, frames } = figure;
     if (traces.some(({ type }) => WEBGL.test(type))) {
       if (!hasWebGL()) return this.say(NO_WEBGL);
@@ -187,6 +135,8 @@ class Chart {
     this.storeCameras();
     await this.Plotly.react(this.plot, traces, layout, {
       displaylogo: false,
+      ...(traces.some(({ type }) => WEBGL.test(type)) && glConfig()),
+      ...(data.wheel === false && { scrollZoom: false }), // the wheel scrolls the page
       modeBarButtonsToRemove: unused,
       toImageButtonOptions: { filename: data.name, scale: 2 },
     });

@@ -3,16 +3,18 @@
  *
  * A figure has a film if its `layout.meta.film` says what moves:
  *   {last: n, label: "step", grow: [trace, …], follow: {trace: {line, x, y, z}}, rows: {trace: {x, y, z}},
- *    now: [trace, …]}
+ *    now: [trace, …], subtitles: [text, …], every: m}
  * At step k of 0…n a trace in `grow` shows its first k + 1 points, one in `follow` its shape around the
- * point k of its line, one in `rows` row k of each two-dimensional array, and one in `now` an upright at k.
+ * point k of its line, one in `rows` row k of each array (a mesh's colours follow its z), and one in `now`
+ * an upright at k; the title has subtitle k. With `every` a step of the film lasts m steps of the clock.
  * A figure with plotly's own `frames` has a film of these.
  *
- * Figures that share the name of a clock share the time; the first of them bears the buttons.
+ * Figures that share the name of a clock share the time, and one of them bears the buttons.
  */
 
 const clocks = new Map(); // name -> Clock
 const SPEEDS = [5, 15, 30, 60];
+const REST = 2; // seconds at the end of a loop
 const TYPES = {
   f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array,
   i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
@@ -42,7 +44,10 @@ export class Film {
 
   constructor(traces, spec, frames) {
     this.frames = spec ? null : frames;
-    this.last = spec ? spec.last : frames.length - 1;
+    this.every = spec?.every ?? 1;
+    const last = spec ? spec.last : frames.length - 1;
+    this.last = last * this.every; // in steps of the clock
+    this.subtitles = spec?.subtitles;
     this.label = spec?.label ?? "snapshot";
     this.flat = !traces.some(({ type }) => IN_SPACE.test(type));
     this.moving = [];
@@ -58,7 +63,8 @@ export class Film {
     for (const number of spec?.now ?? []) this.moving.push([number, (step) => [["x", [step, step]], ["y", [0, 1]]]]);
     for (const [number, rows] of Object.entries(spec?.rows ?? {})) {
       const columns = this.columns(rows);
-      const width = columns[0][1].length / (this.last + 1);
+      const width = columns[0][1].length / (last + 1);
+      if (traces[number].type === "mesh3d") columns.push(["intensity", columns.at(-1)[1]]);
       const row = (step) => columns.map(([name, all]) => [name, all.slice(step * width, (step + 1) * width)]);
       this.moving.push([+number, row]);
     }
@@ -68,9 +74,16 @@ export class Film {
     return ["x", "y", "z"].filter((name) => from[name]).map((name) => [name, decoded(from[name])]);
   }
 
-  /** Show a step of the figure that stands in `plot`, drawn at its last step. */
+  /** The film's own step at a step of the clock; another film of the same clock may be longer. */
+  at(step) {
+    return Math.floor(Math.min(step, this.last) / this.every);
+  }
+
+  /** Show a step of the clock in the figure that stands in `plot`, drawn at its last step. */
   async show(Plotly, plot, step) {
-    step = Math.min(step, this.last); // another film of the same clock may be longer
+    step = this.at(step);
+    const subtitle = this.subtitles && plot.querySelector(".gtitle-subtitle");
+    if (subtitle) subtitle.textContent = this.subtitles[step];
     if (this.frames)
       return Plotly.animate(plot, [this.frames[step].name], {
         mode: "immediate",
@@ -84,6 +97,8 @@ export class Film {
       const full = plot._fullData[number];
       scene.traces[full.uid]?.update(Object.assign(full, Object.fromEntries(at(step))));
     }
+    // Nor is it drawn a second time to find what lies under the pointer: the main thread would wait for that.
+    for (const drawn of scene.glplot.objects) drawn.dirty = false;
     scene.glplot.redraw();
   }
 
@@ -97,21 +112,31 @@ export class Film {
       const [xaxis, yaxis] = [full.xaxis, full.yaxis].map((id) => plot._fullLayout[id.replace(/(.)/, "$1axis")]);
       const { x, y } = Object.fromEntries(at(step));
       const points = Array.from(x, (value, i) => [xaxis.d2p(value), yaxis.d2p(y[i])]);
-      const known = points.every(([left, top]) => Number.isFinite(left) && Number.isFinite(top));
+      const known = (point) => point.every(Number.isFinite);
       const drawn = plot.querySelector(`.trace${full.uid}`);
-      const line = known ? `M${points.map(([left, top]) => `${left.toFixed(1)},${top.toFixed(1)}`).join("L")}` : "";
+      let line = "";
+      let pen = "M"; // a value that is unknown leaves a gap
+      for (const point of points) {
+        if (known(point)) line += pen + point.map((v) => v.toFixed(1));
+        pen = known(point) ? "L" : "M";
+      }
       drawn?.querySelector(".js-line")?.setAttribute("d", line);
       for (const mark of drawn?.querySelectorAll(".point") ?? []) {
         // A mark alone, or the head of an arrow whose tail has a mark of no size.
         const [tail, head] = [points[0], points.at(-1)];
         const last = mark === mark.parentElement.lastElementChild;
-        let move = `translate(${(last ? head : tail).map((v) => v.toFixed(1))})`;
+        const here = last ? head : tail;
+        if (!known(head) || !known(tail)) {
+          mark.setAttribute("transform", "scale(0)");
+          continue;
+        }
+        let move = `translate(${here.map((v) => v.toFixed(1))})`;
         if (last && full.marker.angleref === "previous") {
           const angle = (Math.atan2(head[1] - tail[1], head[0] - tail[0]) * 180) / Math.PI + 90;
           mark.setAttribute("d", ARROW); // plotly's own is turned already
           move += `rotate(${angle.toFixed(1)})`;
         }
-        mark.setAttribute("transform", known ? move : "scale(0)");
+        mark.setAttribute("transform", move);
       }
     }
   }
@@ -130,23 +155,32 @@ export class Clock {
     this.last = 0;
     this.speed = 30;
     this.playing = false;
+    this.loop = false;
+    this.seen = new Set(); // the charts' elements that are on the screen
+    this.seeing = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) this.seen[isIntersecting ? "add" : "delete"](target);
+    });
   }
 
   get step() {
     return Math.max(0, Math.min(this.last, Math.floor(this.time)));
   }
 
-  /** Take a chart's newest film in, or its leave (film null). A new `play` starts from the beginning. */
+  /**
+   * Take a chart's newest film in, or its leave (film null). A new `play` starts from the beginning;
+   * "loop" begins again after a rest at the end.
+   */
   admit(chart, film, play) {
     const waits = this.time >= this.last; // at the end, it stays at the end of a longer film
-    if (film) this.members.set(chart, film);
-    else this.members.delete(chart);
+    if (film) this.members.set(chart, film), this.seeing.observe(chart.parent);
+    else this.members.delete(chart), this.seeing.unobserve(chart.parent), this.seen.delete(chart.parent);
     if (!this.members.size) return this.stop();
     this.last = Math.max(...[...this.members.values()].map(({ last }) => last));
     if (waits) this.time = this.last;
     this.place();
     if (play && play !== this.started) {
       this.started = play;
+      this.loop = play === "loop";
       if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.seek(this.last);
       else this.seek(0), this.play();
     }
@@ -156,6 +190,7 @@ export class Clock {
   /** The last chart has left: nobody is there to be told. */
   stop() {
     this.playing = false;
+    this.seeing.disconnect();
     this.bar?.remove();
     clocks.delete(this.name);
   }
@@ -167,10 +202,11 @@ export class Clock {
     let before = performance.now();
     const tick = (now) => {
       if (!this.playing) return;
-      // A tab in the background gets no frames: it goes on where it was.
-      this.time += (Math.min(500, now - before) / 1000) * this.speed;
+      // A tab in the background gets no frames, and charts out of sight no time: they go on where they were.
+      if (this.seen.size) this.time += (Math.min(500, now - before) / 1000) * this.speed;
       before = now;
-      if (this.time >= this.last) (this.time = this.last), (this.playing = false);
+      if (this.loop && this.time >= this.last + REST * this.speed) this.time = 0;
+      if (!this.loop && this.time >= this.last) (this.time = this.last), (this.playing = false);
       this.tell();
       requestAnimationFrame(tick);
     };
@@ -213,11 +249,13 @@ export class Clock {
     }
   }
 
-  /** The buttons stand under the chart that is first on the page. */
+  /** The buttons stand under the chart that asks for them, else under the one that is first on the page. */
   place() {
     this.bar ??= this.build();
     const before = (one, other) => one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
-    const parents = [...this.members.keys()].map(({ parent }) => parent);
+    const charts = [...this.members.keys()];
+    const asking = charts.filter(({ buttons }) => buttons);
+    const parents = (asking.length ? asking : charts).map(({ parent }) => parent);
     const parent = parents.reduce((first, next) => (before(next, first) ? next : first));
     if (this.bar.parentElement !== parent) parent.append(this.bar);
   }

@@ -20,7 +20,7 @@ from samar.jobs.job import Job
 from samar.jobs.records import Columns, Event
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
-from samar.training.settings import TrainSettings
+from samar.training.settings import TrainSettings, changes_text
 
 Sized = tuple[go.Figure, int]
 OVERLAYS = ("test_accuracy", "train_accuracy", "gap", "test_loss", "lam", "sharpness", "lambda_max")
@@ -53,12 +53,16 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
         for r in runs
     ]
     if len(recorded) == 1:
-        title, figures = runs[0].title, _panels(recorded[0])
+        title, figures = runs[0].label, _panels(recorded[0])
     else:
         title, figures = f"{len(runs)} runs compared", _overlays(recorded)
     differ = differences([run.settings for run in runs]) if len(runs) > 1 else {}
-    labels = [settings_of(TrainSettings)[name].label for name in differ]
-    columns = [[run.title for run in runs], *(map(shown, values) for values in differ.values())]
+    known = settings_of(TrainSettings)
+    labels = [known[name].label for name in differ]
+    columns = [
+        [run.label for run in runs],
+        *([shown(value, known[name]) for value in values] for name, values in differ.items()),
+    ]
     return render(
         "report.html.j2",
         title=title,
@@ -71,7 +75,7 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
         smoothing=SMOOTHING,
         runs=[
             {
-                "name": f"{run.title} · {run.id}",
+                "name": f"{run.label} · {run.id}",
                 "command": run.settings.command,
                 "facts": {
                     "settings": run.settings.model_dump(),
@@ -91,10 +95,7 @@ def _panels(recorded: _Recorded) -> list[Sized]:
         smoothing=SMOOTHING,
         bounds=(config.lam_min, config.lam_max) if adaptive else None,
         events=[
-            (
-                float(event.step),
-                ", ".join(f"{name} {value:g}" for name, value in event.detail.items()),
-            )
+            (float(event.step), changes_text(event.detail))
             for event in recorded.events
             if event.kind == "change" and steps["step"].size
         ],
@@ -141,4 +142,4 @@ def _result(run: Job) -> list[str]:
             f"{last.grad_evals:,}",
             f"{last.seconds:.1f}",
         ]
-    return [run.title, run.id, run.status, *numbers]
+    return [run.label, run.id, run.status, *numbers]

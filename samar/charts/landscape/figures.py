@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from samar.charts.landscape.scale import COLORS, Scale, float32, quantity_of
+from samar.charts.landscape.scale import COLORS, Scale, clipped, float32, quantity_of
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, panel
 from samar.landscape.grid import Floats
 from samar.landscape.result import Ball, Landscape, Trail
@@ -23,6 +23,7 @@ CAMERAS = {
 }
 CONTOURS = 20
 MARK = "#D55E00"
+PATH_NAME = "networks"
 PATH = {"color": "#FFFFFF", "width": 3}
 LINES = (("#0072B2", "solid", "circle"), ("#D55E00", "dash", "square"))
 """First and second network, or first and second direction of one."""
@@ -51,7 +52,11 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     }
     traces: list[dict[str, Any]] = [surface]
     lift = 0.01 * (high - low)
+    meta: dict[str, Any] = {"alt": _alt(landscape, scale, "Surface", title)}
     for overlay in _overlays(landscape, scale):
+        if overlay["name"] == PATH_NAME and has_film(landscape):
+            last = len(overlay["x"]) - 1
+            meta["film"] = {"last": last, "label": "snapshot", "grow": [len(traces)]}
         height = scale.drawn(overlay.pop("value")) + lift
         traces.append({**overlay, "type": "scatter3d", "z": float32(height)})
     floor = low - 0.35 * (high - low)
@@ -64,7 +69,7 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     ]
     layout = {
         "template": "none",
-        "meta": {"alt": _alt(landscape, scale, "Surface", title)},
+        "meta": meta,
         "title": {"text": _heading(landscape, scale, title), "y": 1, "yanchor": "top"},
         "scene": axes
         | {
@@ -89,7 +94,7 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
 
 
 def contour_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
-    """The plane from above; a path on it plays when it has more than three networks."""
+    """The plane from above; a path on it has a frame for each of its networks."""
     z, (low, high) = scale.drawn(quantity_of(landscape, scale.quantity)), scale.drawn_bounds
     start, step = _contours(low, high)
     contour = {
@@ -115,7 +120,7 @@ def contour_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     frames = []
     for overlay in _overlays(landscape, scale):
         overlay.pop("value")
-        if landscape.trail is not None and len(overlay["x"]) == len(landscape.trail.names) > 3:
+        if overlay["name"] == PATH_NAME and has_film(landscape):
             frames = _frames(overlay, len(traces))
         traces.append({**overlay, "type": "scatter"})
     x_title, y_title = _labels(landscape)
@@ -135,17 +140,14 @@ def contour_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
         figure.update_layout(yaxis=same)
         beside = {"constrain": "domain", "constraintoward": "right"}  # beside its colour bar
         figure.update_layout(xaxis=beside)
-    if frames:
-        figure.frames = frames
-        play: dict[str, Any] = {"label": "▶ play the path", "method": "animate"}
-        play["args"] = [None, {"frame": {"duration": 250, "redraw": True}, "fromcurrent": False}]
-        figure.update_layout(
-            updatemenus=[
-                {"type": "buttons", "showactive": False, "buttons": [play], "x": 1, "y": 1.02}
-                | {"xanchor": "right", "yanchor": "bottom"}
-            ]
-        )
+    figure.frames = frames
     return figure
+
+
+def has_film(landscape: Landscape) -> bool:
+    """Whether a path of several moments lies on the plane, which can be played."""
+    own = landscape.manifest.get("directions") != "between"
+    return own and landscape.trail is not None and len(landscape.trail.names) > 2
 
 
 def _coordinates(landscape: Landscape) -> dict[str, Any]:
@@ -172,8 +174,7 @@ def _hover(landscape: Landscape) -> Any:
 
 
 def _heading(landscape: Landscape, scale: Scale, title: str) -> str:
-    highest = np.nanmax(quantity_of(landscape, scale.quantity), initial=-np.inf)
-    cut = f" · cut off at {scale.bounds[1]:.3g}" if highest > scale.bounds[1] * (1 + 1e-9) else ""
+    cut = f" · cut off at {scale.bounds[1]:.3g}" if clipped(landscape, scale) else ""
     return f"<b>{html.escape(title)}</b>{cut}"
 
 
@@ -242,7 +243,7 @@ def _path(path: Trail, scale: Scale) -> dict[str, Any]:
         "mode": "lines+markers",
         "line": PATH,
         "marker": color | {"size": 9, "line": {"color": PATH["color"], "width": 1.5}},
-        "name": "networks",
+        "name": PATH_NAME,
         "text": [
             f"{name}<br>own loss {loss:.4f}, accuracy {accuracy:.1%}<br>{off:.3g} off the plane"
             for name, loss, accuracy, off in zip(
@@ -306,16 +307,46 @@ def slices_figure(
         heading = f"Slice · barrier {barrier:.4g}"
     else:
         heading = "Slices through the centre" if named[0][1].is_plane else "Slice"
-    log = scale.logarithmic
+    y_axis: dict[str, Any] = {"title": scale.title, "nticks": 6}
+    if scale.quantity == "accuracy":
+        y_axis["range"] = [0, 103]
+    elif scale.logarithmic:
+        y_axis["type"] = "log"
+    elif scale.bounds[0] == 0:
+        y_axis["rangemode"] = "tozero"
     return panel(
         traces,
         [],
         title=heading,
         alt=f"{heading}: {scale.title} over {x_title}.",
         x_axis={"title": x_title},
-        y_axis={"title": scale.title, "type": "log" if log else "linear", "nticks": 6},
+        y_axis=y_axis,
         empty="",
     )
+
+
+def empty_figure(reach: float, note: str) -> go.Figure:
+    """The square that a contour map is about to fill.
+
+    Args:
+        reach: half its width.
+        note: what it waits for.
+    """
+    figure = panel(
+        [],
+        [],
+        title=" ",
+        alt="Nothing is measured yet.",
+        x_axis={"title": ""},
+        y_axis={"title": ""},
+        empty=note,
+    )
+    edge = {"showticklabels": True, "ticks": "outside", "range": [-reach, reach], "nticks": 5}
+    edge |= {"showline": True, "mirror": True, "zeroline": False, "fixedrange": True}
+    beside = {"constrain": "domain", "constraintoward": "left"}
+    same = {"scaleanchor": "x", "constrain": "domain", "constraintoward": "top"}
+    figure.update_annotations(xref="x domain", yref="y domain")
+    return figure.update_layout(xaxis=edge | beside, yaxis=edge | same)
 
 
 def _slices(landscape: Landscape, quantity: str) -> list[tuple[Floats, Floats]]:

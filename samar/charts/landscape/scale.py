@@ -67,10 +67,11 @@ def quantity_of(landscape: Landscape | Trail, quantity: str) -> Floats:
 
 
 def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> Scale:
-    """One range for all: from the lowest value up, without the steepest quarter if it is far above.
+    """One range for all, without the steepest quarter if it is far above.
 
     A linear loss is cut at four times the upper quartile's height over the lowest value, because
-    a corner that is a hundred times higher would flatten everything else.
+    a corner that is a hundred times higher would flatten everything else. It begins at zero, unless
+    all values lie in the upper half of that: a logarithm, and they, begin at the lowest value.
     """
     values = np.concatenate([quantity_of(each, quantity).ravel() for each in landscapes])
     values = values[np.isfinite(values)]
@@ -79,9 +80,14 @@ def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> S
     low, high = float(values.min()), float(values.max())
     if log:
         return Scale(quantity, log, (max(low, 1e-6), max(high, 1e-6)))
-    return Scale(
-        quantity, log, (low, min(high, low + 4 * (float(np.quantile(values, 0.75)) - low)))
-    )
+    top = min(high, low + 4 * (float(np.quantile(values, 0.75)) - low))
+    return Scale(quantity, log, (0.0 if low <= top / 2 else low, top))
+
+
+def clipped(landscape: Landscape, scale: Scale) -> bool:
+    """Whether a value lies above what is shown."""
+    highest = np.nanmax(quantity_of(landscape, scale.quantity), initial=-np.inf)
+    return bool(highest > scale.bounds[1] * (1 + 1e-9))
 
 
 def float32(values: Any) -> Any:

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from contextlib import suppress
 
@@ -25,8 +24,6 @@ from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
 NICENESS = 10
-STUBBORN_SECONDS = 60.0
-"""How long an ending worker goes on trying to write to a store that it cannot write to."""
 
 
 def run(store: Store, job: Job) -> None:
@@ -56,23 +53,7 @@ def run(store: Store, job: Job) -> None:
             status, message = "failed", _sentence(error, job)
         finally:
             restore()
-    _end(work, status, message)
-
-
-def _end(work: Work, status: str, message: str) -> None:
-    """Write the last events and the status, however long the store is busy."""
-    give_up = time.monotonic() + STUBBORN_SECONDS
-    while True:
-        try:
-            work.flush()
-            if work.store.move(work.job, status, message):
-                step = work.store.get(work.job.id).done
-                work.store.records.note(work.job.key, step, status)
-            return
-        except OperationalError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(1)
+    work.end(status, message)
 
 
 def _sentence(error: Exception, job: Job) -> str:

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from samar.optim.catalog import OPTIMIZERS, RULES
+from samar.settings.declare import settings_of as declared
 from samar.sweeps.statistics import Interval, MeanStd, mean_std, t_interval
 from samar.sweeps.study.protocol import ARMS, CURVE_ARMS, TASKS
 from samar.sweeps.study.rows import NAN, SETTINGS, Row
+from samar.training.settings import TrainSettings
 
 POINT = 0.01
 """The target's margin: one point of test accuracy."""
@@ -128,7 +131,7 @@ def explored(rows: Sequence[Row]) -> list[dict[str, str]]:
     return [
         {
             "setting": TASKS[row.setting].title,
-            "reading": words(row),
+            "settings": words(row),
             "validation, %": f"{100 * row.val_accuracy:.1f}",
             "test, %": f"{100 * row.test_accuracy:.1f}",
             "mean λ": "" if math.isnan(row.lam_mean) else f"{row.lam_mean:.2f}",
@@ -144,9 +147,11 @@ def accuracy(row: Row) -> float:
 
 def words(row: Row) -> str:
     """The settings of a run that have an effect, as words."""
-    parts = [row.rule or row.optimizer]
+    known = declared(TrainSettings)
+    parts = [OPTIMIZERS[row.optimizer].title]
+    parts += [RULES[row.rule].title] if row.rule else []
     parts += [
-        f"{name} {getattr(row, name):g}"
+        known[name].brief(float(getattr(row, name)))
         for name in SETTINGS
         if not math.isnan(getattr(row, name)) and not (row.rule == "fixed" and name == "beta")
     ]

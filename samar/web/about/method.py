@@ -1,4 +1,4 @@
-"""The Method page: what is computed, what the paper fixes, and what is our reading."""
+"""The Method page: what is computed, what the paper fixes, and what is ours."""
 
 import streamlit as st
 
@@ -10,7 +10,9 @@ Every optimizer below looks for weights $x$ with a small loss $f(x)$. The sharpn
 ask for *flat* surroundings: they look at the weights $x+\varepsilon$ inside a ball of radius $\rho$
 where the loss is highest.
 
-$$\min_x\; f(x) + \lambda\,\Big(\max_{\lVert\varepsilon\rVert\le\rho} f(x+\varepsilon) - f(x)\Big)$$
+$$
+\min_x\; f(x) + \lambda\,\Big(\max_{\lVert\varepsilon\rVert\le\rho} f(x+\varepsilon) - f(x)\Big)
+$$
 
 The bracket is the **sharpness**. To first order the worst point is
 $\varepsilon_k=\rho\,g_k/\lVert g_k\rVert$, so a step follows
@@ -18,7 +20,9 @@ $d_k=(1-\lambda_k)\,g(x_k)+\lambda_k\,g(x_k+\varepsilon_k)$.
 With $\lambda=0$ that is plain SGD, with $\lambda=1$ it is SAM.
 
 SAMAR lets $\lambda$ move. It watches the **sharpness ratio** $r_k$, this step's sharpness divided
-by the previous step's: a ratio clearly above 1 raises $\lambda$, one below 1 lowers it.
+by a reference: a ratio clearly above 1 raises $\lambda$, one below 1 lowers it. The paper's
+reference is the previous step's sharpness. The trend rules, the default among them, take a slow
+average of the sharpness instead.
 """
 
 
@@ -26,7 +30,7 @@ def show() -> None:
     """Draw the page."""
     st.header("What is computed here", anchor=False)
     st.markdown(METHOD)
-    st.subheader("The paper's words and our reading", anchor=False)
+    st.subheader("What is the paper's, what is ours", anchor=False)
     st.warning(
         "The ratio and its direction are the paper's (Zou, Deng and Sun, arXiv 2412.16854). The "
         "paper gives no formula for the next λ in what we could read; those below, their "

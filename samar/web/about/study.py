@@ -8,6 +8,7 @@ import streamlit as st
 from samar.charts.study import arms_figure, curve_figure
 from samar.home import ASSETS
 from samar.optim.catalog import RULES
+from samar.settings.declare import settings_of as declared
 from samar.sweeps.study.markdown import COMPANIONS, arms, findings, points
 from samar.sweeps.study.protocol import (
     CURVATURE_IMAGES,
@@ -69,7 +70,7 @@ def show() -> None:
     _over_rho(rows)
     _tried(rows)
     _defaults()
-    _take_away(rows)
+    _export(rows)
 
 
 def _document(name: str, **numbers: float) -> None:
@@ -129,10 +130,10 @@ def _tried(rows: Sequence[Row]) -> None:
         return
     st.subheader("What was tried on the way", anchor=False)
     st.markdown(
-        "Readings of the rule, one seed that no final run uses, a fifth of the training images "
-        "held out. They were judged by validation accuracy; the test accuracy is shown for the "
-        "record. Not tried in a run, because a look at the numbers ruled it out: sharpness over "
-        "loss, which rises with wrong labels and with right ones alike."
+        "Other rules and constants, one seed that no final run uses, a fifth of the training "
+        "images held out. They were judged by validation accuracy; the test accuracy is shown for "
+        "the record. One idea was ruled out by recorded numbers and not trained: sharpness divided "
+        "by loss, which rises with wrong labels and with right ones alike."
     )
     st.dataframe(pd.DataFrame(found), hide_index=True, width="stretch", key="study_tried")
 
@@ -141,7 +142,8 @@ def _defaults() -> None:
     default = TrainSettings()
     info = RULES[default.rule]
     st.subheader("The defaults, and why", anchor=False)
-    constants = ", ".join(f"{name} {value:g}" for name, value in default.rule_constants.items())
+    known = declared(TrainSettings)
+    constants = ", ".join(known[n].brief(value) for n, value in default.rule_constants.items())
     bounds = f"λ from {default.lam_min:g} to {default.lam_max:g} starting at {default.lam:g}"
     st.markdown(
         f"**{info.title}** ({constants}), averaging β {default.beta:g}, {bounds}, "
@@ -151,7 +153,7 @@ def _defaults() -> None:
     _document("defaults.md")
 
 
-def _take_away(rows: Sequence[Row]) -> None:
+def _export(rows: Sequence[Row]) -> None:
     st.download_button(
         "All rows as CSV",
         as_csv(rows),

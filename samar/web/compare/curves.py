@@ -12,8 +12,7 @@ from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import history, service
-from samar.web.text import plain
-from samar.web.train.live import choose_view
+from samar.web.train.view import choose_view
 
 REFRESH_SECONDS = 2.0
 FIRST_SHOWN = ["test_accuracy", "gap", "loss", "sharpness"]
@@ -80,5 +79,5 @@ def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, view: View) 
     if repeats:
         st.caption(
             f"Left out of the means, because a newer run has the same settings and the same seed: "
-            f"{plain(', '.join(repeats))}."
+            f"{', '.join(known[run_id].number for run_id in repeats)}."
         )

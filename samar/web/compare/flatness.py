@@ -101,7 +101,7 @@ def _under_way(network: Job | ImportedModel) -> list[Job]:
 
 
 def _submit(networks: Networks) -> None:
-    from samar.compare.measuring import jobs_wanted
+    from samar.compare.measuring import called, jobs_wanted
 
     asked = st.session_state[ASKED] = []
     problems = []
@@ -109,7 +109,7 @@ def _submit(networks: Networks) -> None:
         try:
             asked += [service().submit(settings) for settings in jobs_wanted(network)]
         except SamarError as error:
-            problems.append(f"{network.title}: {error}")
+            problems.append(f"{called(network)}: {error}")
     if problems:
         st.session_state[PROBLEM] = " ".join(problems[:3])
 

@@ -66,7 +66,7 @@ def _choose(everything: Sequence[Job]) -> list[Job]:
     for run in everything:
         if run.id in missing:
             missing.remove(run.id)
-            st.warning(f"{plain(run.title)}: {plain(run.message)}", icon=":material/link_off:")
+            st.warning(f"{plain(run.label)}: {plain(run.message)}", icon=":material/link_off:")
     if missing:
         count = f"{len(missing)} run{'s' if len(missing) > 1 else ''}"
         st.warning(

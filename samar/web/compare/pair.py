@@ -11,10 +11,10 @@ from samar.jobs.job import Job
 from samar.networks.load import networks
 from samar.web.compare.curves import events_of
 from samar.web.plotly_chart import plotly_chart
-from samar.web.service import explained, history, service
+from samar.web.service import history, service
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE
 from samar.web.text import plain
-from samar.web.train.frames import PLANE, frames, load_frame
+from samar.web.train.planes import planes
 
 
 def pair(runs: Sequence[Job]) -> None:
@@ -26,7 +26,7 @@ def pair(runs: Sequence[Job]) -> None:
                 label,
                 list(known),
                 index=min(number, len(known) - 1),
-                format_func=lambda run_id: f"{known[run_id].title} · {run_id}",
+                format_func=lambda run_id: known[run_id].label,
                 key=f"pair_{number + 1}",
             )
             for number, label in enumerate(("Left", "Right"))
@@ -68,11 +68,9 @@ def _landscapes(runs: Sequence[Job]) -> None:
     from samar.charts.landscape.figures import contour_figure
     from samar.charts.landscape.scale import shared_scale
 
-    newest = [list(frames(run, PLANE).values())[-1:] for run in runs]
-    with explained():
-        found = [[load_frame(run, a) for a in kept] for run, kept in zip(runs, newest, strict=True)]
+    newest = [planes(run)[-1:] for run in runs]
     st.markdown("**The newest landscape of each run, one scale**")
-    measured = [landscape for each in found for landscape in each]
+    measured = [plane.landscape for kept in newest for plane in kept]
     if not measured:
         st.info(
             "Neither run measured its landscape (its settings had one every 0 epochs, or there "
@@ -81,13 +79,14 @@ def _landscapes(runs: Sequence[Job]) -> None:
         )
         return
     scale = shared_scale(measured, "loss", log=True)
-    columns = zip(st.columns(2), ("left", "right"), runs, newest, found, strict=True)
-    for column, side, run, kept, landscapes in columns:
+    columns = zip(st.columns(2), ("left", "right"), runs, newest, strict=True)
+    for column, side, run, kept in columns:
         with column:
-            if not landscapes:
-                st.info(f"{plain(run.title)} measured none.", icon=":material/landscape:")
-            for landscape in landscapes:
-                figure = contour_figure(landscape, scale, f"{run.title}, step {kept[0].step}")
+            if not kept:
+                st.info(f"{plain(run.label)} measured none.", icon=":material/landscape:")
+            for plane in kept:
+                title = f"{run.label}, step {plane.step}"
+                figure = contour_figure(plane.landscape, scale, title)
                 plotly_chart(figure, key=f"pair_{side}", height=340, link="pair")
     st.caption(
         "The loss on 128 training images along two random directions, normalized to the filters "
@@ -103,7 +102,7 @@ def _curvature(runs: Sequence[Job]) -> None:
             last = found[-1].detail
             rows.append(
                 {
-                    "run": run.title,
+                    "run": run.label,
                     "step": found[-1].step,
                     **dict(zip(("h₁", "h₂", "h₃"), last["values"], strict=False)),
                     "± (h₁)": last["residuals"][0],
@@ -113,7 +112,7 @@ def _curvature(runs: Sequence[Job]) -> None:
                 }
             )
         curve = curve_of("lambda_max", "step", *history(run).refresh(), events_of(run))
-        lines.append(Line(run.title, run.settings.optimizer, [curve]))
+        lines.append(Line(run.label, run.settings.optimizer, [curve]))
     st.markdown("**Hessian, as recorded between epochs**")
     if not rows:
         st.info("Neither run measured its curvature.", icon=":material/ssid_chart:")

@@ -24,16 +24,19 @@ RESULTS = {"test": "test_accuracy", "train": "train_accuracy", "gap": "gap"}
 def settings(runs: Sequence[Job]) -> None:
     """Draw the tables and the parallel coordinates."""
     differ = differences([run.settings for run in runs])
-    labels = {name: known.label for name, known in settings_of(TrainSettings).items()}
+    known = settings_of(TrainSettings)
     table = pd.DataFrame(
         {
-            "run": [run.title for run in runs],
+            "run": [run.label for run in runs],
             **{head: [_result(run, name) for run in runs] for head, name in RESULTS.items()},
-            **{labels[name]: [shown(value) for value in values] for name, values in differ.items()},
+            **{
+                known[name].label: [shown(value, known[name]) for value in values]
+                for name, values in differ.items()
+            },
             "id": [run.id for run in runs],
         }
     )
-    columns = [labels[name] for name in differ]
+    columns = [known[name].label for name in differ]
     st.markdown("**Results, and the settings that differ**")
     st.dataframe(
         table.style.apply(_mark, subset=columns) if columns else table,

@@ -1,13 +1,23 @@
 """Curvature: how curved the loss is at a network's weights, measured by jobs of their own."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import streamlit as st
 
-from samar.errors import DataError
+from samar.curvature.result import Report
 from samar.jobs.job import Job
 from samar.kinds.curvature import CurvatureJobSettings, report_of
-from samar.web.curvature.choice import PREFIX, choose, follow_link, problem_of_link
-from samar.web.curvature.results import show_estimates, show_footer, show_reports
-from samar.web.measuring import buttons, find, watch
+from samar.web.curvature.choice import PREFIX, Wanted, choose, follow_link, problem_of_link
+from samar.web.curvature.results import (
+    show_at_work,
+    show_eigenvalues,
+    show_first,
+    show_footer,
+    show_rest,
+    show_summary,
+)
+from samar.web.measuring import buttons, find, find_first, watch
 from samar.web.plotly_chart import expect_charts
 from samar.web.service import explained, service, show_problem
 from samar.web.text import plain
@@ -25,9 +35,11 @@ def curvature_page() -> None:
     ):
         st.header("Curvature", anchor=False, width="content")
         jobs: list[Job | None] = []
+        first: list[Job | None] = []
         if wanted:
             with explained():
                 jobs = find(settings)
+                first = find_first(settings, jobs)
             buttons(PREFIX, settings, jobs)
     if problem:
         st.warning(plain(problem), icon=":material/link_off:")
@@ -35,21 +47,27 @@ def curvature_page() -> None:
     if not wanted:
         st.info("Choose a run that has ended, an imported model or a weights file on the left.")
         return
-    watch(CurvatureJobSettings.kind, jobs, show_estimates)
-    done = [
-        (each.title, job)
-        for each, job in zip(wanted, jobs, strict=True)
-        if job is not None and job.status == "finished"
-    ]
+    done, early = _finished(wanted, jobs), _finished(wanted, first)
+    replaced = {
+        job.id: (f"{report.images} images", report)
+        for job, old in zip(jobs, first, strict=True)
+        if job is not None and job.active and old is not None
+        for _, known, report in early
+        if known.id == old.id
+    }
+    active = any(job is not None and job.active for job in jobs)
+    watch(CurvatureJobSettings.kind, jobs, partial(show_at_work, replaced), first)
     if done:
-        try:
-            named = [(title, report_of(service().store, job)) for title, job in done]
-        except DataError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-            return
-        show_reports(named, [job for _, job in done])
+        named, finished = [(title, report) for title, _, report in done], [j for _, j, _ in done]
+        show_eigenvalues(named, finished)
+        show_summary(named, finished)
+        show_rest(named)
         show_footer(named)
-    elif not any(job is not None and job.active for job in jobs):
+    elif early and not active:
+        named = [(f"{title}, {report.images} images", report) for title, _, report in early]
+        show_eigenvalues(named, [job for _, job, _ in early])
+        show_first(named, settings[0].images)
+    elif not active and not any(job is not None and job.active for job in first):
         expect_charts()
         st.markdown(
             "The Hessian says how the loss bends around the weights. Its largest eigenvalues are "
@@ -59,3 +77,16 @@ def curvature_page() -> None:
     with st.expander("How to repeat this"):
         commands = "\n".join(each.command for each in settings)
         st.code(commands, language="bash", wrap_lines=True)
+
+
+def _finished(
+    wanted: Sequence[Wanted], jobs: Sequence[Job | None]
+) -> list[tuple[str, Job, Report]]:
+    """The reports of the jobs that have finished, each once, with their networks' titles."""
+    found: dict[str, tuple[str, Job, Report]] = {}
+    for each, job in zip(wanted, jobs, strict=True):
+        if job is not None and job.status == "finished":
+            with explained():
+                report = report_of(service().store, job)
+            found.setdefault(job.id, (each.title, job, report))
+    return list(found.values())

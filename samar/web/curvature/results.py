@@ -1,8 +1,8 @@
-"""What was measured: figures, table of sharpness, where it came from, files to take away."""
+"""What was measured: figures, table of sharpness, where it came from, files to export."""
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,34 +15,91 @@ from samar.charts.curvature import (
     layers_figure,
 )
 from samar.curvature.catalog import MEASURES
-from samar.curvature.result import Report
+from samar.curvature.result import Report, Spectrum
 from samar.jobs.job import Job
 from samar.jobs.records import Event
+from samar.kinds.curvature import ESTIMATE, FIRST_TOLERANCE
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
 
 LAYER_PIXELS = 22
+HEIGHT = 380
 
 
-def show_estimates(job: Job) -> None:
-    """Draw the eigenvalues of a job at work, as far as it knows them."""
-    found = _estimates(job.key, job.claim)
+def show_at_work(first: Mapping[str, tuple[str, Report]], job: Job) -> None:
+    """Draw the eigenvalues of a job at work, as far as it knows them.
+
+    Args:
+        first: by the job's id, the first result that it will replace, with its title.
+    """
+    found = estimates_of(job)
+    named = [first[job.id]] if job.id in first else []
+    if found:
+        newest = found[-1]
+        images = job.settings.images
+        title = f"{images:,} images, product {newest['product']}"
+        named.append((title, _unfinished(newest, images)))
+    elif not named and job.status == "queued":
+        return
+    left, right = st.columns(2)
+    with left:
+        if named:
+            key = f"curvature_now_{job.id}"
+            plotly_chart(eigenvalue_figure(named), key=key, height=HEIGHT)
+    with right if named else left:
+        _convergence(job, found)
+
+
+def estimates_of(job: Job) -> list[dict[str, Any]]:
+    """What a job knew of its eigenvalues after each product."""
+    found = _events(job.key, job.claim)
     found += service().store.records.events(job.key, after=found[-1].key if found else 0)
-    own = [{"product": e.step, **e.detail} for e in found if e.at >= (job.started or 0.0)]
-    chart = f"curvature_estimates_{job.id}"
-    if own:
-        plotly_chart(convergence_figure(own), key=chart, height=340)
+    begun = job.started or 0.0
+    return [{"product": e.step, **e.detail} for e in found if e.kind == ESTIMATE and e.at >= begun]
+
+
+def _convergence(job: Job, found: Sequence[Mapping[str, Any]]) -> None:
+    figure = convergence_figure(found, job.settings.images)
+    plotly_chart(figure, key=f"curvature_estimates_{job.id}", height=HEIGHT)
+
+
+def _unfinished(estimate: Mapping[str, Any], images: int) -> Report:
+    """A report of eigenvalues on their way."""
+    spectrum = Spectrum(
+        values=tuple(estimate["values"]),
+        residuals=tuple(estimate["residuals"]),
+        vectors=None,
+        lowest=(),
+        lowest_residuals=(),
+        products=estimate["product"],
+        converged=False,
+        loss=float("nan"),
+        seconds=0.0,
+    )
+    return Report(spectrum, None, None, None, None, images, 0.0, {})
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _estimates(key: int, claim: int) -> list[Event]:
+def _events(key: int, claim: int) -> list[Event]:
     """Of one process that works on a job; grows as it is read."""
     return []
 
 
-def show_reports(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> None:
-    """Draw everything that the reports of finished jobs hold."""
+def show_eigenvalues(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> None:
+    """Draw the eigenvalues of finished jobs, beside the density, or else how they converged."""
+    left, right = st.columns(2)
+    with left:
+        plotly_chart(eigenvalue_figure(named), key="curvature_chart_eigenvalues", height=HEIGHT)
+    with right:
+        if any(report.density for _, report in named):
+            plotly_chart(density_figure(named), key="curvature_chart_density", height=HEIGHT)
+        elif len(jobs) == 1 and (found := estimates_of(jobs[0])):
+            _convergence(jobs[0], found)
+
+
+def show_summary(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> None:
+    """Say what finished jobs found, and when."""
     with st.container(key="curvature_summary"):
         for title, report in named:
             st.markdown(_summary(title, report))
@@ -57,12 +114,25 @@ def show_reports(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> No
         seconds = sum(report.seconds for _, report in named)
         devices = ", ".join(sorted({str(job.device) for job in jobs}))
         st.caption(f"Measured on {date} in {seconds:.1f} s on {plain(devices)}.")
-    left, right = st.columns(2)
-    with left:
-        plotly_chart(eigenvalue_figure(named), key="curvature_chart_eigenvalues", height=340)
-    with right:
-        if any(report.density for _, report in named):
-            plotly_chart(density_figure(named), key="curvature_chart_density", height=340)
+
+
+def show_first(named: Sequence[tuple[str, Report]], asked: int) -> None:
+    """Say what first results are worth.
+
+    Args:
+        asked: how many images were asked for.
+    """
+    with st.container(key="curvature_first"):
+        for title, report in named:
+            st.markdown(_summary(title, report))
+        st.caption(
+            f"A first result, to a residual of {FIRST_TOLERANCE:.0%}: few images tell the size of "
+            f"the eigenvalues and little more. **Compute** measures on {asked:,} images."
+        )
+
+
+def show_rest(named: Sequence[tuple[str, Report]]) -> None:
+    """Draw what else the reports of finished jobs hold."""
     layers = max(len(report.layers or ()) for _, report in named)
     if layers:
         height = 110 + LAYER_PIXELS * layers * sum(bool(report.layers) for _, report in named)
@@ -91,7 +161,7 @@ def _summary(title: str, report: Report) -> str:
     parts = [
         f"**{plain(title)}**",
         f"largest eigenvalue h₁ {spectrum.values[0]:.5g} ± {spectrum.residuals[0]:.0e}",
-        f"{spectrum.products} products in {spectrum.seconds:.1f} s",
+        f"{spectrum.products} Hessian-vector products in {spectrum.seconds:.1f} s",
         f"loss {spectrum.loss:.5g} on {report.images} images",
     ]
     if report.trace:

@@ -8,10 +8,10 @@ import streamlit as st
 
 from samar.compare.differences import shown
 from samar.jobs.files import job_dir, log_path
-from samar.jobs.job import Job
-from samar.settings.declare import settings_of
+from samar.jobs.job import Job, moment
+from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
-from samar.web.jobs.table import MARKS, kind_title, name_of, result_of
+from samar.web.jobs.table import MARKS, kind_title, result_of
 from samar.web.service import service
 from samar.web.state import (
     CURVATURE_PAGE,
@@ -59,9 +59,10 @@ def details(jobs: Sequence[Job]) -> None:
         return
     with st.container(border=True, key="details"):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
-            title = f"{plain(kind_title(job))} {plain(name_of(job))}"
-            st.markdown(f"**{title}** · {MARKS[job.status]} · {job.id}", width="content")
+            title = f"{plain(kind_title(job))} {plain(job.label)}"
+            st.markdown(f"**{title}** · {MARKS[job.status]}", width="content")
             st.button("Close", icon=":material/close:", on_click=_close, key="close_details")
+        st.caption(f"Asked for {moment(job.created)} · id {job.id}")
         if job.message:
             st.caption(plain(job.message))
         if result := result_of(job):
@@ -69,8 +70,9 @@ def details(jobs: Sequence[Job]) -> None:
         left, right = st.columns(2)
         with left:
             model: type[JobSettings] = type(job.settings)
-            values = {k.title: getattr(job.settings, n) for n, k in settings_of(model).items()}
-            told = {n: "—" if v in (None, "") else shown(v) for n, v in values.items()}
+            told = {
+                k.title: _value(getattr(job.settings, n), k) for n, k in settings_of(model).items()
+            }
             _table("settings", ("setting", "value"), told)
         with right:
             kept = service().store.records.artifacts(job.key)
@@ -79,6 +81,13 @@ def details(jobs: Sequence[Job]) -> None:
             _table("files", ("file", "bytes"), sizes)
             if log := _log(job):
                 st.code(log, language=None, wrap_lines=True, height=260)
+
+
+def _value(value: Any, known: Setting) -> str:
+    """A setting's value; a folder by its whole path."""
+    if value in (None, ""):
+        return "—"
+    return shown(value) if known.open_ended else shown(value, known)
 
 
 def _table(name: str, columns: tuple[str, str], rows: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ def offer_import() -> None:
             st.error(plain(problem), icon=":material/error:")
         if job_id := st.session_state.pop(IMPORTED, None):
             job = service().get(job_id)
-            st.success(f"Imported: {plain(job.title)} · {job.id}", icon=":material/check:")
+            st.success(f"Imported: {plain(job.label)}", icon=":material/check:")
             page, word = page_of(job)
             icon = ":material/open_in_new:"
             st.page_link(page, label="Open it", icon=icon, query_params={word: job_id})

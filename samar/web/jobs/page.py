@@ -7,11 +7,12 @@ import streamlit as st
 
 from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import SHORT, kinds
+from samar.jobs.store import MEMBER
 from samar.jobs.summary import progress
 from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
-from samar.web.jobs.table import MARKS, filtered, kind_title, name_of, select_jobs
+from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
 from samar.web.service import attempt, service, show_problem
 from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
@@ -67,15 +68,15 @@ def _board(was_active: bool) -> None:
 
 
 def _queue(jobs: Sequence[Job]) -> None:
-    """What computes now, and what waits; members of a sweep wait with it."""
-    running = [job for job in jobs if job.status in HELD]
+    """What computes now, and what waits; members of a sweep wait with it, a race is one."""
+    running = [job for job in jobs if job.status in HELD and MEMBER not in job.inputs]
     waiting = [job for job in reversed(jobs) if job.status == "queued" and job.parent is None]
     if not running and not waiting:
         return
     with st.container(border=True, key="queue"):
         for job in (*running, *waiting[:MOST_WAITING]):
             words = {"queued": "waits", "paused": "paused"}.get(job.status) or progress(job)
-            title = f"**{plain(kind_title(job))}** {plain(name_of(job))}"
+            title = f"**{plain(kind_title(job))}** {plain(job.label)}"
             share = min(1.0, job.done / job.total) if job.total else 0.0
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.progress(share, f"{title} · {plain(words or 'starting…')}")
@@ -88,7 +89,7 @@ def _queue(jobs: Sequence[Job]) -> None:
 
 def _actions(job: Job) -> None:
     with st.container(key="run_title"):
-        st.markdown(f"**{plain(name_of(job))}** · {MARKS[job.status]}")
+        st.markdown(f"**{plain(job.label)}** · {MARKS[job.status]}")
     if job.message:
         st.caption(plain(job.message))
     readable = job.status != UNREADABLE
@@ -181,7 +182,7 @@ def _repeat(job: Job) -> None:
     if job.kind == "train":
         st.switch_page(TRAIN_PAGE, query_params={RUN: new})
     st.session_state[SELECTED] = [new]
-    st.toast(f"{plain(name_of(job))} is in the queue once more.")
+    st.toast(f"{plain(job.label)} is in the queue once more.")
     st.rerun()
 
 

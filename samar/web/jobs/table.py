@@ -10,6 +10,7 @@ import streamlit as st
 
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
+from samar.jobs.store import MEMBER
 from samar.jobs.summary import progress
 
 MARKS = {
@@ -41,7 +42,7 @@ def filtered(jobs: Sequence[Job]) -> list[Job]:
             width=360,
         )
         pinned = st.toggle("Pinned only", key="pinned", bind="query-params")
-        in_sweep = sum(job.parent is not None for job in jobs)
+        in_sweep = sum(map(_of_sweep, jobs))
         members = in_sweep and st.toggle(
             f"Members of sweeps ({in_sweep})", key="sweeps", bind="query-params"
         )
@@ -50,7 +51,7 @@ def filtered(jobs: Sequence[Job]) -> list[Job]:
         job
         for job in jobs
         if (not pinned or job.pinned)
-        and (members or job.parent is None)
+        and (members or not _of_sweep(job))
         and all(word in _searched(job) for word in wanted)
     ]
     return sorted(passed, key=lambda job: not job.pinned)
@@ -81,16 +82,13 @@ def select_jobs(
         column_config={
             **dict.fromkeys(("train", "test", "gap"), PERCENT),
             "pin": st.column_config.TextColumn("", width=24, help="★ is pinned"),
+            "#": st.column_config.NumberColumn(width=40),
             "tags": st.column_config.ListColumn(width="small"),
+            "time": st.column_config.DatetimeColumn(format="D MMM HH:mm"),
         },
         alt="Jobs, pinned ones first, with status and results.",
     )
     return [jobs[row] for row in chosen["selection"]["rows"] if row < len(jobs)]
-
-
-def name_of(job: Job) -> str:
-    """What a job is called in a list: its name, or what it is about."""
-    return str(job.settings.name or job.inputs.get("title") or job.title)
 
 
 def kind_title(job: Job) -> str:
@@ -116,9 +114,9 @@ def result_of(job: Job) -> str:
 def _row(job: Job, run: bool) -> dict[str, Any]:
     last = job.last_epoch
     spent = (job.finished or 0) - (job.started or 0)
-    own: dict[str, Any] = {"pin": "★" if job.pinned else "", "status": MARKS[job.status]}
+    own: dict[str, Any] = {"pin": "★" if job.pinned else "", "#": job.key}
     own |= {} if run else {"kind": kind_title(job)}
-    own |= {"name": name_of(job), "tags": list(job.tags)}
+    own |= {"name": _name(job), "status": MARKS[job.status], "tags": list(job.tags)}
     if run:
         own |= {
             "epoch": f"{last.epoch if last else 0}/{getattr(job.settings, 'epochs', '?')}",
@@ -132,11 +130,20 @@ def _row(job: Job, run: bool) -> dict[str, Any]:
             "result": progress(job) if job.active else result_of(job),
             "seconds": round(spent, 1) if job.started and job.finished else None,
         }
-    started = datetime.fromtimestamp(job.started) if job.started else None
-    return own | {"started": started, "id": job.id}
+    return own | {"time": datetime.fromtimestamp(job.created), "id": job.id}
+
+
+def _name(job: Job) -> str:
+    """What a job is called, with the settings of a named run."""
+    return f"{job.title} ({job.details})" if job.details else job.title
+
+
+def _of_sweep(job: Job) -> bool:
+    """Whether a job is one of many of a sweep; those of a race stand for themselves."""
+    return job.parent is not None and MEMBER not in job.inputs
 
 
 def _searched(job: Job) -> str:
     own = (str(getattr(job.settings, name, "")) for name in SEARCHED)
-    words = (job.title, name_of(job), *job.tags, job.status, job.kind, kind_title(job), job.id)
+    words = (job.label, *job.tags, job.status, job.kind, kind_title(job), job.id)
     return " ".join((*words, *own)).lower()

@@ -3,11 +3,18 @@
 import streamlit as st
 
 from samar.kinds.landscape import LandscapeJobSettings
+from samar.landscape.catalog import LEVELS
 from samar.web.controls import link_problem
 from samar.web.landscape.choice import PREFIX, choose, choose_view, follow_link
-from samar.web.landscape.results import landscape_of, show_footer, show_landscapes
-from samar.web.measuring import buttons, find, watch
-from samar.web.plotly_chart import expect_charts
+from samar.web.landscape.results import (
+    best,
+    scale_of,
+    show_footer,
+    show_rest,
+    show_state,
+    show_top,
+)
+from samar.web.measuring import buttons, find, find_first, watch
 from samar.web.service import explained, show_problem
 from samar.web.state import TRAIN_PAGE
 from samar.web.text import plain
@@ -29,6 +36,7 @@ def landscape_page() -> None:
     settings = [each.settings for each in wanted]
     with explained():
         jobs = find(settings)
+        first = find_first(settings, jobs)
     with st.container(
         horizontal=True,
         horizontal_alignment="distribute",
@@ -41,17 +49,20 @@ def landscape_page() -> None:
     if problem:
         st.warning(plain(problem), icon=":material/link_off:")
     show_problem()
-    watch(KIND, jobs)
-    found = [landscape_of(job) if job else None for job in jobs]
-    if any(found):
-        show_landscapes(wanted, found, quantity, log)
-        for number, (each, job, landscape) in enumerate(zip(wanted, jobs, found, strict=True)):
-            if job is not None and landscape is not None:
-                show_footer(number, each, job, landscape)
-    else:
-        expect_charts()
-        if not any(job is not None and job.active for job in jobs):
-            st.info("Press **Compute**: the first picture takes 25 forward passes.")
+    shown = [best(*each) for each in zip(wanted, jobs, first, strict=True)]
+    scale = scale_of(shown, quantity, log)
+    at_work = any(job is not None and job.active for job in (*jobs, *first))
+    points = LEVELS[0] ** settings[0].dim
+    note = f"The first picture comes after {points} points." if at_work else "Press Compute."
+    show_top(wanted, shown, scale, note)
+    if scale is not None:
+        show_state(shown, scale)
+    watch(KIND, jobs, first=first)
+    if scale is not None:
+        show_rest(shown, scale)
+        for number, each in enumerate(shown):
+            if each is not None:
+                show_footer(number, each)
     with st.expander("How to repeat this"):
         commands = "\n".join(each.command for each in settings)
         st.code(commands, language="bash", wrap_lines=True)

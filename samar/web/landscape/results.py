@@ -3,13 +3,21 @@
 import io
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from samar.charts.html.landscape import standalone_html
-from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
-from samar.charts.landscape.scale import shared_scale
+from samar.charts.landscape.figures import (
+    contour_figure,
+    empty_figure,
+    has_film,
+    slices_figure,
+    surface_figure,
+)
+from samar.charts.landscape.scale import Scale, clipped, shared_scale
 from samar.errors import DataError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
@@ -22,8 +30,10 @@ from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
 
-CONTOUR_RATIO = 0.66
-"""A square with its colour bar at its side, which is as high as the chart."""
+CONTOUR_RATIO, SURFACE_RATIO = 0.66, 0.8
+"""A square with its colour bar at its side, which is as high as the chart; one with its title."""
+SURFACE_HEIGHT = 680
+CLOCK = "path"
 
 
 def landscape_of(job: Job) -> Landscape | None:
@@ -44,46 +54,161 @@ def _load(path: Path, at: float) -> Landscape | None:
         return None
 
 
-def show_landscapes(
-    wanted: Sequence[Wanted], landscapes: Sequence[Landscape | None], quantity: str, log: bool
+@dataclass(frozen=True)
+class Shown:
+    """The best landscape of one network so far.
+
+    Attributes:
+        job: whose it is.
+        first: whether that is a first result, of fewer images than were asked for.
+        refining: whether a job works on what was asked for.
+    """
+
+    wanted: Wanted
+    job: Job
+    landscape: Landscape
+    first: bool
+    refining: bool
+
+    @property
+    def state(self) -> str:
+        """What is shown now, and what is or can be asked for."""
+        asked, facts = self.wanted.settings, self.landscape.manifest
+        now = f"{_grid(self.landscape)} points, {facts['images']:,} images"
+        if facts["precision"] != "fp32":
+            now += f" in {facts['precision']}"
+        finest = " × ".join([str(asked.points)] * asked.dim)
+        whole = f"{finest} points, {asked.images:,} images" if self.first else f"{finest} points"
+        if self.refining:
+            return f"{now}; refining to {whole}."
+        if self.first:
+            return f"First result: {now}. **Compute** measures {whole}."
+        return f"{now}."
+
+
+def best(wanted: Wanted, job: Job | None, first: Job | None) -> Shown | None:
+    """What to show of a network: its finest landscape, of equally fine ones that of all images."""
+    found = [(each, landscape_of(each)) for each in (first, job) if each is not None]
+    known = [(each, landscape) for each, landscape in found if landscape is not None]
+    if not known:
+        return None
+    newest, landscape = max(known, key=lambda pair: (pair[1].points, pair[0] is job))
+    refining = job is not None and job.active
+    return Shown(wanted, newest, landscape, newest is not job, refining)
+
+
+def scale_of(shown: Sequence[Shown | None], quantity: str, log: bool) -> Scale | None:
+    """One scale for all that is shown."""
+    landscapes = [each.landscape for each in shown if each is not None]
+    return shared_scale(landscapes, quantity, log) if landscapes else None
+
+
+def show_top(
+    wanted: Sequence[Wanted], shown: Sequence[Shown | None], scale: Scale | None, note: str
 ) -> None:
-    """Surfaces, contour maps and slices at one scale; the place of a missing one stays empty."""
-    named = [(w, found) for w, found in zip(wanted, landscapes, strict=True) if found is not None]
-    scale = shared_scale([landscape for _, landscape in named], quantity, log)
-    one = len(wanted) == 1
-    columns = st.columns(max(2, len(wanted))) if named[0][1].is_plane else []
-    for number, (each, landscape) in enumerate(zip(wanted, landscapes, strict=True)):
-        if landscape is None or not landscape.is_plane:
-            continue
+    """What tops the page: surface and contour map of one network, surfaces of two, or a line.
+
+    Args:
+        note: stands where there is nothing yet.
+    """
+    if wanted[0].settings.dim == 1:
+        if scale is None:
+            _wait_for(wanted[0], 1, note)
+        else:
+            _slices(shown, scale, 420)
+        return
+    columns = st.columns(2)
+    for number, (each, found) in enumerate(zip(wanted, shown, strict=True)):
         with columns[number]:
-            plotly_chart(
-                surface_figure(landscape, scale, each.title),
-                key=f"surface_{number + 1}",
-                height=460,
-                link="surfaces",
-                uirevision="surfaces",
-            )
-        with columns[1 if one else number]:
-            plotly_chart(
-                contour_figure(landscape, scale, each.title),
-                key=f"contour_{number + 1}",
-                height=460 if one else 380,
-                ratio=CONTOUR_RATIO,
-                link="contours",
-            )
-    titled = [(each.title, landscape) for each, landscape in named]
-    optimizers = [each.optimizer for each, _ in named]
-    plotly_chart(slices_figure(titled, scale, optimizers), key="slices", height=300)
+            if found is None or scale is None:
+                _wait_for(each, number + 1, note)
+            else:
+                plotly_chart(
+                    surface_figure(found.landscape, scale, each.title),
+                    key=f"surface_{number + 1}",
+                    height=SURFACE_HEIGHT,
+                    ratio=SURFACE_RATIO,
+                    link="surfaces",
+                    uirevision="surfaces",
+                    clock=CLOCK if has_film(found.landscape) else None,
+                )
+    if len(wanted) == 1:
+        with columns[1]:
+            if shown[0] is None or scale is None:
+                _wait_for(wanted[0], 2, note)
+            else:
+                _contour(1, shown[0], scale)
 
 
-def show_footer(number: int, wanted: Wanted, job: Job, landscape: Landscape) -> None:
+def show_rest(shown: Sequence[Shown | None], scale: Scale) -> None:
+    """The contour maps of two networks, and slices."""
+    found = [each for each in shown if each is not None]
+    if not found[0].landscape.is_plane:
+        return
+    if len(shown) > 1:
+        for number, (column, each) in enumerate(zip(st.columns(2), shown, strict=True)):
+            if each is not None:
+                with column:
+                    _contour(number + 1, each, scale)
+    _slices(shown, scale, 300)
+
+
+def _wait_for(wanted: Wanted, number: int, note: str) -> None:
+    reach = wanted.settings.reach
+    figure = empty_figure(reach, note)
+    plotly_chart(figure, key=f"waiting_{number}", height=SURFACE_HEIGHT, ratio=CONTOUR_RATIO)
+
+
+def _contour(number: int, shown: Shown, scale: Scale) -> None:
+    plotly_chart(
+        contour_figure(shown.landscape, scale, shown.wanted.title),
+        key=f"contour_{number}",
+        height=SURFACE_HEIGHT,
+        ratio=CONTOUR_RATIO,
+        link="contours",
+        clock=CLOCK if has_film(shown.landscape) else None,
+    )
+
+
+def _slices(shown: Sequence[Shown | None], scale: Scale, height: int) -> None:
+    found = [each for each in shown if each is not None]
+    titled = [(each.wanted.title, each.landscape) for each in found]
+    figure = slices_figure(titled, scale, [each.wanted.optimizer for each in found])
+    plotly_chart(figure, key="slices", height=height)
+
+
+def show_state(shown: Sequence[Shown | None], scale: Scale) -> None:
+    """What is shown now, and how it is drawn."""
+    found = [each for each in shown if each is not None]
+    states = {each.wanted.title: each.state for each in found}
+    if len(set(states.values())) == 1 and len(found) == len(shown):
+        words = [next(iter(states.values()))]
+    else:
+        words = [f"{plain(title)}: {state}" for title, state in states.items()]
+    if scale.quantity == "loss":
+        low, high = scale.bounds
+        if any(clipped(each.landscape, scale) for each in found):
+            highest = max(float(np.nanmax(each.landscape.loss)) for each in found)
+            words.append(
+                f"Heights and colours end at {high:.3g}; the highest loss is {highest:.3g}."
+            )
+        if not scale.log and low > 0:
+            words.append(f"The scale begins at {low:.3g}, not at 0.")
+    st.caption(" ".join(words))
+
+
+def show_footer(number: int, shown: Shown) -> None:
     """What was measured, when and how, the numbers, and files to export."""
+    wanted, landscape = shown.wanted, shown.landscape
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(wanted.title)}**", width="content")
-        if landscape.manifest["precision"] == "fp32":
-            st.badge(f"measured{_when(job)}", icon=":material/check:", color="green")
+        if shown.first:
+            few = f"first result, {landscape.manifest['images']} images"
+            st.badge(few, icon=":material/hourglass_top:", color="orange")
+        elif landscape.manifest["precision"] == "fp32":
+            st.badge(f"measured{_when(shown.job)}", icon=":material/check:", color="green")
         else:
-            st.badge(f"preview{_when(job)}", icon=":material/hourglass_top:", color="orange")
+            st.badge(f"preview{_when(shown.job)}", icon=":material/hourglass_top:", color="orange")
         st.markdown(_numbers(landscape), width="content")
     st.caption(_manifest(landscape))
     st.caption(" ".join(_reading(landscape)))
@@ -137,6 +262,10 @@ def _numbers(landscape: Landscape) -> str:
     return " · ".join(parts)
 
 
+def _grid(landscape: Landscape) -> str:
+    return " × ".join([str(landscape.points)] * len(landscape.axes))
+
+
 def _manifest(landscape: Landscape) -> str:
     facts = landscape.manifest
     seed = f" seed {facts['seed']}" if "seed" in facts else ""
@@ -146,9 +275,10 @@ def _manifest(landscape: Landscape) -> str:
         parts.append(f"cosine {facts['cosine']:+.3f}")
     parts.append(f"BatchNorm: {BATCHNORM[facts['batchnorm']]}")
     parts.append(f"{facts['images']:,} {facts['split']} images")
-    grid = " × ".join([str(facts["points"])] * facts["dim"])
-    parts.append(f"{facts['precision']}, {grid} points")
-    parts.append(f"{facts['forwards']:,} forwards in {facts['seconds']:.1f} s on {facts['device']}")
+    parts.append(f"{facts['precision']}, {_grid(landscape)} points")
+    parts.append(
+        f"{facts['forwards']:,} forward passes in {facts['seconds']:.1f} s on {facts['device']}"
+    )
     parts.append(f"samar {facts['samar']}, torch {facts['torch']}")
     return plain(" · ".join(parts))
 
@@ -161,7 +291,7 @@ def _reading(landscape: Landscape) -> list[str]:
         pairs = zip(facts["eigenvalues"], facts["residuals"], strict=True)
         values = ", ".join(f"{value:.4g} ± {residual:.1g}" for value, residual in pairs)
         words.append(
-            f"Eigenvalues {values} (± residual; {facts['products']} products on "
+            f"Eigenvalues {values} (± residual; {facts['products']} Hessian-vector products on "
             f"{facts['eigenvector_images']} images). Every other direction is flatter."
         )
     elif kind == "pca":

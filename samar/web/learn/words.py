@@ -142,11 +142,15 @@ TERMS: dict[str, Term] = {
     ),
     "ratio": Term(
         "sharpness ratio",
-        "This step's sharpness divided by the previous step's: above 1, it got sharper.",
-        "A ratio clearly above 1 raises λ, one clearly below 1 lowers it. That is the paper's. The "
-        "formula is ours; see the [[rule]].",
-        r"r_k=\frac{\lvert f(x_k+\varepsilon_k)-f(x_k)\rvert}"
-        r"{\lvert f(x_{k-1}+\varepsilon_{k-1})-f(x_{k-1})\rvert}",
+        "This step's sharpness divided by a reference, its slow average or the previous step's: "
+        "above 1, it got sharper.",
+        "The paper divides by the previous step's sharpness. The trend rules, the default among "
+        "them, divide by a slow average of the sharpness, so that a lasting rise shows through the "
+        "noise of [[mini_batch|mini-batches]]. A ratio clearly above 1 raises λ, one clearly below "
+        "1 lowers it: that is the paper's. The formula is ours; see the [[rule]].",
+        r"\begin{gathered}r_k=\frac{s_k}{\bar s_{k-1}},\qquad "
+        r"s_k=\lvert f(x_k+\varepsilon_k)-f(x_k)\rvert \\ "
+        r"\bar s_{k-1}=s_{k-1}\ \text{(paper), or a slow average}\end{gathered}",
         ("samar",),
         3,
     ),

@@ -58,9 +58,9 @@ def _draw() -> Shown:
     learned = {key: 100 * float(run.epochs["memorized"][until - 1]) for key, run in runs.items()}
     test = {key: 100 * float(run.epochs["test_accuracy"][until - 1]) for key, run in runs.items()}
     finding = (
-        f"After epoch {until}, seed 0: SGD gives {learned['sgd']:.0f} % of the wrongly labelled "
-        f"images back with their wrong label and gets {test['sgd']:.1f} % of the test images "
-        f"right. {other}: {learned[name]:.0f} % and {test[name]:.1f} %."
+        f"After epoch {until}, seed 0: SGD has memorized {learned['sgd']:.0f} % of the wrong "
+        f"labels and gets {test['sgd']:.1f} % of the test images right. {other}: "
+        f"{learned[name]:.0f} % and {test[name]:.1f} %."
     )
     tables = shipped.tables
     answers = {TITLES[key]: tables[f"example_{key}"][:12] for key in ("sgd", "samar")}

@@ -1,4 +1,4 @@
-"""Lesson 8: what the paper says, and what is our reading."""
+"""Lesson 8: what the paper says, and what is ours."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ ROWS = (
     (
         "",
         "The paper says",
-        "Our reading, not to be quoted as the paper's",
+        "Ours, not to be quoted as the paper's",
     ),
     (
         "What is minimized",
@@ -30,7 +30,7 @@ ROWS = (
     (
         "[[ratio]]",
         "this step's sharpness divided by the previous step's",
-        "optionally divided by a slow average (trend)",
+        "in the trend rules divided by a slow average of the sharpness",
     ),
     (
         "What the ratio does",
@@ -69,26 +69,26 @@ def _draw() -> Shown:
     )
     finding = (
         "The ratio and its direction are the paper's. The formula, its constants and its bounds "
-        "are ours: every result here with a moving λ is a result about our reading."
+        "are ours: every result here with a moving λ is a result about our formula."
     )
     return Shown([], finding)
 
 
 LESSON = Lesson(
-    title="The paper and our reading",
+    title="What is the paper's, what is ours",
     question="What may be quoted, and what is ours?",
     badge="text",
     draw=_draw,
     look_for=(
         "*Not in what we could read*: we do not know, and say so.",
-        "What the readings have in common: the direction. What they do not: how much.",
+        "What our rules have in common: the direction. In what they differ: how much.",
         "What went against us: on small CIFAR-10 images no sharpness-aware method clearly beat "
         "a tuned SGD, and after 200 epochs on noisy digits our defaults learn the wrong labels "
         "too. The Study page has every row.",
     ),
     why="A method is more than its formula: defaults, schedules and the noise of mini-batches "
-    "decide as much. Lesson 3 shows two readings that differ in nothing but what a sharpness is "
-    "compared with, and behave differently.\n\n"
+    "decide as much. Lesson 3 shows two rules that differ in nothing but what the sharpness is "
+    "divided by, and behave differently.\n\n"
     "Companions: [[sam]] (λ = 1), [[vasso]], and ASAM, which scales the push by the weights.",
     notes="An exercise for a seminar: write another [[rule]] (a small class in "
     "`samar/optim/rules.py`), let it pass the contract tests, and compare it on *Sweeps* with five "

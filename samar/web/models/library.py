@@ -1,15 +1,19 @@
 """The models that are kept, what can be done with them, and the public ones that can be fetched."""
 
 import time
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from samar.data.catalog import FOLDER_PREFIX, NORMALIZATIONS
+from samar.data.catalog import DATASETS, FOLDER_PREFIX, NORMALIZATIONS, dataset_info
 from samar.kinds.download import DownloadSettings
+from samar.kinds.inspect import InspectSettings
 from samar.models.catalog import MODELS
 from samar.networks.library import ImportedModel, delete_model, imported_models, rename_model
 from samar.networks.public import PUBLIC, PublicCheckpoint
+from samar.networks.published import Measured, difference, published, reasons
+from samar.settings.declare import settings_of
 from samar.web.service import attempt
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE
 from samar.web.state import MODELS as PREFIX
@@ -17,6 +21,7 @@ from samar.web.text import plain
 from samar.web.train.download import download_button
 
 NEW_SECONDS = 60.0
+NORMALIZE: Any = settings_of(InspectSettings)["normalize"].choices
 
 
 def links(model: ImportedModel) -> None:
@@ -77,17 +82,15 @@ def _card(model: ImportedModel) -> None:
             st.badge("not measured", color="gray")
         else:
             st.badge(f"{model.accuracy:.2%}", color="blue")
-    known = NORMALIZATIONS.get(model.normalize)
-    measured = (
-        "images not on this machine when it was kept"
-        if model.accuracy is None
-        else f"{model.correct} of {model.images} test images"
-    )
+        if (entry := published(model.sha256)) is not None:
+            st.badge(f"published {entry.accuracy:.2%}", color="gray")
     st.caption(
-        f"{measured} · {plain(_short(model.dataset))} · {model.classes} classes · normalization "
-        f"{plain(known.title if known else model.normalize)} · id {model.id} · from "
-        f"{plain(model.file)}, SHA-256 {model.sha256[:8]}…"
+        f"{_measured_on(model)} · {model.classes} classes · normalization "
+        f"{plain(NORMALIZE.get(model.normalize, model.normalize))} · id {model.id} · from "
+        f"{plain(model.file)}, SHA-256 {model.sha256[:8]}…",
+        help=plain(model.dataset) if model.dataset.startswith(FOLDER_PREFIX) else None,
     )
+    show_difference(model)
     with st.container(horizontal=True, vertical_alignment="center", key=f"actions_{model.id}"):
         links(model)
         with st.popover("Rename", icon=":material/edit:"):
@@ -108,12 +111,19 @@ def _card(model: ImportedModel) -> None:
             )
 
 
-def _short(dataset: str) -> str:
-    """A folder by its last two parts, which tell more than the first."""
-    if not dataset.startswith(FOLDER_PREFIX):
-        return dataset
-    parts = dataset.removeprefix(FOLDER_PREFIX).rstrip("/\\").replace("\\", "/").split("/")
-    return f"{FOLDER_PREFIX}{'…/' if len(parts) > 3 else ''}{'/'.join(parts[-2:])}"
+def show_difference(measured: Measured, *, opened: bool = False) -> None:
+    """Where the accuracy is another than the published one, why that may be."""
+    if told := difference(measured):
+        with st.expander(f"{told} Why?", expanded=opened):
+            st.markdown("\n".join(f"- {plain(each)}" for each in reasons(measured)))
+
+
+def _measured_on(model: ImportedModel) -> str:
+    title = plain(dataset_info(model.dataset).title) if model.dataset else ""
+    if model.accuracy is None:
+        return f"{title or 'images'}, not on this machine when it was kept"
+    few = "" if model.of in (None, model.images) else f", of {model.of:,} that there are"
+    return f"{model.correct:,} of {model.images:,} test images{few} · {title}"
 
 
 def _rename(model_id: str) -> None:
@@ -125,7 +135,7 @@ def _public_row(entry: PublicCheckpoint) -> dict[str, object]:
     return {
         "name": entry.name,
         "network": MODELS[entry.model].title,
-        "trained on": entry.dataset,
+        "trained on": DATASETS[entry.dataset].title,
         "published": 100 * entry.accuracy,
         "normalization": NORMALIZATIONS[entry.normalize].title,
         "SHA-256": f"{entry.sha256}…",

@@ -1,25 +1,22 @@
 """What an inspection found about a file: the network, the normalization, the accuracy."""
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
+from samar.data.catalog import FOLDER_PREFIX, dataset_info
 from samar.jobs.job import Job
-from samar.kinds.inspect import InspectSettings, keep_model
+from samar.kinds.inspect import keep_model
 from samar.models.catalog import MODELS
 from samar.networks.inspection import Inspection
 from samar.networks.library import model_like
 from samar.networks.shapes import Fit, for_people
-from samar.settings.declare import settings_of
-from samar.web.models.library import links
+from samar.web.models.library import NORMALIZE, links, show_difference
 from samar.web.service import attempt
 from samar.web.text import plain
 
 SHOWN_MISMATCHES = 200
 GUESSING = 1.5
 """Accuracy, in shares of guessing, below which something must be wrong."""
-NORMALIZE: Any = settings_of(InspectSettings)["normalize"].choices
 
 
 def show_recognized(found: Inspection) -> None:
@@ -70,6 +67,7 @@ def show_found(job: Job, found: Inspection) -> None:
     with st.grid(2, min_column_width=320):
         with st.container():
             _show_accuracy(found)
+            show_difference(found, opened=True)
             _show_keep(job, found)
         with st.container():
             _show_trials(found)
@@ -82,11 +80,13 @@ def _show_accuracy(found: Inspection) -> None:
     error = (accuracy * (1 - accuracy) / images) ** 0.5
     loss = "not finite" if found.loss is None else f"{found.loss:.4f}"
     few = "" if images == found.of else f", of {found.of:,} that there are"
+    title = plain(dataset_info(found.dataset).title)
     with st.container(key="models_accuracy"):
         st.metric("Accuracy on test images", f"{accuracy:.2%}")
         st.caption(
-            f"{found.correct} of {images} images{few} · ± {error:.2%} standard error · mean "
-            f"cross-entropy {loss} · normalization {plain(NORMALIZE[found.normalize])}"
+            f"{found.correct} of {images} images{few} · {title} · ± {error:.2%} standard error · "
+            f"mean cross-entropy {loss} · normalization {plain(NORMALIZE[found.normalize])}",
+            help=plain(found.dataset) if found.dataset.startswith(FOLDER_PREFIX) else None,
         )
     if accuracy < GUESSING / found.recognition.classes:
         st.warning(

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from samar.errors import RunError
-from samar.jobs.job import Job
+from samar.jobs.job import Job, moment
 from samar.sweeps.results import SettingResult, by_task, results
 from samar.sweeps.service import Sweep
 from samar.web.service import attempt, explained, service, show_problem, sweeps
@@ -66,14 +66,14 @@ def _list(was_active: bool) -> None:
         with st.container(border=True, key=f"sweep_{sweep.id}"):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.button(
-                    plain(sweep.title),
+                    plain(sweep.job.label),
                     key=f"open_{sweep.id}",
                     type="tertiary",
                     icon=":material/open_in_new:",
                     on_click=show_sweep,
                     args=(sweep.id,),
                 )
-                st.caption(f"{_state_line(sweep)} · {sweep.id}", width="content")
+                st.caption(f"{_state_line(sweep)} · {moment(sweep.job.created)}", width="content")
             if sweep.state != "finished":
                 _show_progress(sweep)
     if len(found) > SHOWN:
@@ -148,7 +148,7 @@ def _one_sweep(sweep_id: str) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        st.subheader(plain(sweep.title), anchor=False, width="content")
+        st.subheader(plain(sweep.job.label), anchor=False, width="content")
         _buttons(sweep)
     st.button(
         "All sweeps",
@@ -220,8 +220,9 @@ def _tables(sweep: Sweep, found: Sequence[SettingResult], members: Sequence[Job]
 def _member(run: Job) -> dict[str, object]:
     last = run.last_epoch
     return {
-        "status": run.status,
+        "#": run.key,
         "run": run.title,
+        "status": run.status,
         "epoch": f"{last.epoch if last else 0}/{run.settings.epochs}",
         "validation": last.val_accuracy if last else None,
         "test": last.test_accuracy if last else None,
@@ -249,7 +250,7 @@ def _settings_csv(sweep: Sweep) -> str:
 def _runs_csv(sweep: Sweep) -> str:
     """Every member with its varied settings, seed, status and the figures of its last epoch."""
     rows = [
-        {"run": run.id, "status": run.status, "seed": run.settings.seed}
+        {"number": run.key, "run": run.id, "status": run.status, "seed": run.settings.seed}
         | sweep.spec.values(run.settings)
         | (asdict(run.last_epoch) if run.last_epoch else {})
         for run in sweeps().members(sweep)

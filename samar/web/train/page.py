@@ -7,44 +7,61 @@ import streamlit as st
 
 from samar.errors import RunError
 from samar.jobs.job import RESUMABLE, UNREADABLE, Job
+from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
+from samar.web.presenting import presenting
 from samar.web.service import attempt, explained, service, show_problem
-from samar.web.state import LOADED, show_run, shown_run
+from samar.web.state import COMPARED, LOADED, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
-from samar.web.train.frames import landscape_over_time
-from samar.web.train.live import choose_view, live_run
+from samar.web.train.experiments import experiments
 from samar.web.train.settings_panel import settings_panel
+from samar.web.train.stage import shown_of, stage
+from samar.web.train.view import choose_view
 
 FIRST_WIDTH, WIDTH = 168, 104
+PRESENTED = 1.35
+"""How much larger type is before a room."""
+MOST_RUNS = 4
+RACE_HELP = "SGD, SAM, VaSSO and SAMAR with these settings, step by step from the same weights."
 
 
 def train_page() -> None:
-    """Draw the page for the run that the address names, or for a new one."""
-    run_id = shown_run()
+    """Draw the stage for the run, the race or the runs that the address names, or an empty one."""
+    run_id, several = shown_run(), _several()
     with explained():
-        run = service().get(run_id, "train") if run_id else None
+        shown = shown_of(run_id, several)
+        run = shown.whole
         if run is not None and run.status == UNREADABLE:
             raise RunError(run.message)
     with st.sidebar:
         settings_panel(run)
     with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        key="stage_head",
     ):
-        st.subheader(plain(run.title) if run else "Train", anchor=False, width="content")
+        title = run.title if run else f"{len(several)} runs" if several else "Train"
+        st.subheader(plain(title), anchor=False, width="stretch")
         _buttons(run)
+        with st.popover("View", icon=":material/tune:"):
+            view = choose_view()
+    experiments(run)
     show_problem()
     if run is None:
-        arrow = ":material/arrow_back:"
-        st.info("Choose the settings on the left and press **Start**.", icon=arrow)
         offer_download(st.session_state["dataset"])
-    else:
-        live_run(run, choose_view())
-        landscape_over_time(run)
+    stage(shown, run_id, several, view)
     with st.expander("How to repeat this"):
         with explained():
             settings = run.settings if run else settings_from_controls()
         st.code(settings.command, language="bash", wrap_lines=True)
+
+
+def _several() -> list[str]:
+    """Runs that the address puts together on the stage."""
+    names = st.query_params.get(COMPARED, "").split(",")
+    return list(dict.fromkeys(name for name in names if name))[:MOST_RUNS]
 
 
 def _buttons(run: Job | None) -> None:
@@ -68,6 +85,7 @@ def _buttons(run: Job | None) -> None:
         else:
             _button("Step", "skip_next", "N", partial(service().step, *ids), status != "paused")
         _button("Stop", "stop", "X", partial(service().stop, *ids), not (run and run.active))
+        _button("Race", "flag", "G", _race, bool(run and run.active), help=RACE_HELP)
 
 
 def _button(
@@ -78,7 +96,9 @@ def _button(
     disabled: bool = False,
     *,
     first: bool = False,
+    help: str | None = None,
 ) -> None:
+    width = FIRST_WIDTH if first else WIDTH
     st.button(
         label,
         key=f"button_{label.lower()}",
@@ -86,13 +106,22 @@ def _button(
         shortcut=shortcut,
         type="primary" if first and label != "Pause" else "secondary",
         disabled=disabled,
+        help=help,
         on_click=attempt,
         args=(act,),
-        width=FIRST_WIDTH if first else WIDTH,
+        width=int(width * PRESENTED) if presenting() else width,
     )
 
 
 def _start() -> None:
-    run_id = service().submit(settings_from_controls())
-    st.session_state[LOADED] = run_id
-    show_run(run_id)
+    _show(service().submit(settings_from_controls()))
+
+
+def _race() -> None:
+    _show(service().submit(settings_from_controls(RaceSettings, name="")))
+
+
+def _show(job_id: str) -> None:
+    st.query_params.pop(COMPARED, None)
+    st.session_state[LOADED] = job_id
+    show_run(job_id)

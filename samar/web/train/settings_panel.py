@@ -34,6 +34,10 @@ GROUPS = {
 }
 
 
+INLINE = ("optimizer", "lr", "rho")
+"""Settings that stand over the stage instead, see :mod:`samar.web.train.experiments`."""
+
+
 def settings_panel(run: Job | None) -> None:
     """Draw every setting; ``run`` is the run on the page, if any."""
     if LINK_READ not in st.session_state:
@@ -83,13 +87,19 @@ def _preset_of_controls() -> str | None:
 
 def _group(group: str, run: Job | None) -> None:
     for name, known in SETTINGS.items():
-        if known.group == group and relevant(name):
-            if run is None or not run.active:
-                control(name)
-            elif known.live and run.status != "queued":
-                control(name, in_link=False, on_change=_steer, args=(run.id, name))
-            else:
-                control(name, in_link=False, disabled=True)
+        if known.group == group and relevant(name) and name not in INLINE:
+            draw_setting(name, run)
+
+
+def draw_setting(name: str, run: Job | None) -> None:
+    """Draw a setting: of the next run, or of the one that is active, which it may steer."""
+    known, idle = SETTINGS[name], not relevant(name)
+    if run is None or not run.active:
+        control(name, disabled=idle)
+    elif known.live and run.status != "queued" and name in type(run.settings).model_fields:
+        control(name, in_link=False, disabled=idle, on_change=steer, args=(run.id, name))
+    else:
+        control(name, in_link=False, disabled=True)
 
 
 def _follow(run: Job | None) -> None:
@@ -113,7 +123,7 @@ def _apply_preset() -> None:
         fill(PRESETS[name].config())
 
 
-def _steer(run_id: str, name: str) -> None:
+def steer(run_id: str, name: str) -> None:
     """Send a moved control to the worker; if it is refused, the control goes back."""
     attempt(partial(service().change, run_id, **{name: st.session_state[name]}))
     if PROBLEM in st.session_state:

@@ -1,0 +1,294 @@
+/**
+ * The stage: one run, or several beside each other, live or over, on one screen and on one clock.
+ *
+ * Python sends, about twice a second, what is new since its last message (see samar/charts/stage.py).
+ * Each message has a number; where one is missing, the stage asks for everything once more.
+ */
+
+const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
+const [{ loadPlotly, hasWebGL, themeTemplate }, { Member }, { CurveTile, LandscapeTile }, { Timeline }] =
+  await Promise.all(["plotly_page.js", "stage_data.js", "stage_tiles.js", "stage_timeline.js"].map(part));
+
+const stages = new WeakMap(); // parentElement -> Stage
+const TICKS = { desk: 0.8, room: 0.96 }; // size of the numbers on an axis beside other type
+const LEAST_HEIGHT = 380; // of tiles and timeline, in pixels
+
+class Stage {
+  constructor(parent) {
+    this.parent = parent;
+    this.root = parent.querySelector(".samar-stage");
+    const find = (name) => this.root.querySelector(name);
+    [this.status, this.story, this.grid, this.people, this.strip] =
+      [".stage-status", ".stage-story", ".stage-tiles", ".stage-people", ".stage-strip"].map(find);
+    this.members = [];
+    this.tiles = [];
+    this.view = { axis: "step", smoothing: 0, log: false, unit: "" };
+    this.webgl = hasWebGL();
+    this.orders = 0;
+    this.clock = new Timeline(this);
+    this.grid.after(this.clock.box);
+    this.keys = (event) => this.press(event);
+    window.addEventListener("keydown", this.keys, true);
+    this.fit = () => this.measure();
+    window.addEventListener("resize", this.fit);
+    this.sizing = new ResizeObserver(this.fit);
+    this.sizing.observe(parent);
+    this.measure();
+  }
+
+  /** Fill what is left of the screen. */
+  measure() {
+    const top = this.grid.getBoundingClientRect().top + (document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0);
+    const room = window.innerHeight - top - this.clock.box.offsetHeight - 10;
+    this.root.style.setProperty("--stage-room", `${Math.max(LEAST_HEIGHT, room)}px`);
+  }
+
+  // What Python says
+
+  update(data, setTriggerValue) {
+    this.setTriggerValue = setTriggerValue;
+    const { message, view, words, spec } = data;
+    if (message.number === 0 || message.stage !== this.name) {
+      if (message.number !== 0) return this.order("resync");
+      this.anew(message);
+    } else if (message.number > this.number + 1) return this.order("resync");
+    if (message.number !== this.number) this.merge(message);
+    this.library = data.library;
+    const axis = this.view.axis;
+    this.view = view;
+    if (axis !== view.axis) (this.zoomed = null), this.clock.set(null);
+    this.build(spec);
+    this.say(words);
+    for (const tile of this.tiles) tile.dirty ||= tile.changed();
+    this.moving ||= this.following;
+    this.clock.draw();
+    this.measure();
+    this.flush();
+  }
+
+  anew(message) {
+    if (this.name !== message.stage) (this.zoomed = null), this.clock.set(null);
+    this.name = message.stage;
+    this.members = [];
+    this.number = -1;
+  }
+
+  merge(message) {
+    this.number = message.number;
+    message.members.forEach((each, place) => (this.members[place] ??= new Member()).merge(each));
+  }
+
+  say(words) {
+    this.status.innerHTML = words.status;
+    this.story.innerHTML = words.story;
+    for (const button of this.story.querySelectorAll("[data-branch]"))
+      button.onclick = () => this.order("branch", { step: +button.dataset.branch, undo: true });
+    this.people.innerHTML = words.people;
+    this.root.classList.toggle("stage-race", this.race);
+    this.showAnswers();
+  }
+
+  build(spec) {
+    const wanted = JSON.stringify(spec);
+    if (wanted === this.spec) return;
+    const keys = (list) => list.map(({ key }) => key).join();
+    const kept = keys(this.tiles.map((tile) => tile.spec)) === keys(spec);
+    this.spec = wanted;
+    if (kept) return this.tiles.forEach((tile, number) => (tile.spec = spec[number]));
+    for (const tile of this.tiles) tile.destroy();
+    this.tiles = spec.map((each, number) =>
+      new (each.key === "landscape" ? LandscapeTile : CurveTile)(this, each, number + 1));
+    this.grid.append(...this.tiles.map(({ box }) => box));
+  }
+
+  order(what, detail = {}) {
+    this.setTriggerValue("order", { what, ...detail, count: ++this.orders });
+  }
+
+  // What it shows
+
+  get lead() {
+    return this.members.find(({ facts }) => !facts.ghost);
+  }
+
+  get race() {
+    return this.members.filter(({ facts }) => !facts.ghost).length > 1;
+  }
+
+  get active() {
+    return this.members.some(({ facts }) => facts.active);
+  }
+
+  get following() {
+    return this.clock.at === null && this.peeked == null;
+  }
+
+  get end() {
+    return Math.max(0, ...this.members.map((member) => member.end(this.view.axis)));
+  }
+
+  /** The place on the axis that the tiles show. */
+  get moment() {
+    return this.peeked ?? this.clock.at ?? this.end;
+  }
+
+  get range() {
+    return this.zoomed ?? [0, this.end || 1];
+  }
+
+  stepOf(member) {
+    return member.step(this.moment, this.view.axis);
+  }
+
+  peek(place, began = null) {
+    if (place === this.peeked || (place === null && this.peeked == null)) return;
+    this.peeked = place;
+    if (began === null || place === null) this.moved();
+  }
+
+  zoom(range) {
+    this.zoomed = range;
+    for (const tile of this.tiles) tile.dirty = true;
+    this.flush();
+  }
+
+  /** The clock, or the pointer, shows another moment. */
+  moved() {
+    this.moving = true;
+    this.flush();
+  }
+
+  /** Draw what is not up to date, one tile at a time, so that the page stays responsive. */
+  async flush() {
+    if (this.busy || !this.library) return;
+    this.busy = true;
+    try {
+      this.Plotly ??= await loadPlotly(this.library);
+      while (!this.gone && (this.moving || this.waiting)) {
+        await new Promise(requestAnimationFrame); // never comes in a background tab
+        this.template = themeTemplate(this.root);
+        this.template.layout.font.size = parseFloat(getComputedStyle(this.root).fontSize) *
+          TICKS[new URLSearchParams(location.search).get("present") === "1" ? "room" : "desk"];
+        this.background = getComputedStyle(this.root).getPropertyValue("--st-background-color");
+        if (this.moving) {
+          this.moving = false;
+          for (const tile of this.tiles) if (this.Plotly && tile.near) tile.move();
+          this.clock.move();
+          this.showAnswers();
+        }
+        const tile = this.waiting;
+        if (!tile) continue;
+        // The next one goes first the next time, so that none starves on a busy machine.
+        this.turn = this.tiles.indexOf(tile) + 1;
+        tile.dirty = false;
+        await tile.draw();
+      }
+    } catch (error) {
+      this.story.textContent = error.message;
+    }
+    this.busy = false;
+  }
+
+  /** The next tile, in turn, that is in sight and not up to date. */
+  get waiting() {
+    const turn = this.turn ?? 0;
+    return [...this.tiles.slice(turn), ...this.tiles.slice(0, turn)].find(
+      (tile) => tile.dirty && tile.near && !this.hidden(tile));
+  }
+
+  /** Let a heavy drawing follow a moving clock without a queue. */
+  async calm(draw) {
+    this.later = draw;
+    if (this.drawing) return;
+    this.drawing = true;
+    while (this.later && !this.gone) {
+      const next = this.later;
+      this.later = null;
+      await next();
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    this.drawing = false;
+  }
+
+  hidden(tile) {
+    return tile.box.offsetParent === null;
+  }
+
+  enlarge(tile) {
+    const large = this.grid.querySelector(".stage-enlarged");
+    large?.classList.remove("stage-enlarged");
+    if (tile && large !== tile.box) tile.box.classList.add("stage-enlarged");
+    this.grid.classList.toggle("stage-one", Boolean(this.grid.querySelector(".stage-enlarged")));
+    for (const each of this.tiles) each.dirty = true;
+    this.flush();
+  }
+
+  /** Wrongly labelled images, with what each network says at this moment. */
+  showAnswers() {
+    const images = this.members.find(({ images }) => images)?.images;
+    this.strip.hidden = !images;
+    if (!images) return;
+    const shown = this.members.filter(({ facts, answers }) => !facts.ghost && answers.length);
+    const wanted = JSON.stringify([images.source.length, shown.map((m) => [m.facts.label, m.entry("answers", this.stepOf(m)).step])]);
+    if (wanted === this.answered) return;
+    this.answered = wanted;
+    const rows = shown.map((member) => [member, member.entry("answers", this.stepOf(member)).answers]);
+    const count = ([member, answers], truth) => answers.filter((answer, at) => answer === truth[at]).length;
+    this.strip.querySelector("p").textContent = rows.map((row) =>
+      `${row[0].facts.label} gives ${count(row, images.given)} of ${images.given.length} wrong labels back, and says what is to be seen in ${count(row, images.truth)}.`).join(" ");
+    this.strip.querySelector("div").replaceChildren(...images.source.map((source, at) => {
+      const figure = document.createElement("figure");
+      const line = (kind, word, answer) => {
+        const row = document.createElement("span");
+        row.className = answer === undefined ? "" : answer === images.truth[at] ? "stage-right" : answer === images.given[at] ? "stage-fooled" : "stage-other";
+        row.innerHTML = `<b></b> <i></i>`;
+        row.querySelector("b").textContent = kind;
+        row.querySelector("i").textContent = word;
+        return row;
+      };
+      const image = new Image();
+      image.src = source;
+      image.alt = images.classes[images.truth[at]];
+      figure.append(image, line("is", images.classes[images.truth[at]]), line("label", images.classes[images.given[at]]),
+        ...rows.map(([member, answers]) => line(this.race ? member.facts.label : "says", images.classes[answers[at]], answers[at])));
+      return figure;
+    }));
+  }
+
+  press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.parent.isConnected) return;
+    if (event.target.closest?.("input:not([type=range]), textarea, select, [contenteditable], [role=dialog]")) return;
+    const slider = event.target.closest?.("[role=slider], input[type=range]");
+    const act = {
+      " ": () => this.clock.toggle(), Home: () => this.clock.set(0), End: () => this.clock.set(null),
+      ArrowLeft: () => this.clock.hop(-1), ArrowRight: () => this.clock.hop(1),
+      f: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
+      t: () => this.tiles.find(({ spec }) => spec.key === "landscape")?.top(),
+      l: () => this.active && this.order("measure"), r: () => this.clock.back(), Escape: () => this.enlarge(null),
+    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const digit = this.tiles[+event.key - 1];
+    if ((slider && /^(Arrow|Home|End)/.test(event.key)) || (event.key === " " && event.target.closest?.("button, a, summary")) || !(act || digit)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation(); // Streamlit reruns the page at R
+    if (digit) this.enlarge(digit);
+    else act();
+  }
+
+  destroy() {
+    this.gone = true;
+    this.clock.pause();
+    window.removeEventListener("keydown", this.keys, true);
+    window.removeEventListener("resize", this.fit);
+    this.sizing.disconnect();
+    for (const tile of this.tiles) tile.destroy();
+    stages.delete(this.parent);
+  }
+}
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  if (!stages.has(parentElement)) stages.set(parentElement, new Stage(parentElement));
+  const stage = stages.get(parentElement);
+  stage.update(data, setTriggerValue);
+  // Streamlit also cleans up a call that a newer one overtook, with the component still on the page.
+  return () => parentElement.isConnected || stage.destroy();
+}

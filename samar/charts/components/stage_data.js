@@ -1,0 +1,112 @@
+/**
+ * What the stage knows of one run, grown by the differences that each message brings.
+ *
+ * Tables of columns: `steps` (one row per step, or per bucket of steps in a long run), `epochs`, and
+ * `curvature` (one row per measurement); `planes` are the landscapes, `events` the marks on the timeline.
+ */
+
+export const AXES = ["step", "grad_evals", "seconds"];
+
+/** The numbers of a base64 text of float32. */
+export function numbers(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return new Float32Array(bytes.buffer);
+}
+
+/** How many of ascending values are at most a limit. */
+export function upTo(values, limit) {
+  let [low, high] = [0, values.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** An exponential moving average without the pull towards zero at its beginning; NaN takes no part. */
+export function smooth(values, weight, geometric) {
+  let [mean, share] = [0, 1];
+  return values.map((value) => {
+    const drawn = geometric ? Math.log(value) : value;
+    if (!Number.isFinite(drawn)) return NaN;
+    mean = weight * mean + (1 - weight) * drawn;
+    share *= weight;
+    const corrected = mean / (1 - share);
+    return geometric ? Math.exp(corrected) : corrected;
+  });
+}
+
+export class Member {
+  constructor() {
+    this.clear();
+  }
+
+  clear() {
+    this.tables = { steps: {}, epochs: {}, curvature: {} };
+    this.planes = [];
+    this.events = [];
+    this.answers = [];
+  }
+
+  /** Take in what is new: each table from a row on, the lists from an entry on. */
+  merge(part) {
+    this.facts = part.facts;
+    if (part.images) this.images = part.images; // sent once
+    for (const [name, { from, columns }] of Object.entries(part.tables))
+      for (const [column, text] of Object.entries(columns)) {
+        const held = (this.tables[name][column] ??= []);
+        held.length = Math.min(held.length, from);
+        for (const value of numbers(text)) held.push(value);
+      }
+    for (const list of ["planes", "events", "answers"]) {
+      this[list].length = Math.min(this[list].length, part[list].from);
+      this[list].push(...part[list].added);
+    }
+    for (const plane of part.planes.added) plane.z = rows(numbers(plane.z), plane.side);
+  }
+
+  column(table, name) {
+    return this.tables[table][name] ?? [];
+  }
+
+  /** Where this run ends on an axis. */
+  end(axis) {
+    return this.column("steps", axis).at(-1) ?? 0;
+  }
+
+  /** Where a step lies on an axis. */
+  place(step, axis) {
+    const steps = this.column("steps", "step");
+    if (axis === "step" || !steps.length) return step;
+    const at = upTo(steps, step) - 1;
+    return at < 0 ? 0 : this.column("steps", axis)[at];
+  }
+
+  /** The step that was the last one at a place on an axis. */
+  step(place, axis) {
+    if (axis === "step") return place;
+    const at = upTo(this.column("steps", axis), place) - 1;
+    return at < 0 ? 0 : this.column("steps", "step")[at];
+  }
+
+  /** The newest finite value of a column at a step. */
+  value(table, name, step) {
+    const values = this.column(table, name);
+    for (let at = upTo(this.column(table, "step"), step) - 1; at >= 0; at--)
+      if (Number.isFinite(values[at])) return values[at];
+    return NaN;
+  }
+
+  /** The newest entry of a list, such as the planes, at a step; the first before there was one. */
+  entry(list, step) {
+    const at = upTo(this[list].map((each) => each.step), step) - 1;
+    return this[list][Math.max(at, 0)];
+  }
+}
+
+function rows(values, width) {
+  const found = [];
+  for (let at = 0; at < values.length; at += width) found.push([...values.subarray(at, at + width)]);
+  return found;
+}

@@ -1,0 +1,399 @@
+/** The tiles of the stage: a curve of every run over one axis, and the landscapes of a moment. */
+
+import * as data from "./stage_data.js";
+
+const VIRIDIS = "Viridis";
+const GREY = "#808080";
+const EYE = { eye: { x: 1.25, y: 1.25, z: 1.05 } };
+const ABOVE = { eye: { x: 0, y: -0.01, z: 1.9 } };
+
+/** A short number for a heading. */
+export function short(value, digits = 3) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size >= 1e5 || (size > 0 && size < 1e-3)) return value.toExponential(1);
+  return String(+value.toPrecision(digits));
+}
+
+/** The size of a plot's box, which plotly.js does not look up by itself when it draws again. */
+const extent = (plot) => ({ width: plot.clientWidth, height: plot.clientHeight });
+
+export class Tile {
+  constructor(stage, spec, number) {
+    this.stage = stage;
+    this.spec = spec;
+    this.box = document.createElement("section");
+    this.box.className = `stage-tile stage-tile-${spec.key}`;
+    this.box.innerHTML =
+      `<header><b></b><span class="stage-legend"></span><output></output>
+       <button class="stage-large" title="Enlarge (key ${number})" aria-label="Enlarge">⤢</button></header>
+       <div class="stage-plots"></div><p class="stage-note"></p>`;
+    this.title = this.box.querySelector("b");
+    this.title.textContent = spec.title;
+    this.title.title = spec.help;
+    this.output = this.box.querySelector("output");
+    this.legend = this.box.querySelector(".stage-legend");
+    this.plots = this.box.querySelector(".stage-plots");
+    this.note = this.box.querySelector(".stage-note");
+    this.box.querySelector(".stage-large").onclick = () => stage.enlarge(this);
+    this.seeing = new IntersectionObserver((entries) => {
+      this.near = entries.at(-1).isIntersecting;
+      if (this.near) stage.flush();
+    }, { rootMargin: "100px" });
+    this.seeing.observe(this.box);
+    this.resizing = new ResizeObserver(() => ((this.dirty = true), stage.flush()));
+    this.resizing.observe(this.plots);
+    this.dirty = true;
+  }
+
+  /** Whether its data, its words or the view changed since this was last asked. */
+  changed() {
+    const { view, members, range } = this.stage;
+    const length = (member) => {
+      const columns = Object.values(member.tables[this.spec.table] ?? {});
+      return [columns[0]?.length, columns[0]?.at(-1), member.planes.length, member.facts.optimizer];
+    };
+    const state = JSON.stringify([view, this.spec, members.map(length), this.spec.key === "landscape" || range]);
+    const changed = state !== this.state;
+    this.state = state;
+    return changed;
+  }
+
+  say(sentence) {
+    this.note.textContent = sentence;
+    this.box.classList.toggle("stage-empty", Boolean(sentence));
+  }
+
+  destroy() {
+    this.seeing.disconnect();
+    this.resizing.disconnect();
+    for (const plot of this.plots.querySelectorAll(".js-plotly-plot")) this.stage.Plotly.purge(plot);
+    this.box.remove();
+  }
+}
+
+/** A quantity over the axis; a dragged stretch is zoomed in all of them, a click sets the clock. */
+export class CurveTile extends Tile {
+  constructor(...all) {
+    super(...all);
+    this.plot = document.createElement("div");
+    this.cursor = document.createElement("i");
+    this.cursor.className = "stage-cursor";
+    this.plots.append(this.plot, this.cursor);
+    this.listen();
+  }
+
+  listen() {
+    let began = null;
+    this.plot.addEventListener("pointerdown", (event) => {
+      if (event.pointerType === "mouse") began = this.at(event);
+    });
+    this.plot.addEventListener("pointermove", (event) => {
+      if (event.pointerType === "mouse") this.stage.peek(this.at(event), began);
+    });
+    this.plot.addEventListener("pointerleave", () => ((began = null), this.stage.peek(null)));
+    this.plot.addEventListener("pointerup", (event) => {
+      const ended = this.at(event);
+      if (began === null || ended === null) return;
+      const wide = Math.abs(ended - began) > 0.03 * (this.range?.[1] - this.range?.[0]);
+      if (wide) this.stage.zoom([Math.min(began, ended), Math.max(began, ended)]);
+      else this.stage.clock.set(ended);
+      began = null;
+    });
+    this.plot.addEventListener("dblclick", () => this.stage.zoom(null));
+  }
+
+  /** The place on the axis under the pointer. */
+  at(event) {
+    const area = this.plot._fullLayout?._size;
+    if (!area || !this.range) return null;
+    const share = (event.clientX - this.plot.getBoundingClientRect().left - area.l) / area.w;
+    return this.range[0] + Math.min(1, Math.max(0, share)) * (this.range[1] - this.range[0]);
+  }
+
+  async draw() {
+    const traces = this.stage.members.flatMap((member) => this.curves(member));
+    const drawn = traces.filter((trace) => trace.y.some(Number.isFinite));
+    this.say(drawn.length ? "" : this.spec.note);
+    this.legend.innerHTML = this.stage.race ? "" : this.spec.legend;
+    const template = this.stage.template;
+    const { size } = template.layout.font;
+    this.range = this.stage.range;
+    const layout = {
+      template, ...extent(this.plot), font: { size }, margin: { l: 3.4 * size, r: 0.8 * size, t: 0.5 * size, b: 1.7 * size },
+      showlegend: false, xaxis: { range: [...this.range], nticks: 5, automargin: false, fixedrange: true },
+      yaxis: { automargin: false, fixedrange: true, nticks: 5, tickformat: this.format(drawn), ...this.vertical(drawn) },
+      shapes: this.spec.levels.map(({ y, dash }) => ({
+        type: "line", layer: "below", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { width: 1, dash },
+      })),
+      annotations: [],
+    };
+    if (this.spec.band)
+      layout.shapes.push({ type: "rect", layer: "below", xref: "paper", x0: 0, x1: 1, y0: this.spec.band[0],
+        y1: this.spec.band[1], fillcolor: GREY, opacity: 0.25, line: { width: 0 } });
+    if (this.spec.key === "eigenvalues") this.stability(layout, drawn);
+    await this.stage.Plotly.react(this.plot, drawn, layout, { staticPlot: true });
+    this.plot.querySelector(".main-svg")?.setAttribute("aria-hidden", "true");
+    this.move();
+  }
+
+  /** Thousands as 10k where there are any; never thousandths as 900m. */
+  format(traces) {
+    return traces.some(({ y }) => y.some((value) => Math.abs(value) >= 1e4)) ? "~s" : "~g";
+  }
+
+  vertical(traces) {
+    const { log, zero, ticks } = this.spec;
+    if (log === "ratio") {
+      const sizes = traces.flatMap(({ y }) => y.filter((v) => v > 0).map((v) => Math.abs(Math.log(v)))).sort((a, b) => a - b);
+      const reach = Math.exp(sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 0.2);
+      const [factor, tickvals] = ticks.find(([width]) => reach <= width) ?? ticks.at(-1);
+      return { type: "log", range: [-Math.log10(factor), Math.log10(factor)], tickvals, tickformat: "~g" };
+    }
+    if (log && this.stage.view.log) return { type: "log", tickformat: "~g" };
+    return { rangemode: zero ? "tozero" : "normal" };
+  }
+
+  /** The traces of one run. */
+  curves(member) {
+    const { table, columns, smoothed, factor = 1 } = this.spec;
+    const { axis, smoothing } = this.stage.view;
+    const { color, dash, symbol, ghost } = member.facts;
+    const race = this.stage.race;
+    const opacity = ghost ? 0.45 : 1;
+    const line = { color: ghost ? GREY : color, dash: ghost ? "dot" : race ? dash : "solid" };
+    const x = (name) => name === "curvature"
+      ? member.column(name, "step").map((step) => member.place(step, axis)) : member.column(name, axis);
+    const found = [];
+    for (const { name, role } of columns) {
+      const from = role === "raw" ? "steps" : table;
+      const y = factor === 1 ? member.column(from, name) : member.column(from, name).map((v) => factor * v);
+      const common = { type: "scatter", mode: "lines", x: x(from), opacity, hoverinfo: "skip", cliponaxis: false };
+      if (from === "steps") {
+        const plain = role === "raw" && !race && !ghost ? GREY : line.color;
+        const weight = smoothed && y.length > 2 ? smoothing ** member.facts.smoothing_steps : 0;
+        if (weight > 0) {
+          if (!race && !ghost)
+            found.push({ ...common, y, line: { color: plain, width: 1 }, opacity: 0.3 });
+          const thin = role === "raw" && race ? 1 : 2;
+          found.push({ ...common, y: data.smooth(y, weight, this.spec.log === "ratio"), line: { ...line, color: plain, width: thin } });
+        } else found.push({ ...common, y, line: { ...line, color: plain, width: smoothed ? 1 : 2 }, mode: y.length > 30 ? "lines" : "lines+markers", marker: { size: 4 } });
+      } else if (role === "train") {
+        found.push({ ...common, y, mode: race ? "lines" : "lines+markers", line: { color: race ? color : GREY, width: 1, dash: race ? "dot" : "solid" },
+          opacity: race ? 0.5 : opacity, marker: { symbol: "circle-open", size: 5 } });
+      } else if (role === "lesser") {
+        if (!race && !ghost) found.push({ ...common, y, line: { color, width: 1, dash: "dot" } });
+      } else {
+        const marks = y.length < 40 && !ghost;
+        found.push({ ...common, y, mode: marks ? "lines+markers" : "lines", line: { ...line, width: 2 }, marker: { symbol, size: race ? 5 : 6, color: line.color } });
+      }
+    }
+    return found;
+  }
+
+  /** 2/η as a line where the eigenvalues reach near it, and as an arrow with its value where not. */
+  stability(layout, drawn) {
+    const member = this.stage.lead;
+    const rates = member?.column("curvature", "lr") ?? [];
+    const highest = Math.max(...drawn.flatMap(({ y }) => y.filter(Number.isFinite)), 0);
+    if (!rates.length || !highest) return;
+    layout.yaxis.range = [Math.min(0, ...drawn.flatMap(({ y }) => y.filter(Number.isFinite))), 1.25 * highest];
+    const limits = rates.map((rate) => 2 / rate);
+    const x = member.column("curvature", "step").map((step) => member.place(step, this.stage.view.axis));
+    drawn.push({ type: "scatter", mode: "lines", x, y: limits, line: { color: GREY, dash: "dash", width: 1.5 }, hoverinfo: "skip" });
+    const now = 2 / (member.value("curvature", "lr", this.stage.stepOf(member)) || NaN);
+    if (Number.isFinite(now) && now > 1.25 * highest)
+      layout.annotations.push({ text: `↑ 2/η ${short(now)}`, showarrow: false, xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top" });
+    else layout.annotations.push({ text: "2/η", showarrow: false, x: x.at(-1), y: Math.min(limits.at(-1), 1.2 * highest), xanchor: "right", yanchor: "bottom" });
+  }
+
+  /** The cursor and the heading's numbers at the clock's moment. */
+  move() {
+    const area = this.plot._fullLayout?._size;
+    if (area && this.range) {
+      const share = (this.stage.moment - this.range[0]) / (this.range[1] - this.range[0]);
+      this.cursor.hidden = !(share >= 0 && share <= 1) || this.box.classList.contains("stage-empty");
+      this.cursor.style.cssText = `left:${area.l + share * area.w}px;top:${area.t}px;height:${area.h}px`;
+    }
+    const { table, columns, factor = 1, unit } = this.spec;
+    const main = columns.find(({ role }) => role === "main") ?? columns[0];
+    const values = this.stage.members.filter(({ facts }) => !facts.ghost).map((member) => {
+      const step = this.stage.stepOf(member);
+      let value = member.value(table, main.name, step);
+      if (!Number.isFinite(value) && columns.some(({ role }) => role === "raw"))
+        value = member.value("steps", columns.find(({ role }) => role === "raw").name, step);
+      return [member, factor * value];
+    });
+    const known = values.filter(([, value]) => Number.isFinite(value));
+    this.output.replaceChildren(...known.map(([member, value]) => {
+      const word = document.createElement("span");
+      word.textContent = short(value, this.stage.race ? 2 : 3) + (this.stage.race ? "" : unit);
+      if (this.stage.race) word.style.color = member.facts.color;
+      word.title = member.facts.label;
+      return word;
+    }));
+    this.box.setAttribute("aria-label", `${this.spec.title}: ${known.map(([m, v]) => `${m.facts.label} ${short(v)}${unit}`).join(", ") || this.spec.note}`);
+  }
+}
+
+/** The landscapes of this moment, one square a run, at one scale for the whole run. */
+export class LandscapeTile extends Tile {
+  constructor(...all) {
+    super(...all);
+    this.squares = [];
+    this.shape = document.createElement("button");
+    this.shape.className = "stage-shape";
+    this.shape.onclick = () => this.turn();
+    this.box.querySelector("header").insertBefore(this.shape, this.box.querySelector(".stage-large"));
+    this.foot = document.createElement("footer");
+    this.box.append(this.foot);
+    // A redraw would end a drag of the camera.
+    this.release = () => this.held && setTimeout(() => ((this.held = false), (this.dirty = true), this.stage.flush()));
+    for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, this.release, true);
+  }
+
+  destroy() {
+    for (const type of ["pointerup", "pointercancel"]) window.removeEventListener(type, this.release, true);
+    super.destroy();
+  }
+
+  get flat() {
+    return !this.stage.webgl || (this.chosen ?? this.stage.race);
+  }
+
+  turn() {
+    this.chosen = !this.flat;
+    this.dirty = true;
+    this.stage.flush();
+  }
+
+  /** Look from above, and back. */
+  top() {
+    if (this.flat) return this.turn();
+    this.above = !this.above;
+    for (const plot of this.plots.children)
+      if (plot.shown === "surface") this.stage.Plotly.relayout(plot, { "scene.camera": this.above ? ABOVE : EYE });
+  }
+
+  async draw() {
+    const members = this.stage.members.filter(({ facts }) => !facts.ghost);
+    const known = members.flatMap(({ planes }) => planes);
+    this.say(known.length ? "" : this.spec.note);
+    this.shape.hidden = !this.stage.webgl;
+    this.shape.textContent = this.flat ? "3-D" : "from above";
+    this.shape.title = this.flat ? "Show as a surface" : "Show from above (key T)";
+    const most = "minmax(0, 1fr)";
+    this.plots.style.gridTemplate = `repeat(${Math.ceil(members.length / 2)}, ${most}) / repeat(${members.length > 1 ? 2 : 1}, ${most})`;
+    while (this.plots.children.length > members.length) {
+      this.stage.Plotly.purge(this.plots.lastChild);
+      this.plots.lastChild.remove();
+    }
+    while (this.plots.children.length < members.length) {
+      const square = document.createElement("div");
+      square.addEventListener("pointerdown", () => (this.held = square.shown === "surface"), true);
+      this.plots.append(square);
+    }
+    if (!known.length) return void (this.bounds = null);
+    const lows = known.map(({ low }) => low);
+    const [low, high] = [Math.min(...lows), Math.min(Math.max(...known.map((each) => each.high)), this.spec.cap)];
+    this.bounds = [low, Math.max(high, low + 1e-6)];
+    this.cut = known.some((each) => each.high > this.bounds[1] + 1e-9);
+    for (const plot of this.plots.children) plot.signature = null;
+    await this.show();
+  }
+
+  /** Each run's landscape at the clock's moment. */
+  async show() {
+    if (this.held || !this.bounds) return;
+    const members = this.stage.members.filter(({ facts }) => !facts.ghost);
+    const words = [];
+    for (const [number, member] of members.entries()) {
+      const plot = this.plots.children[number];
+      const plane = member.entry("planes", this.stage.stepOf(member));
+      if (!plot || !plane) continue;
+      words.push([member, plane]);
+      const signature = [plane.step, this.flat, plot.clientWidth, plot.clientHeight, ...this.bounds].join();
+      if (plot.signature === signature) continue;
+      plot.signature = signature;
+      if (this.flat) await this.contour(plot, member, plane);
+      else await this.surface(plot, member, plane);
+    }
+    this.caption(words);
+  }
+
+  caption(words) {
+    if (!words.length) return void (this.foot.textContent = "");
+    const [member, plane] = words[0];
+    const parts = [`step ${plane.step.toLocaleString("en")}`];
+    if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
+    parts.push(`${plane.images} training images`);
+    if (this.cut) parts.push(`losses above ${short(this.bounds[1], 2)} cut off`);
+    if (this.spec.due) parts.push(this.spec.due);
+    this.foot.textContent = this.foot.title = parts.join(" · ");
+    this.output.textContent = words.length === 1 ? `${short(plane.centre)} here` : "";
+    this.box.setAttribute("aria-label", `Loss landscape of ${member.facts.label}: ${this.foot.textContent}`);
+  }
+
+  heading(member) {
+    if (!this.stage.race) return [];
+    return [{ text: `<b>${member.facts.label}</b>`, showarrow: false, xref: "paper", yref: "paper", x: 0.03, y: 0.98,
+      xanchor: "left", yanchor: "top", font: { color: member.facts.color }, bgcolor: this.stage.background, borderpad: 2 }];
+  }
+
+  async contour(plot, member, plane) {
+    const [zmin, zmax] = this.bounds;
+    if (plot.shown === "surface") this.stage.Plotly.purge(plot);
+    plot.shown = "contour";
+    const z = plane.z.map((row) => row.map((v) => (Number.isFinite(v) ? Math.min(v, zmax) : zmax)));
+    const { size } = this.stage.template.layout.font;
+    const bar = !this.stage.race;
+    await this.stage.Plotly.react(plot, [
+      { type: "contour", x: plane.x, y: plane.y, z, zmin, zmax, colorscale: VIRIDIS, autocontour: false, showscale: bar,
+        contours: { coloring: "heatmap", start: zmin, end: zmax, size: (zmax - zmin) / 12 }, line: { width: 0.7, color: "rgba(255,255,255,.55)" },
+        colorbar: { thickness: 10, outlinewidth: 0, nticks: 5, len: 1, lenmode: "fraction" }, hoverinfo: "skip" },
+      { type: "scatter", mode: "markers", x: [0], y: [0], marker: { symbol: "x-thin", size: 10, line: { width: 2.5, color: "#fff" } }, hoverinfo: "skip" },
+    ], {
+      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false, annotations: this.heading(member),
+      margin: bar ? { l: 2.6 * size, r: 4 * size, t: 6, b: 1.8 * size } : { l: 2, r: 2, t: 2, b: 2 },
+      xaxis: { constrain: "domain", nticks: 5, automargin: false, visible: bar }, yaxis: { scaleanchor: "x", constrain: "domain", nticks: 5, automargin: false, visible: bar },
+    }, { staticPlot: true });
+  }
+
+  async surface(plot, member, plane) {
+    const [zmin, zmax] = this.bounds;
+    const z = plane.z.map((row) => row.map((v) => (Number.isFinite(v) ? Math.min(v, zmax) : zmax)));
+    const camera = plot.shown === "surface" ? plot._fullLayout?.scene?._scene?.getCamera() : undefined;
+    if (plot.shown === "contour") this.stage.Plotly.purge(plot);
+    plot.shown = "surface";
+    const { size } = this.stage.template.layout.font;
+    const axis = { nticks: 3, title: { text: "" }, showspikes: false, tickfont: { size: 0.9 * size } };
+    await this.stage.Plotly.react(plot, [
+      { type: "surface", x: plane.x, y: plane.y, z, cmin: zmin, cmax: zmax, colorscale: VIRIDIS, showscale: false, hoverinfo: "skip",
+        contours: { z: { show: true, project: { z: true }, usecolormap: true, start: zmin, end: zmax - (zmax - zmin) / 20, size: (zmax - zmin) / 10, width: 1 } },
+        lighting: { ambient: 0.75, diffuse: 0.5, specular: 0.05 } },
+      { type: "scatter3d", mode: "markers", x: [0], y: [0], z: [Math.min(plane.centre, zmax)], marker: { size: 4, color: member.facts.color },
+        projection: { z: { show: true, opacity: 1, scale: 1.2 } }, hoverinfo: "skip" },
+    ], {
+      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false, annotations: this.heading(member),
+      margin: { l: 0, r: 0, t: 0, b: 0 },
+      scene: { aspectmode: "cube", camera: camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [zmin, zmax], nticks: 4 } },
+    }, { displayModeBar: false });
+    if (!plot.turns) {
+      plot.turns = true;
+      plot.on("plotly_relayout", (change) => change["scene.camera"] && this.follow(plot, change["scene.camera"]));
+    }
+  }
+
+  /** Squares of a race look from one place. */
+  follow(plot, camera) {
+    const wanted = JSON.stringify(camera);
+    if (wanted === this.camera) return;
+    this.camera = wanted;
+    for (const other of this.plots.children)
+      if (other !== plot && other.shown === "surface") this.stage.Plotly.relayout(other, { "scene.camera": camera });
+  }
+
+  move() {
+    this.stage.calm(() => this.show());
+  }
+}

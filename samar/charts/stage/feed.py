@@ -1,0 +1,278 @@
+"""What the stage's browser component is sent: everything at first, then only what is new.
+
+A run of many steps travels as means over buckets of 1, 2, 4, … steps, so that a message and a
+drawing cost the same at any length. Numbers are float32, which a screen cannot tell from float64.
+"""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
+from samar.jobs.records import Columns, Event
+from samar.landscape.result import Landscape
+from samar.training.settings import TrainSettings, changes_text
+
+MOST_BUCKETS = 600
+"""About twice as many as a tile is pixels wide."""
+SMOOTHED = 1000
+"""Smoothing counts in steps up to so many, and in thousandths of the run beyond."""
+STEP_VALUES = ("loss", "lam", "ratio", "sharpness", "grad_norm")
+EPOCH_VALUES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "gap")
+PLACES = ("step", "grad_evals", "seconds")
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A landscape of a run at one of its steps; ``at`` is when it was measured."""
+
+    step: int
+    at: float
+    landscape: Landscape
+
+
+@dataclass(frozen=True)
+class Mislabelled:
+    """Wrongly labelled training images, ``pixels`` uint8 (m, c, h, w), with both labels, (m,)."""
+
+    pixels: Any
+    given: Sequence[int]
+    truth: Sequence[int]
+    classes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One run as the stage shows it.
+
+    Attributes:
+        id: of the run.
+        label: what it is called beside the others.
+        settings: as they are now, changes by hand included.
+        steps, epochs: its records.
+        events: what happened to it, in order.
+        planes: its landscapes, in order of step.
+        active: whether it goes on.
+        ghost: whether it only stands behind another, as the run that a branch left.
+        start: changes when the run was resumed, and with it records may have been replaced.
+        kept: steps from which it can go on another way.
+        mislabelled: some of its wrongly labelled images, if it has any.
+        classes: of its images.
+    """
+
+    id: str
+    label: str
+    settings: TrainSettings
+    steps: Columns
+    epochs: Columns
+    events: Sequence[Event] = ()
+    planes: Sequence[Plane] = ()
+    active: bool = False
+    ghost: bool = False
+    start: int = 0
+    kept: Sequence[int] = ()
+    mislabelled: Mislabelled | None = None
+    classes: int = 10
+
+
+@dataclass
+class _Sent:
+    """How far a browser has one run."""
+
+    start: int = 0
+    width: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    images: bool = False
+
+
+class Feed:
+    """What one tab of a browser has of the stage.
+
+    Args:
+        stage: a name; the browser forgets what it had under another.
+    """
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self._number = -1
+        self._sent: dict[str, _Sent] = {}
+
+    def message(self, runs: Sequence[StageRun]) -> dict[str, Any]:
+        """What is new since the last message; the first brings everything."""
+        self._number += 1
+        members = [self._part(run) for run in runs]
+        return {"stage": self.stage, "number": self._number, "members": members}
+
+    def _part(self, run: StageRun) -> dict[str, Any]:
+        sent = self._sent.setdefault(run.id, _Sent())
+        if run.start != sent.start:
+            sent.start, sent.rows = run.start, {}
+        count = len(run.steps["step"])
+        width = bucket_width(count)
+        if width != sent.width or sent.rows.get("steps", 0) * width > count:
+            sent.width, sent.rows["steps"] = width, 0
+        tables = {
+            "steps": buckets(run.steps, width, sent.rows.get("steps", 0)),
+            "epochs": {name: run.epochs[name] for name in (*PLACES, *EPOCH_VALUES)},
+            "curvature": _curvature(run.events),
+        }
+        part: dict[str, Any] = {"facts": _facts(run, count, width), "tables": {}}
+        for name, columns in tables.items():
+            begin = min(sent.rows.get(name, 0), count if name == "steps" else len(columns["step"]))
+            skipped = 0 if name == "steps" else begin
+            new = {column: _coded(values[skipped:]) for column, values in columns.items()}
+            part["tables"][name] = {"from": begin, "columns": new}
+            # The last bucket may still fill up, so it is sent again.
+            sent.rows[name] = count // width if name == "steps" else len(columns["step"])
+        lists = {
+            "planes": run.planes,
+            "events": _marks(run.events),
+            "answers": _answers(run.events),
+        }
+        for name, entries in lists.items():
+            begin = min(sent.rows.get(name, 0), len(entries))
+            added = entries[begin:]
+            part[name] = {
+                "from": begin,
+                "added": [_plane(e) for e in added] if name == "planes" else added,
+            }
+            sent.rows[name] = len(entries)
+        if run.mislabelled is not None and not sent.images:
+            part["images"] = _pictures(run.mislabelled)
+            sent.images = True
+        return part
+
+
+def bucket_width(count: int) -> int:
+    """Steps in one bucket, a power of two, so that there are at most :data:`MOST_BUCKETS`."""
+    width = 1
+    while count > width * MOST_BUCKETS:
+        width *= 2
+    return width
+
+
+def buckets(steps: Columns, width: int, first: int = 0) -> dict[str, np.ndarray]:
+    """Columns of a run with one row per bucket of ``width`` steps, from bucket ``first`` on.
+
+    A value is the mean of the finite ones, of the ratio the geometric mean, because a doubling and
+    a halving cancel; a place is that of the bucket's last step.
+    """
+    begin = first * width
+    count = len(steps["step"])
+    edges = np.arange(begin, count, width)
+    last = np.minimum(edges + width, count) - 1
+    found = {name: steps[name][last] for name in PLACES}
+    for name in STEP_VALUES:
+        values = steps[name][begin:]
+        if name == "ratio":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values = np.log(np.where(values > 0, values, np.nan))
+        finite = np.isfinite(values)
+        if width == 1 or not len(edges):
+            mean = np.where(finite, values, np.nan)
+        else:
+            sums = np.add.reduceat(np.where(finite, values, 0.0), edges - begin)
+            counts = np.add.reduceat(finite.astype(float), edges - begin)
+            mean = np.divide(sums, counts, out=np.full(len(edges), np.nan), where=counts > 0)
+        found[name] = np.exp(mean) if name == "ratio" else mean
+    return found
+
+
+def _facts(run: StageRun, count: int, width: int) -> dict[str, Any]:
+    style = OPTIMIZER_STYLES[run.settings.optimizer]
+    return {
+        "id": run.id,
+        "label": run.label,
+        "optimizer": run.settings.optimizer,
+        "color": NEUTRAL if run.ghost else style.color,
+        "dash": style.dash,
+        "symbol": style.symbol,
+        "active": run.active,
+        "ghost": run.ghost,
+        "kept": list(run.kept),
+        "smoothing_steps": width * min(1.0, SMOOTHED / max(count, 1)),
+    }
+
+
+def _curvature(events: Sequence[Event]) -> dict[str, np.ndarray]:
+    """One row per measurement of the Hessian."""
+    found = [event for event in events if event.kind == "curvature"]
+    rows = [
+        {
+            "step": event.step,
+            **{f"h{n}": value for n, value in enumerate(event.detail["values"][:3], 1)},
+            "trace": event.detail.get("trace"),
+            "lr": event.detail.get("lr"),
+        }
+        for event in found
+    ]
+    names = ("step", "h1", "h2", "h3", "trace", "lr")
+    return {n: np.array([r.get(n) for r in rows], dtype=float) for n in names}
+
+
+def _marks(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Changes by hand, for the timeline."""
+    return [
+        {"step": event.step, "kind": event.kind, "text": changes_text(event.detail)}
+        for event in events
+        if event.kind == "change"
+    ]
+
+
+def _answers(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What the network said of its wrongly labelled images."""
+    return [
+        {"step": event.step, "answers": event.detail["answers"]}
+        for event in events
+        if event.kind == "labels"
+    ]
+
+
+def _plane(plane: Plane) -> dict[str, Any]:
+    seen = plane.landscape
+    finite = seen.loss[np.isfinite(seen.loss)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    x, y = seen.axes
+    return {
+        "step": plane.step,
+        "at": plane.at,
+        "x": [round(float(v), 6) for v in x],
+        "y": [round(float(v), 6) for v in y],
+        "z": _coded(seen.loss.ravel()),
+        "side": len(x),
+        "low": low,
+        "high": high,
+        "centre": seen.centre_loss,
+        "images": images_of(seen.manifest),
+    }
+
+
+def images_of(manifest: Mapping[str, Any]) -> int:
+    """On how many images a landscape was measured."""
+    return int(manifest.get("images", 0))
+
+
+def _pictures(shown: Mislabelled) -> dict[str, Any]:
+    from PIL import Image
+
+    sources = []
+    for pixels in shown.pixels:
+        image = np.moveaxis(np.asarray(pixels, dtype=np.uint8), 0, -1)
+        content = io.BytesIO()
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(content, "PNG")
+        text = base64.b64encode(content.getvalue()).decode()
+        sources.append(f"data:image/png;base64,{text}")
+    return {
+        "source": sources,
+        "given": [int(label) for label in shown.given],
+        "truth": [int(label) for label in shown.truth],
+        "classes": [str(name) for name in shown.classes],
+    }
+
+
+def _coded(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()

@@ -1,0 +1,265 @@
+"""Which tiles the stage has, what they are called, and what an empty one says."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from samar.charts.stage.feed import StageRun
+from samar.charts.training import RATIO_TICKS
+
+CAP = 2.0
+"""Losses are drawn up to this many times ln C, the loss of guessing among C classes."""
+
+
+def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The tiles for these runs, the landscape first, then in reading order.
+
+    λ and its ratio give way to the trace and the gradient where no run has them.
+
+    Args:
+        due: by ``curvature`` and ``film``, when the next measurement comes (``next_epoch``) and
+            why none did (``reason``).
+    """
+    lead = next((run for run in runs if not run.ghost), None)
+    adaptive = any(_adaptive(run) for run in runs if not run.ghost) or lead is None
+    chosen = [
+        _landscape(lead, due.get("film", {})),
+        *([_lam(lead), _ratio(lead)] if adaptive else [_gradient(lead), _sharpness(lead)]),
+        _loss(lead),
+        _accuracy(lead),
+        _eigenvalues(lead, due.get("curvature", {})),
+        _gap(lead),
+        # Shown where the screen is large.
+        _sharpness(lead) if adaptive else _trace(lead, due.get("curvature", {})),
+        _trace(lead, due.get("curvature", {})) if adaptive else _lr(lead),
+    ]
+    return chosen
+
+
+def _tile(key: str, title: str, help: str, note: str, **more: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "table": "steps",
+        "columns": [],
+        "smoothed": False,
+        "log": False,
+        "zero": False,
+        "factor": 1,
+        "unit": "",
+        "levels": [],
+        "band": None,
+        "legend": "",
+    }
+    return {"key": key, "title": title, "help": help, "note": note, **usual, **more}
+
+
+def _column(name: str, role: str = "main") -> dict[str, str]:
+    return {"name": name, "role": role}
+
+
+def _landscape(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+    classes = 10 if lead is None else lead.classes
+    every = None if lead is None else lead.settings.film_every
+    return _tile(
+        "landscape",
+        "Loss landscape",
+        "The loss around the network along two fixed random directions, normalized to the filters: "
+        "±1 is a step as long as the weights themselves. The mark is the network.",
+        _note(lead, due, every),
+        cap=CAP * math.log(max(classes, 2)),
+        due=_due(lead, due),
+    )
+
+
+def _lam(lead: StageRun | None) -> dict[str, Any]:
+    levels = []
+    if lead is not None and lead.settings.optimizer == "samar":
+        levels = [{"y": bound, "dash": "dash"} for bound in lead.settings.lam_bounds]
+    return _tile(
+        "lam",
+        "Strength λ",
+        "The strength of the regularization: 0 is SGD, 1 is SAM. Dashed: its floor and ceiling.",
+        _first_step(lead),
+        columns=[_column("lam")],
+        zero=True,
+        levels=levels,
+    )
+
+
+def _ratio(lead: StageRun | None) -> dict[str, Any]:
+    band = None
+    if lead is not None and _adaptive(lead) and lead.settings.rule in ("dead_band", "trend"):
+        width = lead.settings.tau
+        band = [float(np.log10(1 - width)), float(np.log10(1 + width))]
+    return _tile(
+        "ratio",
+        "Sharpness ratio",
+        "This step's sharpness over its reference. Above 1 λ rises, below 1 it falls.",
+        _first_step(lead, "second step"),
+        columns=[_column("ratio")],
+        smoothed=True,
+        log="ratio",
+        ticks=[[factor, list(values)] for factor, values in RATIO_TICKS.items()],
+        levels=[{"y": 1, "dash": "solid"}],
+        band=band,
+    )
+
+
+def _loss(lead: StageRun | None) -> dict[str, Any]:
+    return _tile(
+        "loss",
+        "Loss",
+        "Cross-entropy in nats: of each mini-batch, and after each epoch of training and test set.",
+        _first_step(lead),
+        table="epochs",
+        columns=[
+            _column("loss", "raw"),
+            _column("train_loss", "train"),
+            _column("test_loss"),
+        ],
+        smoothed=True,
+        log=True,
+        zero=True,
+        legend="● test ○ training",
+    )
+
+
+def _accuracy(lead: StageRun | None) -> dict[str, Any]:
+    return _tile(
+        "accuracy",
+        "Accuracy",
+        "Share of images that the network gets right, after each epoch.",
+        _first_epoch(lead),
+        table="epochs",
+        columns=[_column("train_accuracy", "train"), _column("test_accuracy")],
+        factor=100,
+        unit=" %",
+        legend="● test ○ training",
+    )
+
+
+def _eigenvalues(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+    every = None if lead is None else lead.settings.curvature_every
+    return _tile(
+        "eigenvalues",
+        "Top eigenvalues",
+        "h₁ to h₃ of the Hessian of the training loss: how sharply the valley curves. Above 2/η "
+        "plain gradient descent is unstable; for SAM and SAMAR it is only a reference.",
+        _note(lead, due, every),
+        table="curvature",
+        columns=[_column("h2", "lesser"), _column("h3", "lesser"), _column("h1")],
+        legend=_due(lead, due),
+    )
+
+
+def _gap(lead: StageRun | None) -> dict[str, Any]:
+    return _tile(
+        "gap",
+        "Gap, train − test",
+        "Generalization gap: training minus test accuracy, in percentage points. Training accuracy counts the "
+        "labels trained on, wrong ones included.",
+        _first_epoch(lead),
+        table="epochs",
+        columns=[_column("gap")],
+        factor=100,
+        unit=" pts",
+        levels=[{"y": 0, "dash": "solid"}],
+    )
+
+
+def _sharpness(lead: StageRun | None) -> dict[str, Any]:
+    note = _first_step(lead)
+    if lead is not None and lead.settings.optimizer == "sgd":
+        note = "SGD never perturbs the weights, so it measures no sharpness."
+    return _tile(
+        "sharpness",
+        "Sharpness",
+        "f(x + ε) − f(x): how far the loss climbs within the radius ρ.",
+        note,
+        columns=[_column("sharpness")],
+        smoothed=True,
+        log=True,
+    )
+
+
+def _trace(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+    return _tile(
+        "trace",
+        "Trace of the Hessian",
+        "The sum of all eigenvalues, estimated by Hutch++ on 128 training images.",
+        _note(lead, due, None if lead is None else lead.settings.curvature_every),
+        table="curvature",
+        columns=[_column("trace")],
+        zero=True,
+    )
+
+
+def _gradient(lead: StageRun | None) -> dict[str, Any]:
+    return _tile(
+        "gradient",
+        "Gradient norm",
+        "Length of the mini-batch gradient. This optimizer has no λ.",
+        _first_step(lead),
+        columns=[_column("grad_norm")],
+        smoothed=True,
+        log=True,
+        zero=True,
+    )
+
+
+def _lr(lead: StageRun | None) -> dict[str, Any]:
+    return _tile(
+        "rate",
+        "Learning rate at the measurements",
+        "η, as the schedule and changes by hand set it.",
+        _note(lead, {}, None if lead is None else lead.settings.curvature_every),
+        table="curvature",
+        columns=[_column("lr")],
+        zero=True,
+    )
+
+
+def _adaptive(run: StageRun) -> bool:
+    """Whether a run has, or once had, a λ that is its own."""
+    return run.settings.optimizer == "samar" or bool(np.isfinite(run.steps["ratio"]).any())
+
+
+def _first_step(lead: StageRun | None, which: str = "first step") -> str:
+    if lead is None:
+        return ""
+    return f"Comes with the {which}." if lead.active else "The run ended before this was measured."
+
+
+def _first_epoch(lead: StageRun | None) -> str:
+    if lead is None:
+        return ""
+    if lead.active:
+        return "Comes at the end of the first epoch."
+    return "The run ended before its first epoch did."
+
+
+def _note(lead: StageRun | None, due: Mapping[str, Any], every: int | None) -> str:
+    """Why a tile of measurements has none."""
+    if lead is None:
+        return ""
+    if every == 0:
+        return (
+            "Switched off in the settings. Measure now takes one."
+            if lead.active
+            else ("Switched off in the settings of this run.")
+        )
+    if reason := str(due.get("reason") or ""):
+        return reason
+    if lead.active:
+        return "Being measured: it comes before the first step."
+    return "None was measured before the run ended."
+
+
+def _due(lead: StageRun | None, due: Mapping[str, Any]) -> str:
+    """When the next measurement comes."""
+    if lead is None or not lead.active:
+        return ""
+    if (epoch := due.get("next_epoch")) is not None:
+        return f"next: epoch {epoch}"
+    return str(due.get("reason") or "")

@@ -1,0 +1,110 @@
+"""The stage's lines of text: how a run stands, what just happened, who is who."""
+
+from collections.abc import Sequence
+
+from samar.charts.html.render import render
+from samar.charts.narration import narrate
+from samar.charts.stage.feed import StageRun
+from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
+from samar.compare.standings import race_sentence
+from samar.jobs.job import Job
+from samar.jobs.summary import duration
+from samar.training.collapse import collapse_of
+
+STATUS = {
+    "queued": "Queued: it starts when the run before it ends",
+    "running": "Training",
+    "paused": "Paused",
+    "finished": "Finished",
+    "stopped": "Stopped",
+    "diverged": "Diverged",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+    "unreadable": "Unreadable",
+}
+WARNED = ("failed", "diverged", "interrupted")
+SPEED_WINDOW = 200
+DASHES = {"solid": "", "dash": "9 4", "dot": "2 3", "dashdot": "9 3 2 3"}
+
+
+def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
+    """How far a run or a race is, as HTML; of runs that were only put together, how many."""
+    shown = [run for run in runs if not run.ghost]
+    if whole is None:
+        word = f"{len(shown)} runs" if shown else "No run yet"
+        return render("stage_status.html.j2", word=word, parts=[], total=0, done=0)
+    lead, parts = shown[0], []
+    steps = lead.steps
+    count, at = len(steps["step"]), int(max([0, *steps["step"][-1:]]))
+    epochs = whole.settings.epochs
+    if whole.status == "running" and whole.doing:
+        parts.append(whole.doing)
+    elif whole.status == "running" and count == 0:
+        parts.append("preparing images and network…")
+    if count:
+        parts.append(f"epoch {min(int(steps['epoch'][-1]), epochs)} of {epochs}")
+        parts.append(f"step {at:,} of {whole.total:,}" if whole.total else f"step {at:,}")
+    if whole.status == "running" and count > 1:
+        recent = min(count, SPEED_WINDOW)
+        spent = sum(
+            run.steps["seconds"][-1] - run.steps["seconds"][-min(recent, len(run.steps["seconds"]))]
+            for run in shown
+            if len(run.steps["seconds"])
+        )
+        speed = (recent - 1) / spent if spent > 0 else 0.0
+        parts.append(f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2g} steps/s")
+        if speed and whole.total:
+            parts.append(f"about {duration((whole.total - at) / speed)} left")
+    if whole.device and whole.status != "queued":
+        parts.append(whole.device)
+    total = whole.total or 0
+    word = STATUS[whole.status]
+    return render("stage_status.html.j2", word=word, parts=parts, total=total, done=min(at, total))
+
+
+def story(whole: Job | None, runs: Sequence[StageRun]) -> str:
+    """What just happened, as HTML: why a run ended, a collapse, who leads, or λ's newest move."""
+    shown = [run for run in runs if not run.ghost]
+    if not shown:
+        text = "Choose the settings and press Start, or race the optimizers against each other."
+        return _told(text)
+    if whole is not None and whole.status in WARNED and whole.message:
+        return _told(warning=whole.message)
+    if len(shown) > 1:
+        told = race_sentence({run.label: run.epochs for run in shown})
+        return _told(told or "They start from the same weights and see the same images.")
+    (run,) = shown
+    if (found := _collapse(run)) is not None:
+        button = "" if found.back is None else f"Go back to step {found.back:,}"
+        return _told(warning=found.sentence, back=found.back, button=button)
+    if whole is not None and whole.message:
+        return _told(whole.message)
+    return _told(narrate(run.settings, run.steps))
+
+
+def _collapse(run: StageRun):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    changes = [(event.step, event.detail) for event in run.events if event.kind == "change"]
+    return collapse_of(run.steps, run.epochs, classes=run.classes, changes=changes, states=run.kept)
+
+
+def _told(text: str = "", warning: str = "", back: int | None = None, button: str = "") -> str:
+    return render("stage_story.html.j2", text=text, warning=warning, back=back, button=button)
+
+
+def people(runs: Sequence[StageRun], states: dict[str, str]) -> str:
+    """Who is who, as HTML, where there are several; ``states`` are words about some, by id."""
+    if len(runs) < 2:
+        return ""
+    known = []
+    for run in runs:
+        style = OPTIMIZER_STYLES[run.settings.optimizer]
+        known.append(
+            {
+                "label": run.label,
+                "title": run.settings.title,
+                "color": NEUTRAL if run.ghost else style.color,
+                "dash": DASHES["dot" if run.ghost else style.dash],
+                "state": states.get(run.id, ""),
+            }
+        )
+    return render("stage_people.html.j2", people=known)

@@ -1,0 +1,89 @@
+"""``race``: train two to four optimizers side by side and say who leads."""
+
+import argparse
+import sys
+from typing import Any
+
+from samar.cli.measure import follow
+from samar.cli.tables import print_table
+from samar.compare.standings import race_sentence
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.store import MEMBER
+from samar.kinds.race import RaceSettings, title_of
+from samar.settings.command import add_settings, json_line, settings_from
+
+FIGURES = ("test_loss", "test_accuracy", "train_accuracy")
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    race = commands.add_parser(
+        "race",
+        help="train two to four optimizers side by side",
+        description="Train two to four optimizers side by side, step by step, from the same "
+        "weights on the same batches. Each is a run of its own in all lists.",
+    )
+    add_settings(race, RaceSettings)
+    race.add_argument(
+        "--json", action="store_true", help="end with one JSON object, keyed by optimizer"
+    )
+    race.set_defaults(run=_race)
+
+
+def _race(options: argparse.Namespace) -> int:
+    service = Jobs()
+    job_id = service.submit(settings_from(options, RaceSettings))
+    return report(service, follow(service, job_id, words), options.json)
+
+
+def words(job: Job) -> str:
+    """How far a race is, beside the bar."""
+    found = job.summary.get("members", {})
+    told = [f"{name} {figures['test_accuracy']:.1%}" for name, figures in found.items()]
+    if found:
+        epoch = max(figures["epoch"] for figures in found.values())
+        told = [f"epoch {epoch}/{job.settings.epochs}", *told]
+    return " · ".join([job.status, *([job.doing] if job.doing else []), *told])
+
+
+def report(service: Jobs, race: Job, as_json: bool) -> int:
+    """Print how a race that is over has ended; returns the exit status."""
+    members = service.members(race.id)
+    if as_json:
+        if race.message:
+            print(f"samar: {race.message}", file=sys.stderr)
+        print(json_line({member.inputs[MEMBER]: _figures(member) for member in members}))
+    else:
+        columns = ("", "optimizer", "status", "epochs", "train", "test", "gradients", "seconds")
+        print_table(columns, [_row(member) for member in members])
+        print(f"Race {race.id} ({race.label}): {race.status}. {race.message}".rstrip())
+        epochs = {_title(each): service.store.records.epochs(each.key) for each in members}
+        diverged = [_title(each) for each in members if each.status == "diverged"]
+        if told := race_sentence(epochs, diverged):
+            print(told)
+        if race.status == "stopped":
+            print(f"Continue with: python -m samar resume {race.id}", file=sys.stderr)
+    return 0 if race.status in ("finished", "stopped") else 1
+
+
+def _title(member: Job) -> str:
+    return title_of(member.inputs[MEMBER])
+
+
+def _figures(member: Job) -> dict[str, Any]:
+    last = member.last_epoch
+    return {
+        "status": member.status,
+        **{name: getattr(last, name) if last else None for name in FIGURES},
+        "gradients": last.grad_evals if last else 0,
+        "seconds": last.seconds if last else 0.0,
+    }
+
+
+def _row(member: Job) -> tuple[str, ...]:
+    own, last = (member.number, _title(member), member.status), member.last_epoch
+    if last is None:
+        return (*own, "0", "", "", "", "")
+    accuracies = (f"{last.train_accuracy:.2%}", f"{last.test_accuracy:.2%}")
+    return (*own, str(last.epoch), *accuracies, f"{last.grad_evals:,}", f"{last.seconds:.1f}")

@@ -1,0 +1,169 @@
+"""A branch: a new run that goes on from a moment that another run kept.
+
+It has all that the other recorded until then, as if it had trained that itself: steps, epochs,
+events and files. Files are shared between the two folders where the disk can do so, because no file
+that was kept is ever changed.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from samar.errors import RunError
+from samar.jobs import schema
+from samar.jobs.files import job_dir, resume_path
+from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.records import LOOKS, Artifact, Event, insert_events
+from samar.jobs.store import Store, new_row
+from samar.settings.command import json_line
+
+STATE = "state"
+"""Kind of the artifacts from which a run can go on."""
+BRANCH = "branch"
+"""Among the inputs of a branch: from which run, and from which step."""
+NAMED = 55
+SHOWN_STEPS = 8
+
+
+def kept_states(store: Store, job: Job) -> list[Artifact]:
+    """The moments from which a run can be gone on with, in order of step."""
+    kept = store.records.artifacts(job.key, STATE)
+    there = [each for each in kept if (job_dir(job.id) / each.path).is_file()]
+    return sorted(there, key=lambda each: each.step)
+
+
+def branch(store: Store, origin: Job, step: int | None, changes: Mapping[str, Any]) -> str:
+    """Add a queued run that goes on from a kept moment of another, with some settings changed.
+
+    Its settings are those that the other began with, so that settings and recorded changes tell
+    the whole story; what changes here is recorded as one more change, at that step.
+
+    Args:
+        step: of the moment; the newest if None.
+        changes: live settings, and perhaps a ``name``.
+
+    Returns:
+        The new run's id.
+
+    Raises:
+        RunError: the run kept no state at that step.
+        ConfigError: a change does not fit.
+    """
+    if origin.status == UNREADABLE:
+        raise RunError(origin.message)
+    moment = _moment(store, origin, step)
+    live = {name: value for name, value in changes.items() if name != "name"}
+    events = [each for each in store.records.events(origin.key) if _belongs(each, moment.step)]
+    now = origin.settings
+    for event in events:
+        if event.kind == "change":
+            now = now.changed_live(**event.detail)
+    if live:
+        now.changed_live(**live)
+        events.append(Event(moment.step, "change", live, moment.at))
+    settings = origin.settings.changed(name=changes.get("name") or _name(origin, moment.step))
+    inputs = {BRANCH: {"run": origin.id, "step": moment.step, "title": origin.title}}
+    row = new_row(settings, inputs=inputs)
+    artifacts = [
+        each
+        for each in store.records.artifacts(origin.key)
+        if each.step <= moment.step and each.kind != "weights"
+    ]
+    folder = job_dir(str(row["id"]))
+    try:
+        for each in artifacts:
+            _share(job_dir(origin.id) / each.path, folder / each.path)
+        _share(job_dir(origin.id) / moment.path, resume_path(str(row["id"])))
+        _insert(store, origin, row, moment.step, events, artifacts)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return str(row["id"])
+
+
+def _moment(store: Store, origin: Job, step: int | None) -> Artifact:
+    kept = kept_states(store, origin)
+    if not kept:
+        raise RunError(f"Run {origin.id} kept no moment to go back to; train it again.")
+    if step is None:
+        return kept[-1]
+    found = next((each for each in kept if each.step == step), None)
+    if found is None:
+        steps = [f"{each.step:,}" for each in kept]
+        if len(steps) > SHOWN_STEPS:
+            half = SHOWN_STEPS // 2
+            steps = [*steps[:half], "…", *steps[-half:]]
+        raise RunError(
+            f"Run {origin.id} kept no moment at step {step:,}; "
+            f"choose one of the steps {', '.join(steps)}."
+        )
+    return found
+
+
+def _belongs(event: Event, step: int) -> bool:
+    """Whether what happened to the other run happened to its branch too.
+
+    A change at the very step was made after the moment was kept.
+    """
+    if event.kind == "change":
+        return event.step < step
+    return event.kind in ("started", *LOOKS) and event.step <= step
+
+
+def _name(origin: Job, step: int) -> str:
+    before = re.sub(r", from step [\d,]+$", "", origin.settings.name)[:NAMED]
+    return f"{before or 'Branch'}, from step {step:,}"
+
+
+def _share(source: Path, target: Path) -> None:
+    """The same file in another folder; a copy where the disk knows no second name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not source.is_file():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _insert(
+    store: Store,
+    origin: Job,
+    row: dict[str, Any],
+    step: int,
+    events: list[Event],
+    artifacts: list[Artifact],
+) -> None:
+    """The new run with all its records in one transaction, so that no worker takes half of it."""
+    table = schema.jobs
+    with store.database.write() as db:
+        values = row | {"done": step, "total": origin.total}
+        db.execute(table.insert().values(**values))
+        key = db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).scalar_one()
+        for records in (schema.steps, schema.epochs):
+            columns = [column for column in records.c if column.name != "job"]
+            chosen = sa.select(sa.literal(key), *columns).where(
+                (records.c.job == origin.key) & (records.c.step <= step)
+            )
+            names = ["job", *(column.name for column in columns)]
+            db.execute(records.insert().from_select(names, chosen))
+        insert_events(db, key, events)
+        files = [{"job": key, **vars(a), "summary": json_line(a.summary)} for a in artifacts]
+        if files:
+            db.execute(schema.artifacts.insert(), files)
+        epoch = _last_epoch(db, key)
+        summary = {"about": origin.summary.get("about")} | ({"epoch": epoch} if epoch else {})
+        db.execute(table.update().where(table.c.key == key).values(summary=json.dumps(summary)))
+
+
+def _last_epoch(db: sa.Connection, key: int) -> dict[str, Any] | None:
+    table = schema.epochs
+    query = sa.select(table).where(table.c.job == key).order_by(table.c.epoch.desc()).limit(1)
+    found = db.execute(query).mappings().first()
+    return {name: value for name, value in found.items() if name != "job"} if found else None

@@ -1,0 +1,340 @@
+"""A race: two to four optimizers that train side by side in one process.
+
+They take turns step by step, from the same weights on the same batches, so that "at the same step",
+"after as many gradients" and "after as many seconds" are exact. Every member is an ordinary
+training run in the store and equals its separate run bit for bit: each trainer draws from its own
+random state.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import model_validator
+from typing_extensions import Self
+
+from samar.errors import ConfigError
+from samar.jobs.files import resume_path
+from samar.jobs.job import Job
+from samar.jobs.kind import LONG, Kind
+from samar.jobs.orders import Order
+from samar.jobs.store import MEMBER
+from samar.jobs.work import Diverged, JobLost, Stopped, Work
+from samar.kinds.train import Steered, Training, prepare
+from samar.optim.catalog import OPTIMIZERS
+from samar.optim.settings import PerturbationSettings, SAMARSettings, SGDSettings, VaSSOSettings
+from samar.settings.declare import setting, settings_of
+from samar.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from samar.training.trainer import Trainer
+
+FEWEST, MOST = 2, 4
+OWN = tuple(
+    name
+    for part in (SGDSettings, PerturbationSettings, VaSSOSettings, SAMARSettings)
+    for name in settings_of(part)
+)
+"""Settings in which members may differ; any other would give them other weights or batches."""
+FIGURES = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+class RaceSettings(TrainSettings):
+    """The settings of a race: those of a run, with several optimizers in the place of one."""
+
+    kind: ClassVar[str] = "race"
+    optimizer: ClassVar[str] = "samar"  # type: ignore[misc]
+    """No setting here: each member has its own."""
+
+    optimizers: str = setting(
+        "sgd,sam,vasso,samar",
+        "Two to four optimizers to train side by side, with commas between them; each may have "
+        "settings of its own, such as sam:rho=0.05 or samar:rho=0.1:lam_max=5.",
+        group="essentials",
+    )
+
+    @model_validator(mode="after")
+    def _has_members(self) -> Self:
+        entries = self.entries
+        if not FEWEST <= len(entries) <= MOST:
+            raise ValueError(
+                f"optimizers is {self.optimizers!r}, but a race needs {FEWEST} to {MOST}; put "
+                "commas between them, such as sgd,samar."
+            )
+        for entry in entries:
+            if entries.count(entry) > 1:
+                raise ValueError(
+                    f"{entry!r} stands twice in optimizers; give one a setting of its own, such "
+                    f"as {entry}:lr=0.1."
+                )
+        self.members()
+        return self
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The members as they are called: ``sgd``, ``sam:rho=0.05``."""
+        words = ("".join(entry.split()).lower() for entry in self.optimizers.split(","))
+        return tuple(word for word in words if word)
+
+    def members(self) -> list[TrainSettings]:
+        """The settings of each member, in order.
+
+        Raises:
+            ConfigError: an entry names no optimizer, or a setting that does not fit.
+        """
+        return [self._member(entry) for entry in self.entries]
+
+    def _member(self, entry: str) -> TrainSettings:
+        optimizer, *words = entry.split(":")
+        if optimizer not in OPTIMIZERS:
+            known = ", ".join(OPTIMIZERS)
+            raise ConfigError(f"There is no optimizer {optimizer!r}; choose among {known}.")
+        own: dict[str, str] = {}
+        for word in words:
+            name, equals, value = word.partition("=")
+            name = name.replace("-", "_")
+            if not equals or name not in OWN:
+                raise ConfigError(
+                    f"{word!r} in {entry!r} is no setting of an optimizer; write NAME=VALUE with "
+                    f"one of {', '.join(OWN)}."
+                )
+            own[name] = value
+        base = self.model_dump(exclude={"optimizers"})
+        called = f"{self.name}: {entry}"[:80] if self.name else ""
+        try:
+            settings = TrainSettings.parse({**base, "name": called, "optimizer": optimizer, **own})
+        except ConfigError as error:
+            raise ConfigError(f"In {entry!r}: {error}") from None
+        for name in own:
+            if not settings.applies(name):
+                raise ConfigError(f"{name} in {entry!r} changes nothing there; leave it out.")
+        return settings
+
+    @property
+    def described(self) -> str:
+        """The optimizers, network, images and seed."""
+        names = ", ".join(map(title_of, self.entries))
+        return f"{names} · {self.members()[0].described.partition(' · ')[2]}"
+
+
+def title_of(entry: str) -> str:
+    """What a member is called by people: ``SAM``, ``SAM (rho=0.05)``."""
+    optimizer, *own = entry.split(":")
+    title = OPTIMIZERS[optimizer].title if optimizer in OPTIMIZERS else optimizer
+    return f"{title} ({', '.join(own)})" if own else title
+
+
+def members_of(settings: RaceSettings) -> Mapping[str, TrainSettings]:
+    """The runs of a race by what they are called."""
+    return dict(zip(settings.entries, settings.members(), strict=True))
+
+
+def work(settings: RaceSettings, work: Work) -> None:
+    """Train all members to their end, or until they are told to stop."""
+    from samar.device import use_fitting_threads
+    from samar.models.catalog import MODELS
+    from samar.training.loop import dataset_of
+    from samar.training.trainer import Trainer
+
+    for unfinished in work.folder.glob(".*.part"):
+        unfinished.unlink()
+    work.progress(work.job.done, doing="preparing images and networks")
+    dataset = dataset_of(settings)
+    macs = MODELS[settings.model].macs_at(dataset.train.size)
+    use_fitting_threads(macs * settings.batch_size)
+    states = _saved(work.job)
+    racing = []
+    for job in work.store.members(work.job):
+        if job.active:
+            trainer = Trainer(job.settings, dataset)
+            if job.id in states:
+                trainer.load_state_dict(states[job.id])
+            dataset = trainer.dataset  # on its device, once for all
+            racing.append(Member(Work(work.store, job), trainer))
+    Race(work, racing).run()
+
+
+class Member(Training):
+    """One of a race's trainers, with a random state of its own."""
+
+    def __init__(self, work: Work, trainer: "Trainer") -> None:
+        from samar.optim.rng import OwnRng
+
+        super().__init__(work, trainer)
+        self.rng = OwnRng(trainer.placement.device)
+        self.unsaved = False
+
+    @property
+    def name(self) -> str:
+        """What the race calls it."""
+        return str(self.work.job.inputs[MEMBER])
+
+    def save(self) -> None:
+        """Ask to be saved: a race saves all of its members at once."""
+        self.unsaved = True
+
+    def conclude(self) -> None:
+        """Keep the weights and note how the run ended."""
+        status, message = "finished", ""
+        try:
+            self.end()
+        except Stopped:
+            status = "stopped"
+        except Diverged as error:
+            status, message = "diverged", str(error)
+        self.work.end(status, message)
+
+
+class Race(Steered):
+    """Several trainers that take turns."""
+
+    def __init__(self, work: Work, members: Sequence[Member]) -> None:
+        super().__init__(work)
+        self.members = list(members)
+        """Those that still train."""
+        self.found: dict[str, Any] = dict(work.job.summary.get("members", {}))
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return all(member.finished for member in self.members)
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step completed a pass over the images."""
+        return any(member.at_epoch_end for member in self.members)
+
+    def begin(self) -> None:
+        """Begin every member."""
+        if not self.members:
+            return
+        trainer, count = self.members[0].trainer, self._step_count
+        self.work.note(device=str(trainer.placement))
+        self._note("started", members=[member.name for member in self.members])
+        doing = "" if count else "measuring the untrained networks"
+        self.work.progress(count, trainer.total_steps, doing=doing)
+        for member in self.members:
+            with member.rng:
+                member.begin()
+        self.work.progress(count)
+
+    def step(self) -> None:
+        """Let every member take one step."""
+        for member in self.members:
+            with member.rng:
+                member.step()
+
+    def flush(self) -> None:
+        """Record what happened to all in one transaction; evaluate if an epoch ended."""
+        drained = [member.trainer.drain() for member in self.members]
+        with self.work.store.database.write():
+            self.work.progress(self._step_count)
+            self.work.flush()
+            if self.work.lost:
+                raise JobLost
+            for member, steps in zip(self.members, drained, strict=True):
+                member.write(steps)
+        if self.at_epoch_end:
+            for member in self.members:
+                with member.rng:
+                    member.evaluate()
+            self._summarize()
+        for member in self.members:
+            if member.finished:
+                member.conclude()
+        self.members = [member for member in self.members if not member.finished]
+
+    def save(self) -> None:
+        """Write the states of all in one file, so that they resume from the same step."""
+        from samar.networks.checkpoint import save_resume_state
+
+        states = {}
+        for member in self.members:
+            with member.rng:
+                states[member.work.job.id] = member.trainer.state_dict()
+            member.unsaved = False
+        save_resume_state({"members": states}, resume_path(self.work.job.id))
+        self._saved = time.monotonic()
+
+    def obey(self) -> None:
+        """Carry out the orders to the race and to single members, in the order they were given."""
+        orders: list[tuple[Order, Member | None]] = [(order, None) for order in self.work.orders()]
+        for member in self.members:
+            orders += [(order, member) for order in member.work.orders()]
+        for order, one in sorted(orders, key=lambda each: each[0].key):
+            if one is None:
+                self.follow(order)
+            else:
+                with one.rng:
+                    one.carry_out(order)
+        if any(member.unsaved for member in self.members):
+            self.save()
+
+    def carry_out(self, order: Order) -> None:
+        """Pass an order on to all members; a change to those that have the setting."""
+        self.work.progress(self._step_count, doing="measuring" * (order.command == "measure"))
+        for member in self.members:
+            applies = member.trainer.config.applies
+            known = {name: value for name, value in order.detail.items() if applies(name)}
+            with member.rng:
+                if order.command != "change":
+                    member.carry_out(order)
+                elif known:
+                    member.change(known)
+        self.work.progress(self._step_count)
+        if order.command == "change":
+            self._note("change", **order.detail)
+
+    def end(self) -> None:
+        """Keep what a stopped race has, or forget the state from which it would resume."""
+        if not self.finished:
+            self.save()
+            for member in self.members:
+                with member.rng:
+                    member.conclude()
+            raise Stopped
+        resume_path(self.work.job.id).unlink(missing_ok=True)
+
+    def tell(self, kind: str, **detail: Any) -> None:
+        """Record an event of this moment, of the race and of every member."""
+        with self.work.store.database.write():
+            self._note(kind, **detail)
+            for member in self.members:
+                member.tell(kind, **detail)
+
+    @property
+    def _step_count(self) -> int:
+        return max((member.trainer.step_count for member in self.members), default=0)
+
+    def _note(self, kind: str, **detail: Any) -> None:
+        self.work.store.records.note(self.work.job.key, self._step_count, kind, **detail)
+
+    def _summarize(self) -> None:
+        for member in self.members:
+            if (epoch := member.work.summary.get("epoch")) is not None:
+                self.found[member.name] = {name: epoch[name] for name in FIGURES}
+        if self.found:
+            leader = max(self.found, key=lambda name: self.found[name]["test_accuracy"])
+            best = self.found[leader]["test_accuracy"]
+            self.work.summarize(leader=leader, test_accuracy=best, members=self.found)
+
+
+def _saved(job: Job) -> Mapping[str, Any]:
+    """The saved states of a race's members, by their ids."""
+    from samar.networks.reading import torch_file
+
+    path = resume_path(job.id)
+    return dict(torch_file(path)["members"]) if path.is_file() else {}
+
+
+KIND = Kind(
+    "race",
+    "Race",
+    "Trains two to four optimizers side by side, from the same weights on the same batches.",
+    RaceSettings,
+    work,
+    lane=LONG,
+    prepare=prepare,
+    members=members_of,
+    resumable=True,
+)

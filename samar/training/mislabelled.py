@@ -1,0 +1,61 @@
+"""A few training images with a wrong label, and what the network answers to them.
+
+A network that answers with the label it was given has learned the wrong label by heart; one that
+answers with the true one has not.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from samar.data.dataset import Dataset
+from samar.data.sample import Sample
+from samar.models.guard import undisturbed
+from samar.training.trainer import Trainer
+
+COUNT = 10
+
+
+class Mislabelled:
+    """Ten wrongly labelled training images, evenly chosen, the same throughout a run.
+
+    Args:
+        dataset: whose training labels are noisy.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        assert dataset.true_labels is not None
+        wrong = torch.nonzero(dataset.train.labels != dataset.true_labels).flatten()
+        count = min(COUNT, len(wrong))
+        chosen = wrong[torch.arange(count, device=wrong.device) * len(wrong) // max(count, 1)]
+        self._images = dataset.train.subset(chosen)
+        self._sample = Sample.of(self._images, dataset.normalization)
+        self._index, self._true = chosen, dataset.true_labels[chosen]
+        self._classes = dataset.classes
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Mislabelled | None":
+        """Those of a data set; None where no label is wrong."""
+        return cls(dataset) if dataset.wrong_labels and dataset.true_labels is not None else None
+
+    def arrays(self) -> Mapping[str, Any]:
+        """Images uint8 (m, c, size, size), index, given and true label (m,), names of classes."""
+        return {
+            "images": self._images.images.cpu().numpy(),
+            "index": self._index.cpu().numpy(),
+            "given": self._images.labels.cpu().numpy(),
+            "true": self._true.cpu().numpy(),
+            "classes": np.array(self._classes),
+        }
+
+    def answers(self, trainer: Trainer) -> dict[str, Any]:
+        """The class that the network answers with, and the probability of the given label."""
+        with undisturbed(trainer.model) as model, torch.inference_mode():
+            probabilities = model(self._sample.channels_last().x).float().softmax(1)
+        given = probabilities.gather(1, self._images.labels[:, None]).flatten()
+        return {
+            "answers": probabilities.argmax(1).tolist(),
+            "given_probability": [round(value, 4) for value in given.tolist()],
+        }

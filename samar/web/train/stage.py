@@ -1,0 +1,230 @@
+"""The stage on the page: the runs that the address names, kept up to date while they go on.
+
+A fragment looks at the store about twice a second and sends the browser what is new.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from samar.charts.html.render import render, script
+from samar.charts.stage.feed import Feed, Mislabelled, StageRun
+from samar.charts.stage.tiles import tiles
+from samar.charts.stage.words import people, status_line, story
+from samar.charts.training import View
+from samar.errors import RunError
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.records import Event
+from samar.web.service import attempt, history, service
+from samar.web.state import FEED, MOVED, PROBLEM, show_run, shown_run
+from samar.web.static_files import PLOTLY_JS, STAGE_JS, script_url, static_url
+from samar.web.text import optimizer_titles
+from samar.web.train.planes import planes
+
+REFRESH_SECONDS = 0.5
+UNITS = {"step": "steps", "grad_evals": "gradients", "seconds": "s"}
+EAGER_SECONDS, EAGER_STEPS = 0.2, 30
+"""Before the first numbers a page is looked at more often, until so many steps are drawn."""
+
+_component = st.components.v2.component(
+    "samar_stage",
+    html=render("stage.html.j2"),
+    css=script("stage.css"),
+    js=render("chart.js.j2", url=script_url(STAGE_JS)),
+    isolate_styles=False,  # in a shadow root the 3-D canvas stays blank
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What stands on the stage.
+
+    Attributes:
+        whole: the job that is steered, a run or a race; None for runs that were put together.
+        runs: with its records.
+        origin: the run that a branch left.
+    """
+
+    whole: Job | None = None
+    runs: tuple[Job, ...] = ()
+    origin: Job | None = None
+
+    @property
+    def state(self) -> tuple[tuple[str, str], ...]:
+        """What makes the page draw itself again when it changes."""
+        jobs = self.runs if self.whole is None else (self.whole, *self.runs)
+        return tuple((job.status, job.message) for job in jobs)
+
+    @property
+    def active(self) -> bool:
+        """Whether there will be news."""
+        return any(job.active for job in self.runs)
+
+
+def shown_of(run_id: str | None, several: Sequence[str] = ()) -> Shown:
+    """What the address names.
+
+    Raises:
+        RunError: there is no such run or race.
+    """
+    if several:
+        return Shown(None, tuple(service().get(each, "train") for each in several))
+    if run_id is None:
+        return Shown()
+    job = service().get(run_id)
+    if job.kind == "race":
+        return Shown(job, tuple(service().members(job.id)))
+    if job.kind != "train":
+        raise RunError(f"Job {job.id} is no training run; see the Jobs page.")
+    return Shown(job, (job,), _origin(job))
+
+
+def _origin(job: Job) -> Job | None:
+    branch = job.inputs.get("branch")
+    if branch is None:
+        return None
+    try:
+        return service().get(branch["run"], "train")
+    except RunError:  # deleted meanwhile
+        return None
+
+
+def stage(shown: Shown, run_id: str | None, several: Sequence[str], view: View) -> None:
+    """Draw the stage and keep it up to date while there is news; several tabs may watch a run."""
+    name = ",".join(job.id for job in shown.runs)
+    st.session_state[FEED] = Feed(name)
+    eager = shown.active and not any(job.done for job in shown.runs)
+    every = (EAGER_SECONDS if eager else REFRESH_SECONDS) if shown.active else None
+    st.fragment(_tick, run_every=every)(run_id, tuple(several), shown.state, view, eager)
+
+
+def _tick(
+    run_id: str | None,
+    several: Sequence[str],
+    drawn: tuple[tuple[str, str], ...],
+    view: View,
+    eager: bool,
+) -> None:
+    if st.session_state.pop(MOVED, False) or PROBLEM in st.session_state:
+        st.rerun()
+    try:
+        shown = shown_of(run_id, several)
+    except RunError:  # deleted elsewhere: the page says so
+        st.rerun()
+    if shown.state != drawn:
+        st.rerun()
+    runs = [*([_stage_run(shown.origin, ghost=True)] if shown.origin else []), *_runs(shown)]
+    feed: Feed = st.session_state[FEED]
+    lead = shown.runs[0] if shown.runs else None
+    states = {job.id: job.status for job in shown.runs if job.status in ("diverged", "failed")}
+    _component(
+        key="stage",
+        data={
+            "message": feed.message(runs),
+            "view": {
+                "axis": view.x,
+                "smoothing": view.smoothing,
+                "log": view.log,
+                "unit": UNITS[view.x],
+            },
+            "spec": tiles(runs, dict(lead.summary.get("measurements", {})) if lead else {}),
+            "words": {
+                "status": status_line(shown.whole, runs),
+                "story": story(shown.whole, runs),
+                "people": people(runs, states),
+            },
+            "library": static_url(PLOTLY_JS),
+        },
+        on_order_change=_obey,
+    )
+    if eager and any(job.done >= EAGER_STEPS for job in shown.runs):
+        st.rerun()  # drawn at once; from here on at leisure
+
+
+def _obey() -> None:
+    """Do what a button of the stage asks for."""
+    order: Mapping[str, Any] | None = st.session_state["stage"].get("order")
+    match order and order["what"]:
+        case "resync":
+            st.session_state[FEED] = Feed(st.session_state[FEED].stage)
+        case "measure":
+            attempt(lambda: service().measure(_steered().id))
+        case "branch":
+            attempt(lambda: _branch(_steered(), int(order["step"])))  # type: ignore[index]
+
+
+def _steered() -> Job:
+    return service().get(shown_run() or "")
+
+
+def _branch(run: Job, step: int) -> None:
+    """Go on from a kept moment, as a run of its own; one that still trains ends for it."""
+    if run.active:
+        service().stop(run.id)
+    show_run(service().branch(run.id, step))
+    st.session_state[MOVED] = True
+
+
+def _runs(shown: Shown) -> list[StageRun]:
+    labels = _labels(shown.runs)
+    return [_stage_run(job, label) for job, label in zip(shown.runs, labels, strict=True)]
+
+
+def _labels(runs: Sequence[Job]) -> list[str]:
+    """What tells the runs of one stage apart: their optimizers, or else their names."""
+    titles = [optimizer_titles([job.settings.optimizer]) for job in runs]
+    if len(set(titles)) == len(titles):
+        return titles
+    entries = [
+        str(job.inputs.get("member", f"{title} #{job.key}"))
+        for job, title in zip(runs, titles, strict=True)
+    ]
+    return entries
+
+
+def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = False) -> StageRun:
+    records = service().store.records
+    events = records.events(job.key)
+    steps, epochs = history(job).refresh()
+    live: dict[str, Any] = {}
+    for event in events:
+        if event.kind == "change":
+            live |= event.detail
+    starts = [event.key for event in events if event.kind == "started"]
+    return StageRun(
+        id=job.id,
+        label=label,
+        settings=job.settings.model_copy(update=live),
+        steps=steps,
+        epochs=epochs,
+        events=events,
+        planes=[] if ghost else planes(job),
+        active=job.active and not ghost,
+        ghost=ghost,
+        start=max(starts, default=0),
+        kept=[] if ghost else service().kept_states(job),
+        mislabelled=None if ghost else _mislabelled(job, events),
+        classes=int(job.summary.get("classes") or 10),
+    )
+
+
+def _mislabelled(job: Job, events: Sequence[Event]) -> Mislabelled | None:
+    if not any(event.kind == "labels" for event in events):
+        return None
+    for kept in service().store.records.artifacts(job.key, "mislabelled"):
+        return _load_mislabelled(job.id, kept.path)
+    return None
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _load_mislabelled(run_id: str, path: str) -> Mislabelled | None:
+    import numpy as np
+
+    try:
+        with np.load(job_dir(run_id) / path) as file:
+            return Mislabelled(file["images"], file["given"], file["true"], file["classes"])
+    except (OSError, KeyError, ValueError):
+        return None

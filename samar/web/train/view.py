@@ -1,0 +1,32 @@
+"""How curves are looked at, on the stage and where runs are compared; all of it is in the address."""
+
+import streamlit as st
+
+from samar.charts.training import X_TITLES, View
+
+
+def choose_view() -> View:
+    """Draw the choices."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="look"):
+        x = st.segmented_control(
+            "Horizontal axis",
+            list(X_TITLES),
+            default="step",
+            required=True,
+            format_func=lambda name: X_TITLES[name],
+            key="x",
+            bind="query-params",
+            help="A step of SAM, VaSSO or SAMAR costs two gradients, a step of SGD one.",
+        )
+        smoothing = st.slider(
+            "Smoothing (0 is off)",
+            0.0,
+            0.99,
+            0.9,
+            0.01,
+            key="smooth",
+            bind="query-params",
+            width=220,
+        )
+        log = st.toggle("Log scale", key="log", bind="query-params")
+    return View(x=x or "step", log=bool(log), smoothing=smoothing)

@@ -1,0 +1,169 @@
+"""A collapse is recognized, where it lasts, and nothing else is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samar.optim.catalog import OPTIMIZERS
+from samar.training.collapse import Collapse, collapse_of, forgotten
+from samar.training.loop import dataset_of
+from samar.training.records import EpochRecord, StepRecord
+from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
+
+SMALL = {"images_per_class": 20, "batch_size": 32, "device": "cpu", "precision": "fp32"}
+PER_EPOCH, CLASSES = 10, 10
+GUESSING = math.log(CLASSES)
+
+
+def columns(loss: Sequence[float], accuracy: Sequence[float] = (), sharp: bool = True) -> Any:
+    """Columns of made-up steps, ten an epoch, and epochs."""
+    at = np.arange(1.0, len(loss) + 1)
+    values = np.array(loss, dtype=float)
+    steps = {"step": at, "loss": values, "epoch": (at - 1) // PER_EPOCH + 1}
+    steps["perturbed_loss"] = values + 0.1 if sharp else np.full_like(values, np.nan)
+    ends = PER_EPOCH * np.arange(1.0, len(accuracy) + 1)
+    return steps, {"step": ends, "train_accuracy": np.array(accuracy, dtype=float)}
+
+
+def found(
+    loss: Sequence[float],
+    accuracy: Sequence[float] = (),
+    *,
+    sharp: bool = True,
+    changes: Sequence[tuple[int, Mapping[str, Any]]] = (),
+    states: Sequence[int] = (),
+) -> Collapse | None:
+    steps, epochs = columns(loss, accuracy, sharp)
+    return collapse_of(steps, epochs, classes=CLASSES, changes=changes, states=states)
+
+
+FALLS = [2.3] * 20 + [1.0] * 60
+GUESSES = [GUESSING] * 30
+
+
+def test_it_names_step_setting_and_the_way_back() -> None:
+    collapse = found(
+        [*FALLS, *GUESSES],
+        [0.1, 0.3, 0.7, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1],
+        changes=[(40, {"lr": 0.1}), (75, {"rho": 1.0})],
+        states=[0, 20, 40, 60, 70, 75, 90, 100],
+    )
+    assert collapse == Collapse(
+        step=81,
+        epoch=9,
+        back=75,
+        setting="rho",
+        sentence="The step was too large: the network forgot everything. "
+        "Lower ρ, or go back to step 75.",
+    )
+
+
+def test_a_whole_epoch_is_called_so() -> None:
+    collapse = found([*FALLS, *GUESSES], changes=[(75, {"lr": 3.0})], states=[0, 50, 70])
+    assert collapse is not None
+    assert collapse.sentence.endswith("Lower the learning rate, or go back to epoch 7.")
+
+
+def test_without_a_change_and_without_a_state() -> None:
+    collapse = found([*FALLS, *GUESSES])
+    assert collapse is not None
+    assert (collapse.back, collapse.setting) == (None, "rho")
+    assert collapse.sentence.endswith("forgot everything. Lower ρ or the learning rate.")
+    plain = found([*FALLS, *GUESSES], sharp=False)
+    assert plain is not None
+    assert plain.sentence.endswith("forgot everything. Lower the learning rate.")
+
+
+def test_a_dragged_slider_leads_back_to_before_it_was_touched() -> None:
+    drag = [(30, {"rho": 0.1}), (72, {"rho": 0.5}), (74, {"rho": 1.0}), (76, {"rho": 2.0})]
+    collapse = found([*FALLS, *GUESSES], changes=drag, states=[30, 60, 72, 74, 76, 80])
+    assert collapse is not None
+    assert collapse.back == 72
+
+
+def test_a_setting_that_was_lowered_is_not_blamed() -> None:
+    changes = [(60, {"lr": 1.0}), (70, {"rho": 0.4}), (75, {"rho": 0.1})]
+    collapse = found([*FALLS, *GUESSES], changes=changes[:1] + [(65, {"rho": 0.5}), *changes[2:]])
+    assert collapse is not None
+    assert collapse.setting == "rho"  # raised at 65
+    collapse = found([*FALLS, *GUESSES], changes=[(20, {"rho": 9.0}), *changes])
+    assert collapse is not None
+    assert collapse.setting == "lr"
+
+
+@pytest.mark.parametrize("loss", [9.0, 1e6])
+def test_a_loss_above_guessing_is_one_too(loss: float) -> None:
+    assert found([*FALLS, *[loss] * 30]) is not None
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy"),
+    [
+        ([], []),
+        ([2.3] * 200, [0.1] * 20),  # never learned
+        (FALLS, [0.1] * 8),
+        ([*FALLS, *[2.3] * 5, *[1.0] * 10], []),  # a few bad mini-batches
+        ([*FALLS, *[3.0] * 5], []),
+        ([*FALLS, *GUESSES, *[1.5] * 20], []),  # recovered
+        ([*FALLS, *GUESSES], [0.1, *[0.9] * 10]),  # the whole network still knows
+    ],
+)
+def test_nothing_else_is(loss: list[float], accuracy: list[float]) -> None:
+    assert found(loss, accuracy) is None
+
+
+def test_forgotten() -> None:
+    assert forgotten(math.log(100), 100)
+    assert forgotten(math.nan, 10)
+    assert not forgotten(2.0, 10)
+
+
+def trained(
+    epochs: int, changes: Mapping[int, Mapping[str, Any]] | None = None, **settings: Any
+) -> list[tuple[int, Collapse | None]]:
+    """What is found after every few steps of a real run."""
+    config = TrainSettings(**{**SMALL, "epochs": epochs, **settings})
+    trainer = Trainer(config, dataset_of(config))
+    steps: list[StepRecord] = []
+    epoch_records: list[EpochRecord] = []
+    said = []
+    while not trainer.finished:
+        if detail := (changes or {}).get(trainer.step_count):
+            trainer.change(**detail)
+        trainer.step()
+        if trainer.at_epoch_end:
+            steps += trainer.drain()
+            epoch_records.append(trainer.evaluate_epoch())
+            names = ("step", "epoch", "loss", "perturbed_loss")
+            collapse = collapse_of(
+                {n: np.array([getattr(r, n) for r in steps], dtype=float) for n in names},
+                {
+                    n: np.array([getattr(r, n) for r in epoch_records], dtype=float)
+                    for n in ("step", "train_accuracy")
+                },
+                classes=10,
+                changes=sorted((changes or {}).items()),
+                states=[r.step for r in epoch_records],
+            )
+            said.append((trainer.step_count, collapse))
+    return said
+
+
+def test_a_real_run_whose_radius_was_dragged_too_far() -> None:
+    said = trained(28, {119: {"rho": 2.0}}, schedule="constant")
+    assert all(collapse is None for step, collapse in said if step <= 119)
+    _, collapse = said[-1]
+    assert collapse is not None
+    assert (collapse.setting, collapse.back) == ("rho", 119)
+    assert 119 < collapse.step < 196
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_healthy_real_runs(optimizer: str) -> None:
+    for noise in (0.0, 0.4):
+        said = trained(20, optimizer=optimizer, label_noise=noise)
+        assert all(collapse is None for _, collapse in said)
