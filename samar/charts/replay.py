@@ -1,7 +1,8 @@
 """The start page's replay: the loss around two recorded networks while they learn, λ and ratio.
 
-All figures share one clock, whose steps are those of training. λ, ratio and shares are shown as they
-were recorded; between two measurements of a landscape it is interpolated, and the page says so.
+All figures share one clock, whose steps are those of training. λ, ratio and shares are shown as
+they were recorded; between two measurements of a landscape it is interpolated, and the page says
+so.
 """
 
 from collections.abc import Mapping
@@ -50,7 +51,7 @@ def flat_figures(samar: RecordedRun, sgd: RecordedRun) -> dict[str, go.Figure]:
 
 
 def memorized(run: RecordedRun) -> float:
-    """The share of wrongly labelled training images that the network answered so at the end, in %."""
+    """The share of wrong labels that the network gave back at the end, in percent."""
     return 100 * float(run.epochs["memorized"][-1])
 
 

@@ -215,7 +215,7 @@ class Race(Steered):
         self.work.progress(count, trainer.total_steps, doing=doing)
         for member in self.members:
             with member.rng:
-                member.begin()
+                member.begin(None if member is self.members[0] else self.members[0])
         self.work.progress(count)
 
     def step(self) -> None:

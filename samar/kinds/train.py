@@ -34,6 +34,8 @@ SNAPSHOT_BYTES = STATE_BYTES = 512 << 20
 """Disk that the snapshots of one run may take, and its kept states; of a large network fewer are
 kept."""
 MOST_STATES = 64
+FILM = "film/"
+"""Where landscapes over time lie in the job's folder."""
 MISLABELLED = "mislabelled"
 """Kind of the artifact that holds the images to which ``labels`` events hold the answers."""
 RECENT_STEPS = 20
@@ -195,8 +197,12 @@ class Training(Steered):
         """Whether the last step completed a pass over the images."""
         return self.trainer.at_epoch_end
 
-    def begin(self) -> None:
-        """Forget what is about to be computed again, and note what it is computed with."""
+    def begin(self, twin: "Training | None" = None) -> None:
+        """Forget what is about to be computed again, and note what it is computed with.
+
+        Args:
+            twin: one with the same untrained network, which has begun: what it measured holds here.
+        """
         import torch
 
         from samar import __version__
@@ -222,17 +228,34 @@ class Training(Steered):
             own = (event for event in events if event.kind == measurement.kind)
             measurement.recall((e.step, e.detail["seconds"]) for e in own)
         if trainer.step_count == 0:
-            self._begin_at_zero(events)
+            self._begin_at_zero(events, twin)
         self._say_when()
 
-    def _begin_at_zero(self, events: "Sequence[Event]") -> None:
+    def _begin_at_zero(self, events: "Sequence[Event]", twin: "Training | None") -> None:
         """Show the untrained network: its weights, landscape, eigenvalues and answers."""
         self._keep_snapshot(0)
         self.work.progress(0, self.trainer.total_steps, doing="measuring the untrained network")
         if not any(event.kind == LABELS for event in events):
             self._answer()
+        if twin is not None:
+            self._adopt_start(twin)
         for measurement in self.measurements:
             measurement.at_start(self.trainer)
+
+    def _adopt_start(self, twin: "Training") -> None:
+        """Take over what another run measured of the same untrained network."""
+        events = self.work.store.records.events(twin.work.job.key)
+        for measurement in self.measurements:
+            found = [e.detail for e in events if e.kind == measurement.kind and e.step == 0]
+            if not found or measurement.taken:
+                continue
+            own = {"lr": self.trainer.config.lr} if "lr" in found[-1] else {}
+            self.note(0, measurement.kind, **found[-1] | own)
+            measurement.recall([(0, found[-1]["seconds"])])
+        for kept in self.work.store.records.artifacts(twin.work.job.key):
+            if kept.step == 0 and kept.path.startswith(FILM):
+                content = (twin.work.folder / kept.path).read_bytes()
+                self.work.keep(kept.kind, content, kept.path)
 
     def _repeat_changes(self, events: "Sequence[Event]") -> None:
         """Make the changes with which a branch leaves its origin, or a killed run did not save.
@@ -258,7 +281,7 @@ class Training(Steered):
 
     def keep(self, kind: str, step: int, landscape: Any) -> None:
         """Keep a landscape of this moment."""
-        self.work.keep_saved(kind, landscape, f"film/{kind}-{step}.npz", step=step)
+        self.work.keep_saved(kind, landscape, f"{FILM}{kind}-{step}.npz", step=step)
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event of this moment."""

@@ -8,11 +8,11 @@ Networks", ICASSP 2025, arXiv 2412.16854. With R(x) = max_{‖ε‖ ≤ ρ} f(x 
     r_k = |f(x_k + ε_k) − f(x_k)| / |f(x_{k−1} + ε_{k−1}) − f(x_{k−1})|
     λ_{k+1} = rule(λ_k, r_k), clipped to [λ_min, λ_max]
 
-The ratio r_k and its direction (clearly above 1 raises λ, below 1 lowers it) are the paper's. The
-paper gives no formula for λ_{k+1} in what we could read; this one, its constants, its bounds and
-the first λ are ours: see `samar.optim.rules`. Also ours: an exponential average of the sharpness before the ratio is taken
-(β; 0 switches it off), and, off by default, ASAM's scaling of ε. The defaults of the rule, its
-bounds and β come from the study in `samar.sweeps.study`.
+The ratio r_k and its direction (clearly above 1 raises λ, below 1 lowers it) are the paper's. It
+gives no formula for λ_{k+1} in what we could read; this one, its constants, its bounds and the
+first λ are ours: see `samar.optim.rules`. Also ours: an exponential average of the sharpness before
+the ratio is taken (β; 0 switches it off), and, off by default, ASAM's scaling of ε. The defaults of
+the rule, its bounds and β come from the study in `samar.sweeps.study`.
 """
 
 import math
@@ -40,9 +40,9 @@ class SAMAR(TwoPassOptimizer):
 
     λ = 0 is the base optimizer and λ = 1 is SAM, both bit for bit; λ may exceed 1. The ratio of
     successive sharpness values and its direction are the paper's; it gives no formula for λ in what
-    we could read, so that of the `rule` is ours. Weight decay enters in the base step at the restored weights,
-    not in the perturbation. Beyond weights and gradients it holds two buffers the size of the
-    parameters: the saved weights and the first gradients.
+    we could read, so that of the `rule` is ours. Weight decay enters in the base step at the
+    restored weights, not in the perturbation. Beyond weights and gradients it holds two buffers the
+    size of the parameters: the saved weights and the first gradients.
 
     After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k that
     entered d_k, `ratio` r_k, and `lam` λ_{k+1}. A ratio that is not finite, or exactly 0, flags

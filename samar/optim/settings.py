@@ -58,6 +58,7 @@ class SGDSettings(Settings):
         label="learning rate η",
         live=True,
         log=True,
+        usual=(0.01, 0.2),
         gt=0,
         le=10,
     )
@@ -91,6 +92,7 @@ class PerturbationSettings(Settings):
         label="radius ρ",
         live=True,
         log=True,
+        usual=(0.02, 0.5),
         when=_used("rho"),
         ge=0,
         le=5,

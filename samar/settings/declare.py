@@ -28,6 +28,7 @@ PLAIN_HINTS = (
     "pinned",
     "when",
     "former",
+    "usual",
 )
 
 
@@ -50,6 +51,7 @@ class Setting:
         pinned: it names something that the job's inputs hold more exactly.
         when: whether it has an effect under the other settings.
         former: titles that choices had once, which old links hold, with their values.
+        usual: the range in which most settings lie, marked on a slider.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Setting:
     pinned: bool = False
     when: Callable[[Any], bool] | None = None
     former: Mapping[str, Any] | None = None
+    usual: tuple[float, float] | None = None
 
     @property
     def by_title(self) -> dict[str, Any]:
@@ -119,6 +122,7 @@ def setting(
     pinned: bool = False,
     when: Callable[[Any], bool] | None = None,
     former: Mapping[str, Any] | None = None,
+    usual: tuple[float, float] | None = None,
     **bounds: Any,
 ) -> Any:
     """Declare a field: ``rho: float = setting(0.2, "Radius.", group="essentials", ge=0)``."""
@@ -135,6 +139,7 @@ def setting(
         "pinned": pinned,
         "when": when,
         "former": former,
+        "usual": usual,
     }
     return Field(default, description=help, json_schema_extra={"hints": hints}, **bounds)
 

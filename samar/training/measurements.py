@@ -147,6 +147,11 @@ class Measurement:
         self._cost, self._usual_at = 0.0, -1  # of the last usual one, and its step
         self._last: dict[str, Any] = {"step": None, "seconds": 0.0}
 
+    @property
+    def taken(self) -> bool:
+        """Whether there was one in this run."""
+        return self._last["step"] is not None
+
     def recall(self, taken: Iterable[tuple[int, float]]) -> None:
         """Know of what was measured before the run was interrupted, as (step, seconds)."""
         for step, seconds in taken:
@@ -155,7 +160,7 @@ class Measurement:
 
     def at_start(self, trainer: Trainer) -> None:
         """Measure quickly, before the first step, unless that was done."""
-        if self._every and self._last["step"] is None:
+        if self._every and not self.taken:
             self.take(trainer, quick_effort(trainer))
 
     def after_epoch(self, trainer: Trainer, epoch: int) -> None:

@@ -173,7 +173,7 @@ class TrainSettings(
     probe_share: float = setting(
         0.15,
         "Largest share of the wall time that these measurements may take; they are put off to "
-        "keep it.",
+        "keep it, all but the first and the last.",
         group="measurements",
         label="time limit for measurements",
         ge=0,

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from samar.charts.html.render import render
 from samar.errors import SamarError
 from samar.settings.declare import Setting, Settings, settings_of
 from samar.training.settings import TrainSettings
 from samar.web.state import EXTRA
 
 SETTINGS = settings_of(TrainSettings)
+USUAL = " Usual, and marked in green: {:g} to {:g}."
 MANTISSAS = (1, 1.5, 2, 3, 5, 7)
 S = TypeVar("S", bound=Settings)
 
@@ -51,7 +53,7 @@ def control(
     common: dict[str, Any] = {
         "label": known.title,
         "key": key_of(known, prefix),
-        "help": known.help,
+        "help": known.help + (USUAL.format(*known.usual) if known.usual else ""),
         "disabled": disabled,
         "bind": "query-params" if in_link else None,
         "persist_state": "session",
@@ -67,6 +69,8 @@ def control(
     if known.log and known.high is not None:
         grid = _log_grid(known, common["key"])
         choices = [None, *grid] if known.optional else grid
+        if known.usual is not None:
+            _mark_usual(common["key"], grid, known.usual)
         return st.select_slider(
             options=choices,
             value=known.default,
@@ -74,8 +78,8 @@ def control(
             **common,
         )
     number: Any = known.kind  # int or float
-    sliding = known.high is not None and not known.optional
-    if sliding and (known.step or (number is float and known.high <= 20)):
+    stepped = known.high is not None and (known.step or (number is float and known.high <= 20))
+    if stepped and known.high is not None and not known.optional:
         low, high = number(known.low or 0), number(known.high)
         step = number(known.step) or (0.01 if high <= 2 else 0.05)
         low, high = low + step * known.above_low, high - step * known.below_high
@@ -95,6 +99,14 @@ def control(
         format=None if number is int else "%.3g",
         **common,
     )
+
+
+def _mark_usual(key: str, grid: list[float], usual: tuple[float, float]) -> None:
+    """Underline the usual part of a slider's grid."""
+    inside = [place for place, value in enumerate(grid) if usual[0] <= value <= usual[1]]
+    share = 100 / max(len(grid) - 1, 1)
+    low, high = (share * inside[0], share * inside[-1]) if inside else (0.0, 0.0)
+    st.html(render("usual.html.j2", key=key, low=round(low, 2), width=round(high - low, 2)))
 
 
 def segmented(

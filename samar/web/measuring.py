@@ -10,6 +10,7 @@ second or so and starts by itself (:func:`find_first`).
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -63,7 +64,25 @@ def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
     return found
 
 
-def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) -> list[Job | None]:
+@dataclass(frozen=True)
+class First:
+    """First results, shown before those that are asked for.
+
+    Attributes:
+        jobs: one for each of the settings, where there is one.
+        behind: ids of other measurements, whose end is waited for before one is begun.
+    """
+
+    jobs: Sequence[Job | None] = ()
+    behind: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        """Whether one is under way."""
+        return any(job is not None and job.active for job in self.jobs)
+
+
+def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) -> First:
     """For each of these settings the first result to show before the one asked for.
 
     What is missing is begun, if it is cheap and nothing else is being measured, so that it holds
@@ -82,15 +101,15 @@ def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) ->
         for settings, job in zip(first, found, strict=True)
         if settings is not None and (job is None or job.status == "stopped")
     ]
-    if not missing:
-        return found
+    if not missing or not all(_is_cheap(settings) for settings in missing):
+        return First(found)
     store, own = service().store, st.session_state.get(FIRST_JOBS, ())
     measured = [job.id for job in store.all(status=ACTIVE) if in_lane(job.kind, SHORT)]
-    if set(measured) - set(own) or not all(_is_cheap(settings) for settings in missing):
-        return found
+    if others := tuple(job_id for job_id in measured if job_id not in own):
+        return First(found, others)
     _cancel([job_id for job_id in own if job_id in measured])
     st.session_state[FIRST_JOBS] = tuple(service().submit(settings) for settings in missing)
-    return [None if settings is None else find([settings])[0] for settings in first]
+    return First([None if settings is None else find([settings])[0] for settings in first])
 
 
 def _is_cheap(settings: NetworkSettings) -> bool:
@@ -147,7 +166,7 @@ def watch(
     kind: str,
     jobs: Sequence[Job | None],
     show: Callable[[Job], None] | None = None,
-    first: Sequence[Job | None] = (),
+    first: First | None = None,
 ) -> None:
     """Say how the jobs stand, with a bar while they work; the page runs again when one has news.
 
@@ -155,11 +174,12 @@ def watch(
         show: draws what a job at work knows so far.
         first: of first results, from :func:`find_first`.
     """
-    early = {job.id: job for job in first if job is not None and job.status != "stopped"}
+    first = First() if first is None else first
+    early = {job.id: job for job in first.jobs if job is not None and job.status != "stopped"}
     drawn = {job.id: _state(job) for job in [*early.values(), *_watched(kind, jobs)]}
     active = any(state[0] in ("queued", "running") for state in drawn.values())
-    run_every = REFRESH_SECONDS if active else None
-    st.fragment(_watch, run_every=run_every)(drawn, show, frozenset(early))
+    run_every = REFRESH_SECONDS if active or first.behind else None
+    st.fragment(_watch, run_every=run_every)(drawn, show, frozenset(early), first.behind)
 
 
 def request(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], anew: bool) -> None:
@@ -206,7 +226,10 @@ def _watch(
     drawn: dict[str, tuple[str, str, tuple[float, ...]]],
     show: Callable[[Job], None] | None,
     first: frozenset[str],
+    behind: tuple[str, ...],
 ) -> None:
+    if behind and not any(job.id in behind for job in service().all(status=ACTIVE)):
+        st.rerun()
     with st.container(key="job_status"):
         for job_id, state in drawn.items():
             try:

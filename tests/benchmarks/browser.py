@@ -43,7 +43,7 @@ def first_lambda(page: Page, address: str) -> float:
     page.wait_for_timeout(3000)
     began = time.perf_counter()
     button.click()
-    curve = page.locator(".st-key-panel_lam .scatterlayer path.js-line").first
+    curve = page.locator(".stage-tile-lam .scatterlayer path.js-line").first
     expect(curve).to_be_attached(timeout=PATIENCE)
     return time.perf_counter() - began
 

@@ -71,10 +71,10 @@ class Wait:
 
 # What the pages are called and what stands on them: the only part that knows them.
 
-LAMBDA = Sign(".st-key-panel_lam .scatterlayer path.js-line")
+LAMBDA = Sign(".stage-tile-lam .scatterlayer path.js-line")
 TRAIN_NOW = Wait("/", ".st-key-train_now button", LAMBDA)
 LONG_RUN = Wait("/train?epochs=10000", ".st-key-button_start button", LAMBDA)
-STOP = Wait("", ".st-key-button_stop button", Sign(".st-key-status", "Stopped"))
+STOP = Wait("", ".st-key-button_stop button", Sign(".stage-status", "Stopped"))
 LANDSCAPE = Wait(
     "/landscape?l_run={label}&l_seed={seed}",
     ".st-key-l_compute button",

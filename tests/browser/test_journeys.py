@@ -23,12 +23,12 @@ def open_page(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Calla
 
 
 def status(page: Page) -> str:
-    return page.locator(".st-key-status").inner_text()
+    return page.locator(".stage-status").inner_text()
 
 
 def wait_for_step(page: Page, above: int = 0, seconds: float = 60) -> int:
     """Wait until the status line shows a step beyond ``above`` and return it."""
-    page.locator(".st-key-status").wait_for(timeout=20_000)
+    page.locator(".stage-status").wait_for(timeout=20_000)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = re.search(r"step ([\d,]+)", status(page))
@@ -43,7 +43,7 @@ def press(page: Page, label: str) -> None:
 
 
 def expect_status(page: Page, words: str) -> None:
-    expect(page.locator(".st-key-status")).to_contain_text(words, timeout=30_000)
+    expect(page.locator(".stage-status")).to_contain_text(words, timeout=30_000)
 
 
 def test_the_first_visitor_of_a_server_may_come_by_a_deep_link(
@@ -61,14 +61,14 @@ def test_start_watch_steer_leave_come_back_and_tidy_up(open_page: Callable[..., 
     page.get_by_role("button", name="Train now").click()
     page.wait_for_url(re.compile(r"/train\?.*run="))
     wait_for_step(page)
-    expect(page.locator(".st-key-panel_lam .main-svg").first).to_be_visible()
-    expect(page.locator(".st-key-narration")).to_contain_text("Ratio", timeout=20_000)
+    expect(page.locator(".stage-tile-lam .main-svg").first).to_be_visible()
+    expect(page.locator(".stage-story")).to_contain_text("Ratio", timeout=20_000)
 
-    # A slider moved in mid-run reaches the worker and is marked in the charts.
+    # A slider moved in mid-run reaches the worker and is marked on the timeline.
     slider = page.locator(".st-key-rho input[type=range]")
     slider.focus()
     slider.press("ArrowRight")
-    expect(page.locator(".st-key-panel_lam")).to_contain_text("ρ 0.3", timeout=15_000)
+    expect(page.locator(".stage-marks")).to_contain_text("ρ 0.3", timeout=15_000)
 
     press(page, "Pause")
     expect_status(page, "Paused")

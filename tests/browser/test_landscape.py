@@ -26,7 +26,7 @@ def landscape(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Calla
         for optimizer in ("sgd", "samar"):
             page.goto(f"{address}/train?optimizer={optimizer}&epochs=1&images_per_class=10")
             page.locator(".st-key-button_start button").click(timeout=30_000)
-            expect(page.locator(".st-key-status")).to_contain_text("Finished", timeout=60_000)
+            expect(page.locator(".stage-status")).to_contain_text("Finished", timeout=60_000)
 
     def landscape(query: str, **options: object) -> Page:
         page = visit(f"{address}/landscape?{query}", **options)

@@ -1,6 +1,5 @@
 """What a lecturer does: the lesson of the start page opens, the remote turns the page."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 

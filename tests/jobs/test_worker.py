@@ -12,7 +12,7 @@ import pytest
 from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
-from samar.jobs.records import Event
+from samar.jobs.records import LOOKS, Event
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
 from samar.networks.checkpoint import load_weights
@@ -95,7 +95,7 @@ def test_steering(runs: Jobs) -> None:
     runs.resume(run_id)
     wait(runs, run_id, lambda run: run.status == "running" and run.done > stopped.done + 5)
     events = runs.store.records.events(stopped.key)
-    events = [event for event in events if event.kind != "curvature"]
+    events = [event for event in events if event.kind not in LOOKS]
     kinds = [event.kind for event in events]
     assert kinds == ["started", "paused", "change", "change", "resumed", "stopped", "started"]
     assert [event.step for event in events[2:4]] == [paused.done + 1] * 2

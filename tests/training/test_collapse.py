@@ -87,7 +87,8 @@ def test_a_dragged_slider_leads_back_to_before_it_was_touched() -> None:
 
 def test_a_setting_that_was_lowered_is_not_blamed() -> None:
     changes = [(60, {"lr": 1.0}), (70, {"rho": 0.4}), (75, {"rho": 0.1})]
-    collapse = found([*FALLS, *GUESSES], changes=changes[:1] + [(65, {"rho": 0.5}), *changes[2:]])
+    raised = [*changes[:1], (65, {"rho": 0.5}), *changes[2:]]
+    collapse = found([*FALLS, *GUESSES], changes=raised)
     assert collapse is not None
     assert collapse.setting == "rho"  # raised at 65
     collapse = found([*FALLS, *GUESSES], changes=[(20, {"rho": 9.0}), *changes])

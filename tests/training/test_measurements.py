@@ -11,7 +11,16 @@ from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.training import measurements
 from samar.training.loop import dataset_of
-from samar.training.measurements import Measurement, measurements_of
+from samar.training.measurements import (
+    USUAL,
+    Effort,
+    Measurement,
+    efforts,
+    measurements_of,
+    quick_effort,
+    when_next,
+)
+from samar.training.mislabelled import Mislabelled
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
@@ -47,15 +56,14 @@ def trainer() -> Trainer:
     return trainer
 
 
-def measure(book: Book, trainer: Trainer, **every: int) -> None:
-    none = {"curvature_every": 0, "film_every": 0}
-    settings = TrainSettings(**TINY, **{**none, **every}, probe_share=1)
-    (measurement,) = measurements_of(settings, book)
-    measurement.after_epoch(trainer, epoch=1)
+def take(book: Book, trainer: Trainer, *kinds: str, effort: Effort = USUAL) -> None:
+    for measurement in measurements_of(trainer.config, book):
+        if measurement.kind in (kinds or ("curvature", "film")):
+            measurement.take(trainer, effort)
 
 
 def test_curvature_equals_a_direct_measurement(book: Book, trainer: Trainer) -> None:
-    measure(book, trainer, curvature_every=1)
+    take(book, trainer, "curvature")
     ((step, kind, detail),) = book.events
     data = trainer.dataset
     sample = Sample.of(data.train, data.normalization, detail["images"])
@@ -66,7 +74,7 @@ def test_curvature_equals_a_direct_measurement(book: Book, trainer: Trainer) -> 
 
 
 def test_the_landscape_is_centred_on_the_network_itself(book: Book, trainer: Trainer) -> None:
-    measure(book, trainer, film_every=1)
+    take(book, trainer, "film")
     data = trainer.dataset
     own = evaluate(trainer.model, data.train.evenly_spaced(128), data.normalization).loss
     assert set(book.landscapes) == {"film_line", "film_plane"}
@@ -78,8 +86,7 @@ def test_the_landscape_is_centred_on_the_network_itself(book: Book, trainer: Tra
 def test_measurements_leave_the_run_alone(book: Book, trainer: Trainer) -> None:
     before = trainer.state_dict()
     weights, rng = {k: v.clone() for k, v in before["model"].items()}, before["rng"].clone()
-    for name in ("curvature_every", "film_every"):
-        measure(book, trainer, **{name: 1})
+    take(book, trainer)
     assert len(book.events) == 2
     assert trainer.model.training
     assert torch.equal(trainer.state_dict()["rng"], rng)
@@ -87,12 +94,134 @@ def test_measurements_leave_the_run_alone(book: Book, trainer: Trainer) -> None:
         assert torch.equal(value, weights[name])
 
 
+def test_a_run_measured_at_any_moment_takes_the_same_steps(book: Book) -> None:
+    """Before the first step, in the middle of an epoch and at its end; dropout's draws too."""
+    losses = []
+    for measured in (False, True):
+        settings = TrainSettings(**TINY, label_noise=0.4, epochs=4, augment="crop_flip_cutout")
+        trainer = Trainer(settings, dataset_of(settings))
+        both = measurements_of(settings, book)
+        images = Mislabelled.of(trainer.dataset)
+        assert images is not None
+        while not trainer.finished:
+            if measured and trainer.step_count in (0, 3, 5):
+                for measurement in both:
+                    measurement.at_start(trainer)
+                    measurement.now(trainer, USUAL)
+                images.answers(trainer)
+            trainer.step()
+        losses.append([record.loss for record in trainer.drain()])
+    assert losses[0] == losses[1]
+    assert [step for step, kind, _ in book.events if kind == "film"] == [0, 0, 3, 5]
+
+
+def test_the_first_and_the_last_come_whatever_the_time_limit(book: Book) -> None:
+    settings = TrainSettings(**TINY, epochs=3, probe_share=0.0)
+    trainer = Trainer(settings, dataset_of(settings))
+    both = measurements_of(settings, book)
+    for measurement in both:
+        measurement.at_start(trainer)
+    while not trainer.finished:
+        trainer.step()
+        if trainer.at_epoch_end:
+            for measurement in both:
+                measurement.after_epoch(trainer, trainer.step_count // trainer.steps_per_epoch)
+    at = [(step, kind) for step, kind, _ in book.events]
+    last = trainer.total_steps
+    assert at == [(0, "film"), (0, "curvature"), (last, "film"), (last, "curvature")]
+    for _, kind, detail in book.events:
+        assert detail["images"] <= 128
+        assert kind == "film" or (len(detail["values"]) == 3 and detail["seconds"] >= 0)
+
+
+def test_what_was_measured_before_an_interruption_is_known(book: Book, trainer: Trainer) -> None:
+    (_, curvature) = measurements_of(trainer.config, book)
+    curvature.recall([(0, 1.5), (4, 2.5)])
+    curvature.at_start(trainer)
+    assert book.events == []
+    told = curvature.outlook(trainer)
+    assert (told["step"], told["seconds"]) == (4, 2.5)
+
+
+def test_on_demand_it_measures_what_is_switched_off_but_not_twice(book: Book) -> None:
+    settings = TrainSettings(**TINY, curvature_every=0, film_every=0, probe_share=0.0)
+    trainer = Trainer(settings, dataset_of(settings))
+    both = measurements_of(settings, book)
+    for measurement in both:
+        measurement.at_start(trainer)
+        measurement.after_epoch(trainer, 1)
+    assert book.events == []
+    for _ in range(2):
+        for effort in efforts(trainer):
+            for measurement in both:
+                measurement.now(trainer, effort)
+    assert [kind for _, kind, _ in book.events] == ["film", "curvature"]
+    assert both[0].outlook(trainer)["reason"] == "Switched off in the settings."
+
+
+def test_cost_decides_how_coarse_a_quick_one_is(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Heavy:
+        macs = 0
+
+        def macs_at(self, size: int) -> int:
+            return self.macs
+
+    assert quick_effort(trainer) == Effort(32, 12, 6, 32, 9, 9)
+    assert efforts(trainer) == [USUAL]
+    heavy = Heavy()
+    monkeypatch.setattr(measurements, "MODELS", {"cnn": heavy})
+    heavy.macs = 40_550_000  # ResNet-20 on photographs
+    assert quick_effort(trainer) == Effort(16, 5, 6, 32, 5, 5)
+    heavy.macs = 5_000_000_000
+    assert quick_effort(trainer) == Effort(8, 5, 6, 8, 5, 5)
+    assert efforts(trainer) == [quick_effort(trainer), USUAL]
+
+
+def next_of(**changes: Any) -> tuple[int | None, str]:
+    usual = {"epoch": 4, "epochs": 60, "every": 1, "share": 0.1, "limit": 0.2}
+    usual |= {"seconds": 40.0, "spent": 1.0, "cost": 1.0}
+    return when_next(**{**usual, **changes})
+
+
+def test_when_the_next_is_due_and_why_not_sooner() -> None:
+    put_off = (
+        "Put off: measurements may take 20 % of the time. Press Measure now to have one at once."
+    )
+    assert next_of() == (5, "")
+    assert next_of(every=3) == (6, "")
+    assert next_of(epoch=58, every=7, seconds=1e9) == (60, "")  # the last one always comes
+    assert next_of(epoch=0, seconds=0.0) == (1, "")
+    assert next_of(spent=7.0) == (8, put_off)  # 8 s are a tenth of 80 s
+    assert next_of(spent=7.0, every=5) == (10, put_off)
+    assert next_of(spent=1000.0) == (60, put_off)
+    assert next_of(share=0.0, limit=0.2) == (60, put_off)
+    assert next_of(every=0) == (None, "Switched off in the settings.")
+    assert next_of(epoch=60) == (None, "The run is over.")
+
+
+def test_the_outlook_comes_true(
+    book: Book, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurements.time, "perf_counter", lambda: clock[0])
+    slow = Slow(book, every=1, share=0.15, gradients=0)
+    promised = None
+    for epoch in range(1, 60):
+        trainer.seconds, trainer.step_count = 10.0 * epoch, trainer.steps_per_epoch * epoch
+        before = slow.taken
+        slow.after_epoch(trainer, epoch)
+        if slow.taken > before and promised is not None:
+            assert epoch == promised
+        promised = slow.outlook(trainer)["next_epoch"]
+
+
 class Slow(Measurement):
     """Takes ten seconds of a clock that only the test moves."""
 
     taken = 0
 
-    def measure(self, trainer: Trainer) -> dict[str, Any]:
+    def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         self.taken += 1
         clock[0] += 10
         return {}

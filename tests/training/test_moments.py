@@ -1,5 +1,7 @@
 """Kept moments make room evenly, and the newest good ones stay."""
 
+from itertools import pairwise
+
 import pytest
 
 from samar.training.moments import NEWEST_GOOD, Moment, to_drop
@@ -24,7 +26,7 @@ def test_what_is_left_covers_the_run(most_bytes: int, most: int) -> None:
     steps = [each.step for each in moments]
     assert len(steps) == 10
     assert steps[-NEWEST_GOOD:] == [970, 980, 990]
-    gaps = [b - a for a, b in zip(steps, steps[1:-2], strict=False)]
+    gaps = [b - a for a, b in pairwise(steps)]
     assert max(gaps) <= 400
 
 

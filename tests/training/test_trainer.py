@@ -167,9 +167,7 @@ def test_another_optimizer_takes_over(first: str, then: str, digits: Dataset) ->
     assert all(torch.equal(a, b) for a, b in zip(kept, momentum, strict=True))
     after = steps_of(trainer, 6)
     paid = OPTIMIZERS[then].gradients_per_step
-    assert [r.grad_evals - before[-1].grad_evals for r in after] == [
-        paid * k for k in range(1, 7)
-    ]
+    assert [r.grad_evals - before[-1].grad_evals for r in after] == [paid * k for k in range(1, 7)]
     assert all(math.isfinite(r.loss) and r.grad_norm > 0 for r in after)
     assert all(math.isfinite(r.perturbed_loss) is (then != "sgd") for r in after)
     assert all(math.isfinite(r.lam) is (then == "samar") for r in after)

@@ -315,10 +315,11 @@ def test_first_results_of_both_networks_come_before_either_is_measured(
 def test_a_first_result_disturbs_no_other_measurement(visit: Callable[..., AppTest]) -> None:
     page = press(visit(**QUERY), "compute")
     (other,) = jobs()
-    visit(**WHOLE)
-    assert jobs() == [other]
-    Store().move(other, "stopped")
     page = visit(**WHOLE)
+    assert jobs() == [other]
+    assert any("after<br>the measurement at work" in c.proto.json for c in page.get("bidi_component"))
+    Store().move(other, "stopped")
+    page.run()
     first, _ = jobs()
     assert first.settings.images == 32
     assert "first result from 32 images" in page.get("progress")[0].proto.text

@@ -48,7 +48,7 @@ def test_race_them_now_races_the_two_of_the_recording(app: AppTest) -> None:
     assert race.settings.entries == ("sgd", "samar")
     changes = PRESETS["noisy_digits"].changes
     assert changes == {name: getattr(race.settings, name) for name in changes}
-    assert app.query_params["run"] == [race.id]
+    assert app.query_params["run"] == race.id
 
 
 def test_without_the_recording_the_doors_remain(

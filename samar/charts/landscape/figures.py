@@ -59,6 +59,9 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
             meta["film"] = {"last": last, "label": "snapshot", "grow": [len(traces)]}
         height = scale.drawn(overlay.pop("value")) + lift
         traces.append({**overlay, "type": "scatter3d", "z": float32(height)})
+    # An upright title of the vertical axis falls out of a narrow tile.
+    heading = _heading(landscape, scale, title) + f" · {scale.quantity}"
+    heading += " (log scale)" if scale.logarithmic else ""
     floor = low - 0.35 * (high - low)
     axes: dict[str, Any] = {
         f"{name}axis": {"title": f"direction {i + 1}", "nticks": 5} for i, name in enumerate("xy")
@@ -70,11 +73,11 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     layout = {
         "template": "none",
         "meta": meta,
-        "title": {"text": _heading(landscape, scale, title), "y": 1, "yanchor": "top"},
+        "title": {"text": heading, "y": 1, "yanchor": "top"},
         "scene": axes
         | {
             "zaxis": {
-                "title": scale.quantity,
+                "title": "",
                 "range": [floor, high],
                 "nticks": 6,
                 **scale.ticks(),

@@ -128,18 +128,15 @@ class Feed:
             part["tables"][name] = {"from": begin, "columns": new}
             # The last bucket may still fill up, so it is sent again.
             sent.rows[name] = count // width if name == "steps" else len(columns["step"])
-        lists = {
-            "planes": run.planes,
+        lists: dict[str, list[Any]] = {
+            "planes": list(run.planes),
             "events": _marks(run.events),
             "answers": _answers(run.events),
         }
         for name, entries in lists.items():
             begin = min(sent.rows.get(name, 0), len(entries))
-            added = entries[begin:]
-            part[name] = {
-                "from": begin,
-                "added": [_plane(e) for e in added] if name == "planes" else added,
-            }
+            added = [_plane(entry) if name == "planes" else entry for entry in entries[begin:]]
+            part[name] = {"from": begin, "added": added}
             sent.rows[name] = len(entries)
         if run.mislabelled is not None and not sent.images:
             part["images"] = _pictures(run.mislabelled)

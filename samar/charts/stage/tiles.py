@@ -157,8 +157,8 @@ def _gap(lead: StageRun | None) -> dict[str, Any]:
     return _tile(
         "gap",
         "Gap, train − test",
-        "Generalization gap: training minus test accuracy, in percentage points. Training accuracy counts the "
-        "labels trained on, wrong ones included.",
+        "Generalization gap: training minus test accuracy, in percentage points. Training "
+        "accuracy counts the labels trained on, wrong ones included.",
         _first_epoch(lead),
         table="epochs",
         columns=[_column("gap")],

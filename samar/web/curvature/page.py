@@ -17,7 +17,7 @@ from samar.web.curvature.results import (
     show_rest,
     show_summary,
 )
-from samar.web.measuring import buttons, find, find_first, watch
+from samar.web.measuring import First, buttons, find, find_first, watch
 from samar.web.plotly_chart import expect_charts
 from samar.web.service import explained, service, show_problem
 from samar.web.text import plain
@@ -35,7 +35,7 @@ def curvature_page() -> None:
     ):
         st.header("Curvature", anchor=False, width="content")
         jobs: list[Job | None] = []
-        first: list[Job | None] = []
+        first = First()
         if wanted:
             with explained():
                 jobs = find(settings)
@@ -47,10 +47,10 @@ def curvature_page() -> None:
     if not wanted:
         st.info("Choose a run that has ended, an imported model or a weights file on the left.")
         return
-    done, early = _finished(wanted, jobs), _finished(wanted, first)
+    done, early = _finished(wanted, jobs), _finished(wanted, first.jobs)
     replaced = {
         job.id: (f"{report.images} images", report)
-        for job, old in zip(jobs, first, strict=True)
+        for job, old in zip(jobs, first.jobs, strict=True)
         if job is not None and job.active and old is not None
         for _, known, report in early
         if known.id == old.id
@@ -67,7 +67,7 @@ def curvature_page() -> None:
         named = [(f"{title}, {report.images} images", report) for title, _, report in early]
         show_eigenvalues(named, [job for _, job, _ in early])
         show_first(named, settings[0].images)
-    elif not active and not any(job is not None and job.active for job in first):
+    elif not active and not first.active:
         expect_charts()
         st.markdown(
             "The Hessian says how the loss bends around the weights. Its largest eigenvalues are "

@@ -49,11 +49,13 @@ def landscape_page() -> None:
     if problem:
         st.warning(plain(problem), icon=":material/link_off:")
     show_problem()
-    shown = [best(*each) for each in zip(wanted, jobs, first, strict=True)]
+    shown = [best(*each) for each in zip(wanted, jobs, first.jobs, strict=True)]
     scale = scale_of(shown, quantity, log)
-    at_work = any(job is not None and job.active for job in (*jobs, *first))
-    points = LEVELS[0] ** settings[0].dim
-    note = f"The first picture comes after {points} points." if at_work else "Press Compute."
+    note = "Press Compute."
+    if first.active or any(job is not None and job.active for job in jobs):
+        note = f"The first picture comes after {LEVELS[0] ** settings[0].dim} points."
+    elif first.behind:
+        note = "The first picture comes after<br>the measurement at work."
     show_top(wanted, shown, scale, note)
     if scale is not None:
         show_state(shown, scale)

@@ -1,5 +1,6 @@
 """The form for a new sweep: what varies, what all runs share, how often each is repeated."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -94,6 +95,7 @@ def new_sweep() -> None:
             "Settings to vary",
             VARIABLE,
             default=VARIED,
+            format_func=lambda name: SETTINGS[name].title,
             key=key("vary"),
             bind="query-params",
             persist_state="session",
@@ -143,6 +145,7 @@ def _values(name: str) -> None:
         st.multiselect(
             options=list(known.choices),
             default=list(usual),
+            format_func=lambda value: (known.choices or {}).get(value, value),
             accept_new_options=known.open_ended,
             **common,
         )
@@ -258,11 +261,23 @@ def follow_link() -> None:
     """Fill the form with the preset that the link names; what else the link holds goes before it.
 
     A widget that comes onto the page with a value from a preset does not write it into the link.
+    Choices are in a link by their keys, as in version 0.1, or by their titles.
     """
     name = st.query_params.get(SWEEP_PRESET)
     if key("preset") not in st.session_state and name in SWEEP_PRESETS:
         st.session_state[key("preset")] = name
         _apply_preset()
+    _read_choices("vary", {SETTINGS[n].title: n for n in VARIABLE})
+    for each in VARIABLE:
+        if SETTINGS[each].choices is not None:
+            _read_choices(f"in_{each}", SETTINGS[each].by_title, SETTINGS[each].open_ended)
+
+
+def _read_choices(name: str, by_title: Mapping[str, Any], open_ended: bool = False) -> None:
+    held = [by_title.get(word, word) for word in st.query_params.get_all(key(name))]
+    fits = open_ended or all(value in by_title.values() for value in held)
+    if held and fits and key(name) not in st.session_state:
+        st.session_state[key(name)] = held
 
 
 def _apply_preset() -> None:

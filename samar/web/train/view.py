@@ -1,4 +1,4 @@
-"""How curves are looked at, on the stage and where runs are compared; all of it is in the address."""
+"""How curves are looked at, on the stage and on the Compare page; all of it is in the address."""
 
 import streamlit as st
 

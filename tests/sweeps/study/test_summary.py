@@ -46,7 +46,7 @@ def test_results(rows: list[Row]) -> None:
     assert sam.test.std == pytest.approx(0.02 / math.sqrt(2))
     assert sam.gap == pytest.approx(0.09)
     assert math.isnan(sam.lambda_max)
-    assert sam.chosen == "sam, rho 0.2, lr 0.05"
+    assert sam.chosen == "SAM, ρ 0.2, η 0.05"
 
 
 def test_differences_are_paired_by_seed(rows: list[Row]) -> None:

@@ -1,0 +1,222 @@
+"""The stage's messages: whatever is sent in pieces adds up to the run, and every tile has words."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samar.charts.stage.feed import (
+    MOST_BUCKETS,
+    STEP_VALUES,
+    Feed,
+    Mislabelled,
+    Plane,
+    StageRun,
+    bucket_width,
+    buckets,
+)
+from samar.charts.stage.tiles import tiles
+from samar.charts.stage.words import people, story
+from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Columns, Event
+from samar.landscape.result import Landscape
+from samar.training.settings import TrainSettings
+
+TILES = ("landscape", "lam", "ratio", "loss", "accuracy", "eigenvalues", "gap")
+
+
+def steps_of(count: int, seed: int = 0) -> Columns:
+    random = np.random.default_rng(seed)
+    columns = {name: random.uniform(0.5, 2, 10_000)[:count] for name in STEP_COLUMNS}
+    columns["step"] = np.arange(1.0, count + 1)
+    columns["grad_evals"] = 2 * columns["step"]
+    columns["seconds"] = 0.01 * columns["step"]
+    columns["epoch"] = 1 + columns["step"] // 10
+    columns["ratio"][:1] = np.nan
+    return columns
+
+
+def epochs_of(count: int) -> Columns:
+    columns = {name: np.linspace(0.1, 0.9, 60)[:count] for name in EPOCH_COLUMNS}
+    columns["step"] = 10 * np.arange(1.0, count + 1)
+    return columns
+
+
+def curvature(step: int, *values: float) -> Event:
+    return Event(step, "curvature", {"values": list(values), "trace": 3.0, "lr": 0.1}, 0.0)
+
+
+def plane(step: int) -> Plane:
+    axis = np.linspace(-1, 1, 3)
+    loss = np.arange(9.0).reshape(3, 3) + step
+    manifest = {"images": 128}
+    return Plane(step, 5.0, Landscape((axis, axis), loss, loss, np.ones((3, 3), bool), manifest))
+
+
+def run_of(count: int, epochs: int = 0, **more: Any) -> StageRun:
+    known: dict[str, Any] = {"settings": TrainSettings(), "active": True} | more
+    return StageRun(id="a", label="SAMAR", steps=steps_of(count), epochs=epochs_of(epochs), **known)
+
+
+class Browser:
+    """What stage_data.js does with messages."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, list[float]]] = {}
+        self.lists: dict[str, list[Any]] = {}
+
+    def take(self, message: dict[str, Any]) -> int:
+        """Merge a message about one run; returns how many numbers it brought."""
+        (part,) = message["members"]
+        brought = 0
+        for name, table in part["tables"].items():
+            for column, text in table["columns"].items():
+                new = np.frombuffer(base64.b64decode(text), "<f4").tolist()
+                held = self.tables.setdefault(name, {}).setdefault(column, [])
+                held[table["from"] :] = new
+                brought += len(new)
+        for name in ("planes", "events", "answers"):
+            self.lists.setdefault(name, [])[part[name]["from"] :] = part[name]["added"]
+        return brought
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, MOST_BUCKETS, MOST_BUCKETS + 1, 100_000])
+def test_a_run_of_any_length_travels_as_few_rows(count: int) -> None:
+    width = bucket_width(count)
+    assert count <= width * MOST_BUCKETS
+    assert width == 1 or count > width // 2 * MOST_BUCKETS
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 1), (9, 4), (1201, 4)])
+def test_a_bucket_holds_the_mean_of_its_steps(count: int, width: int) -> None:
+    steps = steps_of(count)
+    steps["lam"][:3] = np.nan
+    found = buckets(steps, width)
+    for number, begin in enumerate(range(0, count, width)):
+        rows = slice(begin, min(begin + width, count))
+        assert found["step"][number] == steps["step"][rows][-1]
+        for name in STEP_VALUES:
+            values = steps[name][rows]
+            values = values[np.isfinite(values)]
+            total = np.log(values).sum() if name == "ratio" else values.sum()
+            mean = total / values.size if values.size else np.nan
+            expected = np.exp(mean) if name == "ratio" else mean
+            np.testing.assert_allclose(found[name][number], expected, rtol=1e-12)
+
+
+def test_messages_add_up_to_the_whole_run() -> None:
+    grown, feed = Browser(), Feed("a")
+    brought = 0
+    lengths = [0, 3, 3, 40, 599, 601, 602, 1500, 5000, 5001]
+    for number, count in enumerate(lengths):
+        events = [curvature(step, 2.0, 1.0) for step in range(number)]
+        run = run_of(count, number, events=events, planes=[plane(step) for step in range(number)])
+        brought = grown.take(feed.message([run]))
+    whole = Browser()
+    whole.take(Feed("a").message([run]))
+    assert str(grown.tables) == str(whole.tables)  # as text, because NaN equals nothing
+    assert grown.lists == whole.lists
+    assert len(whole.lists["planes"]) == len(lengths) - 1
+    assert brought < 40  # one more step is a handful of numbers
+
+
+def test_a_resumed_run_replaces_what_it_computes_again() -> None:
+    browser, feed = Browser(), Feed("a")
+    browser.take(feed.message([run_of(50, 5, start=1)]))
+    again = StageRun(
+        "a", "SAMAR", TrainSettings(), steps_of(60, seed=1), epochs_of(2), active=True, start=2
+    )
+    browser.take(feed.message([again]))
+    expected = steps_of(60, seed=1)["loss"].astype("<f4").tolist()
+    assert browser.tables["steps"]["loss"] == expected
+    assert len(browser.tables["epochs"]["step"]) == 2
+
+
+def test_a_rewound_run_is_cut_even_before_it_says_so() -> None:
+    browser, feed = Browser(), Feed("a")
+    browser.take(feed.message([run_of(50, 5)]))
+    browser.take(feed.message([run_of(20, 2)]))
+    assert len(browser.tables["steps"]["step"]) == 20
+    assert len(browser.tables["epochs"]["step"]) == 2
+
+
+def test_pictures_of_wrong_labels_travel_once() -> None:
+    pixels = np.zeros((2, 1, 8, 8), np.uint8)
+    run = run_of(3, mislabelled=Mislabelled(pixels, [1, 2], [3, 4], ["a", "b", "c", "d", "e"]))
+    feed = Feed("a")
+    first, second = feed.message([run]), feed.message([run])
+    images = first["members"][0]["images"]
+    assert images["given"] == [1, 2]
+    assert images["truth"] == [3, 4]
+    assert all(source.startswith("data:image/png;base64,") for source in images["source"])
+    assert "images" not in second["members"][0]
+
+
+def test_messages_are_numbered_so_that_a_lost_one_is_noticed() -> None:
+    feed = Feed("a")
+    assert [feed.message([])["number"] for _ in range(3)] == [0, 1, 2]
+
+
+def test_the_stage_has_seven_tiles_and_two_more_where_there_is_room() -> None:
+    shown = tiles([run_of(5, 1)], {})
+    assert tuple(tile["key"] for tile in shown[:7]) == TILES
+    assert len(shown) == 9
+    assert all(tile["title"] and tile["help"] for tile in shown)
+
+
+def test_a_run_without_lambda_shows_what_it_has_instead() -> None:
+    run = run_of(5, settings=TrainSettings(optimizer="sgd"))
+    run.steps["ratio"][:] = np.nan
+    keys = [tile["key"] for tile in tiles([run], {})]
+    assert keys[:3] == ["landscape", "gradient", "sharpness"]
+    assert len(set(keys)) == len(keys)
+    # Once it was SAMAR for a while, λ stays on the stage.
+    run.steps["ratio"][2] = 1.1
+    assert "lam" in [tile["key"] for tile in tiles([run], {})]
+
+
+@pytest.mark.parametrize(
+    ("active", "every", "due", "words"),
+    [
+        (True, 1, {}, "Being measured"),
+        (True, 0, {}, "Switched off"),
+        (True, 1, {"reason": "Put off."}, "Put off."),
+        (False, 1, {}, "None was measured before the run ended."),
+        (False, 0, {}, "Switched off"),
+    ],
+)
+def test_an_empty_tile_says_why(active: bool, every: int, due: dict[str, Any], words: str) -> None:
+    settings = TrainSettings(curvature_every=every, film_every=every)
+    shown = tiles([run_of(5, settings=settings, active=active)], {"curvature": due, "film": due})
+    for tile in shown:
+        if tile["key"] in ("landscape", "eigenvalues"):
+            assert words in tile["note"]
+        if not active:
+            assert "omes" not in tile["note"]
+            assert "aiting" not in tile["note"]
+
+
+def test_a_tile_says_when_its_next_measurement_comes() -> None:
+    shown = {t["key"]: t for t in tiles([run_of(5)], {"curvature": {"next_epoch": 7}})}
+    assert shown["eigenvalues"]["legend"] == "next: epoch 7"
+    ended = {
+        t["key"]: t for t in tiles([run_of(5, active=False)], {"curvature": {"next_epoch": 7}})
+    }
+    assert ended["eigenvalues"]["legend"] == ""
+
+
+def test_a_collapse_is_told_with_a_way_back() -> None:
+    run = run_of(400, 40, kept=[0, 40, 80], events=[Event(200, "change", {"rho": 1.0}, 0.0)])
+    run.steps["loss"][:] = np.r_[np.full(200, 0.3), np.full(200, 2.35)]
+    run.epochs["train_accuracy"][:] = np.r_[np.full(20, 0.9), np.full(20, 0.1)]
+    told = story(None, [run])
+    assert "forgot everything" in told
+    assert 'data-branch="80"' in told
+
+
+def test_words_of_people_are_never_markup() -> None:
+    settings = TrainSettings(name="<img src=x>")
+    two = [run_of(3, settings=settings), run_of(3, settings=TrainSettings(optimizer="sgd"))]
+    assert "<img" not in people(two, {"a": "<b>"})
+    assert "<b>" not in people(two, {"a": "<b>"})
+    assert people(two[:1], {}) == ""

@@ -1,0 +1,295 @@
+"""A training run while it is watched: measured, steered, gone back to, and its labels looked at."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from samar.errors import ConfigError, RunError
+from samar.exchange.archive import write_job
+from samar.exchange.importing import import_job
+from samar.jobs.engine.worker import run as work
+from samar.jobs.files import job_dir, resume_path
+from samar.jobs.job import Job
+from samar.jobs.records import LOOKS
+from samar.jobs.service import Jobs
+from samar.kinds import train as kind
+from samar.kinds.race import RaceSettings
+from samar.networks.checkpoint import load_resume_state, load_weights
+from samar.training.collapse import collapse_of
+from samar.training.settings import TrainSettings
+
+TINY = {"images_per_class": 13, "batch_size": 32, "device": "cpu"}
+PLAIN = {**TINY, "curvature_every": 0, "film_every": 0}
+STEPS = 5  # an epoch
+
+
+@pytest.fixture
+def jobs(inline: None) -> Jobs:
+    return Jobs()
+
+
+def kinds_at(jobs: Jobs, job: Job, *kinds: str) -> list[tuple[int, str]]:
+    events = jobs.store.records.events(job.key)
+    return [(event.step, event.kind) for event in events if event.kind in kinds]
+
+
+def columns(jobs: Jobs, job: Job, after: int = 0) -> dict[str, list[Any]]:
+    """All that was recorded but the times."""
+    found = {}
+    for name, table in (("steps", jobs.store.records.steps), ("epochs", jobs.store.records.epochs)):
+        for column, values in table(job.key, after).items():
+            if column != "seconds":
+                found[f"{name} {column}"] = np.nan_to_num(values, nan=-1.0).tolist()
+    return found
+
+
+@pytest.fixture
+def ordered(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
+    """Train a run that finds these orders after its first step."""
+
+    def train(settings: TrainSettings, *orders: tuple[str, dict[str, Any]]) -> Job:
+        def start(store: Any, job: Job) -> None:
+            for command, detail in orders:
+                store.orders.post(job.key, command, **detail)
+            work(store, job)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("samar.jobs.engine.local._start", start)
+            return jobs.get(jobs.submit(settings))
+
+    return train
+
+
+def test_a_short_run_has_measurements_at_both_ends_and_says_so(jobs: Jobs) -> None:
+    run = jobs.get(jobs.submit(TrainSettings(**TINY, epochs=2, probe_share=0.0)))
+    assert run.status == "finished"
+    ends = [(0, "film"), (0, "curvature"), (2 * STEPS, "film"), (2 * STEPS, "curvature")]
+    assert kinds_at(jobs, run, "film", "curvature") == ends
+    for name in ("film_plane", "film_line"):
+        assert jobs.store.records.steps_of(run.key, name) == [0, 2 * STEPS]
+    assert run.summary["about"] == {"classes": 10, "steps_per_epoch": STEPS}
+    told = run.summary["measurements"]
+    for name in ("film", "curvature"):
+        assert told[name]["next_epoch"] is None
+        assert told[name]["reason"] == "The run is over."
+        assert told[name]["step"] == 2 * STEPS
+
+
+def test_racers_share_what_is_measured_before_the_first_step(jobs: Jobs) -> None:
+    race = jobs.get(jobs.submit(RaceSettings(**TINY, epochs=1, optimizers="sgd,samar:lr=0.1")))
+    assert race.status == "finished"
+    first, second = jobs.members(race.id)
+    found = []
+    for member in (first, second):
+        events = jobs.store.records.events(member.key)
+        found.append({e.kind: e.detail for e in events if e.step == 0 and e.kind in LOOKS})
+        assert [e.kind for e in events if e.step == 0 and e.kind in LOOKS] == ["film", "curvature"]
+    assert [each["curvature"].pop("lr") for each in found] == [0.05, 0.1]
+    assert found[0] == found[1]
+    for name in ("film_plane-0.npz", "film_line-0.npz"):
+        ours, theirs = (job_dir(each.id) / "film" / name for each in (first, second))
+        assert ours.read_bytes() == theirs.read_bytes()
+    alone = jobs.get(jobs.submit(second.settings))
+    assert columns(jobs, alone) == columns(jobs, second)
+
+
+def test_measured_when_told_to_in_mid_epoch_and_while_paused(
+    jobs: Jobs, ordered: Callable[..., Job]
+) -> None:
+    plain = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=2)))
+    orders = ("measure", "measure", "pause", "measure", "step", "measure", "resume")
+    run = ordered(TrainSettings(**PLAIN, epochs=2), *((name, {}) for name in orders))
+    assert run.status == "finished"
+    assert kinds_at(jobs, run, "film", "curvature") == [(1, "film"), (1, "curvature")]
+    assert jobs.store.records.steps_of(run.key, "film_plane") == [1]
+    assert run.summary["measurements"]["film"]["step"] == 1
+    assert columns(jobs, run) == columns(jobs, plain)
+    with pytest.raises(RunError, match="is finished; measure needs a run that is running or"):
+        jobs.measure(run.id)
+
+
+def test_answers_to_wrong_labels_after_every_epoch(jobs: Jobs) -> None:
+    run = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=3, label_noise=0.4)))
+    assert kinds_at(jobs, run, "labels") == [(STEPS * n, "labels") for n in range(4)]
+    (artifact,) = jobs.store.records.artifacts(run.key, "mislabelled")
+    with np.load(job_dir(run.id) / artifact.path, allow_pickle=False) as found:
+        assert (found["given"] != found["true"]).all()
+        assert len(found["images"]) == 10
+    jobs.store.records.rewind(run.key, STEPS)
+    assert kinds_at(jobs, run, "labels") == [(0, "labels"), (STEPS, "labels")]
+    clean = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=1)))
+    assert kinds_at(jobs, clean, "labels") == []
+    assert not jobs.store.records.artifacts(clean.key, "mislabelled")
+
+
+def test_states_are_kept_with_the_weights_and_before_a_change(
+    jobs: Jobs, ordered: Callable[..., Job]
+) -> None:
+    settings = TrainSettings(**PLAIN, epochs=4, snapshots=2)
+    run = ordered(settings, ("change", {"rho": 0.4}), ("change", {"optimizer": "sgd"}))
+    assert jobs.store.records.steps_of(run.key, "snapshot") == [0, 2 * STEPS, 4 * STEPS]
+    assert jobs.kept_states(run) == [0, 1, 2 * STEPS]  # none at the end
+    state = load_resume_state(job_dir(run.id) / "states/state-1.pt")
+    assert (state["step"], state["config"]["rho"]) == (1, 0.2)
+    none = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=2, snapshots=0)))
+    assert jobs.kept_states(none) == []
+    with pytest.raises(RunError, match="kept no moment to go back to; train it again"):
+        jobs.branch(none.id)
+
+
+def test_states_make_room(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=1)))
+    size = (job_dir(first.id) / "states/state-0.pt").stat().st_size
+    monkeypatch.setattr(kind, "STATE_BYTES", 5 * size)
+    run = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=12)))
+    kept = jobs.kept_states(run)
+    files = sorted((job_dir(run.id) / "states").iterdir())
+    assert len(kept) == len(files)
+    assert sum(file.stat().st_size for file in files) <= 5 * size
+    assert kept[-1] == 11 * STEPS
+    monkeypatch.setattr(kind, "STATE_BYTES", size // 4)
+    assert jobs.kept_states(jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=2)))) == []
+
+
+def test_a_branch_without_changes_is_the_run_again(jobs: Jobs) -> None:
+    settings = TrainSettings(**TINY, epochs=4, label_noise=0.2, augment="crop_flip_cutout")
+    run = jobs.get(jobs.submit(settings))
+    before = (columns(jobs, run), len(jobs.store.records.events(run.key)), run.summary)
+    files = {path: path.stat().st_size for path in job_dir(run.id).rglob("*") if path.is_file()}
+    first = jobs.get(jobs.branch(run.id, 2 * STEPS))
+    again = jobs.get(jobs.branch(first.id, 3 * STEPS))
+    for branch in (first, again):
+        assert (branch.status, branch.message) == ("finished", "")
+        assert columns(jobs, branch) == columns(jobs, run)
+        ours, theirs = (
+            load_weights(job_dir(job.id) / "weights.safetensors") for job in (branch, run)
+        )
+        assert all((ours[name] == theirs[name]).all() for name in theirs)
+        assert kinds_at(jobs, branch, "labels") == kinds_at(jobs, run, "labels")
+        assert (0, "film") in kinds_at(jobs, branch, "film")
+        for artifact in jobs.store.records.artifacts(branch.key):
+            assert (job_dir(branch.id) / artifact.path).is_file()
+        assert not resume_path(branch.id).exists()
+    assert first.inputs["branch"] == {"run": run.id, "step": 2 * STEPS, "title": run.title}
+    assert again.inputs["branch"]["run"] == first.id
+    assert (first.settings.name, again.settings.name) == (
+        "Branch, from step 10",
+        "Branch, from step 15",
+    )
+    run = jobs.get(run.id)
+    assert (columns(jobs, run), len(jobs.store.records.events(run.key)), run.summary) == before
+    assert files == {p: p.stat().st_size for p in job_dir(run.id).rglob("*") if p.is_file()}
+    jobs.delete(run.id)
+    assert all(
+        (job_dir(first.id) / a.path).is_file() for a in jobs.store.records.artifacts(first.key)
+    )
+
+
+def test_a_branch_changes_what_it_is_told(jobs: Jobs, ordered: Callable[..., Job]) -> None:
+    run = ordered(TrainSettings(**PLAIN, epochs=4), ("change", {"rho": 0.4}))
+    job_id = jobs.branch(run.id, 2 * STEPS, optimizer="sgd", lr=0.01, name="the other way")
+    branch = jobs.get(job_id)
+    assert branch.title == "the other way"
+    assert branch.settings.changed(name="") == run.settings
+    live = jobs.live_values(branch)
+    assert (live["rho"], live["optimizer"], live["lr"]) == (0.4, "sgd", 0.01)
+    changes = [e for e in jobs.store.records.events(branch.key) if e.kind == "change"]
+    assert [(e.step, e.detail) for e in changes][-1] == (
+        2 * STEPS,
+        {"optimizer": "sgd", "lr": 0.01},
+    )
+    steps = jobs.store.records.steps(branch.key)
+    assert np.isfinite(steps["lam"][: 2 * STEPS]).all()
+    assert np.isnan(steps["lam"][2 * STEPS :]).all()
+    assert steps["lr"][2 * STEPS] < 0.01 < steps["lr"][2 * STEPS - 1]
+    # From before a change that was made at that very step.
+    early = jobs.get(jobs.branch(run.id, 1))
+    assert jobs.live_values(early)["rho"] == 0.2
+
+
+def test_a_branch_that_is_stopped_resumes_with_its_changes(
+    jobs: Jobs, ordered: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ordered(TrainSettings(**PLAIN, epochs=4))
+    whole = jobs.get(jobs.branch(run.id, 2 * STEPS, rho=0.5))
+
+    def stop(store: Any, job: Job) -> None:
+        store.orders.post(job.key, "stop")
+        work(store, job)
+
+    monkeypatch.setattr("samar.jobs.engine.local._start", stop)
+    part = jobs.get(jobs.branch(run.id, 2 * STEPS, rho=0.5))
+    assert part.status == "stopped"
+    assert 2 * STEPS < part.done < 4 * STEPS
+    monkeypatch.setattr("samar.jobs.engine.local._start", work)
+    jobs.resume(part.id)
+    assert columns(jobs, jobs.get(part.id)) == columns(jobs, whole)
+
+
+def test_what_a_branch_refuses(jobs: Jobs) -> None:
+    run = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=2)))
+    with pytest.raises(RunError, match=r"no moment at step 3; choose one of the steps 0, 5\."):
+        jobs.branch(run.id, 3)
+    with pytest.raises(ConfigError, match="epochs cannot change while a run trains"):
+        jobs.branch(run.id, 5, epochs=9)
+    with pytest.raises(ConfigError, match="rho is 9, but it must be at most 5"):
+        jobs.branch(run.id, 5, rho=9)
+    assert [job.id for job in jobs.store.all()] == [run.id]
+    assert jobs.get(jobs.branch(run.id)).inputs["branch"]["step"] == 5
+
+
+def test_a_branch_is_exported_and_imported_without_states(jobs: Jobs, tmp_path: Path) -> None:
+    run = jobs.get(jobs.submit(TrainSettings(**TINY, epochs=2, label_noise=0.2)))
+    branch = jobs.get(jobs.branch(run.id, STEPS, rho=0.1, lam_held=0.5))
+    manifest = write_job(jobs.store, branch, tmp_path / "branch.zip")
+    assert not [name for name in manifest["files"] if name.startswith("states/")]
+    assert "state" not in {each["kind"] for each in manifest["artifacts"]}
+    jobs.delete(branch.id)
+    there = jobs.get(import_job(tmp_path / "branch.zip", jobs.store))
+    assert there.inputs["branch"]["step"] == STEPS
+    assert jobs.live_values(there)["lam_held"] == 0.5
+    assert jobs.kept_states(there) == []
+    kept = jobs.store.records.artifacts(there.key, "mislabelled")
+    assert (job_dir(there.id) / kept[0].path).is_file()
+
+
+def test_after_a_collapse_the_way_back_leads_to_a_good_network(jobs: Jobs) -> None:
+    settings = TrainSettings(
+        images_per_class=20,
+        batch_size=32,
+        device="cpu",
+        epochs=30,
+        snapshots=30,
+        schedule="constant",
+        curvature_every=0,
+        film_every=0,
+    )
+    run = jobs.get(jobs.submit(settings))
+    good = 17 * run.summary["about"]["steps_per_epoch"]
+    ruined = jobs.get(jobs.branch(run.id, good, rho=2.0))
+    assert ruined.status == "finished"
+    events = jobs.store.records.events(ruined.key)
+    found = collapse_of(
+        jobs.store.records.steps(ruined.key),
+        jobs.store.records.epochs(ruined.key),
+        classes=ruined.summary["about"]["classes"],
+        changes=[(e.step, e.detail) for e in events if e.kind == "change"],
+        states=jobs.kept_states(ruined),
+    )
+    assert found is not None
+    assert found.back == good
+    assert found.sentence.endswith("Lower ρ, or go back to epoch 17.")
+    assert ruined.last_epoch is not None
+    assert ruined.last_epoch.train_accuracy < 0.3
+    back = jobs.get(jobs.branch(ruined.id, found.back, rho=0.2))
+    assert back.last_epoch is not None
+    assert back.last_epoch.train_accuracy > 0.95
+
+
+def test_the_row_stays_plain_json(jobs: Jobs) -> None:
+    run = jobs.get(jobs.submit(TrainSettings(**TINY, epochs=1)))
+    assert json.loads(json.dumps(dict(run.summary))) == run.summary
