@@ -226,7 +226,8 @@ def _strength(run: RecordedRun) -> go.Figure:
             for text, (_, end) in zip(titles, ROWS, strict=True)
         ],
     )
-    for n, (domain, values) in enumerate(zip(ROWS, ([0, top], [1 - away, 1 + away]), strict=True)):
+    reaches = ([0, top], [1 - away, 1 + away])
+    for n, (domain, reach) in enumerate(zip(ROWS, reaches, strict=True)):
         figure.layout[f"xaxis{n + 1}"] = {
             "range": [0, last * 1.02],
             "anchor": f"y{n + 1}",
@@ -235,7 +236,7 @@ def _strength(run: RecordedRun) -> go.Figure:
             "title": "step" if n else "",
         }
         figure.layout[f"yaxis{n + 1}"] = {
-            "range": values,
+            "range": reach,
             "domain": domain,
             "anchor": f"x{n + 1}",
             "zeroline": False,

@@ -37,7 +37,7 @@ def register(commands: Any) -> None:
         "ids",
         metavar="RUN",
         nargs="+",
-        help="number, id or name of a run, or a tag; with --flatness also of an imported model",
+        help="number, id or name of a run, or a tag; with --flatness also of an imported network",
     )
     compare.add_argument(
         "--flatness", action="store_true", help="measure sharpness where it is not known yet"
@@ -64,7 +64,7 @@ def _compare(options: argparse.Namespace) -> int:
     models = list(imported.values())
     if models and not options.flatness:
         raise ConfigError(
-            f"{models[0].id} is an imported model: it has no training record to compare; add "
+            f"{models[0].id} is an imported network: it has no training record to compare; add "
             "--flatness for its place in the flatness report."
         )
     runs = _named(service, [word for word in options.ids if word not in imported], "train")

@@ -55,7 +55,7 @@ def register(commands: Any) -> None:
         commands,
         "evaluate",
         "evaluate a network on its test images",
-        "Loss and accuracy of a run, an imported model or a weights file.",
+        "Loss and accuracy of a run, an imported network or a checkpoint.",
         EvaluateSettings,
         _print_evaluation,
     )

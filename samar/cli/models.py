@@ -28,7 +28,7 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         help="import a trained network, or the ZIP of a run",
-        description="Recognize the network in a weights file, find its normalization, measure its "
+        description="Recognize the network in a checkpoint, find its normalization, measure its "
         "accuracy and keep it for landscape and hessian; or import the .zip of a run that export "
         "has written.",
     )
@@ -38,11 +38,11 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.set_defaults(run=_import)
-    listing = commands.add_parser("models", help="imported models and public checkpoints")
+    listing = commands.add_parser("models", help="imported networks and public checkpoints")
     listing.add_argument("--public", action="store_true", help="list public checkpoints instead")
     listing.add_argument("--get", metavar="NAME", help="download and import a public checkpoint")
     listing.add_argument("--dataset", help="with --get: images to measure it on")
-    listing.add_argument("--delete", metavar="ID", help="remove an imported model")
+    listing.add_argument("--delete", metavar="ID", help="remove an imported network")
     listing.add_argument("--json", action="store_true", help="print one JSON object")
     listing.set_defaults(run=_models)
 
@@ -83,7 +83,7 @@ def _models(options: argparse.Namespace) -> int:
     if options.delete:
         model = get_model(options.delete)
         delete_model(model.id)
-        print(f"Model {model.id} ({model.title}) is deleted.")
+        print(f"Network {model.id} ({model.title}) is deleted.")
     elif options.get:
         _get(options)
     elif options.public:
@@ -110,7 +110,7 @@ def _list(as_json: bool) -> None:
         print(json_line({"models": [_facts(model) for model in models]}))
         return
     if not models:
-        print("No imported models yet; import one with: python -m samar import FILE")
+        print("No imported networks yet; import one with: python -m samar import FILE")
         return
     table = Table("id", "name", "network", "normalization", "accuracy", "images", box=None)
     for m in models:

@@ -97,15 +97,15 @@ def _sentence(
         for flatter, sign in (("flatter", expected), ("sharper", -expected)):
             if names := [name for name, each in strong.items() if each.sign == sign]:
                 signs.add(flatter)
-                held.append(f"{flatter} models had {better} by {_named(names, found)}")
+                held.append(f"{flatter} networks had {better} by {_named(names, found)}")
         parts.append(", but ".join(held) or f"no measure was shown to go with the {target}")
     verdict = {
         frozenset(): "Flatness was not shown to predict generalization here",
         frozenset({"flatter"}): "Flatness predicted generalization here",
         frozenset({"sharper"}): "Flatness predicted worse generalization here",
     }.get(frozenset(signs), "Measures of flatness disagree about generalization here")
-    few = f"; {n} models are few" if n < 2 * FEWEST else ""
-    return f"{verdict}: {parts[0]}; {parts[1]} ({n} models, {tried} measures tried{few})."
+    few = f"; {n} networks are few" if n < 2 * FEWEST else ""
+    return f"{verdict}: {parts[0]}; {parts[1]} ({n} networks, {tried} measures tried{few})."
 
 
 def _named(names: Sequence[str], found: Mapping[str, Association]) -> str:

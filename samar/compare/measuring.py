@@ -1,7 +1,7 @@
-"""The sharpness of a run's network or of an imported model: jobs, measured once and found again.
+"""The sharpness of a run's network or of an imported network: jobs, measured once and found again.
 
 Every network is measured alike (:data:`PROTOCOL`), or ranks would compare measurements and not
-models: a curvature job, and for an imported model, which has no record of its training, an
+models: a curvature job, and for an imported network, which has no record of its training, an
 evaluation on either split. Jobs that ask the same are answered by the store, so nothing is kept
 here; what version 0.1 kept in ``SAMAR_HOME/sharpness`` is still read.
 """
@@ -36,7 +36,7 @@ PROTOCOL = CurvatureJobSettings(
 )
 
 TRAIN_IMAGES = 2000
-"""On so many, evenly spaced, an imported model's training accuracy is measured, as in a run."""
+"""On so many, evenly spaced, an imported network's training accuracy is measured, as in a run."""
 
 Trained = Job | ImportedModel
 

@@ -38,7 +38,7 @@ class InspectSettings(JobSettings):
 
     file: str = setting(
         "",
-        "A file with weights (.safetensors, .pt, .pth, .th), up to 2 GB. One that holds code is "
+        "A checkpoint (.safetensors, .pt, .pth, .th), up to 2 GB. One that holds code is "
         "refused and never run.",
         group="network",
         positional=True,
@@ -167,7 +167,7 @@ def keep_model(job: Job, title: str = "") -> ImportedModel:
 KIND = Kind(
     "inspect",
     "Inspection",
-    "Recognizes the network in a weights file, finds its normalization and measures its accuracy.",
+    "Recognizes the network in a checkpoint, finds its normalization and measures its accuracy.",
     InspectSettings,
     work,
     lane=SHORT,

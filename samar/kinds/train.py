@@ -245,13 +245,14 @@ class Training(Steered):
     def _adopt_start(self, twin: "Training") -> None:
         """Take over what another run measured of the same untrained network."""
         events = self.work.store.records.events(twin.work.job.key)
-        for measurement in self.measurements:
+        for measurement, other in zip(self.measurements, twin.measurements, strict=True):
             found = [e.detail for e in events if e.kind == measurement.kind and e.step == 0]
             if not found or measurement.taken:
                 continue
             own = {"lr": self.trainer.config.lr} if "lr" in found[-1] else {}
             self.note(0, measurement.kind, **found[-1] | own)
             measurement.recall([(0, found[-1]["seconds"])])
+            measurement.vectors = other.vectors
         for kept in self.work.store.records.artifacts(twin.work.job.key):
             if kept.step == 0 and kept.path.startswith(FILM):
                 content = (twin.work.folder / kept.path).read_bytes()

@@ -113,7 +113,7 @@ def get_model(what: str) -> ImportedModel:
     found = find_model(what)
     if found is None:
         raise CheckpointError(
-            f"There is no imported model {what!r}; see the list of models for ids."
+            f"There is no imported network {what!r}; see the list of imported networks for ids."
         )
     return found
 

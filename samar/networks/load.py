@@ -1,4 +1,4 @@
-"""Which network? A run, a run at a step, an imported model or a checkpoint file: answered here.
+"""Which network? A run, a run at a step, an imported network or a checkpoint file: answered here.
 
 Listing, describing and pinning do not import torch; loading does.
 """
@@ -39,7 +39,7 @@ class NetworkInfo:
         title: for people, of a run with its number; may hold their own words, to be escaped.
         label: the title with what tells it from all others, for a list.
         source: "run" or "model".
-        optimizer: key in :data:`samar.optim.catalog.OPTIMIZERS`; empty for an imported model.
+        optimizer: key in :data:`samar.optim.catalog.OPTIMIZERS`; empty for an imported network.
         created: seconds since 1970.
         active: whether the run still trains, so that its weights go on changing.
     """
@@ -85,7 +85,7 @@ class Network:
 
 
 def networks(store: Store) -> list[NetworkInfo]:
-    """Every run that has saved weights, and every imported model, newest first."""
+    """Every run that has saved weights, and every imported network, newest first."""
     found = [
         NetworkInfo(m.id, m.title, f"{m.title} · {m.id}", "model", "", m.created, active=False)
         for m in imported_models()
@@ -142,7 +142,7 @@ class _Found:
 def _find(
     store: Store, what: str, model: str | None, dataset: str | None, normalize: str
 ) -> _Found:
-    """Which network? An imported model, a weights file, a run or a run at a step."""
+    """Which network? An imported network, a checkpoint, a run or a run at a step."""
     known = find_model(what)
     if known is not None:
         _only_one(store, what, known)
@@ -153,7 +153,7 @@ def _find(
     if Path(what).suffix in SUFFIXES:
         if dataset is None:
             raise ConfigError(
-                f"{what} is a weights file; say which --model and --dataset it is for. The model "
+                f"{what} is a checkpoint; say which --model and --dataset it is for. The model "
                 "may be left out where it can be recognized."
             )
         path = Path(what).expanduser()
@@ -161,7 +161,7 @@ def _find(
         name = str(path.absolute())
         return _Found(name, path.name, path, model, dataset, normalize, facts)
     if not what.strip():
-        raise ConfigError("No network was chosen; give a run, a model or a weights file.")
+        raise ConfigError("No network was chosen; give a run, a model or a checkpoint.")
     run, step, path = _moment(store, what)
     own = run.settings
     at_step: dict[str, str | int] = {"run": run.id, "step": run.done if step is None else step}
@@ -247,12 +247,12 @@ def load_network(
     """Load a network with its images.
 
     Args:
-        what: a run, a run at a step at which it kept its weights (``RUN@STEP``), an imported model,
+        what: a run, a run at a step at which it kept its weights (``RUN@STEP``), an imported network,
             or the path of a file that ends in one of ``SUFFIXES``.
-        model: of a weights file; recognized from its tensors if None.
-        dataset: of a weights file; for an imported model, other images than those it came with.
-        normalize: of a weights file, or with other images; "auto" leaves it to the data set or the
-            imported model. A run knows all three.
+        model: of a checkpoint; recognized from its tensors if None.
+        dataset: of a checkpoint; for an imported network, other images than those it came with.
+        normalize: of a checkpoint, or with other images; "auto" leaves it to the data set or the
+            imported network. A run knows all three.
 
     Raises:
         RunError, CheckpointError, ConfigError, DataError: one sentence with the remedy.

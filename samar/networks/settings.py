@@ -10,12 +10,12 @@ FIRST_IMAGES, WORTH_IMAGES = 32, 128
 
 
 class NetworkSettings(JobSettings):
-    """A run, a run at a step, an imported model, or a weights file with what it belongs to."""
+    """A run, a run at a step, an imported network, or a checkpoint with what it belongs to."""
 
     network: str = setting(
         "",
-        "A run, a run at a step at which it kept its weights (RUN@STEP), an imported model, or a "
-        "weights file.",
+        "A run, a run at a step at which it kept its weights (RUN@STEP), an imported network, or a "
+        "checkpoint.",
         group="network",
         label="run or checkpoint",
         positional=True,
@@ -23,13 +23,13 @@ class NetworkSettings(JobSettings):
     )
     model: str | None = setting(
         None,
-        "The network of a weights file; recognized if left out.",
+        "The network of a checkpoint; recognized if left out.",
         group="network",
         choices=titles(MODELS),
     )
     dataset: str | None = setting(
         None,
-        "The images of a weights file: digits, cifar10, cifar100 or folder:PATH; for an imported "
+        "The images of a checkpoint: digits, cifar10, cifar100 or folder:PATH; for an imported "
         "model, other images than those it came with.",
         group="network",
         choices=titles(DATASETS),
@@ -37,7 +37,7 @@ class NetworkSettings(JobSettings):
     )
     normalize: str = setting(
         "auto",
-        "The normalization of a weights file, or with other images.",
+        "The normalization of a checkpoint, or with other images.",
         group="network",
         choices=titles({"auto": "the data set's own"} | NORMALIZATIONS),
     )

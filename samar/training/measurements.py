@@ -135,6 +135,9 @@ class Measurement:
         every: epochs from one to the next; 0 never measures.
         share: largest part of the run's wall time that it may take.
         gradients: what a usual one is expected to cost, in gradients of single images.
+
+    Attributes:
+        vectors: what the next one may begin with, found by the last; None for nothing.
     """
 
     kind = "measurement"
@@ -146,6 +149,7 @@ class Measurement:
         self._spent = 0.0
         self._cost, self._usual_at = 0.0, -1  # of the last usual one, and its step
         self._last: dict[str, Any] = {"step": None, "seconds": 0.0}
+        self.vectors: Tensor | None = None
 
     @property
     def taken(self) -> bool:
@@ -234,7 +238,6 @@ class CurvatureMeasurement(Measurement):
         products = USUAL_PRODUCTS + USUAL.trace_products
         expected = products * PRODUCT_GRADIENTS * CURVATURE_IMAGES
         super().__init__(book, every, share, expected)
-        self._vectors: Tensor | None = None
 
     def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         """Eigenvalues, residuals, trace."""
@@ -245,10 +248,10 @@ class CurvatureMeasurement(Measurement):
                 k=EIGENVALUES,
                 tol=TOLERANCE,
                 max_products=effort.products,
-                start=self._vectors,
+                start=self.vectors,
             )
             trace = hessian_trace(hessian, products=effort.trace_products).total
-        self._vectors = top.vectors
+        self.vectors = top.vectors
         return {
             "values": top.values,
             "residuals": top.residuals,

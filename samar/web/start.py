@@ -8,7 +8,7 @@ from samar.charts.html.render import render
 from samar.errors import DataError
 from samar.training.presets import DEFAULT_PRESET, PRESETS
 from samar.web.learn.glossary import glossary_style, prose
-from samar.web.plotly_chart import figure_json, plotly_chart
+from samar.web.plotly_chart import expect_charts, figure_json, plotly_chart
 from samar.web.presenting import carried
 from samar.web.service import explained, service
 from samar.web.state import COMPARE_PAGE, LESSON, LESSONS_PAGE, RUN, TRAIN_PAGE
@@ -30,6 +30,8 @@ def show() -> None:
         words.title("See why flat minima matter", anchor=False)
         with st.container(horizontal=True, width="content", key="start_doors"):
             _doors()
+    with words:
+        expect_charts()  # the browser loads the library while the server makes the figures
     try:
         replay = _replay()
     except DataError as error:
@@ -85,7 +87,7 @@ def _links() -> None:
             with explained():
                 run_id = service().submit(PRESET.config())
             st.switch_page(TRAIN_PAGE, query_params={RUN: run_id, **carried()})
-        links = (
+        links: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             (TRAIN_PAGE, "Settings first", "tune", {}),
             (LESSONS_PAGE, "Lesson 4: who memorizes?", "school", {LESSON: "4"}),
             (LESSONS_PAGE, "All lessons", "menu_book", {LESSON: "1"}),

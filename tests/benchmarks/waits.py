@@ -1,11 +1,12 @@
 """What a person waits for: the first λ, the first picture of a landscape, the first eigenvalue.
 
 Each wait is timed inside the page, from the click on a button to the first frame in which what was
-asked for stands there. Several fresh servers are visited one after the other; on each, the first
-wait of a kind is its cold one, and those that follow come after a rest in which a process may be
-made ready. Then the memory of the server is read, with ``--memory`` after a drive of so many
-minutes. Run it on a machine that does nothing else; each wait is printed with the load average, so
-that one which others disturbed can be told.
+asked for stands there; where that comes unasked, from the opening of the page. Several fresh
+servers are visited one after the other; on each, the first wait of a kind is its cold one, and
+those that follow come after a rest in which a process may be made ready. Then the memory of the
+server is read, with ``--memory`` after a drive of so many minutes. Run it on a machine that does
+nothing else; each wait is printed with the load average, so that one which others disturbed can be
+told.
 
     python -m tests.benchmarks.waits [--app app.py] [--servers 3] [--again 2] [--memory 0] [--flat]
 
@@ -79,7 +80,7 @@ LANDSCAPE = Wait(
     "/landscape?l_run={label}&l_seed={seed}",
     ".st-key-l_compute button",
     Sign(".st-key-contour_1 .contourlayer path"),
-    Sign("[data-testid=stMain]", "17 × 17 points"),
+    Sign("[data-testid=stMain]", "measured on"),
 )
 CURVATURE = Wait(
     "/curvature?curvature_run1={label}&curvature_seed={seed}",
@@ -130,6 +131,20 @@ WATCH = """
 """
 """Promises the seconds from the click to the first frame with the sign; null if it never came."""
 
+UNASKED = """
+(([selector, words]) => {
+  const pattern = new RegExp(words);
+  const look = () => {
+    const found = [...document.querySelectorAll(selector)];
+    const there = found.some((each) => pattern.test(each.textContent));
+    if (there) window.opened = performance.now() / 1000;
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})(%s)
+"""
+"""Notes the seconds from the opening of a page to the first frame with the sign."""
+
 Waits = dict[str, list[float]]
 
 
@@ -148,6 +163,7 @@ class Visit:
         self.seed += 1
         label = quote_plus(LABEL.format(name=NAME, run=self.run))
         page = self.context.new_page()
+        page.add_init_script(UNASKED % json.dumps([wait.first.selector, wait.first.words]))
         try:
             page.goto(self.address + wait.path.format(run=self.run, label=label, seed=self.seed))
             expect(page.locator(wait.button)).to_be_enabled(timeout=1000 * PATIENCE)
@@ -161,7 +177,12 @@ class Visit:
         """How long a wait takes; the page is closed once everything is there."""
         sign = wait.end if to_the_end and wait.end else wait.first
         with self.page_of(wait) as page:
-            taken = press(page, wait.button, sign)
+            unasked = page.evaluate("window.opened ?? null")
+            if unasked is None or to_the_end:
+                taken = press(page, wait.button, sign)
+            else:
+                taken = float(unasked)
+                page.locator(wait.button).click()
             if wait.end:
                 arrive(page, wait.end)
         return taken

@@ -53,9 +53,14 @@ def test_measure_cancel_and_download(
     alert = page.get_by_test_id("stAlert")
     expect(alert).to_contain_text("There is no file", timeout=30_000)
 
-    # A long measurement tells where it is, draws what it knows, and can be cancelled.
     field.fill(str(weights))
     field.press("Enter")
+    first = page.locator(".st-key-curvature_first")
+    expect(first).to_contain_text("on 32 images", timeout=60_000)
+    chart = page.locator(".st-key-curvature_chart_eigenvalues .main-svg").first
+    expect(chart).to_be_visible(timeout=30_000)
+
+    # A long measurement tells where it is, draws what it knows, and can be cancelled.
     toggle(page, "layers", "density")
     page.wait_for_url(re.compile("curvature_density=true"))
     compute(page)
@@ -72,7 +77,6 @@ def test_measure_cancel_and_download(
     compute(page)
     summary = page.locator(".st-key-curvature_summary")
     expect(summary).to_contain_text("products", timeout=60_000)
-    chart = page.locator(".st-key-curvature_chart_eigenvalues .main-svg").first
     expect(chart).to_be_visible(timeout=30_000)
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON").click()

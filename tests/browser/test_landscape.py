@@ -1,5 +1,6 @@
 """The Landscape page in a real browser: progressive drawing, the camera, two runs at one scale."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,13 +25,17 @@ def landscape(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Calla
     expect(page.locator(".st-key-l_buttons").or_(nothing)).to_be_visible(timeout=30_000)
     if nothing.count():
         for optimizer in ("sgd", "samar"):
-            page.goto(f"{address}/train?optimizer={optimizer}&epochs=1&images_per_class=10")
+            few = "epochs=4&images_per_class=10&snapshots=3"
+            page.goto(f"{address}/train?optimizer={optimizer}&{few}")
             page.locator(".st-key-button_start button").click(timeout=30_000)
             expect(page.locator(".stage-status")).to_contain_text("Finished", timeout=60_000)
 
-    def landscape(query: str, **options: object) -> Page:
+    def landscape(query: str, *, compute: bool = True, **options: object) -> Page:
         page = visit(f"{address}/landscape?{query}", **options)
-        page.locator(".st-key-l_compute button").first.click(timeout=30_000)
+        button = page.locator(".st-key-l_compute button").first
+        expect(button).to_be_visible(timeout=30_000)
+        if compute:
+            button.click()
         return page
 
     return landscape
@@ -43,7 +48,35 @@ def look(page: Page, chart: str, expression: str) -> object:
 
 
 def expect_points(page: Page, points: int) -> None:
-    expect(page.get_by_text(f"{points} × {points} points").first).to_be_visible(timeout=150_000)
+    whole = re.compile(rf"^{points} × {points} points, [\d,]+ images\.")
+    expect(page.get_by_text(whole).first).to_be_visible(timeout=150_000)
+
+
+def test_a_first_picture_comes_unasked_on_the_first_screen(
+    landscape: Callable[..., Page],
+) -> None:
+    screen = {"width": 1280, "height": 720}
+    page = landscape("l_directions=pca&l_dim=plane", compute=False, viewport=screen)
+    expect(page.get_by_text("First result: 9 × 9 points, 32 images.")).to_be_visible(timeout=60_000)
+    for chart in ("surface_1", "contour_1"):
+        look(page, chart, "1")
+        box = page.locator(PLOT.format(chart)).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= screen["height"]
+        assert 0.75 < box["width"] / box["height"] < 1.25
+    controls = page.get_by_role("group", name="Playback")
+    expect(controls).to_contain_text("snapshot 3 of 3")
+    box = controls.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= screen["height"]
+    page.get_by_role("button", name="One step back (←)").click()
+    expect(controls).to_contain_text("snapshot 2 of 3")
+    points = page.locator(PLOT.format("contour_1") + " .scatterlayer .point")
+    expect(points).to_have_count(3)
+    assert look(page, "surface_1", "p._fullData[1].x.length") == 3
+    page.locator(".st-key-l_compute button").first.click()
+    expect(page.get_by_text("measured on")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("First result")).to_have_count(0)
 
 
 def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(

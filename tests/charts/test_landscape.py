@@ -71,7 +71,8 @@ def test_ball_and_path_lie_on_the_plane_and_play() -> None:
     assert flat.data[1].x[0] == flat.data[1].x[-1]
     assert len(flat.frames) == 5
     assert not flat.layout.updatemenus, "the page's clock plays it"
-    assert solid.layout.meta["film"] == {"last": 4, "label": "snapshot", "grow": [2]}
+    film = solid.layout.meta["film"]
+    assert (film["last"], film["grow"]) == (4, [2])
     assert len(flat.frames[2].data[0].x) == 3
     np.testing.assert_allclose(flat.data[2].marker.color, path.loss, rtol=1e-6)
     assert "1 off the plane" in flat.data[2].text[0]

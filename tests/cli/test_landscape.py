@@ -105,7 +105,7 @@ def test_eigenvectors_curve_as_their_eigenvalues_say(run: str, tmp_path: Path) -
     ("words", "sentence"),
     [
         ("nothing", "There is no run 'nothing'"),
-        ("a.th", "a.th is a weights file; say which --model and --dataset it is for"),
+        ("a.th", "a.th is a checkpoint; say which --model and --dataset it is for"),
         ("a.th --model cnn --dataset digits", "There is no file a.th; check the path"),
         ("nothing --points 16", "points is 16, but it must be one of: 5, 9, 17, 33, 65"),
         ("nothing --directions random", "directions is 'random', but it must be one of: filter,"),

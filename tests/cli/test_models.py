@@ -45,7 +45,7 @@ def test_import_list_use_and_delete(file: str, capsys: pytest.CaptureFixture[str
     assert main(["models", "--delete", model.id]) == 0
     assert imported_models() == []
     assert main(["models"]) == 0
-    assert "No imported models yet" in capsys.readouterr().out
+    assert "No imported networks yet" in capsys.readouterr().out
 
 
 def test_what_an_inspection_found_is_kept_again_without_measuring(
@@ -89,7 +89,7 @@ def test_public_in_words(samar_home: Path, capsys: pytest.CaptureFixture[str]) -
         ("import FILE --model resnet20", "mine.pth: The file does not fit ResNet-20: 91 tensors"),
         ("models --get x", "There is no public checkpoint 'x'"),
         ("models --get NOWHERE", "The download of http://127.0.0.1:9/x.pt failed"),
-        ("models --delete x", "There is no imported model 'x'"),
+        ("models --delete x", "There is no imported network 'x'"),
     ],
 )
 def test_bad_input_is_one_sentence(

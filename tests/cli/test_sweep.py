@@ -53,7 +53,7 @@ def test_start_list_show_steer_and_delete(
     sweep_id = capsys.readouterr().out.split()[0]
     assert main(["sweeps"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"{sweep_id} optimizer × rho running 0/6" in shown
+    assert f"#1 {sweep_id} optimizer × radius ρ running 0/6" in shown
     for verb, status in (("pause", "paused"), ("resume", "running"), ("stop", "stopped")):
         assert main(["sweep", verb, sweep_id, *(["--detach"] if verb == "resume" else [])]) == 0
         assert Sweeps().get(sweep_id).status == status

@@ -83,18 +83,18 @@ def test_fewer_than_five_models_say_nothing() -> None:
 
 def test_the_sentence_follows_the_models() -> None:
     good = flatness_report(points(12, 1)).sentence
-    assert good.startswith("Flatness predicted generalization here: flatter models had the smaller")
+    assert good.startswith("Flatness predicted generalization here: flatter networks had the smaller")
     assert "by largest eigenvalue h₁ (τ +1.00, +1.00 to +1.00) and 8 other measures; fl" in good
     assert "the higher test accuracy by largest eigenvalue h₁ (τ -1.00" in good
     assert good.endswith("(12 models, 9 measures tried).")
     bad = flatness_report(points(12, -1)).sentence
-    assert bad.startswith("Flatness predicted worse generalization here: sharper models had the")
+    assert bad.startswith("Flatness predicted worse generalization here: sharper networks had the")
     none = flatness_report(points(12, 0, noise=1)).sentence
     assert none.startswith("Flatness was not shown to predict generalization here: no measure was")
     # Perfect order of five has p = 2/120; nine measures were tried, so it is not enough.
     five = flatness_report(points(5, 1)).sentence
     assert five.startswith("Flatness was not shown")
-    assert five.endswith("5 models are few).")
+    assert five.endswith("5 networks are few).")
     # The gap grows with sharpness and so does the accuracy: both are said.
     both = [replace(p, test_accuracy=0.5 + p.gap) for p in points(12, 1)]
     assert flatness_report(both).sentence.startswith("Measures of flatness disagree")
@@ -113,7 +113,7 @@ def test_one_measure_among_nine() -> None:
         for n in range(12)
     ]
     report = flatness_report(made)
-    assert "flatter models had the smaller gap by trace (τ +1.00" in report.sentence
+    assert "flatter networks had the smaller gap by trace (τ +1.00" in report.sentence
     assert "other measure" not in report.sentence
     assert report.gap["trace"].sign == 1
 
@@ -234,7 +234,7 @@ def test_a_run_without_weights_cannot_be_measured(recorded: Callable[..., Job]) 
 
 
 def test_an_imported_model_is_a_point_too(recorded: Callable[..., Job], quick: Jobs) -> None:
-    """The same weights as a run and as an imported model give the same measures."""
+    """The same weights as a run and as an imported network give the same measures."""
     run = recorded(weights=True)
     model, _ = import_file(weights_path(run.id), dataset="digits", model="cnn", normalize="auto")
     found = measured(quick, model)

@@ -99,7 +99,7 @@ def test_a_file_is_recognized(file: Path, store: Store) -> None:
         network.model.linear.weight,
         load_network(store, str(file), model="cnn", dataset="digits").model.linear.weight,
     )
-    with pytest.raises(ConfigError, match="is a weights file; say which --model and --dataset it"):
+    with pytest.raises(ConfigError, match="is a checkpoint; say which --model and --dataset it"):
         load_network(store, str(file))
     with pytest.raises(CheckpointError, match="does not fit ResNet-20"):
         load_network(store, str(file), model="resnet20", dataset="digits")

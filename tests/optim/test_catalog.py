@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from samar.optim.catalog import OPTIMIZERS, RULES
+from samar.optim.catalog import FORMER_TITLES, OPTIMIZERS, RULES
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import RULE_TYPES, build_rule
 from samar.optim.sam import SAM
@@ -88,6 +88,11 @@ def test_the_factory_passes_on_what_applies():
     assert (optimizer.lam_min, optimizer.lam_max, optimizer.beta) == (0.5, 0.7, 0.8)
     assert optimizer.sharpness_form == "first_order"
     assert float(optimizer.lam) == pytest.approx(0.6)
+
+
+def test_titles_of_earlier_versions_name_rules_and_are_no_longer_used():
+    assert set(FORMER_TITLES.values()) <= set(RULES)
+    assert not {info.title for info in RULES.values()} & set(FORMER_TITLES)
 
 
 def test_an_unknown_optimizer():

@@ -83,7 +83,10 @@ def test_curves_of_a_link(app: AppTest, four: list[Job]) -> None:
     assert names == ["SGD · 2 seeds", "SAMAR · 2 seeds"]
     app.toggle(key="over_seeds").set_value(False).run()
     names = [t["name"] for t in figures(app)["compare_test_accuracy"]["data"]]
-    assert names == ["SGD, seed 0", "SGD, seed 1", "SAMAR, seed 0", "SAMAR, seed 1"]
+    assert names == [
+        f"{run.number} {'SGD' if run.settings.optimizer == 'sgd' else 'SAMAR'}, seed {run.settings.seed}"
+        for run in four
+    ]
     app.multiselect(key="metrics").set_value(["lam"]).run()
     assert set(figures(app)) == {"compare_lam"}
 
@@ -289,11 +292,12 @@ def test_the_queue_and_jobs_of_every_kind(app: AppTest, four: list[Job]) -> None
     assert "left" in bar.proto.text
     assert bar.value == 25
     assert r"\*now\*" in bar.proto.text
-    assert f"{four[1].title} · waits" in next_one.proto.text.replace("\\", "")
+    assert f"Curvature** #6 of {four[1].label} · waits" in next_one.proto.text.replace("\\", "")
     app.button_group(key="show").set_value("Measurements").run()
     (table,) = app.dataframe
     assert list(table.value["kind"]) == ["Curvature", "Evaluation"]
-    assert list(table.value["name"]) == [four[1].title, four[0].title]
+    assert list(table.value["#"]) == [6, 5]
+    assert list(table.value["name"]) == [four[1].label, four[0].label]
     assert list(table.value["result"])[1] == "accuracy 75.00%, images 797"
     app.button(key=f"stop_{waits}").click().run()
     assert jobs.get(waits).status == "stopped"

@@ -317,7 +317,9 @@ def test_a_first_result_disturbs_no_other_measurement(visit: Callable[..., AppTe
     (other,) = jobs()
     page = visit(**WHOLE)
     assert jobs() == [other]
-    assert any("after<br>the measurement at work" in c.proto.json for c in page.get("bidi_component"))
+    assert any(
+        "after<br>the measurement at work" in c.proto.json for c in page.get("bidi_component")
+    )
     Store().move(other, "stopped")
     page.run()
     first, _ = jobs()

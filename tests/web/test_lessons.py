@@ -52,6 +52,12 @@ def test_every_lesson_opens_and_is_complete(app: AppTest, number: int) -> None:
     assert app.button(key="lesson_next").disabled == (number == len(LESSONS))
 
 
+def test_a_link_with_the_former_title_of_a_rule(app: AppTest) -> None:
+    open_lesson(app, 3, l3_rule="Dead band against the trend")
+    assert not app.exception
+    assert app.button_group(key="l3_rule").value == "trend"
+
+
 def test_next_back_and_the_menu_lead_through_the_lessons(app: AppTest) -> None:
     open_lesson(app, 7)
     app.button(key="lesson_next").click().run()

@@ -1,7 +1,9 @@
 """The Models page without a browser: recognized, measured, kept, refused."""
 
+import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,28 @@ def test_a_network_for_colour_is_not_measured_on_digits_that_nobody_chose(
         warning.value
     )
     assert "digits" not in warning.value
+
+
+def test_an_accuracy_far_from_the_published_one_is_explained(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of the shared CIFAR-10 checkpoints, whose images here are re-encoded ones."""
+    path = save(tmp_path / "net.pt")
+    digits = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    entry = replace(PUBLIC["idelbayev-resnet20"], sha256=digits, accuracy=0.99)
+    monkeypatch.setitem(PUBLIC, entry.name, entry)
+    load(page, path)
+    told = next(e.label for e in page.expander if "published" in e.label)
+    assert told == f"{page.metric[0].value} is {told.split(' is ')[1]}"
+    assert told.endswith("points below the published 99.00%. Why?")
+    why = plain_text(words(page))
+    assert "Images: Digits. The published accuracy is that on the original test images of" in why
+    assert "How many: all 797 test images, published on 10,000." in why
+    assert "but it was trained with ImageNet" in why
+    assert "Precision: fp32" in why
+    page.button(key="models_keep").click().run()
+    assert len([e for e in page.expander if "published" in e.label]) == 2, "also on its card"
+    assert imported_models()[0].of == 797
 
 
 def test_all_images_on_demand_and_found_again(

@@ -54,6 +54,15 @@ def test_tells_what_happened(app: AppTest) -> None:
     assert "SAMAR's λ moved between" in text
 
 
+@pytest.mark.parametrize("rule", ["Power against the trend", "Trend, power law", "trend_power"])
+def test_a_link_names_a_rule_by_its_key_or_by_a_title_of_any_version(
+    app: AppTest, rule: str
+) -> None:
+    playground(app, p_rule=rule)
+    assert app.selectbox(key="p_rule").value == "trend_power"
+    assert not app.warning
+
+
 def test_a_link_restores_every_control(app: AppTest) -> None:
     playground(
         app, p_rho="0.1", p_x="-1.4", p_seed="3", p_rule="power", p_gamma="0.5", p_sharp="60"

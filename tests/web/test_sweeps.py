@@ -37,7 +37,7 @@ def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     return AppTest.from_file(str(APP), default_timeout=60)
 
 
-def page(app: AppTest, **query: str) -> AppTest:
+def page(app: AppTest, **query: str | list[str]) -> AppTest:
     app.run()
     for name, value in query.items():
         app.query_params[name] = value
@@ -150,6 +150,24 @@ def test_a_link_restores_the_form(app: AppTest) -> None:
     assert "--grid rho=0.3,0.4 --seeds 2 --epochs 7" in app.code[0].value
 
 
+@pytest.mark.parametrize(
+    ("vary", "optimizer", "rule"),
+    [
+        (["optimizer", "rule"], ["sgd", "samar"], ["trend_power", "fixed"]),
+        (["Optimizer", "λ rule"], ["SGD", "SAMAR"], ["Trend, power law", "Fixed"]),
+    ],
+    ids=["keys", "titles"],
+)
+def test_a_link_holds_choices_by_their_keys_or_titles(
+    app: AppTest, vary: list[str], optimizer: list[str], rule: list[str]
+) -> None:
+    page(app, s_vary=vary, s_in_optimizer=optimizer, s_in_rule=rule)
+    assert not app.exception
+    command = app.code[0].value
+    assert "--grid optimizer=sgd,samar --grid rule=trend_power,fixed" in command
+    assert app.multiselect(key="s_in_optimizer").options[:2] == ["SGD", "SAM"]
+
+
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: link["url"])
 def test_a_link_of_version_0_1_restores_the_form(app: AppTest, link: dict[str, Any]) -> None:
     query = parse_qs(urlsplit(link["url"]).query)
@@ -192,7 +210,7 @@ def test_results_name_the_best_by_validation(app: AppTest, finished: str) -> Non
 def test_pause_resume_back_and_delete(app: AppTest) -> None:
     sweep_id = Jobs().submit(SweepSpec(grid={"rho": (0.1, 0.2)}, name="<b>*mine*</b>"))
     page(app, sweep=sweep_id)
-    assert app.subheader[0].value == r"\<b\>\*mine\*\</b\>"
+    assert app.subheader[0].value == r"\<b\>\*mine\*\</b\> · \#1"
     app.button(key="sweep_pause").click().run()
     assert Sweeps().get(sweep_id).status == "paused"
     app.button(key="sweep_resume").click().run()

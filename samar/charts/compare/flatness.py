@@ -54,10 +54,10 @@ def flatness_scatter(report: FlatnessReport, measure: str, target: str) -> go.Fi
         traces,
         [],
         title=f"{words}: {told}" if told else words,
-        alt=f"{words} over {info.title} of {len(known)} models. {told}",
+        alt=f"{words} over {info.title} of {len(known)} networks. {told}",
         x_axis={"title": html.escape(info.title), "type": "log" if log else "linear", "nticks": 6},
         y_axis={"title": label},
-        empty="None of these models has this measure.",
+        empty="None of these networks has this measure.",
     )
     figure.update_layout(hovermode="closest", legend=BELOW, margin={"t": 36})
     return figure
@@ -122,7 +122,7 @@ def association_figure(
             "ticktext": titles,
             "range": [-0.6, len(measures) - 0.4],
         },
-        empty="A rank correlation needs at least two models.",
+        empty="Measure at least two networks first.",
     )
     figure.update_layout(hovermode="closest", legend=BELOW, margin={"l": 8, "t": 36})
     return figure

@@ -3,7 +3,8 @@
  *
  * A figure has a film if its `layout.meta.film` says what moves:
  *   {last: n, label: "step", grow: [trace, …], follow: {trace: {line, x, y, z}}, rows: {trace: {x, y, z}},
- *    now: [trace, …], subtitles: [text, …], every: m}
+ *    now: [trace, …], subtitles: [text, …], every: m,
+ *   speed: s}
  * At step k of 0…n a trace in `grow` shows its first k + 1 points, one in `follow` its shape around the
  * point k of its line, one in `rows` row k of each array (a mesh's colours follow its z), and one in `now`
  * an upright at k; the title has subtitle k. With `every` a step of the film lasts m steps of the clock.
@@ -14,6 +15,7 @@
 
 const clocks = new Map(); // name -> Clock
 const SPEEDS = [5, 15, 30, 60];
+const SLOW = 5; // for snapshots, of which there are few
 const REST = 2; // seconds at the end of a loop
 const TYPES = {
   f4: Float32Array, f8: Float64Array, i1: Int8Array, u1: Uint8Array,
@@ -49,6 +51,7 @@ export class Film {
     this.last = last * this.every; // in steps of the clock
     this.subtitles = spec?.subtitles;
     this.label = spec?.label ?? "snapshot";
+    this.speed = spec?.speed ?? (this.frames ? SLOW : 0); // of the clock, in steps a second; 0 for its own
     this.flat = !traces.some(({ type }) => IN_SPACE.test(type));
     this.moving = [];
     for (const number of spec?.grow ?? []) {
@@ -177,6 +180,7 @@ export class Clock {
     if (!this.members.size) return this.stop();
     this.last = Math.max(...[...this.members.values()].map(({ last }) => last));
     if (waits) this.time = this.last;
+    if (!this.bar && film?.speed) this.speed = film.speed;
     this.place();
     if (play && play !== this.started) {
       this.started = play;

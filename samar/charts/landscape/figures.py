@@ -24,6 +24,8 @@ CAMERAS = {
 CONTOURS = 20
 MARK = "#D55E00"
 PATH_NAME = "networks"
+SNAPSHOTS = 5
+"""So many a second, when a path plays."""
 PATH = {"color": "#FFFFFF", "width": 3}
 LINES = (("#0072B2", "solid", "circle"), ("#D55E00", "dash", "square"))
 """First and second network, or first and second direction of one."""
@@ -56,7 +58,9 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     for overlay in _overlays(landscape, scale):
         if overlay["name"] == PATH_NAME and has_film(landscape):
             last = len(overlay["x"]) - 1
-            meta["film"] = {"last": last, "label": "snapshot", "grow": [len(traces)]}
+            film = {"last": last, "label": "snapshot", "grow": [len(traces)], "speed": SNAPSHOTS}
+            meta["film"] = film
+            overlay["line"] = {"color": MARK, "width": 5}  # white cannot be seen beside the surface
         height = scale.drawn(overlay.pop("value")) + lift
         traces.append({**overlay, "type": "scatter3d", "z": float32(height)})
     # An upright title of the vertical axis falls out of a narrow tile.
@@ -328,12 +332,13 @@ def slices_figure(
     )
 
 
-def empty_figure(reach: float, note: str) -> go.Figure:
-    """The square that a contour map is about to fill.
+def empty_figure(reach: float, note: str, dim: int = 2) -> go.Figure:
+    """What a contour map, or a slice, is about to fill.
 
     Args:
         reach: half its width.
         note: what it waits for.
+        dim: 2 for a square.
     """
     figure = panel(
         [],
@@ -349,6 +354,8 @@ def empty_figure(reach: float, note: str) -> go.Figure:
     beside = {"constrain": "domain", "constraintoward": "left"}
     same = {"scaleanchor": "x", "constrain": "domain", "constraintoward": "top"}
     figure.update_annotations(xref="x domain", yref="y domain")
+    if dim == 1:
+        return figure.update_layout(xaxis=edge, yaxis=edge | {"showticklabels": False})
     return figure.update_layout(xaxis=edge | beside, yaxis=edge | same)
 
 

@@ -40,7 +40,7 @@ def flatness(chosen: Sequence[Job], everything: Sequence[Job]) -> None:
             bind="query-params",
         )
         others = imported and st.toggle(
-            f"Imported models ({len(imported)})", key="flatness_imported", bind="query-params"
+            f"Imported networks ({len(imported)})", key="flatness_imported", bind="query-params"
         )
     runs = list(everything if wide else chosen)
     ended = [run for run in runs if run.last_epoch and not run.active]
@@ -69,7 +69,7 @@ def _measure(missing: Networks, count: int) -> None:
     idle = [each for each in missing if not active[each.id]]
     if idle:
         st.button(
-            f"Measure {len(idle)} model{'s' if len(idle) > 1 else ''}",
+            f"Measure {len(idle)} network{'s' if len(idle) > 1 else ''}",
             type="primary",
             icon=":material/straighten:",
             key="flatness_measure",
@@ -155,8 +155,8 @@ def _report(report: "FlatnessReport") -> None:
             plotly_chart(figure, key=f"flatness_{target}", height=320)
     plotly_chart(association_figure(report), key="flatness_tau", height=420)
     st.caption(
-        "Kendall's τ is the share of pairs of models that both order alike minus the share that "
-        "they order differently. Bars: 95 % percentile bootstrap over models, 2,000 resamples. If "
+        "Kendall's τ is the share of pairs of networks that both order alike minus the share that "
+        "they order differently. Bars: 95 % percentile bootstrap over networks, 2,000 resamples. If "
         "flatter were better, the gap's τ would lie right of zero and the accuracy's left of it."
     )
     rows = [
@@ -170,7 +170,7 @@ def _report(report: "FlatnessReport") -> None:
             "accuracy from": accuracy.low,
             "accuracy to": accuracy.high,
             "accuracy p": f"{accuracy.p:.2g}",
-            "models": gap.n,
+            "networks": gap.n,
             "same after rescaling layers": "yes" if MEASURES[name].invariant else "no",
         }
         for (name, gap), accuracy in zip(report.gap.items(), report.accuracy.values(), strict=True)
@@ -191,7 +191,7 @@ def _report(report: "FlatnessReport") -> None:
         ]
     )
     with st.container(horizontal=True):
-        for label, frame in (("Correlations (CSV)", table), ("Models (CSV)", models)):
+        for label, frame in (("Correlations (CSV)", table), ("Networks (CSV)", models)):
             st.download_button(
                 label,
                 frame.to_csv(index=False),

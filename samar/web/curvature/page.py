@@ -45,7 +45,7 @@ def curvature_page() -> None:
         st.warning(plain(problem), icon=":material/link_off:")
     show_problem()
     if not wanted:
-        st.info("Choose a run that has ended, an imported model or a weights file on the left.")
+        st.info("Choose a run that has ended, an imported network or a checkpoint on the left.")
         return
     done, early = _finished(wanted, jobs), _finished(wanted, first.jobs)
     replaced = {

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -32,7 +33,7 @@ from samar.web.text import plain
 
 CONTOUR_RATIO, SURFACE_RATIO = 0.66, 0.8
 """A square with its colour bar at its side, which is as high as the chart; one with its title."""
-SURFACE_HEIGHT = 680
+SURFACE_HEIGHT, LINE_HEIGHT = 680, 420
 CLOCK = "path"
 
 
@@ -115,7 +116,7 @@ def show_top(
         if scale is None:
             _wait_for(wanted[0], 1, note)
         else:
-            _slices(shown, scale, 420)
+            _slices(shown, scale, LINE_HEIGHT)
         return
     columns = st.columns(2)
     for number, (each, found) in enumerate(zip(wanted, shown, strict=True)):
@@ -154,9 +155,11 @@ def show_rest(shown: Sequence[Shown | None], scale: Scale) -> None:
 
 
 def _wait_for(wanted: Wanted, number: int, note: str) -> None:
-    reach = wanted.settings.reach
-    figure = empty_figure(reach, note)
-    plotly_chart(figure, key=f"waiting_{number}", height=SURFACE_HEIGHT, ratio=CONTOUR_RATIO)
+    asked = wanted.settings
+    size: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
+    if asked.dim == 1:
+        size = {"height": LINE_HEIGHT}
+    plotly_chart(empty_figure(asked.reach, note, asked.dim), key=f"waiting_{number}", **size)
 
 
 def _contour(number: int, shown: Shown, scale: Scale) -> None:

@@ -102,7 +102,7 @@ def _card(model: ImportedModel) -> None:
                 key=f"rename_{model.id}",
             )
         with st.popover("Delete", icon=":material/delete:"):
-            st.markdown("This removes the model and its weights for good.")
+            st.markdown("This removes the network and its weights for good.")
             st.button(
                 "Delete it",
                 on_click=attempt,

@@ -27,7 +27,7 @@ def models_page() -> None:
         "normalization is found by trying, and its accuracy shows whether both are right."
     )
     load = st.container(border=True, key="models_load")
-    st.subheader("Imported models", anchor=False)
+    st.subheader("Imported networks", anchor=False)
     show_models()
     st.subheader("Public checkpoints", anchor=False)
     show_public()

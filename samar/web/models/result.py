@@ -111,7 +111,7 @@ def _show_keep(job: Job, found: Inspection) -> None:
             type="primary",
             icon=":material/save:",
             key="models_keep",
-            help="Puts it among the models of the Landscape, Curvature and Compare pages.",
+            help="Puts it among the networks of the Landscape, Curvature and Compare pages.",
             on_click=attempt,
             args=(lambda: keep_model(job, st.session_state[key]),),
         )
