@@ -21,9 +21,11 @@ def narrate(config: TrainSettings, steps: Columns) -> str:
     """
     if config.optimizer != "samar":
         return _without_lambda(config.optimizer)
+    if config.lam_held is not None:
+        return f"λ is held at {config.lam_held:g}: the sharpness ratio is shown but moves nothing."
     if config.rule == "fixed":
         return f"λ is fixed at {config.lam:g}: the sharpness ratio is shown but moves nothing."
-    if len(steps["step"]) < 3:
+    if len(steps["step"]) < 3 or not np.isfinite(steps["lam"][-2:]).all():
         return "Waiting for the first sharpness ratio."
     before, after = steps["lam"][-2:]
     return f"{_move(config, steps['ratio'][-2], before, after)} {_recently(steps['lam'])}"
@@ -58,5 +60,6 @@ def _move(config: TrainSettings, ratio: float, before: float, after: float) -> s
 
 def _recently(lam: np.ndarray) -> str:
     change = np.diff(lam[-RECENT - 1 :])
+    change = change[np.isfinite(change)]  # other optimizers may have had their turn
     rose, fell = int((change > 0).sum()), int((change < 0).sum())
     return f"Of the last {len(change)} steps, {rose} raised it and {fell} lowered it."

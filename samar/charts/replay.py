@@ -12,16 +12,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from samar.charts.landscape.scale import COLORS, float32
-from samar.charts.lessons import line, moving
+from samar.charts.lessons import line
 from samar.charts.smoothing import Floats
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
 from samar.charts.training import View
 from samar.optim.catalog import RULES
 from samar.recordings.catalog import RecordedRun
 
-EVERY = 6
-"""Steps of training for which a landscape stands still: two surfaces cost a machine without a
-graphics card most of what the page does."""
+STRIDE, EVERY = 3, 6
+"""Steps of training for which everything stands still, and a landscape: a machine without a
+graphics card draws about ten frames a second."""
 
 POINTS = slice(4, 13)
 """Of the measured 17 × 17 values those in the middle are drawn: half the distance, 9 × 9."""
@@ -194,31 +194,37 @@ def _cuts(run: RecordedRun, title: str) -> go.Figure:
 
 def _strength(run: RecordedRun) -> go.Figure:
     """λ and ratio above each other, each with a point at its end."""
-    steps, color = run.steps["step"], OPTIMIZER_STYLES["samar"].color
-    columns = {"lam": run.steps["lam"], "ratio": run.steps["ratio"]}
-    last = len(steps) - 1
-    lines = [
-        line(steps, values, name, "samar", xaxis=f"x{n}", yaxis=f"y{n}", hoverinfo="skip")
-        for n, (name, values) in enumerate(columns.items(), 1)
-    ]
-    figure = moving(go.Figure(lines), last, "step")
-    heads = {}
-    for n, values in enumerate(columns.values(), 1):
-        heads[str(n + 1)] = {"line": n - 1, "x": [0], "y": [0]}
+    color = OPTIMIZER_STYLES["samar"].color
+    steps, lam, ratio = (run.steps[name][::STRIDE] for name in ("step", "lam", "ratio"))
+    figure = go.Figure(
+        [
+            line(steps, values, name, "samar", xaxis=f"x{n}", yaxis=f"y{n}", hoverinfo="skip")
+            for n, (name, values) in enumerate((("λ", lam), ("ratio", ratio)), 1)
+        ]
+    )
+    film: dict[str, Any] = {
+        "last": len(steps) - 1,
+        "every": STRIDE,
+        "label": "step",
+        "grow": [0, 1],
+        "follow": {},
+    }
+    for n, values in enumerate((lam, ratio), 1):
+        film["follow"][str(n + 1)] = {"line": n - 1, "x": [0], "y": [0]}
         figure.add_scatter(
             x=[steps[-1]], y=[values[-1]], xaxis=f"x{n}", yaxis=f"y{n}",
             mode="markers", marker={"size": 10, "color": color}, hoverinfo="skip",
         )  # fmt: skip
     titles = ("<b>Strength λ</b>: 1 is SAM, 0 is SGD", "<b>Sharpness ratio</b>: above 1, λ rises")
-    top = 1.1 * float(columns["lam"].max())
-    away = 1.1 * float(np.nanmax(np.abs(columns["ratio"] - 1)))
+    top = 1.1 * float(lam.max())
+    away = 1.1 * float(np.nanmax(np.abs(ratio - 1)))
     levels = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1}
     levels["line"] = {"color": NEUTRAL, "width": 1, "dash": "dot"}
     figure.update_layout(
         template="none",
         title=None,
         showlegend=False,
-        meta={"alt": _told(run), "film": figure.layout.meta["film"] | {"follow": heads}},
+        meta={"alt": _told(run), "film": film},
         margin={"l": 40, "r": 12, "t": 4, "b": 40},
         shapes=[levels | {"yref": "y1"}, levels | {"yref": "y2"}],
         annotations=[
@@ -229,7 +235,7 @@ def _strength(run: RecordedRun) -> go.Figure:
     reaches = ([0, top], [1 - away, 1 + away])
     for n, (domain, reach) in enumerate(zip(ROWS, reaches, strict=True)):
         figure.layout[f"xaxis{n + 1}"] = {
-            "range": [0, last * 1.02],
+            "range": [0, 1.02 * float(steps[-1])],
             "anchor": f"y{n + 1}",
             "zeroline": False,
             "showticklabels": n == 1,

@@ -97,6 +97,7 @@ def _show(options: argparse.Namespace) -> int:
     known = summary(service.store, job) if job.kind == "train" else facts(job)
     kept = service.store.records.artifacts(job.key)
     more = {
+        "number": job.key,
         "name": job.title,
         "message": job.message,
         "device": job.device,

@@ -112,7 +112,7 @@ def _list(as_json: bool) -> None:
     if not models:
         print("No imported networks yet; import one with: python -m samar import FILE")
         return
-    table = Table("id", "name", "network", "normalization", "accuracy", "images", box=None)
+    table = Table("id", "name", "model", "normalization", "accuracy", "images", box=None)
     for m in models:
         accuracy = "" if m.accuracy is None else f"{m.accuracy:.2%}"
         table.add_row(m.id, m.title, m.model, m.normalize, accuracy, m.dataset)
@@ -123,7 +123,7 @@ def _list_public(as_json: bool) -> None:
     if as_json:
         print(json_line({"public": [asdict(entry) for entry in PUBLIC.values()]}))
         return
-    table = Table("name", "network", "trained on", "normalization", "published", box=None)
+    table = Table("name", "model", "trained on", "normalization", "published", box=None)
     for entry in PUBLIC.values():
         table.add_row(
             entry.name, entry.model, entry.dataset, entry.normalize, f"{entry.accuracy:.2%}"

@@ -78,7 +78,7 @@ class Job:
     @property
     def label(self) -> str:
         """Number and title, which no two jobs share; a name that a person gave comes first."""
-        if self.settings.name:
+        if self.settings.name and self.parent is None:  # a coordinator names what it owns
             return f"{self.title} · {self.number}"
         return f"{self.number} {'of ' * ('title' in self.inputs)}{self.title}"
 

@@ -45,9 +45,8 @@ class InspectSettings(JobSettings):
     )
     model: str = setting(
         AUTO,
-        "The network; recognized by its tensors if left out.",
+        "Its architecture; recognized by its tensors if left out.",
         group="network",
-        label="network",
         choices=titles({AUTO: "recognized by its tensors"} | MODELS),
     )
     dataset: str = setting(

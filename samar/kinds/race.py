@@ -192,6 +192,7 @@ class Race(Steered):
         super().__init__(work)
         self.members = list(members)
         """Those that still train."""
+        self.step_count = max((each.trainer.step_count for each in members), default=work.job.done)
         self.found: dict[str, Any] = dict(work.job.summary.get("members", {}))
 
     @property
@@ -208,7 +209,7 @@ class Race(Steered):
         """Begin every member."""
         if not self.members:
             return
-        trainer, count = self.members[0].trainer, self._step_count
+        trainer, count = self.members[0].trainer, self.step_count
         self.work.note(device=str(trainer.placement))
         self._note("started", members=[member.name for member in self.members])
         doing = "" if count else "measuring the untrained networks"
@@ -223,12 +224,13 @@ class Race(Steered):
         for member in self.members:
             with member.rng:
                 member.step()
+        self.step_count += 1
 
     def flush(self) -> None:
         """Record what happened to all in one transaction; evaluate if an epoch ended."""
         drained = [member.trainer.drain() for member in self.members]
         with self.work.store.database.write():
-            self.work.progress(self._step_count)
+            self.work.progress(self.step_count)
             self.work.flush()
             if self.work.lost:
                 raise JobLost
@@ -272,7 +274,7 @@ class Race(Steered):
 
     def carry_out(self, order: Order) -> None:
         """Pass an order on to all members; a change to those that have the setting."""
-        self.work.progress(self._step_count, doing="measuring" * (order.command == "measure"))
+        self.work.progress(self.step_count, doing="measuring" * (order.command == "measure"))
         for member in self.members:
             applies = member.trainer.config.applies
             known = {name: value for name, value in order.detail.items() if applies(name)}
@@ -281,7 +283,7 @@ class Race(Steered):
                     member.carry_out(order)
                 elif known:
                     member.change(known)
-        self.work.progress(self._step_count)
+        self.work.progress(self.step_count)
         if order.command == "change":
             self._note("change", **order.detail)
 
@@ -302,12 +304,8 @@ class Race(Steered):
             for member in self.members:
                 member.tell(kind, **detail)
 
-    @property
-    def _step_count(self) -> int:
-        return max((member.trainer.step_count for member in self.members), default=0)
-
     def _note(self, kind: str, **detail: Any) -> None:
-        self.work.store.records.note(self.work.job.key, self._step_count, kind, **detail)
+        self.work.store.records.note(self.work.job.key, self.step_count, kind, **detail)
 
     def _summarize(self) -> None:
         for member in self.members:

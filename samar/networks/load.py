@@ -161,7 +161,7 @@ def _find(
         name = str(path.absolute())
         return _Found(name, path.name, path, model, dataset, normalize, facts)
     if not what.strip():
-        raise ConfigError("No network was chosen; give a run, a model or a checkpoint.")
+        raise ConfigError("No network was chosen; give a run, an imported network or a checkpoint.")
     run, step, path = _moment(store, what)
     own = run.settings
     at_step: dict[str, str | int] = {"run": run.id, "step": run.done if step is None else step}
@@ -247,8 +247,8 @@ def load_network(
     """Load a network with its images.
 
     Args:
-        what: a run, a run at a step at which it kept its weights (``RUN@STEP``), an imported network,
-            or the path of a file that ends in one of ``SUFFIXES``.
+        what: a run, a run at a step at which it kept its weights (``RUN@STEP``), an imported
+            network, or the path of a file that ends in one of ``SUFFIXES``.
         model: of a checkpoint; recognized from its tensors if None.
         dataset: of a checkpoint; for an imported network, other images than those it came with.
         normalize: of a checkpoint, or with other images; "auto" leaves it to the data set or the

@@ -1,6 +1,6 @@
 """A measured accuracy beside the published one of the same checkpoint, and why they may differ."""
 
-from samar.data.catalog import DATASETS, NORMALIZATIONS, dataset_info
+from samar.data.catalog import DATASETS, FOLDER_PREFIX, NORMALIZATIONS, dataset_info
 from samar.networks.inspection import Inspection
 from samar.networks.library import ImportedModel
 from samar.networks.public import PUBLIC, PublicCheckpoint
@@ -47,11 +47,12 @@ def reasons(measured: Measured) -> list[str]:
 
 
 def _which(measured: Measured, entry: PublicCheckpoint) -> str:
-    original = DATASETS[entry.dataset].title
+    original, title = DATASETS[entry.dataset].title, dataset_info(measured.dataset).title
+    folder = "the folder " * measured.dataset.startswith(FOLDER_PREFIX)
     if measured.dataset == entry.dataset:
         return f"the test images of {original}, as published."
     return (
-        f"{dataset_info(measured.dataset).title}. The published accuracy is that on the original "
+        f"{folder}{title}. The published accuracy is that on the original "
         f"test images of {original}. Copies that were saved as JPEG or resized cost accuracy, "
         "other photographs cost more."
     )

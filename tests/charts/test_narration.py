@@ -41,3 +41,16 @@ def test_other_optimizers_and_the_beginning() -> None:
     assert "λ is 1 throughout" in narrate(TrainSettings(optimizer="sam"), steps(1, [1, 1, 1]))
     assert "fixed at 2" in narrate(TrainSettings(rule="fixed", lam=2), steps(1, [2, 2, 2]))
     assert "Waiting" in narrate(TrainSettings(), steps(1, [1, 1]))
+
+
+def test_a_lambda_that_is_held_is_said_to_be() -> None:
+    held = TrainSettings(lam_held=0.0)
+    assert narrate(held, steps(1.2, [0, 0, 0])).startswith("λ is held at 0: the sharpness ratio is")
+
+
+def test_another_optimizer_had_its_turn_before() -> None:
+    nan = float("nan")
+    just = narrate(TrainSettings(), steps(1.2, [nan, nan, 1.0]))
+    assert just == "Waiting for the first sharpness ratio."
+    text = narrate(TrainSettings(), steps(1.2, [nan, 1.0, 1.1, 1.2]))
+    assert text.endswith("Of the last 2 steps, 2 raised it and 0 lowered it.")

@@ -83,10 +83,10 @@ def test_fewer_than_five_models_say_nothing() -> None:
 
 def test_the_sentence_follows_the_models() -> None:
     good = flatness_report(points(12, 1)).sentence
-    assert good.startswith("Flatness predicted generalization here: flatter networks had the smaller")
+    assert good.startswith("Flatness predicted generalization here: flatter networks had the")
     assert "by largest eigenvalue h₁ (τ +1.00, +1.00 to +1.00) and 8 other measures; fl" in good
     assert "the higher test accuracy by largest eigenvalue h₁ (τ -1.00" in good
-    assert good.endswith("(12 models, 9 measures tried).")
+    assert good.endswith("(12 networks, 9 measures tried).")
     bad = flatness_report(points(12, -1)).sentence
     assert bad.startswith("Flatness predicted worse generalization here: sharper networks had the")
     none = flatness_report(points(12, 0, noise=1)).sentence

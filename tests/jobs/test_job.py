@@ -41,6 +41,11 @@ def test_labels_tell_equal_runs_apart_and_put_given_names_first(store: Store) ->
     assert one.long_label.startswith(f"{one.label} · ")
 
 
+def test_the_number_comes_before_a_name_that_a_sweep_gave(store: Store) -> None:
+    member = store.get(store.create(TrainSettings(name="SAM · seed 1"), parent="abc"))
+    assert (member.label, member.details) == ("#1 SAM · seed 1", "")
+
+
 def test_a_measurement_is_called_after_its_network(store: Store) -> None:
     inputs = {"title": "best · #1", "networks": []}
     job = store.get(store.create(CurvatureJobSettings(network="x"), inputs=inputs))

@@ -109,6 +109,45 @@ def test_steering(runs: Jobs) -> None:
     assert not job_dir(run_id).exists()
 
 
+def test_optimizer_and_lambda_by_hand(runs: Jobs) -> None:
+    """SAMAR to SGD and back, λ held and let go, measured while paused: all in a real worker."""
+    run_id = runs.submit(TrainSettings(**LONG))
+    wait(runs, run_id, trains)
+    runs.pause(run_id)
+    paused = wait(runs, run_id, lambda run: run.status == "paused").done
+    for k, values in enumerate(
+        ({"optimizer": "sgd"}, {"optimizer": "samar", "lam_held": 0.0}, {"lam_held": None}), 1
+    ):
+        runs.change(run_id, **values)
+        runs.step(run_id)
+        wait(runs, run_id, lambda run, k=k: run.done == paused + k)
+    with pytest.raises(ConfigError, match="lam-held is -1, but it must be at least 0"):
+        runs.change(run_id, lam_held=-1)
+    live = runs.live_values(runs.get(run_id))
+    assert (live["optimizer"], live["lam_held"]) == ("samar", None)
+    runs.measure(run_id)
+    run = wait(
+        runs,
+        run_id,
+        lambda run: run.summary["measurements"]["curvature"]["step"] == paused + 3,
+    )
+    steps = runs.store.records.steps(run.key)
+    assert steps["lam"][paused:].tolist()[1:] == [0.0, 0.25]
+    assert steps["lam"][paused] != steps["lam"][paused]
+    assert {paused, paused + 1, paused + 2} <= set(runs.kept_states(run))
+    events = runs.store.records.events(run.key)
+    assert steps["loss"].tolist() == replayed(run, events, len(steps["loss"]))
+    runs.stop(run_id)
+    wait(runs, run_id, lambda run: run.status == "stopped")
+    branch_id = runs.branch(run_id, paused)
+    branch = wait(runs, branch_id, trains)
+    found = runs.store.records.steps(branch.key)
+    assert found["loss"][:paused].tolist() == steps["loss"][:paused].tolist()
+    assert (found["lam"] > 0).all()  # the other optimizer never took over here
+    runs.stop(branch_id)
+    wait(runs, branch_id, lambda run: run.status == "stopped")
+
+
 def replayed(run: Job, events: list[Event], steps: int) -> list[float]:
     """The losses of a run computed again from its config and its recorded changes."""
     trainer = Trainer(run.settings, dataset_of(run.settings))

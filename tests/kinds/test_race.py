@@ -19,9 +19,11 @@ from samar.exchange.importing import import_job
 from samar.jobs.engine.worker import run as do
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
+from samar.jobs.records import LOOKS
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.race import RaceSettings
+from samar.models import build
 from samar.networks.checkpoint import load_weights
 from samar.settings.job import JobSettings
 from samar.training.loop import dataset_of
@@ -50,9 +52,7 @@ def jobs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
 @pytest.fixture
 def small_with_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     small = ("WideResNet", {"depth": 10, "width": 1, "dropout": 0.3})
-    monkeypatch.setitem(
-        __import__("samar.models.build").models.build.CONSTRUCTORS, "wrn-16-4", small
-    )
+    monkeypatch.setitem(build.CONSTRUCTORS, "wrn-16-4", small)
 
 
 def here(store: Store, settings: JobSettings) -> Job:
@@ -151,8 +151,15 @@ def losses(store: Store, run: Job) -> list[float]:
     return list(steps["loss"].tolist())
 
 
+def measured(jobs: Jobs, run_id: str) -> bool:
+    """Whether a run was measured after its start."""
+    events = jobs.store.records.events(jobs.get(run_id).key)
+    return any(event.kind == "curvature" and event.step > 0 for event in events)
+
+
 def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: Jobs) -> None:
-    race_id = jobs.submit(RaceSettings(**LONG, optimizers="sgd,samar"))
+    settings = RaceSettings(**{**LONG, "curvature_every": 2000}, optimizers="sgd,samar")
+    race_id = jobs.submit(settings)
     sgd, samar = (member.id for member in jobs.members(race_id))
     wait(jobs, race_id, lambda race: race.done > 10)
     jobs.pause(samar)  # any member speaks for the race
@@ -161,6 +168,8 @@ def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: J
     jobs.step(sgd)
     wait(jobs, race_id, lambda race: race.done == paused.done + 1)
     assert {jobs.get(each).done for each in (sgd, samar)} == {paused.done + 1}
+    jobs.measure(race_id)
+    wait(jobs, race_id, lambda race: all(measured(jobs, each) for each in (sgd, samar)))
     with pytest.raises(ConfigError, match="rho is 9, but it must be at most 5"):
         jobs.change(race_id, rho=9)
     with pytest.raises(ConfigError, match="None of the optimizers that train has theta"):
@@ -188,7 +197,7 @@ def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: J
     wait(jobs, race_id, lambda race: race.status == "stopped")
     expected = ["started", "paused", "change", "resumed", "stopped", "started", "stopped"]
     for run in (jobs.get(each) for each in (sgd, samar)):
-        told = [event.kind for event in jobs.store.records.events(run.key)]
+        told = [e.kind for e in jobs.store.records.events(run.key) if e.kind not in LOOKS]
         more = ["change"] * (run.id == samar)
         assert told == [*expected[:3], *more, *expected[3:]]
         ours = losses(jobs.store, run)
@@ -232,6 +241,19 @@ def test_one_that_diverges_ends_while_the_others_go_on(jobs: Jobs) -> None:
     assert sam.done == sam.total == race.done
     assert lost.done == len(jobs.store.records.steps(lost.key)["step"]) < sam.done
     assert race.summary["leader"] == "sam"
+
+
+def test_killed_when_all_had_ended_it_only_says_so(jobs: Jobs) -> None:
+    race = here(jobs.store, RaceSettings(**TINY, optimizers="sgd,sam"))
+    before = [records_of(jobs.store, run) for run in jobs.members(race.id)]
+    assert jobs.store.move(race, "interrupted", only=("finished",))
+    jobs.store.requeue(race)
+    claimed = jobs.store.claim_next("long", limit=1)
+    assert claimed is not None
+    do(jobs.store, claimed)
+    after = jobs.get(race.id)
+    assert (after.status, after.done, after.summary) == ("finished", race.done, race.summary)
+    assert [records_of(jobs.store, run) for run in jobs.members(race.id)] == before
 
 
 def test_it_takes_one_place_and_its_members_none(

@@ -62,7 +62,7 @@ def test_added_found_renamed_and_deleted(add: Callable[..., ImportedModel]) -> N
     for what in (first.id, first.id[:5], "net"):
         assert find_model(what) == first
     assert find_model("nothing") is None
-    with pytest.raises(CheckpointError, match="There is no imported network 'nothing'; see the list"):
+    with pytest.raises(CheckpointError, match="There is no imported network 'nothing'; see the"):
         get_model("nothing")
     rename_model(first.id, " a\nnew\x00name ")
     assert get_model("a new name").id == first.id

@@ -35,7 +35,9 @@ def test_a_file_is_known_by_its_checksum_whatever_it_is_called() -> None:
 def test_a_difference_is_explained_by_images_number_normalization_and_precision() -> None:
     assert difference(MODEL) == "80.45% is 11.3 points below the published 91.73%."
     which, number, normalization, precision = reasons(MODEL)
-    assert which.startswith("Images: my_images. The published accuracy is that on the original")
+    assert which.startswith(
+        "Images: the folder my_images. The published accuracy is that on the original"
+    )
     assert "test images of CIFAR-10" in which
     assert "all 2,000 test images, published on 10,000. " in number
     assert "up to about 1.8 points" in number  # 2 √(p (1 − p) / 2000)

@@ -83,10 +83,8 @@ def test_curves_of_a_link(app: AppTest, four: list[Job]) -> None:
     assert names == ["SGD · 2 seeds", "SAMAR · 2 seeds"]
     app.toggle(key="over_seeds").set_value(False).run()
     names = [t["name"] for t in figures(app)["compare_test_accuracy"]["data"]]
-    assert names == [
-        f"{run.number} {'SGD' if run.settings.optimizer == 'sgd' else 'SAMAR'}, seed {run.settings.seed}"
-        for run in four
-    ]
+    titles = [(run.number, run.settings.optimizer.upper(), run.settings.seed) for run in four]
+    assert names == [f"{number} {title}, seed {seed}" for number, title, seed in titles]
     app.multiselect(key="metrics").set_value(["lam"]).run()
     assert set(figures(app)) == {"compare_lam"}
 

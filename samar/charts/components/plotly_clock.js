@@ -156,6 +156,7 @@ export class Clock {
     this.members = new Map(); // chart -> its film
     this.time = Infinity; // in steps; at the end until told otherwise
     this.last = 0;
+    this.stride = 1; // steps in which no film moves
     this.speed = 30;
     this.playing = false;
     this.loop = false;
@@ -166,7 +167,8 @@ export class Clock {
   }
 
   get step() {
-    return Math.max(0, Math.min(this.last, Math.floor(this.time)));
+    const whole = Math.floor(this.time / this.stride) * this.stride;
+    return this.time >= this.last ? this.last : Math.max(0, whole);
   }
 
   /**
@@ -179,6 +181,7 @@ export class Clock {
     else this.members.delete(chart), this.seeing.unobserve(chart.parent), this.seen.delete(chart.parent);
     if (!this.members.size) return this.stop();
     this.last = Math.max(...[...this.members.values()].map(({ last }) => last));
+    this.stride = Math.min(...[...this.members.values()].map(({ every }) => every));
     if (waits) this.time = this.last;
     if (!this.bar && film?.speed) this.speed = film.speed;
     this.place();
@@ -211,7 +214,8 @@ export class Clock {
       before = now;
       if (this.loop && this.time >= this.last + REST * this.speed) this.time = 0;
       if (!this.loop && this.time >= this.last) (this.time = this.last), (this.playing = false);
-      this.tell();
+      // A frame in which nothing moves costs nothing; without a graphics card any other costs 60 ms.
+      if (this.step !== this.told || !this.playing) this.tell();
       requestAnimationFrame(tick);
     };
     requestAnimationFrame(tick);
@@ -235,15 +239,17 @@ export class Clock {
   /** One step to and fro, which ends playing. */
   move(steps) {
     this.playing = false;
-    this.seek(this.step + steps);
+    this.seek(this.step + steps * this.stride);
   }
 
   tell() {
+    this.told = this.step;
     for (const chart of this.members.keys()) chart.flush();
     if (!this.bar) return;
     const { step, last } = this;
     const label = this.members.values().next().value.label;
     this.range.max = last;
+    this.range.step = this.stride;
     this.range.value = step;
     this.range.setAttribute("aria-valuetext", `${label} ${step} of ${last}`);
     this.text.textContent = `${label} ${step} of ${last}`;

@@ -156,8 +156,8 @@ def _report(report: "FlatnessReport") -> None:
     plotly_chart(association_figure(report), key="flatness_tau", height=420)
     st.caption(
         "Kendall's τ is the share of pairs of networks that both order alike minus the share that "
-        "they order differently. Bars: 95 % percentile bootstrap over networks, 2,000 resamples. If "
-        "flatter were better, the gap's τ would lie right of zero and the accuracy's left of it."
+        "they order differently. Bars: 95 % percentile bootstrap over networks, 2,000 resamples. "
+        "If flatter were better, the gap's τ would lie right of zero and the accuracy's left of it."
     )
     rows = [
         {

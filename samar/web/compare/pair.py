@@ -73,8 +73,8 @@ def _landscapes(runs: Sequence[Job]) -> None:
     measured = [plane.landscape for kept in newest for plane in kept]
     if not measured:
         st.info(
-            "Neither run measured its landscape (its settings had one every 0 epochs, or there "
-            "was no time). Measure both below.",
+            "Neither run measured its landscape while it trained: that was switched off, or there "
+            "was no time for it. Measure both below.",
             icon=":material/landscape:",
         )
         return

@@ -134,7 +134,7 @@ def _rename(model_id: str) -> None:
 def _public_row(entry: PublicCheckpoint) -> dict[str, object]:
     return {
         "name": entry.name,
-        "network": MODELS[entry.model].title,
+        "model": MODELS[entry.model].title,
         "trained on": DATASETS[entry.dataset].title,
         "published": 100 * entry.accuracy,
         "normalization": NORMALIZATIONS[entry.normalize].title,

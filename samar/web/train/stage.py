@@ -207,7 +207,7 @@ def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = Fals
         start=max(starts, default=0),
         kept=[] if ghost else service().kept_states(job),
         mislabelled=None if ghost else _mislabelled(job, events),
-        classes=int(job.summary.get("classes") or 10),
+        classes=int(job.summary.get("about", {}).get("classes", 10)),
     )
 
 
