@@ -25,7 +25,7 @@ class LandscapeSettings(Settings):
     )
     span: float | None = setting(
         None,
-        "Range of the picture on each side, in units of the directions: 1 for random ones is as "
+        "Range of the landscape on each side, in units of the directions: 1 for random ones is as "
         "long as the weights themselves. Empty takes what suits them: "
         + ", ".join(f"{info.span:g} for {name}" for name, info in DIRECTIONS.items())
         + ".",
@@ -71,7 +71,7 @@ class LandscapeSettings(Settings):
     )
     path: bool = setting(
         False,
-        "Show the weights that the run kept on its way, as far as they lie near the picture. Each "
+        "Show the weights that the run kept on its way, as far as they lie near it. Each "
         "is coloured by its own loss, not by that of the plane under it. Always shown with pca.",
         label="show the run's path",
         when=lambda s: s.directions not in ("between", "pca"),

@@ -54,7 +54,7 @@ class SAMAR(TwoPassOptimizer):
         base: Class of the base optimizer.
         rho: Radius ρ ≥ 0.
         adaptive: Whether to scale the perturbation by |x|, as in ASAM.
-        rule: How λ follows the ratio; the power against the trend by default.
+        rule: How λ follows the ratio; the trend with its power law by default.
         lam: λ_0, within the bounds.
         lam_min: Lower bound, ≥ 0.
         lam_max: Upper bound.

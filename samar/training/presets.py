@@ -22,7 +22,8 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "noisy_digits": Preset(
         "One minute on a CPU: digits with wrong labels",
-        "40 % of the training labels are wrong. SGD memorizes them; with a strong λ SAMAR mostly does not.",
+        "40 % of the training labels are wrong. SGD memorizes them; with a strong λ SAMAR mostly "
+        "does not.",
         {"label_noise": 0.4, "probe_share": 0.5},
     ),
     "digits": Preset(

@@ -46,7 +46,7 @@ def test_measure_cancel_and_download(
     command = [sys.executable, "-c", WEIGHTS, str(weights)]
     subprocess.run(command, check=True, env=environment, cwd=ROOT)
 
-    field = page.get_by_label("Weights file")
+    field = page.get_by_label("Checkpoint")
     expect(field).to_be_visible(timeout=30_000)
     field.fill(str(tmp_path / "missing.pt"))
     field.press("Enter")
@@ -94,4 +94,4 @@ def test_measure_cancel_and_download(
     other = visit(f"{page.url.split('?')[0]}?job={job[1]}")
     expect(other.locator(".st-key-curvature_summary")).to_contain_text("products", timeout=30_000)
     expect(other.get_by_role("button", name="Compute anew")).to_be_visible()
-    expect(other.get_by_label("Weights file")).to_have_value(str(weights))
+    expect(other.get_by_label("Checkpoint")).to_have_value(str(weights))

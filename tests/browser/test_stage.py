@@ -157,7 +157,7 @@ def test_one_clock_moves_everything_and_the_camera_stays(open_page: Callable[...
     page.mouse.up()
     camera = "() => document.querySelector('.stage-tile-landscape .js-plotly-plot')._fullLayout.scene._scene.getCamera().eye"
     turned = page.evaluate(camera)
-    assert abs(turned["x"] - 1.25) > 0.05
+    assert abs(turned["x"] - 1.25) > 0.02
     expect_status(page, "Finished")
     at_end = {tile: heading(page, tile) for tile in TILES}
     footer = page.locator(".stage-tile-landscape footer")

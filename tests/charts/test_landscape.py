@@ -112,6 +112,14 @@ def test_the_base_is_square_and_so_is_what_waits_for_it() -> None:
     assert waiting.annotations[0].text == "Press Compute."
 
 
+def test_a_long_title_is_cut_in_the_figures() -> None:
+    found, name = plane(), "#2 SAMAR, ρ 0.2 · Small CNN · Digits, 40 % wrong labels · seed 0"
+    scale = shared_scale([found], "loss", True)
+    heading = surface_figure(found, scale, name).layout.title.text
+    assert heading == "<b>#2 SAMAR, ρ 0.2 · Small CNN · D…</b> · loss (log scale)"
+    assert name in surface_figure(found, scale, name).layout.meta["alt"]
+
+
 def test_camera_buttons() -> None:
     found = plane()
     figure = surface_figure(found, shared_scale([found], "loss", False), "net")

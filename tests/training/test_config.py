@@ -75,7 +75,7 @@ def test_live_changes() -> None:
     assert config.changed_live(rho=0.5).rho == 0.5
     assert config.changed_live(lam_min=1.5, lam_max=2.0).lam == 1.5
     with pytest.raises(
-        ConfigError, match="batch_size cannot change while a run trains; these can: lr"
+        ConfigError, match="batch_size cannot change while a run trains; these can: optimizer, lr"
     ):
         config.changed_live(batch_size=3)
     with pytest.raises(ConfigError, match="rho is -1"):

@@ -148,7 +148,7 @@ def test_the_flatness_report_measures_once(
     app.button(key="flatness_cancel").click().run()
     assert not app.exception
     assert [job.status for job in store.all("curvature")].count("stopped") == 2
-    assert app.button(key="flatness_measure").label == "Measure 2 models"
+    assert app.button(key="flatness_measure").label == "Measure 2 networks"
     app.button(key="flatness_measure").click().run()
     do_one()
     do_one()
@@ -171,7 +171,7 @@ def test_why_a_network_was_not_measured(app: AppTest, four: list[Job]) -> None:
     app.run()
     assert not app.exception
     assert "is not a readable safetensors file" in app.error[0].value
-    assert app.button(key="flatness_measure").label == "Measure 1 model"
+    assert app.button(key="flatness_measure").label == "Measure 1 network"
 
 
 def test_the_table_filters_by_words_pins_and_sweeps(app: AppTest, four: list[Job]) -> None:

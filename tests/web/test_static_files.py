@@ -10,10 +10,10 @@ import streamlit as st
 from samar.charts.html.render import COMPONENTS
 from samar.web.static_files import (
     CHART_JS,
-    PARTS_JS,
     PLOTLY_JS,
-    chart_script_url,
+    STAGE_JS,
     ensure_static,
+    script_url,
     static_url,
 )
 
@@ -23,7 +23,9 @@ def test_puts_the_installed_plotly_js_under_its_version(tmp_path: Path) -> None:
     package = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     assert plotly.__version__ in PLOTLY_JS
     assert (tmp_path / "static" / PLOTLY_JS).read_bytes() == package.read_bytes()
-    assert {p.name for p in (tmp_path / "static").iterdir()} == {PLOTLY_JS, CHART_JS, *PARTS_JS}
+    scripts = {script.name for script in COMPONENTS.glob("*.js")}
+    assert {CHART_JS, STAGE_JS} < scripts
+    assert {p.name for p in (tmp_path / "static").iterdir()} == {PLOTLY_JS, *scripts}
 
 
 def test_leaves_what_is_there_and_mends_what_is_not(tmp_path: Path) -> None:
@@ -55,4 +57,6 @@ def test_url_under_a_base_path(monkeypatch: pytest.MonkeyPatch, base: str, url: 
 
 
 def test_script_url_names_its_content() -> None:
-    assert chart_script_url().startswith(static_url(CHART_JS) + "?v=")
+    assert script_url(CHART_JS).startswith(static_url(CHART_JS) + "?v=")
+    # One mark for all, so that parts which they share are loaded once.
+    assert script_url(CHART_JS).partition("?")[2] == script_url(STAGE_JS).partition("?")[2]

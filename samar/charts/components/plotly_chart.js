@@ -141,7 +141,10 @@ class Chart {
       toImageButtonOptions: { filename: data.name, scale: 2 },
     });
     if (this.gone) return;
-    if (!this.figure) this.listen();
+    if (!this.figure) {
+      this.listen();
+      this.storeCameras(); // else a camera that a button sets would be taken for the figure's own
+    }
     if (this.group && this.group.range !== range) await this.follow(); // another was zoomed meanwhile
     if (data.figure !== this.figure && (frames || this.frames)) {
       // One by one from the end: plotly.js sorts the indices as text, and fails beyond ten frames.

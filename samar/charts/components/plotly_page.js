@@ -34,6 +34,21 @@ export function glConfig() {
   return hasWebGL() && software ? { plotGlPixelRatio: 1 } : {};
 }
 
+/**
+ * Give traces of a 3-D plot other values. Only these go to the graphics card: 5 ms, where plotly's
+ * own redraw takes 300.
+ */
+export function move3d(plot, changes) {
+  const scene = plot._fullLayout.scene._scene;
+  for (const [number, values] of changes) {
+    const full = plot._fullData[number];
+    scene.traces[full.uid]?.update(Object.assign(full, values));
+  }
+  // Nor is it drawn a second time to find what lies under the pointer: the main thread would wait for that.
+  for (const drawn of scene.glplot.objects) drawn.dirty = false;
+  scene.glplot.redraw();
+}
+
 /** Everything neutral in a figure (paper, type, grid, marks) in the colours of Streamlit's theme. */
 export function themeTemplate(element) {
   const css = getComputedStyle(element);

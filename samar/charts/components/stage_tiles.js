@@ -1,6 +1,7 @@
 /** The tiles of the stage: a curve of every run over one axis, and the landscapes of a moment. */
 
-import * as data from "./stage_data.js";
+const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
+const [data, { glConfig, move3d }] = await Promise.all(["stage_data.js", "plotly_page.js"].map(part));
 
 const VIRIDIS = "Viridis";
 const GREY = "#808080";
@@ -17,6 +18,14 @@ export function short(value, digits = 3) {
 
 /** The size of a plot's box, which plotly.js does not look up by itself when it draws again. */
 const extent = (plot) => ({ width: plot.clientWidth, height: plot.clientHeight });
+
+/** Corners of two triangles for every square of an n × n grid. */
+function triangles(n) {
+  const [i, j, k] = [[], [], []];
+  for (let row = 0; row + 1 < n; row++)
+    for (let at = row * n; at + 1 < (row + 1) * n; at++) i.push(at, at + n + 1), j.push(at + 1, at + n), k.push(at + n, at + 1);
+  return { i, j, k };
+}
 
 export class Tile {
   constructor(stage, spec, number) {
@@ -361,23 +370,33 @@ export class LandscapeTile extends Tile {
 
   async surface(plot, member, plane) {
     const [zmin, zmax] = this.bounds;
-    const z = plane.z.map((row) => row.map((v) => (Number.isFinite(v) ? Math.min(v, zmax) : zmax)));
+    const z = plane.z.flat().map((v) => (Number.isFinite(v) ? Math.min(v, zmax) : zmax));
+    const floor = zmin - 0.12 * (zmax - zmin);
+    const here = Math.min(plane.centre, zmax);
+    const size = this.stage.template.layout.font.size;
+    // While nothing but the heights changes, the scene stays as it is.
+    const frame = JSON.stringify([plane.x, plane.y, this.bounds, plot.clientWidth, plot.clientHeight, size, this.stage.background]);
+    if (plot.shown === "surface" && plot.frame === frame)
+      return move3d(plot, [[0, { z, intensity: z }], [1, { intensity: z }], [2, { z: [here, floor] }]]);
     const camera = plot.shown === "surface" ? plot._fullLayout?.scene?._scene?.getCamera() : undefined;
     if (plot.shown === "contour") this.stage.Plotly.purge(plot);
-    plot.shown = "surface";
-    const { size } = this.stage.template.layout.font;
+    [plot.shown, plot.frame] = ["surface", frame];
+    const place = { x: plane.y.flatMap(() => plane.x), y: plane.y.flatMap((v) => plane.x.map(() => v)) };
+    const mesh = {
+      type: "mesh3d", ...place, ...triangles(plane.x.length), intensity: z, cmin: zmin, cmax: zmax, colorscale: VIRIDIS,
+      showscale: false, hoverinfo: "skip", lighting: { ambient: 0.75, diffuse: 0.5, specular: 0.05, roughness: 0.9 },
+    };
     const axis = { nticks: 3, title: { text: "" }, showspikes: false, tickfont: { size: 0.9 * size } };
     await this.stage.Plotly.react(plot, [
-      { type: "surface", x: plane.x, y: plane.y, z, cmin: zmin, cmax: zmax, colorscale: VIRIDIS, showscale: false, hoverinfo: "skip",
-        contours: { z: { show: true, project: { z: true }, usecolormap: true, start: zmin, end: zmax - (zmax - zmin) / 20, size: (zmax - zmin) / 10, width: 1 } },
-        lighting: { ambient: 0.75, diffuse: 0.5, specular: 0.05 } },
-      { type: "scatter3d", mode: "markers", x: [0], y: [0], z: [Math.min(plane.centre, zmax)], marker: { size: 4, color: member.facts.color },
-        projection: { z: { show: true, opacity: 1, scale: 1.2 } }, hoverinfo: "skip" },
+      { ...mesh, z },
+      { ...mesh, z: z.map(() => floor), lighting: { ambient: 1, diffuse: 0 } },
+      { type: "scatter3d", mode: "markers", x: [0, 0], y: [0, 0], z: [here, floor], hoverinfo: "skip",
+        marker: { size: [5, 3], color: member.facts.color, line: { color: "#fff", width: 1 } } },
     ], {
       template: this.stage.template, ...extent(plot), font: { size }, showlegend: false, annotations: this.heading(member),
       margin: { l: 0, r: 0, t: 0, b: 0 },
-      scene: { aspectmode: "cube", camera: camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [zmin, zmax], nticks: 4 } },
-    }, { displayModeBar: false });
+      scene: { aspectmode: "cube", camera: camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [floor - 0.02 * (zmax - zmin), zmax + 0.02 * (zmax - zmin)], nticks: 4 } }, // what lies on the edge would flicker
+    }, { displayModeBar: false, ...glConfig() });
     if (!plot.turns) {
       plot.turns = true;
       plot.on("plotly_relayout", (change) => change["scene.camera"] && this.follow(plot, change["scene.camera"]));

@@ -22,6 +22,8 @@ CAMERAS = {
     "top": {"x": 0.0, "y": -0.01, "z": 2.0},
 }
 CONTOURS = 20
+TITLE_LENGTH = 32
+"""Characters that fit over a narrow figure; the whole title stands below the figures."""
 MARK = "#D55E00"
 PATH_NAME = "networks"
 SNAPSHOTS = 5
@@ -182,7 +184,11 @@ def _hover(landscape: Landscape) -> Any:
 
 def _heading(landscape: Landscape, scale: Scale, title: str) -> str:
     cut = f" · cut off at {scale.bounds[1]:.3g}" if clipped(landscape, scale) else ""
-    return f"<b>{html.escape(title)}</b>{cut}"
+    return f"<b>{html.escape(_short(title))}</b>{cut}"
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip(" ·,") + "…"
 
 
 def _alt(landscape: Landscape, scale: Scale, kind: str, title: str) -> str:
@@ -289,7 +295,7 @@ def slices_figure(
         ]
         x_title = "distance from the network along the direction"
     else:
-        curves = [(title, *_slices(each, scale.quantity)[0]) for title, each in named]
+        curves = [(_short(title), *_slices(each, scale.quantity)[0]) for title, each in named]
         x_title = named[0][1].manifest.get("labels", ["direction 1"])[0]
     traces: list[dict[str, Any]] = []
     styles = [OPTIMIZER_STYLES[name] for name in optimizers if name in OPTIMIZER_STYLES]
