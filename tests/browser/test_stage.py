@@ -22,7 +22,7 @@ LAYOUT = """() => {
     const { left, top, right, bottom } = box.getBoundingClientRect();
     if (right === left) continue; // not on this screen
     const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
-    const name = box.className.match(/stage-(?:tile-)?(\\w+)$/)[1];
+    const name = (box.className.match(/stage-tile-(\\w+)/) ?? [, "timeline"])[1];
     found[name] = { left, top, right, bottom, free: box.contains(hit) };
   }
   return { found, width: innerWidth, height: innerHeight };

@@ -1,6 +1,7 @@
 """Results and differing settings of several runs: a table, and parallel coordinates."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from samar.web.plotly_chart import plotly_chart
 
 UNUSUAL = "background-color: rgba(230, 159, 0, 0.28); font-weight: 600"
 TALLEST = 720
+STYLE = Path(__file__).with_name("parallel.css")
 RESULTS = {"test": "test_accuracy", "train": "train_accuracy", "gap": "gap"}
 
 
@@ -70,6 +72,7 @@ def settings(runs: Sequence[Job]) -> None:
             "A line is a run; blue is a low test accuracy, orange a high one. Drag along an axis "
             "to keep a part of it; drag a name to move the axis."
         )
+        st.html(STYLE)
         with st.container(key="compare_parallel"):
             plotly_chart(figure, key="parallel", height=380)
 

@@ -89,8 +89,11 @@ def _events(key: int, claim: int) -> list[Event]:
 def show_eigenvalues(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> None:
     """Draw the eigenvalues of finished jobs, beside the density, or else how they converged."""
     left, right = st.columns(2)
+    # A single network is named below; over a narrow chart there is no room for it.
+    short = [(f"{report.images:,} images", report) for _, report in named]
+    figure = eigenvalue_figure(short if len(named) == 1 else named)
     with left:
-        plotly_chart(eigenvalue_figure(named), key="curvature_chart_eigenvalues", height=HEIGHT)
+        plotly_chart(figure, key="curvature_chart_eigenvalues", height=HEIGHT)
     with right:
         if any(report.density for _, report in named):
             plotly_chart(density_figure(named), key="curvature_chart_density", height=HEIGHT)

@@ -40,7 +40,7 @@ ROWS = (
     (
         "Formula for the next λ",
         "not in what we could read",
-        f"the [[rule|λ rules]]: {', '.join(info.title for info in RULES.values())}",
+        f"the [[rule|λ rules]]: {'; '.join(info.title for info in RULES.values())}",
     ),
     (
         "Constants and bounds",
