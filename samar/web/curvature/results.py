@@ -53,7 +53,7 @@ def show_at_work(first: Mapping[str, tuple[str, Report]], job: Job) -> None:
 
 def estimates_of(job: Job) -> list[dict[str, Any]]:
     """What a job knew of its eigenvalues after each product."""
-    found = _events(job.key, job.claim)
+    found = _events(job.id, job.claim)
     found += service().store.records.events(job.key, after=found[-1].key if found else 0)
     begun = job.started or 0.0
     return [{"product": e.step, **e.detail} for e in found if e.kind == ESTIMATE and e.at >= begun]
@@ -81,7 +81,7 @@ def _unfinished(estimate: Mapping[str, Any], images: int) -> Report:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _events(key: int, claim: int) -> list[Event]:
+def _events(job_id: str, claim: int) -> list[Event]:
     """Of one process that works on a job; grows as it is read."""
     return []
 

@@ -5,8 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from samar.errors import RunError
-from samar.jobs.job import RESUMABLE, UNREADABLE, Job
+from samar.jobs.job import RESUMABLE, Job
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
 from samar.web.presenting import presenting
@@ -15,7 +14,7 @@ from samar.web.state import COMPARED, LOADED, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.experiments import experiments
-from samar.web.train.settings_panel import settings_panel
+from samar.web.train.settings_panel import prepare_settings, settings_panel
 from samar.web.train.stage import shown_of, stage
 from samar.web.train.view import choose_view
 
@@ -32,10 +31,7 @@ def train_page() -> None:
     with explained():
         shown = shown_of(run_id, several)
         run = shown.whole
-        if run is not None and run.status == UNREADABLE:
-            raise RunError(run.message)
-    with st.sidebar:
-        settings_panel(run)
+    prepare_settings(run)
     with st.container(
         horizontal=True,
         horizontal_alignment="distribute",
@@ -48,6 +44,8 @@ def train_page() -> None:
         with st.popover("View", icon=":material/tune:"):
             view = choose_view()
     experiments(run)
+    with st.sidebar:  # after the optimizer is chosen, on which it depends what applies
+        settings_panel(run)
     show_problem()
     if run is None:
         offer_download(st.session_state["dataset"])

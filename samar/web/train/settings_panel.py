@@ -38,14 +38,18 @@ INLINE = ("optimizer", "lr", "rho")
 """Settings that stand over the stage instead, see :mod:`samar.web.train.experiments`."""
 
 
-def settings_panel(run: Job | None) -> None:
-    """Draw every setting; ``run`` is the run on the page, if any."""
+def prepare_settings(run: Job | None) -> None:
+    """Fill the settings from the link or from the run on the page, before any is drawn."""
     if LINK_READ not in st.session_state:
         st.session_state[LINK_READ] = True
         _preset_of_link()
         if problem := link_problem():
             st.session_state[PROBLEM] = problem
     _follow(run)
+
+
+def settings_panel(run: Job | None) -> None:
+    """Draw every setting but those over the stage; ``run`` is the run on the page, if any."""
     place = st.container()
     _group("essentials", run)
     with st.expander("Advanced"):

@@ -4,6 +4,7 @@ A fragment looks at the store about twice a second and sends the browser what is
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from samar.charts.stage.words import people, status_line, story
 from samar.charts.training import View
 from samar.errors import RunError
 from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.records import Event
 from samar.web.service import attempt, history, service
 from samar.web.state import FEED, MOVED, PROBLEM, show_run, shown_run
@@ -71,15 +72,21 @@ def shown_of(run_id: str | None, several: Sequence[str] = ()) -> Shown:
         RunError: there is no such run or race.
     """
     if several:
-        return Shown(None, tuple(service().get(each, "train") for each in several))
+        return Shown(None, tuple(_run(each) for each in several))
     if run_id is None:
         return Shown()
-    job = service().get(run_id)
-    if job.kind == "race":
-        return Shown(job, tuple(service().members(job.id)))
-    if job.kind != "train":
-        raise RunError(f"Job {job.id} is no training run; see the Jobs page.")
-    return Shown(job, (job,), _origin(job))
+    with suppress(RunError):  # it is no race, or there is none
+        race = service().get(run_id, "race")
+        return Shown(race, tuple(service().members(race.id)))
+    run = _run(run_id)
+    return Shown(run, (run,), _origin(run))
+
+
+def _run(run_id: str) -> Job:
+    run = service().get(run_id, "train")
+    if run.status == UNREADABLE:
+        raise RunError(run.message)
+    return run
 
 
 def _origin(job: Job) -> Job | None:
