@@ -212,7 +212,7 @@ export class CurveTile extends Tile {
     drawn.push({ type: "scatter", mode: "lines", x, y: limits, line: { color: GREY, dash: "dash", width: 1.5 }, hoverinfo: "skip" });
     const now = 2 / (member.value("curvature", "lr", this.stage.stepOf(member)) || NaN);
     if (Number.isFinite(now) && now > 1.25 * highest)
-      layout.annotations.push({ text: `↑ 2/η ${short(now)}`, showarrow: false, xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top" });
+      layout.annotations.push({ text: now > 100 * highest ? "↑ 2/η far above" : `↑ 2/η ${short(now)}`, showarrow: false, xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top" });
     else layout.annotations.push({ text: "2/η", showarrow: false, x: x.at(-1), y: Math.min(limits.at(-1), 1.2 * highest), xanchor: "right", yanchor: "bottom" });
   }
 

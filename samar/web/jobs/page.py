@@ -16,6 +16,7 @@ from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
 from samar.web.service import attempt, service, show_problem
 from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
+from samar.web.train.stage import MOST_RUNS
 
 REFRESH_SECONDS = 2.0
 MOST_WAITING = 5
@@ -43,7 +44,7 @@ def _board(was_active: bool) -> None:
     _queue(jobs)
     view = segmented("Show", "show", VIEWS)
     if view == "runs":
-        jobs = [job for job in jobs if job.kind == "train"]
+        jobs = [job for job in jobs if job.kind in ("train", "race")]
     elif view == "measurements":
         jobs = [job for job in jobs if job.kind in kinds() and kinds()[job.kind].lane == SHORT]
     if shown := filtered(jobs):
@@ -136,14 +137,25 @@ def _actions_for_many(jobs: Sequence[Job]) -> None:
         if len(runs) > 1 and st.button(
             "Compare", icon=":material/compare:", type="primary", key="compare"
         ):
-            ids = ",".join(run.id for run in runs)
-            st.switch_page(COMPARE_PAGE, query_params={COMPARED: ids})
+            st.switch_page(COMPARE_PAGE, query_params={COMPARED: _ids(runs)})
+        if len(runs) > 1 and st.button(
+            "Show on one stage",
+            icon=":material/stadium:",
+            key="stage_together",
+            disabled=len(runs) > MOST_RUNS,
+            help=f"Curves and landscapes of up to {MOST_RUNS} runs, on one clock.",
+        ):
+            st.switch_page(TRAIN_PAGE, query_params={COMPARED: _ids(runs)})
         _pin_button(jobs)
         with st.popover("Add tags", icon=":material/label:"):
             words = st.text_input("Tags, with spaces between them", key="tags_of_many")
             st.button("Save", on_click=attempt, args=(_add_tags, jobs, words), key="save_tags")
         if ended := [job for job in jobs if not job.active]:
             _delete_button(ended)
+
+
+def _ids(runs: Sequence[Job]) -> str:
+    return ",".join(run.id for run in runs)
 
 
 def _stop_button(job: Job, key: str) -> None:
@@ -179,7 +191,7 @@ def _delete_button(jobs: Sequence[Job]) -> None:
 def _repeat(job: Job) -> None:
     """The same settings once more; a training run is shown at once."""
     new = service().submit(job.settings, anew=True)
-    if job.kind == "train":
+    if job.kind in ("train", "race"):
         st.switch_page(TRAIN_PAGE, query_params={RUN: new})
     st.session_state[SELECTED] = [new]
     st.toast(f"{plain(job.label)} is in the queue once more.")

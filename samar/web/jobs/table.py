@@ -118,8 +118,10 @@ def _row(job: Job, run: bool) -> dict[str, Any]:
     own |= {} if run else {"kind": kind_title(job)}
     own |= {"name": _name(job), "status": MARKS[job.status], "tags": list(job.tags)}
     if run:
+        racing = job.summary.get("members", {}).values()  # of a race, which trains them together
+        epoch = last.epoch if last else max((each["epoch"] for each in racing), default=0)
         own |= {
-            "epoch": f"{last.epoch if last else 0}/{getattr(job.settings, 'epochs', '?')}",
+            "epoch": f"{epoch}/{getattr(job.settings, 'epochs', '?')}",
             "train": last.train_accuracy if last else None,
             "test": last.test_accuracy if last else None,
             "gap": last.gap if last else None,
@@ -135,6 +137,8 @@ def _row(job: Job, run: bool) -> dict[str, Any]:
 
 def _name(job: Job) -> str:
     """What a job is called, with the settings of a named run."""
+    if job.kind == "race":
+        return f"Race: {job.title}"
     return f"{job.title} ({job.details})" if job.details else job.title
 
 

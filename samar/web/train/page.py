@@ -15,13 +15,12 @@ from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.experiments import experiments
 from samar.web.train.settings_panel import prepare_settings, settings_panel
-from samar.web.train.stage import shown_of, stage
+from samar.web.train.stage import MOST_RUNS, shown_of, stage
 from samar.web.train.view import choose_view
 
 FIRST_WIDTH, WIDTH = 168, 104
 PRESENTED = 1.35
 """How much larger type is before a room."""
-MOST_RUNS = 4
 RACE_HELP = "SGD, SAM, VaSSO and SAMAR with these settings, step by step from the same weights."
 
 

@@ -25,6 +25,8 @@ from samar.web.static_files import PLOTLY_JS, STAGE_JS, script_url, static_url
 from samar.web.text import optimizer_titles
 from samar.web.train.planes import planes
 
+MOST_RUNS = 4
+"""So many stand on one stage."""
 REFRESH_SECONDS = 0.5
 UNITS = {"step": "steps", "grad_evals": "gradients", "seconds": "s"}
 EAGER_SECONDS, EAGER_STEPS = 0.2, 30
