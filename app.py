@@ -25,6 +25,7 @@ page = st.navigation(
         "Learn": [
             st.Page("pages/learn/playground.py", title="Playground", icon=":material/toys:"),
             st.Page("pages/learn/lessons.py", title="Lessons", icon=":material/school:"),
+            st.Page("pages/learn/lecture.py", title="Lecture", icon=":material/co_present:"),
             st.Page("pages/learn/glossary.py", title="Glossary", icon=":material/dictionary:"),
         ],
         "Experiment": [

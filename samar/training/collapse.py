@@ -17,7 +17,7 @@ LEARNED = 0.9
 """Part of ln C below which something had been learned, with many wrong labels too."""
 FEWEST_STEPS, MOST_STEPS = 12, 60
 """Steps in a row that tell a collapse from a bad mini-batch: an epoch within these bounds."""
-BLAMED = {"rho": "ρ", "lr": "the learning rate"}
+BLAMED = {"rho": "ρ", "lr": "learning rate"}
 Columns = Mapping[str, np.ndarray]
 
 
@@ -90,10 +90,12 @@ def collapse_of(
     back = max((k for k in states if width <= k <= limit), default=None)
     words = BLAMED[setting]
     if changed is None and not plain:
-        words = "ρ or the learning rate"
-    sentence = f"The step was too large: the network forgot everything. Lower {words}"
-    if back is not None:
-        sentence += f", or go back to {_place(back, per_epoch)}"
+        words = "ρ or learning rate"
+    sentence = "The step was too large: the network forgot everything. "
+    if back is None:
+        sentence += f"Start again with a smaller {words}"
+    else:  # a smaller step alone does not lead out of there
+        sentence += f"Go back to {_place(back, per_epoch)} and take a smaller {words}"
     return Collapse(step, int(steps["epoch"][first]), back, setting, f"{sentence}.")
 
 

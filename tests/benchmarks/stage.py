@@ -102,20 +102,23 @@ FRAMES = """(seconds) => new Promise((resolve) => {
 def frames(seconds: float) -> None:
     """Print how evenly a page with a live run draws."""
     app = Path(__file__).parents[2] / "app.py"
-    with tempfile.TemporaryDirectory() as home, serving(app, Path(home)) as (address, _):
-        with sync_playwright() as playwright:
-            program = shutil.which("chromium")
-            browser = playwright.chromium.launch(executable_path=program, args=SURFACES)
-            page = browser.new_page(viewport={"width": 1280, "height": 720})
-            page.goto(f"{address}/train?preset=noisy_digits&epochs=10000")
-            page.locator(".st-key-button_start button").click(timeout=60_000)
-            page.locator(LAMBDA.selector).wait_for(timeout=60_000, state="attached")
-            page.wait_for_timeout(3000)
-            gaps = sorted(page.evaluate(FRAMES, seconds))
-            speed = page.locator(".stage-status").inner_text()
-            page.locator(".st-key-button_stop button").click()
-            page.locator(".stage-status", has_text="Stopped").wait_for(timeout=60_000)
-            browser.close()
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serving(app, Path(home)) as (address, _),
+        sync_playwright() as playwright,
+    ):
+        program = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=program, args=SURFACES)
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/train?preset=noisy_digits&epochs=10000")
+        page.locator(".st-key-button_start button").click(timeout=60_000)
+        page.locator(LAMBDA.selector).wait_for(timeout=60_000, state="attached")
+        page.wait_for_timeout(3000)
+        gaps = sorted(page.evaluate(FRAMES, seconds))
+        speed = page.locator(".stage-status").inner_text()
+        page.locator(".st-key-button_stop button").click()
+        page.locator(".stage-status", has_text="Stopped").wait_for(timeout=60_000)
+        browser.close()
     late = sum(gap > 100 for gap in gaps)
     print(
         f"live page: {len(gaps) / seconds:.0f} frames a second, median gap "

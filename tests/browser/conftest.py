@@ -77,23 +77,27 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
     faults: list[str] = []
     pages: list[Page] = []
 
-    def visit(url: str, **options: object) -> Page:
-        page = chromium.new_context(**options).new_page()  # type: ignore[arg-type]
+    def watch(page: Page) -> None:
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: faults.append(f"page error: {error.stack}"))
         for event in ("request", "websocket"):
             page.on(event, lambda request: _check_local(request.url, faults))
-        page.goto(url)
         pages.append(page)
+
+    def visit(url: str, **options: object) -> Page:
+        context = chromium.new_context(**options)  # type: ignore[arg-type]
+        context.on("page", watch)  # also what a link opens in a new tab
+        page = context.new_page()
+        page.goto(url)
         return page
 
     yield visit
-    for page in pages:
-        if page.is_closed():
-            continue
+    open_pages = [page for page in pages if not page.is_closed()]
+    for page in open_pages:
         shown = page.locator("[data-testid=stException]").all_inner_texts()
         faults += [f"exception on {page.url}: {text}" for text in shown]
-        page.context.close()
+    for context in {page.context for page in open_pages}:
+        context.close()
     assert not faults, "\n".join(faults)
 
 

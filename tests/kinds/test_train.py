@@ -282,7 +282,7 @@ def test_after_a_collapse_the_way_back_leads_to_a_good_network(jobs: Jobs) -> No
     )
     assert found is not None
     assert found.back == good
-    assert found.sentence.endswith("Lower ρ, or go back to epoch 17.")
+    assert found.sentence.endswith("Go back to epoch 17 and take a smaller ρ.")
     assert ruined.last_epoch is not None
     assert ruined.last_epoch.train_accuracy < 0.3
     back = jobs.get(jobs.branch(ruined.id, found.back, rho=0.2))

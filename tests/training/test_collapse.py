@@ -58,24 +58,24 @@ def test_it_names_step_setting_and_the_way_back() -> None:
         back=75,
         setting="rho",
         sentence="The step was too large: the network forgot everything. "
-        "Lower ρ, or go back to step 75.",
+        "Go back to step 75 and take a smaller ρ.",
     )
 
 
 def test_a_whole_epoch_is_called_so() -> None:
     collapse = found([*FALLS, *GUESSES], changes=[(75, {"lr": 3.0})], states=[0, 50, 70])
     assert collapse is not None
-    assert collapse.sentence.endswith("Lower the learning rate, or go back to epoch 7.")
+    assert collapse.sentence.endswith("Go back to epoch 7 and take a smaller learning rate.")
 
 
 def test_without_a_change_and_without_a_state() -> None:
     collapse = found([*FALLS, *GUESSES])
     assert collapse is not None
     assert (collapse.back, collapse.setting) == (None, "rho")
-    assert collapse.sentence.endswith("forgot everything. Lower ρ or the learning rate.")
+    assert collapse.sentence.endswith("forgot everything. Start again with a smaller ρ or learning rate.")
     plain = found([*FALLS, *GUESSES], sharp=False)
     assert plain is not None
-    assert plain.sentence.endswith("forgot everything. Lower the learning rate.")
+    assert plain.sentence.endswith("forgot everything. Start again with a smaller learning rate.")
 
 
 def test_a_dragged_slider_leads_back_to_before_it_was_touched() -> None:

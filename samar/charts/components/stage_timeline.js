@@ -60,6 +60,7 @@ export class Timeline {
       if (this.at === null) this.pause();
     }, TICK_MS);
     this.go(place);
+    this.draw();
   }
 
   pause() {
