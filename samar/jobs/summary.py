@@ -33,10 +33,11 @@ def seconds_left(job: Job) -> float | None:
     """About how long a running job will still take; None while that cannot be told."""
     if job.status != "running" or not job.total or not job.done or not job.started:
         return None
-    last = job.last_epoch
-    # A resumed run did not do everything since it was last started.
-    spent, done = (last.seconds, last.step) if last else (time.time() - job.started, job.done)
-    return max(0.0, spent / done * (job.total - job.done))
+    if (last := job.last_epoch) is not None:
+        spent, done = last.seconds, last.step
+    else:  # a resumed run did not do everything since it was last started
+        spent, done = time.time() - job.started, job.done - job.summary.get("begun", 0)
+    return max(0.0, spent / done * (job.total - job.done)) if done > 0 else None
 
 
 def progress(job: Job) -> str:

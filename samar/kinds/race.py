@@ -163,11 +163,22 @@ class Member(Training):
         super().__init__(work, trainer)
         self.rng = OwnRng(trainer.placement.device)
         self.unsaved = False
+        self.race: Race | None = None
 
     @property
     def name(self) -> str:
         """What the race calls it."""
         return str(self.work.job.inputs[MEMBER])
+
+    def go_on(self) -> bool:
+        """Whether a measurement may go on: the race says so."""
+        return self.race is None or self.race.go_on()
+
+    def follow(self, order: Order) -> None:
+        """Carry out an order that is not about the steps, which are the race's."""
+        if not self.finished:
+            with self.rng:
+                self.carry_out(order)
 
     def save(self) -> None:
         """Ask to be saved: a race saves all of its members at once."""
@@ -192,6 +203,8 @@ class Race(Steered):
         super().__init__(work)
         self.members = list(members)
         """Those that still train."""
+        for member in members:
+            member.race = self
         self.step_count = max((each.trainer.step_count for each in members), default=work.job.done)
         self.found: dict[str, Any] = dict(work.job.summary.get("members", {}))
 
@@ -211,13 +224,25 @@ class Race(Steered):
             return
         trainer, count = self.members[0].trainer, self.step_count
         self.work.note(device=str(trainer.placement))
+        self.work.summarize(begun=count)
         self._note("started", members=[member.name for member in self.members])
         doing = "" if count else "measuring the untrained networks"
         self.work.progress(count, trainer.total_steps, doing=doing)
         for member in self.members:
             with member.rng:
-                member.begin(None if member is self.members[0] else self.members[0])
+                member.begin(self._twin_of(member))
         self.work.progress(count)
+
+    def catch_up(self) -> None:
+        """Take the first measurements, where a pause came before them."""
+        self.work.progress(self.step_count, doing="measuring")
+        for member in self.members:
+            with member.rng:
+                member.catch_up(self._twin_of(member))
+        self.work.progress(self.step_count)
+
+    def _twin_of(self, member: Member) -> Member | None:
+        return None if member is self.members[0] else self.members[0]
 
     def step(self) -> None:
         """Let every member take one step."""
@@ -258,19 +283,25 @@ class Race(Steered):
         save_resume_state({"members": states}, resume_path(self.work.job.id))
         self._saved = time.monotonic()
 
-    def obey(self) -> None:
-        """Carry out the orders to the race and to single members, in the order they were given."""
-        orders: list[tuple[Order, Member | None]] = [(order, None) for order in self.work.orders()]
+    def look(self) -> None:
+        """Read new orders to the race and to single members, in the order they were given."""
+        super().look()
         for member in self.members:
-            orders += [(order, member) for order in member.work.orders()]
-        for order, one in sorted(orders, key=lambda each: each[0].key):
-            if one is None:
-                self.follow(order)
-            else:
-                with one.rng:
-                    one.carry_out(order)
+            member.look()
+            self.waiting += member.waiting
+            member.waiting.clear()
+        self.waiting.sort(key=lambda each: each[0].key)
+
+    def obey(self) -> None:
+        """Carry out the orders since the last call, and let those who look know of it at once."""
+        self.look()
+        told = bool(self.waiting)
+        super().obey()
         if any(member.unsaved for member in self.members):
             self.save()
+        if told:
+            for member in self.members:
+                member.work.flush()
 
     def carry_out(self, order: Order) -> None:
         """Pass an order on to all members; a change to those that have the setting."""

@@ -17,7 +17,7 @@ from samar.jobs.branch import STATE
 from samar.jobs.engine.local import slots
 from samar.jobs.files import resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.orders import Order
+from samar.jobs.orders import PAUSE, Order
 from samar.jobs.records import LABELS
 from samar.jobs.store import Store
 from samar.jobs.work import FLUSH_SECONDS, Diverged, JobLost, Stopped, Work
@@ -71,12 +71,16 @@ class Steered:
     """Takes step after step until the work is over, and obeys orders between them.
 
     Subclasses say what a step is, whether more are left, and how to write down and save.
+
+    Attributes:
+        waiting: orders that were read and not yet carried out, in order, with whom they are for.
     """
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self.paused = False
         self.single_steps = 0
+        self.waiting: list[tuple[Order, Steered]] = []
         self._flushed = 0.0  # the first step is shown at once
         self._saved = time.monotonic()
 
@@ -97,6 +101,8 @@ class Steered:
             Stopped, Diverged, JobLost: it ended early.
         """
         self.begin()
+        if self.waiting:  # read while the untrained network was measured
+            self.obey()
         while not self.finished and not self.work.stopping:
             if self.paused and not self.single_steps:
                 time.sleep(PAUSED_POLL_SECONDS)
@@ -142,16 +148,35 @@ class Steered:
         """Obey an order that is not about the steps themselves."""
         raise NotImplementedError
 
+    def catch_up(self) -> None:
+        """Do what a pause kept from being done before it."""
+
+    def look(self) -> None:
+        """Read new orders."""
+        self.waiting += [(order, self) for order in self.work.orders()]
+
+    def go_on(self) -> bool:
+        """Whether a measurement may go on: neither a stop nor a pause waits.
+
+        A pause does not where the work is paused already, or where no step is left to be paused.
+        """
+        self.look()
+        pausing = any(order.command == PAUSE for order, _ in self.waiting)
+        held = self.paused or self.finished
+        return not (self.work.lost or self.work.stopping or (pausing and not held))
+
     def obey(self) -> None:
-        """Carry out the orders since the last call."""
-        for order in self.work.orders():
-            self.follow(order)
+        """Carry out the orders since the last call; more may be read meanwhile."""
+        self.look()
+        while self.waiting:
+            order, whom = self.waiting.pop(0)
+            whom.follow(order)
 
     def follow(self, order: Order) -> None:
         """Carry out one order."""
         match order.command:
             case "pause":
-                if not self.paused:
+                if not self.paused and not self.finished:
                     self.paused = True
                     self.save()
                     self.work.store.move(self.work.job, "paused")
@@ -168,6 +193,7 @@ class Steered:
         if self.work.store.unpause(self.work.job, slots(LONG)):
             self.paused = False
             self.tell("resumed")
+            self.catch_up()
         else:
             store = self.work.store
             store.move(self.work.job, "paused", "Another run trains; resume it later.")
@@ -183,7 +209,7 @@ class Training(Steered):
         super().__init__(work)
         self.trainer = trainer
         self.settings: TrainSettings = work.job.settings
-        self.measurements = measurements_of(self.settings, self)
+        self.measurements = measurements_of(self.settings, self, lambda: self.go_on())
         self.mislabelled = Mislabelled.of(trainer.dataset)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
 
@@ -221,7 +247,7 @@ class Training(Steered):
             "classes": len(trainer.dataset.classes),
             "steps_per_epoch": trainer.steps_per_epoch,
         }
-        work.summarize(about=about)
+        work.summarize(about=about, begun=trainer.step_count)
         events = records.events(work.job.key)
         self._repeat_changes(events)
         for measurement in self.measurements:
@@ -237,14 +263,27 @@ class Training(Steered):
         self.work.progress(0, self.trainer.total_steps, doing="measuring the untrained network")
         if not any(event.kind == LABELS for event in events):
             self._answer()
+        self._measure_first(twin)
+        self.work.progress(0)
+
+    def _measure_first(self, twin: "Training | None") -> None:
+        """Measure, where that was never done; what a twin measured before its first step holds."""
         if twin is not None:
             self._adopt_start(twin)
         for measurement in self.measurements:
             measurement.at_start(self.trainer)
 
+    def catch_up(self, twin: "Training | None" = None) -> None:
+        """Take the first measurements, where a pause came before them."""
+        self.work.progress(self.trainer.step_count, doing="measuring")
+        self._measure_first(twin)
+        self.work.progress(self.trainer.step_count)
+        self._say_when()
+
     def _adopt_start(self, twin: "Training") -> None:
         """Take over what another run measured of the same untrained network."""
         events = self.work.store.records.events(twin.work.job.key)
+        adopted = False
         for measurement, other in zip(self.measurements, twin.measurements, strict=True):
             found = [e.detail for e in events if e.kind == measurement.kind and e.step == 0]
             if not found or measurement.taken:
@@ -253,6 +292,9 @@ class Training(Steered):
             self.note(0, measurement.kind, **found[-1] | own)
             measurement.recall([(0, found[-1]["seconds"])])
             measurement.vectors = other.vectors
+            adopted = adopted or measurement.kind == "film"
+        if not adopted:
+            return
         for kept in self.work.store.records.artifacts(twin.work.job.key):
             if kept.step == 0 and kept.path.startswith(FILM):
                 content = (twin.work.folder / kept.path).read_bytes()

@@ -157,6 +157,7 @@ class Evaluator:
         self._folded.network(self._x[: sizes[0]])
         speeds: dict[int, float] = {}
         for size in sizes:
+            self._check()
             speeds[size] = max(self._speed(size), self._speed(size))
             if speeds[size] < SLOWER * max(speeds.values()):
                 break

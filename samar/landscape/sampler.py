@@ -189,6 +189,7 @@ def line(
     span: Span = (-1.0, 1.0),
     chunk: int | None = None,
     budget: float | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Landscape:
     """The loss along one fixed direction of a live model, which is left as it is.
 
@@ -198,8 +199,9 @@ def line(
         chunk: images per forward, such as an earlier result's ``manifest["chunk"]``; measured,
             which costs about two forwards, if None.
         budget: seconds, see :meth:`Sampler.levels`.
+        check: called before every batch; may raise to cancel.
     """
-    return _quick(model, sample, [direction], [span], points, chunk, budget)
+    return _quick(model, sample, [direction], [span], points, chunk, budget, check)
 
 
 def plane(
@@ -211,9 +213,10 @@ def plane(
     span: Span = (-1.0, 1.0),
     chunk: int | None = None,
     budget: float | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Landscape:
     """The loss over two fixed directions; see :func:`line`."""
-    return _quick(model, sample, directions, [span, span], points, chunk, budget)
+    return _quick(model, sample, directions, [span, span], points, chunk, budget, check)
 
 
 def _quick(
@@ -224,10 +227,12 @@ def _quick(
     points: int,
     chunk: int | None,
     budget: float | None,
+    check: Callable[[], None],
 ) -> Landscape:
     labels = [f"direction {i + 1}" for i in range(len(directions))]
     frame = given_frame(model, directions, labels)
-    sampler = Sampler(frame, Evaluator(model, sample, chunk=chunk), Grid(spans, points))
+    evaluator = Evaluator(model, sample, chunk=chunk, check=check)
+    sampler = Sampler(frame, evaluator, Grid(spans, points))
     return list(sampler.levels(budget=budget))[-1]
 
 

@@ -5,6 +5,9 @@ so that a run with them takes the same steps as one without. A first one is take
 step and a last one after the last epoch, whatever the time limit; those between the epochs keep to
 their share of the wall time: a measurement is put off while it would cost more than that, going by
 what the last one cost, or before the first by the number of gradients it amounts to.
+
+Before every few images it asks whether it may go on. Where it may not, because somebody pauses or
+stops the run, it is given up, and comes at the next chance.
 """
 
 import math
@@ -16,7 +19,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from samar.curvature.eigenvalues import top_of
-from samar.curvature.product import hessian_of
+from samar.curvature.product import BATCH_SIZE, hessian_of
 from samar.curvature.trace import hessian_trace
 from samar.data.sample import Sample
 from samar.errors import ConfigError
@@ -36,6 +39,19 @@ PRODUCT_GRADIENTS, FORWARD_GRADIENTS = 3.2, 1 / 3
 # measurement takes a coarse plane; and of as many images as come to so many in all.
 LARGE_MACS, QUICK_MACS = 5_000_000, 1_300_000_000
 FEWEST_IMAGES = 8
+
+PAUSED = "Put off: the run was paused. "
+
+GoOn = Callable[[], bool]
+
+
+def always() -> bool:
+    """For a measurement that nobody interrupts."""
+    return True
+
+
+class GivenUp(Exception):
+    """A measurement was not to go on."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +83,16 @@ def quick_effort(trainer: Trainer) -> Effort:
         return USUAL
     if macs < LARGE_MACS:
         return Effort(32, 12, 6, 32, 9, 9)
-    images = min(32, max(FEWEST_IMAGES, QUICK_MACS // macs))
+    images = min(32, piece_of(trainer))
     return Effort(max(images // 2, FEWEST_IMAGES), 5, 6, images, 5, 5)
+
+
+def piece_of(trainer: Trainer) -> int:
+    """Images of which a derivative takes a fraction of a second; no more of it is one piece."""
+    if trainer.placement.device.type == "cuda":
+        return BATCH_SIZE
+    macs = MODELS[trainer.config.model].macs_at(trainer.dataset.train.size)
+    return min(BATCH_SIZE, max(FEWEST_IMAGES, QUICK_MACS // macs))
 
 
 def efforts(trainer: Trainer) -> list[Effort]:
@@ -135,6 +159,7 @@ class Measurement:
         every: epochs from one to the next; 0 never measures.
         share: largest part of the run's wall time that it may take.
         gradients: what a usual one is expected to cost, in gradients of single images.
+        go_on: asked before every few images; a measurement that may not go on is given up.
 
     Attributes:
         vectors: what the next one may begin with, found by the last; None for nothing.
@@ -143,12 +168,20 @@ class Measurement:
     kind = "measurement"
     """Of the event that records it."""
 
-    def __init__(self, book: Notebook, every: int, share: float, gradients: float) -> None:
-        self._book = book
+    def __init__(
+        self,
+        book: Notebook,
+        every: int,
+        share: float,
+        gradients: float,
+        go_on: GoOn = always,
+    ) -> None:
+        self._book, self._go_on = book, go_on
         self._every, self._share, self._gradients = every, share, gradients
         self._spent = 0.0
         self._cost, self._usual_at = 0.0, -1  # of the last usual one, and its step
         self._last: dict[str, Any] = {"step": None, "seconds": 0.0}
+        self._given_up = False  # the last one, which comes at the next chance
         self.vectors: Tensor | None = None
 
     @property
@@ -161,6 +194,7 @@ class Measurement:
         for step, seconds in taken:
             self._spent += seconds
             self._last = {"step": step, "seconds": seconds}
+            self._given_up = False
 
     def at_start(self, trainer: Trainer) -> None:
         """Measure quickly, before the first step, unless that was done."""
@@ -170,7 +204,7 @@ class Measurement:
     def after_epoch(self, trainer: Trainer, epoch: int) -> None:
         """Measure, if it is time and there is time; after the last epoch in any case."""
         last = trainer.step_count >= trainer.total_steps
-        if not self._every or (epoch % self._every and not last):
+        if not self._every or (epoch % self._every and not last and not self._given_up):
             return
         if self._affordable(trainer):
             self.take(trainer, USUAL)
@@ -183,18 +217,34 @@ class Measurement:
             self.take(trainer, effort)
 
     def take(self, trainer: Trainer, effort: Effort) -> None:
-        """Measure, and record it with the seconds that it took."""
+        """Measure, and record it with the seconds that it took, unless it is given up."""
         started = time.perf_counter()
+        found = None
         try:
+            self.check()
             found = self.measure(trainer, effort)
         except ConfigError:
             return  # the loss is not finite here; the run itself will say so
+        except GivenUp:
+            pass
         seconds = round(time.perf_counter() - started, 4)
         self._spent += seconds
+        self._given_up = found is None
+        if found is None:
+            return
         if effort == USUAL:
             self._cost, self._usual_at = seconds, trainer.step_count
         self._last = {"step": trainer.step_count, "seconds": seconds}
         self._book.note(trainer.step_count, self.kind, seconds=seconds, **found)
+
+    def check(self) -> None:
+        """Call between two pieces of a measurement.
+
+        Raises:
+            GivenUp: it may not go on.
+        """
+        if not self._go_on():
+            raise GivenUp
 
     def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         """Measure, and return what the event shall say."""
@@ -210,13 +260,17 @@ class Measurement:
         epoch, reason = when_next(
             epoch=epochs if over else trainer.step_count // trainer.steps_per_epoch,
             epochs=epochs,
-            every=self._every,
+            every=min(self._every, 1) if self._given_up else self._every,
             share=self._share,
             limit=trainer.config.probe_share,
             seconds=trainer.seconds,
             spent=self._spent,
             cost=self._expected(trainer),
         )
+        if self._given_up and epoch is not None:
+            if not self.taken:
+                epoch, reason = None, PAUSED + "It comes when the run goes on."
+            reason = reason or PAUSED + "Press Measure now to have one at once."
         return {"next_epoch": epoch, "reason": reason, **self._last}
 
     def _expected(self, trainer: Trainer) -> float:
@@ -234,15 +288,16 @@ class CurvatureMeasurement(Measurement):
 
     kind = "curvature"
 
-    def __init__(self, book: Notebook, every: int, share: float) -> None:
+    def __init__(self, book: Notebook, every: int, share: float, go_on: GoOn = always) -> None:
         products = USUAL_PRODUCTS + USUAL.trace_products
         expected = products * PRODUCT_GRADIENTS * CURVATURE_IMAGES
-        super().__init__(book, every, share, expected)
+        super().__init__(book, every, share, expected, go_on)
 
     def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         """Eigenvalues, residuals, trace."""
         sample = sample_of(trainer, effort.curvature_images)
-        with hessian_of(trainer.model, sample) as hessian:
+        piece = piece_of(trainer)
+        with hessian_of(trainer.model, sample, batch_size=piece, on_batch=self.check) as hessian:
             top = top_of(
                 hessian,
                 k=EIGENVALUES,
@@ -269,9 +324,10 @@ class LandscapeMeasurement(Measurement):
 
     kind = "film"
 
-    def __init__(self, book: Notebook, every: int, share: float) -> None:
+    def __init__(self, book: Notebook, every: int, share: float, go_on: GoOn = always) -> None:
         points = USUAL.line_points + USUAL.plane_points**2
-        super().__init__(book, every, share, points * FORWARD_GRADIENTS * LANDSCAPE_IMAGES)
+        gradients = points * FORWARD_GRADIENTS * LANDSCAPE_IMAGES
+        super().__init__(book, every, share, gradients, go_on)
         self._chunks: dict[int, int] = {}
 
     def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
@@ -279,23 +335,43 @@ class LandscapeMeasurement(Measurement):
         sample = sample_of(trainer, effort.landscape_images)
         axes = random_frame(trainer.model, seed=trainer.config.seed).axes
         chunk = self._chunks.get(len(sample))
-        flat = plane(trainer.model, sample, axes, points=effort.plane_points, chunk=chunk)
+        flat = plane(
+            trainer.model,
+            sample,
+            axes,
+            points=effort.plane_points,
+            chunk=chunk,
+            check=self.check,
+        )
         chunk = self._chunks[len(sample)] = flat.manifest["chunk"]
-        thin = line(trainer.model, sample, axes[0], points=effort.line_points, chunk=chunk)
+        thin = line(
+            trainer.model,
+            sample,
+            axes[0],
+            points=effort.line_points,
+            chunk=chunk,
+            check=self.check,
+        )
         for kind, landscape in (("film_plane", flat), ("film_line", thin)):
             self._book.keep(kind, trainer.step_count, landscape)
         forwards = flat.manifest["forwards"] + thin.manifest["forwards"]
         return {"forwards": forwards, "images": len(sample), "points": effort.plane_points}
 
 
-def measurements_of(settings: TrainSettings, book: Notebook) -> list[Measurement]:
-    """Both measurements, the quicker one first; those that the settings ask for share the time."""
+def measurements_of(
+    settings: TrainSettings, book: Notebook, go_on: GoOn = always
+) -> list[Measurement]:
+    """Both measurements, the quicker one first; those that the settings ask for share the time.
+
+    Args:
+        go_on: see :class:`Measurement`.
+    """
     kinds: list[tuple[Callable[..., Measurement], int]] = [
         (LandscapeMeasurement, settings.film_every),
         (CurvatureMeasurement, settings.curvature_every),
     ]
     share = settings.probe_share / max(1, sum(every > 0 for _, every in kinds))
-    return [kind(book, every, share) for kind, every in kinds]
+    return [kind(book, every, share, go_on) for kind, every in kinds]
 
 
 def sample_of(trainer: Trainer, images: int) -> Sample:

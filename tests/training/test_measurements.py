@@ -115,6 +115,104 @@ def test_a_run_measured_at_any_moment_takes_the_same_steps(book: Book) -> None:
     assert [step for step, kind, _ in book.events if kind == "film"] == [0, 0, 3, 5]
 
 
+class Patience:
+    """Lets so many pieces of a measurement go on, and then none."""
+
+    def __init__(self) -> None:
+        self.left, self.asked = 10**9, 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        self.left -= 1
+        return self.left >= 0
+
+
+def marks(trainer: Trainer) -> list[Any]:
+    """What a measurement might leave on a network besides its tensors."""
+    found: list[Any] = [torch.get_float32_matmul_precision(), torch.is_grad_enabled()]
+    for module in trainer.model.modules():
+        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+        found += [module.training, *map(len, hooks), sorted(vars(module))]
+    for parameter in trainer.model.parameters():
+        grad = parameter.grad
+        found += [parameter.requires_grad, None if grad is None else grad.tolist()]
+    return found
+
+
+def test_given_up_in_any_piece_it_leaves_the_run_as_one_without(book: Book) -> None:
+    settings = TrainSettings(**TINY, epochs=4, augment="crop_flip_cutout")
+    patience = Patience()
+    trainer = Trainer(settings, dataset_of(settings))
+    pieces = {}
+    for measurement in measurements_of(settings, Book(), patience):
+        patience.asked = 0
+        measurement.take(trainer, quick_effort(trainer))
+        pieces[measurement.kind] = patience.asked
+    assert min(pieces.values()) > 10
+    states, losses = [], []
+    for measured in (False, True):
+        trainer = Trainer(settings, dataset_of(settings))
+        both = measurements_of(settings, book, patience)
+        while not trainer.finished:
+            for measurement in both * measured:
+                before = marks(trainer), torch.get_rng_state()
+                last = pieces[measurement.kind] - 1
+                patience.left = trainer.step_count * last // (trainer.total_steps - 1)
+                measurement.take(trainer, quick_effort(trainer))
+                assert patience.left == -1
+                assert marks(trainer) == before[0]
+                assert torch.equal(torch.get_rng_state(), before[1])
+            trainer.step()
+        losses.append([record.loss for record in trainer.drain()])
+        states.append(trainer.model.state_dict())
+    assert book.events == []
+    assert book.landscapes == {}
+    assert losses[0] == losses[1]
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+def test_one_given_up_counts_and_comes_after_the_next_epoch(
+    book: Book, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurements.time, "perf_counter", lambda: clock[0])
+    patience = Patience()
+    slow = Slow(book, every=5, share=0.15, gradients=0, go_on=patience)
+
+    def at_epoch(epoch: int) -> None:
+        trainer.seconds, trainer.step_count = 100.0 * epoch, trainer.steps_per_epoch * epoch
+
+    at_epoch(0)
+    patience.left = 1
+    slow.at_start(trainer)
+    comes = "Put off: the run was paused. It comes when the run goes on."
+    assert (slow.outlook(trainer)["next_epoch"], slow.outlook(trainer)["reason"]) == (None, comes)
+    patience.left = 9
+    slow.at_start(trainer)
+    assert slow.outlook(trainer)["next_epoch"] == 5
+    at_epoch(5)
+    patience.left = 1
+    slow.after_epoch(trainer, 5)
+    told = slow.outlook(trainer)
+    comes = "Put off: the run was paused. Press Measure now to have one at once."
+    assert (told["next_epoch"], told["reason"], told["step"]) == (6, comes, 0)
+    assert slow.outlook(trainer, over=True)["reason"] == "The run is over."
+    at_epoch(6)
+    patience.left = 9
+    slow.after_epoch(trainer, 6)
+    told = slow.outlook(trainer)
+    assert (told["next_epoch"], told["reason"]) == (10, "")
+    assert told["step"] == trainer.step_count
+    # Four were begun, two of them given up after ten seconds; all count.
+    at_epoch(10)
+    trainer.seconds = 283.0  # 50 of 333 s are 15.02 %
+    slow.after_epoch(trainer, 10)
+    assert slow.begun == 4
+    trainer.seconds = 284.0
+    slow.after_epoch(trainer, 10)
+    assert slow.begun == 5
+
+
 def test_the_first_and_the_last_come_whatever_the_time_limit(book: Book) -> None:
     settings = TrainSettings(**TINY, epochs=3, probe_share=0.0)
     trainer = Trainer(settings, dataset_of(settings))
@@ -209,9 +307,9 @@ def test_the_outlook_comes_true(
     promised = None
     for epoch in range(1, 60):
         trainer.seconds, trainer.step_count = 10.0 * epoch, trainer.steps_per_epoch * epoch
-        before = slow.taken
+        before = slow.begun
         slow.after_epoch(trainer, epoch)
-        if slow.taken > before and promised is not None:
+        if slow.begun > before and promised is not None:
             assert epoch == promised
         promised = slow.outlook(trainer)["next_epoch"]
 
@@ -219,11 +317,12 @@ def test_the_outlook_comes_true(
 class Slow(Measurement):
     """Takes ten seconds of a clock that only the test moves."""
 
-    taken = 0
+    begun = 0
 
     def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
-        self.taken += 1
+        self.begun += 1
         clock[0] += 10
+        self.check()
         return {}
 
 
@@ -238,9 +337,9 @@ def test_they_keep_to_their_share(
     for epoch in range(1, 101):
         trainer.seconds = 10.0 * epoch
         slow.after_epoch(trainer, epoch)
-    spent = 10 * slow.taken
+    spent = 10 * slow.begun
     assert 0.10 < spent / (trainer.seconds + spent) <= 0.15
-    assert [detail["seconds"] for _, _, detail in book.events] == [10.0] * slow.taken
+    assert [detail["seconds"] for _, _, detail in book.events] == [10.0] * slow.begun
 
 
 def test_every_second_epoch_and_never(
@@ -251,4 +350,4 @@ def test_every_second_epoch_and_never(
         slow = Slow(book, every=every, share=1.0, gradients=0)
         for epoch in range(1, 11):
             slow.after_epoch(trainer, epoch)
-        assert slow.taken == taken
+        assert slow.begun == taken

@@ -1,7 +1,7 @@
 """The Lecture page: 45 minutes before a room, from a Markdown file that a test rehearses."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class Part:
 
     title: str
     opening: str
-    columns: dict[str, Sequence[str]] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def read_lecture() -> tuple[str, list[Part]]:
@@ -61,5 +61,5 @@ def show() -> None:
 def _columns(part: Part) -> None:
     for place, name in zip(st.columns(len(COLUMNS), gap="medium"), COLUMNS, strict=True):
         with place:
-            st.markdown(f"**{name}**")
-            st.markdown("\n".join(f"- {sentence}" for sentence in part.columns[name]))
+            sentences = "\n".join(f"- {sentence}" for sentence in part.columns[name])
+            st.markdown(f"**{name}**\n\n{sentences}")

@@ -1,0 +1,31 @@
+"""How long a job will still take."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from samar.jobs.job import Job
+from samar.jobs.summary import progress, seconds_left
+
+
+def left(running: Job, summary: dict[str, Any], done: int) -> float | None:
+    started = time.time() - 60
+    return seconds_left(replace(running, started=started, done=done, total=100, summary=summary))
+
+
+def test_before_the_first_evaluation_steps_since_the_start_are_counted(running: Job) -> None:
+    assert left(running, {}, 20) == pytest.approx(240, rel=0.1)
+    assert left(running, {"begun": 10}, 20) == pytest.approx(480, rel=0.1)
+    assert left(running, {"begun": 20}, 20) is None
+    assert left(running, {"begun": 20}, 15) is None
+    resumed = replace(running, done=20, total=100, summary={"begun": 20})
+    assert progress(resumed) == "20 of 100"
+
+
+def test_after_it_the_training_time_of_all_starts_is(running: Job) -> None:
+    epoch = {"epoch": 1, "step": 50, "grad_evals": 50, "seconds": 100.0}
+    zeros = ("train_loss", "train_accuracy", "train_images", "test_loss", "test_accuracy", "gap")
+    summary = {"begun": 50, "epoch": epoch | dict.fromkeys(zeros, 0)}
+    assert left(running, summary, 60) == pytest.approx(80)
