@@ -1,0 +1,85 @@
+"""What the address puts onto the stage, without a browser."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samar.jobs.records import Event
+from samar.jobs.service import Jobs
+from samar.kinds.landscape import LandscapeJobSettings
+from samar.kinds.race import RaceSettings
+from samar.training.settings import TrainSettings
+from samar.web.service import service
+
+TRAIN = "pages/experiment/train.py"
+
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def queued(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """Jobs that nobody starts."""
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    service.clear()
+    return Jobs()
+
+
+@pytest.fixture
+def app(queued: Jobs) -> AppTest:
+    """The app over the same store."""
+    return AppTest.from_file(str(APP), default_timeout=30)
+
+
+def open_train(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.switch_page(TRAIN).run()
+
+
+def told(app: AppTest) -> str:
+    return " ".join(each.value for each in (*app.subheader, *app.error)).replace("\\", "")
+
+
+def test_a_race_stands_on_the_stage_by_its_id(app: AppTest, queued: Jobs) -> None:
+    race = queued.submit(RaceSettings(optimizers="sgd,samar", label_noise=0.2))
+    open_train(app, run=race)
+    assert not app.exception
+    assert "SGD, SAMAR" in told(app)
+    assert not app.button(key="button_stop").disabled
+    assert app.button(key="button_race").disabled
+    # One of them alone is an ordinary run.
+    member = queued.members(race)[1]
+    open_train(app, run=member.id)
+    assert not app.exception
+    assert "SAMAR" in told(app)
+
+
+def test_any_runs_stand_together_on_the_stage(app: AppTest, queued: Jobs) -> None:
+    ids = [queued.submit(TrainSettings(seed=seed)) for seed in range(3)]
+    open_train(app, runs=",".join(ids))
+    assert not app.exception
+    assert "3 runs" in told(app)
+    assert app.button(key="button_stop").disabled
+    open_train(app, runs=f"{ids[0]},nothing")
+    assert "There is no run 'nothing'" in told(app)
+
+
+def test_what_is_no_run_is_answered_in_a_sentence(app: AppTest, queued: Jobs) -> None:
+    settings = LandscapeJobSettings(network="nothing")
+    job = queued.store.create(settings)
+    open_train(app, run=job)
+    assert not app.exception
+    assert f"There is no run {job!r}" in told(app)
+
+
+def test_the_pill_says_at_what_lambda_is_held(app: AppTest, queued: Jobs) -> None:
+    run_id = queued.submit(TrainSettings())
+    job = queued.store.claim_next("long", 1)
+    assert job is not None
+    queued.store.records.note_all(job.key, [Event(5, "change", {"lam_held": 1.0}, 0.0)])
+    open_train(app, run=run_id)
+    assert app.session_state["hold_now"] == 1.0
+    assert app.session_state["lam_held"] == 1.0
