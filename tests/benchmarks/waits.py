@@ -1,22 +1,25 @@
-"""What a person waits for: the first λ, the first picture of a landscape, the first eigenvalue.
+"""What a person waits for, in this version and, side by side, in another one.
 
-Each wait is timed inside the page, from the click on a button to the first frame in which what was
-asked for stands there; where that comes unasked, from the opening of the page. Several fresh
-servers are visited one after the other; on each, the first wait of a kind is its cold one, and
-those that follow come after a rest in which a process may be made ready. Then the memory of the
-server is read, with ``--memory`` after a drive of so many minutes. Run it on a machine that does
-nothing else; each wait is printed with the load average, so that one which others disturbed can be
-told.
+Each wait is timed inside the page, from the click on a button or the press of a key to the first
+frame in which what was asked for stands there; where that comes unasked, from the opening of the
+page. Several fresh servers are visited one after the other; on each, the first wait of a kind is
+its cold one, and those that follow come after a rest in which a process may be made ready. Then the
+memory of the server is read, with ``--memory`` after a drive of so many minutes. Run it on a
+machine that does nothing else; each wait is printed with the load average, so that one which others
+disturbed can be told.
 
-    python -m tests.benchmarks.waits [--app app.py] [--servers 3] [--again 2] [--memory 0] [--flat]
+    python -m tests.benchmarks.waits [--before ../old/app.py] [--servers 3] [--again 2]
+                                     [--images folder:PATH] [--memory 0] [--flat]
 
-``--app`` is the app of this checkout or of another one, which then also serves and trains.
+``--before`` is the app of another checkout, which then also serves and trains; its selectors stand
+beside ours.
 """
 
 import argparse
 import json
 import math
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -72,10 +75,18 @@ class Wait:
 
 # What the pages are called and what stands on them: the only part that knows them.
 
-LAMBDA = Sign(".stage-tile-lam .scatterlayer path.js-line")
+# What stood there in version 0.1 comes second.
+LAMBDA = Sign(
+    ".stage-tile-lam .scatterlayer path.js-line, .st-key-panel_lam .scatterlayer path.js-line"
+)
 TRAIN_NOW = Wait("/", ".st-key-train_now button", LAMBDA)
 LONG_RUN = Wait("/train?epochs=10000", ".st-key-button_start button", LAMBDA)
-STOP = Wait("", ".st-key-button_stop button", Sign(".stage-status", "Stopped"))
+STOP = Wait("", ".st-key-button_stop button", Sign(".stage-status, .st-key-status", "Stopped"))
+RACE = Wait("/", ".st-key-race_now button", LAMBDA)
+EDITED = Sign(".stage-marks, .st-key-panel_lam", "ρ 0.3")
+RHO = ".st-key-rho input[type=range]"
+MENU = "[data-testid=stTopNavSection]"
+IMAGES = "/train?model=resnet20&epochs=1&dataset={images}"
 LANDSCAPE = Wait(
     "/landscape?l_run={label}&l_seed={seed}",
     ".st-key-l_compute button",
@@ -117,7 +128,8 @@ WATCH = """
   const pressed = (event) => {
     if (began === Infinity && event.target.closest?.(button)) began = performance.now();
   };
-  document.addEventListener("click", pressed, { capture: true });
+  for (const type of ["click", "keydown"])
+    document.addEventListener(type, pressed, { capture: true });
   window.waited = new Promise((resolve) => {
     const look = () => {
       const seconds = (performance.now() - began) / 1000;
@@ -130,6 +142,43 @@ WATCH = """
 }
 """
 """Promises the seconds from the click to the first frame with the sign; null if it never came."""
+
+OPENED = """
+(() => {
+  let first = null;
+  const now = () => performance.now() / 1000;
+  const look = () => {
+    if (window.heading === undefined && document.querySelector("[data-testid=stHeading]"))
+      window.heading = now();
+    const clock = document.querySelector(".samar-clock input");
+    first ??= clock?.value ?? null;
+    if (clock && clock.value !== first) window.moving = now();
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})()
+"""
+"""Notes the seconds from opening the start page to its heading and to the first movement."""
+
+REDRAWN = """
+([text]) => {
+  const plots = ["2d", "panels"].map(
+    (name) => document.querySelector(`.st-key-playground_${name} .js-plotly-plot`));
+  let began = Infinity;
+  const pressed = () => (began = performance.now());
+  document.addEventListener("keydown", pressed, { capture: true, once: true });
+  const drawn = plots.map((plot) => new Promise((resolve) => {
+    const look = () => {
+      if (began === Infinity || !(plot === plots[1] || plot.textContent.includes(text))) return;
+      plot.removeListener("plotly_afterplot", look);
+      requestAnimationFrame(resolve);
+    };
+    plot.on("plotly_afterplot", look);
+  }));
+  window.waited = Promise.all(drawn).then(() => (performance.now() - began) / 1000);
+}
+"""
+"""Promises the seconds from the next key until both charts of the playground are drawn anew."""
 
 UNASKED = """
 (([selector, words]) => {
@@ -155,6 +204,7 @@ class Visit:
     address: str
     context: BrowserContext
     run: str
+    races: bool
     seed: int = 0
 
     @contextmanager
@@ -195,27 +245,96 @@ class Visit:
         return taken
 
     @contextmanager
-    def training(self) -> Iterator[None]:
-        """A run that goes on meanwhile, with no page on it."""
+    def training(self) -> Iterator[str]:
+        """A run that goes on meanwhile, with no page on it; its address."""
         with self.page_of(LONG_RUN) as page:
             press(page, LONG_RUN.button, LONG_RUN.first)
             watched = page.url
-        yield
+        yield watched
         page = self.context.new_page()
         page.goto(watched)
         expect(page.locator(STOP.button)).to_be_enabled(timeout=1000 * PATIENCE)
         press(page, STOP.button, STOP.first)
         page.close()
 
+    def opening(self) -> tuple[float, float]:
+        """From opening the start page to its heading, and until something moves."""
+        page = self.context.new_page()
+        page.add_init_script(OPENED)
+        page.goto(self.address)
+        page.wait_for_function("window.moving !== undefined", timeout=1000 * PATIENCE)
+        found = page.evaluate("[window.heading, window.moving]")
+        page.close()
+        return float(found[0]), float(found[1])
 
-def press(page: Page, button: str, sign: Sign) -> float:
-    """Click and return the seconds, of the page's own clock, until the sign stands there.
+    def raced(self) -> float:
+        """From *Race them now* to the first λ; the race is stopped then."""
+        with self.page_of(RACE) as page:
+            taken = press(page, RACE.button, RACE.first)
+            press(page, STOP.button, STOP.first)
+        return taken
+
+    def edited(self, watched: str) -> float:
+        """From a key on the radius of a run that trains to its mark."""
+        page = self.context.new_page()
+        page.goto(watched)
+        arrive(page, LAMBDA)
+        page.wait_for_timeout(1000 * READING)
+        page.locator(RHO).focus()
+        taken = press(page, RHO, EDITED, key="ArrowRight")
+        page.close()
+        return taken
+
+    def turned(self, watched: str, section: str, name: re.Pattern[str]) -> float:
+        """From choosing another page in the menu, while a run is watched, to its heading."""
+        page = self.context.new_page()
+        page.goto(watched)
+        arrive(page, LAMBDA)
+        page.wait_for_timeout(1000 * READING)
+        page.locator(MENU).filter(has_text=section).click()
+        entry = page.get_by_role("menuitem", name=name).or_(page.get_by_role("link", name=name))
+        heading = page.get_by_test_id("stMain").get_by_role("heading", name=name).first
+        began = time.perf_counter()
+        entry.first.click()
+        heading.wait_for(timeout=1000 * PATIENCE)
+        taken = time.perf_counter() - began
+        page.close()
+        return taken
+
+    def redrawn(self, again: int) -> Iterator[float]:
+        """From an arrow key on the playground's radius until both charts say the new one."""
+        page = self.context.new_page()
+        page.goto(f"{self.address}/playground")
+        arrive(page, Sign(".st-key-playground_2d", "ρ = 0.7"))
+        slider = page.locator(".st-key-p_rho input[type=range]")
+        slider.focus()
+        for number in range(1, 3 + again):
+            page.wait_for_timeout(1500)
+            page.evaluate(REDRAWN, [f"ρ = {0.7 + number / 100:g}"])
+            slider.press("ArrowRight")
+            yield float(page.evaluate("window.waited"))
+        page.close()
+
+    def on_images(self, images: str) -> float:
+        """From *Start* with a folder of images to the first λ."""
+        wait = Wait(IMAGES.format(images=quote_plus(images)), ".st-key-button_start button", LAMBDA)
+        with self.page_of(wait) as page:
+            taken = press(page, wait.button, wait.first)
+            press(page, STOP.button, STOP.first)
+        return taken
+
+
+def press(page: Page, button: str, sign: Sign, key: str = "") -> float:
+    """Click, or press a key; the seconds, of the page's own clock, until the sign stands there.
 
     Raises:
         TimeoutError: it never did.
     """
     page.evaluate(WATCH, [button, sign.selector, sign.words, PATIENCE])
-    page.locator(button).click()
+    if key:
+        page.locator(button).press(key)
+    else:
+        page.locator(button).click()
     taken = page.evaluate("window.waited")
     if taken is None:
         raise TimeoutError(f"{button} was pressed, but {sign} did not come in {PATIENCE:g} s.")
@@ -240,12 +359,29 @@ def note(found: Waits, name: str, act: Callable[[], float]) -> None:
     print(f"  {name}: {taken:.2f} s (load {load:.1f})", flush=True)
 
 
-def series(visit: Visit, again: int, found: Waits) -> None:
+def series(visit: Visit, again: int, images: str, found: Waits) -> None:
     """Every wait on one fresh server: the first of a kind, then some more."""
+    for visitor in ("first visitor", *["later"] * again):
+        heading, moving = visit.opening()
+        note(found, f"start page to its heading, {visitor}", lambda value=heading: value)
+        note(found, f"start page until it moves, {visitor}", lambda value=moving: value)
     note(found, "Train now to the first λ, cold", visit.first_lambda)
     for _ in range(again):
         time.sleep(REST)
         note(found, "Train now to the first λ, warm", visit.first_lambda)
+        if visit.races:
+            time.sleep(REST)
+            note(found, "Race them now to the first λ, warm", visit.raced)
+    for taken in visit.redrawn(again):
+        note(found, "playground after a slider", lambda value=taken: value)
+    if images:
+        for when in ("first", "later"):
+            time.sleep(REST)
+            note(
+                found,
+                f"ResNet-20 on a folder to the first λ, {when}",
+                partial(visit.on_images, images),
+            )
     kinds = {
         "landscape to its first picture": LANDSCAPE,
         "curvature to its first eigenvalue": CURVATURE,
@@ -254,7 +390,11 @@ def series(visit: Visit, again: int, found: Waits) -> None:
         for when in ("first of the server", *["later"] * again):
             time.sleep(REST)
             note(found, f"{name}, {when}", partial(visit.seconds, wait))
-    with visit.training():
+    with visit.training() as watched:
+        note(found, "live edit to its mark", partial(visit.edited, watched))
+        for section, page in (("Experiment", "Jobs|Runs"), ("Analyse", "Compare")):
+            turn = partial(visit.turned, watched, section, re.compile(page))
+            note(found, "another page while a run trains", turn)
         for name, wait in kinds.items():
             for _ in range(again):
                 time.sleep(REST)
@@ -338,50 +478,62 @@ def until_healthy(address: str) -> None:
     raise TimeoutError(f"There is no server at {address}.")
 
 
-def measure(browser: Browser, options: argparse.Namespace, found: Waits) -> None:
-    """All waits on all servers; the memory of the last server is printed."""
+def measure(browser: Browser, app: Path, options: argparse.Namespace, found: Waits) -> None:
+    """All waits on all servers of an app; the memory of the last server is printed."""
     with tempfile.TemporaryDirectory() as folder:
         trained = Path(folder) / "trained"
-        run = finished_run(options.app, trained)
+        run = finished_run(app, trained)
         time.sleep(3)  # the worker's process ends a moment after its run
         for number in range(options.servers):
             home = Path(folder) / f"home{number}"
             shutil.copytree(trained, home)
-            with serving(options.app, home) as (address, server):
+            with serving(app, home) as (address, server):
                 print(f"memory before the first visitor: {memory(server)}", flush=True)
                 context = browser.new_context(viewport={"width": 1400, "height": 1000})
-                visit = Visit(address, context, run)
-                series(visit, options.again, found)
+                races = (app.parent / "samar" / "kinds" / "race.py").is_file()
+                visit = Visit(address, context, run, races)
+                series(visit, options.again, options.images, found)
                 print(f"memory after the waits: {memory(server)}", flush=True)
                 if options.memory and number == options.servers - 1:
                     drive(visit, server, options.memory)
                 context.close()
 
 
+def told(waits: list[float]) -> str:
+    """Median and range."""
+    if not waits:
+        return "—"
+    return f"{statistics.median(waits):.2f} s ({min(waits):.2f}–{max(waits):.2f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--app", type=Path, default=Path(__file__).parents[2] / "app.py")
+    parser.add_argument("--before", type=Path, help="the app of another checkout")
     parser.add_argument("--servers", type=int, default=3, help="fresh servers (default: 3)")
     parser.add_argument("--again", type=int, default=2, help="more of each on a server")
+    parser.add_argument("--images", default="", metavar="folder:PATH", help="train on these too")
     parser.add_argument("--memory", type=float, default=0, metavar="MINUTES", help="drive so long")
     parser.add_argument("--flat", action="store_true", help="a browser without WebGL")
     options = parser.parse_args()
-    options.app = options.app.absolute()
+    apps = {"now": Path(__file__).parents[2] / "app.py"}
+    if options.before:
+        apps["before"] = options.before.absolute()
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} cores, load before {load:.1f}, WebGL: {not options.flat}", flush=True)
-    found: Waits = defaultdict(list)
+    found: dict[str, Waits] = {name: defaultdict(list) for name in apps}
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
         flags = FLAT if options.flat else SURFACES
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         try:
-            measure(browser, options, found)
+            for name, app in apps.items():
+                print(f"{name}: {app}", flush=True)
+                measure(browser, app, options, found[name])
         finally:
-            for name, waits in found.items():
-                print(
-                    f"{name}: median {statistics.median(waits):.2f} s "
-                    f"({min(waits):.2f} to {max(waits):.2f}), {len(waits)} times"
-                )
+            names = dict.fromkeys(wait for waits in found.values() for wait in waits)
+            print("", f"{'':52}" + "".join(f"{name:26}" for name in apps), sep="\n")
+            for wait in names:
+                print(f"{wait:52}" + "".join(f"{told(found[name][wait]):26}" for name in apps))
         browser.close()
 
 

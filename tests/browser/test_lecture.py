@@ -116,16 +116,18 @@ CHECKS: dict[str, Callable[[Seen], bool]] = {
         s["collapse"].accuracies(s["raised"], s["raised"] + 10 * STEPS_PER_EPOCH)[-1] < 0.15
         and s["fallen"]["loss"] == pytest.approx(GUESSING, abs=0.1)
     ),
-    "λ stands at its ceiling of 10.": lambda s: s["fallen"]["lam"] == 10,
-    "The largest eigenvalue is below 1: the network has never been in a flatter place.": lambda s: (
+    "λ climbs to its ceiling of 10.": lambda s: (
+        s["collapse"].lam(s["raised"], s["lowered"]).max() == 10
+    ),
+    "The largest eigenvalue is below 1, and below all that this run showed before.": lambda s: (
         s["fallen"]["eigenvalue"] < 1
-        and s["fallen"]["eigenvalue"] <= min(s["collapse"].eigenvalues(1, s["raised"]))
+        and s["fallen"]["eigenvalue"] < min(s["collapse"].eigenvalues(0, s["raised"]))
     ),
     "The line above the tiles says that the network forgot everything.": lambda s: (
         "the network forgot everything" in s["warning"]
     ),
     "With ρ back at 0.2 nothing returns.": lambda s: (
-        s["collapse"].accuracies(s["lowered"]).max() < 0.15
+        s["collapse"].accuracies(s["lowered"]).max() < 0.2
     ),
     "After you go back, a new run is above 90 % again within ten epochs.": lambda s: (
         s["branch"].accuracies(s["raised"] + 1, s["raised"] + 10 * STEPS_PER_EPOCH)[-1] > 0.9
@@ -370,7 +372,7 @@ def collapse(page: Page, seen: Seen) -> None:
     seen["warning"] = story.inner_text()
     wait_for_epoch(page, seen["raised"] // STEPS_PER_EPOCH + 11)
     seen["fallen"] = {"eigenvalue": measure(page, first)}
-    seen["fallen"] |= {tile: number(page, tile) for tile in ("lam", "loss")}
+    seen["fallen"]["loss"] = number(page, "loss")
     drag(page, "rho", -6, to="0.2")
     seen["lowered"] = step(page)
     wait_for_epoch(page, seen["lowered"] // STEPS_PER_EPOCH + 21)
