@@ -64,8 +64,7 @@ CHECKS: dict[str, Callable[[Seen], bool]] = {
     ),
     "Held at 0, λ lets the largest eigenvalue grow to more than three times what it "
     "was.": lambda s: (
-        s["lam"].eigenvalues(0, s["freed"])[-1] > 3 * s["lam"].eigenvalues(0, s["held"])[-1]
-        and not s["lam"].lam(s["held"] + 1, s["freed"]).any()
+        s["sharp"][1] > 3 * s["sharp"][0] and not s["lam"].lam(s["held"] + 1, s["freed"]).any()
     ),
     "Test accuracy falls by more than five points.": lambda s: (
         s["lam"].accuracies(0, s["freed"])[-1] < s["lam"].accuracies(0, s["held"])[-1] - 0.05
@@ -76,9 +75,7 @@ CHECKS: dict[str, Callable[[Seen], bool]] = {
         and s["lam"].accuracies(0, s["freed"], "train")[-1] > 1 - LABEL_NOISE
     ),
     "Let go, λ rises by itself above 1.": lambda s: s["lam"].lam(s["freed"] + 1).max() > 1,
-    "The largest eigenvalue falls to less than half.": lambda s: (
-        s["lam"].eigenvalues(s["freed"])[-1] < s["lam"].eigenvalues(0, s["freed"])[-1] / 2
-    ),
+    "The largest eigenvalue falls to less than half.": lambda s: s["sharp"][2] < s["sharp"][1] / 2,
     # The landscape over time
     "At step 0 the loss of the run is near 2.3, as of guessing among ten classes.": lambda s: (
         s["first_loss"] == pytest.approx(GUESSING, abs=0.15)
@@ -282,14 +279,17 @@ def lam_by_hand(page: Page, seen: Seen) -> None:
     hold = page.locator(".st-key-hold_now button").filter(has_text="0 (SGD)")
     marks = page.locator(".stage-marks")
     seen["held"] = pause(page, 20)
+    seen["sharp"] = [measure(page, run)]
     hold.click()
     expect(marks).to_contain_text("λ held at 0")
     resume(page)
     seen["freed"] = pause(page, seen["held"] // STEPS_PER_EPOCH + 30)
+    seen["sharp"].append(measure(page, run))
     hold.click()
     expect(marks).to_contain_text("λ free")
     resume(page)
     pause(page, seen["freed"] // STEPS_PER_EPOCH + 20)
+    seen["sharp"].append(measure(page, run))
     page.keyboard.press("x")
     expect_status(page, "Stopped")
     seen["lam"] = Told(run)

@@ -81,6 +81,7 @@ class Stage {
   say(words) {
     this.status.innerHTML = words.status;
     this.story.innerHTML = words.story;
+    this.story.title = this.story.textContent;
     for (const button of this.story.querySelectorAll("[data-branch]"))
       button.onclick = () => this.order("branch", { step: +button.dataset.branch, undo: true });
     this.people.innerHTML = words.people;
@@ -235,7 +236,7 @@ class Stage {
     const rows = shown.map((member) => [member, member.entry("answers", this.stepOf(member)).answers]);
     const count = ([member, answers], truth) => answers.filter((answer, at) => answer === truth[at]).length;
     this.strip.querySelector("p").textContent = rows.map((row) =>
-      `${row[0].facts.label} gives ${count(row, images.given)} of ${images.given.length} wrong labels back, and says what is to be seen in ${count(row, images.truth)}.`).join(" ");
+      `${row[0].facts.label} gives ${count(row, images.given)} of ${images.given.length} wrong labels back, and says what is to be seen in ${count(row, images.truth)}.`).join(" ") + " ✓ is right, ✗ is the wrong label that was given.";
     this.strip.querySelector("div").replaceChildren(...images.source.map((source, at) => {
       const figure = document.createElement("figure");
       const line = (kind, word, answer) => {

@@ -207,13 +207,14 @@ export class CurveTile extends Tile {
     const highest = Math.max(...drawn.flatMap(({ y }) => y.filter(Number.isFinite)), 0);
     if (!rates.length || !highest) return;
     layout.yaxis.range = [Math.min(0, ...drawn.flatMap(({ y }) => y.filter(Number.isFinite))), 1.25 * highest];
-    const limits = rates.map((rate) => 2 / rate);
+    const limits = rates.map((rate) => (2 / rate > 1.25 * highest ? NaN : 2 / rate));
     const x = member.column("curvature", "step").map((step) => member.place(step, this.stage.view.axis));
     drawn.push({ type: "scatter", mode: "lines", x, y: limits, line: { color: GREY, dash: "dash", width: 1.5 }, hoverinfo: "skip" });
     const now = 2 / (member.value("curvature", "lr", this.stage.stepOf(member)) || NaN);
     if (Number.isFinite(now) && now > 1.25 * highest)
       layout.annotations.push({ text: now > 100 * highest ? "↑ 2/η far above" : `↑ 2/η ${short(now)}`, showarrow: false, xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top" });
-    else layout.annotations.push({ text: "2/η", showarrow: false, x: x.at(-1), y: Math.min(limits.at(-1), 1.2 * highest), xanchor: "right", yanchor: "bottom" });
+    else if (Number.isFinite(limits.at(-1)))
+      layout.annotations.push({ text: "2/η", showarrow: false, x: x.at(-1), y: limits.at(-1), xanchor: "right", yanchor: "bottom" });
   }
 
   /** The cursor and the heading's numbers at the clock's moment. */
