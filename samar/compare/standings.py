@@ -50,6 +50,12 @@ class Standings:
         return self.accuracies[self.leader] - self.accuracies[self.runner_up]
 
     @property
+    def points(self) -> float:
+        """The margin in percentage points, as the difference of the percentages that are shown."""
+        best, second = list(self.accuracies.values())[:2]
+        return round(100 * best, 1) - round(100 * second, 1)
+
+    @property
     def place(self) -> str:
         """Where the members are compared."""
         if self.by == "seconds":
@@ -72,7 +78,7 @@ class Standings:
         second = f"{100 * self.accuracies[self.runner_up]:.1f} %"
         still = "still " if before and before.leader == self.leader else ""
         return (
-            f"{self.leader} {still}leads by {100 * self.margin:.1f} points ({best} against "
+            f"{self.leader} {still}leads by {self.points:.1f} points ({best} against "
             f"{self.runner_up}'s {second}) after {self.place}"
         )
 
@@ -107,8 +113,17 @@ def standings(
     return Standings(by, at, {name: accuracies[name] for name in order}, gradients)
 
 
-def race_sentence(epochs: Mapping[str, Columns], diverged: Collection[str] = ()) -> str:
+def race_sentence(
+    epochs: Mapping[str, Columns],
+    diverged: Collection[str] = (),
+    others: Collection[str] = tuple(OTHERS),
+) -> str:
     r"""Who leads by what, what it cost, and what changes at equal cost; empty before there is one.
+
+    Args:
+        epochs: as for :func:`standings`.
+        diverged: members that are out of the race.
+        others: readings to tell beside that by steps, keys of :data:`OTHERS`.
 
     Example:
         >>> def run(gradients, *accuracies):
@@ -136,8 +151,8 @@ def race_sentence(epochs: Mapping[str, Columns], diverged: Collection[str] = ())
             f"{' and '.join(cheaper)} spent {per_step[cheaper[0]]:.2g}."
         )
     if max(per_step.values()) > 1.05 * min(per_step.values()):
-        for by, words in OTHERS.items():
-            reading = standings(epochs, by, diverged)
+        for by in others:
+            words, reading = OTHERS[by], standings(epochs, by, diverged)
             if reading is not None:
                 told.append(f"At {words}, {reading.told(by_step)}.")
     told += [f"{name} diverged." for name in epochs if name in diverged]

@@ -253,6 +253,8 @@ class Race(Steered):
 
     def flush(self) -> None:
         """Record what happened to all in one transaction; evaluate if an epoch ended."""
+        from samar.training.measurements import together
+
         drained = [member.trainer.drain() for member in self.members]
         with self.work.store.database.write():
             self.work.progress(self.step_count)
@@ -262,9 +264,12 @@ class Race(Steered):
             for member, steps in zip(self.members, drained, strict=True):
                 member.write(steps)
         if self.at_epoch_end:
+            # What is compared is measured at the same moment, or not at all.
+            sound = [member for member in self.members if member.trainer.divergence is None]
+            plan = [together(plans) for plans in zip(*(each.plan() for each in sound), strict=True)]
             for member in self.members:
                 with member.rng:
-                    member.evaluate()
+                    member.evaluate(plan)
             self._summarize()
         for member in self.members:
             if member.finished:

@@ -26,6 +26,7 @@ from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from samar.jobs.records import Event
+    from samar.training.measurements import Effort
     from samar.training.records import StepRecord
     from samar.training.trainer import Trainer
 
@@ -340,8 +341,17 @@ class Training(Steered):
         work.store.records.append(work.job.key, steps)
         self._recent.extend(step.loss for step in steps)
 
-    def evaluate(self) -> None:
-        """At the end of an epoch: evaluate, keep the weights, measure."""
+    def plan(self) -> "list[Effort | None]":
+        """What is to be measured at the end of this epoch."""
+        epoch = self.trainer.step_count // self.trainer.steps_per_epoch
+        return [each.planned(self.trainer, epoch) for each in self.measurements]
+
+    def evaluate(self, plan: "Sequence[Effort | None] | None" = None) -> None:
+        """At the end of an epoch: evaluate, keep the weights, measure.
+
+        Args:
+            plan: what to measure, if not what the run itself has time for.
+        """
         work, trainer = self.work, self.trainer
         if not trainer.at_epoch_end or trainer.divergence is not None:
             return
@@ -350,8 +360,9 @@ class Training(Steered):
         work.summarize(epoch=asdict(record))
         self._keep_snapshot(record.epoch)
         self._answer()
-        for measurement in self.measurements:
-            measurement.after_epoch(trainer, record.epoch)
+        for measurement, effort in zip(self.measurements, plan or self.plan(), strict=True):
+            if effort is not None:
+                measurement.take(trainer, effort)
         self._say_when()
 
     def measure(self) -> None:

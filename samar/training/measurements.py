@@ -12,7 +12,7 @@ stops the run, it is given up, and comes at the next chance.
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -93,6 +93,12 @@ def piece_of(trainer: Trainer) -> int:
         return BATCH_SIZE
     macs = MODELS[trainer.config.model].macs_at(trainer.dataset.train.size)
     return min(BATCH_SIZE, max(FEWEST_IMAGES, QUICK_MACS // macs))
+
+
+def together(plans: Sequence[Effort | None]) -> Effort | None:
+    """What runs that are compared take at one moment: the same, or nothing."""
+    taken = [plan for plan in plans if plan is not None]
+    return min(taken, key=lambda plan: plan.landscape_images) if len(taken) == len(plans) else None
 
 
 def efforts(trainer: Trainer) -> list[Effort]:
@@ -201,15 +207,14 @@ class Measurement:
         if self._every and not self.taken:
             self.take(trainer, quick_effort(trainer))
 
-    def after_epoch(self, trainer: Trainer, epoch: int) -> None:
-        """Measure, if it is time and there is time; after the last epoch in any case."""
+    def planned(self, trainer: Trainer, epoch: int) -> Effort | None:
+        """What to take after an epoch, if there is time; after the last one in any case."""
         last = trainer.step_count >= trainer.total_steps
         if not self._every or (epoch % self._every and not last and not self._given_up):
-            return
+            return None
         if self._affordable(trainer):
-            self.take(trainer, USUAL)
-        elif last:
-            self.take(trainer, quick_effort(trainer))
+            return USUAL
+        return quick_effort(trainer) if last else None
 
     def now(self, trainer: Trainer, effort: Effort) -> None:
         """Measure, whatever the settings say, unless that was done as well at this very step."""

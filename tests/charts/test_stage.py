@@ -220,3 +220,30 @@ def test_words_of_people_are_never_markup() -> None:
     assert "<img" not in people(two, {"a": "<b>"})
     assert "<b>" not in people(two, {"a": "<b>"})
     assert people(two[:1], {}) == ""
+
+
+def test_a_dead_band_is_drawn_where_its_ratios_are() -> None:
+    settings = TrainSettings(rule="dead_band", tau=0.1)
+    shown = {tile["key"]: tile for tile in tiles([run_of(5, settings=settings)], {})}
+    assert shown["ratio"]["band"] == pytest.approx([0.9, 1.1])
+
+
+def test_a_run_keeps_the_colour_of_the_optimizer_with_which_it_began() -> None:
+    switched = run_of(5, settings=TrainSettings(optimizer="sgd"), optimizer="samar")
+    facts = Feed("a").message([switched])["members"][0]["facts"]
+    begun = Feed("a").message([run_of(5)])["members"][0]["facts"]
+    assert facts["color"] == begun["color"]
+
+
+def test_a_race_is_told_by_steps_and_at_equal_cost() -> None:
+    sgd = run_of(100, 10, settings=TrainSettings(optimizer="sgd"))
+    slow = StageRun("s", "SGD", sgd.settings, sgd.steps, dict(sgd.epochs), active=True)
+    slow.epochs["grad_evals"] = slow.epochs["step"]
+    fast = run_of(100, 10)
+    fast.epochs["grad_evals"] = 2 * fast.epochs["step"]
+    fast.epochs["test_accuracy"] = fast.epochs["test_accuracy"] + 0.05
+    told = story(None, [slow, fast])
+    assert "SAMAR leads by 5.0 points" in told
+    assert "At an equal number of gradients" in told
+    assert "At an equal time" in story(None, [slow, fast], "seconds")
+    assert "SGD diverged" in story(None, [slow, fast, run_of(3)], diverged=["s"])

@@ -72,7 +72,9 @@ def test_without_a_change_and_without_a_state() -> None:
     collapse = found([*FALLS, *GUESSES])
     assert collapse is not None
     assert (collapse.back, collapse.setting) == (None, "rho")
-    assert collapse.sentence.endswith("forgot everything. Start again with a smaller ρ or learning rate.")
+    assert collapse.sentence.endswith(
+        "forgot everything. Start again with a smaller ρ or learning rate."
+    )
     plain = found([*FALLS, *GUESSES], sharp=False)
     assert plain is not None
     assert plain.sentence.endswith("forgot everything. Start again with a smaller learning rate.")

@@ -41,6 +41,12 @@ class Book:
         self.landscapes[kind] = landscape
 
 
+def after_epoch(measurement: Measurement, trainer: Trainer, epoch: int) -> None:
+    """What a run does after an epoch."""
+    if (effort := measurement.planned(trainer, epoch)) is not None:
+        measurement.take(trainer, effort)
+
+
 @pytest.fixture
 def book() -> Book:
     return Book()
@@ -192,24 +198,24 @@ def test_one_given_up_counts_and_comes_after_the_next_epoch(
     assert slow.outlook(trainer)["next_epoch"] == 5
     at_epoch(5)
     patience.left = 1
-    slow.after_epoch(trainer, 5)
+    after_epoch(slow, trainer, 5)
     told = slow.outlook(trainer)
     comes = "Put off: the run was paused. Press Measure now to have one at once."
     assert (told["next_epoch"], told["reason"], told["step"]) == (6, comes, 0)
     assert slow.outlook(trainer, over=True)["reason"] == "The run is over."
     at_epoch(6)
     patience.left = 9
-    slow.after_epoch(trainer, 6)
+    after_epoch(slow, trainer, 6)
     told = slow.outlook(trainer)
     assert (told["next_epoch"], told["reason"]) == (10, "")
     assert told["step"] == trainer.step_count
     # Four were begun, two of them given up after ten seconds; all count.
     at_epoch(10)
     trainer.seconds = 283.0  # 50 of 333 s are 15.02 %
-    slow.after_epoch(trainer, 10)
+    after_epoch(slow, trainer, 10)
     assert slow.begun == 4
     trainer.seconds = 284.0
-    slow.after_epoch(trainer, 10)
+    after_epoch(slow, trainer, 10)
     assert slow.begun == 5
 
 
@@ -223,7 +229,7 @@ def test_the_first_and_the_last_come_whatever_the_time_limit(book: Book) -> None
         trainer.step()
         if trainer.at_epoch_end:
             for measurement in both:
-                measurement.after_epoch(trainer, trainer.step_count // trainer.steps_per_epoch)
+                after_epoch(measurement, trainer, trainer.step_count // trainer.steps_per_epoch)
     at = [(step, kind) for step, kind, _ in book.events]
     last = trainer.total_steps
     assert at == [(0, "film"), (0, "curvature"), (last, "film"), (last, "curvature")]
@@ -247,7 +253,7 @@ def test_on_demand_it_measures_what_is_switched_off_but_not_twice(book: Book) ->
     both = measurements_of(settings, book)
     for measurement in both:
         measurement.at_start(trainer)
-        measurement.after_epoch(trainer, 1)
+        after_epoch(measurement, trainer, 1)
     assert book.events == []
     for _ in range(2):
         for effort in efforts(trainer):
@@ -308,7 +314,7 @@ def test_the_outlook_comes_true(
     for epoch in range(1, 60):
         trainer.seconds, trainer.step_count = 10.0 * epoch, trainer.steps_per_epoch * epoch
         before = slow.begun
-        slow.after_epoch(trainer, epoch)
+        after_epoch(slow, trainer, epoch)
         if slow.begun > before and promised is not None:
             assert epoch == promised
         promised = slow.outlook(trainer)["next_epoch"]
@@ -336,7 +342,7 @@ def test_they_keep_to_their_share(
     slow = Slow(book, every=1, share=0.15, gradients=0)
     for epoch in range(1, 101):
         trainer.seconds = 10.0 * epoch
-        slow.after_epoch(trainer, epoch)
+        after_epoch(slow, trainer, epoch)
     spent = 10 * slow.begun
     assert 0.10 < spent / (trainer.seconds + spent) <= 0.15
     assert [detail["seconds"] for _, _, detail in book.events] == [10.0] * slow.begun
@@ -349,5 +355,5 @@ def test_every_second_epoch_and_never(
     for every, taken in ((2, 5), (0, 0)):
         slow = Slow(book, every=every, share=1.0, gradients=0)
         for epoch in range(1, 11):
-            slow.after_epoch(trainer, epoch)
+            after_epoch(slow, trainer, epoch)
         assert slow.begun == taken

@@ -124,8 +124,10 @@ class Stage {
     return this.clock.at === null && this.peeked == null;
   }
 
+  /** Where the runs end; what a branch left behind may go on further. */
   get end() {
-    return Math.max(0, ...this.members.map((member) => member.end(this.view.axis)));
+    const live = this.members.filter(({ facts }) => !facts.ghost);
+    return Math.max(0, ...live.map((member) => member.end(this.view.axis)));
   }
 
   /** The place on the axis that the tiles show. */
@@ -134,7 +136,7 @@ class Stage {
   }
 
   get range() {
-    return this.zoomed ?? [0, this.end || 1];
+    return this.zoomed ?? [0, Math.max(...this.members.map((member) => member.end(this.view.axis)), 0) || 1];
   }
 
   stepOf(member) {
@@ -258,16 +260,20 @@ class Stage {
 
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.parent.isConnected) return;
-    if (event.target.closest?.("input:not([type=range]), textarea, select, [contenteditable], [role=dialog]")) return;
+    // A closed select box is an input too, and keeps the focus after a choice.
+    const typing = "input:not([type=range], [role=combobox][aria-expanded=false]), textarea, select, [contenteditable], [role=dialog]";
+    if (event.target.closest?.(typing)) return;
     const slider = event.target.closest?.("[role=slider], input[type=range]");
     const act = {
       " ": () => this.clock.toggle(), Home: () => this.clock.set(0), End: () => this.clock.set(null),
       ArrowLeft: () => this.clock.hop(-1), ArrowRight: () => this.clock.hop(1),
       f: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
       t: () => this.tiles.find(({ spec }) => spec.key === "landscape")?.top(),
-      l: () => this.active && this.order("measure"), r: () => this.clock.back(), Escape: () => this.enlarge(null),
+      l: () => this.active && this.order("measure"), r: () => this.clock.back(),
+      Escape: this.grid.querySelector(".stage-enlarged") && (() => this.enlarge(null)),
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    const digit = this.tiles[+event.key - 1];
+    const tile = this.tiles[+event.key - 1];
+    const digit = tile && (!this.hidden(tile) || this.grid.classList.contains("stage-one")) && getComputedStyle(tile.box).order !== "9" && tile;
     if ((slider && /^(Arrow|Home|End)/.test(event.key)) || (event.key === " " && event.target.closest?.("button, a, summary")) || !(act || digit)) return;
     event.preventDefault();
     event.stopImmediatePropagation(); // Streamlit reruns the page at R

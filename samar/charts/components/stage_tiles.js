@@ -5,8 +5,8 @@ const [data, { glConfig, move3d }] = await Promise.all(["stage_data.js", "plotly
 
 const VIRIDIS = "Viridis";
 const GREY = "#808080";
-const EYE = { eye: { x: 1.25, y: 1.25, z: 1.05 } };
-const ABOVE = { eye: { x: 0, y: -0.01, z: 1.9 } };
+const EYE = { eye: { x: 1.45, y: 1.45, z: 1.15 }, center: { x: 0, y: 0, z: -0.08 } };
+const ABOVE = { eye: { x: 0, y: -0.01, z: 2.3 } };
 
 /** A short number for a heading. */
 export function short(value, digits = 3) {
@@ -156,7 +156,9 @@ export class CurveTile extends Tile {
     if (log === "ratio") {
       const sizes = traces.flatMap(({ y }) => y.filter((v) => v > 0).map((v) => Math.abs(Math.log(v)))).sort((a, b) => a - b);
       const reach = Math.exp(sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 0.2);
-      const [factor, tickvals] = ticks.find(([width]) => reach <= width) ?? ticks.at(-1);
+      const [factor, all] = ticks.find(([width]) => reach <= width) ?? ticks.at(-1);
+      const low = this.plot.clientHeight < 8 * this.stage.template.layout.font.size;
+      const tickvals = low ? [all[0], 1, all.at(-1)] : all;
       return { type: "log", range: [-Math.log10(factor), Math.log10(factor)], tickvals, tickformat: "~g" };
     }
     if (log && this.stage.view.log) return { type: "log", tickformat: "~g" };
@@ -235,11 +237,19 @@ export class CurveTile extends Tile {
       return [member, factor * value];
     });
     const known = values.filter(([, value]) => Number.isFinite(value));
+    if (table === "curvature" && !this.stage.race && known.length) {
+      const [member] = known[0];
+      const [at, images] = ["step", "images"].map((name) => member.value(table, name, this.stage.stepOf(member)));
+      this.legend.textContent = [`step ${at.toLocaleString("en")}`, this.spec.legend].filter(Boolean).join(" · ");
+      this.legend.title = `${this.legend.textContent}; ${images} training images`;
+    }
     this.output.replaceChildren(...known.map(([member, value]) => {
       const word = document.createElement("span");
-      word.textContent = short(value, this.stage.race ? 2 : 3) + (this.stage.race ? "" : unit);
+      const digits = this.stage.race && factor === 1 ? 2 : 3;
+      const rough = table === "curvature" && member.value(table, "converged", this.stage.stepOf(member)) === 0;
+      word.textContent = (rough ? "≈ " : "") + short(value, digits) + (this.stage.race ? "" : unit);
       if (this.stage.race) word.style.color = member.facts.color;
-      word.title = member.facts.label;
+      word.title = member.facts.label + (rough ? ": not converged" : "");
       return word;
     }));
     this.box.setAttribute("aria-label", `${this.spec.title}: ${known.map(([m, v]) => `${m.facts.label} ${short(v)}${unit}`).join(", ") || this.spec.note}`);
@@ -267,8 +277,20 @@ export class LandscapeTile extends Tile {
     super.destroy();
   }
 
+  /** A plot with the name of its run over it. */
+  square() {
+    const box = document.createElement("div");
+    const [plot, name] = [document.createElement("div"), document.createElement("p")];
+    name.className = "stage-name";
+    box.append(plot, name);
+    plot.addEventListener("pointerdown", () => (this.held = plot.shown === "surface"), true);
+    this.plots.append(box);
+    return plot;
+  }
+
   get flat() {
-    return !this.stage.webgl || (this.chosen ?? this.stage.race);
+    const many = this.stage.members.filter(({ facts }) => !facts.ghost).length > 2;
+    return !this.stage.webgl || (this.chosen ?? many);
   }
 
   turn() {
@@ -281,7 +303,7 @@ export class LandscapeTile extends Tile {
   top() {
     if (this.flat) return this.turn();
     this.above = !this.above;
-    for (const plot of this.plots.children)
+    for (const plot of this.squares)
       if (plot.shown === "surface") this.stage.Plotly.relayout(plot, { "scene.camera": this.above ? ABOVE : EYE });
   }
 
@@ -293,35 +315,40 @@ export class LandscapeTile extends Tile {
     this.shape.textContent = this.flat ? "3-D" : "from above";
     this.shape.title = this.flat ? "Show as a surface" : "Show from above (key T)";
     const most = "minmax(0, 1fr)";
-    this.plots.style.gridTemplate = `repeat(${Math.ceil(members.length / 2)}, ${most}) / repeat(${members.length > 1 ? 2 : 1}, ${most})`;
-    while (this.plots.children.length > members.length) {
-      this.stage.Plotly.purge(this.plots.lastChild);
-      this.plots.lastChild.remove();
+    const columns = members.length > 2 || (members.length === 2 && this.flat) ? 2 : 1;
+    this.plots.style.gridTemplate = `repeat(${Math.ceil(members.length / columns)}, ${most}) / repeat(${columns}, ${most})`;
+    while (this.squares.length > members.length) {
+      const plot = this.squares.pop();
+      this.stage.Plotly.purge(plot);
+      plot.parentElement.remove();
     }
-    while (this.plots.children.length < members.length) {
-      const square = document.createElement("div");
-      square.addEventListener("pointerdown", () => (this.held = square.shown === "surface"), true);
-      this.plots.append(square);
-    }
-    if (!known.length) return void (this.bounds = null);
-    const lows = known.map(({ low }) => low);
-    const [low, high] = [Math.min(...lows), Math.min(Math.max(...known.map((each) => each.high)), this.spec.cap)];
-    this.bounds = [low, Math.max(high, low + 1e-6)];
-    this.cut = known.some((each) => each.high > this.bounds[1] + 1e-9);
-    for (const plot of this.plots.children) plot.signature = null;
+    while (this.squares.length < members.length) this.squares.push(this.square());
+    for (const plot of this.squares) plot.signature = null;
     await this.show();
   }
 
   /** Each run's landscape at the clock's moment. */
   async show() {
-    if (this.held || !this.bounds) return;
     const members = this.stage.members.filter(({ facts }) => !facts.ghost);
+    const known = members.flatMap(({ planes }) => planes);
+    if (this.held || !known.length) return;
+    // One scale for all that was measured, so that heights can be compared.
+    const low = Math.min(...known.map((each) => each.low));
+    const highest = Math.max(...known.map((each) => each.high));
+    this.bounds = [low, Math.max(Math.min(highest, this.spec.cap), low + 1e-6)];
+    this.cut = highest > this.bounds[1] + 1e-9;
     const words = [];
     for (const [number, member] of members.entries()) {
-      const plot = this.plots.children[number];
+      const plot = this.squares[number];
       const plane = member.entry("planes", this.stage.stepOf(member));
       if (!plot || !plane) continue;
       words.push([member, plane]);
+      const name = plot.nextElementSibling;
+      name.innerHTML = `<b></b> <span></span>`;
+      name.hidden = !this.stage.race;
+      name.firstChild.textContent = member.facts.label;
+      name.firstChild.style.color = member.facts.color;
+      name.lastChild.textContent = `step ${plane.step.toLocaleString("en")}`;
       const signature = [plane.step, this.flat, plot.clientWidth, plot.clientHeight, ...this.bounds].join();
       if (plot.signature === signature) continue;
       plot.signature = signature;
@@ -334,20 +361,15 @@ export class LandscapeTile extends Tile {
   caption(words) {
     if (!words.length) return void (this.foot.textContent = "");
     const [member, plane] = words[0];
-    const parts = [`step ${plane.step.toLocaleString("en")}`];
+    const [steps, images] = ["step", "images"].map((name) => [...new Set(words.map(([, each]) => each[name]))]);
+    const parts = steps.length > 1 ? ["measured at different steps"] : [`step ${plane.step.toLocaleString("en")}`];
     if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
-    parts.push(`${plane.images} training images`);
+    parts.push(`${images.join(" or ")} training images`);
     if (this.cut) parts.push(`losses above ${short(this.bounds[1], 2)} cut off`);
     if (this.spec.due) parts.push(this.spec.due);
     this.foot.textContent = this.foot.title = parts.join(" · ");
     this.output.textContent = words.length === 1 ? `${short(plane.centre)} here` : "";
     this.box.setAttribute("aria-label", `Loss landscape of ${member.facts.label}: ${this.foot.textContent}`);
-  }
-
-  heading(member) {
-    if (!this.stage.race) return [];
-    return [{ text: `<b>${member.facts.label}</b>`, showarrow: false, xref: "paper", yref: "paper", x: 0.03, y: 0.98,
-      xanchor: "left", yanchor: "top", font: { color: member.facts.color }, bgcolor: this.stage.background, borderpad: 2 }];
   }
 
   async contour(plot, member, plane) {
@@ -363,7 +385,7 @@ export class LandscapeTile extends Tile {
         colorbar: { thickness: 10, outlinewidth: 0, nticks: 5, len: 1, lenmode: "fraction" }, hoverinfo: "skip" },
       { type: "scatter", mode: "markers", x: [0], y: [0], marker: { symbol: "x-thin", size: 10, line: { width: 2.5, color: "#fff" } }, hoverinfo: "skip" },
     ], {
-      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false, annotations: this.heading(member),
+      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false,
       margin: bar ? { l: 2.6 * size, r: 4 * size, t: 6, b: 1.8 * size } : { l: 2, r: 2, t: 2, b: 2 },
       xaxis: { constrain: "domain", nticks: 5, automargin: false, visible: bar }, yaxis: { scaleanchor: "x", constrain: "domain", nticks: 5, automargin: false, visible: bar },
     }, { staticPlot: true });
@@ -394,7 +416,7 @@ export class LandscapeTile extends Tile {
       { type: "scatter3d", mode: "markers", x: [0, 0], y: [0, 0], z: [here, floor], hoverinfo: "skip",
         marker: { size: [5, 3], color: member.facts.color, line: { color: "#fff", width: 1 } } },
     ], {
-      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false, annotations: this.heading(member),
+      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false,
       margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: { aspectmode: "cube", camera: camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [floor - 0.02 * (zmax - zmin), zmax + 0.02 * (zmax - zmin)], nticks: 4 } }, // what lies on the edge would flicker
     }, { displayModeBar: false, ...glConfig() });
@@ -409,7 +431,7 @@ export class LandscapeTile extends Tile {
     const wanted = JSON.stringify(camera);
     if (wanted === this.camera) return;
     this.camera = wanted;
-    for (const other of this.plots.children)
+    for (const other of this.squares)
       if (other !== plot && other.shown === "surface") this.stage.Plotly.relayout(other, { "scene.camera": camera });
   }
 

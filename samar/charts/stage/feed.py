@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
+from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, OptimizerStyle
 from samar.jobs.records import Columns, Event
 from samar.landscape.result import Landscape
 from samar.training.settings import TrainSettings, changes_text
@@ -53,6 +53,7 @@ class StageRun:
         id: of the run.
         label: what it is called beside the others.
         settings: as they are now, changes by hand included.
+        optimizer: with which it began, and whose colour it has.
         steps, epochs: its records.
         events: what happened to it, in order.
         planes: its landscapes, in order of step.
@@ -77,6 +78,7 @@ class StageRun:
     kept: Sequence[int] = ()
     mislabelled: Mislabelled | None = None
     classes: int = 10
+    optimizer: str = ""
 
 
 @dataclass
@@ -179,8 +181,13 @@ def buckets(steps: Columns, width: int, first: int = 0) -> dict[str, np.ndarray]
     return found
 
 
+def style_of(run: StageRun) -> OptimizerStyle:
+    """A run's colour, dash and symbol: those of the optimizer with which it began."""
+    return OPTIMIZER_STYLES[run.optimizer or run.settings.optimizer]
+
+
 def _facts(run: StageRun, count: int, width: int) -> dict[str, Any]:
-    style = OPTIMIZER_STYLES[run.settings.optimizer]
+    style = style_of(run)
     return {
         "id": run.id,
         "label": run.label,
@@ -204,10 +211,12 @@ def _curvature(events: Sequence[Event]) -> dict[str, np.ndarray]:
             **{f"h{n}": value for n, value in enumerate(event.detail["values"][:3], 1)},
             "trace": event.detail.get("trace"),
             "lr": event.detail.get("lr"),
+            "images": event.detail.get("images"),
+            "converged": event.detail.get("converged", True),
         }
         for event in found
     ]
-    names = ("step", "h1", "h2", "h3", "trace", "lr")
+    names = ("step", "h1", "h2", "h3", "trace", "lr", "images", "converged")
     return {n: np.array([r.get(n) for r in rows], dtype=float) for n in names}
 
 

@@ -91,7 +91,7 @@ def _ratio(lead: StageRun | None) -> dict[str, Any]:
     band = None
     if lead is not None and _adaptive(lead) and lead.settings.rule in ("dead_band", "trend"):
         width = lead.settings.tau
-        band = [float(np.log10(1 - width)), float(np.log10(1 + width))]
+        band = [1 - width, 1 + width]
     return _tile(
         "ratio",
         "Sharpness ratio",
@@ -187,7 +187,7 @@ def _trace(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
     return _tile(
         "trace",
         "Trace of the Hessian",
-        "The sum of all eigenvalues, estimated by Hutch++ on 128 training images.",
+        "The sum of all eigenvalues, estimated by Hutch++ on training images.",
         _note(lead, due, None if lead is None else lead.settings.curvature_every),
         table="curvature",
         columns=[_column("trace")],

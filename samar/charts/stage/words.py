@@ -1,11 +1,11 @@
 """The stage's lines of text: how a run stands, what just happened, who is who."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from samar.charts.html.render import render
 from samar.charts.narration import narrate
-from samar.charts.stage.feed import StageRun
-from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
+from samar.charts.stage.feed import StageRun, style_of
+from samar.charts.theme import NEUTRAL
 from samar.compare.standings import race_sentence
 from samar.jobs.job import Job
 from samar.jobs.summary import duration
@@ -40,7 +40,7 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
     if whole.status == "running" and whole.doing:
         parts.append(whole.doing)
     elif whole.status == "running" and count == 0:
-        parts.append("preparing images and network…")
+        parts.append("first steps…")
     if count:
         parts.append(f"epoch {min(int(steps['epoch'][-1]), epochs)} of {epochs}")
         parts.append(f"step {at:,} of {whole.total:,}" if whole.total else f"step {at:,}")
@@ -62,8 +62,15 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
     return render("stage_status.html.j2", word=word, parts=parts, total=total, done=min(at, total))
 
 
-def story(whole: Job | None, runs: Sequence[StageRun]) -> str:
-    """What just happened, as HTML: why a run ended, a collapse, who leads, or λ's newest move."""
+def story(
+    whole: Job | None, runs: Sequence[StageRun], x: str = "step", diverged: Collection[str] = ()
+) -> str:
+    """What just happened, as HTML: why a run ended, a collapse, who leads, or λ's newest move.
+
+    Args:
+        x: what the stage's axis is; a race is also told by it.
+        diverged: ids of runs that are out of the race.
+    """
     shown = [run for run in runs if not run.ghost]
     if not shown:
         text = "Choose the settings and press Start, or race the optimizers against each other."
@@ -71,12 +78,13 @@ def story(whole: Job | None, runs: Sequence[StageRun]) -> str:
     if whole is not None and whole.status in WARNED and whole.message:
         return _told(warning=whole.message)
     if len(shown) > 1:
-        told = race_sentence({run.label: run.epochs for run in shown})
+        out = [run.label for run in shown if run.id in diverged]
+        other = "seconds" if x == "seconds" else "grad_evals"
+        told = race_sentence({run.label: run.epochs for run in shown}, out, (other,))
         return _told(told or "They start from the same weights and see the same images.")
     (run,) = shown
     if (found := _collapse(run)) is not None:
-        button = "" if found.back is None else f"Go back to step {found.back:,}"
-        return _told(warning=found.sentence, back=found.back, button=button)
+        return _told(warning=found.sentence, back=found.back)
     if whole is not None and whole.message:
         return _told(whole.message)
     return _told(narrate(run.settings, run.steps))
@@ -87,8 +95,8 @@ def _collapse(run: StageRun):  # type: ignore[no-untyped-def]  # noqa: ANN202
     return collapse_of(run.steps, run.epochs, classes=run.classes, changes=changes, states=run.kept)
 
 
-def _told(text: str = "", warning: str = "", back: int | None = None, button: str = "") -> str:
-    return render("stage_story.html.j2", text=text, warning=warning, back=back, button=button)
+def _told(text: str = "", warning: str = "", back: int | None = None) -> str:
+    return render("stage_story.html.j2", text=text, warning=warning, back=back)
 
 
 def people(runs: Sequence[StageRun], states: dict[str, str]) -> str:
@@ -97,7 +105,7 @@ def people(runs: Sequence[StageRun], states: dict[str, str]) -> str:
         return ""
     known = []
     for run in runs:
-        style = OPTIMIZER_STYLES[run.settings.optimizer]
+        style = style_of(run)
         known.append(
             {
                 "label": run.label,

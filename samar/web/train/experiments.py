@@ -7,7 +7,7 @@ import streamlit as st
 from samar.jobs.job import Job
 from samar.web.controls import SETTINGS
 from samar.web.state import HELD
-from samar.web.train.settings_panel import INLINE, draw_setting, steer
+from samar.web.train.settings_panel import HELD_SETTING, INLINE, draw_setting, steer
 
 HOLDS = {0.0: "0 (SGD)", 1.0: "1 (SAM)"}
 
@@ -26,8 +26,9 @@ def experiments(run: Job | None) -> None:
 def _hold(run: Job | None) -> None:
     """Hold λ, or let it go."""
     steers = run is not None and run.active and run.status != "queued"
-    samar = st.session_state.get("optimizer", SETTINGS["optimizer"].default) == "samar"
-    held: Any = st.session_state.get("lam_held")
+    chosen = st.session_state.get("optimizer", SETTINGS["optimizer"].default)
+    samar = "samar" in getattr(run.settings if run else None, "optimizers", chosen)
+    held: Any = st.session_state.get(HELD_SETTING)
     st.session_state[HELD] = held if held in HOLDS else None
     st.pills(
         "Hold λ at",
@@ -43,5 +44,5 @@ def _hold(run: Job | None) -> None:
 
 
 def _held(run_id: str) -> None:
-    st.session_state["lam_held"] = st.session_state[HELD]
-    steer(run_id, "lam_held")
+    st.session_state[HELD_SETTING] = st.session_state[HELD]
+    steer(run_id, HELD_SETTING)

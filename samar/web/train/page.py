@@ -15,10 +15,10 @@ from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.experiments import experiments
 from samar.web.train.settings_panel import prepare_settings, settings_panel
-from samar.web.train.stage import MOST_RUNS, shown_of, stage
+from samar.web.train.stage import several, shown_of, stage
 from samar.web.train.view import choose_view
 
-FIRST_WIDTH, WIDTH = 168, 104
+FIRST_WIDTH, WIDTH = 168, 116
 PRESENTED = 1.35
 """How much larger type is before a room."""
 RACE_HELP = "SGD, SAM, VaSSO and SAMAR with these settings, step by step from the same weights."
@@ -26,9 +26,9 @@ RACE_HELP = "SGD, SAM, VaSSO and SAMAR with these settings, step by step from th
 
 def train_page() -> None:
     """Draw the stage for the run, the race or the runs that the address names, or an empty one."""
-    run_id, several = shown_run(), _several()
+    run_id, together = shown_run(), several()
     with explained():
-        shown = shown_of(run_id, several)
+        shown = shown_of(run_id, together)
         run = shown.whole
     prepare_settings(run)
     with st.container(
@@ -37,7 +37,7 @@ def train_page() -> None:
         vertical_alignment="center",
         key="stage_head",
     ):
-        title = run.title if run else f"{len(several)} runs" if several else "Train"
+        title = run.title if run else f"{len(together)} runs" if together else "Train"
         st.subheader(plain(title), anchor=False, width="stretch")
         _buttons(run)
         with st.popover("View", icon=":material/tune:"):
@@ -48,17 +48,11 @@ def train_page() -> None:
     show_problem()
     if run is None:
         offer_download(st.session_state["dataset"])
-    stage(shown, run_id, several, view)
+    stage(shown, run_id, together, view)
     with st.expander("How to repeat this"):
         with explained():
             settings = run.settings if run else settings_from_controls()
         st.code(settings.command, language="bash", wrap_lines=True)
-
-
-def _several() -> list[str]:
-    """Runs that the address puts together on the stage."""
-    names = st.query_params.get(COMPARED, "").split(",")
-    return list(dict.fromkeys(name for name in names if name))[:MOST_RUNS]
 
 
 def _buttons(run: Job | None) -> None:

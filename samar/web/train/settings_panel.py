@@ -36,6 +36,8 @@ GROUPS = {
 
 INLINE = ("optimizer", "lr", "rho")
 """Settings that stand over the stage instead, see :mod:`samar.web.train.experiments`."""
+HELD_SETTING = "lam_held"
+"""While a run trains, only the buttons over the stage set it."""
 
 
 def prepare_settings(run: Job | None) -> None:
@@ -91,7 +93,8 @@ def _preset_of_controls() -> str | None:
 
 def _group(group: str, run: Job | None) -> None:
     for name, known in SETTINGS.items():
-        if known.group == group and relevant(name) and name not in INLINE:
+        steered = run is not None and run.active and name == HELD_SETTING
+        if known.group == group and relevant(name) and name not in INLINE and not steered:
             draw_setting(name, run)
 
 

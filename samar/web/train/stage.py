@@ -17,10 +17,11 @@ from samar.charts.stage.words import people, status_line, story
 from samar.charts.training import View
 from samar.errors import RunError
 from samar.jobs.files import job_dir
-from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.job import HELD, UNREADABLE, Job
 from samar.jobs.records import Event
+from samar.kinds.race import title_of as race_title
 from samar.web.service import attempt, history, service
-from samar.web.state import FEED, MOVED, PROBLEM, show_run, shown_run
+from samar.web.state import COMPARED, FEED, MOVED, PROBLEM, show_run, shown_run
 from samar.web.static_files import PLOTLY_JS, STAGE_JS, script_url, static_url
 from samar.web.text import optimizer_titles
 from samar.web.train.planes import planes
@@ -67,14 +68,14 @@ class Shown:
         return any(job.active for job in self.runs)
 
 
-def shown_of(run_id: str | None, several: Sequence[str] = ()) -> Shown:
+def shown_of(run_id: str | None, together: Sequence[str] = ()) -> Shown:
     """What the address names.
 
     Raises:
         RunError: there is no such run or race.
     """
-    if several:
-        return Shown(None, tuple(_run(each) for each in several))
+    if together:
+        return Shown(None, tuple(_run(each) for each in together))
     if run_id is None:
         return Shown()
     with suppress(RunError):  # it is no race, or there is none
@@ -101,18 +102,24 @@ def _origin(job: Job) -> Job | None:
         return None
 
 
-def stage(shown: Shown, run_id: str | None, several: Sequence[str], view: View) -> None:
+def several() -> list[str]:
+    """Runs that the address puts together on the stage."""
+    names = st.query_params.get(COMPARED, "").split(",")
+    return list(dict.fromkeys(name for name in names if name))[:MOST_RUNS]
+
+
+def stage(shown: Shown, run_id: str | None, together: Sequence[str], view: View) -> None:
     """Draw the stage and keep it up to date while there is news; several tabs may watch a run."""
     name = ",".join(job.id for job in shown.runs)
     st.session_state[FEED] = Feed(name)
     eager = shown.active and not any(job.done for job in shown.runs)
     every = (EAGER_SECONDS if eager else REFRESH_SECONDS) if shown.active else None
-    st.fragment(_tick, run_every=every)(run_id, tuple(several), shown.state, view, eager)
+    st.fragment(_tick, run_every=every)(run_id, tuple(together), shown.state, view, eager)
 
 
 def _tick(
     run_id: str | None,
-    several: Sequence[str],
+    together: Sequence[str],
     drawn: tuple[tuple[str, str], ...],
     view: View,
     eager: bool,
@@ -120,7 +127,7 @@ def _tick(
     if st.session_state.pop(MOVED, False) or PROBLEM in st.session_state:
         st.rerun()
     try:
-        shown = shown_of(run_id, several)
+        shown = shown_of(run_id, together)
     except RunError:  # deleted elsewhere: the page says so
         st.rerun()
     if shown.state != drawn:
@@ -142,7 +149,12 @@ def _tick(
             "spec": tiles(runs, dict(lead.summary.get("measurements", {})) if lead else {}),
             "words": {
                 "status": status_line(shown.whole, runs),
-                "story": story(shown.whole, runs),
+                "story": story(
+                    shown.whole,
+                    runs,
+                    view.x,
+                    [each for each in states if states[each] == "diverged"],
+                ),
                 "people": people(runs, states),
             },
             "library": static_url(PLOTLY_JS),
@@ -160,13 +172,17 @@ def _obey() -> None:
         case "resync":
             st.session_state[FEED] = Feed(st.session_state[FEED].stage)
         case "measure":
-            attempt(lambda: service().measure(_steered().id))
+            attempt(_measure)
         case "branch":
-            attempt(lambda: _branch(_steered(), int(order["step"])))  # type: ignore[index]
+            attempt(lambda: _branch(service().get(shown_run() or ""), int(order["step"])))  # type: ignore[index]
 
 
-def _steered() -> Job:
-    return service().get(shown_run() or "")
+def _measure() -> None:
+    """Let everything on the stage that goes on measure now."""
+    shown = shown_of(shown_run(), several())
+    for job in [shown.whole] if shown.whole else shown.runs:
+        if job.status in HELD:
+            service().measure(job.id)
 
 
 def _branch(run: Job, step: int) -> None:
@@ -187,11 +203,10 @@ def _labels(runs: Sequence[Job]) -> list[str]:
     titles = [optimizer_titles([job.settings.optimizer]) for job in runs]
     if len(set(titles)) == len(titles):
         return titles
-    entries = [
-        str(job.inputs.get("member", f"{title} #{job.key}"))
-        for job, title in zip(runs, titles, strict=True)
-    ]
-    return entries
+    members = [str(job.inputs.get("member", "")) for job in runs]
+    if all(members):  # of one race, which calls them apart
+        return [race_title(member) for member in members]
+    return [f"{title} #{job.key}" for job, title in zip(runs, titles, strict=True)]
 
 
 def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = False) -> StageRun:
@@ -207,6 +222,7 @@ def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = Fals
         id=job.id,
         label=label,
         settings=job.settings.model_copy(update=live),
+        optimizer=job.settings.optimizer,
         steps=steps,
         epochs=epochs,
         events=events,
