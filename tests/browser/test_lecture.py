@@ -381,7 +381,7 @@ def collapse(page: Page, seen: Seen) -> None:
     drag(page, "rho", -6, to="0.2")
     seen["lowered"] = step(page)
     wait_for_epoch(page, seen["lowered"] // STEPS_PER_EPOCH + 21)
-    story.get_by_role("button", name="Go back to step").click()
+    story.get_by_role("button", name="Go back").click()
     page.wait_for_function("(old) => !location.href.includes(old)", arg=first)
     expect(page.locator(".stage-people")).to_contain_text("before the branch")
     wait_for_epoch(page, seen["raised"] // STEPS_PER_EPOCH + 11)

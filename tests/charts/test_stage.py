@@ -1,6 +1,7 @@
 """The stage's messages: whatever is sent in pieces adds up to the run, and every tile has words."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -246,4 +247,5 @@ def test_a_race_is_told_by_steps_and_at_equal_cost() -> None:
     assert "SAMAR leads by 5.0 points" in told
     assert "At an equal number of gradients" in told
     assert "At an equal time" in story(None, [slow, fast], "seconds")
-    assert "SGD diverged" in story(None, [slow, fast, run_of(3)], diverged=["s"])
+    third = replace(fast, id="b", label="SAM")
+    assert "SGD diverged" in story(None, [slow, fast, third], diverged=["s"])
