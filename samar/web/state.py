@@ -18,7 +18,7 @@ FEED = "stage_feed"
 """Session: how far this tab's stage knows its runs."""
 
 MOVED = "stage_moved"
-"""Session: whether a button of the stage put another run on it."""
+"""Session: whether the stage asked for the page to be drawn again."""
 
 JOB = "job"
 """URL: the measurements that a page shows, with commas between them."""

@@ -10,6 +10,8 @@ const [{ loadPlotly, hasWebGL, themeTemplate }, { Member }, { CurveTile, Landsca
   await Promise.all(["plotly_page.js", "stage_data.js", "stage_tiles.js", "stage_timeline.js"].map(part));
 
 const stages = new WeakMap(); // parentElement -> Stage
+const SILENCE_MS = 6000; // after which a run that goes on is asked for again
+let left = null; // what the last stage knew: Streamlit may take a component off the page for a moment
 const TICKS = { desk: 0.8, room: 0.96 }; // size of the numbers on an axis beside other type
 const LEAST_HEIGHT = 380; // of tiles and timeline, in pixels
 
@@ -34,6 +36,10 @@ class Stage {
     this.sizing = new ResizeObserver(this.fit);
     this.sizing.observe(parent);
     this.measure();
+    if (left) {
+      [this.name, this.number, this.members, this.view] = [left.name, left.number, left.members, left.view];
+      [this.zoomed, this.camera, this.clock.at] = [left.zoomed, left.camera, left.clock.at];
+    }
   }
 
   /** Fill what is left of the screen. */
@@ -64,6 +70,8 @@ class Stage {
     this.clock.draw();
     this.measure();
     this.flush();
+    clearTimeout(this.waking);
+    if (this.active) this.waking = setTimeout(() => this.order("wake"), SILENCE_MS);
   }
 
   anew(message) {
@@ -283,6 +291,8 @@ class Stage {
 
   destroy() {
     this.gone = true;
+    left = this;
+    clearTimeout(this.waking);
     this.clock.pause();
     window.removeEventListener("keydown", this.keys, true);
     window.removeEventListener("resize", this.fit);

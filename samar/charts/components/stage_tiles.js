@@ -418,11 +418,15 @@ export class LandscapeTile extends Tile {
     ], {
       template: this.stage.template, ...extent(plot), font: { size }, showlegend: false,
       margin: { l: 0, r: 0, t: 0, b: 0 },
-      scene: { aspectmode: "cube", camera: camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [floor - 0.02 * (zmax - zmin), zmax + 0.02 * (zmax - zmin)], nticks: 4 } }, // what lies on the edge would flicker
+      scene: { aspectmode: "cube", camera: camera ?? this.stage.camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [floor - 0.02 * (zmax - zmin), zmax + 0.02 * (zmax - zmin)], nticks: 4 } }, // what lies on the edge would flicker
     }, { displayModeBar: false, ...glConfig() });
     if (!plot.turns) {
       plot.turns = true;
-      plot.on("plotly_relayout", (change) => change["scene.camera"] && this.follow(plot, change["scene.camera"]));
+      plot.on("plotly_relayout", (change) => {
+        if (!change["scene.camera"]) return;
+        this.stage.camera = change["scene.camera"];
+        this.follow(plot, change["scene.camera"]);
+      });
     }
   }
 

@@ -3,9 +3,11 @@
 While a run is active its live settings steer it, and the others show what it was started with.
 """
 
+from contextlib import suppress
 from functools import partial
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from samar.errors import SamarError
 from samar.jobs.job import Job
@@ -119,7 +121,8 @@ def _follow(run: Job | None) -> None:
         return
     if run.active:
         for name in SETTINGS:
-            st.query_params.pop(name, None)
+            with suppress(StreamlitAPIException):  # a widget of this session holds it
+                st.query_params.pop(name, None)
     fill(run.settings, **service().live_values(run))
     st.session_state[LOADED] = run.id
 

@@ -124,13 +124,9 @@ def _tick(
     view: View,
     eager: bool,
 ) -> None:
-    if st.session_state.pop(MOVED, False) or PROBLEM in st.session_state:
-        st.rerun()
     try:
         shown = shown_of(run_id, together)
     except RunError:  # deleted elsewhere: the page says so
-        st.rerun()
-    if shown.state != drawn:
         st.rerun()
     runs = [*([_stage_run(shown.origin, ghost=True)] if shown.origin else []), *_runs(shown)]
     feed: Feed = st.session_state[FEED]
@@ -161,8 +157,11 @@ def _tick(
         },
         on_order_change=_obey,
     )
-    if eager and any(job.done >= EAGER_STEPS for job in shown.runs):
-        st.rerun()  # drawn at once; from here on at leisure
+    # Only now, because a fragment that ends without its component takes it off the page.
+    moved = st.session_state.pop(MOVED, False) or PROBLEM in st.session_state
+    begun = any(job.done >= EAGER_STEPS for job in shown.runs)
+    if moved or (eager and begun) or shown.state != drawn:
+        st.rerun()
 
 
 def _obey() -> None:
@@ -171,6 +170,8 @@ def _obey() -> None:
     match order and order["what"]:
         case "resync":
             st.session_state[FEED] = Feed(st.session_state[FEED].stage)
+        case "wake":  # no message came for long: the page's timer was lost
+            st.session_state[MOVED] = True
         case "measure":
             attempt(_measure)
         case "branch":
