@@ -216,7 +216,7 @@ class Visit:
         page.add_init_script(UNASKED % json.dumps([wait.first.selector, wait.first.words]))
         try:
             page.goto(self.address + wait.path.format(run=self.run, label=label, seed=self.seed))
-            expect(page.locator(wait.button)).to_be_enabled(timeout=1000 * PATIENCE)
+            expect(page.locator(wait.button).first).to_be_enabled(timeout=1000 * PATIENCE)
             page.wait_for_timeout(1000 * READING)
             expect(page.locator(IDLE)).to_be_attached(timeout=1000 * PATIENCE)
             yield page
@@ -232,7 +232,7 @@ class Visit:
                 taken = press(page, wait.button, sign)
             else:
                 taken = float(unasked)
-                page.locator(wait.button).click()
+                page.locator(wait.button).first.click()
             if wait.end:
                 arrive(page, wait.end)
         return taken
@@ -332,9 +332,9 @@ def press(page: Page, button: str, sign: Sign, key: str = "") -> float:
     """
     page.evaluate(WATCH, [button, sign.selector, sign.words, PATIENCE])
     if key:
-        page.locator(button).press(key)
+        page.locator(button).first.press(key)
     else:
-        page.locator(button).click()
+        page.locator(button).first.click()
     taken = page.evaluate("window.waited")
     if taken is None:
         raise TimeoutError(f"{button} was pressed, but {sign} did not come in {PATIENCE:g} s.")

@@ -29,7 +29,8 @@ LAYOUT = """() => {
 }"""
 
 DATA = """(tile) =>
-  [...document.querySelectorAll(`.stage-tile-${tile} .js-plotly-plot`)].map((plot) => plot.data.flatMap((trace) => (trace.z ?? [trace.y]).flat()).filter(Number.isFinite).length)"""
+  [...document.querySelectorAll(`.stage-tile-${tile} .js-plotly-plot`)].map(({ data }) =>
+    data.flatMap((trace) => (trace.z ?? [trace.y]).flat()).filter(Number.isFinite).length)"""
 
 
 @pytest.fixture
