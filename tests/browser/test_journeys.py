@@ -57,8 +57,8 @@ def test_the_first_visitor_of_a_server_may_come_by_a_deep_link(
 
 
 def test_start_watch_steer_leave_come_back_and_tidy_up(open_page: Callable[..., Page]) -> None:
-    page = open_page("/")
-    page.get_by_role("button", name="Train now").click()
+    page = open_page("/train?preset=noisy_digits&epochs=1000")
+    press(page, "Start")
     page.wait_for_url(re.compile(r"/train\?.*run="))
     wait_for_step(page)
     expect(page.locator(".stage-tile-lam .main-svg").first).to_be_visible()
