@@ -217,7 +217,7 @@ def test_deleted_it_takes_along_what_it_owns(jobs: Jobs, run: str, name: str) ->
 def test_what_was_measured_outlives_the_network(jobs: Jobs, run: str) -> None:
     job_id = jobs.submit(QUICK["landscape"](run))
     wait(jobs, job_id, lambda job: job.status == "finished")
-    title = jobs.get(run).title
+    title = jobs.get(run).label
     jobs.delete(run)
     job = jobs.get(job_id)
     assert job.inputs["title"] == title
