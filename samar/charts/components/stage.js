@@ -26,7 +26,6 @@ class Stage {
     this.tiles = [];
     this.view = { axis: "step", smoothing: 0, log: false, unit: "" };
     this.webgl = hasWebGL();
-    this.orders = 0;
     this.clock = new Timeline(this);
     this.grid.after(this.clock.box);
     this.keys = (event) => this.press(event);
@@ -51,8 +50,8 @@ class Stage {
 
   // What Python says
 
-  update(data, setTriggerValue) {
-    this.setTriggerValue = setTriggerValue;
+  update(data, setStateValue) {
+    this.setStateValue = setStateValue;
     const { message, view, words, spec } = data;
     if (message.number === 0 || message.stage !== this.name) {
       if (message.number !== 0) return this.order("resync");
@@ -111,7 +110,8 @@ class Stage {
   }
 
   order(what, detail = {}) {
-    this.setTriggerValue("order", { what, ...detail, count: ++this.orders });
+    // A state, because Streamlit loses a trigger that meets the page's own timer.
+    this.setStateValue("order", { what, ...detail, at: Date.now() });
   }
 
   // What it shows
@@ -302,10 +302,10 @@ class Stage {
   }
 }
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data, setStateValue }) {
   if (!stages.has(parentElement)) stages.set(parentElement, new Stage(parentElement));
   const stage = stages.get(parentElement);
-  stage.update(data, setTriggerValue);
+  stage.update(data, setStateValue);
   // Streamlit also cleans up a call that a newer one overtook, with the component still on the page.
   return () => parentElement.isConnected || stage.destroy();
 }
