@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,21 @@ def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SAMAR_STORE", raising=False)
     monkeypatch.delenv("SAMAR_MAX_RUNS", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def jobs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The service over an empty store; the processes that it starts end with the test."""
+    import psutil
+
+    from samar.jobs.service import Jobs
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    service = Jobs()
+    yield service
+    for job in service.store.all():
+        if job.pid and job.pid != os.getpid() and psutil.pid_exists(job.pid):
+            os.kill(job.pid, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -280,26 +280,6 @@ def curvature_panel(
     return run_panel(steps, epochs, view, curves, "Hessian's top eigenvalues", y_axis, empty=EMPTY)
 
 
-def trace_panel(
-    steps: Columns, epochs: Columns, view: View, measured: Sequence[Mapping[str, Any]]
-) -> go.Figure:
-    """The Hessian's trace, estimated by Hutch++, with its standard error.
-
-    Args:
-        measured: in order of ``step``, each with ``step``, ``trace`` and ``trace_error``.
-    """
-    curves = _measured_curve(
-        _places(steps, view, measured),
-        [each["trace"] for each in measured],
-        [each["trace_error"] for each in measured],
-        "trace",
-        {"color": view.style.color, "width": 2.0},
-        "circle",
-    )
-    y_axis = {"title": "trace", "type": "log" if view.log else "linear"}
-    return run_panel(steps, epochs, view, curves, "Hessian's trace", y_axis, empty=EMPTY)
-
-
 def _measured_curve(
     x: np.ndarray,
     values: Sequence[float],

@@ -11,6 +11,7 @@ from samar.jobs.engine.local import schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds
+from samar.jobs.records import changed_by_hand
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -208,10 +209,7 @@ class Jobs:
         model: type[JobSettings] = type(job.settings)
         known = settings_of(model)
         values = {n: getattr(job.settings, n) for n, s in known.items() if s.live}
-        for event in self.store.records.events(job.key):
-            if event.kind == "change":
-                values |= event.detail
-        return values
+        return values | changed_by_hand(self.store.records.events(job.key))
 
     def rename(self, job_id: str, name: str) -> None:
         """Give a job another name."""

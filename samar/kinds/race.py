@@ -20,7 +20,7 @@ from samar.jobs.kind import LONG, Kind
 from samar.jobs.orders import Order
 from samar.jobs.store import MEMBER
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
-from samar.kinds.train import Steered, Training, prepare
+from samar.kinds.train import Steered, Training, images_for, prepare
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.settings import PerturbationSettings, SAMARSettings, SGDSettings, VaSSOSettings
 from samar.settings.declare import setting, settings_of
@@ -131,17 +131,9 @@ def members_of(settings: RaceSettings) -> Mapping[str, TrainSettings]:
 
 def work(settings: RaceSettings, work: Work) -> None:
     """Train all members to their end, or until they are told to stop."""
-    from samar.device import use_fitting_threads
-    from samar.models.catalog import MODELS
-    from samar.training.loop import dataset_of
     from samar.training.trainer import Trainer
 
-    for unfinished in work.folder.glob(".*.part"):
-        unfinished.unlink()
-    work.progress(work.job.done, doing="preparing images and networks")
-    dataset = dataset_of(settings)
-    macs = MODELS[settings.model].macs_at(dataset.train.size)
-    use_fitting_threads(macs * settings.batch_size)
+    dataset = images_for(settings, work, "preparing images and networks")
     states = _saved(work.job)
     racing = []
     for job in work.store.members(work.job):

@@ -25,6 +25,7 @@ from samar.networks.load import SNAPSHOT
 from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from samar.data.dataset import Dataset
     from samar.jobs.records import Event
     from samar.training.measurements import Effort
     from samar.training.records import StepRecord
@@ -50,22 +51,28 @@ def prepare(_: Store, settings: TrainSettings) -> Mapping[str, Any]:
 
 def work(settings: TrainSettings, work: Work) -> None:
     """Train one run to its end, or until it is told to stop."""
-    from samar.device import use_fitting_threads
-    from samar.models.catalog import MODELS
     from samar.networks.checkpoint import load_resume_state
-    from samar.training.loop import dataset_of
     from samar.training.trainer import Trainer
 
-    for unfinished in work.folder.glob(".*.part"):
-        unfinished.unlink()
-    work.progress(work.job.done, doing="preparing images and network")
-    dataset = dataset_of(settings)
-    macs = MODELS[settings.model].macs_at(dataset.train.size)
-    use_fitting_threads(macs * settings.batch_size)
-    trainer = Trainer(settings, dataset)
+    trainer = Trainer(settings, images_for(settings, work, "preparing images and network"))
     if (saved := resume_path(work.job.id)).is_file():
         trainer.load_state_dict(load_resume_state(saved))
     Training(work, trainer).run()
+
+
+def images_for(settings: TrainSettings, work: Work, doing: str) -> "Dataset":
+    """Tidy up after a killed process, load the images, and take as many threads as pay."""
+    from samar.device import use_fitting_threads
+    from samar.models.catalog import MODELS
+    from samar.training.loop import dataset_of
+
+    for unfinished in work.folder.glob(".*.part"):
+        unfinished.unlink()
+    work.progress(work.job.done, doing=doing)
+    dataset = dataset_of(settings)
+    macs = MODELS[settings.model].macs_at(dataset.train.size)
+    use_fitting_threads(macs * settings.batch_size)
+    return dataset
 
 
 class Steered:

@@ -13,15 +13,10 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
-from samar.charts.html.render import render, script
-from samar.web.static_files import CHART_JS, PLOTLY_JS, script_url, static_url
+from samar.web.static_files import CHART_JS, PLOTLY_JS, component, static_url
 
-_component = st.components.v2.component(
-    "samar_plotly_chart",
-    html=render("chart.html.j2"),
-    css=script("plotly_chart.css"),
-    js=render("chart.js.j2", url=script_url(CHART_JS)),
-    isolate_styles=False,  # in a shadow root the 3-D canvas stays blank
+_component = component(
+    "samar_plotly_chart", html="chart.html.j2", css="plotly_chart.css", js=CHART_JS
 )
 
 

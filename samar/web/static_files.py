@@ -8,11 +8,12 @@ import os
 import zlib
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import plotly
 import streamlit as st
 
-from samar.charts.html.render import COMPONENTS
+from samar.charts.html.render import COMPONENTS, render, script
 
 PLOTLY_JS = f"plotly-{version('plotly')}.min.js"
 CHART_JS, STAGE_JS = "plotly_chart.js", "stage.js"
@@ -30,8 +31,8 @@ def ensure_static(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", folder / PLOTLY_JS)
-    for script in SCRIPTS:
-        _copy(COMPONENTS / script, folder / script)
+    for name in SCRIPTS:
+        _copy(COMPONENTS / name, folder / name)
 
 
 def static_url(name: str) -> str:
@@ -45,8 +46,25 @@ def script_url(name: str) -> str:
 
     A script asks for its parts under the same checksum.
     """
-    content = b"".join((COMPONENTS / script).read_bytes() for script in SCRIPTS)
+    content = b"".join((COMPONENTS / each).read_bytes() for each in SCRIPTS)
     return f"{static_url(name)}?v={zlib.crc32(content):08x}"
+
+
+def component(name: str, *, html: str, css: str, js: str) -> Any:
+    """Declare a component of the browser; what it returns puts one on the page.
+
+    Args:
+        html: its template, with an element of the class ``samar-chart-note`` that says why there
+            is nothing where the script cannot be loaded.
+        css, js: its files among those of :data:`samar.charts.html.render.COMPONENTS`.
+    """
+    return st.components.v2.component(
+        name,
+        html=render(html),
+        css=script(css),
+        js=render("chart.js.j2", url=script_url(js)),
+        isolate_styles=False,  # in a shadow root the 3-D canvas stays blank
+    )
 
 
 def _copy(source: Path, target: Path) -> None:

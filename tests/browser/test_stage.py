@@ -163,8 +163,9 @@ def test_one_clock_moves_everything_and_the_camera_stays(open_page: Callable[...
     turned = page.evaluate(camera)
     assert abs(turned["x"] - 1.25) > 0.02
     expect_status(page, "Finished")
-    at_end = {tile: heading(page, tile) for tile in TILES}
     footer = page.locator(".stage-tile-landscape footer")
+    expect(footer).to_contain_text("step 96 ")  # drawn a moment after the status is told
+    at_end = {tile: heading(page, tile) for tile in TILES}
     last = footer.inner_text()
 
     slider = page.get_by_label("Moment of the run")

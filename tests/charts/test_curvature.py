@@ -11,7 +11,6 @@ from samar.charts.curvature import (
     eigenvalue_figure,
     eigenvalue_name,
     layers_figure,
-    trace_panel,
 )
 from samar.charts.training import View
 from samar.curvature.report import measure
@@ -90,15 +89,6 @@ def test_eigenvalues_bars_and_the_reference_line() -> None:
     np.testing.assert_array_equal(third.y, [1, 1])
     np.testing.assert_array_equal(bound.y, [4])
     assert figure.layout.yaxis.autorangeoptions.clipmax == 18
-
-
-def test_the_trace_has_its_standard_error() -> None:
-    measured = [each | {"trace": 5.0 + i, "trace_error": 0.5} for i, each in enumerate(MEASURED)]
-    figure = trace_panel(columns(40), columns(0), View(optimizer="sam", x="seconds"), measured)
-    (trace,) = figure.data
-    np.testing.assert_allclose(trace.x, [1.0, 3.0])
-    np.testing.assert_array_equal(trace.y, [5.0, 6.0])
-    np.testing.assert_array_equal(trace.error_y.array, [0.5, 0.5])
 
 
 def test_without_measurements_it_says_so() -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -19,31 +18,16 @@ from samar.networks.checkpoint import load_weights
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
+from tests.waiting import wait
 
 LONG = {"images_per_class": 20, "batch_size": 16, "epochs": 2000, "device": "cpu"}
 SHORT = {**LONG, "epochs": 4, "images_per_class": 13}
 
 
 @pytest.fixture
-def runs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    service = Jobs()
-    yield service
-    for run in service.store.all():
-        if run.pid and run.pid != os.getpid() and psutil.pid_exists(run.pid):
-            os.kill(run.pid, signal.SIGKILL)
-
-
-def wait(runs: Jobs, run_id: str, until: Callable[[Job], bool], seconds: float = 60) -> Job:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        run = runs.get(run_id)
-        if until(run):
-            return run
-        if run.status == "failed":
-            break
-        time.sleep(0.05)
-    raise AssertionError(f"run is {run.status} at step {run.done}: {run.message}")
+def runs(jobs: Jobs) -> Jobs:
+    """All jobs here are training runs."""
+    return jobs
 
 
 def trains(run: Job) -> bool:

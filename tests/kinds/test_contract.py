@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
+from tests.waiting import wait
 
 TINY = {"images_per_class": 13, "batch_size": 32, "device": "cpu"}
 QUICK: dict[str, Callable[[str], JobSettings]] = {
@@ -53,29 +54,9 @@ REUSED = [name for name in QUICK if kind_of(name).reused]
 
 
 @pytest.fixture
-def jobs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    service = Jobs()
-    yield service
-    for job in service.store.all():
-        if job.pid and job.pid != os.getpid() and psutil.pid_exists(job.pid):
-            os.kill(job.pid, signal.SIGKILL)
-
-
-@pytest.fixture
 def run(jobs: Jobs, recorded: Callable[..., Any]) -> str:
     """A finished run with weights, which other jobs measure."""
     return str(recorded(weights=True).id)
-
-
-def wait(jobs: Jobs, job_id: str, until: Callable[[Job], bool], seconds: float = 60) -> Job:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        job = jobs.get(job_id)
-        if until(job):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(f"{job.kind} is {job.status}, {job.done} done: {job.message}")
 
 
 def at_work(jobs: Jobs) -> Callable[[Job], bool]:

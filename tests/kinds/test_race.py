@@ -3,13 +3,10 @@
 import os
 import random
 import signal
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import torch
 
@@ -29,6 +26,7 @@ from samar.settings.job import JobSettings
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
+from tests.waiting import wait
 
 TINY: dict[str, Any] = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "epochs": 2}
 LONG: dict[str, Any] = {**TINY, "epochs": 2000, "curvature_every": 0, "film_every": 0}
@@ -37,16 +35,6 @@ NETWORKS = {
     "batchnorm": {"label_noise": 0.3, "augment": "crop_flip", "probe_share": 1.0},
     "dropout": {"model": "wrn-16-4", "probe_share": 1.0, "epochs": 1},
 }
-
-
-@pytest.fixture
-def jobs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    service = Jobs()
-    yield service
-    for job in service.store.all():
-        if job.pid and job.pid != os.getpid() and psutil.pid_exists(job.pid):
-            os.kill(job.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -63,18 +51,6 @@ def here(store: Store, settings: JobSettings) -> Job:
     assert job.id == job_id
     do(store, job)
     return store.get(job_id)
-
-
-def wait(jobs: Jobs, job_id: str, until: Callable[[Job], bool], seconds: float = 90) -> Job:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        job = jobs.get(job_id)
-        if until(job):
-            return job
-        if job.status == "failed":
-            break
-        time.sleep(0.05)
-    raise AssertionError(f"race is {job.status} at step {job.done}: {job.message}")
 
 
 def records_of(store: Store, run: Job) -> dict[str, Any]:

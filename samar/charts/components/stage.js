@@ -1,7 +1,7 @@
 /**
  * The stage: one run, or several beside each other, live or over, on one screen and on one clock.
  *
- * Python sends, about twice a second, what is new since its last message (see samar/charts/stage.py).
+ * Python sends, about twice a second, what is new since its last message (see samar/charts/stage/feed.py).
  * Each message has a number; where one is missing, the stage asks for everything once more.
  */
 
@@ -90,7 +90,7 @@ class Stage {
     this.story.innerHTML = words.story;
     this.story.title = this.story.textContent;
     for (const button of this.story.querySelectorAll("[data-branch]"))
-      button.onclick = () => this.order("branch", { step: +button.dataset.branch, undo: true });
+      button.onclick = () => this.order("branch", { step: +button.dataset.branch });
     this.people.innerHTML = words.people;
     this.root.classList.toggle("stage-race", this.race);
     this.showAnswers();
@@ -116,12 +116,17 @@ class Stage {
 
   // What it shows
 
+  /** The runs, without what a branch left. */
+  get shown() {
+    return this.members.filter(({ facts }) => !facts.ghost);
+  }
+
   get lead() {
-    return this.members.find(({ facts }) => !facts.ghost);
+    return this.shown[0];
   }
 
   get race() {
-    return this.members.filter(({ facts }) => !facts.ghost).length > 1;
+    return this.shown.length > 1;
   }
 
   get active() {
@@ -134,8 +139,7 @@ class Stage {
 
   /** Where the runs end; what a branch left behind may go on further. */
   get end() {
-    const live = this.members.filter(({ facts }) => !facts.ghost);
-    return Math.max(0, ...live.map((member) => member.end(this.view.axis)));
+    return Math.max(0, ...this.shown.map((member) => member.end(this.view.axis)));
   }
 
   /** The place on the axis that the tiles show. */
@@ -239,7 +243,7 @@ class Stage {
     const images = this.members.find(({ images }) => images)?.images;
     this.strip.hidden = !images;
     if (!images) return;
-    const shown = this.members.filter(({ facts, answers }) => !facts.ghost && answers.length);
+    const shown = this.shown.filter(({ answers }) => answers.length);
     const wanted = JSON.stringify([images.source.length, shown.map((m) => [m.facts.label, m.entry("answers", this.stepOf(m)).step])]);
     if (wanted === this.answered) return;
     this.answered = wanted;
@@ -281,7 +285,8 @@ class Stage {
       Escape: this.grid.querySelector(".stage-enlarged") && (() => this.enlarge(null)),
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const tile = this.tiles[+event.key - 1];
-    const digit = tile && (!this.hidden(tile) || this.grid.classList.contains("stage-one")) && getComputedStyle(tile.box).order !== "9" && tile;
+    // Those for which the screen is too small come last, whichever tile is enlarged now.
+    const digit = tile && getComputedStyle(tile.box).order !== "9" && tile;
     if ((slider && /^(Arrow|Home|End)/.test(event.key)) || (event.key === " " && event.target.closest?.("button, a, summary")) || !(act || digit)) return;
     event.preventDefault();
     event.stopImmediatePropagation(); // Streamlit reruns the page at R

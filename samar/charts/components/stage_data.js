@@ -5,8 +5,6 @@
  * `curvature` (one row per measurement); `planes` are the landscapes, `events` the marks on the timeline.
  */
 
-export const AXES = ["step", "grad_evals", "seconds"];
-
 /** The numbers of a base64 text of float32. */
 export function numbers(text) {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -39,10 +37,6 @@ export function smooth(values, weight, geometric) {
 
 export class Member {
   constructor() {
-    this.clear();
-  }
-
-  clear() {
     this.tables = { steps: {}, epochs: {}, curvature: {} };
     this.planes = [];
     this.events = [];
@@ -81,6 +75,12 @@ export class Member {
     if (axis === "step" || !steps.length) return step;
     const at = upTo(steps, step) - 1;
     return at < 0 ? 0 : this.column("steps", axis)[at];
+  }
+
+  /** Where the rows of a table lie on an axis; a measurement knows its step alone. */
+  places(table, axis) {
+    if (this.tables[table][axis]) return this.column(table, axis);
+    return this.column(table, "step").map((step) => this.place(step, axis));
   }
 
   /** The step that was the last one at a place on an axis. */

@@ -9,7 +9,7 @@ const EYE = { eye: { x: 1.45, y: 1.45, z: 1.15 }, center: { x: 0, y: 0, z: -0.08
 const ABOVE = { eye: { x: 0, y: -0.01, z: 2.3 } };
 
 /** A short number for a heading. */
-export function short(value, digits = 3) {
+function short(value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size >= 1e5 || (size > 0 && size < 1e-3)) return value.toExponential(1);
@@ -167,19 +167,17 @@ export class CurveTile extends Tile {
 
   /** The traces of one run. */
   curves(member) {
-    const { table, columns, smoothed, factor = 1 } = this.spec;
+    const { table, columns, smoothed, factor } = this.spec;
     const { axis, smoothing } = this.stage.view;
     const { color, dash, symbol, ghost } = member.facts;
     const race = this.stage.race;
     const opacity = ghost ? 0.45 : 1;
     const line = { color: ghost ? GREY : color, dash: ghost ? "dot" : race ? dash : "solid" };
-    const x = (name) => name === "curvature"
-      ? member.column(name, "step").map((step) => member.place(step, axis)) : member.column(name, axis);
     const found = [];
     for (const { name, role } of columns) {
       const from = role === "raw" ? "steps" : table;
       const y = factor === 1 ? member.column(from, name) : member.column(from, name).map((v) => factor * v);
-      const common = { type: "scatter", mode: "lines", x: x(from), opacity, hoverinfo: "skip", cliponaxis: false };
+      const common = { type: "scatter", mode: "lines", x: member.places(from, axis), opacity, hoverinfo: "skip", cliponaxis: false };
       if (from === "steps") {
         const plain = role === "raw" && !race && !ghost ? GREY : line.color;
         const weight = smoothed && y.length > 2 ? smoothing ** member.facts.smoothing_steps : 0;
@@ -210,7 +208,7 @@ export class CurveTile extends Tile {
     if (!rates.length || !highest) return;
     layout.yaxis.range = [Math.min(0, ...drawn.flatMap(({ y }) => y.filter(Number.isFinite))), 1.25 * highest];
     const limits = rates.map((rate) => (2 / rate > 1.25 * highest ? NaN : 2 / rate));
-    const x = member.column("curvature", "step").map((step) => member.place(step, this.stage.view.axis));
+    const x = member.places("curvature", this.stage.view.axis);
     drawn.push({ type: "scatter", mode: "lines", x, y: limits, line: { color: GREY, dash: "dash", width: 1.5 }, hoverinfo: "skip" });
     const now = 2 / (member.value("curvature", "lr", this.stage.stepOf(member)) || NaN);
     if (Number.isFinite(now) && now > 1.25 * highest)
@@ -227,9 +225,9 @@ export class CurveTile extends Tile {
       this.cursor.hidden = !(share >= 0 && share <= 1) || this.box.classList.contains("stage-empty");
       this.cursor.style.cssText = `left:${area.l + share * area.w}px;top:${area.t}px;height:${area.h}px`;
     }
-    const { table, columns, factor = 1, unit } = this.spec;
+    const { table, columns, factor, unit } = this.spec;
     const main = columns.find(({ role }) => role === "main") ?? columns[0];
-    const values = this.stage.members.filter(({ facts }) => !facts.ghost).map((member) => {
+    const values = this.stage.shown.map((member) => {
       const step = this.stage.stepOf(member);
       let value = member.value(table, main.name, step);
       if (!Number.isFinite(value) && columns.some(({ role }) => role === "raw"))
@@ -289,7 +287,7 @@ export class LandscapeTile extends Tile {
   }
 
   get flat() {
-    const many = this.stage.members.filter(({ facts }) => !facts.ghost).length > 2;
+    const many = this.stage.shown.length > 2;
     return !this.stage.webgl || (this.chosen ?? many);
   }
 
@@ -308,7 +306,7 @@ export class LandscapeTile extends Tile {
   }
 
   async draw() {
-    const members = this.stage.members.filter(({ facts }) => !facts.ghost);
+    const members = this.stage.shown;
     const known = members.flatMap(({ planes }) => planes);
     this.say(known.length ? "" : this.spec.note);
     this.shape.hidden = !this.stage.webgl;
@@ -329,7 +327,7 @@ export class LandscapeTile extends Tile {
 
   /** Each run's landscape at the clock's moment. */
   async show() {
-    const members = this.stage.members.filter(({ facts }) => !facts.ghost);
+    const members = this.stage.shown;
     const known = members.flatMap(({ planes }) => planes);
     if (this.held || !known.length) return;
     // One scale for all that was measured, so that heights can be compared.

@@ -6,7 +6,7 @@ drawing cost the same at any length. Numbers are float32, which a screen cannot 
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -253,13 +253,8 @@ def _plane(plane: Plane) -> dict[str, Any]:
         "low": low,
         "high": high,
         "centre": seen.centre_loss,
-        "images": images_of(seen.manifest),
+        "images": int(seen.manifest.get("images", 0)),
     }
-
-
-def images_of(manifest: Mapping[str, Any]) -> int:
-    """On how many images a landscape was measured."""
-    return int(manifest.get("images", 0))
 
 
 def _pictures(shown: Mislabelled) -> dict[str, Any]:

@@ -16,7 +16,7 @@ CAP = 2.0
 def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The tiles for these runs, the landscape first, then in reading order.
 
-    λ and its ratio give way to the trace and the gradient where no run has them.
+    λ and its ratio give way to the gradient and the sharpness where no run has them.
 
     Args:
         due: by ``curvature`` and ``film``, when the next measurement comes (``next_epoch``) and
@@ -60,13 +60,12 @@ def _column(name: str, role: str = "main") -> dict[str, str]:
 
 def _landscape(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
     classes = 10 if lead is None else lead.classes
-    every = None if lead is None else lead.settings.film_every
     return _tile(
         "landscape",
         "Loss landscape",
         "The loss around the network along two fixed random directions, normalized to the filters: "
         "±1 is a step as long as the weights themselves. The mark is the network.",
-        _note(lead, due, every),
+        _note(lead, due, "film_every"),
         cap=CAP * math.log(max(classes, 2)),
         due=_due(lead, due),
     )
@@ -140,13 +139,12 @@ def _accuracy(lead: StageRun | None) -> dict[str, Any]:
 
 
 def _eigenvalues(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
-    every = None if lead is None else lead.settings.curvature_every
     return _tile(
         "eigenvalues",
         "Top eigenvalues",
         "h₁ to h₃ of the Hessian of the training loss: how sharply the valley curves. Above 2/η "
         "plain gradient descent is unstable; for SAM and SAMAR it is only a reference.",
-        _note(lead, due, every),
+        _note(lead, due, "curvature_every"),
         table="curvature",
         columns=[_column("h2", "lesser"), _column("h3", "lesser"), _column("h1")],
         legend=_due(lead, due),
@@ -188,7 +186,7 @@ def _trace(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
         "trace",
         "Trace of the Hessian",
         "The sum of all eigenvalues, estimated by Hutch++ on training images.",
-        _note(lead, due, None if lead is None else lead.settings.curvature_every),
+        _note(lead, due, "curvature_every"),
         table="curvature",
         columns=[_column("trace")],
         zero=True,
@@ -213,7 +211,7 @@ def _lr(lead: StageRun | None) -> dict[str, Any]:
         "rate",
         "Learning rate at the measurements",
         "η, as the schedule and changes by hand set it.",
-        _note(lead, {}, None if lead is None else lead.settings.curvature_every),
+        _note(lead, {}, "curvature_every"),
         table="curvature",
         columns=[_column("lr")],
         zero=True,
@@ -239,11 +237,11 @@ def _first_epoch(lead: StageRun | None) -> str:
     return "The run ended before its first epoch did."
 
 
-def _note(lead: StageRun | None, due: Mapping[str, Any], every: int | None) -> str:
-    """Why a tile of measurements has none."""
+def _note(lead: StageRun | None, due: Mapping[str, Any], every: str) -> str:
+    """Why a tile of measurements has none; ``every`` is the setting that orders them."""
     if lead is None:
         return ""
-    if every == 0:
+    if not getattr(lead.settings, every):
         return (
             "Switched off in the settings. Measure now takes one."
             if lead.active

@@ -9,7 +9,7 @@ from samar.charts.theme import NEUTRAL
 from samar.compare.standings import race_sentence
 from samar.jobs.job import Job
 from samar.jobs.summary import duration
-from samar.training.collapse import collapse_of
+from samar.training.collapse import Collapse, collapse_of
 
 STATUS = {
     "queued": "Queued: it starts when the run before it ends",
@@ -90,7 +90,7 @@ def story(
     return _told(narrate(run.settings, run.steps))
 
 
-def _collapse(run: StageRun):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _collapse(run: StageRun) -> Collapse | None:
     changes = [(event.step, event.detail) for event in run.events if event.kind == "change"]
     return collapse_of(run.steps, run.epochs, classes=run.classes, changes=changes, states=run.kept)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import streamlit as st
 
-from samar.charts.html.render import render, script
 from samar.charts.stage.feed import Feed, Mislabelled, StageRun
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, status_line, story
@@ -18,11 +17,11 @@ from samar.charts.training import View
 from samar.errors import RunError
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, UNREADABLE, Job
-from samar.jobs.records import Event
+from samar.jobs.records import Event, changed_by_hand
 from samar.kinds.race import title_of as race_title
 from samar.web.service import attempt, history, service
 from samar.web.state import COMPARED, FEED, MOVED, PROBLEM, show_run, shown_run
-from samar.web.static_files import PLOTLY_JS, STAGE_JS, script_url, static_url
+from samar.web.static_files import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.text import optimizer_titles
 from samar.web.train.planes import planes
 
@@ -33,13 +32,7 @@ UNITS = {"step": "steps", "grad_evals": "gradients", "seconds": "s"}
 EAGER_SECONDS, EAGER_STEPS = 0.2, 30
 """Before the first numbers a page is looked at more often, until so many steps are drawn."""
 
-_component = st.components.v2.component(
-    "samar_stage",
-    html=render("stage.html.j2"),
-    css=script("stage.css"),
-    js=render("chart.js.j2", url=script_url(STAGE_JS)),
-    isolate_styles=False,  # in a shadow root the 3-D canvas stays blank
-)
+_component = component("samar_stage", html="stage.html.j2", css="stage.css", js=STAGE_JS)
 
 
 @dataclass(frozen=True)
@@ -214,15 +207,11 @@ def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = Fals
     records = service().store.records
     events = records.events(job.key)
     steps, epochs = history(job).refresh()
-    live: dict[str, Any] = {}
-    for event in events:
-        if event.kind == "change":
-            live |= event.detail
     starts = [event.key for event in events if event.kind == "started"]
     return StageRun(
         id=job.id,
         label=label,
-        settings=job.settings.model_copy(update=live),
+        settings=job.settings.model_copy(update=changed_by_hand(events)),
         optimizer=job.settings.optimizer,
         steps=steps,
         epochs=epochs,
