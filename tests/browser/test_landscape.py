@@ -47,6 +47,15 @@ def look(page: Page, chart: str, expression: str) -> object:
     return plot.evaluate(f"p => {expression}")
 
 
+def expect_look(page: Page, chart: str, expression: str, value: object) -> None:
+    """Wait until the chart shows it: a text of the page is there before the picture is drawn."""
+    for _ in range(100):
+        if look(page, chart, expression) == value:
+            return
+        page.wait_for_timeout(300)
+    assert look(page, chart, expression) == value
+
+
 def expect_points(page: Page, points: int) -> None:
     whole = re.compile(rf"^{points} × {points} points, [\d,]+ images\.")
     expect(page.get_by_text(whole).first).to_be_visible(timeout=150_000)
@@ -73,7 +82,7 @@ def test_a_first_picture_comes_unasked_on_the_first_screen(
     expect(controls).to_contain_text("snapshot 2 of 3")
     points = page.locator(PLOT.format("contour_1") + " .scatterlayer .point")
     expect(points).to_have_count(3)
-    assert look(page, "surface_1", "p._fullData[1].x.length") == 3
+    expect_look(page, "surface_1", "p._fullData[1].x.length", 3)
     page.locator(".st-key-l_compute button").first.click()
     expect(page.get_by_text("measured on")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("First result")).to_have_count(0)
@@ -100,7 +109,7 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
     expect_points(page, 33)
     expect(page.locator(".st-key-l_cancel")).to_have_count(0, timeout=60_000)
     expect(page.get_by_text("measured on")).to_be_visible()
-    assert look(page, "contour_1", "p.data[0].text.length") == 33
+    expect_look(page, "contour_1", "p.data[0].text.length", 33)
     assert look(page, "surface_1", EYE) == pytest.approx(eye, abs=1e-3)
     with page.expect_download() as download:
         page.get_by_role("button", name="NPZ").click()
