@@ -12,6 +12,8 @@ RHO = 0.2
 THETA = 0.9
 LAM, LAM_MIN, LAM_MAX = 1.0, 0.25, 10.0
 BETA = 0.9
+RULE = "share"
+USUAL_SECOND_PASS = {"samar": "dither"}
 """Defaults, each at home here: of the classes, of the settings and of the command line."""
 
 
@@ -45,6 +47,21 @@ class ConstantInfo:
 
 
 @dataclass(frozen=True)
+class SecondPassInfo:
+    """A policy of the second gradient as a chooser shows it.
+
+    Attributes:
+        own: Whether it decides by λ, so that only SAMAR can have it.
+    """
+
+    name: str
+    title: str
+    help: str
+    constants: dict[str, ConstantInfo]
+    own: bool = False
+
+
+@dataclass(frozen=True)
 class RuleInfo:
     """A λ rule as a chooser shows it; `formula` is LaTeX for λ_{k+1} before clipping."""
 
@@ -71,7 +88,7 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
             help="Descends along the gradient taken ρ uphill of the weights, so that sharp minima "
             "lose their pull (Foret et al. 2021).",
             gradients_per_step=2,
-            hyperparameters=("rho", "adaptive"),
+            hyperparameters=("rho", "adaptive", "second_pass"),
         ),
         OptimizerInfo(
             name="vasso",
@@ -79,7 +96,7 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
             help="SAM whose uphill direction is an exponential average of the gradients, which "
             "tames mini-batch noise (Li & Giannakis 2023).",
             gradients_per_step=2,
-            hyperparameters=("rho", "adaptive", "theta"),
+            hyperparameters=("rho", "adaptive", "theta", "second_pass"),
         ),
         OptimizerInfo(
             name="samar",
@@ -96,6 +113,7 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
                 "lam_max",
                 "beta",
                 "sharpness",
+                "second_pass",
             ),
         ),
     )
@@ -110,6 +128,15 @@ _MEMORY = ConstantInfo(100.0, 1.0, 1e5, "Steps M over which the trend averages."
 RULES: dict[str, RuleInfo] = {
     info.name: info
     for info in (
+        RuleInfo(
+            name="share",
+            title="Share of the worst case",
+            help="λ is a multiple of the share of the worst-case loss that is sharpness: small "
+            "while there is much to learn, and growing when the loss falls faster than the "
+            "sharpness, late in training or when wrong labels are learnt by heart.",
+            formula=r"\lambda_{k+1} = c\,\frac{\bar s_k}{\bar f_k + \bar s_k}",
+            constants={"scale": ConstantInfo(3.0, 0.0, 100.0, "Scale c.")},
+        ),
         RuleInfo(
             name="dead_band",
             title="Dead band",
@@ -176,12 +203,90 @@ RULES: dict[str, RuleInfo] = {
     )
 }
 
+_LONGEST = ConstantInfo(20.0, 1.0, 1e5, "Most steps from one second gradient to the next.")
+
+SECOND_PASSES: dict[str, SecondPassInfo] = {
+    info.name: info
+    for info in (
+        SecondPassInfo(
+            "always",
+            "At every step",
+            "Two gradients a step, as SAM, VaSSO and SAMAR are published.",
+            {},
+        ),
+        SecondPassInfo("never", "Never", "The base optimizer alone, one gradient a step.", {}),
+        SecondPassInfo(
+            "period",
+            "Every m-th step",
+            "At a fixed distance, as LookSAM does (Liu et al. 2022), without its reuse in between.",
+            {"period": ConstantInfo(5.0, 1.0, 1e5, "Steps m from one second gradient to the next.")},
+        ),
+        SecondPassInfo(
+            "late",
+            "Late in training",
+            "Only after a share of the training (Zhou et al. 2025).",
+            {"begin": ConstantInfo(0.7, 0.0, 1.0, "Share of the training before the first one.")},
+        ),
+        SecondPassInfo(
+            "threshold",
+            "Where the gradient is long (AE-SAM)",
+            "Where the squared gradient norm is above its running mean plus c deviations (Jiang "
+            "et al. 2023).",
+            {
+                "spread_first": ConstantInfo(1.0, -10.0, 10.0, "Deviations c at the start."),
+                "spread_last": ConstantInfo(-1.0, -10.0, 10.0, "Deviations c at the end."),
+            },
+        ),
+        SecondPassInfo(
+            "steady",
+            "Less often while κ is steady",
+            "The gap doubles as long as the measured sharpness is what the gradient's length says.",
+            {
+                "tolerance": ConstantInfo(
+                    0.1, 0.0, 10.0, "Largest relative change of κ that counts as steady."
+                ),
+                "longest": _LONGEST,
+            },
+        ),
+        SecondPassInfo(
+            "bound",
+            "Where λ is above a bound",
+            "A smaller λ is rounded to 0, and measured now and then.",
+            {
+                "least": ConstantInfo(0.1, 0.0, 20.0, "λ from which on it is taken."),
+                "longest": _LONGEST,
+            },
+            own=True,
+        ),
+        SecondPassInfo(
+            "dither",
+            "With chance λ",
+            "λ says how often the second gradient is taken, not how much of it: the same "
+            "direction on average, at a lower price.",
+            {
+                "strength": ConstantInfo(
+                    1.0, 0.05, 20.0, "What a second gradient weighs; the chance is λ over it."
+                ),
+                "longest": _LONGEST,
+            },
+            own=True,
+        ),
+    )
+}
+
 FORMER_TITLES = {"Power against the trend": "trend_power", "Dead band against the trend": "trend"}
 """Titles that rules had once, which old links hold."""
 
 
 def default_of(constant: str) -> float:
-    """The default of a λ rule's constant."""
+    """The default of a constant of a λ rule, or of a policy of the second gradient."""
+    return constant_info(constant).default
+
+
+def constant_info(constant: str) -> ConstantInfo:
+    """What the catalog says of a constant of a λ rule or of a policy of the second gradient."""
     return next(
-        rule.constants[constant].default for rule in RULES.values() if constant in rule.constants
+        info.constants[constant]
+        for info in (*RULES.values(), *SECOND_PASSES.values())
+        if constant in info.constants
     )

@@ -18,6 +18,11 @@ from torch import Tensor
 # ‖Tv‖ is raised to this before the division, so that a zero gradient gives ε = 0 and not 0/0.
 TINY = 1e-12
 
+NO_GRADIENT = (
+    "no parameter has a gradient after the first pass; call loss.backward() in it, "
+    "and leave at least one parameter with requires_grad=True"
+)
+
 
 @dataclass
 class Part:
@@ -52,10 +57,7 @@ def take_gradients(param_groups: list[dict[str, Any]], buffers: dict[Tensor, Ten
         for p in weights:
             p.grad = None
     if not parts:
-        raise RuntimeError(
-            "no parameter has a gradient after the first pass; call loss.backward() in it, "
-            "and leave at least one parameter with requires_grad=True"
-        )
+        raise RuntimeError(NO_GRADIENT)
     return parts
 
 

@@ -7,9 +7,9 @@ What is the paper's (Zou, Deng & Sun 2024, arXiv 2412.16854): the ratio
 and its direction: a ratio clearly above 1 raises λ, one below 1 lowers it. What is not: every
 formula in this file. The paper gives none in what we could read of it; these are ours.
 
-A rule is a frozen dataclass without state; SAMAR keeps λ and the reference sharpness. Its maths
-runs on 0-dim tensors only, so a step never waits for the device. Where there is no ratio (first
-step, 0/0, a loss that is not finite) r_k is NaN, infinite or 0, and every rule leaves λ alone.
+A rule is a frozen dataclass without state; SAMAR keeps λ and the averages. Its maths runs on
+0-dim tensors only, so a step never waits for the device. Where there is no ratio (first step, 0/0,
+a loss that is not finite) r_k is NaN, infinite or 0, and every rule that uses it leaves λ alone.
 """
 
 import math
@@ -27,13 +27,15 @@ from samar.optim.validation import checked_number
 
 @dataclass(frozen=True)
 class LambdaRule(ABC):
-    """Turns (λ_k, r_k) into λ_{k+1}, before SAMAR clips it to [λ_min, λ_max].
+    """Turns λ_k and what was measured into λ_{k+1}, before SAMAR clips it to [λ_min, λ_max].
 
     A subclass is a frozen dataclass whose fields are its constants; those of a rule listed in
     `catalog.RULES` are checked against the ranges given there.
     """
 
     name: ClassVar[str]
+    needs_loss: ClassVar[bool] = False
+    """Whether it uses the share, and with it the loss."""
 
     def __post_init__(self) -> None:
         if self.name in RULES:
@@ -59,14 +61,42 @@ class LambdaRule(ABC):
         return False
 
     @abstractmethod
-    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+    def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """Return λ_{k+1}.
 
         Args:
             lam: λ_k, 0-dim.
             ratio: r_k, 0-dim and never negative; NaN, infinity and exactly 0 mean that there is
-                no ratio, and λ must come back unchanged.
+                no ratio, and a rule that uses it must return λ unchanged.
+            share: s̄_k / (f̄_k + s̄_k), 0-dim, in [0, 1]: how much of the worst-case loss f(x + ε)
+                is sharpness, both averaged alike; NaN before the first finite loss.
         """
+
+
+@dataclass(frozen=True)
+class Share(LambdaRule):
+    """c s̄/(f̄ + s̄): a multiple of the share of the worst-case loss that is sharpness.
+
+    Ours, and the paper's ratio seen against that of the losses: λ_{k+1} = λ_k r_k / (f_k / f_{k−1})
+    telescopes to a multiple of s_k / f_k, of which this is the bounded form. It needs no start, no
+    memory and no unit: the share lies in [0, 1] for any network, loss and ρ. It is small while
+    there is everything to learn, and grows when the loss falls faster than the sharpness, late in
+    training, or when the learning by heart of wrong labels begins.
+
+    Args:
+        scale: c ≥ 0.
+
+    Raises:
+        ValueError: If c is outside its range in `catalog.RULES`.
+    """
+
+    name: ClassVar[str] = "share"
+    needs_loss: ClassVar[bool] = True
+    scale: float = default_of("scale")
+
+    def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
+        """c times the share."""
+        return share * self.scale
 
 
 @dataclass(frozen=True)
@@ -91,7 +121,7 @@ class DeadBand(LambdaRule):
     up: float = default_of("up")
     down: float = default_of("down")
 
-    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+    def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """One table look-up: no branch on a value, no wait for the device."""
         edges, factors = _dead_band(self.tau, self.up, self.down, ratio.dtype, ratio.device)
         return lam * torch.take(factors, torch.bucketize(ratio, edges))
@@ -157,7 +187,7 @@ class TrendPower(LambdaRule):
         """Yes: what λ is measured from must not be one mini-batch."""
         return True
 
-    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+    def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """λ·r^κ."""
         return _if_ratio(ratio, lam * ratio.pow(self.gain), lam)
 
@@ -179,7 +209,7 @@ class Power(LambdaRule):
     name: ClassVar[str] = "power"
     gamma: float = default_of("gamma")
 
-    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+    def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """λ·r^γ."""
         return _if_ratio(ratio, lam * ratio.pow(self.gamma), lam)
 
@@ -200,7 +230,7 @@ class Additive(LambdaRule):
     name: ClassVar[str] = "additive"
     delta: float = default_of("delta")
 
-    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+    def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """λ + δ·sign(r − 1)."""
         return _if_ratio(ratio, lam + self.delta * torch.sign(ratio - 1.0), lam)
 
@@ -211,13 +241,13 @@ class Fixed(LambdaRule):
 
     name: ClassVar[str] = "fixed"
 
-    def update(self, lam: Tensor, ratio: Tensor) -> Tensor:
+    def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """λ."""
         return lam
 
 
 RULE_TYPES: dict[str, type[LambdaRule]] = {
-    kind.name: kind for kind in (DeadBand, Trend, TrendPower, Power, Additive, Fixed)
+    kind.name: kind for kind in (Share, DeadBand, Trend, TrendPower, Power, Additive, Fixed)
 }
 
 

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from samar.optim.catalog import RHO
+from samar.optim.second_pass import SecondPass
 from samar.optim.two_pass import TwoPassOptimizer
 
 
@@ -41,6 +42,7 @@ class SAM(TwoPassOptimizer):
             optimizer at twice the cost.
         adaptive: Whether to scale the perturbation by |x| (ASAM); ρ is then usually ten times
             larger.
+        second_pass: When the second gradient is taken; at every step unless told otherwise.
         model: Network whose BatchNorm statistics must not move in the second pass.
         **base_kwargs: Arguments of `base`, such as `lr`.
 
@@ -69,7 +71,9 @@ class SAM(TwoPassOptimizer):
         *,
         rho: float = RHO,
         adaptive: bool = False,
+        second_pass: SecondPass | None = None,
         model: nn.Module | None = None,
         **base_kwargs: Any,
     ) -> None:
-        super().__init__(params, base, model, {"rho": rho, "adaptive": adaptive}, base_kwargs)
+        defaults = {"rho": rho, "adaptive": adaptive}
+        super().__init__(params, base, model, defaults, base_kwargs, second_pass)

@@ -6,13 +6,14 @@ Networks", ICASSP 2025, arXiv 2412.16854. With R(x) = max_{‖ε‖ ≤ ρ} f(x 
     min_x f(x) + λ R(x),    ε_k = ρ g_k / ‖g_k‖
     d_k = (1 − λ_k) g(x_k) + λ_k g(x_k + ε_k)               both on the same mini-batch
     r_k = |f(x_k + ε_k) − f(x_k)| / |f(x_{k−1} + ε_{k−1}) − f(x_{k−1})|
-    λ_{k+1} = rule(λ_k, r_k), clipped to [λ_min, λ_max]
+    λ_{k+1} = rule(λ_k, r_k, …), clipped to [λ_min, λ_max]
 
 The ratio r_k and its direction (clearly above 1 raises λ, below 1 lowers it) are the paper's. It
 gives no formula for λ_{k+1} in what we could read; this one, its constants, its bounds and the
-first λ are ours: see `samar.optim.rules`. Also ours: an exponential average of the sharpness before
-the ratio is taken (β; 0 switches it off), and, off by default, ASAM's scaling of ε. The defaults of
-the rule, its bounds and β come from the study in `samar.sweeps.study`.
+first λ are ours: see `samar.optim.rules`. Also ours: leaving out second gradients that are not
+worth their price, see `samar.optim.second_pass`; an exponential average of sharpness and loss
+before they are compared (β; 0 switches it off); and, off by default, ASAM's scaling of ε. The
+defaults come from the study in `samar.sweeps.study`.
 """
 
 import math
@@ -26,7 +27,8 @@ from torch.optim.optimizer import ParamsT
 
 from samar.optim.catalog import BETA, LAM, LAM_MAX, LAM_MIN, RHO
 from samar.optim.perturbation import Part
-from samar.optim.rules import RULE_TYPES, LambdaRule, TrendPower
+from samar.optim.rules import RULE_TYPES, LambdaRule, Share
+from samar.optim.second_pass import TAKE, Dither, HostReading, SecondPass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.validation import checked_number
 
@@ -38,15 +40,18 @@ class SAMAR(TwoPassOptimizer):
         d_k = (1-\lambda_k)\, \nabla f(x_k) + \lambda_k\, \nabla f(x_k + \epsilon_k), \qquad
         \epsilon_k = \rho \, \frac{g_k}{\lVert g_k \rVert}
 
-    λ = 0 is the base optimizer and λ = 1 is SAM, both bit for bit; λ may exceed 1. The ratio of
+    λ = 0 is the base optimizer and, with a second gradient at every step, λ = 1 is SAM, both bit
+    for bit; λ may exceed 1. By default λ is the chance of a second gradient, see
+    `samar.optim.second_pass.Dither`. The ratio of
     successive sharpness values and its direction are the paper's; it gives no formula for λ in what
     we could read, so that of the `rule` is ours. Weight decay enters in the base step at the
     restored weights, not in the perturbation. Beyond weights and gradients it holds two buffers the
     size of the parameters: the saved weights and the first gradients.
 
-    After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k that
-    entered d_k, `ratio` r_k, and `lam` λ_{k+1}. A ratio that is not finite, or exactly 0, flags
-    a step without one (the first, 0/0, a loss that is not finite); λ then stays. `rule` and `beta`
+    After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k, `ratio`
+    r_k, and `lam` λ_{k+1}. A ratio that is not
+    finite, or exactly 0, flags a step without one (the first, 0/0, a loss that is not finite). A
+    step without a second gradient carries all of them on; `gradients` is then 1. `rule` and `beta`
     may be assigned between steps, the bounds through `set_bounds`; `hold` keeps λ at a value.
 
     Args:
@@ -54,14 +59,15 @@ class SAMAR(TwoPassOptimizer):
         base: Class of the base optimizer.
         rho: Radius ρ ≥ 0.
         adaptive: Whether to scale the perturbation by |x|, as in ASAM.
-        rule: How λ follows the ratio; the trend with its power law by default.
+        rule: How λ follows what was measured; the share of the worst case by default.
         lam: λ_0, within the bounds.
         lam_min: Lower bound, ≥ 0.
         lam_max: Upper bound.
-        beta: β in [0, 1) of the average s̄_k = β s̄_{k−1} + (1 − β) s_k whose ratio is taken; 0 is
-            the raw ratio.
+        beta: β in [0, 1) of the averages s̄_k = β s̄_{k−1} + (1 − β) s_k, and of f_k alike, over
+            the steps that measure; 0 takes them as they are.
         sharpness: "exact" is f(x_k + ε_k) − f(x_k); "first_order" is ⟨g_k, ε_k⟩ = ρ‖T g_k‖, which
             needs one ρ for all groups.
+        second_pass: When the second gradient is taken; by default with chance λ.
         model: Network whose BatchNorm statistics must not move in the second pass.
         **base_kwargs: Arguments of `base`, such as `lr`.
 
@@ -86,25 +92,29 @@ class SAMAR(TwoPassOptimizer):
         lam_max: float = LAM_MAX,
         beta: float = BETA,
         sharpness: Literal["exact", "first_order"] = "exact",
+        second_pass: SecondPass | None = None,
         model: nn.Module | None = None,
         **base_kwargs: Any,
     ) -> None:
         if sharpness not in ("exact", "first_order"):
             raise ValueError(f"sharpness must be 'exact' or 'first_order', got {sharpness!r}")
-        super().__init__(params, base, model, {"rho": rho, "adaptive": adaptive}, base_kwargs)
+        policy = Dither() if second_pass is None else second_pass
+        defaults = {"rho": rho, "adaptive": adaptive}
+        super().__init__(params, base, model, defaults, base_kwargs, policy)
         self.sharpness_form = sharpness
-        self.rule = TrendPower() if rule is None else rule
+        self.rule = Share() if rule is None else rule
         self.beta = beta
         self._held: float | None = None
-        self.lam = torch.full_like(self._unknown, checked_number("lam", lam, 0.0))
+        self._set_lam(checked_number("lam", lam, 0.0))
         self.set_bounds(lam_min, lam_max)
         if not lam_min <= lam <= lam_max:
             raise ValueError(
                 f"lam must lie within [lam_min, lam_max] = [{lam_min:g}, {lam_max:g}], got "
                 f"{lam:g}; move it or widen the bounds"
             )
-        self.lam_used = self.lam
-        self.ratio = self._average = self._reference = self._unknown
+        self.lam_used = self._weight = self.lam
+        self.ratio = self._reference = self._unknown
+        self._average = self._level = torch.zeros_like(self._unknown)  # of sharpness, of the loss
         self._seen = torch.zeros_like(self._unknown)
 
     @property
@@ -129,6 +139,13 @@ class SAMAR(TwoPassOptimizer):
             raise ValueError("beta must be below 1, got 1.0, which never forgets; try 0.9")
         self._beta = beta
 
+    def _set_lam(self, lam: float) -> None:
+        self.lam = torch.full_like(self._unknown, lam)
+        self._lam_known = HostReading(lam)
+
+    def _lam_now(self) -> float:
+        return self.lam.item() if hasattr(self, "lam") else 1.0
+
     def set_bounds(self, lam_min: float, lam_max: float) -> None:
         """Set [λ_min, λ_max] and clip λ to it at once, unless it is held; equal bounds pin λ.
 
@@ -144,6 +161,7 @@ class SAMAR(TwoPassOptimizer):
         self.lam_min, self.lam_max = lam_min, lam_max
         if self._held is None:
             self.lam = self.lam.clamp(lam_min, lam_max)
+            self._lam_known.value = min(max(self._lam_known.value, lam_min), lam_max)
 
     @property
     def held(self) -> float | None:
@@ -163,15 +181,20 @@ class SAMAR(TwoPassOptimizer):
             ValueError: If λ is negative or not finite.
         """
         if lam is not None:
-            self.lam = torch.full_like(self._unknown, checked_number("lam", lam, 0.0))
+            self._set_lam(checked_number("lam", lam, 0.0))
         self._held = lam
         self.set_bounds(self.lam_min, self.lam_max)
 
     def _keep(self, parts: list[Part]) -> None:
-        self.lam_used = self.lam
-        rest = 1.0 - self.lam
+        self.lam_used = self._weight = self.lam
+        if self._decision == TAKE:
+            self._weight = self.second_pass.weight(self.lam)
+        rest = 1.0 - self._weight
         for part in parts:
             torch._foreach_mul_(part.grads, rest)
+
+    def _pass_over(self) -> None:
+        self.lam_used = self.lam
 
     def _measure(self) -> Tensor:
         if self.sharpness_form == "exact":
@@ -196,7 +219,7 @@ class SAMAR(TwoPassOptimizer):
             return  # g̃_k is g_k, and mixing them could only round
         second = [p.grad for group in self.param_groups for p in group["params"]]
         if perturbed := [grad for grad in second if grad is not None]:
-            torch._foreach_mul_(perturbed, self.lam_used)
+            torch._foreach_mul_(perturbed, self._weight)
         both = []
         for part in parts:
             for p, first in zip(part.weights, part.grads, strict=True):
@@ -208,28 +231,48 @@ class SAMAR(TwoPassOptimizer):
             torch._foreach_add_([grad for grad, _ in both], [first for _, first in both])
 
     def _update_lam(self) -> None:
-        size = self.sharpness.abs().to(self.lam.dtype)
-        rate: float | Tensor = self.rule.reference_rate
-        finite = size < math.inf if self.beta > 0.0 or rate < 1.0 else None
-        if self.rule.even_start and finite is not None:
-            self._seen = self._seen + finite
-            rate = self._seen.reciprocal().clamp(self.rule.reference_rate, 1.0)
-        average = _blend(self._average, size, 1.0 - self.beta)
-        reference = _blend(self._reference, average, rate)
-        self.ratio = average / self._reference
+        """Ten operations on 0-dim tensors, where λ is the share of the worst case."""
+        size, loss = self.sharpness.abs(), self.loss
+        if loss is self._unknown:  # first-order sharpness needs none
+            if self.rule.needs_loss:
+                raise ValueError(
+                    f"the λ rule {self.rule.name!r} needs the loss; call second_step(loss)"
+                )
+            loss = size
+        pace = 1.0 if self._measured == 0 else 1.0 - self.beta
+        average, level = torch._foreach_lerp([self._average, self._level], [size, loss], pace)
+        self.ratio, share = torch._foreach_div(
+            [average, average], [self._reference, level + average]
+        )
+        # One loss that is not finite must not wipe out a long memory; NaN compares false.
+        finite = share < math.inf
         if self._held is None:
-            moved = self.rule.update(self.lam_used, self.ratio)
-            self.lam = moved.clamp(self.lam_min, self.lam_max)
-        if finite is not None:
-            # One loss that is not finite must not wipe out a long memory.
-            average = torch.where(finite, average, self._average)
-            reference = torch.where(finite, reference, self._reference)
-        self._average, self._reference = average, reference
+            moved = self.rule.update(self.lam_used, self.ratio, share)
+            self.lam = torch.where(finite, moved.clamp(self.lam_min, self.lam_max), self.lam)
+        self._average = torch.where(finite, average, self._average)
+        self._level = torch.where(finite, level, self._level)
+        self._reference = self._followed(average, finite)
+        if self.second_pass.watches == "lam":
+            self._lam_known.put(self.lam, self._steps)
+
+    def _followed(self, average: Tensor, finite: Tensor) -> Tensor:
+        """What the next average is compared with."""
+        least = self.rule.reference_rate
+        if least == 1.0:
+            return self._average if self._measured else torch.where(finite, average, math.nan)
+        rate: float | Tensor = least
+        if self.rule.even_start:
+            self._seen = self._seen + finite
+            rate = self._seen.reciprocal().clamp(least, 1.0)
+        known = self._reference < math.inf
+        moved = torch.where(known, self._reference.lerp(average, rate), average)
+        return torch.where(finite, moved, self._reference)
 
     def _extra_state(self) -> dict[str, Any]:
         return {
             "lam": self.lam,
             "average": self._average,
+            "level": self._level,
             "reference": self._reference,
             "seen": self._seen,
             "lam_min": self.lam_min,
@@ -244,17 +287,15 @@ class SAMAR(TwoPassOptimizer):
         kind = type(self.rule) if name == self.rule.name else RULE_TYPES[name]
         self.rule = kind(**extra["rule"]["constants"])
         self.beta = extra["beta"]
-        self.lam, self._average, self._reference = (
-            extra[key].to(self.device) for key in ("lam", "average", "reference")
+        # samar 0.1 knew neither count nor level; its averages were NaN before the first sharpness.
+        zero = torch.zeros_like(self.lam)
+        self.lam, self._average, self._reference, self._level, self._seen = (
+            extra.get(key, zero).to(self.device)
+            for key in ("lam", "average", "reference", "level", "seen")
         )
-        # States saved by samar 0.1 before this rule existed know no count.
-        self._seen = extra.get("seen", torch.zeros_like(self.lam)).to(self.device)
+        if "level" not in extra:
+            self._measured = int(self._average < math.inf)
+            self._average = self._average.nan_to_num(nan=0.0)
         self._held = extra.get("held")
         self.set_bounds(extra["lam_min"], extra["lam_max"])
 
-
-def _blend(memory: Tensor, value: Tensor, rate: float | Tensor) -> Tensor:
-    """memory + rate (value − memory), or the value itself while nothing finite is remembered."""
-    if not isinstance(rate, Tensor) and rate == 1.0:
-        return value
-    return torch.where(memory < math.inf, memory.lerp(value, rate), value)

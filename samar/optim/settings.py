@@ -19,10 +19,26 @@ from samar.optim.catalog import (
     MOMENTUM,
     OPTIMIZERS,
     RHO,
+    RULE,
     RULES,
+    SECOND_PASSES,
     THETA,
+    USUAL_SECOND_PASS,
+    constant_info,
 )
 from samar.settings.declare import Settings, setting, titles
+
+
+FORMER_SAMAR: dict[str, Any] = {
+    "second_pass": "always",
+    "rule": "trend_power",
+    "rho": 0.2,
+    "lam": 1.0,
+    "lam_min": 0.25,
+    "lam_max": 10.0,
+    "beta": 0.9,
+}
+"""The defaults of samar 0.1, by which its stored runs are read and with which it is compared."""
 
 
 def _used(name: str) -> Callable[[Any], bool]:
@@ -34,15 +50,20 @@ def _moving(s: Any) -> bool:
 
 
 def _constant(name: str, label: str) -> Any:
-    """A λ rule's constant: bounds, default and help are the rule catalogue's."""
-    info = next(rule.constants[name] for rule in RULES.values() if name in rule.constants)
+    """A constant of a λ rule or of a policy: bounds, default and help are the catalogue's."""
+    info = constant_info(name)
+    of_rule = any(name in rule.constants for rule in RULES.values())
+
+    def applies(s: Any) -> bool:
+        return name in (s.rule_constants if of_rule else s.second_pass_constants)
+
     return setting(
         info.default,
         info.help,
-        group="rule",
+        group="rule" if of_rule else "second",
         label=label,
         live=True,
-        when=lambda s: _used("rule")(s) and name in RULES[s.rule].constants,
+        when=applies,
         ge=info.low,
         le=info.high,
     )
@@ -106,6 +127,55 @@ class PerturbationSettings(Settings):
     )
 
 
+class SecondPassSettings(Settings):
+    """When the second gradient is taken, which SAM, VaSSO and SAMAR share."""
+
+    second_pass: str = setting(
+        "auto",
+        "When the second gradient is taken, which doubles the price of a step; auto is every step "
+        "for SAM and VaSSO, and with chance λ for SAMAR.",
+        group="second",
+        label="second gradient",
+        live=True,
+        choices=titles({"auto": "what suits the optimizer"} | SECOND_PASSES),
+        when=_used("second_pass"),
+    )
+    period: float = _constant("period", "steps between, m")
+    begin: float = _constant("begin", "begins after")
+    spread_first: float = _constant("spread_first", "deviations at the start")
+    spread_last: float = _constant("spread_last", "deviations at the end")
+    tolerance: float = _constant("tolerance", "κ tolerance")
+    least: float = _constant("least", "λ bound")
+    strength: float = _constant("strength", "strength w")
+    longest: float = _constant("longest", "longest gap")
+
+    @property
+    def second_pass_name(self) -> str:
+        """The policy, with ``auto`` resolved."""
+        optimizer = str(getattr(self, "optimizer"))  # noqa: B009 - of the class this is mixed into
+        usual = USUAL_SECOND_PASS.get(optimizer, "always")
+        return usual if self.second_pass == "auto" else self.second_pass
+
+    @property
+    def second_pass_constants(self) -> dict[str, float]:
+        """The constants that the policy has; none for an optimizer of one gradient a step."""
+        if not _used("second_pass")(self):
+            return {}
+        constants = SECOND_PASSES[self.second_pass_name].constants
+        return {name: getattr(self, name) for name in constants}
+
+    @model_validator(mode="after")
+    def _second_pass_suits(self) -> Self:
+        used = _used("second_pass")(self)
+        if used and self.second_pass != "auto" and SECOND_PASSES[self.second_pass_name].own and not _used("rule")(self):
+            titles = [OPTIMIZERS[name].title for name in USUAL_SECOND_PASS]
+            raise ValueError(
+                f"second-pass {self.second_pass} goes by λ, which only {' and '.join(titles)} "
+                "has; choose another, or that optimizer."
+            )
+        return self
+
+
 class VaSSOSettings(Settings):
     """VaSSO's own."""
 
@@ -125,8 +195,8 @@ class SAMARSettings(Settings):
     """SAMAR's own: the λ rule with its constants, λ and its bounds, how sharpness is measured."""
 
     rule: str = setting(
-        "trend_power",
-        "How the sharpness ratio moves λ. The ratio and its direction are the paper's; "
+        RULE,
+        "How the measured sharpness moves λ. The ratio and its direction are the paper's; "
         "it gives no formula in what we could read, so this one is ours.",
         group="essentials",
         label="λ rule",
@@ -190,6 +260,7 @@ class SAMARSettings(Settings):
         ge=0,
         le=20,
     )
+    scale: float = _constant("scale", "scale c")
     tau: float = _constant("tau", "dead band τ")
     up: float = _constant("up", "raise factor")
     down: float = _constant("down", "lower factor")
@@ -200,7 +271,9 @@ class SAMARSettings(Settings):
 
     @property
     def rule_constants(self) -> dict[str, float]:
-        """The constants that the chosen λ rule has."""
+        """The constants that the chosen λ rule has; none for an optimizer without λ."""
+        if not _used("rule")(self):
+            return {}
         return {name: getattr(self, name) for name in RULES[self.rule].constants}
 
     @property

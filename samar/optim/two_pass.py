@@ -5,16 +5,19 @@
     g̃_k = ∇f(x_k + ε_k; ξ_k)         second pass: same mini-batch, same dropout masks
     x_{k+1} = base(x_k, d_k)         d_k = g̃_k unless a subclass says otherwise
 
-The skeleton: save → perturb → second pass → restore → base step. Weights come back by copying the
+The skeleton: save → perturb → second pass → restore → base step. A policy of
+`samar.optim.second_pass` may leave the second gradient out; the step is then the base optimizer's,
+with d_k = g_k. Weights come back by copying the
 saved values: subtracting ε would drift, and could not undo an ε that is NaN. The first gradients
 are taken over, not copied (`p.grad` is None before the second pass), so SAM needs one buffer the
 size of the parameters, the saved weights.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -23,8 +26,25 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from samar.optim.batchnorm import frozen_batchnorm
-from samar.optim.perturbation import Part, measuring_dtype, perturb_, take_gradients
+from samar.optim.perturbation import (
+    NO_GRADIENT,
+    Part,
+    global_norms,
+    measuring_dtype,
+    perturb_,
+    take_gradients,
+)
 from samar.optim.rng import capture_rng, replayed_rng
+from samar.optim.second_pass import (
+    MEASURE,
+    SECOND_PASS_TYPES,
+    SKIP,
+    Decision,
+    EveryStep,
+    HostReading,
+    Moment,
+    SecondPass,
+)
 from samar.optim.validation import checked_number
 
 Closure = Callable[[], Tensor]
@@ -43,7 +63,10 @@ class TwoPassOptimizer(Optimizer):
 
     After a step these 0-dim tensors can be kept without copying or waiting for the device:
     `loss` f(x_k), `perturbed_loss` f(x_k + ε_k), `sharpness` (their difference) and `grad_norm`
-    ‖g_k‖. They are NaN where unknown.
+    ‖g_k‖. They are NaN where unknown: after a step without a second gradient, the second and the
+    third. `gradients` is what the step cost, 1 or 2. `second_pass` may be assigned between steps;
+    a loop whose policy depends on the clock sets `progress`, the share of the training that is
+    done, before each step.
 
     Not for fp16 gradient scaling (refused) nor DDP's `gradient_as_bucket_view=True`, whose second
     pass would overwrite the first gradients.
@@ -59,6 +82,7 @@ class TwoPassOptimizer(Optimizer):
         model: nn.Module | None,
         defaults: dict[str, Any],
         base_kwargs: dict[str, Any],
+        second_pass: SecondPass | None = None,
     ) -> None:
         if not (isinstance(base, type) and issubclass(base, Optimizer)):
             raise TypeError(
@@ -70,6 +94,13 @@ class TwoPassOptimizer(Optimizer):
         self.base.defaults = self.defaults = {**self.base.defaults, **self.defaults}
         self.param_groups = self.base.param_groups
         self.model = model
+        self.progress = 0.0
+        self.gradients = 0
+        self._steps = self._measured = 0
+        self._decision: Decision = MEASURE
+        self._memory: dict[str, float] = {}
+        self._lam_known, self._kappa_known = HostReading(1.0), HostReading(math.nan)
+        self.second_pass = EveryStep() if second_pass is None else second_pass
         self._saved: dict[Tensor, Tensor] = {}
         self._parts: list[Part] = []
         dtype = measuring_dtype(self.param_groups[0]["params"])
@@ -81,6 +112,26 @@ class TwoPassOptimizer(Optimizer):
         """Where the parameters are."""
         first: Tensor = self.param_groups[0]["params"][0]
         return first.device
+
+    @property
+    def second_pass(self) -> SecondPass:
+        """When the second gradient is taken."""
+        return self._second_pass
+
+    @second_pass.setter
+    def second_pass(self, policy: SecondPass) -> None:
+        if not isinstance(policy, SecondPass):
+            raise TypeError(
+                f"second_pass must be a SecondPass, got {policy!r}; build one with "
+                "build_second_pass"
+            )
+        self._second_pass = policy
+        self._memory = {}
+        self._lam_known = HostReading(self._lam_now() if policy.watches == "lam" else 1.0)
+
+    def _lam_now(self) -> float:
+        """λ; waits for the device."""
+        return 1.0
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, which may bring its own `rho` and `adaptive`.
@@ -99,7 +150,7 @@ class TwoPassOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor:  # type: ignore[override]
-        """Run both passes and the base step.
+        """Run the first pass, the second where the policy wants it, and the base step.
 
         The random state is replayed in the second pass and afterwards stands where the first pass
         left it; with `model` given, its BatchNorm running statistics move in the first pass only.
@@ -107,7 +158,7 @@ class TwoPassOptimizer(Optimizer):
 
         Args:
             closure: Zeroes the gradients, runs forward and backward on one mini-batch and returns
-                the loss; it is called twice.
+                the loss; it is called twice, or once where the second gradient is left out.
 
         Returns:
             f(x_k), the loss at the unperturbed weights, detached, 0-dim.
@@ -132,6 +183,9 @@ class TwoPassOptimizer(Optimizer):
         evaluate = torch.enable_grad()(closure)
         rng = capture_rng(self.device)
         loss = _scalar(evaluate())
+        if not self.wants_second_pass():
+            self.plain_step(loss)
+            return self.loss
         frozen = nullcontext() if self.model is None else frozen_batchnorm(self.model)
         try:
             self.first_step()
@@ -142,6 +196,51 @@ class TwoPassOptimizer(Optimizer):
             self.restore()
         self._descend(parts, loss, perturbed_loss)
         return self.loss
+
+    def wants_second_pass(self) -> bool:
+        """Whether this step takes a second gradient; asked once, after the first backward pass.
+
+        In a loop of your own: if so, `first_step`, the second pass and `second_step` follow, else
+        `plain_step`. A loop that never asks takes the second gradient at every step.
+        """
+        for reading in (self._lam_known, self._kappa_known):
+            reading.advance(self._steps)
+        moment = Moment(
+            self._steps,
+            self.progress,
+            self._lam_known.value,
+            self._kappa_known.value,
+            self._measured,
+            self._grad_norm_now,
+        )
+        self._decision = self.second_pass.decide(moment, self._memory)
+        return self._decision != SKIP
+
+    def _grad_norm_now(self) -> float:
+        norm = global_norms([p.grad for p in self._parameters() if p.grad is not None])[0]
+        return norm.item()
+
+    def _parameters(self) -> Iterator[Tensor]:
+        return (p for group in self.param_groups for p in group["params"])
+
+    @torch.no_grad()
+    def plain_step(self, loss: Tensor | None = None) -> None:
+        """Take the base step along g_k, which is in every `p.grad`.
+
+        Args:
+            loss: f(x_k), 0-dim; only recorded.
+
+        Raises:
+            RuntimeError: If no parameter has a gradient.
+        """
+        grads = [p.grad for p in self._parameters() if p.grad is not None]
+        if not grads:
+            raise RuntimeError(NO_GRADIENT)
+        self.loss = self._unknown if loss is None else _scalar(loss)
+        self.perturbed_loss = self.sharpness = self._unknown
+        self.grad_norm = global_norms(grads)[0]
+        self._pass_over()
+        self._finish(1)
 
     @torch.no_grad()
     def first_step(self) -> None:
@@ -208,6 +307,15 @@ class TwoPassOptimizer(Optimizer):
             "optimizer": type(self).__name__,
             "base_state": self.base.state_dict()["state"],
             "extra": self._extra_state(),
+            "second_pass": {
+                "name": self.second_pass.name,
+                "constants": asdict(self.second_pass),
+                "memory": dict(self._memory),
+                "steps": self._steps,
+                "measured": self._measured,
+                "lam": self._lam_known.save(),
+                "kappa": self._kappa_known.save(),
+            },
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -227,6 +335,13 @@ class TwoPassOptimizer(Optimizer):
             {"state": state["base_state"], "param_groups": state["param_groups"]}
         )
         self.param_groups = self.base.param_groups
+        if (second := state.get("second_pass")) is not None:  # samar 0.1 had none
+            kind = SECOND_PASS_TYPES.get(second["name"], type(self.second_pass))
+            self.second_pass = kind(**second["constants"])
+            self._memory = second["memory"]
+            self._steps, self._measured = second["steps"], second["measured"]
+            self._lam_known.load(second["lam"])
+            self._kappa_known.load(second["kappa"])
         self._load_extra_state(state["extra"])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -252,6 +367,9 @@ class TwoPassOptimizer(Optimizer):
         for part in parts:
             part.grads = []
 
+    def _pass_over(self) -> None:
+        """A step without a second gradient, g_k in `p.grad`: for what must be kept up all the same."""
+
     def _measure(self) -> Tensor:
         return self.perturbed_loss - self.loss
 
@@ -271,7 +389,17 @@ class TwoPassOptimizer(Optimizer):
         self.perturbed_loss = self._unknown if perturbed_loss is None else _scalar(perturbed_loss)
         self.sharpness = self._measure()
         self._mix(parts)
+        self._measured += 1
+        if self.second_pass.watches == "kappa":
+            radius = self._ascent_norm * self.param_groups[0]["rho"]
+            self._kappa_known.put(self.sharpness / radius, self._steps)
+        self._finish(2)
+
+    def _finish(self, gradients: int) -> None:
         self.base.step()
+        self.gradients = gradients
+        self._decision = MEASURE
+        self._steps += 1
         # A scheduler warns if nobody called `step`, which a loop of one's own never does.
         self._opt_called = True
 

@@ -18,6 +18,7 @@ from torch.optim.optimizer import ParamsT
 
 from samar.optim.catalog import RHO, THETA
 from samar.optim.perturbation import Part
+from samar.optim.second_pass import SecondPass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.validation import checked_number
 
@@ -40,6 +41,7 @@ class VaSSO(TwoPassOptimizer):
         rho: Radius ρ ≥ 0.
         theta: Weight θ of the new gradient, in [0, 1]; smaller suppresses more noise.
         adaptive: Whether to scale the perturbation by |x|, as in ASAM.
+        second_pass: When the second gradient is taken; at every step unless told otherwise.
         model: Network whose BatchNorm statistics must not move in the second pass.
         **base_kwargs: Arguments of `base`, such as `lr`.
 
@@ -59,20 +61,31 @@ class VaSSO(TwoPassOptimizer):
         rho: float = RHO,
         theta: float = THETA,
         adaptive: bool = False,
+        second_pass: SecondPass | None = None,
         model: nn.Module | None = None,
         **base_kwargs: Any,
     ) -> None:
         defaults = {"rho": rho, "theta": theta, "adaptive": adaptive}
-        super().__init__(params, base, model, defaults, base_kwargs)
+        super().__init__(params, base, model, defaults, base_kwargs, second_pass)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         super()._check_group(group)
         checked_number("theta", group["theta"], 0.0, 1.0)
 
     def _ascent(self, part: Part) -> list[Tensor]:
-        for p, g in zip(part.weights, part.grads, strict=True):
+        return self._averaged(part.weights, part.grads, part.group["theta"])
+
+    def _pass_over(self) -> None:
+        """m_k follows the gradients of every step."""
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.grad is not None]
+            if weights:
+                self._averaged(weights, [p.grad for p in weights], group["theta"])
+
+    def _averaged(self, weights: list[Tensor], grads: list[Tensor], theta: float) -> list[Tensor]:
+        for p, g in zip(weights, grads, strict=True):
             if p not in self.state:
                 self.state[p] = {"average": g.clone()}
-        averages: list[Tensor] = [self.state[p]["average"] for p in part.weights]
-        torch._foreach_lerp_(averages, part.grads, weight=part.group["theta"])
+        averages: list[Tensor] = [self.state[p]["average"] for p in weights]
+        torch._foreach_lerp_(averages, grads, weight=theta)
         return averages

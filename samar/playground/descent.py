@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
+from samar.optim.second_pass import EveryStep, build_second_pass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.losses import Loss, build_loss
@@ -56,21 +57,28 @@ def descend_with(settings: PlaygroundSettings, name: str) -> Path:
         lam_max=lam_max,
         beta=settings.beta,
         sharpness=settings.sharpness,
+        second_pass=build_second_pass(settings.second_pass_name, **settings.second_pass_constants)
+        if name == settings.optimizer
+        else EveryStep(),
     )
     random = np.random.default_rng(settings.seed)
     tilts = settings.noise * random.standard_normal((settings.steps, 2))
     record = _Record(loss, point.weight, settings)
     with np.errstate(over="ignore", invalid="ignore"):
-        for tilt_x, tilt_y in tilts.tolist():
+        for step, (tilt_x, tilt_y) in enumerate(tilts.tolist()):
             first = record.measure(tilt_x, tilt_y)
+            values: tuple[float, ...] = (np.nan,) * 6
             if isinstance(optimizer, TwoPassOptimizer):
+                optimizer.progress = step / settings.steps
+            if not isinstance(optimizer, TwoPassOptimizer):
+                optimizer.step()
+            elif not optimizer.wants_second_pass():
+                optimizer.plain_step(first.tensor)
+            else:
                 optimizer.first_step()
                 second = record.measure(tilt_x, tilt_y)
                 optimizer.second_step(first.tensor, second.tensor)
                 values = (*second.at, *second.slope, second.plain, optimizer.sharpness.item())
-            else:
-                optimizer.step()
-                values = (np.nan,) * 6
             lams = (np.nan, np.nan)
             if isinstance(optimizer, SAMAR):
                 lams = (optimizer.lam_used.item(), optimizer.ratio.item())

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import field_validator, model_validator
 
 from samar.optim.catalog import OPTIMIZERS, THETA
-from samar.optim.settings import SAMARSettings
+from samar.optim.settings import SAMARSettings, SecondPassSettings
 from samar.playground.catalog import LANDSCAPES
 from samar.settings.declare import setting, setting_like, settings_of, titles
 
@@ -31,7 +31,7 @@ def _shape(
     )
 
 
-class PlaygroundSettings(SAMARSettings):
+class PlaygroundSettings(SAMARSettings, SecondPassSettings):
     """One loss, one start and the settings of all optimizers.
 
     The λ rule starts as the dead band on the raw ratio, which moves λ within a hundred steps; what
@@ -111,6 +111,12 @@ class PlaygroundSettings(SAMARSettings):
         le=1,
     )
     rule: str = setting_like(SAMARSettings, "rule", "dead_band")
+    second_pass: str = setting_like(
+        SecondPassSettings,
+        "second_pass",
+        "always",
+        "When SAMAR takes its second gradient; the others take theirs at every step.",
+    )
     lam_min: float = setting_like(SAMARSettings, "lam_min", 0.1)
     lam_max: float = setting_like(SAMARSettings, "lam_max", 3.0)
     beta: float = setting_like(

@@ -21,15 +21,17 @@ from samar.data.catalog import (
 from samar.models.catalog import MODELS
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.settings import (
+    FORMER_SAMAR,
     PerturbationSettings,
     SAMARSettings,
+    SecondPassSettings,
     SGDSettings,
     VaSSOSettings,
 )
 from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
 
-OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "rule")
+OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "second", "rule")
 TOLD_APART = ("optimizer", "model", "dataset", "epochs")
 """Essential settings that are no part of the optimizer's description."""
 
@@ -55,7 +57,13 @@ class TaskSettings(Settings):
 
 
 class TrainSettings(
-    JobSettings, SAMARSettings, VaSSOSettings, PerturbationSettings, SGDSettings, TaskSettings
+    JobSettings,
+    SAMARSettings,
+    VaSSOSettings,
+    SecondPassSettings,
+    PerturbationSettings,
+    SGDSettings,
+    TaskSettings,
 ):
     """The settings of one training run; see each field's description."""
 
@@ -204,6 +212,11 @@ class TrainSettings(
         if path == dataset or not path.strip():
             return dataset
         return FOLDER_PREFIX + str(Path(path).expanduser().absolute())
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A run of samar 0.1 keeps the SAMAR that it was trained with."""
+        return values if "second_pass" in values else {**FORMER_SAMAR, **values}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -25,10 +25,10 @@ from samar.device import Placement
 from samar.errors import CheckpointError
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
-from samar.optim.catalog import OPTIMIZERS
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
+from samar.optim.second_pass import SecondPass, build_second_pass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
 from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
@@ -125,10 +125,12 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.model.train()
+        if isinstance(self.optimizer, TwoPassOptimizer):
+            self.optimizer.progress = self.step_count / self.total_steps
         closure: Any = partial(self._loss_and_gradient, x, y)  # torch says float, and takes tensors
         loss = self.optimizer.step(closure)
         self.step_count += 1
-        self.grad_evals += OPTIMIZERS[self.config.optimizer].gradients_per_step
+        self.grad_evals += getattr(self.optimizer, "gradients", 1)
         self.seconds += time.perf_counter() - started
         known = {
             "step": self.step_count,
@@ -247,6 +249,10 @@ class Trainer:
                     if name in values and name in group
                 }
             )
+        second_pass = _second_pass(self.config)
+        if isinstance(self.optimizer, TwoPassOptimizer):
+            if self.optimizer.second_pass != second_pass:
+                self.optimizer.second_pass = second_pass
         if isinstance(self.optimizer, SAMAR):
             self.optimizer.rule = build_rule(self.config.rule, **self.config.rule_constants)
             if "lam" in values:
@@ -314,7 +320,12 @@ def _hyperparameters(config: TrainSettings) -> dict[str, Any]:
         "lam_max": lam_max,
         "beta": config.beta,
         "sharpness": config.sharpness,
+        "second_pass": _second_pass(config),
     }
+
+
+def _second_pass(config: TrainSettings) -> SecondPass:
+    return build_second_pass(config.second_pass_name, **config.second_pass_constants)
 
 
 def _hint(config: TrainSettings) -> str:

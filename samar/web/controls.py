@@ -242,6 +242,7 @@ def link_problem(model: type[Settings] = TrainSettings, prefix: str = "") -> str
 
 
 def relevant(name: str) -> bool:
-    """Whether a field has an effect under the optimizer and λ rule chosen now."""
-    chosen = {n: st.session_state.get(n, SETTINGS[n].default) for n in ("optimizer", "rule")}
+    """Whether a field has an effect under the optimizer, λ rule and second gradient chosen now."""
+    deciding = ("optimizer", "rule", "second_pass")
+    chosen = {n: st.session_state.get(n, SETTINGS[n].default) for n in deciding}
     return TrainSettings().model_copy(update=chosen).applies(name)

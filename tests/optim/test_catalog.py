@@ -16,6 +16,7 @@ from samar.optim.factory import build_optimizer
 from samar.optim.rules import RULE_TYPES, build_rule
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
+from samar.optim.second_pass import SECOND_PASS_TYPES, Period, build_second_pass
 from samar.optim.vasso import VaSSO
 
 
@@ -72,6 +73,7 @@ def test_the_factory_passes_on_what_applies():
         "lam_max": 0.7,
         "beta": 0.8,
         "sharpness": "first_order",
+        "second_pass": Period(period=3),
     }
     sgd = {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.01, "nesterov": True}
     model = nn.Linear(2, 2)
@@ -84,6 +86,7 @@ def test_the_factory_passes_on_what_applies():
         assert all(group[key] == options[key] for key in in_group)
         if name != "sgd":
             assert optimizer.model is model
+            assert optimizer.second_pass == Period(period=3)
     assert optimizer.rule is rule
     assert (optimizer.lam_min, optimizer.lam_max, optimizer.beta) == (0.5, 0.7, 0.8)
     assert optimizer.sharpness_form == "first_order"
@@ -100,7 +103,7 @@ def test_an_unknown_optimizer():
         build_optimizer("adam", nn.Linear(1, 1), lr=0.1)
 
 
-@pytest.mark.parametrize("module", ["batchnorm", "rng", "rules", "sam"])
+@pytest.mark.parametrize("module", ["batchnorm", "rng", "rules", "sam", "second_pass"])
 def test_docstring_examples(module):
     result = doctest.testmod(import_module(f"samar.optim.{module}"))
     assert result.attempted > 0

@@ -4,19 +4,22 @@ import pytest
 import torch
 import torchvision
 
-from samar.optim.rules import DeadBand
+from samar.optim.rules import DeadBand, Share, TrendPower
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
+from samar.optim.second_pass import EveryStep
 from samar.optim.vasso import VaSSO
 
-PLAIN = {"rule": DeadBand(), "beta": 0.0}
+EVERY = {"second_pass": EveryStep()}
+PLAIN = {"rule": DeadBand(), "beta": 0.0} | EVERY
 
 CASES = [
     (SAM, {}, 6, 2),
     (VaSSO, {}, 9, 2),
-    (SAMAR, PLAIN, 8, 10),
-    (SAMAR, PLAIN | {"sharpness": "first_order"}, 8, 10),
-    (SAMAR, {}, 8, 25),  # averages and a power, all on 0-dim tensors
+    (SAMAR, EVERY, 8, 14),
+    (SAMAR, PLAIN, 8, 16),
+    (SAMAR, PLAIN | {"sharpness": "first_order"}, 8, 16),
+    (SAMAR, {"rule": TrendPower()} | EVERY, 8, 26),  # a slow average and a power
 ]
 
 
@@ -42,8 +45,38 @@ def test_few_operations_whatever_the_number_of_tensors(kind, options, first, sec
         with op_recorder() as two:
             optimizer.second_step(loss, perturbed_loss)
     assert len(one.ops) == first <= 10
-    assert len(two.ops) == second <= 25
+    assert len(two.ops) == second <= 26
     assert not any("_local_scalar_dense" in op or "item" in op for op in one.ops + two.ops)
+
+
+def test_the_move_of_lambda_is_ten_operations_and_a_step_without_second_gradient_four(op_recorder):
+    params = [torch.nn.Parameter(torch.zeros(3)) for _ in range(62)]
+    optimizer = SAMAR(params, lr=0.1, lam=0.5, rule=Share(scale=1.0))
+    optimizer.base.step = lambda: None
+    loss, perturbed_loss = torch.tensor(1.0), torch.tensor(1.5)
+    passes = {}
+    for _ in range(12):
+        _fill(params)
+        if optimizer.wants_second_pass():
+            optimizer.first_step()
+            _fill(params)
+            with op_recorder() as recorder:
+                optimizer.second_step(loss, perturbed_loss)
+            passes["two"] = recorder.ops
+        else:
+            with op_recorder() as recorder:
+                optimizer.plain_step(loss)
+            passes["one"] = recorder.ops
+    restore, subtract, *move, scale, add = passes["two"]
+    assert "copy" in restore
+    assert "sub" in subtract
+    assert "foreach_mul" in scale
+    assert "foreach_add" in add
+    # On a CPU λ is then read for the next decision, which waits for nothing.
+    assert move.pop() == "aten._local_scalar_dense.default"
+    assert len(move) == 10
+    assert len(passes["one"]) <= 4
+    assert not any("_local_scalar_dense" in op for op in passes["one"])
 
 
 @pytest.mark.parametrize(("kind", "buffers"), [(SAM, 1), (VaSSO, 2), (SAMAR, 2)])

@@ -14,18 +14,19 @@ from samar.optim.rules import (
     Fixed,
     LambdaRule,
     Power,
+    Share,
     Trend,
     TrendPower,
     build_rule,
 )
 
 every_rule = pytest.mark.parametrize("name", RULES)
+by_ratio = pytest.mark.parametrize("name", [n for n in RULES if n != "share"])
 
 
-def _update(rule, lam, ratio):
-    updated = rule.update(
-        torch.tensor(lam, dtype=torch.float64), torch.tensor(ratio, dtype=torch.float64)
-    )
+def _update(rule, lam, ratio, share=0.3):
+    values = (torch.tensor(value, dtype=torch.float64) for value in (lam, ratio, share))
+    updated = rule.update(*values)
     assert updated.dim() == 0
     return updated.item()
 
@@ -65,19 +66,21 @@ def test_a_dead_band_of_no_width_stays_at_one_only():
         (Additive(delta=0.5), 0.999, 1.5),
         (Additive(delta=0.5), 1.0, 2.0),
         (Fixed(), 3.0, 2.0),
+        (Share(scale=3.0), 7.0, 0.9),
+        (Share(scale=0.0), 7.0, 0.0),
     ],
 )
 def test_the_other_formulas(rule, ratio, expected):
     assert _update(rule, 2.0, ratio) == pytest.approx(expected, rel=1e-15)
 
 
-@every_rule
+@by_ratio
 @pytest.mark.parametrize("ratio", [math.nan, math.inf, 0.0])
 def test_lambda_stays_where_there_is_no_ratio(name, ratio):
     assert _update(build_rule(name), 2.0, ratio) == 2.0
 
 
-@every_rule
+@by_ratio
 def test_a_ratio_above_one_never_lowers_lambda_and_one_below_never_raises_it(name):
     rule = build_rule(name)
     for ratio in (1.01, 1.5, 10.0):
@@ -87,6 +90,7 @@ def test_a_ratio_above_one_never_lowers_lambda_and_one_below_never_raises_it(nam
 
 def test_the_reference_is_the_previous_step_or_a_trend():
     assert {name: build_rule(name).reference_rate for name in RULES} == {
+        "share": 1.0,
         "dead_band": 1.0,
         "trend": 0.01,
         "trend_power": 0.01,
@@ -101,7 +105,7 @@ def test_the_docstring_says_whose_formula_it_is(name):
     assert "The paper gives none in what we could read of it; these are ours." in rules.__doc__
     if name != "fixed":
         doc = " ".join(type(build_rule(name)).__doc__.split())
-        assert re.search(r"formula (is|are) ours", doc)
+        assert re.search(r"formula (is|are) ours|^[^.]*[.] Ours", doc)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def test_constants_are_checked(name, constant):
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="unknown λ rule 'magic'; choose one of dead_band, trend"):
+    with pytest.raises(ValueError, match="unknown λ rule 'magic'; choose one of share, dead_band"):
         build_rule("magic")
     with pytest.raises(ValueError, match="'power' has no constant tau; it takes gamma"):
         build_rule("power", tau=0.1)

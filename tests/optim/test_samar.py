@@ -9,6 +9,7 @@ from torch import nn
 
 from samar.optim.rules import Additive, DeadBand, Fixed, LambdaRule, Power, Trend, TrendPower
 from samar.optim.samar import SAMAR
+from samar.optim.second_pass import EveryStep
 
 CURVATURE = (1.0, 4.0)
 RHO, LR = 0.3, 0.05
@@ -78,6 +79,7 @@ def test_a_quadratic_by_hand(rule, formula, options):
         lam_min=low,
         lam_max=high,
         sharpness="first_order" if options.get("first_order") else "exact",
+        second_pass=EveryStep(),
     )
     curvature = torch.tensor(CURVATURE, dtype=torch.float64)
     for scale, (ratio, lam, weights) in zip(SCALES, expected, strict=True):
@@ -101,7 +103,10 @@ def test_a_quadratic_by_hand(rule, formula, options):
 def test_constant_lambda_equals_coupled_wsam(gamma, adaptive, make_problem):
     ours, theirs = make_problem(torch.float64), make_problem(torch.float64)
     lam = gamma / (1 - gamma)
-    ours.run(ours.optimizer("samar", rule=Fixed(), lam=lam, adaptive=adaptive), range(50))
+    ours.run(
+        ours.optimizer("samar", rule=Fixed(), lam=lam, adaptive=adaptive, second_pass=EveryStep()),
+        range(50),
+    )
     wsam = pytorch_optimizer.WSAM(
         theirs.model,
         theirs.model.parameters(),
@@ -135,7 +140,7 @@ def test_constant_lambda_equals_coupled_wsam(gamma, adaptive, make_problem):
 @pytest.mark.parametrize("broken", [math.inf, math.nan])
 def test_a_loss_that_is_not_finite_is_flagged_and_forgotten(rule, beta, broken):
     x = nn.Parameter(torch.tensor(2.0))
-    optimizer = SAMAR([x], lr=0.01, rho=0.1, rule=rule, beta=beta)
+    optimizer = SAMAR([x], lr=0.01, rho=0.1, rule=rule, beta=beta, second_pass=EveryStep())
     history = []
     for k in range(8):
         calls = []
@@ -208,7 +213,7 @@ def test_noise_alone_moves_the_power_against_the_trend_nowhere():
 
 def test_no_sharpness_at_all_leaves_lambda_alone():
     x = nn.Parameter(torch.tensor(2.0))
-    optimizer = SAMAR([x], lr=0.1, rho=0.0, lam=0.7)
+    optimizer = SAMAR([x], lr=0.1, rho=0.0, lam=0.7, rule=TrendPower())
     for _ in range(3):
         optimizer.zero_grad()
         x.square().backward()
@@ -249,11 +254,11 @@ def test_a_rule_of_ones_own(make_problem):
     class Halve(LambdaRule):
         name = "halve"
 
-        def update(self, lam, ratio):
+        def update(self, lam, ratio, share):
             return lam * 0.5
 
     problem = make_problem()
-    optimizer = problem.optimizer("samar", rule=Halve(), lam_min=0.0)
+    optimizer = problem.optimizer("samar", rule=Halve(), lam_min=0.0, second_pass=EveryStep())
     problem.run(optimizer, range(3))
     assert float(optimizer.lam) == 0.125
     again = problem.optimizer("samar", rule=Halve(), lam_min=0.0)
@@ -265,7 +270,7 @@ def test_exact_sharpness_needs_both_losses_and_first_order_none(make_problem):
     problem = make_problem()
     before = [p.detach().clone() for p in problem.model.parameters()]
     for form in ("exact", "first_order"):
-        optimizer = problem.optimizer("samar", sharpness=form)
+        optimizer = problem.optimizer("samar", sharpness=form, rule=TrendPower())
         closure = problem.closure(optimizer, 0)
         closure()
         optimizer.first_step()

@@ -84,7 +84,7 @@ def choose_settings() -> PlaygroundSettings:
     with more.expander("SAMAR's λ and VaSSO's θ"):
         draw("rule")
         st.latex(RULES[values["rule"]].formula)
-        draw_group("rule", "sharpness")
+        draw_group("rule", "sharpness", "second")
         draw("theta")
     return PlaygroundSettings.parse(values)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from itertools import product
+
 import streamlit as st
 
 from samar.data.presence import is_present
@@ -19,7 +21,7 @@ from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.settings_panel import GROUPS
 
-BASE_GROUPS = ("essentials", "data", "base", "sharpness", "rule", "compute")
+BASE_GROUPS = ("essentials", "data", "base", "sharpness", "second", "rule", "compute")
 USUAL = {
     "optimizer": tuple(OPTIMIZERS),
     "rho": (0.05, 0.1, 0.2),
@@ -60,13 +62,14 @@ def _shared(name: str) -> bool:
     """Whether a setting is the same in all members and has an effect in some."""
     if name in st.session_state.get(key("vary"), VARIED) or name in ("name", "validation"):
         return False
-    optimizers = _chosen("optimizer") or [st.session_state.get("optimizer", "samar")]
-    rules = _chosen("rule") or [st.session_state.get("rule", SETTINGS["rule"].default)]
+    deciding = ("optimizer", "rule", "second_pass")
+    values = [
+        _chosen(each) or [st.session_state.get(each, SETTINGS[each].default)] for each in deciding
+    ]
     plain_config = TrainSettings()
     return any(
-        plain_config.model_copy(update={"optimizer": optimizer, "rule": rule}).applies(name)
-        for optimizer in optimizers
-        for rule in rules
+        plain_config.model_copy(update=dict(zip(deciding, each, strict=True))).applies(name)
+        for each in product(*values)
     )
 
 

@@ -30,6 +30,7 @@ GROUPS = {
     "base": "Base optimizer",
     "sharpness": "Perturbation and sharpness",
     "rule": "λ rule",
+    "second": "Second gradient",
     "measurements": "Measurements on the way",
     "compute": "Reproduction and machine",
     "run": "This run",

@@ -1,0 +1,366 @@
+"""When a sharpness-aware optimizer takes its second gradient, and when one is enough.
+
+The second gradient doubles the cost of a step. A `SecondPass` says before each step whether it is
+worth that; a step without it is a step of the base optimizer, bit for bit. Each policy names its
+source; those without one are ours.
+
+A policy is a frozen dataclass without state. What it remembers from step to step are a few floats
+that the optimizer keeps and saves. It decides on the host, from values that a CPU knows at once
+and that come `LAG` steps late from another device, so that no step waits; only `Threshold` needs
+the gradient norm of the very step it decides on, and waits for it.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from samar.optim.catalog import SECOND_PASSES, default_of
+from samar.optim.validation import checked_number
+
+LAG = 8
+"""Steps after which a value from a device is read: long enough that it has been computed."""
+
+Decision = Literal["skip", "take", "measure"]
+"""*measure* takes the second gradient with the plain weight λ, where *take* may give it more."""
+
+Watched = Literal["", "lam", "kappa"]
+
+SKIP: Decision = "skip"
+TAKE: Decision = "take"
+MEASURE: Decision = "measure"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a policy may know of the step that is about to be taken.
+
+    Attributes:
+        step: steps taken before it.
+        progress: of the whole training, from 0 to 1; set by the loop as `optimizer.progress`.
+        lam: newest λ that the host knows; 1 for an optimizer without λ.
+        kappa: newest κ = (f(x + ε) − f(x)) / ρ‖g‖ that the host knows, NaN before the first.
+        measured: second gradients taken so far.
+        grad_norm: returns ‖g_k‖ of this step; waits for the device.
+    """
+
+    step: int
+    progress: float
+    lam: float
+    kappa: float
+    measured: int
+    grad_norm: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class SecondPass(ABC):
+    """Decides whether a step takes the second gradient.
+
+    A subclass is a frozen dataclass whose fields are its constants; those of a policy listed in
+    `catalog.SECOND_PASSES` are checked against the ranges given there.
+    """
+
+    name: ClassVar[str]
+    watches: ClassVar[Watched] = ""
+    """The measured value that it needs; it costs a copy a step where the CPU does not compute."""
+
+    def __post_init__(self) -> None:
+        if self.name in SECOND_PASSES:
+            for constant, info in SECOND_PASSES[self.name].constants.items():
+                value = getattr(self, constant)
+                checked_number(f"{self.name}.{constant}", value, info.low, info.high)
+
+    @abstractmethod
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Whether this step takes the second gradient; called once a step.
+
+        Args:
+            moment: what is known.
+            memory: the policy's own numbers, empty at first; kept and saved by the optimizer.
+        """
+
+    def weight(self, lam: Tensor) -> Tensor:
+        """What the second gradient of a *take* weighs in d_k, 0-dim; λ unless said otherwise."""
+        return lam
+
+
+@dataclass(frozen=True)
+class EveryStep(SecondPass):
+    """Always: two gradients a step, as SAM, VaSSO and SAMAR are published."""
+
+    name: ClassVar[str] = "always"
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Take it."""
+        return TAKE
+
+
+@dataclass(frozen=True)
+class Never(SecondPass):
+    """Never: the base optimizer alone, for the price of one gradient."""
+
+    name: ClassVar[str] = "never"
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Skip it."""
+        return SKIP
+
+
+@dataclass(frozen=True)
+class Period(SecondPass):
+    """At every m-th step, the first included.
+
+    As in Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization" (LookSAM),
+    CVPR 2022, arXiv 2203.02714, without its reuse of the second gradient in between.
+
+    Args:
+        period: m ≥ 1.
+    """
+
+    name: ClassVar[str] = "period"
+    period: float = default_of("period")
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Take it at steps 0, m, 2m, …"""
+        return TAKE if moment.step % int(self.period) == 0 else SKIP
+
+
+@dataclass(frozen=True)
+class Late(SecondPass):
+    """Only after a share of the training.
+
+    Zhou et al., "Sharpness-Aware Minimization Efficiently Selects Flatter Minima Late in
+    Training", ICLR 2025, arXiv 2410.10373; aligned with a learning rate that falls only then it
+    is the schedule of Temperon, arXiv 2609.17575, without its second base optimizer.
+
+    Args:
+        begin: share of the training before the first second gradient, in [0, 1].
+    """
+
+    name: ClassVar[str] = "late"
+    begin: float = default_of("begin")
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Take it from `begin` on."""
+        return TAKE if moment.progress >= self.begin else SKIP
+
+
+@dataclass(frozen=True)
+class Threshold(SecondPass):
+    """Where the squared gradient norm is large against its own running mean.
+
+    Jiang et al., "An Adaptive Policy to Employ Sharpness-Aware Minimization" (AE-SAM), ICLR 2023,
+    arXiv 2304.14647: with exponential averages μ and σ² of ‖g‖² and of its squared deviation,
+    taken where ‖g_k‖² ≥ μ_k + c_k σ_k; c goes linearly from `spread_first` to `spread_last` over
+    the training. Departure: μ starts at the first value, and σ² at 0.
+
+    Args:
+        spread_first: c at the start; the paper's λ₂.
+        spread_last: c at the end; the paper's λ₁.
+    """
+
+    name: ClassVar[str] = "threshold"
+    forget: ClassVar[float] = 0.1
+    spread_first: float = default_of("spread_first")
+    spread_last: float = default_of("spread_last")
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Take it where the gradient is long."""
+        size = moment.grad_norm() ** 2
+        if not math.isfinite(size):
+            return TAKE
+        mean = memory.get("mean", size)
+        mean += self.forget * (size - mean)
+        spread = memory.get("variance", 0.0)
+        spread += self.forget * ((size - mean) ** 2 - spread)
+        memory["mean"], memory["variance"] = mean, spread
+        progress = moment.progress
+        factor = (1.0 - progress) * self.spread_first + progress * self.spread_last
+        return TAKE if size >= mean + factor * math.sqrt(spread) else SKIP
+
+
+@dataclass(frozen=True)
+class Steady(SecondPass):
+    """Less often while the sharpness is predictable from the gradient's length.
+
+    Ours. κ = (f(x + ε) − f(x)) / ρ‖g‖ is 1 plus curvature. As long as each measured κ lies within
+    `tolerance` of its average, the gap to the next measurement doubles, up to `longest` steps;
+    one that does not brings back a measurement at every step.
+
+    Args:
+        tolerance: largest relative distance of κ from its average that counts as steady.
+        longest: most steps from one second gradient to the next.
+    """
+
+    name: ClassVar[str] = "steady"
+    watches: ClassVar[Watched] = "kappa"
+    forget: ClassVar[float] = 0.1
+    tolerance: float = default_of("tolerance")
+    longest: float = default_of("longest")
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Take it where the gap is over."""
+        if moment.measured != memory.get("seen", 0.0) and math.isfinite(moment.kappa):
+            mean = memory.get("mean", moment.kappa)
+            near = abs(moment.kappa - mean) <= self.tolerance * abs(mean)
+            gap = memory.get("gap", 1.0)
+            memory["gap"] = float(min(2.0 * gap, self.longest)) if near else 1.0
+            memory["mean"] = mean + self.forget * (moment.kappa - mean)
+        memory["seen"] = float(moment.measured)
+        memory["since"] = memory.get("since", math.inf) + 1.0
+        if memory["since"] < memory.get("gap", 1.0):
+            return SKIP
+        memory["since"] = 0.0
+        return TAKE
+
+
+@dataclass(frozen=True)
+class Bound(SecondPass):
+    """Only where λ is worth a gradient: a small λ is rounded to 0.
+
+    Ours. Below the bound a second gradient is taken every `longest` steps all the same, since a λ
+    that is never measured again could not rise.
+
+    Args:
+        least: λ from which on the second gradient is taken.
+        longest: most steps from one second gradient to the next.
+    """
+
+    name: ClassVar[str] = "bound"
+    watches: ClassVar[Watched] = "lam"
+    least: float = default_of("least")
+    longest: float = default_of("longest")
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Take it where λ ≥ `least`."""
+        memory["since"] = memory.get("since", math.inf) + 1.0
+        if moment.lam < self.least and memory["since"] < self.longest:
+            return SKIP
+        memory["since"] = 0.0
+        return TAKE
+
+
+@dataclass(frozen=True)
+class Dither(SecondPass):
+    """λ as the chance of a second gradient instead of its share in every step.
+
+    Ours, after dithering in signal processing. A second gradient of weight w is taken with
+    chance λ/w, so that d_k is in expectation (1 − λ_k) g + λ_k g̃ for the price of 1 + λ/w
+    gradients; from λ = w on it is taken at every step and weighs λ. Not a coin but a sum decides:
+    each step adds λ/w to it, and a step that finds it at 1 or above takes the second gradient
+    and 1 off it. So the direction averaged over the steps is exactly the mixed one, without a
+    random state to save.
+
+    The first step measures, and so does one that comes `longest` steps after the last second
+    gradient, as with a λ near 0; such a step weighs the second gradient by λ.
+
+    Args:
+        strength: w > 0. 1 replaces g by g̃ where it is taken; more takes it less often and goes
+            further along g̃ − g.
+        longest: most steps from one second gradient to the next.
+    """
+
+    name: ClassVar[str] = "dither"
+    watches: ClassVar[Watched] = "lam"
+    strength: float = default_of("strength")
+    longest: float = default_of("longest")
+
+    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
+        """Take it where the sum of the chances has reached 1."""
+        due = memory.get("due", 0.5) + min(moment.lam / self.strength, 1.0)
+        since = memory.get("since", 0.0) + 1.0
+        # Ten times 0.1 is a little less than 1.
+        taken = due >= 1.0 - 1e-9 and moment.lam > 0.0
+        memory["due"] = due - 1.0 if taken else min(due, 1.0)
+        if not taken and since < self.longest and moment.measured:
+            memory["since"] = since
+            return SKIP
+        memory["since"] = 0.0
+        return TAKE if taken else MEASURE
+
+    def weight(self, lam: Tensor) -> Tensor:
+        """The strength, or λ where that is more."""
+        return lam.clamp(min=self.strength)
+
+
+SECOND_PASS_TYPES: dict[str, type[SecondPass]] = {
+    kind.name: kind
+    for kind in (EveryStep, Never, Period, Late, Threshold, Steady, Bound, Dither)
+}
+
+
+def build_second_pass(name: str, **constants: float) -> SecondPass:
+    """Build a policy from its name in `catalog.SECOND_PASSES`.
+
+    Constants left out keep their defaults.
+
+    Raises:
+        ValueError: If the policy or a constant is unknown, or a constant is out of range.
+
+    Example:
+        >>> build_second_pass("period", period=3)
+        Period(period=3)
+    """
+    if name not in SECOND_PASS_TYPES:
+        choices = ", ".join(SECOND_PASS_TYPES)
+        raise ValueError(f"unknown policy {name!r} of the second gradient; choose one of {choices}")
+    kind = SECOND_PASS_TYPES[name]
+    known = [field.name for field in fields(kind)]
+    if unknown := sorted(set(constants) - set(known)):
+        raise ValueError(
+            f"the policy {name!r} has no constant {', '.join(unknown)}; "
+            f"it takes {', '.join(known) or 'none'}"
+        )
+    return kind(**constants)
+
+
+class HostReading:
+    """Newest value of a 0-dim tensor that the host can know without waiting.
+
+    On a CPU that is the newest one. From another device a value is copied at once and read `LAG`
+    steps later; the same number in every run, so that a run can be repeated.
+
+    Args:
+        value: before anything was put in.
+    """
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self._coming: deque[tuple[int, Tensor, torch.Event | None]] = deque()
+
+    def put(self, tensor: Tensor, step: int) -> None:
+        """Hand in the value that step number `step` left."""
+        if tensor.device.type == "cpu":
+            self.value = tensor.item()
+        elif tensor.device.type != "meta":
+            host = tensor.to("cpu", non_blocking=True)
+            event = torch.Event(tensor.device.type)
+            event.record()
+            self._coming.append((step, host, event))
+
+    def advance(self, step: int) -> None:
+        """Step number `step` begins: what is `LAG` steps old becomes known."""
+        while self._coming and self._coming[0][0] <= step - LAG:
+            _, host, event = self._coming.popleft()
+            if event is not None:
+                event.synchronize()
+            self.value = host.item()
+
+    def save(self) -> list[Any]:
+        """The value, and those on their way with their steps; waits for them."""
+        coming = []
+        for step, host, event in self._coming:
+            if event is not None:
+                event.synchronize()
+            coming.append([step, host.item()])
+        return [self.value, *coming]
+
+    def load(self, saved: list[Any]) -> None:
+        """Go on from what `save` returned."""
+        self.value, *coming = saved
+        self._coming = deque((step, torch.tensor(value), None) for step, value in coming)
