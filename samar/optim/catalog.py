@@ -219,7 +219,11 @@ SECOND_PASSES: dict[str, SecondPassInfo] = {
             "period",
             "Every m-th step",
             "At a fixed distance, as LookSAM does (Liu et al. 2022), without its reuse in between.",
-            {"period": ConstantInfo(5.0, 1.0, 1e5, "Steps m from one second gradient to the next.")},
+            {
+                "period": ConstantInfo(
+                    5.0, 1.0, 1e5, "Steps m from one second gradient to the next."
+                )
+            },
         ),
         SecondPassInfo(
             "late",
@@ -285,8 +289,6 @@ def default_of(constant: str) -> float:
 
 def constant_info(constant: str) -> ConstantInfo:
     """What the catalog says of a constant of a λ rule or of a policy of the second gradient."""
-    return next(
-        info.constants[constant]
-        for info in (*RULES.values(), *SECOND_PASSES.values())
-        if constant in info.constants
-    )
+    known = [rule.constants for rule in RULES.values()]
+    known += [policy.constants for policy in SECOND_PASSES.values()]
+    return next(constants[constant] for constants in known if constant in constants)

@@ -271,6 +271,7 @@ class SAMAR(TwoPassOptimizer):
     def _extra_state(self) -> dict[str, Any]:
         return {
             "lam": self.lam,
+            "ratio": self.ratio,
             "average": self._average,
             "level": self._level,
             "reference": self._reference,
@@ -293,9 +294,9 @@ class SAMAR(TwoPassOptimizer):
             extra.get(key, zero).to(self.device)
             for key in ("lam", "average", "reference", "level", "seen")
         )
+        self.ratio = extra.get("ratio", self._unknown).to(self.device)
         if "level" not in extra:
             self._measured = int(self._average < math.inf)
             self._average = self._average.nan_to_num(nan=0.0)
         self._held = extra.get("held")
         self.set_bounds(extra["lam_min"], extra["lam_max"])
-

@@ -289,8 +289,7 @@ class Dither(SecondPass):
 
 
 SECOND_PASS_TYPES: dict[str, type[SecondPass]] = {
-    kind.name: kind
-    for kind in (EveryStep, Never, Period, Late, Threshold, Steady, Bound, Dither)
+    kind.name: kind for kind in (EveryStep, Never, Period, Late, Threshold, Steady, Bound, Dither)
 }
 
 

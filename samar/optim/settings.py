@@ -28,7 +28,6 @@ from samar.optim.catalog import (
 )
 from samar.settings.declare import Settings, setting, titles
 
-
 FORMER_SAMAR: dict[str, Any] = {
     "second_pass": "always",
     "rule": "trend_power",
@@ -167,7 +166,12 @@ class SecondPassSettings(Settings):
     @model_validator(mode="after")
     def _second_pass_suits(self) -> Self:
         used = _used("second_pass")(self)
-        if used and self.second_pass != "auto" and SECOND_PASSES[self.second_pass_name].own and not _used("rule")(self):
+        if (
+            used
+            and self.second_pass != "auto"
+            and SECOND_PASSES[self.second_pass_name].own
+            and not _used("rule")(self)
+        ):
             titles = [OPTIMIZERS[name].title for name in USUAL_SECOND_PASS]
             raise ValueError(
                 f"second-pass {self.second_pass} goes by λ, which only {' and '.join(titles)} "

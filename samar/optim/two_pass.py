@@ -368,7 +368,7 @@ class TwoPassOptimizer(Optimizer):
             part.grads = []
 
     def _pass_over(self) -> None:
-        """A step without a second gradient, g_k in `p.grad`: for what must be kept up all the same."""
+        """Called in a step without a second gradient, with g_k in `p.grad`."""
 
     def _measure(self) -> Tensor:
         return self.perturbed_loss - self.loss

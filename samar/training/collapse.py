@@ -84,7 +84,8 @@ def collapse_of(
     first = min(int(low[-1]) + 1, len(loss) - 1)
     step = int(at[first])
     guilty = _raised([(k, detail) for k, detail in changes if k <= step], per_epoch)
-    plain = not np.isfinite(steps["perturbed_loss"][-1])  # SGD, which has no ρ
+    # SGD has no ρ; another optimizer may leave out the second pass for some steps.
+    plain = not np.isfinite(steps["perturbed_loss"][-MOST_STEPS:]).any()
     changed, setting = guilty or (None, "lr" if plain else "rho")
     limit = int(at[last_known]) if changed is None else min(changed, int(at[last_known]))
     back = max((k for k in states if width <= k <= limit), default=None)

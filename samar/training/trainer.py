@@ -249,10 +249,9 @@ class Trainer:
                     if name in values and name in group
                 }
             )
-        second_pass = _second_pass(self.config)
-        if isinstance(self.optimizer, TwoPassOptimizer):
-            if self.optimizer.second_pass != second_pass:
-                self.optimizer.second_pass = second_pass
+        policy, optimizer = _second_pass(self.config), self.optimizer
+        if isinstance(optimizer, TwoPassOptimizer) and optimizer.second_pass != policy:
+            optimizer.second_pass = policy
         if isinstance(self.optimizer, SAMAR):
             self.optimizer.rule = build_rule(self.config.rule, **self.config.rule_constants)
             if "lam" in values:

@@ -16,7 +16,7 @@ from samar.optim.factory import build_optimizer
 from samar.optim.rules import RULE_TYPES, build_rule
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import SECOND_PASS_TYPES, Period, build_second_pass
+from samar.optim.second_pass import Period
 from samar.optim.vasso import VaSSO
 
 

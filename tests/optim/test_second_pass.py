@@ -1,6 +1,7 @@
 """When the second gradient is taken: each policy by hand, exact skips, memory, late readings."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_a_threshold_goes_by_the_gradient_and_the_clock():
 def test_a_steady_kappa_doubles_the_gap_and_a_new_one_ends_it():
     policy = Steady(tolerance=0.1, longest=8)
     found = taken(policy, 60, kappa=lambda step: 1.2 if step < 40 else 3.0)
-    gaps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(found)]
     assert gaps[:5] == [2, 4, 8, 8, 8]
     after = [gap for step, gap in zip(found, gaps, strict=False) if step >= 40]
     assert after[0] == 1
@@ -130,9 +131,7 @@ def test_without_a_second_gradient_it_is_the_base_optimizer_bit_for_bit(
     ours, plain = make_problem(dropout=0.3), make_problem(dropout=0.3)
     torch.manual_seed(5)
     sgd = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
-    optimizer = kind(
-        ours.model.parameters(), rho=0.5, second_pass=Never(), model=ours.model, **sgd
-    )
+    optimizer = kind(ours.model.parameters(), rho=0.5, second_pass=Never(), model=ours.model, **sgd)
     ours.run(optimizer, range(10))
     torch.manual_seed(5)
     plain.run(torch.optim.SGD(plain.model.parameters(), **sgd), range(10))
@@ -255,7 +254,7 @@ def test_ae_sam_agrees_with_an_implementation_of_its_own(make_problem):
 
 @pytest.mark.parametrize(("scale", "strength"), [(1.0, 1.0), (4.0, 3.0), (12.0, 1.0)])
 def test_the_default_samar_agrees_with_an_implementation_of_its_own(make_problem, scale, strength):
-    """Share and dithering in plain floats: the same steps measured, the same λ, the same weights."""
+    """Share and dithering in plain floats: the same steps measured, λ and weights."""
     steps, beta, low, high = 60, 0.9, 0.05, 4.0
     ours, theirs = make_problem(torch.float64), make_problem(torch.float64)
     optimizer = ours.optimizer(

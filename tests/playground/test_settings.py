@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
     [
         ({"landscape": "alps"}, "landscape is 'alps', but it must be one of: valleys"),
         ({"optimizers": ("adam",)}, "optimizers holds 'adam', but it must be one of: sgd"),
-        ({"rule": "magic"}, "rule is 'magic', but it must be one of: dead_band"),
+        ({"rule": "magic"}, "rule is 'magic', but it must be one of: share, dead_band"),
         ({"rho": 2.5}, "rho is 2.5, but it must be at most 2"),
         ({"lr": float("nan")}, "lr is nan, but it must be a finite number"),
         ({"steps": 10.5}, "steps is 10.5, but it must be a whole number"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from samar.optim.catalog import OPTIMIZERS
+from samar.optim.settings import FORMER_SAMAR
 from samar.training.collapse import Collapse, collapse_of, forgotten
 from samar.training.loop import dataset_of
 from samar.training.records import EpochRecord, StepRecord
@@ -157,7 +158,7 @@ def trained(
 
 
 def test_a_real_run_whose_radius_was_dragged_too_far() -> None:
-    said = trained(28, {119: {"rho": 2.0}}, schedule="constant")
+    said = trained(28, {119: {"rho": 2.0}}, schedule="constant", **FORMER_SAMAR)
     assert all(collapse is None for step, collapse in said if step <= 119)
     _, collapse = said[-1]
     assert collapse is not None

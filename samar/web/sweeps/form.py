@@ -1,9 +1,8 @@
 """The form for a new sweep: what varies, what all runs share, how often each is repeated."""
 
 from collections.abc import Mapping
-from typing import Any
-
 from itertools import product
+from typing import Any
 
 import streamlit as st
 
