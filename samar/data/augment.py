@@ -152,4 +152,4 @@ def augmentation_for(name: str, dataset: str, size: int | None = None) -> Augmen
     if name == "none":
         return Augmentation(crop_padding=0, flip=False, cutout=0)
     cutout = size // 2 if name == "crop_flip_cutout" else 0
-    return Augmentation(crop_padding=size // 8, cutout=cutout)
+    return Augmentation(crop_padding=0 if name == "flip" else size // 8, cutout=cutout)

@@ -140,6 +140,7 @@ NORMALIZATIONS: dict[str, NormalizationInfo] = {
 
 AUGMENTATIONS: dict[str, AugmentationInfo] = {
     "none": AugmentationInfo("none", "The images as they are."),
+    "flip": AugmentationInfo("flip", "Every second image is mirrored."),
     "crop_flip": AugmentationInfo(
         "crop and flip", "A random shift by up to an eighth of the image, and a mirror image."
     ),

@@ -8,11 +8,11 @@ the defaults.
 from dataclasses import dataclass
 
 MOMENTUM = 0.9
-RHO = 0.2
+RHO = 0.1
 THETA = 0.9
-LAM, LAM_MIN, LAM_MAX = 1.0, 0.25, 10.0
+LAM, LAM_MIN, LAM_MAX = 1.0, 0.1, 20.0
 BETA = 0.9
-RULE = "share"
+RULE = "trend_power"
 USUAL_SECOND_PASS = {"samar": "dither"}
 """Defaults, each at home here: of the classes, of the settings and of the command line."""
 
@@ -174,7 +174,7 @@ RULES: dict[str, RuleInfo] = {
             r"\left(\frac{s_k}{\bar s_{k-1}}\right)^{\kappa} \\[4pt] \bar s_k = \bar s_{k-1} + "
             r"\tfrac{1}{\min(k,M)}(s_k - \bar s_{k-1})\end{gathered}",
             constants={
-                "gain": ConstantInfo(0.2, 0.0, 10.0, "Exponent κ; 0 keeps λ as it is."),
+                "gain": ConstantInfo(0.4, 0.0, 10.0, "Exponent κ; 0 keeps λ as it is."),
                 "memory": _MEMORY,
             },
         ),
@@ -269,7 +269,7 @@ SECOND_PASSES: dict[str, SecondPassInfo] = {
             "direction on average, at a lower price.",
             {
                 "strength": ConstantInfo(
-                    1.0, 0.05, 20.0, "What a second gradient weighs; the chance is λ over it."
+                    3.0, 0.05, 20.0, "What a second gradient weighs; the chance is λ over it."
                 ),
                 "longest": _LONGEST,
             },

@@ -7,12 +7,10 @@ What is the paper's (Zou, Deng & Sun 2024, arXiv 2412.16854): the ratio
 and its direction: a ratio clearly above 1 raises λ, one below 1 lowers it. What is not: every
 formula in this file. The paper gives none in what we could read of it; these are ours.
 
-A rule is a frozen dataclass without state; SAMAR keeps λ and the averages. Its maths runs on
-0-dim tensors only, so a step never waits for the device. Where there is no ratio (first step, 0/0,
-a loss that is not finite) r_k is NaN, infinite or 0, and every rule that uses it leaves λ alone.
+A rule is a frozen dataclass without state; SAMAR keeps λ and the averages, and asks the rule only
+where there is a ratio. The maths runs on 0-dim tensors only, so a step never waits for the device.
 """
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -66,10 +64,9 @@ class LambdaRule(ABC):
 
         Args:
             lam: λ_k, 0-dim.
-            ratio: r_k, 0-dim and never negative; NaN, infinity and exactly 0 mean that there is
-                no ratio, and a rule that uses it must return λ unchanged.
+            ratio: r_k, 0-dim, positive and finite; for a rule that needs the loss, NaN at first.
             share: s̄_k / (f̄_k + s̄_k), 0-dim, in [0, 1]: how much of the worst-case loss f(x + ε)
-                is sharpness, both averaged alike; NaN before the first finite loss.
+                is sharpness, both averaged alike; NaN for a rule that does not need the loss.
         """
 
 
@@ -189,7 +186,7 @@ class TrendPower(LambdaRule):
 
     def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """λ·r^κ."""
-        return _if_ratio(ratio, lam * ratio.pow(self.gain), lam)
+        return lam * ratio.pow(self.gain)
 
 
 @dataclass(frozen=True)
@@ -211,7 +208,7 @@ class Power(LambdaRule):
 
     def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """λ·r^γ."""
-        return _if_ratio(ratio, lam * ratio.pow(self.gamma), lam)
+        return lam * ratio.pow(self.gamma)
 
 
 @dataclass(frozen=True)
@@ -232,7 +229,7 @@ class Additive(LambdaRule):
 
     def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
         """λ + δ·sign(r − 1)."""
-        return _if_ratio(ratio, lam + self.delta * torch.sign(ratio - 1.0), lam)
+        return lam + self.delta * torch.sign(ratio - 1.0)
 
 
 @dataclass(frozen=True)
@@ -273,16 +270,12 @@ def build_rule(name: str, **constants: float) -> LambdaRule:
     return kind(**constants)
 
 
-def _if_ratio(ratio: Tensor, updated: Tensor, lam: Tensor) -> Tensor:
-    return torch.where((ratio > 0.0) & (ratio < math.inf), updated, lam)
-
-
 @lru_cache(maxsize=64)
 def _dead_band(
     tau: float, up: float, down: float, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Edges and factors of (−∞, 0], (0, 1−τ), [1−τ, 1+τ], (1+τ, ∞), and {∞, NaN}."""
+    """Edges and factors of (−∞, 1−τ), [1−τ, 1+τ] and (1+τ, ∞)."""
     low = torch.nextafter(torch.tensor(1.0 - tau, dtype=dtype), torch.tensor(0.0, dtype=dtype))
-    edges = torch.tensor([0.0, low.item(), 1.0 + tau, torch.finfo(dtype).max], dtype=dtype)
-    factors = torch.tensor([1.0, 1.0 / down, 1.0, up, 1.0], dtype=dtype)
+    edges = torch.tensor([low.item(), 1.0 + tau], dtype=dtype)
+    factors = torch.tensor([1.0 / down, 1.0, up], dtype=dtype)
     return edges.to(device), factors.to(device)

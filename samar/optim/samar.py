@@ -27,10 +27,13 @@ from torch.optim.optimizer import ParamsT
 
 from samar.optim.catalog import BETA, LAM, LAM_MAX, LAM_MIN, RHO
 from samar.optim.perturbation import Part
-from samar.optim.rules import RULE_TYPES, LambdaRule, Share
-from samar.optim.second_pass import TAKE, Dither, HostReading, SecondPass
+from samar.optim.rules import RULE_TYPES, LambdaRule, TrendPower
+from samar.optim.second_pass import MEASURE, TAKE, Dither, HostReading, SecondPass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.validation import checked_number
+
+LEAST = 1e-12
+"""A sharpness below this counts as this, so that a ratio is always positive and finite."""
 
 
 class SAMAR(TwoPassOptimizer):
@@ -49,17 +52,17 @@ class SAMAR(TwoPassOptimizer):
     size of the parameters: the saved weights and the first gradients.
 
     After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k, `ratio`
-    r_k, and `lam` λ_{k+1}. A ratio that is not
-    finite, or exactly 0, flags a step without one (the first, 0/0, a loss that is not finite). A
-    step without a second gradient carries all of them on; `gradients` is then 1. `rule` and `beta`
-    may be assigned between steps, the bounds through `set_bounds`; `hold` keeps λ at a value.
+    r_k, NaN before there are two, and `lam` λ_{k+1}. A loss that is not finite counts as the
+    average so far. A step without a second gradient carries all of them on; `gradients` is then 1.
+    `rule`, `beta` and `second_pass` may be assigned between steps, the bounds through `set_bounds`;
+    `hold` keeps λ at a value.
 
     Args:
         params: Parameters, or groups that may set their own `rho` and `adaptive`.
         base: Class of the base optimizer.
         rho: Radius ρ ≥ 0.
         adaptive: Whether to scale the perturbation by |x|, as in ASAM.
-        rule: How λ follows what was measured; the share of the worst case by default.
+        rule: How λ follows what was measured; the trend with its power law by default.
         lam: λ_0, within the bounds.
         lam_min: Lower bound, ≥ 0.
         lam_max: Upper bound.
@@ -102,7 +105,7 @@ class SAMAR(TwoPassOptimizer):
         defaults = {"rho": rho, "adaptive": adaptive}
         super().__init__(params, base, model, defaults, base_kwargs, policy)
         self.sharpness_form = sharpness
-        self.rule = Share() if rule is None else rule
+        self.rule = TrendPower() if rule is None else rule
         self.beta = beta
         self._held: float | None = None
         self._set_lam(checked_number("lam", lam, 0.0))
@@ -114,8 +117,8 @@ class SAMAR(TwoPassOptimizer):
             )
         self.lam_used = self._weight = self.lam
         self.ratio = self._reference = self._unknown
-        self._average = self._level = torch.zeros_like(self._unknown)  # of sharpness, of the loss
-        self._seen = torch.zeros_like(self._unknown)
+        self._average = torch.full_like(self._unknown, LEAST)
+        self._level = torch.zeros_like(self._unknown)  # average of the loss
 
     @property
     def rule(self) -> LambdaRule:
@@ -138,6 +141,17 @@ class SAMAR(TwoPassOptimizer):
         if checked_number("beta", beta, 0.0, 1.0) == 1.0:
             raise ValueError("beta must be below 1, got 1.0, which never forgets; try 0.9")
         self._beta = beta
+
+    def wants_second_pass(self) -> bool:
+        """As in the base class; where λ is held it is mixed in exactly, at every step.
+
+        A policy that does not go by λ decides as ever.
+        """
+        wanted = super().wants_second_pass()
+        if self._held is None or self.second_pass.watches != "lam":
+            return wanted
+        self._decision = MEASURE
+        return True
 
     def _set_lam(self, lam: float) -> None:
         self.lam = torch.full_like(self._unknown, lam)
@@ -171,8 +185,9 @@ class SAMAR(TwoPassOptimizer):
     def hold(self, lam: float | None) -> None:
         """Hold λ at a value, inside the bounds or not, or let it follow the rule again.
 
-        The sharpness ratio is measured meanwhile as ever. Set free, λ goes on from the value that
-        it was held at, clipped to the bounds.
+        Meanwhile every step takes the second gradient and weighs it by λ, so that 0 is the base
+        optimizer and 1 is SAM, and the sharpness ratio is measured as ever. Set free, λ goes on
+        from the value that it was held at, clipped to the bounds.
 
         Args:
             lam: λ ≥ 0, or None to set it free.
@@ -231,42 +246,36 @@ class SAMAR(TwoPassOptimizer):
             torch._foreach_add_([grad for grad, _ in both], [first for _, first in both])
 
     def _update_lam(self) -> None:
-        """Ten operations on 0-dim tensors, where λ is the share of the worst case."""
-        size, loss = self.sharpness.abs(), self.loss
-        if loss is self._unknown:  # first-order sharpness needs none
-            if self.rule.needs_loss:
-                raise ValueError(
-                    f"the λ rule {self.rule.name!r} needs the loss; call second_step(loss)"
-                )
-            loss = size
-        pace = 1.0 if self._measured == 0 else 1.0 - self.beta
-        average, level = torch._foreach_lerp([self._average, self._level], [size, loss], pace)
-        self.ratio, share = torch._foreach_div(
-            [average, average], [self._reference, level + average]
-        )
-        # One loss that is not finite must not wipe out a long memory; NaN compares false.
-        finite = share < math.inf
-        if self._held is None:
+        """With the default rule ten operations on 0-dim tensors, none of which waits."""
+        first = self._measured == 0
+        pace = 1.0 if first else 1.0 - self.beta
+        size = self.sharpness.abs().clamp(min=LEAST)
+        # One loss that is not finite must not wipe out a long memory: it counts as the average.
+        size = torch.where(size < math.inf, size, self._average)
+        self._average = self._average.lerp(size, pace)
+        share = self._share(pace) if self.rule.needs_loss else self._unknown
+        if not first:
+            self.ratio = self._average / self._reference
+        if self._held is None and (self.rule.needs_loss or not first):
             moved = self.rule.update(self.lam_used, self.ratio, share)
-            self.lam = torch.where(finite, moved.clamp(self.lam_min, self.lam_max), self.lam)
-        self._average = torch.where(finite, average, self._average)
-        self._level = torch.where(finite, level, self._level)
-        self._reference = self._followed(average, finite)
+            self.lam = moved.clamp(self.lam_min, self.lam_max)
+        rate = self.rule.reference_rate
+        if self.rule.even_start or first:
+            rate = max(rate, 1.0 / (self._measured + 1))
+        whole = rate == 1.0
+        self._reference = self._average if whole else self._reference.lerp(self._average, rate)
         if self.second_pass.watches == "lam":
             self._lam_known.put(self.lam, self._steps)
 
-    def _followed(self, average: Tensor, finite: Tensor) -> Tensor:
-        """What the next average is compared with."""
-        least = self.rule.reference_rate
-        if least == 1.0:
-            return self._average if self._measured else torch.where(finite, average, math.nan)
-        rate: float | Tensor = least
-        if self.rule.even_start:
-            self._seen = self._seen + finite
-            rate = self._seen.reciprocal().clamp(least, 1.0)
-        known = self._reference < math.inf
-        moved = torch.where(known, self._reference.lerp(average, rate), average)
-        return torch.where(finite, moved, self._reference)
+    def _share(self, pace: float) -> Tensor:
+        """How much of the worst-case loss is sharpness, both averaged."""
+        if self.loss is self._unknown:
+            raise ValueError(
+                f"the λ rule {self.rule.name!r} needs the loss; call second_step(loss)"
+            )
+        loss = torch.where(self.loss < math.inf, self.loss, self._level)
+        self._level = self._level.lerp(loss, pace)
+        return self._average / (self._level + self._average)
 
     def _extra_state(self) -> dict[str, Any]:
         return {
@@ -275,7 +284,6 @@ class SAMAR(TwoPassOptimizer):
             "average": self._average,
             "level": self._level,
             "reference": self._reference,
-            "seen": self._seen,
             "lam_min": self.lam_min,
             "lam_max": self.lam_max,
             "beta": self.beta,
@@ -288,15 +296,14 @@ class SAMAR(TwoPassOptimizer):
         kind = type(self.rule) if name == self.rule.name else RULE_TYPES[name]
         self.rule = kind(**extra["rule"]["constants"])
         self.beta = extra["beta"]
-        # samar 0.1 knew neither count nor level; its averages were NaN before the first sharpness.
-        zero = torch.zeros_like(self.lam)
-        self.lam, self._average, self._reference, self._level, self._seen = (
-            extra.get(key, zero).to(self.device)
-            for key in ("lam", "average", "reference", "level", "seen")
+        self.lam, self._average, self._reference = (
+            extra[key].to(self.device) for key in ("lam", "average", "reference")
         )
+        self._level = extra.get("level", torch.zeros_like(self.lam)).to(self.device)
         self.ratio = extra.get("ratio", self._unknown).to(self.device)
-        if "level" not in extra:
-            self._measured = int(self._average < math.inf)
-            self._average = self._average.nan_to_num(nan=0.0)
+        if "level" not in extra:  # of samar 0.1, whose average was NaN before the first sharpness
+            seen = extra.get("seen", (self._average < math.inf).to(self.lam))
+            self._measured = int(seen.item())
+            self._average = self._average.nan_to_num(nan=LEAST)
         self._held = extra.get("held")
         self.set_bounds(extra["lam_min"], extra["lam_max"])

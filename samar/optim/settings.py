@@ -36,6 +36,8 @@ FORMER_SAMAR: dict[str, Any] = {
     "lam_min": 0.25,
     "lam_max": 10.0,
     "beta": 0.9,
+    "gain": 0.2,
+    "memory": 100.0,
 }
 """The defaults of samar 0.1, by which its stored runs are read and with which it is compared."""
 
@@ -132,7 +134,7 @@ class SecondPassSettings(Settings):
     second_pass: str = setting(
         "auto",
         "When the second gradient is taken, which doubles the price of a step; auto is every step "
-        "for SAM and VaSSO, and with chance λ for SAMAR.",
+        "for SAM, VaSSO and a fixed λ, and with chance λ for SAMAR.",
         group="second",
         label="second gradient",
         live=True,
@@ -153,6 +155,8 @@ class SecondPassSettings(Settings):
         """The policy, with ``auto`` resolved."""
         optimizer = str(getattr(self, "optimizer"))  # noqa: B009 - of the class this is mixed into
         usual = USUAL_SECOND_PASS.get(optimizer, "always")
+        if getattr(self, "rule", "") == "fixed":  # so that a fixed λ of 1 is SAM
+            usual = "always"
         return usual if self.second_pass == "auto" else self.second_pass
 
     @property

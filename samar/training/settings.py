@@ -120,10 +120,12 @@ class TrainSettings(
 
     schedule: str = setting(
         "cosine",
-        "How the learning rate falls: cosine to 0, by ten at 50 % and 75 %, or not at all.",
+        "How the learning rate falls: cosine to 0, at once or after holding for 43 % of the "
+        "training; by ten at 50 % and 75 %; or not at all.",
         group="base",
         choices=lambda: {
             "cosine": "cosine to 0",
+            "hold_cosine": "hold, then cosine to 0",
             "step": "÷10 at 50 % and 75 %",
             "constant": "constant",
         },

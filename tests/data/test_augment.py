@@ -84,6 +84,7 @@ def test_cutout_blanks_half_of_the_images_and_may_overhang():
         ("none", "cifar100", Augmentation(0, False, 0)),
         ("crop_flip", "cifar100", Augmentation(4, True, 0)),
         ("crop_flip_cutout", "digits", Augmentation(1, True, 4, 0.5)),
+        ("flip", "cifar10", Augmentation(0, True, 0)),
     ],
 )
 def test_presets(name, dataset, expected):

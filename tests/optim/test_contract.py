@@ -13,6 +13,7 @@ from samar.optim.catalog import OPTIMIZERS
 from samar.optim.rules import Fixed, Trend
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
+from samar.optim.second_pass import EveryStep
 from samar.optim.vasso import VaSSO
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
@@ -41,7 +42,10 @@ def test_without_regularization_it_is_the_base_optimizer(name, options, make_pro
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("samar", {"lam": 1.0, "rule": Fixed()}), ("vasso", {"theta": 1.0})],
+    [
+        ("samar", {"lam": 1.0, "rule": Fixed(), "second_pass": EveryStep()}),
+        ("vasso", {"theta": 1.0}),
+    ],
 )
 def test_the_special_case_that_is_sam(name, options, adaptive, make_problem, assert_same):
     ours, sam = make_problem(), make_problem()

@@ -75,12 +75,6 @@ def test_the_other_formulas(rule, ratio, expected):
 
 
 @by_ratio
-@pytest.mark.parametrize("ratio", [math.nan, math.inf, 0.0])
-def test_lambda_stays_where_there_is_no_ratio(name, ratio):
-    assert _update(build_rule(name), 2.0, ratio) == 2.0
-
-
-@by_ratio
 def test_a_ratio_above_one_never_lowers_lambda_and_one_below_never_raises_it(name):
     rule = build_rule(name)
     for ratio in (1.01, 1.5, 10.0):

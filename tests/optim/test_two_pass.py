@@ -8,6 +8,7 @@ from samar.optim.catalog import OPTIMIZERS
 from samar.optim.rules import Fixed
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
+from samar.optim.second_pass import EveryStep
 from samar.optim.vasso import VaSSO
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
@@ -17,7 +18,7 @@ two_pass = pytest.mark.parametrize("name", TWO_PASS)
 @two_pass
 def test_weights_come_back_when_the_second_pass_raises(name, make_problem):
     problem = make_problem()
-    optimizer = problem.optimizer(name)
+    optimizer = problem.optimizer(name, second_pass=EveryStep())
     problem.run(optimizer, range(2))
     before = [p.detach().clone() for p in problem.model.parameters()]
     calls = []

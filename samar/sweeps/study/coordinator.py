@@ -41,8 +41,8 @@ SAID = "said"
 
 def prepare(store: Store, settings: StudySettings) -> Mapping[str, Any]:
     """Make sure that the images are there and that the table can be read and is nobody else's."""
-    if settings.images:
-        require_data(settings.images)
+    for images in filter(None, (settings.images, settings.large)):
+        require_data(images)
     read_rows(settings.table)
     for other in store.all("study", status=HELD):
         if other.settings.out == settings.out:
@@ -146,7 +146,7 @@ class _Move:
         found = [
             trial
             for name in names
-            for trial in trials(phase, name, self.rows, self.settings.images)
+            for trial in trials(phase, name, self.rows, self.settings.images_of(name))
             if not self.settings.arms or trial.arm in self.settings.arms
         ]
         return sorted(found, key=lambda trial: trial.config.seed)
@@ -222,6 +222,7 @@ def described(trial: Trial) -> Row:
         arm=trial.arm,
         optimizer=config.optimizer,
         rule=config.rule if config.applies("rule") else "",
+        second_pass=config.second_pass_name if config.applies("second_pass") else "",
         epochs=config.epochs,
         seed=config.seed,
         validation=config.validation,

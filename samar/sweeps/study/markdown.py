@@ -1,18 +1,22 @@
 """The study's tables as Markdown, for the command line and for a README."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import fmean
 
 from samar.sweeps.statistics import Interval
 from samar.sweeps.study.protocol import TASKS
 from samar.sweeps.study.rows import Row
-from samar.sweeps.study.summary import curves, difference, results, settings_of, verdicts
-
-COMPANIONS = {
-    "sam_default": "SAM at the same ρ",
-    "samar_old": "the former defaults",
-    "sgd": "SGD, lr tuned, half the gradients",
-}
+from samar.sweeps.study.summary import (
+    MARGIN,
+    Verdict,
+    candidates,
+    curves,
+    difference,
+    results,
+    settings_of,
+    verdicts,
+)
 
 
 def report(rows: Sequence[Row]) -> str:
@@ -21,9 +25,13 @@ def report(rows: Sequence[Row]) -> str:
     if verdicts(rows):
         lines = [f"- {sentence}" for sentence in findings(rows)]
         parts.append("### SAMAR at its defaults\n\n" + "\n".join(lines))
+    if found := candidates(rows):
+        cells = [list(found[0]), *(list(line.values()) for line in found)]
+        parts.append("### Candidates for the default\n\n" + _lines(cells))
     parts += [
         f"### Over ρ: {TASKS[name].title}\n\n{curve_table(rows, name)}"
-        for name in settings_of(rows, "curve")
+        for name in settings_of(rows, "tune")
+        if curves(rows, name)
     ]
     return "\n\n".join(parts)
 
@@ -31,23 +39,53 @@ def report(rows: Sequence[Row]) -> str:
 def findings(rows: Sequence[Row]) -> list[str]:
     """What the numbers say about SAMAR at its defaults, favourable or not, a sentence each."""
     found = verdicts(rows)
-    met = [TASKS[verdict.setting].title for verdict in found if verdict.met]
-    missed = [f"{TASKS[v.setting].title} ({points(v.against_tuned)})" for v in found if not v.met]
-    told = [f"Within one point of tuned SAM on {len(met)} of {len(found)} settings."]
-    if missed:
-        told.append(f"Missed on: {'; '.join(missed)}.")
-    for arm, name in COMPANIONS.items():
-        parts = [
-            f"{TASKS[v.setting].title} {points(against)}"
-            for v in found
-            if (against := difference(rows, v.setting, "samar", arm))
-        ]
-        if parts:
-            told.append(f"Against {name}: {'; '.join(parts)}.")
-    for setting in settings_of(rows, "curve"):
+    if not found:
+        return ["The table has no final runs of SAMAR and an arm to compare it with."]
+    mean = fmean(v.against_best.mean for v in found)
+    told = [
+        f"Against the best tuned arm of SAM's kind {_signed(mean)} points on average of "
+        f"{len(found)} settings; {_by_setting(found, lambda v: v.against_best)}."
+    ]
+    behind = [TASKS[v.setting].title for v in found if v.against_best.mean < -MARGIN]
+    if behind:
+        told.append(f"More than half a point behind on: {'; '.join(behind)}.")
+    if any(v.left_out for v in found):
+        told.append(
+            "Chosen without the setting it is judged on: "
+            f"{_by_setting(found, lambda v: v.left_out)}."
+        )
+    told.append(
+        "Against SGD with at least as many gradients: "
+        f"{_by_setting(found, lambda v: v.against_sgd and v.against_sgd[1])}."
+    )
+    prices = [(v, v.price) for v in found if not math.isnan(v.price)]
+    if prices:
+        clean = [price for v, price in prices if "label_noise" not in TASKS[v.setting].changes]
+        told.append(
+            f"Gradients a step: {fmean(price for _, price in prices):.2f} on average"
+            + (f", at most {max(clean):.2f} where labels are right." if clean else ".")
+        )
+    for setting in settings_of(rows, "tune"):
         ranges = ", ".join(f"{c.title} {100 * c.range:.1f}" for c in curves(rows, setting))
-        told.append(f"Best minus worst over ρ, {TASKS[setting].title}: {ranges} points.")
+        if ranges:
+            told.append(f"Best minus worst over ρ, {TASKS[setting].title}: {ranges} points.")
+    sharp = [TASKS[v.setting].title for v in found if v.flat is False]
+    measured = [v for v in found if v.flat is not None]
+    if measured:
+        told.append(
+            "Largest eigenvalue above SAM's by more than its spread on: "
+            f"{'; '.join(sharp) or 'none'} (of {len(measured)} settings)."
+        )
     return told
+
+
+def _by_setting(found: Sequence[Verdict], value: Callable[[Verdict], Interval | None]) -> str:
+    parts = [(TASKS[v.setting].title, value(v)) for v in found]
+    return "; ".join(f"{title} {points(each)}" for title, each in parts if each)
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 def arms(rows: Sequence[Row], setting: str) -> list[dict[str, str]]:

@@ -4,6 +4,9 @@ Every arm with a free constant is offered the same number of trials, chosen by t
 training images held out (with labels as noisy as the others). The final runs train on all training
 images with the chosen values, on other seeds than the tuning. Weights and data order depend on the
 seed alone, so arms are compared pair by pair.
+
+SAMAR's default is one of a few candidates, for all settings the same one. To see how it does where
+it was not chosen, each setting is also told of the candidate that the *other* settings choose.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,26 +14,21 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from samar.sweeps.study.explored import EXPLORED
+from samar.optim.settings import FORMER_SAMAR
 from samar.sweeps.study.rows import Row
 from samar.training.settings import TrainSettings
 
-TRIALS = 3
-TUNING_SEEDS = (0,)
-EXPLORING_SEEDS = (0,)
+TRIALS = 5
+TUNING_SEED = 0
 FINAL_SEEDS = {"digits": (1, 2, 3, 4, 5), "cifar": (1, 2, 3)}
-CURVE_SEEDS = {"digits": (1, 2, 3), "cifar": (1,)}
-CURVE_RHO = (0.02, 0.05, 0.1, 0.2, 0.5)
 VALIDATION = 0.2
 CURVATURE_SEEDS = (1, 2, 3)
 CURVATURE_IMAGES = 128
-BASE_RHO = TrainSettings().rho
 
 PHASES = {
     "tune": "choosing each arm's constants on held-out training images",
+    "candidates": "SAMAR's candidates for the default, on held-out training images",
     "final": "the chosen constants on all training images, on fresh seeds",
-    "curve": "SAM and SAMAR over the radius ρ",
-    "explore": "what was tried on the way to the default rule",
 }
 
 
@@ -39,14 +37,14 @@ class Task:
     """A data set, a network and a budget.
 
     Attributes:
-        images: whether it needs the folder of CIFAR images.
-        compared: whether arms are tuned and compared on it; else it is only explored.
+        images: the images it needs besides those that ship: "" none, "small" or "large".
+        main: whether it is too long for more than the main arms.
     """
 
     title: str
     changes: Mapping[str, Any]
-    images: bool = False
-    compared: bool = True
+    images: str = ""
+    main: bool = False
 
     @property
     def family(self) -> str:
@@ -54,35 +52,37 @@ class Task:
         return "cifar" if self.images else "digits"
 
 
-_QUICK = {"batch_size": 64, "augment": "none", "precision": "bf16"}
+_PHOTOGRAPHS = {
+    "model": "resnet20",
+    "halved": True,
+    "augment": "flip",
+    "precision": "bf16",
+    "lr": 0.1,
+    "epochs": 24,
+}
 
 TASKS = {
     "digits_clean": Task("Digits, right labels", {"epochs": 60}),
     "digits_noise20": Task("Digits, 20 % wrong labels", {"epochs": 60, "label_noise": 0.2}),
     "digits_noise40": Task("Digits, 40 % wrong labels", {"epochs": 60, "label_noise": 0.4}),
-    "cifar": Task(
-        "CIFAR-10, 2,000 images of 16 × 16",
-        {
-            "model": "resnet20",
-            "images_per_class": 200,
-            "epochs": 16,
-            "halved": True,
-            **_QUICK,
-        },
-        images=True,
+    "cifar_cnn": Task(
+        "CIFAR-10, 10,000 images of 16 × 16, small CNN",
+        {**_PHOTOGRAPHS, "model": "cnn", "lr": 0.05},
+        images="small",
     ),
-    "cifar_full": Task(
-        "CIFAR-10, 10,000 images of 32 × 32",
-        {"model": "resnet20", "epochs": 12, **_QUICK},
-        images=True,
+    "cifar": Task("CIFAR-10, 10,000 images of 16 × 16, ResNet-20", _PHOTOGRAPHS, images="small"),
+    "cifar_noise20": Task(
+        "CIFAR-10, 10,000 images of 16 × 16, ResNet-20, 20 % wrong labels",
+        {**_PHOTOGRAPHS, "label_noise": 0.2},
+        images="small",
     ),
-    "digits_long": Task(
-        "Digits, 40 % wrong labels, 200 epochs",
-        {"epochs": 200, "label_noise": 0.4},
-        compared=False,
+    "cifar_large": Task(
+        "CIFAR-10, 50,000 images of 32 × 32, ResNet-20",
+        {**_PHOTOGRAPHS, "halved": False, "augment": "crop_flip", "epochs": 30},
+        images="large",
+        main=True,
     ),
 }
-COMPARED = tuple(name for name, task in TASKS.items() if task.compared)
 
 
 @dataclass(frozen=True)
@@ -93,20 +93,22 @@ class Arm:
         changes: settings that make the arm.
         grid: settings of each trial; `TRIALS` of them, or none.
         photographs: the trials on CIFAR, where they are others.
-        tasks: keys of the tasks it takes part in; all of them where empty.
-        passes: epochs as a multiple of the task's; SGD with 2 takes as many gradients as SAM.
+        follows: an arm whose choice it takes over, instead of trials of its own.
+        passes: epochs as a multiple of the task's.
+        main: whether it is run on a task for the main arms only.
     """
 
     title: str
     changes: Mapping[str, Any]
     grid: tuple[Mapping[str, Any], ...] = ()
     photographs: tuple[Mapping[str, Any], ...] = ()
-    tasks: tuple[str, ...] = ()
-    passes: int = 1
+    follows: str = ""
+    passes: float = 1
+    main: bool = False
 
     def takes_part(self, setting: str) -> bool:
         """Whether the arm is run on a task."""
-        return not self.tasks or setting in self.tasks
+        return self.main or not TASKS[setting].main
 
     def trials(self, task: Task) -> tuple[Mapping[str, Any], ...]:
         """The trials on a task."""
@@ -117,64 +119,75 @@ def _each(name: str, *values: float) -> tuple[Mapping[str, Any], ...]:
     return tuple({name: value} for value in values)
 
 
-OLD_DEFAULT = {
-    "rule": "dead_band",
-    "tau": 0.1,
-    "up": 1.05,
-    "down": 1.02,
-    "beta": 0.0,
-    "lam": 1.0,
-    "lam_min": 0.1,
-    "lam_max": 3.0,
-    "rho": BASE_RHO,
-}
-_SAMAR = {"optimizer": "samar", "rho": BASE_RHO, "lam": 1.0, "lam_min": 0.1, "lam_max": 5.0}
-_LR = _each("lr", 0.02, 0.05, 0.1)
-_RHO = _each("rho", 0.05, 0.2, 0.5)
-_SMALL_RHO = _each("rho", 0.02, 0.05, 0.1)
-_CHEAP = ("digits_clean", "digits_noise20", "digits_noise40", "cifar")
+_LR = _each("lr", 0.01, 0.02, 0.05, 0.1, 0.2)
+_RHO = _each("rho", 0.05, 0.1, 0.2, 0.4, 0.8)
+_SMALL_RHO = _each("rho", 0.025, 0.05, 0.1, 0.2, 0.4)
+_WIDE_RHO = _each("rho", 0.25, 0.5, 1.0, 2.0, 4.0)
+_SAM = {"optimizer": "sam", "second_pass": "always"}
 
 ARMS = {
-    "sgd": Arm("SGD, equal epochs", {"optimizer": "sgd"}, _LR),
-    "sgd_twice": Arm("SGD, equal gradients", {"optimizer": "sgd"}, _LR, passes=2),
-    "sam_default": Arm("SAM, ρ of the defaults", {"optimizer": "sam", "rho": BASE_RHO}),
-    "sam": Arm("SAM, ρ tuned", {"optimizer": "sam"}, _RHO, _SMALL_RHO),
-    "vasso": Arm("VaSSO, ρ tuned", {"optimizer": "vasso", "theta": 0.9}, _RHO, _SMALL_RHO),
-    "samar": Arm("SAMAR, defaults", {"optimizer": "samar"}),
+    "sgd": Arm("SGD", {"optimizer": "sgd"}, _LR, main=True),
+    "sgd_half": Arm("SGD, 1.5 × the epochs", {"optimizer": "sgd"}, follows="sgd", passes=1.5),
+    "sgd_twice": Arm(
+        "SGD, twice the epochs", {"optimizer": "sgd"}, follows="sgd", passes=2, main=True
+    ),
+    "sam": Arm("SAM, ρ tuned", _SAM, _RHO, _SMALL_RHO, main=True),
+    "sam_default": Arm("SAM, ρ 0.2", {**_SAM, "rho": 0.2}),
+    "asam": Arm("ASAM, ρ tuned", {**_SAM, "adaptive": True}, _WIDE_RHO),
+    "vasso": Arm(
+        "VaSSO, ρ tuned",
+        {"optimizer": "vasso", "theta": 0.9, "second_pass": "always"},
+        _RHO,
+        _SMALL_RHO,
+    ),
+    "late": Arm(
+        "SAM in the last 30 %, ρ tuned",
+        {**_SAM, "second_pass": "late", "begin": 0.7},
+        _RHO,
+        _SMALL_RHO,
+    ),
+    "temperon": Arm(
+        "SAM from the decay of η on (Temperon's schedule), ρ tuned",
+        {**_SAM, "second_pass": "late", "begin": 0.43, "schedule": "hold_cosine"},
+        _RHO,
+        _SMALL_RHO,
+    ),
+    "ae_sam": Arm("AE-SAM, ρ tuned", {**_SAM, "second_pass": "threshold"}, _RHO, _SMALL_RHO),
+    "samar_01": Arm("SAMAR of version 0.1", {"optimizer": "samar", **FORMER_SAMAR}),
+    "samar": Arm("SAMAR, defaults", {"optimizer": "samar"}, main=True),
+    "samar_left_out": Arm("SAMAR, chosen without this setting", {"optimizer": "samar"}),
     "samar_rho": Arm("SAMAR, ρ tuned", {"optimizer": "samar"}, _RHO, _SMALL_RHO),
-    "samar_old": Arm("SAMAR, former defaults", {"optimizer": "samar", **OLD_DEFAULT}, tasks=_CHEAP),
-    "fixed": Arm(
-        "SAMAR, fixed λ tuned",
-        {**_SAMAR, "rule": "fixed"},
-        _each("lam", 0.5, 2.0, 5.0),
-        tasks=_CHEAP,
-    ),
-    "trend": Arm(
-        "SAMAR, trend tuned",
-        {"optimizer": "samar", "rule": "trend"},
-        _each("tau", 0.02, 0.05, 0.1),
-    ),
-    "dead_band": Arm(
-        "SAMAR, dead band tuned",
-        {**OLD_DEFAULT, "optimizer": "samar"},
-        _each("lam_max", 1.5, 3.0, 6.0),
-        tasks=_CHEAP,
-    ),
-    "power": Arm(
-        "SAMAR, power tuned",
-        {**_SAMAR, "rule": "power", "beta": 0.95, "lam_max": 20.0},
-        _each("gamma", 1.0, 2.0, 4.0),
-        tasks=_CHEAP,
-    ),
-    "additive": Arm(
-        "SAMAR, additive tuned",
-        {**_SAMAR, "rule": "additive", "beta": 0.0},
-        _each("delta", 0.005, 0.02, 0.05),
-        tasks=_CHEAP,
-    ),
 }
 
-CURVE_ARMS = {"sam_default": "SAM", "samar": "SAMAR, defaults"}
+SAM_TYPE = ("sam", "asam", "vasso", "late", "temperon", "ae_sam")
+"""The arms of which the best tuned one is the mark."""
+CURVE_ARMS = {"sam": "SAM", "samar_rho": "SAMAR"}
+"""Their trials show how much ρ matters."""
+
+
+def _candidate(**changes: Any) -> Mapping[str, Any]:
+    return {**FORMER_SAMAR, **changes}
+
+
+CANDIDATES: dict[str, Mapping[str, Any]] = {
+    "every_step": _candidate(),
+    "trend": _candidate(second_pass="dither", strength=1.0, lam_min=0.1, lam_max=20.0),
+    "trend_3": _candidate(second_pass="dither", strength=3.0, lam_min=0.1, lam_max=20.0),
+    "trend_6": _candidate(second_pass="dither", strength=6.0, lam_min=0.1, lam_max=20.0),
+    "trend_3_small": _candidate(
+        second_pass="dither", strength=3.0, lam_min=0.1, lam_max=20.0, rho=0.1
+    ),
+    "trend_6_small": _candidate(
+        second_pass="dither", strength=6.0, lam_min=0.1, lam_max=20.0, rho=0.1
+    ),
+    "share": _candidate(
+        rule="share", scale=3.0, second_pass="dither", strength=1.0, lam_min=0.05, lam=0.1
+    ),
+    "share_3_small": _candidate(
+        rule="share", scale=10.0, second_pass="dither", strength=3.0, lam_min=0.05, lam=0.1, rho=0.1
+    ),
+}
+"""What the default is chosen from; each was found by trying, on these very settings."""
 
 
 @dataclass(frozen=True)
@@ -208,14 +221,10 @@ def config_of(
     """
     task, how = TASKS[setting], ARMS[arm]
     values = {**task.changes, **how.changes, **(chosen or {})}
-    values["epochs"] = task.changes["epochs"] * how.passes
+    values["epochs"] = round(task.changes["epochs"] * how.passes)
     if task.images:
         values["dataset"] = images or "folder:cifar10"
     return TrainSettings.parse({**values, "seed": seed, "validation": validation})
-
-
-def _arms(setting: str) -> list[tuple[str, Arm]]:
-    return [(name, arm) for name, arm in ARMS.items() if arm.takes_part(setting)]
 
 
 def trials(
@@ -228,50 +237,69 @@ def trials(
         rows: so far; they say what was chosen.
         images: "folder:PATH" with the CIFAR images, for settings that need them.
     """
-    family, arms = TASKS[setting].family, _arms(setting)
+    arms = [(name, arm) for name, arm in ARMS.items() if arm.takes_part(setting)]
 
     def trial(arm: str, seed: int, values: Mapping[str, Any], share: float = 0.0) -> Trial:
-        how = "samar" if phase == "explore" else arm
+        how = "samar" if phase == "candidates" else arm
         config = config_of(setting, how, seed=seed, chosen=values, validation=share, images=images)
         return Trial(setting, phase, arm, config)
 
     match phase:
         case "tune":
-            for seed, (arm, how) in product(TUNING_SEEDS, arms):
+            for arm, how in arms:
                 for values in how.trials(TASKS[setting]):
-                    yield trial(arm, seed, values, VALIDATION)
+                    yield trial(arm, TUNING_SEED, values, VALIDATION)
+        case "candidates":
+            for name, values in CANDIDATES.items():
+                if not TASKS[setting].main:
+                    yield trial(name, TUNING_SEED, values, VALIDATION)
         case "final":
-            for seed, (arm, _) in product(FINAL_SEEDS[family], arms):
+            for seed, (arm, _) in product(FINAL_SEEDS[TASKS[setting].family], arms):
                 if (best := chosen(rows, setting, arm)) is not None:
                     yield trial(arm, seed, best)
-        case "curve":
-            for seed, rho, arm in product(CURVE_SEEDS[family], CURVE_RHO, CURVE_ARMS):
-                yield trial(arm, seed, {"rho": rho})
-        case "explore":
-            for seed, (arm, reading) in product(EXPLORING_SEEDS, EXPLORED.items()):
-                for rho in reading.radii.get(setting, ()):
-                    yield trial(arm, seed, {**reading.changes, "rho": rho}, VALIDATION)
 
 
 def chosen(rows: Sequence[Row], setting: str, arm: str) -> Mapping[str, Any] | None:
-    """The trial with the best mean validation accuracy, the first of equals.
+    """The trial with the best validation accuracy, the first of equals.
 
     Returns:
         The trial's settings; None while an arm with trials has not been tuned to the end.
     """
+    if arm == "samar_left_out":
+        best = best_candidate(rows, without=setting)
+        return None if best is None else CANDIDATES[best]
+    arm = ARMS[arm].follows or arm
     trials = ARMS[arm].trials(TASKS[setting])
     if not trials:
         return {}
     scores = []
     for trial in trials:
-        config = config_of(setting, arm, seed=0, chosen=trial, validation=VALIDATION)
+        config = config_of(setting, arm, seed=TUNING_SEED, chosen=trial, validation=VALIDATION)
         found = [
-            row.val_accuracy if row.status == "finished" else 0.0
+            validated(row)
             for row in rows
             if (row.setting, row.phase, row.arm) == (setting, "tune", arm)
             and all(getattr(row, name) == getattr(config, name) for name in trial)
         ]
-        if len(found) < len(TUNING_SEEDS):
+        if not found:
             return None
-        scores.append(sum(found) / len(found))
+        scores.append(found[0])
     return trials[scores.index(max(scores))]
+
+
+def best_candidate(rows: Sequence[Row], without: str = "") -> str | None:
+    """The candidate with the best mean validation accuracy over all settings but one.
+
+    Returns:
+        A key of `CANDIDATES`, the first of equals; None while one of them lacks a run.
+    """
+    settings = [name for name, task in TASKS.items() if not task.main and name != without]
+    known = {(row.setting, row.arm): validated(row) for row in rows if row.phase == "candidates"}
+    if any((setting, name) not in known for setting in settings for name in CANDIDATES):
+        return None
+    return max(CANDIDATES, key=lambda name: sum(known[setting, name] for setting in settings))
+
+
+def validated(row: Row) -> float:
+    """Accuracy on the held-out images; a diverged run has learnt nothing."""
+    return row.val_accuracy if row.status == "finished" else 0.0

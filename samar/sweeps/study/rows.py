@@ -13,6 +13,7 @@ from samar.sweeps.statistics import NAN
 
 SETTINGS = (
     "rho",
+    "adaptive",
     "theta",
     "lam",
     "lam_min",
@@ -25,6 +26,12 @@ SETTINGS = (
     "gain",
     "gamma",
     "delta",
+    "scale",
+    "strength",
+    "longest",
+    "begin",
+    "spread_first",
+    "spread_last",
     "lr",
 )
 """Columns that hold a setting of the run; NaN, an empty cell, where it has no effect."""
@@ -37,16 +44,16 @@ class Row:
     Attributes:
         setting: a key of `protocol.TASKS`.
         phase: a key of `protocol.PHASES`.
-        arm: a key of `protocol.ARMS`.
+        arm: a key of `protocol.ARMS`, among the candidates one of `protocol.CANDIDATES`.
         rule: λ rule, empty where there is none.
+        second_pass: when the second gradient was taken, empty where there is none.
         validation: share of the training images held out, on which `val_accuracy` was measured.
         train_accuracy: against the labels trained on, wrong ones included.
         gap: training minus test accuracy.
         lam_last, lam_mean: λ of the last step and its mean over all steps.
         lambda_max, trace: of the Hessian on training images at the end, NaN where not measured.
         grad_evals: gradient evaluations of the run.
-        seconds: of training alone, on the clock. The rows that ship hold processor time, but those
-            of tuning and exploring made on 24 November 2026.
+        seconds: of training alone, on the clock, with other work on the machine.
         status: "finished" or "diverged".
     """
 
@@ -55,7 +62,9 @@ class Row:
     arm: str
     optimizer: str
     rule: str
+    second_pass: str
     rho: float
+    adaptive: float
     theta: float
     lam: float
     lam_min: float
@@ -68,6 +77,12 @@ class Row:
     gain: float
     gamma: float
     delta: float
+    scale: float
+    strength: float
+    longest: float
+    begin: float
+    spread_first: float
+    spread_last: float
     lr: float
     epochs: int
     seed: int
@@ -96,6 +111,7 @@ class Row:
             self.setting,
             self.optimizer,
             self.rule,
+            self.second_pass,
             *(None if math.isnan(x) else x for x in numbers),
             self.epochs,
             self.validation,

@@ -36,13 +36,12 @@ class StudySettings(JobSettings):
     tasks: tuple[str, ...] = setting(
         (), _listed("tasks", "default: all, those with images if they are given"), word="setting"
     )
-    phases: tuple[str, ...] = setting(
-        (), _listed("phases", "default: all but explore"), word="phase"
-    )
+    phases: tuple[str, ...] = setting((), _listed("phases", "default: all"), word="phase")
     arms: tuple[str, ...] = setting((), _listed("arms", "default: all"), word="arm")
     images: str | None = setting(
         None, "CIFAR-10 images, for the settings that need them: folder:PATH."
     )
+    large: str | None = setting(None, "All 50,000 of them, for the largest setting: folder:PATH.")
     out: str = setting(
         "study.csv", "The table; rows that it has are not made again.", validate_default=True
     )
@@ -58,7 +57,7 @@ class StudySettings(JobSettings):
                 raise ValueError(f"There is no {what} {name!r}; choose {' or '.join(known)}.")
         return names
 
-    @field_validator("images")
+    @field_validator("images", "large")
     @classmethod
     def _absolute_images(cls, images: str | None) -> str | None:
         return TrainSettings.parse({"dataset": images}).dataset if images else None
@@ -72,11 +71,18 @@ class StudySettings(JobSettings):
     @model_validator(mode="after")
     def _with_images(self) -> Self:
         for name in self.tasks:
-            if protocol.TASKS[name].images and not (self.images or "").startswith("folder:"):
+            if protocol.TASKS[name].images and not (self.images_of(name) or "").startswith(
+                "folder:"
+            ):
+                option = "large" if protocol.TASKS[name].images == "large" else "images"
                 raise ValueError(
-                    f"The setting {name!r} needs CIFAR-10 images; give --images folder:PATH."
+                    f"The setting {name!r} needs CIFAR-10 images; give --{option} folder:PATH."
                 )
         return self
+
+    def images_of(self, task: str) -> str | None:
+        """The images of a setting, where they were given."""
+        return {"small": self.images, "large": self.large}.get(protocol.TASKS[task].images)
 
     @property
     def table(self) -> Path:
@@ -91,11 +97,7 @@ class StudySettings(JobSettings):
     def parts(self) -> list[tuple[str, list[str]]]:
         """The phases in their order, each with its settings."""
         tasks = self.tasks or [
-            name for name, task in protocol.TASKS.items() if self.images or not task.images
+            name for name, task in protocol.TASKS.items() if self.images_of(name) or not task.images
         ]
-        phases = self.phases or [name for name in protocol.PHASES if name != "explore"]
-        return [
-            (phase, [n for n in tasks if protocol.TASKS[n].compared or phase == "explore"])
-            for phase in protocol.PHASES
-            if phase in phases
-        ]
+        phases = self.phases or list(protocol.PHASES)
+        return [(phase, list(tasks)) for phase in protocol.PHASES if phase in phases]

@@ -1,4 +1,4 @@
-"""What the study's rows say: tables, paired differences, the target, the curves over ρ.
+"""What the study's rows say: tables, paired differences, the goal, the curves over ρ.
 
 Everything is computed from the rows; nothing is typed in. Accuracies are fractions. Differences
 are paired: both arms started from the same weights and saw the data in the same order. Their
@@ -7,19 +7,30 @@ setting's runs share one set of test images.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from samar.optim.catalog import OPTIMIZERS, RULES
+from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
 from samar.settings.declare import settings_of as declared
 from samar.sweeps.statistics import Interval, MeanStd, mean_std, t_interval
-from samar.sweeps.study.protocol import ARMS, CURVE_ARMS, TASKS
+from samar.sweeps.study.protocol import (
+    ARMS,
+    CANDIDATES,
+    CURVE_ARMS,
+    SAM_TYPE,
+    TASKS,
+    best_candidate,
+    validated,
+)
 from samar.sweeps.study.rows import NAN, SETTINGS, Row
 from samar.training.settings import TrainSettings
 
-POINT = 0.01
-"""The target's margin: one point of test accuracy."""
+MARGIN = 0.005
+"""How far behind the best arm of SAM's kind a setting may be: half a point of test accuracy."""
+CLEAN_PRICE, MEAN_PRICE = 1.4, 1.5
+"""Gradients a step that the default may take where labels are right, and on average."""
+SGD_ARMS = ("sgd", "sgd_half", "sgd_twice")
 
 
 @dataclass(frozen=True)
@@ -48,16 +59,32 @@ class Result:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The target on one setting: SAMAR at its defaults against SAM with ρ tuned for it."""
+    """SAMAR at its defaults on one setting.
+
+    Attributes:
+        best: of SAM's kind, each with its constants tuned for the setting, the most accurate arm.
+        against_best: test accuracy minus its, seed by seed.
+        against_sgd: minus that of SGD with at least as many gradients, by the arm's key.
+        left_out: as `against_best`, of the candidate that the other settings choose.
+        price: gradients a step.
+        flatness: largest eigenvalue over SAM's, means over the seeds; NaN where not measured.
+        flat: whether it is not above SAM's by more than SAM's standard deviation.
+    """
 
     setting: str
-    against_tuned: Interval
-    against_default: Interval
+    best: str
+    against_best: Interval
+    against_sgd: tuple[str, Interval] | None
+    left_out: Interval | None
+    price: float
+    flatness: float
+    flat: bool | None
 
     @property
     def met(self) -> bool:
-        """Whether the mean is within one point of tuned SAM, or above it."""
-        return self.against_tuned.mean >= -POINT
+        """Whether it is at most `MARGIN` behind the best arm, and ahead of SGD."""
+        ahead = self.against_sgd is None or self.against_sgd[1].mean > 0
+        return self.against_best.mean >= -MARGIN and ahead
 
 
 @dataclass(frozen=True)
@@ -101,43 +128,96 @@ def difference(rows: Sequence[Row], setting: str, arm: str, baseline: str) -> In
 
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
-    """The target on every setting that has the arms for it."""
+    """How the default does on every setting that has it and an arm of SAM's kind."""
     found = []
     for setting in settings_of(rows):
-        tuned = difference(rows, setting, "samar", "sam")
-        default = difference(rows, setting, "samar", "sam_default")
-        if tuned and default:
-            found.append(Verdict(setting, tuned, default))
+        known = {result.arm: result for result in results(rows, setting)}
+        rivals = [known[arm] for arm in SAM_TYPE if arm in known]
+        ours = known.get("samar")
+        if ours is None or not rivals:
+            continue
+        best = max(rivals, key=lambda result: result.test.mean).arm
+        against = difference(rows, setting, "samar", best)
+        if against is None:
+            continue
+        sam, flat = known.get("sam"), None
+        if sam is not None and not math.isnan(sam.lambda_max + ours.lambda_max):
+            values = [row.lambda_max for row in _finals(rows, setting, "sam")]
+            spread = mean_std(value for value in values if not math.isnan(value)).std
+            flat = ours.lambda_max <= sam.lambda_max + (0.0 if math.isnan(spread) else spread)
+        steps = _steps(rows, setting)
+        found.append(
+            Verdict(
+                setting=setting,
+                best=best,
+                against_best=against,
+                against_sgd=_against_sgd(rows, setting, known),
+                left_out=difference(rows, setting, "samar_left_out", best),
+                price=ours.grad_evals / steps if steps else NAN,
+                flatness=NAN if sam is None else ours.lambda_max / sam.lambda_max,
+                flat=flat,
+            )
+        )
     return found
 
 
+def _against_sgd(
+    rows: Sequence[Row], setting: str, known: Mapping[str, Result]
+) -> tuple[str, Interval] | None:
+    """The shortest run of SGD that spent at least as many gradients; the longest if none did."""
+    there = [arm for arm in SGD_ARMS if arm in known]
+    enough = [arm for arm in there if known[arm].grad_evals >= 0.999 * known["samar"].grad_evals]
+    arm = next(iter(enough), there[-1] if there else None)
+    against = difference(rows, setting, "samar", arm) if arm else None
+    return (arm, against) if arm and against else None
+
+
+def _steps(rows: Sequence[Row], setting: str) -> float:
+    """Steps of a run of the setting: what SGD spends, one gradient each."""
+    plain = _finals(rows, setting, "sgd")
+    return fmean(row.grad_evals for row in plain) if plain else NAN
+
+
+def candidates(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Validation accuracy of every candidate on every setting, a line each, the best first."""
+    known = {(r.setting, r.arm): validated(r) for r in rows if r.phase == "candidates"}
+    settings = [name for name in TASKS if any(setting == name for setting, _ in known)]
+    lines = []
+    for name in CANDIDATES:
+        scores = [known.get((setting, name), NAN) for setting in settings]
+        made = next((r for r in rows if (r.phase, r.arm) == ("candidates", name)), None)
+        if made is not None:
+            lines.append((fmean(scores), name, scores, words(made)))
+    lines.sort(key=lambda line: -math.inf if math.isnan(line[0]) else line[0], reverse=True)
+    choosers = {
+        name: [TASKS[s].title for s in settings if best_candidate(rows, without=s) == name]
+        for name in CANDIDATES
+    }
+    return [
+        {
+            "candidate": told,
+            **{TASKS[s].title: _percent(score) for s, score in zip(settings, scores, strict=True)},
+            "mean": _percent(mean),
+            "chosen without": ", ".join(choosers[name]),
+        }
+        for mean, name, scores, told in lines
+    ]
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.1f}"
+
+
 def curves(rows: Sequence[Row], setting: str) -> list[Curve]:
-    """Test accuracy over ρ of each arm of the curve phase."""
+    """Test accuracy over ρ of the trials of SAM and SAMAR; a fifth of the images is held out."""
     found = []
     for arm, title in CURVE_ARMS.items():
-        mine = [r for r in rows if (r.setting, r.phase, r.arm) == (setting, "curve", arm)]
+        mine = [r for r in rows if (r.setting, r.phase, r.arm) == (setting, "tune", arm)]
         radii = sorted({row.rho for row in mine})
         test = [mean_std(accuracy(row) for row in mine if row.rho == rho) for rho in radii]
         if test:
             found.append(Curve(setting, arm, title, tuple(radii), tuple(test)))
     return found
-
-
-def explored(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """What was tried before the defaults were set, a line a run, best validation first."""
-    found = [row for row in rows if row.phase == "explore"]
-    order = list(TASKS)
-    found.sort(key=lambda row: (order.index(row.setting), -row.val_accuracy))
-    return [
-        {
-            "setting": TASKS[row.setting].title,
-            "settings": words(row),
-            "validation, %": f"{100 * row.val_accuracy:.1f}",
-            "test, %": f"{100 * row.test_accuracy:.1f}",
-            "mean λ": "" if math.isnan(row.lam_mean) else f"{row.lam_mean:.2f}",
-        }
-        for row in found
-    ]
 
 
 def accuracy(row: Row) -> float:
@@ -150,10 +230,13 @@ def words(row: Row) -> str:
     known = declared(TrainSettings)
     parts = [OPTIMIZERS[row.optimizer].title]
     parts += [RULES[row.rule].title] if row.rule else []
+    usual = row.second_pass in ("", "always")
+    parts += [] if usual else [f"second gradient {SECOND_PASSES[row.second_pass].title.lower()}"]
     parts += [
-        known[name].brief(float(getattr(row, name)))
+        known[name].brief(True if name == "adaptive" else float(getattr(row, name)))
         for name in SETTINGS
         if not math.isnan(getattr(row, name)) and not (row.rule == "fixed" and name == "beta")
+        if name != "adaptive" or row.adaptive
     ]
     return ", ".join(parts)
 
