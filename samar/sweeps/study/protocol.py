@@ -166,26 +166,29 @@ CURVE_ARMS = {"sam": "SAM", "samar_rho": "SAMAR"}
 
 
 def _candidate(**changes: Any) -> Mapping[str, Any]:
-    return {**FORMER_SAMAR, **changes}
+    """Dithering with the trend's power law, unless told otherwise."""
+    return {
+        "rule": "trend_power",
+        "second_pass": "dither",
+        "memory": 100.0,
+        "beta": 0.9,
+        "lam": 1.0,
+        "lam_max": 20.0,
+        **changes,
+    }
 
+
+_SHARE = {"rule": "share", "scale": 10.0, "lam": 0.1, "lam_min": 0.05}
 
 CANDIDATES: dict[str, Mapping[str, Any]] = {
-    "every_step": _candidate(),
-    "trend": _candidate(second_pass="dither", strength=1.0, lam_min=0.1, lam_max=20.0),
-    "trend_3": _candidate(second_pass="dither", strength=3.0, lam_min=0.1, lam_max=20.0),
-    "trend_6": _candidate(second_pass="dither", strength=6.0, lam_min=0.1, lam_max=20.0),
-    "trend_3_small": _candidate(
-        second_pass="dither", strength=3.0, lam_min=0.1, lam_max=20.0, rho=0.1
-    ),
-    "trend_6_small": _candidate(
-        second_pass="dither", strength=6.0, lam_min=0.1, lam_max=20.0, rho=0.1
-    ),
-    "share": _candidate(
-        rule="share", scale=3.0, second_pass="dither", strength=1.0, lam_min=0.05, lam=0.1
-    ),
-    "share_3_small": _candidate(
-        rule="share", scale=10.0, second_pass="dither", strength=3.0, lam_min=0.05, lam=0.1, rho=0.1
-    ),
+    "version_01": FORMER_SAMAR,
+    "trend_1": _candidate(rho=0.1, gain=0.4, strength=1.0, lam_min=0.1),
+    "trend_2": _candidate(rho=0.1, gain=0.4, strength=2.0, lam_min=0.25),
+    "trend_3": _candidate(rho=0.1, gain=0.4, strength=3.0, lam_min=0.1),
+    "trend_3_slow": _candidate(rho=0.1, gain=0.2, strength=3.0, lam_min=0.1),
+    "trend_3_wide": _candidate(rho=0.2, gain=0.4, strength=3.0, lam_min=0.1),
+    "trend_6": _candidate(rho=0.1, gain=0.4, strength=6.0, lam_min=0.1),
+    "share_3": _candidate(rho=0.1, strength=3.0, **_SHARE),
 }
 """What the default is chosen from; each was found by trying, on these very settings."""
 
