@@ -11,7 +11,7 @@ from samar.sweeps.study.protocol import ARMS
 from samar.sweeps.study.rows import Row
 from samar.sweeps.study.summary import Curve, accuracy, results
 
-CURVE_STYLES = {"sam_default": "sam", "samar": "samar"}
+CURVE_STYLES = {"sam": "sam", "samar_rho": "samar"}
 
 
 def arms_figure(rows: Sequence[Row], setting: str) -> go.Figure:

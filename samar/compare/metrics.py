@@ -41,6 +41,7 @@ METRICS: Mapping[str, Metric] = {
     "sharpness": Metric("Sharpness", "f(x+ε) − f(x)", "steps", log=True),
     "ratio": Metric("Sharpness ratio", "sharpness / reference", "steps", log=True),
     "lam": Metric("Regularization strength λ", "λ", "steps"),
+    "price": Metric("Price", "gradients a step so far", "steps"),
     "grad_norm": Metric("Gradient norm", "‖g‖", "steps", log=True),
     "lr": Metric("Learning rate", "η", "steps", log=True),
     "lambda_max": Metric("Largest eigenvalue", "h₁ of the Hessian", "curvature", log=True),
@@ -69,6 +70,9 @@ def curve_of(
         values = [e.detail["values"][0] if name == "lambda_max" else e.detail[name] for e in found]
         x = np.interp(at, steps["step"], steps[axis]) if at.size and steps["step"].size else at
         return Curve(at, x, metric.factor * np.array(values, dtype=float))
+    if name == "price":
+        price = steps["grad_evals"] / np.maximum(steps["step"], 1)
+        return Curve(steps["step"], steps[axis], price)
     table = steps if metric.of == "steps" else epochs
     finite = np.isfinite(table[name])
     at, x, y = (table[column][finite] for column in ("step", axis, name))

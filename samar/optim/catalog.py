@@ -25,7 +25,8 @@ class OptimizerInfo:
         name: The key used by `build_optimizer` and in a run's config.
         title: What a person reads.
         help: One or two sentences on what it does.
-        gradients_per_step: Forward-backward passes per step, the fair unit of cost.
+        gradients_per_step: Most forward-backward passes of a step, the fair unit of cost; a policy
+            of the second gradient may leave one out.
         hyperparameters: Arguments of `build_optimizer` that apply besides SGD's own.
     """
 
@@ -102,7 +103,8 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
             name="samar",
             title="SAMAR",
             help="Mixes the plain and the uphill gradient with a weight λ that follows the ratio "
-            "of successive sharpness values (Zou, Deng & Sun 2024).",
+            "of successive sharpness values (Zou, Deng & Sun 2024), and takes the uphill gradient "
+            "only as often as λ says.",
             gradients_per_step=2,
             hyperparameters=(
                 "rho",

@@ -14,7 +14,7 @@ def test_read_the_study_and_take_the_table_away(
     serve: Callable[[Path], str], visit: Callable[..., Page]
 ) -> None:
     page = visit(f"{serve(ROOT / 'app.py')}/study")
-    expect(page.get_by_role("heading", name="Was the target met?")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Was the goal met?")).to_be_visible(timeout=30_000)
     chart = page.locator(".st-key-study_chart_arms")
     chart.scroll_into_view_if_needed(timeout=30_000)
     expect(chart.locator(".main-svg").first).to_be_visible(timeout=30_000)

@@ -24,7 +24,7 @@ def test_arms() -> None:
     assert dots.x == pytest.approx((50, 70))
     assert mean.x == pytest.approx((60,))
     assert mean.error_x.array == pytest.approx((14.1421,), rel=1e-5)
-    assert figure.layout.yaxis.categoryarray == ("SAMAR, defaults", "SGD, equal epochs")
+    assert figure.layout.yaxis.categoryarray == ("SAMAR, defaults", "SGD")
     assert "Best mean: SAMAR, defaults, 90.00 %." in figure.layout.meta["alt"]
 
 
@@ -35,13 +35,13 @@ def test_no_runs_are_said_to_be_none() -> None:
 
 def test_curves() -> None:
     rows = [
-        row("sam_default", 1, 0.5, "curve", rho=0.02),
-        row("sam_default", 1, 0.8, "curve", rho=0.5),
-        row("samar", 1, 0.9, "curve", rho=0.02),
+        row("sam", 1, 0.5, "tune", rho=0.02),
+        row("sam", 1, 0.8, "tune", rho=0.5),
+        row("samar_rho", 1, 0.9, "tune", rho=0.02),
     ]
     figure = curve_figure(curves(rows, "digits_clean"), "Digits")
     sam, samar = figure.data
-    assert (sam.name, samar.name) == ("SAM", "SAMAR, defaults")
+    assert (sam.name, samar.name) == ("SAM", "SAMAR")
     assert list(sam.x) == [0.02, 0.5]
     assert list(sam.y) == pytest.approx([50, 80])
     assert figure.layout.xaxis.type == "log"

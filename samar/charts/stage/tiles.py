@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from samar.charts.narration import second_gradients
 from samar.charts.stage.feed import StageRun
 from samar.charts.training import RATIO_TICKS
 
@@ -83,7 +84,16 @@ def _lam(lead: StageRun | None) -> dict[str, Any]:
         columns=[_column("lam")],
         zero=True,
         levels=levels,
+        legend=_price(lead),
     )
+
+
+def _price(lead: StageRun | None) -> str:
+    """How often the newest steps took a second gradient, where not always."""
+    often = math.nan if lead is None else second_gradients(lead.steps)
+    if lead is None or lead.settings.optimizer == "sgd" or not often < 1:
+        return ""
+    return f"second gradient: {often:.0%} of steps".replace("%", " %")
 
 
 def _ratio(lead: StageRun | None) -> dict[str, Any]:
@@ -178,6 +188,7 @@ def _sharpness(lead: StageRun | None) -> dict[str, Any]:
         columns=[_column("sharpness")],
         smoothed=True,
         log=True,
+        legend="" if lead is not None and lead.settings.optimizer == "samar" else _price(lead),
     )
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from samar import __version__
-from samar.optim.catalog import OPTIMIZERS, RULES
+from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
 
 METHOD = r"""
 Every optimizer below looks for weights $x$ with a small loss $f(x)$. The sharpness-aware ones also
@@ -26,6 +26,19 @@ average of the sharpness instead.
 """
 
 
+SECOND_GRADIENT = r"""
+The second gradient doubles the price of a step, also where $\lambda$ is small. So a policy says when
+it is worth that; a step without it is a step of SGD, bit for bit, and the ratio and $\lambda$ of the
+last measurement are carried on.
+
+SAMAR's default makes $\lambda$ the *chance* of a second gradient instead of its share: with strength
+$w$ a step takes, with chance $\lambda_k/w$,
+$d_k=(1-w)\,g(x_k)+w\,g(x_k+\varepsilon_k)$, else $d_k=g(x_k)$. On average that is the
+same direction, for $1+\lambda_k/w$ gradients. A sum decides rather than a coin, so nothing is left
+to luck: each step adds $\lambda_k/w$, and where the sum reaches 1 a second gradient is due.
+"""
+
+
 def show() -> None:
     """Draw the page."""
     st.header("What is computed here", anchor=False)
@@ -43,8 +56,14 @@ def show() -> None:
         st.latex(info.formula)
     st.subheader("The optimizers", anchor=False)
     for optimizer in OPTIMIZERS.values():
-        gradients = "one gradient" if optimizer.gradients_per_step == 1 else "two gradients"
+        one = optimizer.gradients_per_step == 1
+        gradients = "one gradient" if one else "at most two gradients"
         st.markdown(f"**{optimizer.title}** ({gradients} a step). {optimizer.help}")
+    st.subheader("When the second gradient is taken", anchor=False)
+    st.markdown(SECOND_GRADIENT)
+    for policy in SECOND_PASSES.values():
+        only = " SAMAR only." if policy.own else ""
+        st.markdown(f"**{policy.title}.** {policy.help}{only}")
     st.caption(
         "Weight decay enters in the base step at the restored weights, not in the perturbation. "
         "Training accuracy is measured against the labels trained on, wrong ones included; the "

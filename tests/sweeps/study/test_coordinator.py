@@ -205,10 +205,12 @@ def test_a_row_says_what_the_training_loop_says(make: Callable[..., Job]) -> Non
     assert row.test_accuracy == pytest.approx(end.test_accuracy, rel=1e-6)
     assert row.train_accuracy == pytest.approx(end.train_accuracy, rel=1e-6)
     assert row.gap == pytest.approx(end.gap, rel=1e-6)
-    assert row.grad_evals == end.grad_evals == 2 * len(steps)
+    assert row.grad_evals == end.grad_evals == steps[-1].grad_evals
     assert row.lam_last == pytest.approx(steps[-1].lam, rel=1e-6)
     assert row.lam_mean == pytest.approx(sum(step.lam for step in steps) / len(steps), rel=1e-6)
-    assert (row.rule, row.rho, row.status) == ("trend_power", 0.2, "finished")
+    assert len(steps) < row.grad_evals < 2 * len(steps)
+    assert (row.rule, row.second_pass) == ("trend_power", "dither")
+    assert (row.rho, row.strength, row.status) == (pytest.approx(0.1), 3.0, "finished")
     assert (row.precision, row.threads) == ("fp32", 1)
     assert row.seconds > 0
     assert math.isnan(row.theta)

@@ -1,4 +1,4 @@
-"""The protocol is fair by construction: equal trials, fresh seeds, equal gradients."""
+"""The protocol is fair by construction: equal trials, fresh seeds, a choice that was not judged."""
 
 from dataclasses import replace
 
@@ -6,10 +6,21 @@ import pytest
 
 from samar.sweeps.study import protocol
 from samar.sweeps.study.coordinator import described
-from samar.sweeps.study.protocol import ARMS, FINAL_SEEDS, TASKS, TRIALS, TUNING_SEEDS, config_of
+from samar.sweeps.study.protocol import (
+    ARMS,
+    CANDIDATES,
+    FINAL_SEEDS,
+    SAM_TYPE,
+    TASKS,
+    TRIALS,
+    TUNING_SEED,
+    config_of,
+)
+from samar.sweeps.study.rows import Row
 from samar.training.settings import TrainSettings
 
 EVERY = [(setting, arm) for setting in TASKS for arm in ARMS]
+SHORT = [name for name, task in TASKS.items() if not task.main]
 
 
 def test_every_tuned_arm_has_the_same_number_of_different_trials() -> None:
@@ -19,14 +30,28 @@ def test_every_tuned_arm_has_the_same_number_of_different_trials() -> None:
             assert len(trials) in (0, TRIALS)
             assert len({tuple(trial.items()) for trial in trials}) == len(trials)
     untuned = {name for name, arm in ARMS.items() if not arm.trials(TASKS["digits_clean"])}
-    assert untuned == {"sam_default", "samar", "samar_old"}
+    assert untuned == {
+        "sgd_half",
+        "sgd_twice",
+        "sam_default",
+        "samar",
+        "samar_01",
+        "samar_left_out",
+    }
+    assert set(SAM_TYPE) <= set(ARMS) - untuned
+
+
+def test_the_radii_span_a_factor_of_16() -> None:
+    for setting in TASKS:
+        for arm in protocol.CURVE_ARMS:
+            radii = [trial["rho"] for trial in ARMS[arm].trials(TASKS[setting])]
+            assert max(radii) / min(radii) == pytest.approx(16)
 
 
 def test_final_seeds_were_never_looked_at_before() -> None:
-    seen = {*TUNING_SEEDS, *protocol.EXPLORING_SEEDS}
     for seeds in FINAL_SEEDS.values():
         assert len(set(seeds)) == len(seeds)
-        assert not seen & set(seeds)
+        assert TUNING_SEED not in seeds
 
 
 @pytest.mark.parametrize(("setting", "arm"), EVERY)
@@ -34,11 +59,12 @@ def test_arms_differ_in_the_optimizer_alone(setting: str, arm: str) -> None:
     config = config_of(setting, arm, seed=3)
     sgd = config_of(setting, "sgd", seed=3)
     allowed = {"optimizer", "rule", "rho", "theta", "lam", "lam_min", "lam_max", "beta", "epochs"}
-    allowed |= {"tau", "up", "down", "memory", "gamma", "delta"}
+    allowed |= {"gain", "memory", "second_pass", "begin", "adaptive"}
+    allowed |= {"schedule"} if arm == "temperon" else set()
     for name, value in config:
         if name not in allowed:
             assert value == getattr(sgd, name), name
-    assert config.epochs == sgd.epochs * (2 if arm == "sgd_twice" else 1)
+    assert config.epochs == round(sgd.epochs * {"sgd_half": 1.5, "sgd_twice": 2}.get(arm, 1))
     assert config.validation == 0
 
 
@@ -50,31 +76,86 @@ def test_the_untuned_arm_is_the_programs_default() -> None:
         assert changed <= {*task.changes, "dataset"}
 
 
-def test_the_trial_with_the_best_validation_accuracy_is_chosen() -> None:
+def test_the_default_is_one_of_the_candidates() -> None:
+    default = TrainSettings().model_dump()
+    assert any(
+        all(default[name] == value for name, value in values.items() if name != "second_pass")
+        for values in CANDIDATES.values()
+    )
+
+
+def tuned(*values: float) -> list[Row]:
     trials = [t for t in protocol.trials("tune", "digits_clean") if t.arm == "sam"]
-    assert len(trials) == TRIALS * len(TUNING_SEEDS)
+    assert len(trials) == TRIALS
     assert all(trial.config.validation == protocol.VALIDATION for trial in trials)
-    rows = [
+    return [
         replace(described(trial), status="finished", val_accuracy=value, test_accuracy=1 - value)
-        for trial, value in zip(trials, (0.1, 0.7, 0.7), strict=True)
+        for trial, value in zip(trials, values, strict=True)
     ]
-    assert protocol.chosen(rows, "digits_clean", "sam") == {"rho": trials[1].config.rho}
+
+
+def test_the_trial_with_the_best_validation_accuracy_is_chosen() -> None:
+    rows = tuned(0.1, 0.7, 0.7, 0.2, 0.3)
+    assert protocol.chosen(rows, "digits_clean", "sam") == {"rho": rows[1].rho}
     assert protocol.chosen(rows[:-1], "digits_clean", "sam") is None
     assert protocol.chosen([], "digits_clean", "samar") == {}
 
 
 def test_a_diverged_trial_is_never_chosen() -> None:
-    trials = [t for t in protocol.trials("tune", "digits_clean") if t.arm == "sam"]
-    rows = [replace(described(trial), status="diverged") for trial in trials]
+    rows = [replace(row, status="diverged") for row in tuned(0.9, 0.9, 0.9, 0.9, 0.9)]
     rows[2] = replace(rows[2], status="finished", val_accuracy=0.1)
-    assert protocol.chosen(rows, "digits_clean", "sam") == {"rho": trials[2].config.rho}
+    assert protocol.chosen(rows, "digits_clean", "sam") == {"rho": rows[2].rho}
+
+
+def test_longer_runs_of_sgd_take_over_its_learning_rate() -> None:
+    trials = [t for t in protocol.trials("tune", "digits_clean") if t.arm == "sgd"]
+    rows = [
+        replace(described(trial), status="finished", val_accuracy=trial.config.lr == 0.1)
+        for trial in trials
+    ]
+    for arm in ("sgd", "sgd_half", "sgd_twice"):
+        assert protocol.chosen(rows, "digits_clean", arm) == {"lr": 0.1}
 
 
 def test_only_tuned_arms_reach_the_final_runs() -> None:
     arms = {trial.arm for trial in protocol.trials("final", "digits_clean")}
-    assert arms == {"sam_default", "samar", "samar_old"}
+    assert arms == {"sam_default", "samar", "samar_01"}
+    assert {trial.arm for trial in protocol.trials("final", "cifar_large")} == {"samar"}
 
 
-def test_the_curve_covers_the_radii_of_the_target() -> None:
-    rho = {trial.config.rho for trial in protocol.trials("curve", "digits_noise40")}
-    assert (min(rho), max(rho)) == (0.02, 0.5)
+def candidates(best: dict[str, str]) -> list[Row]:
+    """Rows in which one candidate is good on a setting and all others are half as good."""
+    return [
+        replace(
+            described(trial),
+            status="finished",
+            val_accuracy=0.8 if best[setting] == trial.arm else 0.4,
+        )
+        for setting in SHORT
+        for trial in protocol.trials("candidates", setting)
+    ]
+
+
+def test_a_setting_is_judged_by_what_the_others_choose() -> None:
+    one, other = list(CANDIDATES)[1:3]
+    rows = candidates(dict.fromkeys(SHORT, one) | {"digits_clean": other})
+    assert protocol.best_candidate(rows) == one
+    assert protocol.best_candidate(rows, without="digits_clean") == one
+    assert protocol.chosen(rows, "digits_clean", "samar_left_out") == CANDIDATES[one]
+    half = len(SHORT) // 2
+    split = dict.fromkeys(SHORT[: half + 1], one) | dict.fromkeys(SHORT[half + 1 :], other)
+    rows = candidates(split)
+    last = SHORT[0]
+    assert protocol.best_candidate(rows) == one
+    # Without one of its settings the two are level, and the first of equals is taken; without
+    # two more the other leads.
+    fewer = [row for row in rows if row.setting != last]
+    assert protocol.best_candidate(fewer) is None
+    assert protocol.best_candidate(fewer, without=last) in (one, other)
+
+
+def test_a_candidate_that_lacks_a_run_is_waited_for() -> None:
+    rows = candidates(dict.fromkeys(SHORT, next(iter(CANDIDATES))))
+    assert protocol.best_candidate(rows) == next(iter(CANDIDATES))
+    assert protocol.best_candidate(rows[:-1]) is None
+    assert protocol.chosen(rows[:-1], "digits_clean", "samar_left_out") is None

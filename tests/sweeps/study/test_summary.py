@@ -7,15 +7,9 @@ import pytest
 
 from samar.sweeps.study.coordinator import described
 from samar.sweeps.study.markdown import findings, report
-from samar.sweeps.study.protocol import TASKS, Trial, config_of
+from samar.sweeps.study.protocol import CANDIDATES, TASKS, Trial, config_of, trials
 from samar.sweeps.study.rows import Row, append_row, as_csv, read_rows
-from samar.sweeps.study.summary import (
-    curves,
-    difference,
-    explored,
-    results,
-    verdicts,
-)
+from samar.sweeps.study.summary import candidates, curves, difference, results, verdicts
 
 
 def row(arm: str, seed: int, test: float, phase: str = "final", **values: float) -> Row:
@@ -39,7 +33,7 @@ def rows() -> list[Row]:
 
 def test_results(rows: list[Row]) -> None:
     found = {result.arm: result for result in results(rows, "digits_clean")}
-    assert list(found) == ["sam_default", "sam", "samar"]
+    assert list(found) == ["sam", "sam_default", "samar"]
     sam = found["sam"]
     assert sam.seeds == 2
     assert sam.test.mean == pytest.approx(0.91)
@@ -59,14 +53,45 @@ def test_differences_are_paired_by_seed(rows: list[Row]) -> None:
     assert difference(rows, "digits_clean", "samar", "vasso") is None
 
 
-def test_the_target(rows: list[Row]) -> None:
+def test_the_goal(rows: list[Row]) -> None:
+    rows += [row("vasso", 1, 0.85, rho=0.2), row("vasso", 2, 0.86, rho=0.2)]
+    rows[5] = replace(rows[5], test_accuracy=0.932)
     (verdict,) = verdicts(rows)
+    assert verdict.best == "sam"
+    assert verdict.against_best.mean == pytest.approx(-0.004)
+    assert verdict.against_sgd is None
     assert verdict.met
-    assert verdict.against_default.mean == pytest.approx(0.10)
-    worse = [*rows[:5], replace(rows[5], test_accuracy=0.91), rows[6]]
-    (verdict,) = verdicts(worse)
-    assert verdict.against_tuned.mean == pytest.approx(-0.015)
+    rows[5] = replace(rows[5], test_accuracy=0.92)
+    (verdict,) = verdicts(rows)
+    assert verdict.against_best.mean == pytest.approx(-0.01)
     assert not verdict.met
+
+
+def test_sgd_is_given_at_least_as_many_gradients(rows: list[Row]) -> None:
+    rows = [replace(each, grad_evals=140) for each in rows]
+    for arm, spent, test in (
+        ("sgd", 100, 0.7),
+        ("sgd_half", 150, 0.98),
+        ("sgd_twice", 200, 0.6),
+    ):
+        rows += [replace(row(arm, seed, test), grad_evals=spent) for seed in (1, 2)]
+    (verdict,) = verdicts(rows)
+    assert verdict.price == pytest.approx(1.4)
+    assert verdict.against_sgd is not None
+    arm, against = verdict.against_sgd
+    assert arm == "sgd_half"
+    assert against.mean == pytest.approx((0.88 + 0.93) / 2 - 0.98)
+    assert not verdict.met
+
+
+def test_flatness_is_held_against_sams_spread(rows: list[Row]) -> None:
+    values = {("sam", 1): 10.0, ("sam", 2): 14.0, ("samar", 1): 14.0, ("samar", 2): 15.0}
+    rows = [replace(each, lambda_max=values.get((each.arm, each.seed), math.nan)) for each in rows]
+    (verdict,) = verdicts(rows)
+    assert verdict.flatness == pytest.approx(14.5 / 12)
+    assert verdict.flat  # 14.5 is within 12 ± 2.83
+    rows[5] = replace(rows[5], lambda_max=20.0)
+    assert verdicts(rows)[0].flat is False
 
 
 def test_a_diverged_run_counts_as_nothing_learnt(rows: list[Row]) -> None:
@@ -80,15 +105,15 @@ def test_a_diverged_run_counts_as_nothing_learnt(rows: list[Row]) -> None:
 def test_curves_over_rho() -> None:
     found = curves(
         [
-            row("sam_default", 1, 0.9, "curve", rho=0.5),
-            row("sam_default", 2, 0.7, "curve", rho=0.5),
-            row("sam_default", 1, 0.5, "curve", rho=0.02),
-            row("samar", 1, 0.9, "curve", rho=0.02),
+            row("sam", 1, 0.9, "tune", rho=0.5),
+            row("sam", 2, 0.7, "tune", rho=0.5),
+            row("sam", 1, 0.5, "tune", rho=0.02),
+            row("samar_rho", 1, 0.9, "tune", rho=0.02),
         ],
         "digits_clean",
     )
     sam, samar = found
-    assert (sam.arm, samar.arm) == ("sam_default", "samar")
+    assert (sam.arm, samar.arm) == ("sam", "samar_rho")
     assert sam.rho == (0.02, 0.5)
     assert [found.mean for found in sam.test] == pytest.approx([0.5, 0.8])
     assert [found.n for found in sam.test] == [1, 2]
@@ -106,23 +131,31 @@ def test_a_table_survives_the_file(rows: list[Row], tmp_path) -> None:
     assert path.read_text(encoding="utf-8") == as_csv(rows)
 
 
-def test_the_report_names_every_arm_and_the_target(rows: list[Row]) -> None:
+def test_the_report_names_every_arm_and_the_goal(rows: list[Row]) -> None:
     text = report(rows)
     assert TASKS["digits_clean"].title in text
     assert "| SAM, ρ tuned | 91.00 ± 1.41 |" in text
-    assert "Within one point of tuned SAM on 1 of 1 settings." in text
-    assert "Against SAM at the same ρ: Digits, right labels +10.0 [" in text
+    assert "best tuned arm of SAM's kind −0.5 points on average of 1 settings" in text
 
 
-def test_a_missed_target_is_said(rows: list[Row]) -> None:
+def test_a_missed_goal_is_said(rows: list[Row]) -> None:
     rows[5] = replace(rows[5], test_accuracy=0.91)
     told = findings(rows)
-    assert told[0] == "Within one point of tuned SAM on 0 of 1 settings."
-    assert told[1].startswith("Missed on: Digits, right labels (−1.5 [")
+    assert "−1.5 points on average" in told[0]
+    assert "More than half a point behind on: Digits, right labels." in told
+    assert findings([]) == ["The table has no final runs of SAMAR and an arm to compare it with."]
 
 
-def test_what_was_explored_is_listed_with_validation_accuracy() -> None:
-    one = replace(row("samar", 0, 0.9, "explore"), arm="trend_floor", val_accuracy=0.6)
-    (line,) = explored([one])
-    assert line["validation, %"] == "60.0"
-    assert line["setting"] == TASKS["digits_clean"].title
+def test_candidates_are_listed_with_validation_accuracy() -> None:
+    made = [
+        replace(
+            described(trial),
+            status="finished",
+            val_accuracy=0.6 if trial.arm == "trend_3" else 0.5,
+        )
+        for trial in trials("candidates", "digits_clean")
+    ]
+    lines = candidates(made)
+    assert len(lines) == len(CANDIDATES)
+    assert lines[0][TASKS["digits_clean"].title] == lines[0]["mean"] == "60.0"
+    assert lines[0]["candidate"].startswith("SAMAR, Trend, power law, second gradient with chance")
