@@ -26,6 +26,7 @@ from samar.jobs.work import Work
 from samar.landscape.frame import random_frame
 from samar.landscape.sampler import plane
 from samar.optim.factory import build_optimizer
+from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.recordings.catalog import Recording
 from samar.recordings.record import checksum_of, manifest, say
@@ -117,7 +118,7 @@ def rate(work: Work) -> Recording:
     tables: dict[str, Any] = {"horizon": np.array(HORIZONS)}
     methods: dict[str, Callable[[Tensor, float, float], torch.optim.Optimizer]] = {
         "sgd": lambda x, lr, _: torch.optim.SGD([x], lr=lr),
-        "sam": lambda x, lr, rho: SAMAR([x], lr=lr, rho=rho, lam=1.0, lam_min=1.0, lam_max=1.0),
+        "sam": lambda x, lr, rho: SAM([x], lr=lr, rho=rho),
         "samar": lambda x, lr, rho: SAMAR([x], lr=lr, rho=rho),
     }
     for name, build in methods.items():
@@ -125,11 +126,12 @@ def rate(work: Work) -> Recording:
             [[_squares(build, k, seed, work) for seed in range(RATE_SEEDS)] for k in HORIZONS]
         )
         tables |= {f"{name}_min": found[..., 0], f"{name}_mean": found[..., 1]}
+        tables |= {f"{name}_price": found[..., 2]}
         say(work, f"  {name}: mean over steps {found[..., 1].mean(axis=1).round(4).tolist()}")
     about = (
         "f(x) = Σ x²/(1 + x²) in 20 dimensions, Gaussian gradient noise 0.3; for each K a run of K "
         "steps with η = 2/√K and ρ = 1/√K. Tables NAME_min and NAME_mean (K, seed): smallest and "
-        "mean of the true squared gradient norm over the K steps."
+        "mean of the true squared gradient norm over the K steps; NAME_price: gradients a step."
     )
     return Recording("rate", manifest(about, started, "none: a formula"), {}, tables)
 
@@ -181,14 +183,14 @@ def _squares(
     horizon: int,
     seed: int,
     work: Work,
-) -> tuple[float, float]:
-    """Smallest and mean ‖∇f(x_k)‖² of one run."""
+) -> tuple[float, float, float]:
+    """Smallest and mean ‖∇f(x_k)‖² of one run, and gradients a step."""
     generator = torch.Generator().manual_seed(seed)
     noise = 0.3 * torch.randn(horizon, 20, generator=generator, dtype=torch.float64)
     sign = torch.randint(2, (20,), generator=generator) * 2.0 - 1.0
     x = nn.Parameter(2.0 * sign.double())
     optimizer = build(x, 2.0 / math.sqrt(horizon), 1.0 / math.sqrt(horizon))
-    squared = []
+    squared, spent = [], 0
     for xi in noise:
         work.check()
 
@@ -199,8 +201,9 @@ def _squares(
 
         squared.append(_gradient(x.detach()).square().sum())
         optimizer.step(closure)  # type: ignore[arg-type]
+        spent += getattr(optimizer, "gradients", 1)
     found = torch.stack(squared)
-    return float(found.min()), float(found.mean())
+    return float(found.min()), float(found.mean()), spent / horizon
 
 
 def _gradient(x: Tensor) -> Tensor:

@@ -27,15 +27,15 @@ average of the sharpness instead.
 
 
 SECOND_GRADIENT = r"""
-The second gradient doubles the price of a step, also where $\lambda$ is small. So a policy says when
-it is worth that; a step without it is a step of SGD, bit for bit, and the ratio and $\lambda$ of the
-last measurement are carried on.
+The second gradient doubles the price of a step, also where $\lambda$ is small. So a policy says
+when it is worth that. A step without it is a step of SGD, bit for bit, and carries on the ratio and
+the $\lambda$ of the last measurement.
 
-SAMAR's default makes $\lambda$ the *chance* of a second gradient instead of its share: with strength
-$w$ a step takes, with chance $\lambda_k/w$,
-$d_k=(1-w)\,g(x_k)+w\,g(x_k+\varepsilon_k)$, else $d_k=g(x_k)$. On average that is the
-same direction, for $1+\lambda_k/w$ gradients. A sum decides rather than a coin, so nothing is left
-to luck: each step adds $\lambda_k/w$, and where the sum reaches 1 a second gradient is due.
+SAMAR's default makes $\lambda$ the *chance* of a second gradient instead of its share in every
+step. With strength $w$ a step takes, with chance $\lambda_k/w$, the direction
+$d_k=(1-w)\,g(x_k)+w\,g(x_k+\varepsilon_k)$, else $d_k=g(x_k)$. On average that is the same
+direction, for $1+\lambda_k/w$ gradients. A sum decides rather than a coin, so nothing is left to
+luck: each step adds $\lambda_k/w$, and where the sum reaches 1 a second gradient is due.
 """
 
 
