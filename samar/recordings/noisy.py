@@ -32,11 +32,11 @@ RADII = (0.1, 0.2, 1.0, 2.0)
 RADIUS_SEEDS = 3
 JUMP_AT, JUMP_FROM, JUMP_TO = 128, 0.05, 1.0
 JUMP_RULES: dict[str, dict[str, Any]] = {
-    "trend_power": {},
+    "trend_power": {"gain": 0.2},
     "trend": {"beta": 0.0},
     "dead_band": {"beta": 0.0},
 }
-"""λ rules with their averaging, where it is not the default."""
+"""λ rules with what is not the default; every step measures, so that each answer is seen."""
 EXAMPLES = 24
 
 
@@ -94,7 +94,7 @@ def jump(work: Work) -> Recording:
     runs = {}
     for rule, changes in JUMP_RULES.items():
         settings = {"rule": rule, "rho": 0.1, "lr": JUMP_FROM, "schedule": "constant", "epochs": 32}
-        settings |= changes
+        settings |= {"second_pass": "always", "lam_min": 0.25, "lam_max": 10.0} | changes
         config = TrainSettings.parse({"optimizer": "samar", **settings})
         watch = Watch(changes=[(JUMP_AT, {"lr": JUMP_TO})])
         runs[rule], _ = record_run(config, watch, work)

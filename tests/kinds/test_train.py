@@ -20,6 +20,7 @@ from samar.kinds import train as kind
 from samar.kinds.race import RaceSettings
 from samar.networks.checkpoint import load_resume_state, load_weights
 from samar.training.collapse import collapse_of
+from samar.optim.settings import FORMER_SAMAR
 from samar.training.settings import TrainSettings
 
 TINY = {"images_per_class": 13, "batch_size": 32, "device": "cpu"}
@@ -134,7 +135,7 @@ def test_states_are_kept_with_the_weights_and_before_a_change(
     assert jobs.store.records.steps_of(run.key, "snapshot") == [0, 2 * STEPS, 4 * STEPS]
     assert jobs.kept_states(run) == [0, 1, 2 * STEPS]  # none at the end
     state = load_resume_state(job_dir(run.id) / "states/state-1.pt")
-    assert (state["step"], state["config"]["rho"]) == (1, 0.2)
+    assert (state["step"], state["config"]["rho"]) == (1, settings.rho)
     none = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=2, snapshots=0)))
     assert jobs.kept_states(none) == []
     with pytest.raises(RunError, match="kept no moment to go back to; train it again"):
@@ -208,7 +209,7 @@ def test_a_branch_changes_what_it_is_told(jobs: Jobs, ordered: Callable[..., Job
     assert steps["lr"][2 * STEPS] < 0.01 < steps["lr"][2 * STEPS - 1]
     # From before a change that was made at that very step.
     early = jobs.get(jobs.branch(run.id, 1))
-    assert jobs.live_values(early)["rho"] == 0.2
+    assert jobs.live_values(early)["rho"] == TrainSettings().rho
 
 
 def test_a_branch_that_is_stopped_resumes_with_its_changes(
@@ -267,6 +268,7 @@ def test_after_a_collapse_the_way_back_leads_to_a_good_network(jobs: Jobs) -> No
         schedule="constant",
         curvature_every=0,
         film_every=0,
+        **FORMER_SAMAR,
     )
     run = jobs.get(jobs.submit(settings))
     good = 17 * run.summary["about"]["steps_per_epoch"]

@@ -33,7 +33,7 @@ def test_lesson_1_the_deeper_end_is_the_worse_one_on_test_images() -> None:
     assert right[1] > right[0] + 0.15
     runs = recording("noisy_digits").runs
     bend = {name: runs[f"{name}_0"].looks["values"][-1, 0] for name in ("sgd", "samar")}
-    assert bend["sgd"] > 10 * bend["samar"]
+    assert bend["sgd"] > 5 * bend["samar"]
 
 
 def test_lesson_2_between_too_little_and_too_much_there_is_a_right_rho() -> None:
@@ -82,7 +82,7 @@ def test_lesson_4_sgd_memorizes_and_a_strong_lam_or_rho_refuses() -> None:
     assert sgd.test.mean() < weak < sgd.test.mean() + 0.08
     runs = recording("noisy_digits").runs
     assert runs["sgd_0"].epochs["memorized"][-1] > 0.95
-    assert runs["samar_0"].epochs["memorized"][-1] < 0.1
+    assert runs["samar_0"].epochs["memorized"][-1] < 0.15
     assert runs["samar_0"].epochs["recovered"][-1] > 0.8
 
 

@@ -37,6 +37,7 @@ VALUES: dict[str, Any] = {
     "tasks": ("digits_clean",),
     "names": ("jump", "rate"),
     "images": "folder:/images",
+    "large": "folder:/images",
     "out": "/table.csv",
     "optimizers": "sgd,sam:rho=0.05",
 }
@@ -179,7 +180,7 @@ def test_a_default_exists_once() -> None:
     import dataclasses
     import inspect
 
-    from samar.optim import rules
+    from samar.optim import rules, second_pass
     from samar.optim.sam import SAM
     from samar.optim.samar import SAMAR
     from samar.optim.vasso import VaSSO
@@ -188,9 +189,9 @@ def test_a_default_exists_once() -> None:
     known = settings_of(TrainSettings)
     for optimizer in (SAM, VaSSO, SAMAR):
         for name, parameter in inspect.signature(optimizer.__init__).parameters.items():
-            own = name in known and name not in ("rule", "model")
+            own = name in known and name not in ("rule", "second_pass", "model")
             if own and parameter.default is not parameter.empty:
                 assert parameter.default == known[name].default, (optimizer, name)
-    for rule in rules.RULE_TYPES.values():
-        for field in dataclasses.fields(rule):
+    for kind in (*rules.RULE_TYPES.values(), *second_pass.SECOND_PASS_TYPES.values()):
+        for field in dataclasses.fields(kind):
             assert field.default == known[field.name].default

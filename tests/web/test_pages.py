@@ -197,8 +197,8 @@ def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest)
     assert claimed is not None
     train_page(app, run=run_id)
     app.slider(key="lam_max").set_value(0.05).run()
-    assert "λ floor 0.25 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
-    assert app.session_state["lam_max"] == 10.0
+    assert "λ floor 0.1 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
+    assert app.session_state["lam_max"] == TrainSettings().lam_max
     assert app.button(key="button_stop")
 
 
@@ -235,6 +235,8 @@ def test_links_of_version_01_open(
     app.switch_page(f"pages/{folder}/{link['page']}.py").run()
     assert not app.exception
     told = " ".join(e.value for e in (*app.error, *app.warning)).replace("\\", "")
+    if expected.get("problem") == "rho":
+        assert app.session_state["rho"] == TrainSettings().rho
     if "problem" in expected:
         assert {"rho": "rho is '99'", "run": "There is no run"}[expected["problem"]] in told
     else:
