@@ -19,8 +19,8 @@ from samar.jobs.service import Jobs
 from samar.kinds import train as kind
 from samar.kinds.race import RaceSettings
 from samar.networks.checkpoint import load_resume_state, load_weights
-from samar.training.collapse import collapse_of
 from samar.optim.settings import FORMER_SAMAR
+from samar.training.collapse import collapse_of
 from samar.training.settings import TrainSettings
 
 TINY = {"images_per_class": 13, "batch_size": 32, "device": "cpu"}

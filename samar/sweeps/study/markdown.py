@@ -13,6 +13,7 @@ from samar.sweeps.study.summary import (
     candidates,
     curves,
     difference,
+    number,
     results,
     settings_of,
     verdicts,
@@ -146,8 +147,3 @@ def points(found: Interval) -> str:
     if not math.isnan(found.low):
         text += f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
     return text.replace("-", "−")
-
-
-def number(value: float, form: str) -> str:
-    """A formatted number, empty where it was not measured."""
-    return "" if math.isnan(value) else format(value, form)

@@ -19,6 +19,10 @@ from samar.sweeps.study.rows import Row
 from samar.training.settings import TrainSettings
 
 TRIALS = 5
+MOST_GRADIENTS = 1.5
+"""What the default may cost: gradients a step, on average over the settings."""
+TWICE = "version_01"
+"""The candidate that takes two gradients at every step."""
 TUNING_SEED = 0
 FINAL_SEEDS = {"digits": (1, 2, 3, 4, 5), "cifar": (1, 2, 3)}
 VALIDATION = 0.2
@@ -293,6 +297,8 @@ def chosen(rows: Sequence[Row], setting: str, arm: str) -> Mapping[str, Any] | N
 def best_candidate(rows: Sequence[Row], without: str = "") -> str | None:
     """The candidate with the best mean validation accuracy over all settings but one.
 
+    Of those that take at most `MOST_GRADIENTS` a step, on average over these settings.
+
     Returns:
         A key of `CANDIDATES`, the first of equals; None while one of them lacks a run.
     """
@@ -300,7 +306,22 @@ def best_candidate(rows: Sequence[Row], without: str = "") -> str | None:
     known = {(row.setting, row.arm): validated(row) for row in rows if row.phase == "candidates"}
     if any((setting, name) not in known for setting in settings for name in CANDIDATES):
         return None
-    return max(CANDIDATES, key=lambda name: sum(known[setting, name] for setting in settings))
+    cheap = [name for name in CANDIDATES if price_of(rows, name, settings) <= MOST_GRADIENTS]
+    return max(
+        cheap,
+        key=lambda name: sum(known[setting, name] for setting in settings),
+        default=None,
+    )
+
+
+def price_of(rows: Sequence[Row], candidate: str, settings: Sequence[str]) -> float:
+    """Gradients a step of a candidate, the mean over settings.
+
+    Version 0.1 took two at every step, which tells how many steps a run has.
+    """
+    spent = {(r.setting, r.arm): r.grad_evals for r in rows if r.phase == "candidates"}
+    prices = [2 * spent[s, candidate] / spent[s, TWICE] for s in settings]
+    return sum(prices) / len(prices)
 
 
 def validated(row: Row) -> float:

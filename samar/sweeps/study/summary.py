@@ -20,7 +20,9 @@ from samar.sweeps.study.protocol import (
     CURVE_ARMS,
     SAM_TYPE,
     TASKS,
+    TWICE,
     best_candidate,
+    price_of,
     validated,
 )
 from samar.sweeps.study.rows import NAN, SETTINGS, Row
@@ -28,8 +30,6 @@ from samar.training.settings import TrainSettings
 
 MARGIN = 0.005
 """How far behind the best arm of SAM's kind a setting may be: half a point of test accuracy."""
-CLEAN_PRICE, MEAN_PRICE = 1.4, 1.5
-"""Gradients a step that the default may take where labels are right, and on average."""
 SGD_ARMS = ("sgd", "sgd_half", "sgd_twice")
 
 
@@ -198,14 +198,26 @@ def candidates(rows: Sequence[Row]) -> list[dict[str, str]]:
             "candidate": told,
             **{TASKS[s].title: _percent(score) for s, score in zip(settings, scores, strict=True)},
             "mean": _percent(mean),
+            "gradients a step": number(_price(rows, name, settings), ".2f"),
             "chosen without": ", ".join(choosers[name]),
         }
         for mean, name, scores, told in lines
     ]
 
 
+def _price(rows: Sequence[Row], name: str, settings: Sequence[str]) -> float:
+    known = {(r.setting, r.arm) for r in rows if r.phase == "candidates"}
+    made = [s for s in settings if {(s, name), (s, TWICE)} <= known]
+    return price_of(rows, name, made) if made else NAN
+
+
+def number(value: float, form: str) -> str:
+    """A formatted number, empty where it was not measured."""
+    return "" if math.isnan(value) else format(value, form)
+
+
 def _percent(value: float) -> str:
-    return "" if math.isnan(value) else f"{100 * value:.1f}"
+    return number(100 * value, ".1f")
 
 
 def curves(rows: Sequence[Row], setting: str) -> list[Curve]:

@@ -9,7 +9,7 @@ from samar.charts.study import arms_figure, curve_figure
 from samar.home import ASSETS
 from samar.optim.catalog import RULES, SECOND_PASSES
 from samar.settings.declare import settings_of as declared
-from samar.sweeps.study.markdown import arms, findings, number, points
+from samar.sweeps.study.markdown import arms, findings, points
 from samar.sweeps.study.protocol import (
     ARMS,
     CURVATURE_IMAGES,
@@ -19,7 +19,7 @@ from samar.sweeps.study.protocol import (
     VALIDATION,
 )
 from samar.sweeps.study.rows import Row, as_csv, read_rows
-from samar.sweeps.study.summary import candidates, curves, settings_of, verdicts
+from samar.sweeps.study.summary import candidates, curves, number, settings_of, verdicts
 from samar.training.settings import TrainSettings
 from samar.web.plotly_chart import plotly_chart
 from samar.web.state import STUDY_SETTING

@@ -130,6 +130,7 @@ def candidates(best: dict[str, str]) -> list[Row]:
             described(trial),
             status="finished",
             val_accuracy=0.8 if best[setting] == trial.arm else 0.4,
+            grad_evals=200 if trial.arm == protocol.TWICE else 130,
         )
         for setting in SHORT
         for trial in protocol.trials("candidates", setting)
@@ -155,7 +156,17 @@ def test_a_setting_is_judged_by_what_the_others_choose() -> None:
 
 
 def test_a_candidate_that_lacks_a_run_is_waited_for() -> None:
-    rows = candidates(dict.fromkeys(SHORT, next(iter(CANDIDATES))))
-    assert protocol.best_candidate(rows) == next(iter(CANDIDATES))
+    one = list(CANDIDATES)[2]
+    rows = candidates(dict.fromkeys(SHORT, one))
+    assert protocol.best_candidate(rows) == one
     assert protocol.best_candidate(rows[:-1]) is None
     assert protocol.chosen(rows[:-1], "digits_clean", "samar_left_out") is None
+
+
+def test_a_candidate_that_is_too_dear_is_not_chosen() -> None:
+    rows = candidates(dict.fromkeys(SHORT, protocol.TWICE))
+    assert protocol.price_of(rows, protocol.TWICE, SHORT) == 2
+    other = protocol.best_candidate(rows)
+    assert other is not None
+    assert other != protocol.TWICE
+    assert protocol.price_of(rows, other, SHORT) == pytest.approx(1.3)

@@ -152,10 +152,12 @@ def test_candidates_are_listed_with_validation_accuracy() -> None:
             described(trial),
             status="finished",
             val_accuracy=0.6 if trial.arm == "trend_3" else 0.5,
+            grad_evals=200 if trial.arm == "version_01" else 130,
         )
         for trial in trials("candidates", "digits_clean")
     ]
     lines = candidates(made)
     assert len(lines) == len(CANDIDATES)
     assert lines[0][TASKS["digits_clean"].title] == lines[0]["mean"] == "60.0"
+    assert lines[0]["gradients a step"] == "1.30"
     assert lines[0]["candidate"].startswith("SAMAR, Trend, power law, second gradient with chance")
