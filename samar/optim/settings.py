@@ -138,7 +138,7 @@ class SecondPassSettings(Settings):
         group="second",
         label="second gradient",
         live=True,
-        choices=titles({"auto": "what suits the optimizer"} | SECOND_PASSES),
+        choices=titles({"auto": "auto"} | SECOND_PASSES),
         when=_used("second_pass"),
     )
     period: float = _constant("period", "steps between, m")

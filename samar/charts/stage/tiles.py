@@ -14,6 +14,10 @@ CAP = 2.0
 """Losses are drawn up to this many times ln C, the loss of guessing among C classes."""
 
 
+NEAR = 2.0
+"""A bound of λ is drawn up to this many times the largest λ."""
+
+
 def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The tiles for these runs, the landscape first, then in reading order.
 
@@ -75,11 +79,17 @@ def _landscape(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
 def _lam(lead: StageRun | None) -> dict[str, Any]:
     levels = []
     if lead is not None and lead.settings.optimizer == "samar":
-        levels = [{"y": bound, "dash": "dash"} for bound in lead.settings.lam_bounds]
+        seen = lead.steps["lam"][np.isfinite(lead.steps["lam"])]
+        # A ceiling far above λ would flatten its curve.
+        reach = NEAR * max(seen.max(initial=0.0), 1.0)
+        bounds = [bound for bound in lead.settings.lam_bounds if bound <= reach]
+        levels = [{"y": bound, "dash": "dash"} for bound in bounds]
     return _tile(
         "lam",
         "Strength λ",
-        "The strength of the regularization: 0 is SGD, 1 is SAM. Dashed: its floor and ceiling.",
+        "The strength of the regularization: 0 is SGD, 1 is SAM. Dashed: its floor and ceiling, "
+        "where they are near. Beside the title: how many of the last steps took the second "
+        "gradient, which doubles their price.",
         _first_step(lead),
         columns=[_column("lam")],
         zero=True,
@@ -93,7 +103,7 @@ def _price(lead: StageRun | None) -> str:
     often = math.nan if lead is None else second_gradients(lead.steps)
     if lead is None or lead.settings.optimizer == "sgd" or not often < 1:
         return ""
-    return f"second gradient: {often:.0%} of steps".replace("%", " %")
+    return f"2nd gradient: {often:.0%}".replace("%", " %")
 
 
 def _ratio(lead: StageRun | None) -> dict[str, Any]:
