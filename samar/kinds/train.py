@@ -364,7 +364,8 @@ class Training(Steered):
             return
         record = trainer.evaluate_epoch()
         work.store.records.append(work.job.key, epochs=[record])
-        work.summarize(epoch=asdict(record))
+        peak = max(record.test_accuracy, work.summary.get("peak") or 0.0)
+        work.summarize(epoch=asdict(record), peak=peak)
         self._keep_snapshot(record.epoch)
         self._answer()
         for measurement, effort in zip(self.measurements, plan or self.plan(), strict=True):

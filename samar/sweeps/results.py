@@ -1,6 +1,7 @@
 """What a sweep showed: mean and deviation over seeds, the best by validation, paired differences.
 
-Only runs that finished count, with the figures of their last epoch, never of their best. Settings
+Only runs that finished count, with the figures of their last epoch, and none is ranked by its
+best. Settings
 are chosen by the held-out images alone; the test images are looked at afterwards. Differences
 between two settings are taken seed by seed, because runs with one seed share initial weights and
 data order, and come with Student's t interval for the mean of the differences.
@@ -35,6 +36,8 @@ class SettingResult:
         task: the varied ones of :data:`TASK`, in words; empty if none varies.
         runs: its members, one per seed.
         val, test, train, gap: accuracies of the last epoch as fractions, and train minus test.
+        peak: test accuracy of each run's best epoch, which published tables often hold; choosing an
+            epoch by test images flatters, so nothing is ranked by it.
         grad_evals, seconds: means over the finished runs; NaN if there is none.
         epochs: passes over the training images that each run is to make.
         complete: whether every seed finished.
@@ -50,6 +53,7 @@ class SettingResult:
     test: MeanStd
     train: MeanStd
     gap: MeanStd
+    peak: MeanStd
     grad_evals: float
     seconds: float
     epochs: int
@@ -67,7 +71,7 @@ class SettingResult:
         """One flat row for a table or a file; undefined numbers are ``None``."""
         figures = {
             f"{name}_{part}": getattr(getattr(self, name), part)
-            for name in ("val", "test", "train", "gap")
+            for name in ("val", "test", "train", "gap", "peak")
             for part in ("mean", "std")
         }
         cost = {"grad_evals": self.grad_evals, "seconds": self.seconds}
@@ -122,7 +126,8 @@ def results(spec: SweepSpec, members: Iterable[Job]) -> list[SettingResult]:
 
 
 def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
-    done = [run.last_epoch for run in runs if run.status == "finished" and run.last_epoch]
+    finished = [run for run in runs if run.status == "finished"]
+    done = [run.last_epoch for run in finished if run.last_epoch]
     config = runs[0].settings
     longer = [worded("epochs", config.epochs)] if spec.equal_gradients else []
     return SettingResult(
@@ -136,6 +141,7 @@ def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
         test=mean_std(record.test_accuracy for record in done),
         train=mean_std(record.train_accuracy for record in done),
         gap=mean_std(record.gap for record in done),
+        peak=mean_std(run.summary["peak"] for run in finished if "peak" in run.summary),
         grad_evals=fmean(record.grad_evals for record in done) if done else NAN,
         seconds=fmean(record.seconds for record in done) if done else NAN,
         epochs=config.epochs,

@@ -76,7 +76,7 @@ def test_values_have_the_settings_type_whatever_they_came_as() -> None:
         (lambda: spec("rho=0.1", seeds=0), "seeds is 0, but it must be at least 1"),
         (lambda: spec("rho=0.1", sampler="best"), "sampler is 'best', but it must be one of: grid"),
         (lambda: spec("model=vgg16-bn"), "needs images of at least 32 pixels, but digits has 8"),
-        (lambda: spec("lam_max=0.05,3"), "λ floor 0.25 is above the λ ceiling 0.05"),
+        (lambda: spec("lam_max=0.05,3"), "λ floor 0.1 is above the λ ceiling 0.05"),
         (lambda: spec(ranges=parse_ranges(["rho=0.1:1"])), "rho is a range, which a grid cannot"),
         (
             lambda: spec("rho=0.1", ranges=parse_ranges(["rho=0.1:1"]), sampler="tpe"),
@@ -136,7 +136,16 @@ def test_the_papers_preset_follows_the_recipe() -> None:
     """The recipe of SAM's and VaSSO's CIFAR tables, as the method page states it."""
     found = SWEEP_PRESETS["paper"].spec
     settings = found.settings()
-    assert len(found.repeated(settings)) == (4 + 1) * 2 * 2 * 3
+    assert len(found.repeated(settings)) == (4 + 1 + 2) * 2 * 2 * 3
+    arms = {(c.optimizer, c.second_pass) for c in settings}
+    assert arms == {
+        ("sgd", "auto"),
+        ("sam", "auto"),
+        ("sam", "late"),
+        ("sam", "threshold"),
+        ("vasso", "auto"),
+        ("samar", "auto"),
+    }
     for config in settings:
         large = config.dataset == "cifar100"
         assert config.lr == (0.1 if large and config.model == "wrn-28-10" else 0.05)

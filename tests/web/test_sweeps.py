@@ -133,7 +133,7 @@ def test_presets_fill_the_form(app: AppTest) -> None:
     page(app)
     app.selectbox(key="s_preset").select("paper").run()
     assert not app.exception
-    assert "**60 runs**: 20 settings × 3 seeds" in text(app)
+    assert "**84 runs**: 28 settings × 3 seeds" in text(app)
     assert "has not been run by us" in text(app).replace("\\", "")
     assert "--when dataset=cifar100:rho=0.2" in app.code[0].value
     assert "--weight-decay 0.001" in app.code[0].value
@@ -188,7 +188,7 @@ def test_a_link_of_version_0_1_restores_the_form(app: AppTest, link: dict[str, A
 def test_a_link_restores_a_preset_and_what_was_changed_in_it(app: AppTest) -> None:
     page(app, sweep_preset="paper", s_seeds="1", epochs="3")
     assert not app.exception
-    assert "**20 runs**: 20 settings × 1 seed" in text(app)
+    assert "**28 runs**: 28 settings × 1 seed" in text(app)
     command = app.code[0].value
     assert "--grid model=resnet18,wrn-28-10 --grid dataset=cifar10,cifar100" in command
     assert "--epochs 3" in command

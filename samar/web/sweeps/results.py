@@ -143,7 +143,8 @@ def differences(found: Sequence[SettingResult]) -> None:
     st.caption(
         "Differences seed by seed (faint), their mean, and Student's 95 % interval. Each "
         "optimizer's setting was chosen by validation. An interval that reaches 0 does not show a "
-        "difference at this number of seeds. SAM, VaSSO and SAMAR spend two gradients a step."
+        "difference at this number of seeds. SAM and VaSSO spend two gradients a step, SAMAR "
+        "between one and two."
     )
 
 
@@ -153,6 +154,7 @@ def row(result: SettingResult) -> dict[str, object]:
         "setting": result.label,
         "validation": percent(result.val),
         "test": percent(result.test),
+        "best epoch": percent(result.peak),
         "gap": percent(result.gap),
         "seeds": f"{result.test.n}/{len(result.runs)}",
         "diverged": result.counts("diverged"),
