@@ -21,8 +21,14 @@ from samar.jobs.orders import Order
 from samar.jobs.store import MEMBER
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 from samar.kinds.train import Steered, Training, images_for, prepare
-from samar.optim.catalog import OPTIMIZERS
-from samar.optim.settings import PerturbationSettings, SAMARSettings, SGDSettings, VaSSOSettings
+from samar.optim.catalog import OPTIMIZERS, SECOND_PASSES
+from samar.optim.settings import (
+    PerturbationSettings,
+    SAMARSettings,
+    SecondPassSettings,
+    SGDSettings,
+    VaSSOSettings,
+)
 from samar.settings.declare import setting, settings_of
 from samar.training.settings import TrainSettings
 
@@ -32,7 +38,13 @@ if TYPE_CHECKING:
 FEWEST, MOST = 2, 4
 OWN = tuple(
     name
-    for part in (SGDSettings, PerturbationSettings, VaSSOSettings, SAMARSettings)
+    for part in (
+        SGDSettings,
+        PerturbationSettings,
+        SecondPassSettings,
+        VaSSOSettings,
+        SAMARSettings,
+    )
     for name in settings_of(part)
 )
 """Settings in which members may differ; any other would give them other weights or batches."""
@@ -100,6 +112,13 @@ class RaceSettings(TrainSettings):
                 )
             own[name] = value
         base = self.model_dump(exclude={"optimizers"})
+        policy = SECOND_PASSES.get(self.second_pass)
+        if (
+            policy is not None
+            and policy.own
+            and "rule" not in OPTIMIZERS[optimizer].hyperparameters
+        ):
+            base["second_pass"] = "auto"  # what goes by λ is SAMAR's alone
         called = f"{self.name}: {entry}"[:80] if self.name else ""
         try:
             settings = TrainSettings.parse({**base, "name": called, "optimizer": optimizer, **own})

@@ -14,6 +14,7 @@ from typing_extensions import Self
 
 from samar.errors import ConfigError
 from samar.optim.catalog import OPTIMIZERS
+from samar.optim.settings import FORMER_SAMAR
 from samar.settings.command import PROGRAM, option_word, option_words, plain
 from samar.settings.declare import setting, settings_of
 from samar.settings.job import JobSettings
@@ -52,6 +53,7 @@ class SweepSpec(JobSettings):
         grid: values to try, by setting.
         ranges: intervals to draw from, by setting.
         conditions: settings that follow from others, such as a learning rate for one model.
+        version: of the defaults that `base` differs from; samar 0.1 stored none.
     """
 
     kind: ClassVar[str] = "sweep"
@@ -97,6 +99,16 @@ class SweepSpec(JobSettings):
     grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     ranges: dict[str, Range] = Field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
+    version: int = Field(default=2, ge=2, le=2)
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A sweep of samar 0.1 goes on with the SAMAR that it began with."""
+        if "version" in values:
+            return values
+        varied = {*values.get("grid", {}), *values.get("ranges", {})}
+        former = {name: value for name, value in FORMER_SAMAR.items() if name not in varied}
+        return {**values, "base": {**former, **values.get("base", {})}}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -79,7 +79,8 @@ def test_sweeps_are_jobs_that_own_their_members(old_home: Path) -> None:
     for old in EXPECTED["sweeps"]:
         sweep = sweeps.get(old["name"])
         assert sweep.status == old["status"]
-        assert sweep.spec == SweepSpec.parse(old["spec"])
+        assert sweep.spec == SweepSpec.parse(SweepSpec.upgrade(old["spec"]))
+        assert sweep.spec.base["second_pass"] == "always"
         assert [run.id for run in sweeps.members(sweep)] == old["members"]
         if old["spec"]["sampler"] == "tpe":
             storage = sweeps.jobs.store.database.engine.url.render_as_string(hide_password=False)

@@ -315,3 +315,13 @@ def test_entries_carry_settings_of_their_own() -> None:
     assert (sgd.optimizer, sam.rho, sam.lr, samar.rho, samar.lam_max) == ("sgd", 0.05, 0.1, 0.3, 3)
     assert {each.seed for each in (sgd, sam, samar)} == {4}
     assert settings.described.startswith("SGD, SAM (rho=0.05, lr=0.1), SAMAR (lam-max=3) · ")
+
+
+def test_a_policy_that_goes_by_lambda_is_samars_alone() -> None:
+    race = RaceSettings(second_pass="dither", strength=2.0)
+    names = [member.second_pass_name for member in race.members() if member.optimizer != "sgd"]
+    assert names == ["always", "always", "dither"]
+    late = RaceSettings(optimizers="sam:second_pass=late:begin=0.5,samar")
+    assert [member.second_pass_name for member in late.members()] == ["late", "dither"]
+    with pytest.raises(ConfigError, match="goes by λ, which only SAMAR has"):
+        RaceSettings.parse({"optimizers": "sam:second_pass=dither,samar"})
