@@ -113,12 +113,9 @@ class RaceSettings(TrainSettings):
             own[name] = value
         base = self.model_dump(exclude={"optimizers"})
         policy = SECOND_PASSES.get(self.second_pass)
-        if (
-            policy is not None
-            and policy.own
-            and "rule" not in OPTIMIZERS[optimizer].hyperparameters
-        ):
-            base["second_pass"] = "auto"  # what goes by λ is SAMAR's alone
+        has_lam = "rule" in OPTIMIZERS[optimizer].hyperparameters
+        if policy is not None and policy.own and not has_lam:
+            base["second_pass"] = "auto"
         called = f"{self.name}: {entry}"[:80] if self.name else ""
         try:
             settings = TrainSettings.parse({**base, "name": called, "optimizer": optimizer, **own})

@@ -28,7 +28,7 @@ def test_round_trips_through_json() -> None:
         ({"schedule": "linear"}, r"schedule is 'linear'"),
         ({"learning_rate": 1}, r"no setting called 'learning-rate'"),
         ({"lam_min": 2, "lam_max": 1}, r"λ floor 2 is above the λ ceiling 1; lower lam-min"),
-        ({"lam": 19}, r"λ starts at 19, outside its bounds 0.25 to"),
+        ({"lam": 0.05}, r"λ starts at 0.05, outside its bounds 0.1 to"),
         ({"epochs": 3, "warmup_epochs": 3}, r"warmup-epochs is 3, but the run has only 3"),
         ({"nesterov": True, "momentum": 0}, r"nesterov needs momentum above 0"),
         ({"model": "vgg16-bn"}, r"needs images of at least 32 pixels, but digits has 8"),

@@ -164,6 +164,16 @@ TERMS: dict[str, Term] = {
         ("samar",),
         8,
     ),
+    "second": Term(
+        "second gradient",
+        "The gradient at the perturbed weights: what SAM's kind pays for.",
+        "It doubles the price of a step. SAM takes it at every step; SAMAR makes λ the chance of "
+        "it, so that a small λ is cheap. A step without it is a step of SGD.",
+        r"d_k=\begin{cases}(1-w)\,g(x_k)+w\,g(x_k+\varepsilon_k)&\text{with chance }\lambda_k/w"
+        r"\\ g(x_k)&\text{else}\end{cases}",
+        ("samar",),
+        7,
+    ),
     "gap": Term(
         "generalization gap",
         "Training accuracy minus test accuracy: how much was learned by heart.",
