@@ -234,7 +234,10 @@ class Additive(LambdaRule):
 
 @dataclass(frozen=True)
 class Fixed(LambdaRule):
-    """λ as it is: SAMAR without its adaptivity; λ = 1 is SAM, λ = 0 the base optimizer."""
+    """λ as it is: SAMAR without its adaptivity.
+
+    With a second gradient at every step λ = 1 is SAM; λ = 0 is the base optimizer.
+    """
 
     name: ClassVar[str] = "fixed"
 

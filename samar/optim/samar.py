@@ -44,7 +44,7 @@ class SAMAR(TwoPassOptimizer):
         \epsilon_k = \rho \, \frac{g_k}{\lVert g_k \rVert}
 
     λ = 0 is the base optimizer and, with a second gradient at every step, λ = 1 is SAM, both bit
-    for bit; λ may exceed 1. By default λ is the chance of a second gradient, see
+    for bit; λ may exceed 1. By default λ says how often the second gradient is taken, see
     `samar.optim.second_pass.Dither`. The ratio of
     successive sharpness values and its direction are the paper's; it gives no formula for λ in what
     we could read, so that of the `rule` is ours. Weight decay enters in the base step at the
@@ -70,7 +70,7 @@ class SAMAR(TwoPassOptimizer):
             the steps that measure; 0 takes them as they are.
         sharpness: "exact" is f(x_k + ε_k) − f(x_k); "first_order" is ⟨g_k, ε_k⟩ = ρ‖T g_k‖, which
             needs one ρ for all groups.
-        second_pass: When the second gradient is taken; by default with chance λ.
+        second_pass: When the second gradient is taken; by default with chance λ/3.
         model: Network whose BatchNorm statistics must not move in the second pass.
         **base_kwargs: Arguments of `base`, such as `lr`.
 
@@ -158,7 +158,12 @@ class SAMAR(TwoPassOptimizer):
         self._lam_known = HostReading(lam)
 
     def _lam_now(self) -> float:
-        return self.lam.item() if hasattr(self, "lam") else 1.0
+        known = hasattr(self, "lam") and self.lam.device.type != "meta"
+        return self.lam.item() if known else 1.0
+
+    def _lam_seen(self) -> float:
+        known = super()._lam_seen()
+        return known if self._held is not None else min(max(known, self.lam_min), self.lam_max)
 
     def set_bounds(self, lam_min: float, lam_max: float) -> None:
         """Set [λ_min, λ_max] and clip λ to it at once, unless it is held; equal bounds pin λ.
@@ -175,7 +180,6 @@ class SAMAR(TwoPassOptimizer):
         self.lam_min, self.lam_max = lam_min, lam_max
         if self._held is None:
             self.lam = self.lam.clamp(lam_min, lam_max)
-            self._lam_known.value = min(max(self._lam_known.value, lam_min), lam_max)
 
     @property
     def held(self) -> float | None:
@@ -185,9 +189,9 @@ class SAMAR(TwoPassOptimizer):
     def hold(self, lam: float | None) -> None:
         """Hold λ at a value, inside the bounds or not, or let it follow the rule again.
 
-        Meanwhile every step takes the second gradient and weighs it by λ, so that 0 is the base
-        optimizer and 1 is SAM, and the sharpness ratio is measured as ever. Set free, λ goes on
-        from the value that it was held at, clipped to the bounds.
+        Under a policy that goes by λ every step then takes the second gradient and weighs it by λ,
+        so that 0 is the base optimizer and 1 is SAM, and the sharpness ratio is measured as ever.
+        Set free, λ goes on from the value that it was held at, clipped to the bounds.
 
         Args:
             lam: λ ≥ 0, or None to set it free.
@@ -247,6 +251,10 @@ class SAMAR(TwoPassOptimizer):
 
     def _update_lam(self) -> None:
         """With the default rule ten operations on 0-dim tensors, none of which waits."""
+        if self.rule.needs_loss and self.loss is self._unknown:
+            raise ValueError(
+                f"the λ rule {self.rule.name!r} needs the loss; call second_step(loss)"
+            )
         first = self._measured == 0
         pace = 1.0 if first else 1.0 - self.beta
         size = self.sharpness.abs().clamp(min=LEAST)
@@ -269,10 +277,6 @@ class SAMAR(TwoPassOptimizer):
 
     def _share(self, pace: float) -> Tensor:
         """How much of the worst-case loss is sharpness, both averaged."""
-        if self.loss is self._unknown:
-            raise ValueError(
-                f"the λ rule {self.rule.name!r} needs the loss; call second_step(loss)"
-            )
         loss = torch.where(self.loss < math.inf, self.loss, self._level)
         self._level = self._level.lerp(loss, pace)
         return self._average / (self._level + self._average)
@@ -302,8 +306,8 @@ class SAMAR(TwoPassOptimizer):
         self._level = extra.get("level", torch.zeros_like(self.lam)).to(self.device)
         self.ratio = extra.get("ratio", self._unknown).to(self.device)
         if "level" not in extra:  # of samar 0.1, whose average was NaN before the first sharpness
-            seen = extra.get("seen", (self._average < math.inf).to(self.lam))
-            self._measured = int(seen.item())
+            counted = int(extra["seen"].item()) if "seen" in extra else 0
+            self._measured = max(counted, int(self._average < math.inf))
             self._average = self._average.nan_to_num(nan=LEAST)
         self._held = extra.get("held")
         self.set_bounds(extra["lam_min"], extra["lam_max"])

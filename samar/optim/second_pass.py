@@ -44,7 +44,8 @@ class Moment:
         step: steps taken before it.
         progress: of the whole training, from 0 to 1; set by the loop as `optimizer.progress`.
         lam: newest λ that the host knows; 1 for an optimizer without λ.
-        kappa: newest κ = (f(x + ε) − f(x)) / ρ‖g‖ that the host knows, NaN before the first.
+        kappa: newest κ = (f(x + ε) − f(x)) / ρ‖Tv‖ that the host knows, NaN before the first; v is
+            g_k but for VaSSO, T is 1 but for ASAM, ρ the largest of the groups.
         measured: second gradients taken so far.
         grad_norm: returns ‖g_k‖ of this step; waits for the device.
     """
@@ -119,7 +120,7 @@ class Period(SecondPass):
     CVPR 2022, arXiv 2203.02714, without its reuse of the second gradient in between.
 
     Args:
-        period: m ≥ 1.
+        period: m ≥ 1, rounded down.
     """
 
     name: ClassVar[str] = "period"
@@ -171,13 +172,14 @@ class Threshold(SecondPass):
 
     def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
         """Take it where the gradient is long."""
-        size = moment.grad_norm() ** 2
-        if not math.isfinite(size):
-            return TAKE
+        norm = moment.grad_norm()
+        size = norm * norm
         mean = memory.get("mean", size)
         mean += self.forget * (size - mean)
         spread = memory.get("variance", 0.0)
-        spread += self.forget * ((size - mean) ** 2 - spread)
+        spread += self.forget * ((size - mean) * (size - mean) - spread)
+        if not math.isfinite(spread):
+            return TAKE
         memory["mean"], memory["variance"] = mean, spread
         progress = moment.progress
         factor = (1.0 - progress) * self.spread_first + progress * self.spread_last
@@ -256,8 +258,9 @@ class Dither(SecondPass):
     and 1 off it. So the direction averaged over the steps is exactly the mixed one, without a
     random state to save.
 
-    The first step measures, and so does one that comes `longest` steps after the last second
-    gradient, as with a λ near 0; such a step weighs the second gradient by λ.
+    The first step takes one in any case, and so does a step that comes `longest` steps after the
+    last, as with a λ near 0; where none is due, such a step only measures, and weighs by λ. So the
+    price is between 1 + λ/w and 1 + λ/w + 1/`longest`. Assigning the policy begins the sum anew.
 
     Args:
         strength: w > 0. 1 replaces g by g̃ where it is taken; more takes it less often and goes
@@ -272,15 +275,16 @@ class Dither(SecondPass):
 
     def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
         """Take it where the sum of the chances has reached 1."""
-        due = memory.get("due", 0.5) + min(moment.lam / self.strength, 1.0)
+        before = memory.get("due", 0.5)
+        due = before + min(moment.lam / self.strength, 1.0)
         since = memory.get("since", 0.0) + 1.0
         # Ten times 0.1 is a little less than 1.
         taken = due >= 1.0 - 1e-9 and moment.lam > 0.0
-        memory["due"] = due - 1.0 if taken else min(due, 1.0)
         if not taken and since < self.longest and moment.measured:
-            memory["since"] = since
+            memory["due"], memory["since"] = min(due, 1.0), since
             return SKIP
-        memory["since"] = 0.0
+        # A step that only measures weighs by λ itself, and owes nothing.
+        memory["due"], memory["since"] = (due - 1.0 if taken else before), 0.0
         return TAKE if taken else MEASURE
 
     def weight(self, lam: Tensor) -> Tensor:
@@ -334,11 +338,13 @@ class HostReading:
 
     def put(self, tensor: Tensor, step: int) -> None:
         """Hand in the value that step number `step` left."""
+        self.advance(step)
         if tensor.device.type == "cpu":
+            self._coming.clear()
             self.value = tensor.item()
         elif tensor.device.type != "meta":
             host = tensor.to("cpu", non_blocking=True)
-            event = torch.Event(tensor.device.type)
+            event = torch.Event(tensor.device)
             event.record()
             self._coming.append((step, host, event))
 
@@ -362,4 +368,12 @@ class HostReading:
     def load(self, saved: list[Any]) -> None:
         """Go on from what `save` returned."""
         self.value, *coming = saved
-        self._coming = deque((step, torch.tensor(value), None) for step, value in coming)
+        self._coming = deque(
+            (step, torch.tensor(value, dtype=torch.float64), None) for step, value in coming
+        )
+
+    def __getstate__(self) -> list[Any]:
+        return self.save()
+
+    def __setstate__(self, saved: list[Any]) -> None:
+        self.load(saved)

@@ -49,6 +49,8 @@ from samar.optim.validation import checked_number
 
 Closure = Callable[[], Tensor]
 
+UNFINISHED = "{}; call second_step() to finish the step, or restore() to abandon it"
+
 # Rebuilt on demand or bound to this one object, so neither copied nor pickled.
 _TRANSIENT = {"_parts", "_saved", "step"}
 
@@ -68,8 +70,8 @@ class TwoPassOptimizer(Optimizer):
     a loop whose policy depends on the clock sets `progress`, the share of the training that is
     done, before each step.
 
-    Not for fp16 gradient scaling (refused) nor DDP's `gradient_as_bucket_view=True`, whose second
-    pass would overwrite the first gradients.
+    Not for fp16 gradient scaling (refused by `step`) nor DDP's `gradient_as_bucket_view=True`,
+    whose second pass would overwrite the first gradients.
     """
 
     # With this GradScaler.step calls our step instead of applying scaled gradients itself.
@@ -99,6 +101,7 @@ class TwoPassOptimizer(Optimizer):
         self._steps = self._measured = 0
         self._decision: Decision = MEASURE
         self._memory: dict[str, float] = {}
+        self._before: dict[str, float] = {}
         self._lam_known, self._kappa_known = HostReading(1.0), HostReading(math.nan)
         self.second_pass = EveryStep() if second_pass is None else second_pass
         self._saved: dict[Tensor, Tensor] = {}
@@ -128,6 +131,7 @@ class TwoPassOptimizer(Optimizer):
         self._second_pass = policy
         self._memory = {}
         self._lam_known = HostReading(self._lam_now() if policy.watches == "lam" else 1.0)
+        self._kappa_known = HostReading(math.nan)
 
     def _lam_now(self) -> float:
         """λ; waits for the device."""
@@ -192,8 +196,10 @@ class TwoPassOptimizer(Optimizer):
             parts = self._parts
             with frozen, replayed_rng(rng):
                 perturbed_loss = _scalar(evaluate())
-        finally:
+        except BaseException:
             self.restore()
+            raise
+        self._put_back()
         self._descend(parts, loss, perturbed_loss)
         return self.loss
 
@@ -208,17 +214,24 @@ class TwoPassOptimizer(Optimizer):
         moment = Moment(
             self._steps,
             self.progress,
-            self._lam_known.value,
+            self._lam_seen(),
             self._kappa_known.value,
             self._measured,
             self._grad_norm_now,
         )
+        self._before = dict(self._memory)
         self._decision = self.second_pass.decide(moment, self._memory)
         return self._decision != SKIP
 
+    def _lam_seen(self) -> float:
+        """The newest λ that the host knows."""
+        return self._lam_known.value
+
     def _grad_norm_now(self) -> float:
-        norm = global_norms([p.grad for p in self._parameters() if p.grad is not None])[0]
-        return norm.item()
+        grads = [p.grad for p in self._parameters() if p.grad is not None]
+        if not grads:
+            raise RuntimeError(NO_GRADIENT)
+        return global_norms(grads)[0].item()
 
     def _parameters(self) -> Iterator[Tensor]:
         return (p for group in self.param_groups for p in group["params"])
@@ -231,8 +244,10 @@ class TwoPassOptimizer(Optimizer):
             loss: f(x_k), 0-dim; only recorded.
 
         Raises:
-            RuntimeError: If no parameter has a gradient.
+            RuntimeError: If no parameter has a gradient, or the previous step was not finished.
         """
+        if self._parts:
+            raise RuntimeError(UNFINISHED.format("plain_step() was called after first_step()"))
         grads = [p.grad for p in self._parameters() if p.grad is not None]
         if not grads:
             raise RuntimeError(NO_GRADIENT)
@@ -253,10 +268,7 @@ class TwoPassOptimizer(Optimizer):
             RuntimeError: If no parameter has a gradient, or the previous step was not finished.
         """
         if self._parts:
-            raise RuntimeError(
-                "first_step() was called twice in a row; call second_step() to finish the step, "
-                "or restore() to abandon it"
-            )
+            raise RuntimeError(UNFINISHED.format("first_step() was called twice in a row"))
         parts = take_gradients(self.param_groups, self._saved)
         for part in parts:
             torch._foreach_copy_(part.saved, part.weights)
@@ -286,12 +298,17 @@ class TwoPassOptimizer(Optimizer):
                 "first backward pass and second_step() after the second"
             )
         parts = self._parts
-        self.restore()
+        self._put_back()
         self._descend(parts, loss, perturbed_loss)
 
     @torch.no_grad()
     def restore(self) -> None:
         """Put the saved weights back and abandon the step in progress, if there is one."""
+        if self._parts:
+            self._memory, self._decision = dict(self._before), MEASURE
+        self._put_back()
+
+    def _put_back(self) -> None:
         for part in self._parts:
             torch._foreach_copy_(part.weights, part.saved)
         self._parts = []
@@ -322,12 +339,19 @@ class TwoPassOptimizer(Optimizer):
         """Load what `state_dict` returned; the given dict is copied, not shared.
 
         Raises:
-            ValueError: If the state is another optimizer's.
+            ValueError: If the state is another optimizer's, or its policy of the second gradient
+                is neither built in nor this one's.
         """
         if state_dict.get("optimizer") != type(self).__name__:
             raise ValueError(
                 f"this state was saved by {state_dict.get('optimizer', 'another optimizer')}, not "
                 f"by {type(self).__name__}; build the optimizer that saved it"
+            )
+        policy = state_dict.get("second_pass", {"name": self.second_pass.name})["name"]
+        if policy not in SECOND_PASS_TYPES and policy != self.second_pass.name:
+            raise ValueError(
+                f"this state was saved with the policy {policy!r}, which is not built in; give "
+                "the optimizer that policy first"
             )
         state = deepcopy(state_dict)
         super().load_state_dict({key: state[key] for key in ("state", "param_groups")})
@@ -336,7 +360,8 @@ class TwoPassOptimizer(Optimizer):
         )
         self.param_groups = self.base.param_groups
         if (second := state.get("second_pass")) is not None:  # samar 0.1 had none
-            kind = SECOND_PASS_TYPES.get(second["name"], type(self.second_pass))
+            mine = second["name"] == self.second_pass.name
+            kind = type(self.second_pass) if mine else SECOND_PASS_TYPES[second["name"]]
             self.second_pass = kind(**second["constants"])
             self._memory = second["memory"]
             self._steps, self._measured = second["steps"], second["measured"]
@@ -391,8 +416,8 @@ class TwoPassOptimizer(Optimizer):
         self._mix(parts)
         self._measured += 1
         if self.second_pass.watches == "kappa":
-            radius = self._ascent_norm * self.param_groups[0]["rho"]
-            self._kappa_known.put(self.sharpness / radius, self._steps)
+            radius = self._ascent_norm * max(group["rho"] for group in self.param_groups)
+            self._kappa_known.put((self.perturbed_loss - self.loss) / radius, self._steps)
         self._finish(2)
 
     def _finish(self, gradients: int) -> None:

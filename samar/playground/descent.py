@@ -61,6 +61,8 @@ def descend_with(settings: PlaygroundSettings, name: str) -> Path:
         if name == settings.optimizer
         else EveryStep(),
     )
+    if isinstance(optimizer, SAMAR):
+        optimizer.hold(settings.lam_held)
     random = np.random.default_rng(settings.seed)
     tilts = settings.noise * random.standard_normal((settings.steps, 2))
     record = _Record(loss, point.weight, settings)

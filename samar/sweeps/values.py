@@ -72,8 +72,9 @@ def worded(name: str, value: Any) -> str:
 
 
 def same_setting(config: TrainSettings) -> str:
-    """What the seeds of one setting have in common, as text to compare."""
-    return json.dumps(config.model_dump(exclude={"seed", "name"}), sort_keys=True)
+    """What the seeds of one setting have in common and has an effect, as text to compare."""
+    idle = {name for name in SETTINGS if not config.applies(name)}
+    return json.dumps(config.model_dump(exclude={"seed", "name", *idle}), sort_keys=True)
 
 
 def distinct(configs: Iterable[TrainSettings]) -> list[TrainSettings]:

@@ -1,6 +1,8 @@
 """When the second gradient is taken: each policy by hand, exact skips, memory, late readings."""
 
 import math
+import pickle
+from copy import deepcopy
 from itertools import pairwise
 
 import pytest
@@ -278,6 +280,7 @@ def test_the_default_samar_agrees_with_an_implementation_of_its_own(make_problem
     def decide(k, norm):
         lam = state["lam"]
         lams.append(lam)
+        before = state["due"]
         state["due"] += min(lam / strength, 1.0)
         state["since"] += 1
         if state["due"] >= 1.0 - 1e-9:
@@ -285,7 +288,7 @@ def test_the_default_samar_agrees_with_an_implementation_of_its_own(make_problem
             state["since"] = 0
             return max(lam, strength)
         if k == 0 or state["since"] >= 7:
-            state["since"] = 0
+            state["due"], state["since"] = before, 0
             return lam
         return None
 
@@ -393,7 +396,7 @@ class Event:
     waits = 0
 
     def __init__(self, device):
-        assert device == "cuda"
+        assert device.type == "cuda"
 
     def record(self):
         pass
@@ -443,3 +446,130 @@ def test_a_plain_step_needs_a_gradient():
     optimizer = SAM([nn.Parameter(torch.ones(1))], lr=0.1)
     with pytest.raises(RuntimeError, match="no parameter has a gradient"):
         optimizer.plain_step()
+
+
+@pytest.mark.parametrize("lam", [0.01, 0.1, 0.13, 1.0])
+def test_measuring_steps_keep_the_mean_direction(lam):
+    policy = Dither(strength=3.0, longest=20)
+    found = decisions(policy, 30_000, lam=lambda step: lam)
+    weight = 3.0 * found.count(TAKE) + lam * (found.count(MEASURE) - 30_000)
+    skipped = lam * found.count(SKIP) + lam * found.count(TAKE)
+    assert weight == pytest.approx(3.0 * found.count(TAKE) - skipped)
+    assert abs(3.0 * found.count(TAKE) - skipped) <= 3.0
+    price = 1 + (found.count(TAKE) + found.count(MEASURE)) / 30_000
+    assert 1 + lam / 3 - 1e-3 <= price <= 1 + lam / 3 + 1 / 20 + 1e-3
+
+
+def test_an_abandoned_step_spends_nothing(make_problem, assert_same):
+    ours, straight = make_problem(), make_problem()
+    optimizer = ours.optimizer("samar", rule=Fixed(), second_pass=Dither(strength=3.0))
+    expected = straight.optimizer("samar", rule=Fixed(), second_pass=Dither(strength=3.0))
+    counts = ours.model[1].num_batches_tracked
+    for k in range(12):
+        calls = []
+
+        def breaks(k=k, calls=calls):
+            calls.append(1)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return ours.closure(optimizer, k)()
+
+        buffers = [b.clone() for b in ours.model.buffers()]
+        memory = dict(optimizer._memory)
+        if policy_takes(optimizer):
+            with pytest.raises(KeyboardInterrupt):
+                optimizer.step(breaks)
+            assert optimizer._memory == memory
+            for b, old in zip(ours.model.buffers(), buffers, strict=True):
+                b.copy_(old)
+        ours.run(optimizer, range(k, k + 1))
+    straight.run(expected, range(12))
+    assert_same(ours, straight)
+    assert int(counts) == 12
+
+
+def policy_takes(optimizer):
+    """Whether the next step takes the second gradient, without asking for good."""
+    memory = dict(optimizer._memory)
+    wanted = optimizer.wants_second_pass()
+    optimizer._memory = memory
+    optimizer._decision = MEASURE
+    return wanted
+
+
+def test_bounds_are_obeyed_although_a_device_is_late(monkeypatch):
+    monkeypatch.setattr(second_pass.torch, "Event", Event)
+    x = nn.Parameter(torch.tensor(2.0))
+    optimizer = SAMAR([x], lr=0.1, lam=3.0, lam_min=3.0, lam_max=3.0)
+    reading = optimizer._lam_known
+    for step in range(12):
+        reading.advance(step)
+        reading.put(Elsewhere(3.0), step)
+    optimizer.set_bounds(0.0, 0.0)
+    for step in range(12, 30):
+        reading.advance(step)
+        assert optimizer._lam_seen() == 0.0
+
+
+def test_kappa_is_of_the_losses_whatever_is_called_sharpness(make_problem):
+    problem = make_problem()
+    optimizer = problem.optimizer("samar", sharpness="first_order", second_pass=Steady())
+    problem.run(optimizer, range(3))
+    assert optimizer._kappa_known.value != 1.0
+    optimizer.second_pass = Steady()
+    assert math.isnan(optimizer._kappa_known.value)
+
+
+def test_a_plain_step_does_not_finish_a_perturbed_one():
+    x = nn.Parameter(torch.ones(1))
+    optimizer = SAM([x], lr=0.1)
+    x.grad = torch.ones(1)
+    optimizer.first_step()
+    x.grad = torch.ones(1)
+    with pytest.raises(RuntimeError, match=r"plain_step\(\) was called after first_step"):
+        optimizer.plain_step()
+    optimizer.restore()
+    assert x.tolist() == [1.0]
+
+
+def test_extreme_gradients_do_not_break_the_threshold():
+    assert decisions(Threshold(), 4, norm=lambda step: 1e160) == [TAKE] * 4
+    steps = decisions(Threshold(), 6, norm=lambda step: 1e100 if step == 2 else 1.0)
+    assert steps[2] == TAKE
+    x = nn.Parameter(torch.ones(1))
+    optimizer = SAM([x], lr=0.1, second_pass=Threshold())
+    with pytest.raises(RuntimeError, match="no parameter has a gradient"):
+        optimizer.wants_second_pass()
+
+
+def test_a_policy_of_ones_own_comes_back(make_problem):
+    class Mine(SecondPass):
+        name = "mine"
+
+        def decide(self, moment, memory):
+            return TAKE
+
+    problem = make_problem()
+    state = problem.optimizer("sam", second_pass=Mine()).state_dict()
+    other = problem.optimizer("sam", second_pass=Mine())
+    other.load_state_dict(state)
+    assert type(other.second_pass) is Mine
+    with pytest.raises(ValueError, match="saved with the policy 'mine', which is not built in"):
+        problem.optimizer("sam").load_state_dict(state)
+
+
+def test_a_reading_survives_a_copy_and_keeps_float64(monkeypatch):
+    monkeypatch.setattr(second_pass.torch, "Event", Event)
+    reading = HostReading(0.5)
+    reading.put(Elsewhere(0.1), 3)
+    for again in (deepcopy(reading), pickle.loads(pickle.dumps(reading))):
+        again.advance(3 + LAG)
+        assert again.value == pytest.approx(0.1, rel=1e-7)
+    loaded = HostReading(0.0)
+    loaded.load([0.5, [3, 0.1]])
+    loaded.advance(3 + LAG)
+    assert loaded.value == 0.1
+    loaded.load([0.5, [3, 0.1]])
+    loaded.put(torch.tensor(0.7, dtype=torch.float64), 4)
+    loaded.advance(40)
+    assert loaded.value == 0.7

@@ -122,7 +122,7 @@ def test_batchnorm_statistics_move_once_per_step(name, make_problem):
 @two_pass
 def test_both_passes_draw_the_same_dropout_masks(name, make_problem):
     problem = make_problem(dropout=0.5)
-    optimizer = problem.optimizer(name)
+    optimizer = problem.optimizer(name, second_pass=EveryStep())
     masks, after = [], []
     problem.model[3].register_forward_hook(lambda module, x, out: masks.append(out == 0))
     problem.model[2] = nn.Softplus()  # so that only dropout makes zeros

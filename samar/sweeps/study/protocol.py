@@ -9,9 +9,11 @@ SAMAR's default is one of a few candidates, for all settings the same one. To se
 it was not chosen, each setting is also told of the candidate that the *other* settings choose.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from statistics import fmean
 from typing import Any
 
 from samar.optim.settings import FORMER_SAMAR
@@ -317,11 +319,14 @@ def best_candidate(rows: Sequence[Row], without: str = "") -> str | None:
 def price_of(rows: Sequence[Row], candidate: str, settings: Sequence[str]) -> float:
     """Gradients a step of a candidate, the mean over settings.
 
-    Version 0.1 took two at every step, which tells how many steps a run has.
+    Version 0.1 took two at every step, which tells how many steps a run has. Infinite where a run
+    diverged.
     """
-    spent = {(r.setting, r.arm): r.grad_evals for r in rows if r.phase == "candidates"}
-    prices = [2 * spent[s, candidate] / spent[s, TWICE] for s in settings]
-    return sum(prices) / len(prices)
+    whole = [r for r in rows if r.phase == "candidates" and r.status == "finished"]
+    spent = {(r.setting, r.arm): r.grad_evals for r in whole}
+    if any((s, name) not in spent for s in settings for name in (candidate, TWICE)):
+        return math.inf
+    return fmean(2 * spent[s, candidate] / spent[s, TWICE] for s in settings)
 
 
 def validated(row: Row) -> float:

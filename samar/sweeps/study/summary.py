@@ -174,7 +174,7 @@ def _against_sgd(
 
 def _steps(rows: Sequence[Row], setting: str) -> float:
     """Steps of a run of the setting: what SGD spends, one gradient each."""
-    plain = _finals(rows, setting, "sgd")
+    plain = [row for row in _finals(rows, setting, "sgd") if row.status == "finished"]
     return fmean(row.grad_evals for row in plain) if plain else NAN
 
 

@@ -8,7 +8,7 @@ from samar.sweeps.study import protocol
 from samar.sweeps.study.coordinator import described
 from samar.sweeps.study.protocol import ARMS, CANDIDATES, TASKS
 from samar.sweeps.study.rows import SETTINGS, Row, read_rows
-from samar.sweeps.study.summary import settings_of
+from samar.sweeps.study.summary import curves, difference, settings_of
 from samar.training.settings import TrainSettings
 
 TABLE = Path(__file__).parents[3] / "assets" / "study" / "results.csv"
@@ -88,10 +88,24 @@ def test_gradients_are_what_the_arms_claim(rows: list[Row]) -> None:
                     assert row.grad_evals == pytest.approx(factor * plain[row.seed], rel=0.01)
         for row in finals(rows, setting, "samar"):
             if row.seed in plain:
-                assert row.grad_evals < 1.6 * plain[row.seed]
+                assert row.grad_evals < 1.9 * plain[row.seed]
 
 
 def test_columns_without_effect_are_empty(rows: list[Row]) -> None:
     for row in rows:
         if row.optimizer == "sgd":
             assert all(getattr(row, n) != getattr(row, n) for n in SETTINGS if n != "lr")
+
+
+def test_accuracy_depends_less_on_the_radius_than_sams(rows: list[Row]) -> None:
+    """As the README says of digits with wrong labels."""
+    for setting in ("digits_noise20", "digits_noise40"):
+        sam, samar = curves(rows, setting)
+        assert samar.range < 0.5 * sam.range
+
+
+def test_what_speaks_against_the_default_is_in_the_table(rows: list[Row]) -> None:
+    for setting in ("digits_noise20", "digits_noise40"):
+        against = difference(rows, setting, "samar", "sam")
+        assert against is not None
+        assert against.mean < -0.02
