@@ -67,8 +67,9 @@ def findings(rows: Sequence[Row]) -> list[str]:
             + (f", at most {max(clean):.2f} where labels are right." if clean else ".")
         )
     for setting in settings_of(rows, "tune"):
-        ranges = ", ".join(f"{c.title} {100 * c.range:.1f}" for c in curves(rows, setting))
-        if ranges:
+        known = curves(rows, setting)
+        ranges = ", ".join(f"{c.title} {100 * c.range:.1f}" for c in known)
+        if len(known) > 1:
             told.append(f"Best minus worst over ρ, {TASKS[setting].title}: {ranges} points.")
     sharp = [TASKS[v.setting].title for v in found if v.flat is False]
     measured = [v for v in found if v.flat is not None]
