@@ -1,8 +1,8 @@
 """Who leads a race, by what, and at what cost: sentences from the members' evaluations.
 
 The same race reads differently by steps, by gradients and by seconds, since SAM and its kin spend
-two gradients a step where SGD spends one. Each reading compares all at the same place: the last one
-that everybody has reached.
+up to two gradients a step where SGD spends one. Each reading compares all at the same place: the
+last one that everybody has reached.
 """
 
 from collections.abc import Collection, Mapping
@@ -146,9 +146,12 @@ def race_sentence(
     per_step = {name: spent / by_step.at for name, spent in by_step.gradients.items()}
     cheaper = [name for name, spent in per_step.items() if spent < 0.95 * per_step[by_step.leader]]
     if cheaper:
+        first, *more = cheaper
+        spent = [f"{first} spent {per_step[first]:.2g}"]
+        spent += [f"{name} {per_step[name]:.2g}" for name in more]
         told.append(
             f"{by_step.leader} spent {per_step[by_step.leader]:.2g} gradients a step where "
-            f"{' and '.join(cheaper)} spent {per_step[cheaper[0]]:.2g}."
+            f"{' and '.join(spent)}."
         )
     if max(per_step.values()) > 1.05 * min(per_step.values()):
         for by in others:

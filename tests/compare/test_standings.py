@@ -84,3 +84,17 @@ def test_nothing_is_said_before_two_are_evaluated() -> None:
     assert standings({"SGD": run(1, 0.1, 0.5), "SAM": run(2, 0.1)}) is None
     only_one_so_early = {"SGD": run(1, 0.1, 0.5), "SAM": run(2, 0.1, 0.4)}
     assert standings(only_one_so_early, "grad_evals") is None
+
+
+def test_each_price_is_told() -> None:
+    def run(gradients: float, last: float) -> dict[str, np.ndarray]:
+        step = 100 * np.arange(1.0, 3)
+        return {
+            "step": step,
+            "grad_evals": gradients * step,
+            "seconds": step,
+            "test_accuracy": np.array([0.5, last]),
+        }
+
+    told = race_sentence({"SGD": run(1, 0.8), "SAMAR": run(1.3, 0.85), "SAM": run(2, 0.9)})
+    assert "SAM spent 2 gradients a step where SGD spent 1 and SAMAR 1.3." in told

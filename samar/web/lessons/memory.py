@@ -142,7 +142,7 @@ LESSON = Lesson(
     "On clean digits all of them are close together.",
     notes="The strongest demonstration of the app: begin with it if there are only ten minutes. "
     "Press *Train both here* before you explain; it is done when you have finished.\n\n"
-    "Be fair: a step of [[sam]] or [[samar]] costs two gradients. But SGD has "
+    "Be fair: a step of [[sam]] costs two gradients, one of [[samar]] one or two. But SGD has "
     "memorized all there is by then; twice the epochs would not help it. Early stopping would also "
     "help SGD: ask the class where, on the test curve, and whether one may look there.",
     sources=("memorize", "sam", "samar"),

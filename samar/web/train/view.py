@@ -16,7 +16,7 @@ def choose_view() -> View:
             format_func=lambda name: X_TITLES[name],
             key="x",
             bind="query-params",
-            help="A step of SAM, VaSSO or SAMAR costs two gradients, a step of SGD one.",
+            help="A step of SGD costs one gradient, of SAM and VaSSO two, of SAMAR one or two.",
         )
         smoothing = st.slider(
             "Smoothing (0 is off)",
