@@ -247,7 +247,7 @@ def test_a_collapse_is_explained_and_the_way_back_is_one_button(
         "(old) => !location.href.includes(old)", arg=first.split("run=")[1], timeout=30_000
     )
     expect(page.locator(".stage-people")).to_contain_text("before the branch", timeout=30_000)
-    expect(page.locator(".st-key-rho")).to_contain_text("0.2")
+    expect(page.locator(".st-key-rho")).to_contain_text("0.1")
     page.wait_for_function(
         "() => parseFloat(document.querySelector('.stage-tile-accuracy output').textContent) > 80",
         timeout=60_000,

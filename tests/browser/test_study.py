@@ -19,7 +19,8 @@ def test_read_the_study_and_take_the_table_away(
     chart.scroll_into_view_if_needed(timeout=30_000)
     expect(chart.locator(".main-svg").first).to_be_visible(timeout=30_000)
     expect(chart).to_contain_text("SAM, ρ tuned")
-    page.get_by_text("Digits, 20 % wrong labels", exact=True).last.click()
+    choice = page.locator(".st-key-study_setting")
+    choice.get_by_text("Digits, 20 % wrong labels", exact=True).click()
     expect(chart).to_contain_text("SAMAR, defaults")
     with page.expect_download(timeout=30_000) as download:
         page.locator(".st-key-study_csv button").click()

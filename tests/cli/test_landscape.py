@@ -97,7 +97,7 @@ def test_eigenvectors_curve_as_their_eigenvalues_say(run: str, tmp_path: Path) -
     found = Landscape.load(path)
     (step,) = np.diff(found.axes[0])[:1]
     bent = (found.loss[1] - 2 * found.loss[2] + found.loss[3]) / step**2
-    assert bent == pytest.approx(found.manifest["eigenvalues"][0], rel=0.05)
+    assert bent == pytest.approx(found.manifest["eigenvalues"][0], rel=0.1)
     assert found.manifest["norms"] == pytest.approx([1], abs=1e-5)
 
 

@@ -65,7 +65,7 @@ def test_start_list_show_steer_and_delete(
     assert (found["sweep"], found["status"]) == (sweep_id, "finished")
     assert found["counts"] == {"finished": 6}
     assert [row["setting"] for row in found["settings"]][:2] == ["SGD", "SAM · radius ρ 0.1"]
-    assert [row["setting"] for row in found["best"]] == ["SGD"]  # its ρ is at the default, 0.2
+    assert [row["setting"] for row in found["best"]] == ["SAM · radius ρ 0.2"]
     assert main(["sweep", "show", sweep_id]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "SAM · radius ρ 0.2 2/2 52.50 ± 0.71 % 80.00 ± 0.00 %" in text

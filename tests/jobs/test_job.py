@@ -33,7 +33,7 @@ def test_labels_tell_equal_runs_apart_and_put_given_names_first(store: Store) ->
     settings = TrainSettings(label_noise=0.4)
     ids = [store.create(settings), store.create(settings), store.create(settings.changed(name="a"))]
     one, two, named = map(store.get, ids)
-    assert one.title == two.title == "SAMAR, ρ 0.2 · Small CNN · Digits, 40 % noise · seed 0"
+    assert one.title == two.title == "SAMAR, ρ 0.1 · Small CNN · Digits, 40 % noise · seed 0"
     assert (one.label, two.label) == (f"#1 {one.title}", f"#2 {one.title}")
     assert (named.title, named.label) == ("a", "a · #3")
     assert named.details == one.title

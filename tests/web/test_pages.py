@@ -95,7 +95,7 @@ def test_a_preset_fills_the_controls(app: AppTest) -> None:
     [
         ({"preset": "noisy_digits"}, "noisy_digits"),
         ({"preset": PRESETS["noisy_digits"].title}, "noisy_digits"),
-        ({"label_noise": "0.4", "probe_share": "0.5"}, "noisy_digits"),
+        ({"label_noise": "0.4", "rho": "0.2", "probe_share": "0.5"}, "noisy_digits"),
         ({"preset": "noisy_digits", "seed": "7"}, None),
         ({"preset": "nothing"}, None),
     ],
