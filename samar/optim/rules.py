@@ -12,7 +12,7 @@ where there is a ratio. The maths runs on 0-dim tensors only, so a step never wa
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from samar.optim.catalog import RULES, default_of
-from samar.optim.validation import checked_number
+from samar.optim.validation import build_named, check_constants
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,7 @@ class LambdaRule(ABC):
     """Whether it uses the share, and with it the loss."""
 
     def __post_init__(self) -> None:
-        if self.name in RULES:
-            for constant, info in RULES[self.name].constants.items():
-                value = getattr(self, constant)
-                checked_number(f"{self.name}.{constant}", value, info.low, info.high)
+        check_constants(self, RULES)
 
     @property
     def reference_rate(self) -> float:
@@ -261,16 +258,13 @@ def build_rule(name: str, **constants: float) -> LambdaRule:
         >>> build_rule("dead_band", tau=0.2)
         DeadBand(tau=0.2, up=1.05, down=1.02)
     """
-    if name not in RULE_TYPES:
-        raise ValueError(f"unknown λ rule {name!r}; choose one of {', '.join(RULE_TYPES)}")
-    kind = RULE_TYPES[name]
-    known = [field.name for field in fields(kind)]
-    if unknown := sorted(set(constants) - set(known)):
-        raise ValueError(
-            f"the λ rule {name!r} has no constant {', '.join(unknown)}; "
-            f"it takes {', '.join(known) or 'none'}"
-        )
-    return kind(**constants)
+    return build_named(
+        RULE_TYPES,
+        name,
+        constants,
+        f"unknown λ rule {name!r}",
+        f"the λ rule {name!r}",
+    )
 
 
 @lru_cache(maxsize=64)

@@ -14,14 +14,14 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from samar.optim.catalog import SECOND_PASSES, default_of
-from samar.optim.validation import checked_number
+from samar.optim.validation import build_named, check_constants
 
 LAG = 8
 """Steps after which a value from a device is read: long enough that it has been computed."""
@@ -71,10 +71,7 @@ class SecondPass(ABC):
     """The measured value that it needs; it costs a copy a step where the CPU does not compute."""
 
     def __post_init__(self) -> None:
-        if self.name in SECOND_PASSES:
-            for constant, info in SECOND_PASSES[self.name].constants.items():
-                value = getattr(self, constant)
-                checked_number(f"{self.name}.{constant}", value, info.low, info.high)
+        check_constants(self, SECOND_PASSES)
 
     @abstractmethod
     def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
@@ -309,17 +306,13 @@ def build_second_pass(name: str, **constants: float) -> SecondPass:
         >>> build_second_pass("period", period=3)
         Period(period=3)
     """
-    if name not in SECOND_PASS_TYPES:
-        choices = ", ".join(SECOND_PASS_TYPES)
-        raise ValueError(f"unknown policy {name!r} of the second gradient; choose one of {choices}")
-    kind = SECOND_PASS_TYPES[name]
-    known = [field.name for field in fields(kind)]
-    if unknown := sorted(set(constants) - set(known)):
-        raise ValueError(
-            f"the policy {name!r} has no constant {', '.join(unknown)}; "
-            f"it takes {', '.join(known) or 'none'}"
-        )
-    return kind(**constants)
+    return build_named(
+        SECOND_PASS_TYPES,
+        name,
+        constants,
+        f"unknown policy {name!r} of the second gradient",
+        f"the policy {name!r}",
+    )
 
 
 class HostReading:

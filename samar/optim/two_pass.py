@@ -7,10 +7,9 @@
 
 The skeleton: save → perturb → second pass → restore → base step. A policy of
 `samar.optim.second_pass` may leave the second gradient out; the step is then the base optimizer's,
-with d_k = g_k. Weights come back by copying the
-saved values: subtracting ε would drift, and could not undo an ε that is NaN. The first gradients
-are taken over, not copied (`p.grad` is None before the second pass), so SAM needs one buffer the
-size of the parameters, the saved weights.
+with d_k = g_k. Weights come back by copying the saved values: subtracting ε would drift, and could
+not undo an ε that is NaN. The first gradients are taken over, not copied (`p.grad` is None before
+the second pass), so SAM needs one buffer the size of the parameters, the saved weights.
 """
 
 import math

@@ -1,7 +1,14 @@
-"""The one check that every number handed to this package goes through."""
+"""The one check of every number handed to this package, and of what is built by its name."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields
 from numbers import Real
+from typing import Any, TypeVar
+
+from samar.optim.catalog import RuleInfo, SecondPassInfo
+
+Part = TypeVar("Part")
 
 
 def checked_number(name: str, value: object, low: float, high: float = math.inf) -> float:
@@ -20,3 +27,42 @@ def checked_number(name: str, value: object, low: float, high: float = math.inf)
             f"{name} must be finite and {allowed}, got {value!r}; choose a value in that range"
         )
     return number
+
+
+def check_constants(part: Any, catalog: Mapping[str, RuleInfo | SecondPassInfo]) -> None:
+    """Check the constants of a λ rule or a policy, where the catalog lists it.
+
+    Raises:
+        TypeError, ValueError: as `checked_number`.
+    """
+    if part.name in catalog:
+        for constant, info in catalog[part.name].constants.items():
+            value = getattr(part, constant)
+            checked_number(f"{part.name}.{constant}", value, info.low, info.high)
+
+
+def build_named(
+    types: Mapping[str, type[Part]],
+    name: str,
+    constants: Mapping[str, float],
+    unknown: str,
+    it: str,
+) -> Part:
+    """Build a λ rule or a policy from its name; constants left out keep their defaults.
+
+    Args:
+        unknown, it: how the messages call it where there is none of that name, and where there is.
+
+    Raises:
+        ValueError: If the name or a constant is unknown, or a constant is out of range.
+    """
+    if name not in types:
+        raise ValueError(f"{unknown}; choose one of {', '.join(types)}")
+    kind: Any = types[name]
+    known = [field.name for field in fields(kind)]
+    if wrong := sorted(set(constants) - set(known)):
+        raise ValueError(
+            f"{it} has no constant {', '.join(wrong)}; it takes {', '.join(known) or 'none'}"
+        )
+    built: Part = kind(**constants)
+    return built

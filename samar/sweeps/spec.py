@@ -28,7 +28,7 @@ from samar.sweeps.values import (
     typed,
     worded,
 )
-from samar.training.settings import TrainSettings
+from samar.training.settings import DECIDING, TrainSettings
 
 FIXED = ("name", "seed", "validation")
 """Settings that a sweep itself gives to its members."""
@@ -36,8 +36,6 @@ UNMEASURED = {"curvature_every": 0, "film_every": 0, "snapshots": 0}
 """No measurements between the epochs, and no weights but those of the end."""
 MEMBER_DEFAULTS: dict[str, Any] = {"validation": 0.2, **UNMEASURED}
 """What the members of a sweep have unless the base says otherwise."""
-FIRST = ("optimizer", "rule")
-"""Settings that decide whether others have an effect."""
 MOST_MEMBERS = 10_000
 
 Values = Mapping[str, Any]
@@ -180,7 +178,7 @@ class SweepSpec(JobSettings):
     def varied(self) -> tuple[str, ...]:
         """Names of the settings that vary, those that decide about others first."""
         names = [*self.grid, *self.ranges]
-        return tuple(sorted(names, key=lambda name: name not in FIRST))
+        return tuple(sorted(names, key=lambda name: name not in DECIDING))
 
     def config(self, chosen: Values) -> TrainSettings:
         """The first seed's config for chosen values of the varied settings.

@@ -32,6 +32,8 @@ from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
 
 OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "second", "rule")
+DECIDING = ("optimizer", "rule", "second_pass")
+"""Settings that decide which others have an effect."""
 TOLD_APART = ("optimizer", "model", "dataset", "epochs")
 """Essential settings that are no part of the optimizer's description."""
 

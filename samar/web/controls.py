@@ -13,7 +13,7 @@ import streamlit as st
 from samar.charts.html.render import render
 from samar.errors import SamarError
 from samar.settings.declare import Setting, Settings, settings_of
-from samar.training.settings import TrainSettings
+from samar.training.settings import DECIDING, TrainSettings
 from samar.web.state import EXTRA
 
 SETTINGS = settings_of(TrainSettings)
@@ -243,6 +243,5 @@ def link_problem(model: type[Settings] = TrainSettings, prefix: str = "") -> str
 
 def relevant(name: str) -> bool:
     """Whether a field has an effect under the optimizer, λ rule and second gradient chosen now."""
-    deciding = ("optimizer", "rule", "second_pass")
-    chosen = {n: st.session_state.get(n, SETTINGS[n].default) for n in deciding}
+    chosen = {n: st.session_state.get(n, SETTINGS[n].default) for n in DECIDING}
     return TrainSettings().model_copy(update=chosen).applies(name)

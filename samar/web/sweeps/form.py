@@ -12,7 +12,7 @@ from samar.optim.catalog import OPTIMIZERS
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.spec import FIXED, MEMBER_DEFAULTS, OPTIONS, SweepSpec
 from samar.sweeps.values import as_text, gradient_evaluations, parse_range, parse_values
-from samar.training.settings import TrainSettings
+from samar.training.settings import DECIDING, TrainSettings
 from samar.web.controls import SETTINGS, control, fill, settings_from_controls
 from samar.web.service import attempt, service, show_problem
 from samar.web.state import SWEEP_FORM, SWEEP_PRESET, show_sweep
@@ -61,13 +61,12 @@ def _shared(name: str) -> bool:
     """Whether a setting is the same in all members and has an effect in some."""
     if name in st.session_state.get(key("vary"), VARIED) or name in ("name", "validation"):
         return False
-    deciding = ("optimizer", "rule", "second_pass")
     values = [
-        _chosen(each) or [st.session_state.get(each, SETTINGS[each].default)] for each in deciding
+        _chosen(each) or [st.session_state.get(each, SETTINGS[each].default)] for each in DECIDING
     ]
     plain_config = TrainSettings()
     return any(
-        plain_config.model_copy(update=dict(zip(deciding, each, strict=True))).applies(name)
+        plain_config.model_copy(update=dict(zip(DECIDING, each, strict=True))).applies(name)
         for each in product(*values)
     )
 
