@@ -16,9 +16,10 @@ PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS
 
 @dataclass(frozen=True)
 class Order:
-    """One order; ``detail`` holds the new values of a change, ``at`` when it was given."""
+    """One order to a job; ``detail`` has the new values of a change, ``at`` when it was given."""
 
     key: int
+    job: int
     command: str
     detail: dict[str, Any]
     at: float
@@ -36,10 +37,10 @@ class Orders:
         with self._database.write() as db:
             db.execute(schema.controls.insert().values(**values))
 
-    def after(self, job: int, key: int) -> list[Order]:
-        """Orders newer than the one with this key."""
+    def after(self, key: int, *jobs: int) -> list[Order]:
+        """Orders to these jobs newer than the one with this key, in the order they were given."""
         table = schema.controls
-        query = sa.select(table).where((table.c.job == job) & (table.c.key > key))
+        query = sa.select(table).where(table.c.job.in_(jobs) & (table.c.key > key))
         with self._database.read() as db:
             rows = db.execute(query.order_by(table.c.key)).all()
-        return [Order(row.key, row.command, json.loads(row.detail), row.at) for row in rows]
+        return [Order(r.key, r.job, r.command, json.loads(r.detail), r.at) for r in rows]

@@ -129,16 +129,22 @@ class Work:
 
     # What it is told
 
-    def orders(self) -> list[Order]:
-        """Orders since the last call, looked up at most ten times a second."""
+    def orders(self, *others: Job) -> list[Order]:
+        """Orders since the last call to it and to others, looked up at most ten times a second.
+
+        Args:
+            others: jobs whose work it does too; all orders come in the order they were given.
+        """
         now = time.monotonic()
         if now - self._looked < ORDERS_SECONDS:
             return []
         self._looked = now
-        found = self.store.orders.after(self.job.key, self._read_until)
+        keys = [job.key for job in (self.job, *others)]
+        found = self.store.orders.after(self._read_until, *keys)
         if found:
             self._read_until = found[-1].key
-        self.stopping = self.stopping or any(order.command == STOP for order in found)
+        stops = (order.job for order in found if order.command == STOP)
+        self.stopping = self.stopping or self.job.key in stops
         return found
 
     def check(self) -> None:

@@ -17,7 +17,7 @@ from samar.errors import ConfigError
 from samar.jobs.files import resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.orders import Order
+from samar.jobs.orders import STOP, Order
 from samar.jobs.store import MEMBER
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 from samar.kinds.train import Steered, Training, images_for, prepare
@@ -298,12 +298,11 @@ class Race(Steered):
 
     def look(self) -> None:
         """Read new orders to the race and to single members, in the order they were given."""
-        super().look()
-        for member in self.members:
-            member.look()
-            self.waiting += member.waiting
-            member.waiting.clear()
-        self.waiting.sort(key=lambda each: each[0].key)
+        members = {member.work.job.key: member for member in self.members}
+        for order in self.work.orders(*(member.work.job for member in self.members)):
+            whom = members.get(order.job, self)
+            whom.work.stopping |= order.command == STOP
+            self.waiting.append((order, whom))
 
     def obey(self) -> None:
         """Carry out the orders since the last call, and let those who look know of it at once."""

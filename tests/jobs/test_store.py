@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from samar.errors import ConfigError, RunError
 from samar.jobs import schema
 from samar.jobs import store as store_module
+from samar.jobs import work as work_module
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.jobs.work import Work
 from samar.settings.command import json_line
 from samar.training.settings import TrainSettings
 
@@ -154,9 +156,30 @@ def test_old_requests_do_not_reach_a_new_worker(store: Store, running: Job) -> N
     store.requeue(store.get(running.id))
     store.claim_next("long", limit=1)
     store.orders.post(running.key, "change", rho=0.5)
-    assert [(c.command, c.detail) for c in store.orders.after(running.key, 0)] == [
+    assert [(c.command, c.detail) for c in store.orders.after(0, running.key)] == [
         ("change", {"rho": 0.5})
     ]
+
+
+def test_orders_to_several_jobs_come_in_the_order_they_were_given(
+    store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of them has been looked up a moment ago."""
+    member = store.get(store.create(TrainSettings()))
+    both = Work(store, running)
+    assert both.orders(member) == []
+    store.orders.post(member.key, "change", lr=0.5)
+    store.orders.post(running.key, "pause")
+    store.orders.post(member.key, "stop")
+    assert both.orders(member) == []  # at most ten times a second
+    monkeypatch.setattr(work_module, "ORDERS_SECONDS", 0.0)
+    told = [(order.job, order.command) for order in both.orders(member)]
+    assert told == [(member.key, "change"), (running.key, "pause"), (member.key, "stop")]
+    assert both.orders(member) == []
+    assert not both.stopping  # another's stop is not its own
+    store.orders.post(running.key, "stop")
+    both.orders(member)
+    assert both.stopping
 
 
 def test_events_and_artifacts(store: Store, running: Job) -> None:

@@ -75,7 +75,7 @@ def test_a_stopped_sweep_stops_its_member_and_resumes_it(
     sweep_id = sweeps.jobs.submit(GRID)
     (first,) = training(sweeps)
     sweeps.jobs.stop(sweep_id)
-    assert [c.command for c in sweeps.jobs.store.orders.after(first.key, 0)] == ["stop"]
+    assert [c.command for c in sweeps.jobs.store.orders.after(0, first.key)] == ["stop"]
     with pytest.raises(RunError, match="is training or paused; stop it before deleting it"):
         sweeps.jobs.delete(sweep_id)
     with pytest.raises(RunError, match="is still stopping; resume it in a moment"):

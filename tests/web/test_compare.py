@@ -309,7 +309,7 @@ def test_the_queue_and_jobs_of_every_kind(app: AppTest, four: list[Job]) -> None
     assert first.id == done
     assert (again.settings, again.status) == (first.settings, "queued")
     app.button(key=f"stop_{runs}").click().run()
-    assert [order.command for order in jobs.store.orders.after(claimed.key, 0)] == ["stop"]
+    assert [order.command for order in jobs.store.orders.after(0, claimed.key)] == ["stop"]
 
 
 def test_a_kind_without_a_page_opens_here(app: AppTest, four: list[Job]) -> None:

@@ -249,7 +249,7 @@ def test_a_job_at_work_is_watched_and_cancelled(visit: Callable[..., AppTest]) -
     again = visit(**QUERY)  # another tab finds it without its id
     assert has(again, "cancel")
     press(again, "cancel")
-    assert [order.command for order in Store().orders.after(job.key, 0)] == [STOP]
+    assert [order.command for order in Store().orders.after(0, job.key)] == [STOP]
     Store().move(job, "stopped")
     page.run()
     assert "what was measured is kept" in words(page)
@@ -269,7 +269,7 @@ def test_a_newer_request_of_the_page_cancels_the_older(visit: Callable[..., AppT
     press(page, "compute")
     newer, _ = jobs()
     assert page.query_params["job"] == newer.id
-    assert [order.command for order in Store().orders.after(older.key, 0)] == [STOP]
+    assert [order.command for order in Store().orders.after(0, older.key)] == [STOP]
     assert newer.status == "queued"
     assert "queued" in page.get("progress")[-1].proto.text
 
@@ -326,7 +326,7 @@ def test_a_first_result_disturbs_no_other_measurement(visit: Callable[..., AppTe
     assert first.settings.images == 32
     assert "first result from 32 images" in page.get("progress")[0].proto.text
     page.number_input(key="l_seed").set_value(1).run()  # this tab wants another one now
-    assert [order.command for order in Store().orders.after(first.key, 0)] == [STOP]
+    assert [order.command for order in Store().orders.after(0, first.key)] == [STOP]
     assert jobs()[0].settings.seed == 1
     assert jobs()[0].status == "queued"
 

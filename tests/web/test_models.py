@@ -199,7 +199,7 @@ def test_the_progress_of_a_download_is_there_for_whoever_opens_the_page(
     assert plain_text(bar.proto.text) == "Downloading: 5.2 of 10.0 MB"
     assert "models_get" not in {button.key for button in app.button}
     app.button(key="download_cancel").click().run()
-    assert [order.command for order in service().store.orders.after(job.key, 0)] == ["stop"]
+    assert [order.command for order in service().store.orders.after(0, job.key)] == ["stop"]
     service().store.move(service().get(job_id), "stopped")
     app.run()
     assert app.button(key="models_get")

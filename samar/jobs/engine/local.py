@@ -71,7 +71,7 @@ def _end_stubborn(store: Store) -> None:
     for job in store.all(status=("running",)):
         if not in_lane(job.kind, SHORT) or not alive(job.pid, job.process):
             continue
-        asked = [o.at for o in store.orders.after(job.key, 0) if o.command == STOP]
+        asked = [o.at for o in store.orders.after(0, job.key) if o.command == STOP]
         if asked and time.time() - asked[0] > PATIENCE_SECONDS and job.pid != os.getpid():
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(job.pid).kill()
