@@ -14,8 +14,8 @@ the trace n · mean(Σ w θ) this is Hutchinson's estimate.
 import numpy as np
 import torch
 
-from samar.curvature.eigenvalues import BASIS_BYTES, OnProduct
-from samar.curvature.krylov import KrylovSpace, random_signs
+from samar.curvature.eigenvalues import OnProduct
+from samar.curvature.krylov import KrylovSpace, random_signs, room_for
 from samar.curvature.product import Hessian
 from samar.curvature.result import Density
 
@@ -50,12 +50,12 @@ def spectral_density(
         on_product: called with the number of products so far and NaN; may raise to cancel.
     """
     generator = torch.Generator().manual_seed(seed)
-    affordable = BASIS_BYTES // (len(hessian) * hessian.dtype.itemsize)
-    steps = min(steps, len(hessian), max(20, affordable))
+    room = room_for(hessian.gradient, 20, min(steps, len(hessian)))
+    steps = min(steps, len(hessian), room.vectors)
     runs, products = [], 0
     for _ in range(probes):
         start = random_signs(hessian.gradient, generator)
-        space = KrylovSpace(hessian.__matmul__, start, steps, generator)
+        space = KrylovSpace(hessian.__matmul__, start, room, generator)
         for _ in range(steps):
             space.grow()
             products += 1

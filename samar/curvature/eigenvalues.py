@@ -21,14 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
-from samar.curvature.krylov import KrylovSpace, random_normal
-from samar.curvature.product import BATCH_SIZE, Hessian, OnBatch, hessian_of
+from samar.curvature.krylov import KrylovSpace, random_normal, room_for
+from samar.curvature.product import Hessian, OnBatch, hessian_of
 from samar.curvature.result import Spectrum
 from samar.data.sample import Sample
 from samar.errors import ConfigError
-
-BASIS_BYTES = 2 << 30
-"""What the basis may take, unless even a smallest useful one needs more."""
 
 WARM_NOISE = 0.1
 """Share of a random direction in a warm start, so that an eigenvector that is new can be found."""
@@ -52,7 +49,7 @@ def top_eigenvalues(
     start: Tensor | None = None,
     both_ends: bool = False,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     on_product: OnProduct | None = None,
     on_estimate: OnEstimate | None = None,
     on_batch: OnBatch | None = None,
@@ -68,7 +65,7 @@ def top_eigenvalues(
         start: ``vectors`` of an earlier result, or one vector (n,); random if None.
         both_ends: whether the k smallest must converge too.
         seed: of the random start.
-        batch_size: images per pass.
+        batch_size: images per pass, what suits the device if None.
         on_product: progress; see :data:`OnProduct`.
         on_estimate: see :data:`OnEstimate`.
         on_batch: see :data:`samar.curvature.product.OnBatch`.
@@ -116,7 +113,8 @@ def top_of(
     if scaling is not None:
         product = lambda v: scaling * (hessian @ (scaling * v))  # noqa: E731
     first = _start(hessian, start, generator)
-    space = KrylovSpace(product, first, _capacity(hessian, k, max_products), generator)
+    room = room_for(first, 3 * k + 10, max_products)
+    space = KrylovSpace(product, first, room, generator)
     products = 0
     while True:
         space.grow()
@@ -167,12 +165,6 @@ def check(size: int, k: int, tol: float, max_products: int) -> None:
         raise ConfigError(f"The tolerance is {tol:g}; choose a positive one, such as 1e-3.")
     if max_products < k:
         raise ConfigError(f"{k} eigenvalues need at least {k} products, not {max_products}.")
-
-
-def _capacity(hessian: Hessian, k: int, max_products: int) -> int:
-    smallest = 3 * k + 10
-    affordable = BASIS_BYTES // (len(hessian) * hessian.dtype.itemsize)
-    return min(max_products, max(smallest, affordable))
 
 
 def _kept(size: int, k: int) -> list[int]:

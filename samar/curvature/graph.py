@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from samar.device.waiting import on_host
+
 Parameters = dict[str, Tensor]
 
 
@@ -35,7 +37,7 @@ class GradientGraph:
             self.gradient = torch.autograd.grad(
                 value, self._leaves, create_graph=again, materialize_grads=True
             )
-        self.loss = value.item()
+        self.loss = on_host(value).item()
         self.bytes = sum(sizes.values()) + sum(g.nbytes for g in self.gradient)
 
     def product(self, tangent: Parameters) -> tuple[Tensor, ...]:

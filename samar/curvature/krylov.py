@@ -16,6 +16,7 @@ to rounding. If the space is exhausted (β = 0), it goes on with a random direct
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +24,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samar.curvature.product import Product
+from samar.device.catalog import CPU
+from samar.device.memory import free_bytes
+from samar.device.placement import is_gpu
+from samar.device.waiting import on_host
 
 Floats = NDArray[np.float64]
+
+BASIS_BYTES = 2 << 30
+"""What a basis in the memory of the host may take, unless a smallest useful one needs more."""
+
+BASIS_SHARE = 0.5
+"""Of a GPU's free memory that a basis may take; one that needs more lies on the host."""
+
+
+class Room(NamedTuple):
+    """How many vectors of a basis are kept, and where."""
+
+    vectors: int
+    device: torch.device
+
+
+def room_for(like: Tensor, least: int, most: int) -> Room:
+    """Room for a basis of vectors like this one.
+
+    Args:
+        like: (n,), on the device of the products.
+        least: vectors without which it is of no use.
+        most: more than so many are never needed.
+    """
+    if is_gpu(like.device):
+        there = int(BASIS_SHARE * free_bytes(like.device)) // like.nbytes
+        if there > least:
+            return Room(min(most, there - 1), like.device)
+    here = BASIS_BYTES // like.nbytes
+    return Room(min(most, max(least, here)), torch.device(CPU))
 
 
 @dataclass(frozen=True)
@@ -50,31 +84,33 @@ class KrylovSpace:
 
     Args:
         product: the operator A.
-        start: (n,), not zero; its type and device are those of the computation.
-        capacity: how many vectors may be kept, at most n.
+        start: (n,), not zero; its type and device are those of the products.
+        room: how many vectors may be kept, and where they are, which is also where they are made
+            orthogonal.
         generator: on the CPU, for directions where the space is exhausted.
     """
 
     def __init__(
-        self, product: Product, start: Tensor, capacity: int, generator: torch.Generator
+        self, product: Product, start: Tensor, room: "Room", generator: torch.Generator
     ) -> None:
-        self._product, self._generator = product, generator
-        self.capacity = min(capacity, len(start))
+        self._product, self._generator, self._device = product, generator, start.device
+        self.capacity = min(room.vectors, len(start))
         self.size = 0
         self.beta = 0.0
-        self._basis = start.new_empty(self.capacity + 1, len(start))
+        shape = (self.capacity + 1, len(start))
+        self._basis = torch.empty(shape, dtype=start.dtype, device=room.device)
         self._basis[0] = start / torch.linalg.vector_norm(start)
         self._projected = np.zeros((self.capacity, self.capacity))
 
     def grow(self) -> None:
         """Take one product; ``size`` must be below ``capacity``."""
         j = self.size
-        vector = self._product(self._basis[j])
-        scale = torch.linalg.vector_norm(vector).item()
+        vector = self._product(self._basis[j].to(self._device)).to(self._basis.device)
+        scale = on_host(torch.linalg.vector_norm(vector)).item()
         coefficients = self._orthogonalize(vector, j + 1)
         self._projected[: j + 1, j] = self._projected[j, : j + 1] = coefficients
         self.size = j + 1
-        self.beta = torch.linalg.vector_norm(vector).item()
+        self.beta = on_host(torch.linalg.vector_norm(vector)).item()
         if self.size == self._basis.shape[1]:
             self.beta = 0.0
             return
@@ -92,13 +128,16 @@ class KrylovSpace:
         return Ritz(values, residuals, rotation[0] ** 2, rotation)
 
     def vectors(self, ritz: Ritz, chosen: list[int]) -> Tensor:
-        """Ritz vectors y_i as rows, (len(chosen), n)."""
+        """Ritz vectors y_i as rows, (len(chosen), n), on the device of the products."""
+        return self._rotated(ritz, chosen).to(self._device)
+
+    def _rotated(self, ritz: Ritz, chosen: list[int]) -> Tensor:
         rotation = torch.from_numpy(ritz.rotation[:, chosen].T.copy()).to(self._basis)
         return rotation @ self._basis[: self.size]
 
     def restart(self, ritz: Ritz, kept: list[int]) -> None:
         """Thick restart: shrink the space to some Ritz vectors and the next direction."""
-        self._basis[: len(kept)] = self.vectors(ritz, kept)
+        self._basis[: len(kept)] = self._rotated(ritz, kept)
         self._basis[len(kept)] = self._basis[self.size]
         self._projected[:] = 0.0
         self._projected[range(len(kept)), range(len(kept))] = ritz.values[kept]
@@ -111,7 +150,7 @@ class KrylovSpace:
         for _ in range(2):
             inner = basis @ vector
             vector.addmv_(basis.T, inner, alpha=-1)
-            total += inner.double().cpu().numpy()
+            total += on_host(inner).double().numpy()
         return total
 
 

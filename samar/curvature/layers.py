@@ -12,7 +12,7 @@ from torch import nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.eigenvalues import top_of
-from samar.curvature.product import BATCH_SIZE, OnBatch, hessian_of
+from samar.curvature.product import OnBatch, hessian_of
 from samar.curvature.result import Layer, Trace
 from samar.data.sample import Sample
 
@@ -24,7 +24,7 @@ def layer_curvature(
     *,
     tol: float = 1e-2,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     on_layer: Callable[[int, int], None] | None = None,
     on_batch: OnBatch | None = None,
 ) -> tuple[Layer, ...]:
@@ -36,7 +36,7 @@ def layer_curvature(
         trace: of the same model and images.
         tol: of each eigenvalue, relative.
         seed: of the start vectors.
-        batch_size: images per pass.
+        batch_size: images per pass, what suits the device if None.
         on_layer: called with the layers done and their number; may raise to cancel.
         on_batch: see :data:`samar.curvature.product.OnBatch`.
     """

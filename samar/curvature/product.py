@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -26,17 +27,27 @@ from torch.func import functional_call, grad, jvp
 
 from samar.curvature.graph import GradientGraph, Parameters
 from samar.data.sample import Sample
+from samar.device.memory import free_bytes, is_out_of_memory, release
+from samar.device.placement import is_gpu
+from samar.device.precision import exact, full_precision
+from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.models.guard import undisturbed
 
-BATCH_SIZE = 64
-"""Images per pass. Pieces of 128 fall out of a CPU's cache: ResNet-20 takes longer."""
+BATCH_SIZE = {False: 64, True: 256}
+"""Images per pass, on a CPU and on a GPU. Pieces of 128 fall out of a CPU's cache: ResNet-20 takes
+longer. A GPU needs more of them to be busy; half as many are taken where its memory is short."""
 
 KEPT_BYTES = 1 << 30
 """What kept graphs may take: that of some 280 images of 32 × 32 pixels in a ResNet-20. A product
 from a kept graph takes two thirds of the time of one that recomputes it."""
 
+KEPT_SHARE = 0.25
+"""Of the free memory of a GPU that they may take."""
+
 _LAYOUT = torch.contiguous_format
+
+T = TypeVar("T")
 
 Product = Callable[[Tensor], Tensor]
 
@@ -52,7 +63,7 @@ class Hessian:
     Args:
         model: in eval mode; parameters with ``requires_grad=False`` are held fixed.
         sample: images and labels; their floating-point type must be the model's.
-        batch_size: images per pass.
+        batch_size: images per pass, those of :data:`BATCH_SIZE` if None.
         only: names of the parameters that span the space, all trainable ones if None. The result is
             then the diagonal block of H that belongs to them.
         on_batch: see :data:`OnBatch`.
@@ -72,7 +83,7 @@ class Hessian:
         model: nn.Module,
         sample: Sample,
         *,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         only: tuple[str, ...] | None = None,
         on_batch: OnBatch | None = None,
     ) -> None:
@@ -91,12 +102,14 @@ class Hessian:
         # In one layout whatever that of a live model: second derivatives are quickest there, and
         # another layout rounds differently, which switches a few ReLUs.
         self._at = {name: p.clone(memory_format=_LAYOUT) for name, p in self._at.items()}
-        self._model, self._batch_size, self._on_batch = model, batch_size, on_batch
+        self._model, self._on_batch = model, on_batch
+        self._batch_size = batch_size or batch_size_on(sample.x.device)
         self._sample = Sample(sample.x.contiguous(), sample.y)
+        self._kept_bytes = kept_bytes_on(sample.x.device)
         self._sizes = [p.numel() for p in self._at.values()]
         self.mode = "forward"
         self._graphs: list[GradientGraph] = []
-        self.loss, self.gradient = self._loss_and_gradient()
+        self.loss, self.gradient = self._frugally(self._loss_and_gradient)
         if not math.isfinite(self.loss):
             raise ConfigError(
                 f"The loss is {self.loss} at these weights, so it has no Hessian; "
@@ -147,25 +160,44 @@ class Hessian:
         Raises:
             ConfigError: the product is not finite.
         """
-        tangent = self._unflat(vector)
-        product = torch.zeros_like(vector)
-        for index, (x, y) in enumerate(self.batches()):
-            graph = self._graphs[index] if index < self.kept else None
-            part = graph.product(tangent) if graph else self._recomputed(x, y, tangent)
-            product.add_(_flat(part), alpha=len(y) / len(self._sample))
-        if not torch.isfinite(product).all():
+        product = self._frugally(lambda: self._product(vector))
+        if not on_host(torch.isfinite(product).all()):
             raise ConfigError(
                 "A Hessian-vector product is not finite at these weights, whose loss is "
                 f"{self.loss:g}; choose weights from before the run diverged."
             )
         return product
 
+    def _product(self, vector: Tensor) -> Tensor:
+        tangent = self._unflat(vector)
+        product = torch.zeros_like(vector)
+        for index, (x, y) in enumerate(self.batches()):
+            graph = self._graphs[index] if index < self.kept else None
+            part = graph.product(tangent) if graph else self._recomputed(x, y, tangent)
+            product.add_(_flat(part), alpha=len(y) / len(self._sample))
+        return product
+
+    def _frugally(self, attempt: Callable[[], T]) -> T:
+        """Do it; where memory is not enough, keep no graphs, and halve the batches until it is."""
+        while True:
+            try:
+                return attempt()
+            except Exception as error:
+                if not is_out_of_memory(error) or (self._batch_size == 1 and not self._graphs):
+                    raise
+            if not self._graphs:
+                self._batch_size = max(1, self._batch_size // 2)
+            self._graphs, self._kept_bytes = [], 0
+            release()
+
     @torch.no_grad()
     def loss_at(self, offset: Tensor) -> float:
         """f(θ + offset) for an offset of shape (n,); the model's weights stay where they are."""
-        moved = self._unflat(self.point + offset)
-        total = sum(self._loss(moved, x, y).double() * len(y) for x, y in self.batches())
-        return float(total / len(self._sample))
+        return self._frugally(lambda: self._loss_at(self._unflat(self.point + offset)))
+
+    def _loss_at(self, at: Parameters) -> float:
+        losses = [exact(self._loss(at, x, y)) * len(y) for x, y in self.batches()]
+        return on_host(torch.stack(losses).sum()).item() / len(self._sample)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Images and labels of one pass after the other."""
@@ -182,12 +214,12 @@ class Hessian:
         loss, total = 0.0, torch.zeros_like(self.point)
         held = size = 0
         for x, y in self.batches():
-            keep = held + size <= KEPT_BYTES
+            keep = held + size <= self._kept_bytes
             graph = GradientGraph(partial(self._loss, x=x, y=y), self._at, again=keep)
             if keep:
                 size = graph.bytes
                 held += size
-                if held <= KEPT_BYTES:
+                if held <= self._kept_bytes:
                     self._graphs.append(graph)
             share = len(y) / len(self._sample)
             loss += share * graph.loss
@@ -200,10 +232,9 @@ class Hessian:
                 gradient = lambda at: grad(self._loss)(at, x, y)  # noqa: E731
                 product: Parameters = jvp(gradient, (self._at,), (tangent,))[1]
                 return product.values()
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError:
-                # No forward derivative, or a custom function that torch.func does not know.
+            except RuntimeError as error:
+                if not _no_forward_derivative(error):
+                    raise
                 self.mode = "reverse"
         return GradientGraph(partial(self._loss, x=x, y=y), self._at, again=True).product(tangent)
 
@@ -217,13 +248,13 @@ def hessian_of(
     model: nn.Module,
     sample: Sample,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     only: tuple[str, ...] | None = None,
     on_batch: OnBatch | None = None,
 ) -> Iterator[Hessian]:
     """The Hessian operator of a model, which is left bit for bit as it was when the block ends.
 
-    In the block the model is in eval mode, and CUDA computes in full fp32 (no TF32).
+    In the block the model is in eval mode, and products are taken in full precision.
 
     Example:
         >>> images = Sample(torch.randn(8, 3), torch.randint(2, (8,)))
@@ -231,16 +262,28 @@ def hessian_of(
         ...     (hessian @ torch.ones(len(hessian))).shape
         torch.Size([8])
     """
-    precision = torch.get_float32_matmul_precision()
-    cudnn = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
-    with undisturbed(model), cudnn, warnings.catch_warnings():
+    with undisturbed(model), full_precision(), warnings.catch_warnings():
         # torch.func.jvp meets a deprecated corner of torch itself.
         warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield Hessian(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
-        finally:
-            torch.set_float32_matmul_precision(precision)
+        yield Hessian(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
+
+
+def batch_size_on(device: torch.device) -> int:
+    """How many images a pass takes there."""
+    return BATCH_SIZE[is_gpu(device)]
+
+
+def kept_bytes_on(device: torch.device) -> int:
+    """What kept graphs may take there."""
+    return max(KEPT_BYTES, int(KEPT_SHARE * free_bytes(device))) if is_gpu(device) else KEPT_BYTES
+
+
+def _no_forward_derivative(error: RuntimeError) -> bool:
+    """Whether an operation has none, or is a custom function that torch.func does not know.
+
+    Every other error, such as one of the device, is none of ours.
+    """
+    return isinstance(error, NotImplementedError) or "setup_context" in str(error)
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

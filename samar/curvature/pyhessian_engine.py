@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.eigenvalues import OnProduct, Spectrum, check
-from samar.curvature.product import BATCH_SIZE, Hessian, OnBatch, hessian_of
+from samar.curvature.product import Hessian, OnBatch, hessian_of
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 
@@ -30,10 +30,9 @@ from samar.errors import ConfigError
 class _Counted(PyHessian):
     """PyHessian over the batches of our operator that tells how many products it has taken."""
 
-    def __init__(
-        self, model: nn.Module, batches: Hessian, cuda: bool, on_product: OnProduct | None
-    ) -> None:
-        super().__init__(model, F.cross_entropy, dataloader=batches.batches(), cuda=cuda)
+    def __init__(self, model: nn.Module, batches: Hessian, on_product: OnProduct | None) -> None:
+        super().__init__(model, F.cross_entropy, None, batches.batches(), False)
+        self.device = batches.device
         self.products, self._batches, self._on_product = 0, batches, on_product
 
     def dataloader_hv_product(self, v: list[Tensor]) -> tuple[float, list[Tensor]]:
@@ -53,7 +52,7 @@ def pyhessian_eigenvalues(
     tol: float = 1e-3,
     max_products: int = MAX_PRODUCTS,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     on_product: OnProduct | None = None,
     on_batch: OnBatch | None = None,
 ) -> Spectrum:
@@ -83,7 +82,7 @@ def pyhessian_eigenvalues(
             parameter.grad = None
         warnings.filterwarnings("ignore", r"Using backward\(\) with create_graph", UserWarning)
         torch.manual_seed(seed)
-        solver = _Counted(model, check_on, sample.x.is_cuda, on_product)
+        solver = _Counted(model, check_on, on_product)
         reported, found = solver.eigenvalues(maxIter=max_products, tol=tol, top_n=k)
         vectors = torch.stack([torch.cat([part.reshape(-1) for part in v]) for v in found])
         images = torch.stack([check_on @ v for v in vectors])

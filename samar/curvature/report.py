@@ -14,7 +14,7 @@ from samar import __version__
 from samar.curvature.density import PROBES, STEPS, spectral_density
 from samar.curvature.eigenvalues import OnEstimate, OnProduct, top_of
 from samar.curvature.layers import layer_curvature
-from samar.curvature.product import BATCH_SIZE, OnBatch, hessian_of
+from samar.curvature.product import OnBatch, batch_size_on, hessian_of
 from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
@@ -22,6 +22,8 @@ from samar.curvature.sharpness import sharpness_measures
 from samar.curvature.trace import hessian_trace
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
+from samar.device.catalog import CPU
+from samar.device.placement import provenance
 
 PRODUCT = "Hessian-vector product"
 
@@ -36,7 +38,7 @@ def measure(
     request: CurvatureSettings,
     *,
     facts: Mapping[str, Any] | None = None,
-    device: str = "cpu",
+    device: torch.device | str = CPU,
     progress: Progress = lambda done, most, what: None,
     on_estimate: OnEstimate | None = None,
     on_batch: OnBatch | None = None,
@@ -112,13 +114,11 @@ def measure(
     manifest = dict(facts or {}) | asked | {"images": len(sample)}
     manifest |= {
         "checksum": dataset.checksum,
-        "batch_size": BATCH_SIZE,
+        "batch_size": batch_size_on(sample.x.device),
         "batchnorm": "running statistics (eval mode)",
-        "device": device,
-        "precision": str(sample.x.dtype).removeprefix("torch."),
         "samar": __version__,
         "torch": torch.__version__,
-    }
+    } | provenance(sample.x.device)
     if request.engine == "pyhessian":
         manifest["pyhessian"] = version("pyhessian")
     return Report(

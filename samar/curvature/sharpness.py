@@ -19,6 +19,7 @@ from samar.curvature.eigenvalues import OnProduct, top_of
 from samar.curvature.krylov import random_normal
 from samar.curvature.product import Hessian
 from samar.curvature.result import Estimate, Measure, Spectrum, Trace
+from samar.device.waiting import on_host
 
 GAUSSIAN_PAIRS = 20
 
@@ -53,10 +54,10 @@ def sharpness_measures(
         Measure("lambda_max", values[0], spectrum.residuals[0]),
         Measure("lambda_ratio", ratio),
         Measure("trace", trace.total.value, trace.total.error) if trace else Measure("trace", None),
-        Measure("sam_first_order", rho * gradient.norm().item()),
+        Measure("sam_first_order", rho * on_host(gradient.norm()).item()),
         Measure("sam_ascent", _climb(hessian, rho * gradient, gradient)),
         Measure("gaussian", average.value, average.error),
-        Measure("asam_first_order", rho * adaptive.norm().item()),
+        Measure("asam_first_order", rho * on_host(adaptive.norm()).item()),
         Measure("asam_ascent", _climb(hessian, rho * scale * adaptive, adaptive)),
         Measure("scaled_lambda_max", scaled.values[0], scaled.residuals[0]),
     )
@@ -75,5 +76,5 @@ def gaussian_sharpness(hessian: Hessian, *, rho: float, seed: int = 0) -> Estima
 
 def _climb(hessian: Hessian, step: Tensor, over: Tensor) -> float:
     """How far the loss climbs along ``step / ‖over‖``; not at all where the gradient vanishes."""
-    norm = over.norm().item()
+    norm = on_host(over.norm()).item()
     return hessian.loss_at(step / norm) - hessian.loss if norm > 0 else 0.0

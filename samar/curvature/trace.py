@@ -25,6 +25,7 @@ from samar.curvature.eigenvalues import OnProduct
 from samar.curvature.krylov import random_signs
 from samar.curvature.product import Hessian
 from samar.curvature.result import Estimate, Trace
+from samar.device.waiting import on_host
 from samar.errors import ConfigError
 
 
@@ -82,6 +83,7 @@ def hessian_trace(
 
 
 def _estimate(exact: Tensor, samples: Tensor) -> Estimate:
-    spread = samples.double().std().item() if len(samples) > 1 else 0.0
-    value = exact.double().item() + samples.double().mean().item()
+    samples = on_host(samples).double()
+    spread = samples.std().item() if len(samples) > 1 else 0.0
+    value = on_host(exact).double().item() + samples.mean().item()
     return Estimate(value, spread / math.sqrt(len(samples)))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from samar.data.normalization import Normalization
+from samar.device.waiting import on_host
 from samar.errors import DataError
 
 
@@ -124,5 +125,5 @@ def checksum(sets: Iterable[ImageSet]) -> str:
     for images in sets:
         for tensor in (images.images, images.labels):
             digest.update(str(tuple(tensor.shape)).encode())
-            digest.update(tensor.cpu().contiguous().numpy().data)
+            digest.update(on_host(tensor).contiguous().numpy().data)
     return digest.hexdigest()

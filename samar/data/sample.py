@@ -8,6 +8,8 @@ from torch import Tensor
 
 from samar.data.dataset import ImageSet
 from samar.data.normalization import Normalization
+from samar.device.placement import layout_of
+from samar.device.precision import has_float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +36,15 @@ class Sample:
         """Take ``count`` evenly spaced images, all where it is left out or too large."""
         chosen = images.evenly_spaced(len(images) if count is None else count)
         # In float64 and rounded once: measured with care, unlike the batches of a training run.
-        exact = dtype if chosen.images.device.type == "mps" else torch.float64
+        exact = torch.float64 if has_float64(chosen.images.device) else dtype
         x = normalization(chosen.images, dtype=exact)
         return cls(x.to(dtype), chosen.labels)
 
-    def channels_last(self) -> "Sample":
-        """The same images in the layout in which convolutions are quickest; as is on MPS."""
-        if self.x.dim() != 4 or self.x.device.type == "mps":
+    def laid_out(self) -> "Sample":
+        """The same images in the layout in which convolutions are quickest on their device."""
+        if self.x.dim() != 4:
             return self
-        return Sample(self.x.contiguous(memory_format=torch.channels_last), self.y)
+        return Sample(self.x.contiguous(memory_format=layout_of(self.x.device)), self.y)
 
     def __len__(self) -> int:
         return len(self.y)

@@ -47,15 +47,16 @@ class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
 
 def work(settings: CurvatureJobSettings, work: Work) -> None:
     """Measure, with estimates of the eigenvalues while they converge."""
-    from samar.curvature.product import BATCH_SIZE
+    from samar.curvature.product import batch_size_on
     from samar.curvature.report import measure
-    from samar.device import use_fitting_threads
+    from samar.device.placement import described, use_fitting_threads
 
     work.progress(0, doing="Loading network and images…")
     (network,) = load_pinned(work.store, settings, work.job.inputs)
     use_fitting_threads(network.macs * settings.images)
-    device = next(network.model.parameters()).device.type
-    work.note(device=device)
+    device = next(network.model.parameters()).device
+    piece = batch_size_on(device)
+    work.note(device=described(device))
     images = min(settings.images, len(getattr(network.dataset, settings.split)))
     products = shown = batches = 0
     told = 0.0
@@ -80,9 +81,9 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
         """Until the first product is there, how much of the gradient is."""
         nonlocal batches
         work.check()
-        if batches * BATCH_SIZE < images:
-            progress(batches * BATCH_SIZE, images, "Gradient: images")
-        elif (batches - 1) * BATCH_SIZE < images:
+        if batches * piece < images:
+            progress(batches * piece, images, "Gradient: images")
+        elif (batches - 1) * piece < images:
             progress(0, 0, "Hessian-vector product 1 (stops when accurate)")
         batches += 1
 

@@ -32,13 +32,14 @@ class EvaluateSettings(NetworkSettings):
 
 def work(settings: EvaluateSettings, work: Work) -> None:
     """Evaluate in fp32."""
-    import torch
-
     from samar.data.evaluation import evaluate
+    from samar.device.placement import described, layout_of
 
     work.progress(0, doing="Loading network and images…")
     (network,) = load_pinned(work.store, settings, work.job.inputs)
-    network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = next(network.model.parameters()).device
+    network.model.to(memory_format=layout_of(device))  # type: ignore[call-overload]
+    work.note(device=described(device))
     data = getattr(network.dataset, settings.split)
     images = data if settings.images is None else data.evenly_spaced(settings.images)
 

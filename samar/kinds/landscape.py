@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from samar.device.catalog import BF16, FP32
 from samar.errors import DataError
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
@@ -59,7 +60,7 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
         if self.images < WORTH_IMAGES:
             return None
         points = min(FIRST_POINTS, self.points)
-        plain = {"name": "", "rho": 0.0, "preview": False, "precision": "fp32"}
+        plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32}
         return self.changed(images=FIRST_IMAGES, points=points, **plain)
 
 
@@ -77,7 +78,8 @@ def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
 
 def work(settings: LandscapeJobSettings, work: Work) -> None:
     """Measure what is missing, and keep each level as it is complete."""
-    from samar.device import cpu_has_bf16, use_fitting_threads
+    from samar.device.placement import described, is_gpu, no_bf16, use_fitting_threads
+    from samar.device.precision import has_bf16, multiplies_bf16
     from samar.landscape.eigenvectors import eigenvector_frame
     from samar.landscape.sampler import sampler_of
 
@@ -85,7 +87,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     store = work.store
     network, *others = load_pinned(store, settings, work.job.inputs)
     use_fitting_threads(network.macs * settings.images)
-    work.note(device=next(network.model.parameters()).device.type)
+    device = next(network.model.parameters()).device
     ends: list[tuple[str, Mapping[str, Any]]]
     ends = [(other.title, other.model.state_dict()) for other in others]
     # A run's own snapshots: pca is taken of them, on any other plane they are shown.
@@ -116,10 +118,14 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
 
     exact = sampler(settings, frame)
     _take_up(exact, work)
-    rough = settings.preview and settings.precision == "fp32" and cpu_has_bf16()
+    work.note(device=described(device, exact.evaluator.precision))
+    if exact.evaluator.precision != settings.precision:
+        work.summarize(note=no_bf16(device))
+    pays = is_gpu(device) or multiplies_bf16()
+    rough = settings.preview and settings.precision == FP32 and has_bf16(device) and pays
     if rough and not exact.grid.finest:
         points = min(PREVIEW_POINTS, settings.points)
-        preview = sampler(settings.changed(precision="bf16", points=points), exact.frame)
+        preview = sampler(settings.changed(precision=BF16, points=points), exact.frame)
         _measure(preview, work, PREVIEW)
     try:
         _measure(exact, work, LEVEL)

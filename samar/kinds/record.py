@@ -42,7 +42,7 @@ class RecordSettings(JobSettings):
 
 def work(settings: RecordSettings, work: Work) -> None:
     """Make what an earlier process of this job has not made."""
-    from samar.device import use_fitting_threads
+    from samar.device.placement import use_fitting_threads
     from samar.recordings.record import say
 
     use_fitting_threads(0)

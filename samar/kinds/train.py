@@ -62,7 +62,7 @@ def work(settings: TrainSettings, work: Work) -> None:
 
 def images_for(settings: TrainSettings, work: Work, doing: str) -> "Dataset":
     """Tidy up after a killed process, load the images, and take as many threads as pay."""
-    from samar.device import use_fitting_threads
+    from samar.device.placement import use_fitting_threads
     from samar.models.catalog import MODELS
     from samar.training.loop import dataset_of
 

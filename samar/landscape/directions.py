@@ -26,6 +26,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from samar.device.waiting import on_host
+
 Weights: TypeAlias = tuple[Tensor, ...]
 """One tensor per parameter, in the order of ``model.parameters()``."""
 
@@ -60,10 +62,10 @@ def random_direction(
 def _draw(weight: Tensor, generator: torch.Generator, normalization: str) -> Tensor:
     if weight.dim() <= 1:
         return torch.zeros_like(weight)
-    draw = torch.randn(weight.shape, generator=generator).to(weight.device, torch.float64)
+    draw = torch.randn(weight.shape, generator=generator).double()
     if normalization != "raw":
         over = range(1, weight.dim()) if normalization == "filter" else range(weight.dim())
-        wanted = torch.linalg.vector_norm(weight.double(), dim=tuple(over), keepdim=True)
+        wanted = torch.linalg.vector_norm(on_host(weight).double(), dim=tuple(over), keepdim=True)
         found = torch.linalg.vector_norm(draw, dim=tuple(over), keepdim=True)
         draw = draw * wanted / (found + TINY)
-    return draw.to(weight.dtype)
+    return draw.to(weight)

@@ -19,18 +19,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samar.data.sample import Sample
+from samar.device.catalog import BF16, FP32
+from samar.device.memory import halving, is_out_of_memory
+from samar.device.placement import is_gpu
+from samar.device.precision import exact, full_precision, has_bf16
+from samar.device.waiting import on_host, synchronize
 from samar.landscape.catalog import BATCHNORM
 from samar.landscape.folding import BATCHNORM as NORMS
 from samar.landscape.folding import FoldedNetwork
 from samar.landscape.frame import State
 
 CHUNKS = (32, 64, 128, 256, 512)
+MORE_CHUNKS = (1024, 2048, 4096, 8192)
+"""On a GPU, which needs more of them to be busy."""
 CALIBRATION_BATCH = 128
 PROBE = 4
 SLOWER, AS_QUICK = 0.8, 0.95
 """Shares of the best speed: below the first the search ends, above the second a size is chosen."""
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+PRECISIONS = {FP32: None, BF16: torch.bfloat16}
 
 
 class Value(NamedTuple):
@@ -48,7 +55,8 @@ class Evaluator:
         sample: the images, the same for every point.
         batchnorm: ``fixed`` or ``recalibrate``.
         calibration: images for the statistics; those of the sample if None.
-        precision: ``fp32`` keeps the model's own format; ``bf16`` is a preview, good to about 1 %.
+        precision: ``fp32`` keeps the model's own format, and multiplies in it; ``bf16`` is a
+            preview, good to about 1 %, and becomes ``fp32`` where the device has none.
         chunk: images per forward; measured if None.
         check: called before every batch; may raise to cancel.
 
@@ -63,7 +71,7 @@ class Evaluator:
         *,
         batchnorm: str = "fixed",
         calibration: Sample | None = None,
-        precision: str = "fp32",
+        precision: str = FP32,
         chunk: int | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
@@ -73,15 +81,18 @@ class Evaluator:
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+        self._device = next(model.parameters()).device
+        if precision == BF16 and not has_bf16(self._device):
+            precision = FP32
         self.batchnorm, self.precision, self._check = batchnorm, precision, check
         self._plain = copy.deepcopy(model).eval().requires_grad_(False)
         self._parameters = list(self._plain.parameters())
         self._buffers = [(b, b.clone()) for b in self._plain.buffers()]
         self._folded = FoldedNetwork(self._plain, PRECISIONS[precision])
         dtype = PRECISIONS[precision] or self._parameters[0].dtype
-        laid_out = Sample(sample.x.to(dtype), sample.y).channels_last()
-        self._x, self._y = laid_out.x, laid_out.y
-        self._calibration = (sample if calibration is None else calibration).channels_last()
+        images = Sample(sample.x.to(dtype), sample.y).laid_out()
+        self._x, self._y = images.x, images.y
+        self._calibration = (sample if calibration is None else calibration).laid_out()
         self.forwards = 0
         self.chunk = self._quickest_chunk() if chunk is None else chunk
 
@@ -91,6 +102,7 @@ class Evaluator:
         return len(self._y)
 
     @torch.no_grad()
+    @full_precision()
     def at(self, weights: Iterable[Tensor]) -> Value:
         """Measure at these weights, with the model's own or with re-estimated statistics."""
         for parameter, weight in zip(self._parameters, weights, strict=True):
@@ -100,6 +112,7 @@ class Evaluator:
         return self._measure()
 
     @torch.no_grad()
+    @full_precision()
     def own(self, state: State) -> Value:
         """Measure another network of this kind as it is, its statistics included."""
         self._plain.load_state_dict(dict(state), strict=False)
@@ -113,16 +126,19 @@ class Evaluator:
         self._folded.load()
         self.forwards += 1
         network = self._folded.fitting(self._x[:PROBE])
+        logits, self.chunk = halving(lambda size: self._logits(network, size), self.chunk)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        losses = exact(F.cross_entropy(logits, self._y, reduction="none"))
+        hits = exact(logits.argmax(1) == self._y)
+        loss, accuracy = on_host(torch.stack([losses.mean(), hits.mean()])).tolist()
+        return Value(loss, accuracy) if math.isfinite(loss) else Value(math.nan, math.nan)
+
+    def _logits(self, network: nn.Module, chunk: int) -> Tensor:
         parts = []
-        for x in self._x.split(self.chunk):
+        for x in self._x.split(chunk):
             self._check()
             parts.append(network(x))
-        logits = torch.cat(parts)
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        losses = F.cross_entropy(logits, self._y, reduction="none").double()
-        hits = (logits.argmax(1) == self._y).double()
-        loss, accuracy = torch.stack([losses.mean(), hits.mean()]).tolist()
-        return Value(loss, accuracy) if math.isfinite(loss) else Value(math.nan, math.nan)
+        return torch.cat(parts)
 
     def _recalibrate(self) -> None:
         norms = [
@@ -151,19 +167,27 @@ class Evaluator:
         The smallest of those that are about as quick as the quickest; all of few images.
         """
         self._folded.load()
-        sizes = [size for size in CHUNKS if size < self.images] or [self.images]
+        known = CHUNKS + MORE_CHUNKS * is_gpu(self._device)
+        sizes = [size for size in known if size < self.images] or [self.images]
         if len(sizes) == 1:
             return sizes[0]
         self._folded.network(self._x[: sizes[0]])
         speeds: dict[int, float] = {}
         for size in sizes:
             self._check()
-            speeds[size] = max(self._speed(size), self._speed(size))
+            try:
+                speeds[size] = max(self._speed(size), self._speed(size))
+            except Exception as error:
+                if not speeds or not is_out_of_memory(error):
+                    raise
+                break
             if speeds[size] < SLOWER * max(speeds.values()):
                 break
-        return next(size for size in sizes if speeds[size] > AS_QUICK * max(speeds.values()))
+        return next(size for size in speeds if speeds[size] > AS_QUICK * max(speeds.values()))
 
     def _speed(self, size: int) -> float:
+        synchronize(self._device)
         started = time.perf_counter()
-        self._folded.network(self._x[:size]).sum().item()
+        self._folded.network(self._x[:size])
+        synchronize(self._device)
         return size / (time.perf_counter() - started)

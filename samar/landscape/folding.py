@@ -19,6 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from samar.device.placement import layout_of
+from samar.device.precision import exact
+from samar.device.waiting import on_host
 from samar.landscape.fusing import fuse_relu
 
 FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -60,7 +63,8 @@ class FoldedNetwork:
                 (target, source.get_submodule(convolution), source.get_submodule(norm))
             )
         self.network.to(dtype=dtype)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = layout_of(next(iter(source.parameters())).device)
+        self.network.to(memory_format=layout)  # type: ignore[call-overload]
         self.network.requires_grad_(False)
         own = {id(p) for target, _, _ in self._folds for p in target.parameters()}
         theirs = dict(source.named_parameters()) | dict(source.named_buffers())
@@ -90,18 +94,20 @@ class FoldedNetwork:
         if self.network is self._plain:
             return self.network
         logits = self._plain(probe).float().abs()
-        return self.network if bool((logits < ALMOST_OVERFLOW).all()) else self._plain
+        fits = on_host((logits < ALMOST_OVERFLOW).all()).item()
+        return self.network if fits else self._plain
 
 
 def _fold(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
     """W' and b' in float64, so that each is rounded once."""
-    weight: Tensor = convolution.weight.double()
-    scale = torch.rsqrt(norm.running_var.double() + norm.eps)
-    shift = -norm.running_mean * scale
+    weight = exact(convolution.weight)
+    scale = torch.rsqrt(exact(norm.running_var) + norm.eps)
+    shift = -exact(norm.running_mean) * scale
     if convolution.bias is not None:
-        shift = shift + convolution.bias * scale
+        shift = shift + exact(convolution.bias) * scale
     if norm.affine:
-        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+        factor = exact(norm.weight)
+        scale, shift = scale * factor, shift * factor + exact(norm.bias)
     return weight * scale.view(-1, *[1] * (weight.dim() - 1)), shift
 
 

@@ -18,6 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from samar.device.precision import exact
+from samar.device.waiting import on_host
 from samar.landscape.directions import Weights, random_direction, weights_of
 
 Floats = npt.NDArray[np.float64]
@@ -71,11 +73,11 @@ class Frame:
 
     def project(self, weights: Sequence[Tensor]) -> tuple[Floats, float]:
         """Coordinates (d,) of the nearest point of the plane, and the distance to it."""
-        offset = [w.double() - o.double() for w, o in zip(weights, self.origin, strict=True)]
+        offset = [exact(w) - exact(o) for w, o in zip(weights, self.origin, strict=True)]
         along = np.array([_inner(axis, offset) for axis in self.axes])
         coordinates = np.linalg.lstsq(self.gram(), along, rcond=None)[0]
         for step, axis in zip(coordinates, self.axes, strict=True):
-            offset = [o - float(step) * d.double() for o, d in zip(offset, axis, strict=True)]
+            offset = [o - float(step) * exact(d) for o, d in zip(offset, axis, strict=True)]
         return coordinates, float(np.sqrt(_inner(offset, offset)))
 
     def ball(self, rho: float, count: int = 32) -> Floats:
@@ -149,5 +151,5 @@ def parameters_in(model: nn.Module, state: State) -> Weights:
 
 
 def _inner(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
-    terms = [torch.sum(x.double() * y.double()) for x, y in zip(a, b, strict=True)]
-    return float(torch.stack(terms).sum())
+    terms = [torch.sum(exact(x) * exact(y)) for x, y in zip(a, b, strict=True)]
+    return on_host(torch.stack(terms).sum()).item()

@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from samar.device.placement import is_gpu
+from samar.device.precision import fuses_convolutions
+
 RELU = (F.relu, torch.relu)
 SUM = (operator.add, torch.add)
 
@@ -64,7 +67,7 @@ def _shape(convolution: nn.Conv2d, x: Tensor) -> tuple[int, ...]:
 
 def fuse_relu(plain: fx.GraphModule) -> tuple[fx.GraphModule, int]:
     """A network over the same weights, for inference only, and how many ReLUs are gone in it."""
-    if not _available():
+    if not fuses_convolutions():
         return plain, 0
     traced = fx.GraphModule(plain, copy.deepcopy(plain.graph))
     modules: Mapping[str, nn.Module] = dict(traced.named_modules())
@@ -106,12 +109,6 @@ def _sum_of(
     return None
 
 
-def _available() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(
-        torch.ops.mkldnn, "_convolution_pointwise"
-    )
-
-
 def _is_relu(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
     if node.op == "call_module":
         return isinstance(modules[str(node.target)], nn.ReLU)
@@ -124,8 +121,8 @@ def _convolution(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Conv2d |
     if (
         isinstance(found, nn.Conv2d)
         and len(node.args) == 1
-        and found.weight.device.type == "cpu"
-        and found.weight.dtype in (torch.float32, torch.bfloat16)
+        and not is_gpu(found.weight.device)
+        and found.weight.dtype.itemsize <= 4  # not in float64
         and not isinstance(found.padding, str)
         and found.padding_mode == "zeros"
     ):

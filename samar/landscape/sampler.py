@@ -17,6 +17,8 @@ from samar import __version__
 from samar.data.dataset import Dataset
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
+from samar.device.placement import provenance
+from samar.device.randomness import kept_random_state
 from samar.errors import ConfigError
 from samar.landscape.catalog import LEVELS
 from samar.landscape.evaluator import Evaluator
@@ -87,10 +89,9 @@ class Sampler:
             yield self.at_level(level)
 
     def _measure(self, todo: Sequence[tuple[int, ...]], progress: Progress | None) -> None:
-        devices = [self.frame.origin[0].device] if self.frame.origin[0].is_cuda else []
         for index in todo:
             started = time.perf_counter()
-            with torch.random.fork_rng(devices=devices):
+            with kept_random_state(self.frame.origin[0].device):
                 value = self.evaluator.at(self.frame.at(self.grid.coordinates(index)))
             self.grid.put(index, *value)
             self.seconds += time.perf_counter() - started
@@ -103,21 +104,23 @@ class Sampler:
 
     def at_level(self, level: int) -> Landscape:
         """The landscape at a level, complete or not, with its manifest."""
-        manifest = self._facts | {
-            "dim": len(self.grid.axes),
-            "points": level,
-            "spans": [[float(axis[0]), float(axis[-1])] for axis in self.grid.axes],
-            "images": self.evaluator.images,
-            "batchnorm": self.evaluator.batchnorm,
-            "precision": self.evaluator.precision,
-            "chunk": self.evaluator.chunk,
-            "forwards": self.evaluator.forwards,
-            "seconds": round(self.seconds, 4),
-            "samar": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "device": str(self.frame.origin[0].device),
-        }
+        manifest = (
+            self._facts
+            | {
+                "dim": len(self.grid.axes),
+                "points": level,
+                "spans": [[float(axis[0]), float(axis[-1])] for axis in self.grid.axes],
+                "images": self.evaluator.images,
+                "batchnorm": self.evaluator.batchnorm,
+                "chunk": self.evaluator.chunk,
+                "forwards": self.evaluator.forwards,
+                "seconds": round(self.seconds, 4),
+                "samar": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            }
+            | provenance(self.frame.origin[0].device, self.evaluator.precision)
+        )
         return Landscape.of(self.grid, level, manifest, self.trail, self.ball)
 
 

@@ -1,5 +1,6 @@
 """What landscape is wanted, as plain values that check themselves; torch-free."""
 
+from samar.device.catalog import BF16, FP32
 from samar.errors import ConfigError
 from samar.landscape.catalog import BATCHNORM, DIRECTIONS, LEVELS
 from samar.settings.declare import Settings, setting, titles
@@ -77,9 +78,9 @@ class LandscapeSettings(Settings):
         when=lambda s: s.directions not in ("between", "pca"),
     )
     precision: str = setting(
-        "fp32",
+        FP32,
         "fp32, or bf16 for a quick preview, good to about 1 %.",
-        choices=lambda: {"fp32": "fp32", "bf16": "bf16 (preview)"},
+        choices=lambda: {FP32: FP32, BF16: "bf16 (preview)"},
     )
 
     @property

@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from samar.device.precision import exact
+from samar.device.waiting import on_host
 from samar.landscape.evaluator import Evaluator
 from samar.landscape.frame import Frame, State, parameters_in, weights_of
 from samar.landscape.result import Trail
@@ -38,10 +40,10 @@ def pca_frame(model: nn.Module, snapshots: Sequence[State], *, dim: int = 2) -> 
     """
     origin = weights_of(model)
     offsets = [
-        torch.cat([(t.double() - o.double()).flatten() for t, o in zip(p, origin, strict=True)])
+        torch.cat([(exact(t) - exact(o)).flatten() for t, o in zip(p, origin, strict=True)])
         for p in (parameters_in(model, state) for state in snapshots)
     ]
-    gram = np.array([[float(a @ b) for b in offsets] for a in offsets])
+    gram = np.array([[on_host(a @ b).item() for b in offsets] for a in offsets])
     values, vectors = np.linalg.eigh(gram)
     values, vectors = values[::-1], vectors[:, ::-1]
     if len(values) < dim or not values[dim - 1] > 1e-12 * max(values[0], 1e-30):
@@ -53,7 +55,7 @@ def pca_frame(model: nn.Module, snapshots: Sequence[State], *, dim: int = 2) -> 
     for j in range(dim):
         flat = sum(float(v) * o for v, o in zip(vectors[:, j], offsets, strict=True))
         pieces = (flat / values[j] ** 0.5).split([t.numel() for t in origin])
-        axes.append(tuple(p.view_as(t).to(t.dtype) for p, t in zip(pieces, origin, strict=True)))
+        axes.append(tuple(p.view_as(t).to(t) for p, t in zip(pieces, origin, strict=True)))
     explained = (values[:dim] / values.sum()).tolist()
     labels = tuple(f"main direction {j + 1} ({share:.1%})" for j, share in enumerate(explained))
     return Frame(origin, tuple(axes), labels, {"directions": "pca", "explained": explained})

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from samar.device.randomness import kept_random_state
+
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[nn.Module]:
     """Put the model into eval mode for the time of the block, then put everything back.
 
     Parameters, buffers, gradients, ``requires_grad``, each module's train or eval mode and the
-    random state of the CPU and of the model's CUDA device are bit for bit as before, also after an
+    random states that the model draws from are bit for bit as before, also after an
     exception.
 
     Example:
@@ -27,8 +29,8 @@ def undisturbed(model: nn.Module) -> Iterator[nn.Module]:
     parameters = [(p, p.grad, p.requires_grad) for p in model.parameters()]
     gradients = [None if grad is None else grad.clone() for _, grad, _ in parameters]
     modes = [(module, module.training) for module in model.modules()]
-    devices = [tensors[0].device] if tensors and tensors[0].is_cuda else []
-    with torch.random.fork_rng(devices=devices):
+    device = tensors[0].device if tensors else torch.device("cpu")
+    with kept_random_state(device):
         try:
             yield model.eval()
         finally:

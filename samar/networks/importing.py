@@ -13,7 +13,7 @@ from samar.data.evaluation import evaluate
 from samar.data.load import load_dataset
 from samar.data.presence import is_present
 from samar.data.sources.download import digest_of
-from samar.device import Placement, fitting_threads
+from samar.device.placement import fitting_threads, measuring_device
 from samar.errors import CheckpointError, ConfigError
 from samar.models.catalog import MODELS
 from samar.networks.checkpoint import save_weights
@@ -104,7 +104,7 @@ def _measured(
         most: measure on about so many images; on all if None.
         said: the normalization that the file names; it decides between equals.
     """
-    device = Placement.choose("auto", "fp32", 0).device
+    device = measuring_device()
     network, data = network.to(device), data.to(device)
     presets, normalize, trials = candidates(data), found.normalize, found.trials
     if normalize == "find":

@@ -69,12 +69,10 @@ class Network:
     facts: Mapping[str, str | int]
 
     def on_device(self) -> "Network":
-        """The same where measurements run: on a CUDA card if there is one, else on the CPU."""
-        from samar.device import Placement
+        """The same where measurements run."""
+        from samar.device.placement import measuring_device
 
-        device = Placement.choose("auto", "fp32", 0).device
-        if device.type != "cuda":
-            return self
+        device = measuring_device()
         moved = self.model.to(device), self.dataset.to(device)
         return Network(self.title, *moved, self.facts)
 

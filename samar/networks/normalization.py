@@ -23,13 +23,15 @@ from torch import Tensor, nn
 from samar.data.catalog import DATASETS, NORMALIZATIONS, dataset_info
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.normalization import Normalization
+from samar.device.placement import layout_of
+from samar.device.precision import full_precision
+from samar.device.waiting import on_host
 from samar.networks.inspection import Trial
 
 IMAGES = 200
 BATCH = 128
 TIED_STANDARD_ERRORS = 2.0
 GREY = {name for name, info in DATASETS.items() if info.channels == 1}
-LAYOUT = torch.channels_last
 Progress = Callable[[int, int], None]
 
 
@@ -66,7 +68,8 @@ def try_normalizations(
     Returns:
         The chosen one first, then the others by falling accuracy.
     """
-    network.to(memory_format=LAYOUT)  # type: ignore[call-overload]
+    layout = layout_of(data.test.images.device)
+    network.to(memory_format=layout)  # type: ignore[call-overload]
     sample, presets = data.test.evenly_spaced(images), candidates(data)
     hits: dict[str, Tensor] = {}
     for count, (name, normalization) in enumerate(presets.items()):
@@ -115,7 +118,7 @@ class _SeenError(Exception):
     """The first BatchNorm was reached; nothing behind it matters."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _distance(network: nn.Module, x: Tensor) -> float | None:
     seen: list[tuple[nn.BatchNorm2d, Tensor]] = []
 
@@ -138,9 +141,9 @@ def _distance(network: nn.Module, x: Tensor) -> float | None:
     layer, z = seen[0]
     statistics = layer.state_dict()
     learned_mean, learned = (
-        statistics[f"running_{name}"].cpu().double() for name in ("mean", "var")
+        on_host(statistics[f"running_{name}"]).double() for name in ("mean", "var")
     )
-    z = z.cpu().double()
+    z = on_host(z).double()
     mean, variance = z.mean((0, 2, 3)), z.var((0, 2, 3))
     share = (variance + layer.eps) / (learned + layer.eps)
     moved = (mean - learned_mean).square() / (learned + layer.eps)
@@ -163,10 +166,12 @@ def _shifted(images: Tensor) -> Tensor:
     return torch.stack(moved)
 
 
-@torch.inference_mode()
+@torch.no_grad()
+@full_precision()
 def _hits(network: nn.Module, images: ImageSet, normalization: Normalization) -> Tensor:
-    batches = (normalization(x, memory_format=LAYOUT) for x in images.images.split(BATCH))
-    return torch.cat([network(x).argmax(1) for x in batches]) == images.labels
+    layout = layout_of(images.images.device)
+    batches = (normalization(x, memory_format=layout) for x in images.images.split(BATCH))
+    return on_host(torch.cat([network(x).argmax(1) for x in batches]) == images.labels)
 
 
 def _tied(best: Tensor, other: Tensor) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from samar.device.placement import is_gpu
+
 # ‖Tv‖ is raised to this before the division, so that a zero gradient gives ε = 0 and not 0/0.
 TINY = 1e-12
 
@@ -107,10 +109,10 @@ def _add_quotient_(weights: list[Tensor], v: list[Tensor], divisor: Tensor, rho:
     """weights ← weights + ρ v / divisor.
 
     On a CPU one pass with a broadcast divisor does it; a temporary the size of the weights would
-    cost several times as much in page faults. On CUDA a broadcast operand falls out of the
+    cost several times as much in page faults. On a GPU a broadcast operand falls out of the
     multi-tensor kernel into one launch per tensor, and a temporary is cheap.
     """
-    if divisor.is_cuda:
+    if is_gpu(divisor.device):
         torch._foreach_add_(weights, torch._foreach_div(v, divisor), alpha=rho)
     else:
         torch._foreach_addcdiv_(weights, v, [divisor] * len(weights), value=rho)

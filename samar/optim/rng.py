@@ -6,53 +6,30 @@ f(x + ε) − f(x) is mostly the difference between two masks.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-
-class RngState(NamedTuple):
-    """torch's random state: the CPU's and, if the work runs there, one CUDA device's."""
-
-    device: torch.device
-    cpu: Tensor
-    cuda: Tensor | None
-
-
-def capture_rng(device: torch.device) -> RngState:
-    """Copy the random state that a model on `device` draws from (host memory, no device sync)."""
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return RngState(device, torch.get_rng_state(), cuda)
+from samar.device.randomness import RandomState, kept_random_state, random_state, set_random_state
 
 
 @contextmanager
-def replayed_rng(state: RngState) -> Iterator[None]:
+def replayed_rng(state: RandomState) -> Iterator[None]:
     """Draw from `state` inside the block; afterwards go on from where the block was entered.
 
     Args:
-        state: What `capture_rng` returned before the numbers to repeat were drawn.
+        state: What `random_state` returned before the numbers to repeat were drawn.
 
     Example:
-        >>> state = capture_rng(torch.device("cpu"))
+        >>> state = random_state(torch.device("cpu"))
         >>> first = torch.rand(2)
         >>> with replayed_rng(state):
         ...     second = torch.rand(2)
         >>> torch.equal(first, second)
         True
     """
-    entered = capture_rng(state.device)
-    _set_rng(state)
-    try:
+    with kept_random_state(state.device):
+        set_random_state(state)
         yield
-    finally:
-        _set_rng(entered)
-
-
-def _set_rng(state: RngState) -> None:
-    torch.set_rng_state(state.cpu)
-    if state.cuda is not None:
-        torch.cuda.set_rng_state(state.cuda, state.device)
 
 
 class OwnRng:
@@ -75,13 +52,13 @@ class OwnRng:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._own = self._outer = capture_rng(device)
+        self._own = self._outer = random_state(device)
 
     def __enter__(self) -> "OwnRng":
-        self._outer = capture_rng(self._own.device)
-        _set_rng(self._own)
+        self._outer = random_state(self._own.device)
+        set_random_state(self._own)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._own = capture_rng(self._own.device)
-        _set_rng(self._outer)
+        self._own = random_state(self._own.device)
+        set_random_state(self._outer)

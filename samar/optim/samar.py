@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from samar.device.waiting import on_host
 from samar.optim.catalog import BETA, LAM, LAM_MAX, LAM_MIN, RHO
 from samar.optim.perturbation import Part
 from samar.optim.rules import RULE_TYPES, LambdaRule, TrendPower
@@ -158,8 +159,7 @@ class SAMAR(TwoPassOptimizer):
         self._lam_known = HostReading(lam)
 
     def _lam_now(self) -> float:
-        known = hasattr(self, "lam") and self.lam.device.type != "meta"
-        return self.lam.item() if known else 1.0
+        return on_host(self.lam).item() if hasattr(self, "lam") else 1.0
 
     def _lam_seen(self) -> float:
         known = super()._lam_seen()

@@ -15,11 +15,13 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor
 
+from samar.device.placement import is_gpu
+from samar.device.waiting import HostCopy
 from samar.optim.catalog import SECOND_PASSES, default_of
 from samar.optim.validation import build_named, check_constants
 
@@ -327,43 +329,30 @@ class HostReading:
 
     def __init__(self, value: float) -> None:
         self.value = value
-        self._coming: deque[tuple[int, Tensor, torch.Event | None]] = deque()
+        self._coming: deque[tuple[int, Callable[[], float]]] = deque()
 
     def put(self, tensor: Tensor, step: int) -> None:
         """Hand in the value that step number `step` left."""
         self.advance(step)
-        if tensor.device.type == "cpu":
+        if is_gpu(tensor.device):
+            self._coming.append((step, HostCopy(tensor).value))
+        else:
             self._coming.clear()
             self.value = tensor.item()
-        elif tensor.device.type != "meta":
-            host = tensor.to("cpu", non_blocking=True)
-            event = torch.Event(tensor.device)
-            event.record()
-            self._coming.append((step, host, event))
 
     def advance(self, step: int) -> None:
         """Step number `step` begins: what is `LAG` steps old becomes known."""
         while self._coming and self._coming[0][0] <= step - LAG:
-            _, host, event = self._coming.popleft()
-            if event is not None:
-                event.synchronize()
-            self.value = host.item()
+            self.value = self._coming.popleft()[1]()
 
     def save(self) -> list[Any]:
         """The value, and those on their way with their steps; waits for them."""
-        coming = []
-        for step, host, event in self._coming:
-            if event is not None:
-                event.synchronize()
-            coming.append([step, host.item()])
-        return [self.value, *coming]
+        return [self.value, *([step, value()] for step, value in self._coming)]
 
     def load(self, saved: list[Any]) -> None:
         """Go on from what `save` returned."""
         self.value, *coming = saved
-        self._coming = deque(
-            (step, torch.tensor(value, dtype=torch.float64), None) for step, value in coming
-        )
+        self._coming = deque((step, partial(float, value)) for step, value in coming)
 
     def __getstate__(self) -> list[Any]:
         return self.save()

@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from samar.device.randomness import random_state
+from samar.device.waiting import on_host
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.perturbation import (
     NO_GRADIENT,
@@ -33,7 +35,7 @@ from samar.optim.perturbation import (
     perturb_,
     take_gradients,
 )
-from samar.optim.rng import capture_rng, replayed_rng
+from samar.optim.rng import replayed_rng
 from samar.optim.second_pass import (
     MEASURE,
     SECOND_PASS_TYPES,
@@ -184,7 +186,7 @@ class TwoPassOptimizer(Optimizer):
                 "or call first_step() and second_step() around your own second pass"
             )
         evaluate = torch.enable_grad()(closure)
-        rng = capture_rng(self.device)
+        rng = random_state(self.device)
         loss = _scalar(evaluate())
         if not self.wants_second_pass():
             self.plain_step(loss)
@@ -230,7 +232,7 @@ class TwoPassOptimizer(Optimizer):
         grads = [p.grad for p in self._parameters() if p.grad is not None]
         if not grads:
             raise RuntimeError(NO_GRADIENT)
-        return global_norms(grads)[0].item()
+        return on_host(global_norms(grads)[0]).item()
 
     def _parameters(self) -> Iterator[Tensor]:
         return (p for group in self.param_groups for p in group["params"])

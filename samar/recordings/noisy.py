@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from samar.data.dataset import Dataset
+from samar.device.waiting import on_host
 from samar.jobs.work import Work
 from samar.landscape.sampler import sampler_of
 from samar.landscape.settings import LandscapeSettings
@@ -67,7 +68,8 @@ def noisy_digits(work: Work) -> Recording:
         "line from SGD's end (0) to SAMAR's (1), same start, BatchNorm re-estimated, 512 images. "
         "Tables 'example_*': training images with a wrong label, and the answers."
     )
-    made = manifest(about, started, f"{checksum_of(data)} (seed 0)")
+    where = str(trained["sgd"].placement)
+    made = manifest(about, started, f"{checksum_of(data)} (seed 0)", where)
     return Recording("noisy_digits", made, runs, tables)
 
 
@@ -82,9 +84,10 @@ def radius(work: Work) -> Recording:
             )
             key = f"{rho:g}_{seed}"
             watch = Watch(steps=seed == 0, labels=right_labels(config))
-            runs[key], _ = record_run(config, watch, work)
+            runs[key], trainer = record_run(config, watch, work)
     about = "SAM on digits with 40 % wrong training labels at four radii, seeds 0 to 2."
-    made = manifest(about, started, f"{checksum_of(dataset_of(config))} (last seed)")
+    where = str(trainer.placement)
+    made = manifest(about, started, f"{checksum_of(trainer.dataset)} (last seed)", where)
     return Recording("radius", made, runs)
 
 
@@ -97,13 +100,13 @@ def jump(work: Work) -> Recording:
         settings |= {"second_pass": "always", "lam_min": 0.25, "lam_max": 10.0} | changes
         config = TrainSettings.parse({"optimizer": "samar", **settings})
         watch = Watch(changes=[(JUMP_AT, {"lr": JUMP_TO})])
-        runs[rule], _ = record_run(config, watch, work)
+        runs[rule], trainer = record_run(config, watch, work)
     about = (
         f"SAMAR on clean digits at a constant learning rate of {JUMP_FROM:g}, raised to "
         f"{JUMP_TO:g} after step {JUMP_AT}; once per λ rule, seed 0. The change is made in mid-run "
         "as 'samar' lets a person make it; the commands repeat the runs without it."
     )
-    made = manifest(about, started, checksum_of(dataset_of(config)))
+    made = manifest(about, started, checksum_of(trainer.dataset), str(trainer.placement))
     return Recording("jump", made, runs)
 
 
@@ -129,12 +132,13 @@ def _between(first: Trainer, second: Trainer) -> dict[str, Any]:
 def _examples(trained: dict[str, Trainer], data: Dataset) -> dict[str, Any]:
     """Some training images with a wrong label, with what each network answers."""
     right = right_labels(TrainSettings.parse({"label_noise": NOISE, "seed": 0}))
-    wrong = torch.nonzero(data.train.labels != right).flatten()
+    given, images = on_host(data.train.labels), on_host(data.train.images)
+    wrong = torch.nonzero(given != right).flatten()
     chosen = wrong[torch.arange(EXAMPLES) * len(wrong) // EXAMPLES]
     tables = {
-        "example_images": data.train.images[chosen, 0].numpy(),
+        "example_images": images[chosen, 0].numpy(),
         "example_right": right[chosen].numpy().astype(np.int8),
-        "example_given": data.train.labels[chosen].numpy().astype(np.int8),
+        "example_given": given[chosen].numpy().astype(np.int8),
     }
     for name, trainer in trained.items():
         answers = answers_of(trainer.model, data)[chosen]

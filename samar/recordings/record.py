@@ -20,6 +20,10 @@ from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
+from samar.device.catalog import CPU
+from samar.device.placement import described
+from samar.device.precision import full_precision
+from samar.device.waiting import on_host
 from samar.jobs.work import Work
 from samar.landscape.frame import random_frame
 from samar.landscape.sampler import plane
@@ -51,7 +55,8 @@ class Watch:
         eigenvalues_every: epochs between two measurements of the top eigenvalues; 0 for none.
         plane_every: epochs between two planes of the loss, beside the one before the first step.
         plane_points: along each axis of a plane.
-        labels: right labels of the training images (n,), to tell how many wrong ones were learned.
+        labels: right labels of the training images (n,), on the CPU, to tell how many wrong ones
+            were learned.
         changes: settings to change before a step, as (step, {setting: value}).
     """
 
@@ -98,7 +103,7 @@ def record_run(config: TrainSettings, watch: Watch, work: Work) -> tuple[Recorde
             break
         epochs.append(trainer.evaluate_epoch())
         if watch.labels is not None:
-            wrong.append(learned(trainer.model, data, watch.labels))
+            wrong.append(learned(trainer.model, trainer.dataset, watch.labels))
         epoch = epochs[-1].epoch
         if watch.eigenvalues_every and epoch % watch.eigenvalues_every == 0:
             found, vectors = _eigenvalues(trainer, vectors)
@@ -131,7 +136,7 @@ def record_run(config: TrainSettings, watch: Watch, work: Work) -> tuple[Recorde
 def learned(model: nn.Module, data: Dataset, right: Tensor) -> tuple[float, float]:
     """Of the training images with a wrong label: shares answered with the wrong, the right one."""
     answers = answers_of(model, data)
-    given = data.train.labels
+    given = on_host(data.train.labels)
     wrong = given != right
     if not wrong.any():
         return float("nan"), float("nan")
@@ -141,15 +146,19 @@ def learned(model: nn.Module, data: Dataset, right: Tensor) -> tuple[float, floa
 
 
 def answers_of(model: nn.Module, data: Dataset) -> Tensor:
-    """The class that the network gives each training image (n,), in eval mode."""
+    """The class that the network gives each training image (n,), in eval mode; on the CPU."""
     sample = Sample.of(data.train, data.normalization)
-    with undisturbed(model), torch.inference_mode():
-        model.eval()
-        return torch.cat([model(x).argmax(1) for x, _ in sample.batches(CURVATURE_IMAGES)])
+    with undisturbed(model), torch.no_grad(), full_precision():
+        found = [model(x).argmax(1) for x, _ in sample.batches(CURVATURE_IMAGES)]
+    return on_host(torch.cat(found))
 
 
-def manifest(about: str, started: float, data: str) -> dict[str, Any]:
-    """Where a recording comes from, as plain values."""
+def manifest(about: str, started: float, data: str, where: str = "") -> dict[str, Any]:
+    """Where a recording comes from, as plain values.
+
+    Args:
+        where: it was computed, in words; on the CPU if empty.
+    """
     return {
         "about": about,
         "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
@@ -158,7 +167,7 @@ def manifest(about: str, started: float, data: str) -> dict[str, Any]:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "device": "cpu, fp32",
+        "device": where or described(torch.device(CPU)),
         "data": data,
         "seconds": round(time.perf_counter() - started, 1),
     }

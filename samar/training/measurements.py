@@ -19,9 +19,10 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from samar.curvature.eigenvalues import top_of
-from samar.curvature.product import BATCH_SIZE, hessian_of
+from samar.curvature.product import batch_size_on, hessian_of
 from samar.curvature.trace import hessian_trace
 from samar.data.sample import Sample
+from samar.device.placement import is_gpu
 from samar.errors import ConfigError
 from samar.landscape.frame import random_frame
 from samar.landscape.sampler import line, plane
@@ -79,7 +80,7 @@ USUAL = Effort(CURVATURE_IMAGES, 40, 9, LANDSCAPE_IMAGES, 9, 17)
 def quick_effort(trainer: Trainer) -> Effort:
     """What takes a fraction of a second with a small network, and about two with a ResNet-20."""
     macs = MODELS[trainer.config.model].macs_at(trainer.dataset.train.size)
-    if trainer.placement.device.type == "cuda":
+    if is_gpu(trainer.placement.device):
         return USUAL
     if macs < LARGE_MACS:
         return Effort(32, 12, 6, 32, 9, 9)
@@ -89,10 +90,11 @@ def quick_effort(trainer: Trainer) -> Effort:
 
 def piece_of(trainer: Trainer) -> int:
     """Images of which a derivative takes a fraction of a second; no more of it is one piece."""
-    if trainer.placement.device.type == "cuda":
-        return BATCH_SIZE
+    usual = batch_size_on(trainer.placement.device)
+    if is_gpu(trainer.placement.device):
+        return usual
     macs = MODELS[trainer.config.model].macs_at(trainer.dataset.train.size)
-    return min(BATCH_SIZE, max(FEWEST_IMAGES, QUICK_MACS // macs))
+    return min(usual, max(FEWEST_IMAGES, QUICK_MACS // macs))
 
 
 def together(plans: Sequence[Effort | None]) -> Effort | None:

@@ -12,6 +12,8 @@ import torch
 
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
+from samar.device.precision import full_precision
+from samar.device.waiting import on_host
 from samar.models.guard import undisturbed
 from samar.training.trainer import Trainer
 
@@ -43,18 +45,18 @@ class Mislabelled:
     def arrays(self) -> Mapping[str, Any]:
         """Images uint8 (m, c, size, size), index, given and true label (m,), names of classes."""
         return {
-            "images": self._images.images.cpu().numpy(),
-            "index": self._index.cpu().numpy(),
-            "given": self._images.labels.cpu().numpy(),
-            "true": self._true.cpu().numpy(),
+            "images": on_host(self._images.images).numpy(),
+            "index": on_host(self._index).numpy(),
+            "given": on_host(self._images.labels).numpy(),
+            "true": on_host(self._true).numpy(),
             "classes": np.array(self._classes),
         }
 
     def answers(self, trainer: Trainer) -> dict[str, Any]:
         """The class that the network answers with, and the probability of the given label."""
-        with undisturbed(trainer.model) as model, torch.inference_mode():
-            probabilities = model(self._sample.channels_last().x).float().softmax(1)
-        given = probabilities.gather(1, self._images.labels[:, None]).flatten()
+        with undisturbed(trainer.model) as model, torch.no_grad(), full_precision():
+            probabilities = on_host(model(self._sample.laid_out().x).float().softmax(1))
+        given = probabilities.gather(1, on_host(self._images.labels)[:, None]).flatten()
         return {
             "answers": probabilities.argmax(1).tolist(),
             "given_probability": [round(value, 4) for value in given.tolist()],

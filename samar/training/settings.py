@@ -18,6 +18,7 @@ from samar.data.catalog import (
     NORMALIZATIONS,
     dataset_info,
 )
+from samar.device.catalog import AUTO, DEVICES, PRECISIONS
 from samar.models.catalog import MODELS
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.settings import (
@@ -144,16 +145,16 @@ class TrainSettings(
         le=2**31 - 1,
     )
     device: str = setting(
-        "auto",
+        AUTO,
         "Where to compute; auto takes a GPU where there is one.",
         group="compute",
-        choices=lambda: {"auto": "auto", "cpu": "CPU", "cuda": "CUDA GPU", "mps": "Apple GPU"},
+        choices=lambda: DEVICES,
     )
     precision: str = setting(
-        "auto",
-        "Number format of forward and backward; auto takes bf16 where it pays.",
+        AUTO,
+        "Number format of forward and backward; auto takes bf16 where it is known to pay.",
         group="compute",
-        choices=lambda: {"auto": "auto", "fp32": "fp32", "bf16": "bf16 autocast"},
+        choices=lambda: PRECISIONS,
     )
     compile: bool = setting(
         False, "Compile the network with torch.compile (slow start, faster steps).", group="compute"

@@ -8,9 +8,8 @@ one, bit for bit on a CPU.
 """
 
 import math
-import time
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +20,9 @@ from samar.data.augment import augmentation_for
 from samar.data.batches import Batches
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.evaluation import Evaluation, evaluate
-from samar.device import Placement
+from samar.device.placement import Placement
+from samar.device.randomness import RandomState, random_state, set_random_state
+from samar.device.waiting import Mark, mark, on_host, seconds_between
 from samar.errors import CheckpointError
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
@@ -36,6 +37,15 @@ from samar.training.schedule import lr_factor
 from samar.training.settings import TrainSettings
 
 MEASURED = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
+
+
+class _Pending(NamedTuple):
+    """A step whose record waits on the device: its values, when it ran, and what is known."""
+
+    values: Tensor
+    began: Mark
+    ended: Mark
+    known: dict[str, Any]
 
 
 class Trainer:
@@ -81,7 +91,7 @@ class Trainer:
         self.seconds = 0.0
         self.divergence: Divergence | None = None
         self._last: StepRecord | None = None
-        self._pending: list[tuple[Tensor, dict[str, Any]]] = []
+        self._pending: list[_Pending] = []
         self._sgd_grad_norm = torch.tensor(NAN, device=device)
 
     def _built(self) -> Optimizer:
@@ -114,7 +124,7 @@ class Trainer:
 
     def step(self) -> None:
         """Take one optimizer step; its record waits on the device until :meth:`drain`."""
-        started = time.perf_counter()
+        began = mark(self.placement.device)
         x, y = self.batches.batch(self.step_count)
         epoch = self.step_count / self.steps_per_epoch
         warmup = self.config.warmup_epochs
@@ -131,15 +141,14 @@ class Trainer:
         loss = self.optimizer.step(closure)
         self.step_count += 1
         self.grad_evals += getattr(self.optimizer, "gradients", 1)
-        self.seconds += time.perf_counter() - started
         known = {
             "step": self.step_count,
             "epoch": int(epoch) + 1,
             "lr": lr,
             "grad_evals": self.grad_evals,
-            "seconds": self.seconds,
         }
-        self._pending.append((self._measured(torch.as_tensor(loss)), known))
+        values = self._measured(torch.as_tensor(loss))
+        self._pending.append(_Pending(values, began, mark(self.placement.device), known))
 
     def _loss_and_gradient(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
@@ -169,11 +178,12 @@ class Trainer:
         """
         if not self._pending:
             return []
-        rows = torch.stack([row for row, _ in self._pending]).tolist()
+        rows = on_host(torch.stack([step.values for step in self._pending])).tolist()
         records = []
-        for (loss, perturbed, sharpness, ratio, lam, grad_norm), (_, known) in zip(
-            rows, self._pending, strict=True
-        ):
+        for row, step in zip(rows, self._pending, strict=True):
+            loss, perturbed, sharpness, ratio, lam, grad_norm = row
+            known = step.known
+            self.seconds += seconds_between(step.began, step.ended)
             if not math.isfinite(loss):
                 self.divergence = Divergence(known["step"], self._last, _hint(self.config))
                 break
@@ -184,6 +194,7 @@ class Trainer:
                 ratio=ratio,
                 lam=lam,
                 grad_norm=grad_norm,
+                seconds=self.seconds,
                 **known,
             )
             records.append(self._last)
@@ -218,12 +229,7 @@ class Trainer:
         )
 
     def _evaluate(self, images: ImageSet) -> Evaluation:
-        return evaluate(
-            self.model,
-            images,
-            self.dataset.normalization,
-            memory_format=self.placement.memory_format,
-        )
+        return evaluate(self.model, images, self.dataset.normalization)
 
     def change(self, **values: Any) -> None:
         """Change live settings from the next step on.
@@ -265,7 +271,8 @@ class Trainer:
 
         Call :meth:`drain` first: records that still wait on the device are not part of the state.
         """
-        state = {
+        drawn = random_state(self.placement.device)
+        return {
             "step": self.step_count,
             "grad_evals": self.grad_evals,
             "seconds": self.seconds,
@@ -273,11 +280,9 @@ class Trainer:
             "data_checksum": self.dataset.checksum,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
+            "rng": drawn.cpu,
+            "device_rng": drawn.own,
         }
-        if self.placement.device.type == "cuda":
-            state["cuda_rng"] = torch.cuda.get_rng_state(self.placement.device)
-        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state.
@@ -299,9 +304,8 @@ class Trainer:
         self.step_count = state["step"]
         self.grad_evals = state["grad_evals"]
         self.seconds = state["seconds"]
-        torch.set_rng_state(state["rng"])
-        if "cuda_rng" in state and self.placement.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"], self.placement.device)
+        own = state.get("device_rng", state.get("cuda_rng"))  # the second of samar 0.1
+        set_random_state(RandomState(self.placement.device, state["rng"], own))
 
 
 def _base(optimizer: Optimizer) -> Optimizer:

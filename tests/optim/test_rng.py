@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from samar.optim.rng import capture_rng, replayed_rng
+from samar.device.randomness import random_state
+from samar.optim.rng import replayed_rng
 
 
 def test_the_block_repeats_and_the_stream_goes_on():
-    state = capture_rng(torch.device("cpu"))
+    state = random_state(torch.device("cpu"))
     first = torch.rand(3)
     with replayed_rng(state):
         assert torch.equal(torch.rand(3), first)
@@ -23,7 +24,7 @@ def test_the_block_repeats_and_the_stream_goes_on():
 @pytest.mark.cuda
 def test_a_cuda_stream_is_replayed_too():
     device = torch.device("cuda", torch.cuda.current_device())
-    state = capture_rng(device)
+    state = random_state(device)
     first = torch.rand(3, device=device)
     with replayed_rng(state):
         assert torch.equal(torch.rand(3, device=device), first)

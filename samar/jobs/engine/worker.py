@@ -15,6 +15,7 @@ from contextlib import suppress
 import psutil
 from sqlalchemy.exc import OperationalError
 
+from samar.device.catalog import CPU
 from samar.errors import SamarError
 from samar.jobs.engine.local import schedule
 from samar.jobs.files import job_dir, log_path
@@ -58,12 +59,13 @@ def run(store: Store, job: Job) -> None:
 
 def _sentence(error: Exception, job: Job) -> str:
     """Why a job failed, with what to do."""
-    name = type(error).__name__
+    from samar.device.memory import is_out_of_memory
+
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "No space is left on the disk; make room, then resume it."
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return "Out of memory; choose a smaller batch, fewer images or a smaller network."
-    return f"{name}: {error} (details in {log_path(job.id)})."
+    return f"{type(error).__name__}: {error} (details in {log_path(job.id)})."
 
 
 def _stop_at_sigterm(work: Work):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -104,12 +106,13 @@ def rehearse() -> None:
     """Let every kind import and try what its jobs need, without a trace in the random state."""
     import torch
 
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    from samar.device.placement import kept_threads
+    from samar.device.randomness import kept_random_state
+
+    with kept_threads(), kept_random_state(torch.device(CPU)):
         for kind in kinds().values():
             if kind.rehearse is not None:
                 kind.rehearse()
-    torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from samar.data.presence import require_data
+from samar.device.catalog import precision_in
 from samar.errors import RunError, SamarError
 from samar.jobs import schema
 from samar.jobs.job import ACTIVE, HELD, UNREADABLE, Job
@@ -245,7 +246,7 @@ def _row_of(store: Store, wanted: Row, run: Job) -> Row:
         grad_evals=int(steps["grad_evals"][-1]) if count else 0,
         seconds=float(steps["seconds"][-1]) if count else NAN,
         status=run.status,
-        precision="bf16" if (run.device or "").endswith("bf16") else "fp32",
+        precision=precision_in(run.device),
         **{name: started[name] for name in ("threads", "samar", "torch")},
     )
 

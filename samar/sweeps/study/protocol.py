@@ -16,6 +16,7 @@ from itertools import product
 from statistics import fmean
 from typing import Any
 
+from samar.device.catalog import BF16
 from samar.optim.settings import FORMER_SAMAR
 from samar.sweeps.study.rows import Row
 from samar.training.settings import TrainSettings
@@ -62,7 +63,7 @@ _PHOTOGRAPHS = {
     "model": "resnet20",
     "halved": True,
     "augment": "flip",
-    "precision": "bf16",
+    "precision": BF16,
     "lr": 0.1,
     "epochs": 24,
 }

@@ -1,0 +1,78 @@
+"""Waiting for a device, and the time that its work takes.
+
+A GPU works behind the host's back: a time read without waiting is that of the launches, and a
+value that is read waits for everything before it. So all values come to the host by
+:func:`on_host`, and a training step calls it nowhere.
+"""
+
+import time
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from samar.device.catalog import CPU, CUDA, MPS
+
+Mark: TypeAlias = "float | torch.Event"
+"""A moment in the work of a device."""
+
+_TIMED = (CUDA, MPS)
+
+
+def on_host(tensor: Tensor) -> Tensor:
+    """The tensor on the CPU; the one place where work waits for a device.
+
+    A tensor of the ``meta`` device has no values. Ones stand for them, so that any work can be
+    walked through without a device and without memory.
+    """
+    if tensor.is_meta and type(tensor) in (Tensor, Parameter):
+        return torch.ones(tensor.shape, dtype=tensor.dtype)
+    return tensor.cpu()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given; for the edges of what is timed."""
+    if device.type in _TIMED:
+        getattr(torch, device.type).synchronize()
+
+
+def mark(device: torch.device) -> Mark:
+    """This moment in the device's work, without waiting for it."""
+    if device.type not in _TIMED:
+        return time.perf_counter()
+    event = torch.Event(device.type, enable_timing=True)
+    event.record()
+    return event
+
+
+def seconds_between(first: Mark, second: Mark) -> float:
+    """Seconds of the device's time between two marks; it must have reached the second."""
+    if isinstance(first, float) or isinstance(second, float):
+        assert isinstance(first, float)
+        assert isinstance(second, float)
+        return second - first
+    return float(first.elapsed_time(second)) / 1000
+
+
+class HostCopy:
+    """A tensor on its way to the CPU; nothing waits until it is read.
+
+    Args:
+        tensor: 0-dim.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._event: torch.Event | None = None
+        if tensor.device.type in _TIMED:
+            self._host = tensor.to(CPU, non_blocking=True)
+            self._event = torch.Event(tensor.device.type)
+            self._event.record()
+        else:
+            self._host = on_host(tensor)
+
+    def value(self) -> float:
+        """The number; waits for it."""
+        if self._event is not None:
+            self._event.synchronize()
+        return self._host.item()
