@@ -1,6 +1,7 @@
 """The layers of the house: imports point down, faces stay thin, first paint stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,28 @@ def test_no_folder_is_crowded() -> None:
     for folder in {path.parent for path in FILES}:
         own = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(own) <= 13, f"{folder.relative_to(ROOT)} wants inner rooms"
+
+
+DEVICE_WORDS = re.compile(r"(?<![a-z])(cuda|mps|bf16|bfloat16|tf32|cudnn)(?![a-z])", re.I)
+OF_01 = {"cuda_rng"}
+"""Key in the saved states of version 0.1."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_one_place_speaks_of_devices(path: Path) -> None:
+    """Names, attributes and keys; words within sentences are no code."""
+    if path.relative_to(ROOT / "samar").parts[0] == "device":
+        return
+    said: set[str] = set()
+    taken = set(OF_01)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("samar.device"):
+            taken |= {alias.name for alias in node.names}
+        for name in ("id", "attr", "arg", "value"):
+            word = getattr(node, name, None)
+            if isinstance(word, str) and " " not in word and DEVICE_WORDS.search(word):
+                said.add(word)
+    assert not said - taken
 
 
 def test_no_import_cycles() -> None:

@@ -5,6 +5,24 @@ from dataclasses import dataclass
 MAX_PRODUCTS, TRACE_PRODUCTS = 150, 60
 """Hessian-vector products at which eigenvalues are given up, and that a trace takes."""
 
+BATCH_SIZE = {False: 64, True: 256}
+"""Images per pass, on a CPU and on a GPU. Pieces of 128 fall out of a CPU's cache: ResNet-20 takes
+longer. A GPU needs more of them to be busy; half as many are taken where its memory is short."""
+
+KEPT_BYTES = 1 << 30
+"""What kept graphs may take: that of some 280 images of 32 × 32 pixels in a ResNet-20. A product
+from a kept graph takes two thirds of the time of one that recomputes it."""
+
+KEPT_SHARE = 0.25
+"""Of the free memory of a GPU that they may take."""
+
+BASIS_BYTES = 2 << 30
+"""What a basis of Lanczos vectors in the memory of the host may take, unless a smallest useful one
+needs more."""
+
+BASIS_SHARE = 0.5
+"""Of a GPU's free memory that a basis may take; one that needs more lies on the host."""
+
 
 @dataclass(frozen=True)
 class MeasureInfo:

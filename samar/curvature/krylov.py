@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from samar.curvature.catalog import BASIS_BYTES, BASIS_SHARE
 from samar.curvature.product import Product
 from samar.device.catalog import CPU
 from samar.device.memory import free_bytes
@@ -30,12 +31,6 @@ from samar.device.placement import is_gpu
 from samar.device.waiting import on_host
 
 Floats = NDArray[np.float64]
-
-BASIS_BYTES = 2 << 30
-"""What a basis in the memory of the host may take, unless a smallest useful one needs more."""
-
-BASIS_SHARE = 0.5
-"""Of a GPU's free memory that a basis may take; one that needs more lies on the host."""
 
 
 class Room(NamedTuple):

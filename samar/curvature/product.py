@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 
+from samar.curvature.catalog import BATCH_SIZE, KEPT_BYTES, KEPT_SHARE
 from samar.curvature.graph import GradientGraph, Parameters
 from samar.data.sample import Sample
 from samar.device.memory import free_bytes, is_out_of_memory, release
@@ -33,17 +34,6 @@ from samar.device.precision import exact, full_precision
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.models.guard import undisturbed
-
-BATCH_SIZE = {False: 64, True: 256}
-"""Images per pass, on a CPU and on a GPU. Pieces of 128 fall out of a CPU's cache: ResNet-20 takes
-longer. A GPU needs more of them to be busy; half as many are taken where its memory is short."""
-
-KEPT_BYTES = 1 << 30
-"""What kept graphs may take: that of some 280 images of 32 × 32 pixels in a ResNet-20. A product
-from a kept graph takes two thirds of the time of one that recomputes it."""
-
-KEPT_SHARE = 0.25
-"""Of the free memory of a GPU that they may take."""
 
 _LAYOUT = torch.contiguous_format
 

@@ -24,6 +24,7 @@ from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.eigenvalues import OnProduct, Spectrum, check
 from samar.curvature.product import Hessian, OnBatch, hessian_of
 from samar.data.sample import Sample
+from samar.device.waiting import on_host
 from samar.errors import ConfigError
 
 
@@ -86,13 +87,14 @@ def pyhessian_eigenvalues(
         reported, found = solver.eigenvalues(maxIter=max_products, tol=tol, top_n=k)
         vectors = torch.stack([torch.cat([part.reshape(-1) for part in v]) for v in found])
         images = torch.stack([check_on @ v for v in vectors])
-        values = torch.tensor(reported).to(images)
-        residuals = torch.linalg.vector_norm(images - values[:, None] * vectors, dim=1)
+        values = torch.tensor(reported, dtype=images.dtype)
+        errors = images - values.to(images.device)[:, None] * vectors
+        residuals = on_host(torch.linalg.vector_norm(errors, dim=1))
         order = values.argsort(descending=True)
         return Spectrum(
             values=tuple(values[order].tolist()),
             residuals=tuple(residuals[order].tolist()),
-            vectors=vectors[order],
+            vectors=vectors[order.to(vectors.device)],
             lowest=(),
             lowest_residuals=(),
             products=solver.products + k,

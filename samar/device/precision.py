@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from samar.device.catalog import CPU, CUDA, MPS
+from samar.device.catalog import BF16, CPU, CUDA, FP32, MPS
 from samar.device.waiting import on_host
 
 # On a CPU a step below this is quick anyway, and sharpness, a small difference of two losses, is
@@ -22,6 +22,10 @@ from samar.device.waiting import on_host
 # on 32 × 32 pixels) stays in fp32 there, ResNet-18 (556 million) does not. The second figure is an
 # estimate that no GPU has confirmed (tests/benchmarks/gpu_day.py measures it).
 BF16_PAYS_FROM_MACS = {CPU: 10_000_000, CUDA: 200_000_000}
+
+
+DTYPES = {FP32: None, BF16: torch.bfloat16}
+"""None is the network's own."""
 
 
 def bf16_pays(device: torch.device, macs: int) -> bool:

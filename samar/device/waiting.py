@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from samar.device.catalog import CPU, CUDA, MPS
 
@@ -26,7 +25,7 @@ def on_host(tensor: Tensor) -> Tensor:
     A tensor of the ``meta`` device has no values. Ones stand for them, so that any work can be
     walked through without a device and without memory.
     """
-    if tensor.is_meta and type(tensor) in (Tensor, Parameter):
+    if tensor.is_meta:
         return torch.ones(tensor.shape, dtype=tensor.dtype)
     return tensor.cpu()
 

@@ -22,7 +22,7 @@ from samar.data.sample import Sample
 from samar.device.catalog import BF16, FP32
 from samar.device.memory import halving, is_out_of_memory
 from samar.device.placement import is_gpu
-from samar.device.precision import exact, full_precision, has_bf16
+from samar.device.precision import DTYPES, exact, full_precision, has_bf16
 from samar.device.waiting import on_host, synchronize
 from samar.landscape.catalog import BATCHNORM
 from samar.landscape.folding import BATCHNORM as NORMS
@@ -36,8 +36,6 @@ CALIBRATION_BATCH = 128
 PROBE = 4
 SLOWER, AS_QUICK = 0.8, 0.95
 """Shares of the best speed: below the first the search ends, above the second a size is chosen."""
-
-PRECISIONS = {FP32: None, BF16: torch.bfloat16}
 
 
 class Value(NamedTuple):
@@ -77,7 +75,7 @@ class Evaluator:
     ) -> None:
         for name, value, known in (
             ("batchnorm", batchnorm, BATCHNORM),
-            ("precision", precision, PRECISIONS),
+            ("precision", precision, DTYPES),
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
@@ -88,8 +86,8 @@ class Evaluator:
         self._plain = copy.deepcopy(model).eval().requires_grad_(False)
         self._parameters = list(self._plain.parameters())
         self._buffers = [(b, b.clone()) for b in self._plain.buffers()]
-        self._folded = FoldedNetwork(self._plain, PRECISIONS[precision])
-        dtype = PRECISIONS[precision] or self._parameters[0].dtype
+        self._folded = FoldedNetwork(self._plain, DTYPES[precision])
+        dtype = DTYPES[precision] or self._parameters[0].dtype
         images = Sample(sample.x.to(dtype), sample.y).laid_out()
         self._x, self._y = images.x, images.y
         self._calibration = (sample if calibration is None else calibration).laid_out()
@@ -171,18 +169,21 @@ class Evaluator:
         sizes = [size for size in known if size < self.images] or [self.images]
         if len(sizes) == 1:
             return sizes[0]
-        self._folded.network(self._x[: sizes[0]])
         speeds: dict[int, float] = {}
         for size in sizes:
             self._check()
             try:
+                if not speeds:
+                    self._folded.network(self._x[:size])  # the first is slower
                 speeds[size] = max(self._speed(size), self._speed(size))
             except Exception as error:
-                if not speeds or not is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 break
             if speeds[size] < SLOWER * max(speeds.values()):
                 break
+        if not speeds:
+            return sizes[0]  # a measurement takes as few as fit
         return next(size for size in speeds if speeds[size] > AS_QUICK * max(speeds.values()))
 
     def _speed(self, size: int) -> float:

@@ -12,8 +12,8 @@ REFERENCE_SIZE = 32
 class ModelInfo:
     """One network and what it costs.
 
-    Parameters and multiply-accumulates are measured with 10 classes on images of 3×32×32, so that
-    networks can be compared; a test measures them again.
+    Its costs are measured with 10 classes on images of 3×32×32, so that networks can be compared; a
+    test measures them again.
 
     Attributes:
         name: key in :data:`MODELS`.
@@ -22,6 +22,8 @@ class ModelInfo:
         family: the file of ``samar.models`` that defines it.
         parameters: trainable parameters.
         macs: multiply-accumulates of one forward pass of one image.
+        saved: numbers that a forward pass of one image keeps for the backward pass.
+        widest: numbers that go into and come out of the widest layer, for one image.
         min_size: smallest height and width in pixels that the network can take.
         reference: paper, or empty.
     """
@@ -32,27 +34,52 @@ class ModelInfo:
     family: str
     parameters: int
     macs: int
+    saved: int
+    widest: int
     min_size: int
     reference: str
 
     def macs_at(self, size: int) -> int:
         """Multiply-accumulates for images of ``size`` × ``size`` pixels, within 2 %."""
-        return round(self.macs * (size / REFERENCE_SIZE) ** 2)
+        return _scaled(self.macs, size)
+
+    def saved_at(self, size: int) -> int:
+        """Numbers kept for the backward pass for an image of ``size`` × ``size`` pixels."""
+        return _scaled(self.saved, size)
+
+    def widest_at(self, size: int) -> int:
+        """Numbers into and out of the widest layer for such an image."""
+        return _scaled(self.widest, size)
+
+
+def _scaled(number: int, size: int) -> int:
+    return round(number * (size / REFERENCE_SIZE) ** 2)
 
 
 _RESNET = "He et al., CVPR 2016, arXiv 1512.03385"
 _VGG = "Simonyan & Zisserman, ICLR 2015, arXiv 1409.1556"
 _WRN = "Zagoruyko & Komodakis, BMVC 2016, arXiv 1605.07146"
+WIDEST = 2 * 16 * 32 * 32
+"""Of every ResNet for CIFAR: the first stage, with 16 channels."""
 _PYRAMID = "Han, Kim & Kim, CVPR 2017, arXiv 1610.02915"
 
 
-def _resnet_cifar(depth: int, parameters: int, macs: int, help: str) -> ModelInfo:
+def _resnet_cifar(depth: int, parameters: int, macs: int, saved: int, help: str) -> ModelInfo:
     return ModelInfo(
-        f"resnet{depth}", f"ResNet-{depth}", help, "resnet_cifar", parameters, macs, 8, _RESNET
+        f"resnet{depth}",
+        f"ResNet-{depth}",
+        help,
+        "resnet_cifar",
+        parameters,
+        macs,
+        saved,
+        WIDEST,
+        8,
+        _RESNET,
     )
 
 
-def _resnet_cifar_conv(depth: int, parameters: int, macs: int) -> ModelInfo:
+def _resnet_cifar_conv(depth: int, parameters: int, macs: int, saved: int) -> ModelInfo:
     return ModelInfo(
         f"resnet{depth}-conv",
         f"ResNet-{depth}, conv shortcuts",
@@ -60,17 +87,22 @@ def _resnet_cifar_conv(depth: int, parameters: int, macs: int) -> ModelInfo:
         "resnet_cifar",
         parameters,
         macs,
+        saved,
+        WIDEST,
         8,
         _RESNET,
     )
 
 
 def _adapted(
-    name: str, title: str, help: str, parameters: int, macs: int, min_size: int, reference: str
+    name: str,
+    title: str,
+    help: str,
+    costs: tuple[int, int, int, int],
+    min_size: int,
+    reference: str,
 ) -> ModelInfo:
-    return ModelInfo(
-        name, title, help, "torchvision_adapted", parameters, macs, min_size, reference
-    )
+    return ModelInfo(name, title, help, "torchvision_adapted", *costs, min_size, reference)
 
 
 _ALL = (
@@ -81,6 +113,8 @@ _ALL = (
         "cnn",
         39_586,
         10_396_288,
+        109_644,
+        49_152,
         8,
         "",
     ),
@@ -88,27 +122,35 @@ _ALL = (
         20,
         269_722,
         40_551_040,
+        379_980,
         "The smallest of He et al.'s CIFAR networks; the one to start with on CIFAR.",
     ),
-    _resnet_cifar(32, 464_154, 68_862_592, "He et al.'s CIFAR network with 32 layers."),
-    _resnet_cifar(44, 658_586, 97_174_144, "He et al.'s CIFAR network with 44 layers."),
+    _resnet_cifar(32, 464_154, 68_862_592, 609_356, "He et al.'s CIFAR network with 32 layers."),
+    _resnet_cifar(44, 658_586, 97_174_144, 838_732, "He et al.'s CIFAR network with 44 layers."),
     _resnet_cifar(
-        56, 853_018, 125_485_696, "Deep and thin; known for its rugged landscape without shortcuts."
+        56,
+        853_018,
+        125_485_696,
+        1_068_108,
+        "Deep and thin; known for its rugged landscape without shortcuts.",
     ),
     _resnet_cifar(
-        110, 1_727_962, 252_887_680, "Very deep and thin; slow to train, wants a GPU and warm-up."
+        110,
+        1_727_962,
+        252_887_680,
+        2_100_300,
+        "Very deep and thin; slow to train, wants a GPU and warm-up.",
     ),
-    _resnet_cifar_conv(20, 272_474, 40_813_184),
-    _resnet_cifar_conv(32, 466_906, 69_124_736),
-    _resnet_cifar_conv(44, 661_338, 97_436_288),
-    _resnet_cifar_conv(56, 855_770, 125_747_840),
-    _resnet_cifar_conv(110, 1_730_714, 253_149_824),
+    _resnet_cifar_conv(20, 272_474, 40_813_184, 392_268),
+    _resnet_cifar_conv(32, 466_906, 69_124_736, 621_644),
+    _resnet_cifar_conv(44, 661_338, 97_436_288, 851_020),
+    _resnet_cifar_conv(56, 855_770, 125_747_840, 1_080_396),
+    _resnet_cifar_conv(110, 1_730_714, 253_149_824, 2_112_588),
     _adapted(
         "resnet18",
         "ResNet-18 (wide)",
         "ImageNet's ResNet-18 with a stem for small images; the usual network of SAM papers.",
-        11_173_962,
-        555_422_720,
+        (11_173_962, 555_422_720, 1_175_052, 131_072),
         8,
         _RESNET,
     ),
@@ -116,8 +158,7 @@ _ALL = (
         "resnet34",
         "ResNet-34 (wide)",
         "ImageNet's ResNet-34 with a stem for small images; wants a GPU.",
-        21_282_122,
-        1_159_402_496,
+        (21_282_122, 1_159_402_496, 1_994_252, 131_072),
         8,
         _RESNET,
     ),
@@ -125,8 +166,7 @@ _ALL = (
         "resnet50",
         "ResNet-50 (wide)",
         "ImageNet's ResNet-50, with bottleneck blocks and a stem for small images; wants a GPU.",
-        23_520_842,
-        1_297_829_888,
+        (23_520_842, 1_297_829_888, 6_378_508, 524_288),
         8,
         _RESNET,
     ),
@@ -134,8 +174,7 @@ _ALL = (
         "vgg11-bn",
         "VGG-11 with BatchNorm",
         "A plain stack of convolutions without shortcuts; images of at least 32 pixels.",
-        9_231_114,
-        152_769_536,
+        (9_231_114, 152_769_536, 399_884, 131_072),
         32,
         _VGG,
     ),
@@ -143,8 +182,7 @@ _ALL = (
         "vgg16-bn",
         "VGG-16 with BatchNorm",
         "A deeper plain stack without shortcuts; images of at least 32 pixels; wants a GPU.",
-        14_728_266,
-        313_201_664,
+        (14_728_266, 313_201_664, 649_740, 131_072),
         32,
         _VGG,
     ),
@@ -155,6 +193,8 @@ _ALL = (
         "wide_resnet",
         2_748_890,
         392_612_352,
+        953_612,
+        131_072,
         8,
         _WRN,
     ),
@@ -165,6 +205,8 @@ _ALL = (
         "wide_resnet",
         36_479_194,
         5_243_328_768,
+        4_624_012,
+        327_680,
         8,
         _WRN,
     ),
@@ -175,6 +217,8 @@ _ALL = (
         "pyramidnet",
         28_485_477,
         4_717_983_724,
+        10_843_882,
+        217_088,
         8,
         _PYRAMID,
     ),

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from samar.device.waiting import on_host
 from samar.errors import CheckpointError
 from samar.networks.reading import read_checkpoint, torch_file
 
@@ -21,7 +22,7 @@ from samar.networks.reading import read_checkpoint, torch_file
 def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a model's parameters and buffers as safetensors, all or nothing."""
     tensors = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+        name: on_host(value.detach()).contiguous() for name, value in model.state_dict().items()
     }
     _atomically(
         path, lambda part: safetensors.torch.save_file(tensors, part, metadata=dict(metadata))
@@ -29,8 +30,8 @@ def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> N
 
 
 def save_resume_state(state: dict[str, Any], path: Path) -> None:
-    """Write what a run needs to continue exactly, all or nothing."""
-    _atomically(path, lambda part: torch.save(state, part))
+    """Write what a run needs to continue exactly, on whatever device, all or nothing."""
+    _atomically(path, lambda part: torch.save(_all_on_host(state), part))
 
 
 def load_resume_state(path: Path) -> dict[str, Any]:
@@ -52,6 +53,17 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: the file is missing, damaged, too large, holds code, or holds no tensors.
     """
     return read_checkpoint(path).tensors
+
+
+def _all_on_host(content: Any) -> Any:
+    """The same content of mappings, lists and tuples, its tensors on the CPU."""
+    if isinstance(content, Tensor):
+        return on_host(content)
+    if isinstance(content, Mapping):
+        return {name: _all_on_host(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return type(content)(_all_on_host(value) for value in content)
+    return content
 
 
 def _atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -29,9 +29,10 @@ class Mislabelled:
 
     def __init__(self, dataset: Dataset) -> None:
         assert dataset.true_labels is not None
-        wrong = torch.nonzero(dataset.train.labels != dataset.true_labels).flatten()
+        labels = dataset.train.labels
+        wrong = torch.nonzero(on_host(labels != dataset.true_labels)).flatten()
         count = min(COUNT, len(wrong))
-        chosen = wrong[torch.arange(count, device=wrong.device) * len(wrong) // max(count, 1)]
+        chosen = wrong[torch.arange(count) * len(wrong) // max(count, 1)].to(labels.device)
         self._images = dataset.train.subset(chosen)
         self._sample = Sample.of(self._images, dataset.normalization)
         self._index, self._true = chosen, dataset.true_labels[chosen]

@@ -49,7 +49,7 @@ def test_agrees_with_scipy_and_residuals_are_true(wide) -> None:
 def test_thick_restart_gives_the_same_in_bounded_memory(wide, monkeypatch) -> None:
     net, images = wide
     whole = top_eigenvalues(net, images, k=4, tol=1e-7)
-    monkeypatch.setattr("samar.curvature.eigenvalues.BASIS_BYTES", 0)
+    monkeypatch.setattr("samar.curvature.krylov.BASIS_BYTES", 0)
     seen: list[int] = []
     from samar.curvature import krylov
 

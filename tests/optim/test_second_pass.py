@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from samar.optim import second_pass
 from samar.optim.catalog import SECOND_PASSES
 from samar.optim.rules import Fixed, Share
 from samar.optim.sam import SAM
@@ -378,6 +377,19 @@ def test_a_state_of_samar_0_1_is_read(make_problem):
     assert other.lam.isfinite()
 
 
+class Event:
+    """Of a device that is always done."""
+
+    def __init__(self, device):
+        assert device == "cuda"
+
+    def record(self):
+        pass
+
+    def synchronize(self):
+        pass
+
+
 class Elsewhere:
     """A tensor as it looks on another device: its value comes when it is copied."""
 
@@ -392,21 +404,8 @@ class Elsewhere:
         return torch.tensor(self.value)
 
 
-class Event:
-    waits = 0
-
-    def __init__(self, device):
-        assert device.type == "cuda"
-
-    def record(self):
-        pass
-
-    def synchronize(self):
-        Event.waits += 1
-
-
 def test_values_from_a_device_come_a_fixed_number_of_steps_late(monkeypatch):
-    monkeypatch.setattr(second_pass.torch, "Event", Event)
+    monkeypatch.setattr(torch, "Event", Event)
     reading = HostReading(-1.0)
     seen = []
     for step in range(30):
@@ -498,7 +497,7 @@ def policy_takes(optimizer):
 
 
 def test_bounds_are_obeyed_although_a_device_is_late(monkeypatch):
-    monkeypatch.setattr(second_pass.torch, "Event", Event)
+    monkeypatch.setattr(torch, "Event", Event)
     x = nn.Parameter(torch.tensor(2.0))
     optimizer = SAMAR([x], lr=0.1, lam=3.0, lam_min=3.0, lam_max=3.0)
     reading = optimizer._lam_known
@@ -559,7 +558,7 @@ def test_a_policy_of_ones_own_comes_back(make_problem):
 
 
 def test_a_reading_survives_a_copy_and_keeps_float64(monkeypatch):
-    monkeypatch.setattr(second_pass.torch, "Event", Event)
+    monkeypatch.setattr(torch, "Event", Event)
     reading = HostReading(0.5)
     reading.put(Elsewhere(0.1), 3)
     for again in (deepcopy(reading), pickle.loads(pickle.dumps(reading))):

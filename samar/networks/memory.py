@@ -1,0 +1,92 @@
+"""What a job will take of memory, said before it starts; nothing here imports torch.
+
+Counted in float32, beside what Python and PyTorch take themselves: copies of the weights, what a
+forward pass keeps for the backward pass, the images, and a basis of Lanczos vectors. Figures of the
+networks are in :mod:`samar.models.catalog`. ``tests/benchmarks/memory.py`` compares the forecast
+with what processes really take.
+"""
+
+from samar.curvature.catalog import BASIS_BYTES, BATCH_SIZE, KEPT_BYTES
+from samar.curvature.settings import CurvatureSettings
+from samar.data.catalog import dataset_info
+from samar.landscape.settings import LandscapeSettings
+from samar.models.catalog import ModelInfo, model_info
+from samar.training.settings import TrainSettings
+
+BYTES = 4
+USUAL_IMAGES = 60_000
+"""Where only the files can tell how many there are."""
+
+EXTRA_COPIES = {"sgd": 0, "sam": 1, "vasso": 2, "samar": 2}
+"""Of the weights, beside themselves, their gradient and the momentum."""
+
+PLANE_COPIES = 9
+"""Of the weights: origin, axes, point, network, folded network, and float64 on the way."""
+
+SECOND_DERIVATIVE = 3
+"""What a graph that is differentiated twice keeps, in forward passes."""
+
+EVALUATED, CHUNK = 256, 512
+"""Images a pass: of an evaluation, and of a landscape at most."""
+
+
+def training_bytes(settings: TrainSettings) -> int:
+    """Of a training run with its measurements."""
+    info = model_info(settings.model)
+    size = dataset_info(settings.dataset).size
+    copies = 2 + (settings.momentum > 0) + EXTRA_COPIES[settings.optimizer]
+    pass_ = settings.batch_size * (info.saved_at(size) + 2 * info.widest_at(size))
+    measured = 0
+    if settings.curvature_every:
+        measured = _graphs(info, size, 128)
+    held = _images_of(settings.dataset) + BYTES * copies * info.parameters
+    return held + max(BYTES * pass_, measured)
+
+
+def evaluation_bytes(model: str, dataset: str) -> int:
+    """Of measuring loss and accuracy."""
+    info, size = model_info(model), dataset_info(dataset).size
+    return _images_of(dataset) + BYTES * (info.parameters + EVALUATED * info.widest_at(size))
+
+
+def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> int:
+    """Of a line or a plane, however many points it has."""
+    info, data = model_info(model), dataset_info(dataset)
+    sample = 2 * settings.images * data.channels * data.size**2
+    chunk = min(CHUNK, settings.images)
+    numbers = PLANE_COPIES * info.parameters + sample + chunk * info.widest_at(data.size)
+    found = _images_of(dataset) + BYTES * numbers
+    if settings.directions == "hessian":
+        found += _lanczos(info, data.size, settings.images, settings.dim, 150)
+    return found
+
+
+def curvature_bytes(settings: CurvatureSettings, model: str, dataset: str) -> int:
+    """Of eigenvalues and what else is measured with the same products."""
+    info, size = model_info(model), dataset_info(dataset).size
+    most = settings.max_products
+    if settings.density:
+        most = max(most, 80)
+    found = _lanczos(info, size, settings.images, settings.top, most)
+    if settings.trace or settings.layers:
+        found += 2 * BYTES * info.parameters * settings.trace_products
+    return _images_of(dataset) + found
+
+
+def _lanczos(info: ModelInfo, size: int, images: int, top: int, most: int) -> int:
+    """The basis, what is at hand beside it, and the graphs."""
+    vector = BYTES * info.parameters
+    basis = min(most, max(3 * top + 10, BASIS_BYTES // vector)) + 1
+    return (basis + 8) * vector + _graphs(info, size, images)
+
+
+def _graphs(info: ModelInfo, size: int, images: int) -> int:
+    """Those that are kept, and one more."""
+    one = BYTES * SECOND_DERIVATIVE * info.saved_at(size)
+    return min(KEPT_BYTES, images * one) + min(BATCH_SIZE[False], images) * one
+
+
+def _images_of(dataset: str) -> int:
+    data = dataset_info(dataset)
+    count = (data.train or USUAL_IMAGES) + (data.test or 0)
+    return count * data.channels * data.size**2

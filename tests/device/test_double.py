@@ -1,0 +1,284 @@
+"""Everything that computes, on a device that is not the CPU: the same numbers, no hidden wait.
+
+With ``apple`` the device has no float64, as an Apple GPU.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from samar.data.evaluation import evaluate
+from samar.device.placement import Placement
+from samar.jobs.files import job_dir, weights_path
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.kinds.curvature import CurvatureJobSettings, report_of
+from samar.kinds.evaluate import EvaluateSettings
+from samar.kinds.landscape import LEVEL, LandscapeJobSettings
+from samar.kinds.race import RaceSettings
+from samar.landscape.result import Landscape
+from samar.networks.checkpoint import load_weights
+from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
+from samar.recordings.record import Watch, record_run
+from samar.training.loop import dataset_of
+from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
+from tests.device_double import DEVICE, Double, on_double
+
+__all__ = ["on_double"]
+
+OnDouble = Callable[..., AbstractContextManager[Double]]
+SMALL: dict[str, Any] = {"images_per_class": 13, "batch_size": 32, "epochs": 2}
+NOISY = {**SMALL, "label_noise": 0.2, "validation": 0.2}
+KINDS = pytest.mark.parametrize("float64", [True, False], ids=["gpu", "apple"])
+IMAGE = 24 * 8 * 8
+"""Numbers that the first convolution makes of one image, the most of all."""
+WAITING = {"threshold"}
+"""Policies that say in their documentation that they wait."""
+
+
+@pytest.fixture
+def jobs(inline: None) -> Jobs:
+    return Jobs()
+
+
+def losses_of(settings: TrainSettings, steps: int = 6) -> list[tuple[float, ...]]:
+    """Of a run that is saved and taken up again in the middle, and of its evaluation."""
+    data = dataset_of(settings)
+    first, second = Trainer(settings, data), Trainer(settings, data)
+    for _ in range(steps // 2):
+        first.step()
+    records = first.drain()
+    second.load_state_dict(first.state_dict())
+    for _ in range(steps // 2):
+        second.step()
+    records += second.drain()
+    last = second.evaluate_epoch()
+    seen = [(r.loss, r.perturbed_loss, r.sharpness, r.ratio, r.lam, r.grad_norm) for r in records]
+    return [*seen, (last.train_loss, last.test_loss, last.test_accuracy, last.val_loss)]
+
+
+@KINDS
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_and_its_resume_are_those_of_the_cpu(
+    on_double: OnDouble, optimizer: str, float64: bool
+) -> None:
+    settings = TrainSettings(optimizer=optimizer, second_pass="always", **NOISY)
+    expected = losses_of(settings)
+    with on_double(float64=float64):
+        found = losses_of(settings)
+    for one, other in zip(found, expected, strict=True):
+        # A GPU divides and adds in two operations where a CPU does it in one.
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("policy", sorted(set(SECOND_PASSES) - WAITING))
+@pytest.mark.parametrize("rule", RULES)
+def test_no_step_waits(on_double: OnDouble, rule: str, policy: str) -> None:
+    settings = TrainSettings(optimizer="samar", rule=rule, second_pass=policy, **SMALL)
+    data = dataset_of(settings)
+    with on_double():
+        trainer = Trainer(settings, data)
+        trainer.step()
+    with on_double(waiting=False):
+        for _ in range(9):
+            trainer.step()
+    with on_double() as double:
+        assert len(trainer.drain()) == 10
+        assert double.waits == 1
+
+
+@pytest.mark.parametrize("optimizer", set(OPTIMIZERS) - {"samar"})
+def test_no_step_of_a_companion_waits(on_double: OnDouble, optimizer: str) -> None:
+    trainer_settings = TrainSettings(optimizer=optimizer, augment="crop_flip_cutout", **SMALL)
+    data = dataset_of(trainer_settings)
+    with on_double():
+        trainer = Trainer(trainer_settings, data)
+        trainer.step()
+    with on_double(waiting=False):
+        trainer.step()
+
+
+def test_the_double_finds_what_a_gpu_would() -> None:
+    """Without this no other test here could fail."""
+    with Double():
+        there = torch.ones(3).to(DEVICE)
+        with pytest.raises(RuntimeError, match="same device"):
+            there + torch.ones(3)
+        with pytest.raises(AssertionError, match="waits for the device outside of on_host"):
+            there.sum().item()
+        with pytest.raises(AssertionError, match="outside of on_host"):
+            bool(there.sum() > 0)
+        with pytest.raises(AssertionError, match="outside of on_host"):
+            there.cpu()
+    with Double(float64=False), pytest.raises(TypeError, match="MPS"):
+        torch.ones(3).to(DEVICE).double()
+    with Double(memory=19), pytest.raises(torch.OutOfMemoryError):
+        torch.nn.Conv2d(1, 1, 1).to(DEVICE)(torch.ones(5, 1, 2, 2).to(DEVICE))
+
+
+@KINDS
+def test_a_live_run_with_its_measurements_and_a_race(
+    on_double: OnDouble, jobs: Jobs, float64: bool
+) -> None:
+    """Landscapes, eigenvalues, snapshots, wrong labels, saved weights; then two at once."""
+    settings = {**NOISY, "probe_share": 1.0, "snapshots": 2}
+    here = jobs.get(jobs.submit(TrainSettings(second_pass="always", **settings)))
+    with on_double(float64=float64):
+        there = jobs.get(jobs.submit(TrainSettings(second_pass="always", **settings)))
+        race = jobs.get(jobs.submit(RaceSettings(optimizers="sgd,samar", **settings)))
+    assert (there.status, race.status) == ("finished", "finished")
+    assert there.device == "meta, fp32"
+    kinds = [[e.kind for e in jobs.store.records.events(job.key)] for job in (here, there)]
+    assert kinds[0] == kinds[1]
+    assert {"film", "curvature", "mislabelled"} <= {*kinds[1]} or "film" in kinds[1]
+    final = [load_weights(weights_path(job.id)) for job in (here, there)]
+    for name, tensor in final[0].items():
+        torch.testing.assert_close(final[1][name], tensor, rtol=1e-4, atol=1e-5)
+    assert {job.status for job in jobs.members(race.id)} == {"finished"}
+
+
+@pytest.fixture
+def trained(jobs: Jobs) -> Job:
+    return jobs.get(jobs.submit(TrainSettings(**{**SMALL, "epochs": 6, "film_every": 0})))
+
+
+@KINDS
+def test_a_stored_network_is_evaluated(
+    on_double: OnDouble, jobs: Jobs, trained: Job, float64: bool
+) -> None:
+    ask = {"network": trained.id, "images": 300}
+    expected = jobs.get(jobs.submit(EvaluateSettings(**ask))).summary
+    with on_double(float64=float64):
+        found = jobs.get(jobs.submit(EvaluateSettings(**ask), anew=True))
+    assert found.status == "finished", found.message
+    assert found.device == "meta, fp32"
+    assert found.summary["correct"] == expected["correct"]
+    assert found.summary["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+
+
+@KINDS
+@pytest.mark.parametrize("directions", ["filter", "raw", "hessian", "pca", "between"])
+def test_a_landscape(
+    on_double: OnDouble, jobs: Jobs, trained: Job, directions: str, float64: bool
+) -> None:
+    settings = {"network": trained.id, "images": 64, "points": 5, "directions": directions}
+    if directions == "between":
+        other = jobs.get(jobs.submit(TrainSettings(seed=1, **SMALL)))
+        settings |= {"others": (other.id,), "dim": 1}
+    elif directions == "filter":
+        settings |= {"rho": 0.1, "path": True}
+    surfaces = []
+    for where in ("here", "there"):
+        if where == "there":
+            with on_double(float64=float64):
+                job = jobs.get(jobs.submit(LandscapeJobSettings(**settings), anew=True))
+        else:
+            job = jobs.get(jobs.submit(LandscapeJobSettings(**settings)))
+        assert job.status == "finished", job.message
+        kept = jobs.store.records.artifacts(job.key, LEVEL)[-1]
+        surfaces.append(Landscape.load(job_dir(job.id) / kept.path))
+    assert surfaces[1].manifest["device"] == "meta"
+    assert surfaces[1].manifest["precision"] == "fp32"
+    if directions != "hessian":  # whose axes may point either way
+        np.testing.assert_allclose(surfaces[1].loss, surfaces[0].loss, rtol=2e-4)
+    assert np.isfinite(surfaces[1].loss).all()
+
+
+@KINDS
+@pytest.mark.parametrize("engine", ["lanczos", "pyhessian"])
+def test_curvature(
+    on_double: OnDouble, jobs: Jobs, trained: Job, engine: str, float64: bool
+) -> None:
+    settings: dict[str, Any] = {"network": trained.id, "images": 48, "top": 2, "engine": engine}
+    settings |= {"tol": 1e-3}
+    if engine == "lanczos":
+        more = {"trace": True, "trace_products": 6, "layers": True, "sharpness": True}
+        settings |= {**more, "density": True}
+    expected = jobs.get(jobs.submit(CurvatureJobSettings(**settings)))
+    with on_double(float64=float64):
+        found = jobs.get(jobs.submit(CurvatureJobSettings(**settings), anew=True))
+    assert found.status == "finished", found.message
+    one, other = (report_of(jobs.store, job) for job in (found, expected))
+    assert one.spectrum.values == pytest.approx(other.spectrum.values, rel=2e-3)
+    assert one.manifest["device"] == "meta"
+    if one.sharpness and other.sharpness:
+        for mine, theirs in zip(one.sharpness, other.sharpness, strict=True):
+            assert (mine.value is None) == (theirs.value is None)
+            if theirs.value is not None:
+                assert mine.value == pytest.approx(theirs.value, rel=0.05)
+
+
+@KINDS
+def test_a_recording(on_double: OnDouble, jobs: Jobs, float64: bool) -> None:
+    """Wrong labels learned are counted on the CPU, wherever the network is."""
+    from samar.jobs.work import Work
+
+    settings = TrainSettings(**{**SMALL, "label_noise": 0.4})
+    labels = dataset_of(settings.changed(label_noise=0.0)).train.labels
+    watch = Watch(eigenvalues_every=1, plane_every=1, plane_points=5, labels=labels)
+    idle = jobs.get(jobs.submit(TrainSettings(**{**SMALL, "film_every": 0})))
+    expected, _ = record_run(settings, watch, Work(jobs.store, idle))
+    with on_double(float64=float64):
+        found, trainer = record_run(settings, watch, Work(jobs.store, idle))
+    assert str(trainer.placement) == "meta, fp32"
+    for name in ("memorized", "recovered", "test_accuracy"):
+        np.testing.assert_allclose(found.epochs[name], expected.epochs[name], atol=0.02)
+
+
+@pytest.mark.parametrize("images", [200, 7])
+def test_an_evaluation_that_does_not_fit_is_taken_in_smaller_pieces(images: int) -> None:
+    settings = TrainSettings(**SMALL)
+    data = dataset_of(settings)
+    trainer = Trainer(settings.changed(device="cpu"), data)
+    expected = evaluate(trainer.model, data.test, data.normalization)
+    with Double(memory=images * IMAGE):
+        there = data.to(DEVICE)
+        found = evaluate(trainer.model.to(DEVICE), there.test, there.normalization)
+    assert found == expected
+
+
+def test_a_landscape_and_a_hessian_that_do_not_fit_are_taken_in_smaller_pieces(
+    on_double: OnDouble,
+) -> None:
+    from samar.curvature.eigenvalues import top_of
+    from samar.curvature.product import hessian_of
+    from samar.data.sample import Sample
+    from samar.landscape.directions import weights_of
+    from samar.landscape.evaluator import Evaluator
+
+    data = dataset_of(TrainSettings(**SMALL))
+    network = Trainer(TrainSettings(device="cpu", **SMALL), data).model
+    sample = Sample.of(data.train, data.normalization, 96)
+    expected = Evaluator(network, sample, chunk=96).at(weights_of(network))
+    with hessian_of(network, sample, batch_size=96) as hessian:
+        values = top_of(hessian, k=1, tol=1e-3).values
+    with on_double(memory=20 * IMAGE):
+        there, images = network.to(DEVICE), Sample(sample.x.to(DEVICE), sample.y.to(DEVICE))
+        evaluator = Evaluator(there, images, chunk=96)
+        assert evaluator.at(weights_of(there)) == pytest.approx(expected, rel=1e-6)
+        assert evaluator.chunk == 12
+        evaluator = Evaluator(there, images)
+        assert evaluator.at(weights_of(there)) == pytest.approx(expected, rel=1e-6)
+        with hessian_of(there, images, batch_size=96) as hessian:
+            assert top_of(hessian, k=1, tol=1e-3).values == pytest.approx(values, rel=1e-4)
+            assert hessian._batch_size == 12
+
+
+def test_training_that_does_not_fit_is_a_sentence(on_double: OnDouble, jobs: Jobs) -> None:
+    with on_double(memory=4 * IMAGE):
+        job = jobs.get(jobs.submit(TrainSettings(**{**SMALL, "film_every": 0})))
+    assert job.status == "failed"
+    assert "Out of memory" in job.message
+    assert "smaller batch" in job.message
+
+
+def test_an_apple_gpu_takes_fp32_where_bf16_was_asked_for(on_double: OnDouble) -> None:
+    with on_double(float64=False):
+        placed = Placement.choose("auto", "bf16", 10**9)
+    assert (placed.precision, placed.autocast_dtype) == ("fp32", None)
+    assert placed.note == "The device meta does not compute in bf16; fp32 was taken instead."
