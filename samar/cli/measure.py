@@ -95,7 +95,7 @@ def _measure(options: argparse.Namespace) -> int:
     if out is not None and not out.expanduser().absolute().parent.is_dir():
         raise ConfigError(f"There is no folder {out.parent}; make it, or choose another --out.")
     jobs = Jobs()
-    job_id = jobs.submit(settings_from(options, options.settings), anew=options.anew)
+    job_id = submitted(jobs, settings_from(options, options.settings), anew=options.anew)
     job = follow(jobs, job_id)
     if job.status == "failed":
         raise SamarError(job.message)
@@ -105,7 +105,17 @@ def _measure(options: argparse.Namespace) -> int:
     if job.status not in ("finished", "stopped"):
         raise RunError(f"Job {job.id} is {job.status}: {job.message}")
     options.show(jobs, job, options)
+    if note := job.summary.get("note"):
+        print(f"samar: {note}", file=sys.stderr)
     return 0
+
+
+def submitted(jobs: Jobs, settings: JobSettings, *, anew: bool = False) -> str:
+    """Queue a job, say what it will take, and return its id."""
+    job_id = jobs.submit(settings, anew=anew)
+    if needed := jobs.needs(settings):
+        print(needed, file=sys.stderr)
+    return job_id
 
 
 def _has_result(jobs: Jobs, job: Job) -> bool:

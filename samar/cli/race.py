@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from samar.cli.measure import follow
+from samar.cli.measure import follow, submitted
 from samar.cli.tables import print_table
 from samar.compare.standings import race_sentence
 from samar.jobs.job import Job
@@ -33,7 +33,7 @@ def register(commands: Any) -> None:
 
 def _race(options: argparse.Namespace) -> int:
     service = Jobs()
-    job_id = service.submit(settings_from(options, RaceSettings))
+    job_id = submitted(service, settings_from(options, RaceSettings))
     return report(service, follow(service, job_id, words), options.json)
 
 

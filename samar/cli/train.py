@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from samar.cli import race
-from samar.cli.measure import follow
+from samar.cli.measure import follow, submitted
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
@@ -26,7 +26,8 @@ def register(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     service = Jobs()
-    return _follow(service, service.submit(settings_from(options, TrainSettings)), options.json)
+    job_id = submitted(service, settings_from(options, TrainSettings))
+    return _follow(service, job_id, options.json)
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -55,6 +56,10 @@ def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
                 f"{last.test_accuracy:.2%}, gap {last.gap:+.2%} after {last.epoch} epochs in "
                 f"{last.seconds:.1f} s of training."
             )
+        if job.summary.get("compile_seconds"):
+            print(f"Compiling took {job.summary['compile_seconds']:.1f} s besides.")
+        if note := job.summary.get("note"):
+            print(f"samar: {note}", file=sys.stderr)
         if job.status == "stopped":
             print(f"Continue with: python -m samar resume {job.id}", file=sys.stderr)
     return 0 if job.status in ("finished", "stopped") else 1

@@ -8,9 +8,12 @@ from typing import TypeVar
 import psutil
 import torch
 
-from samar.device.catalog import CUDA, MPS
+from samar.device.catalog import CUDA, MPS, in_words
+from samar.errors import ConfigError
 
 T = TypeVar("T")
+
+TOO_MUCH = 1.5
 
 _SAID = re.compile(r"out of memory|not enough memory|can't allocate memory", re.IGNORECASE)
 
@@ -64,6 +67,19 @@ def release() -> None:
         torch.mps.empty_cache()
 
 
-def in_words(size: float) -> str:
-    """``3.1 GB``, ``40 MB``."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):.0f} MB"
+def require(needed: int, device: torch.device) -> None:
+    """Refuse what does not fit by far, before it begins; forecasts are good to about a third.
+
+    Args:
+        needed: bytes.
+
+    Raises:
+        ConfigError: much more is needed than is free on the device.
+    """
+    free = free_bytes(device)
+    if needed > TOO_MUCH * free:
+        raise ConfigError(
+            f"This takes about {in_words(needed)} of memory, and {in_words(free)} are free on "
+            f"{device}; choose a smaller batch, fewer images, fewer eigenvalues or a smaller "
+            "network."
+        )

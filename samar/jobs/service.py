@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from samar.device.catalog import in_words
 from samar.errors import ConfigError, RunError
 from samar.jobs.branch import branch, kept_states
 from samar.jobs.engine.local import schedule, slots
@@ -52,6 +53,16 @@ class Jobs:
             self._prune()
         schedule(self.store)
         return job_id
+
+    def needs(self, settings: JobSettings) -> str:
+        """What a job will take of memory, in a sentence; empty where nobody knows.
+
+        Raises:
+            SamarError: what it refers to is not there.
+        """
+        forecast = kind_of(settings.kind).memory
+        needed = forecast(self.store, settings) if forecast else None
+        return "" if needed is None else f"Takes about {in_words(needed)} of memory."
 
     def _prune(self) -> None:
         """Delete the oldest measurements that nobody named."""

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from samar.curvature.result import Report
@@ -14,6 +15,7 @@ from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.networks.load import load_pinned, pinned_one
+from samar.networks.memory import curvature_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 
 REPORT, ESTIMATE = "report", "estimate"
@@ -127,6 +129,11 @@ def report_of(store: Store, job: Job) -> Report:
     return Report.from_json(content)
 
 
+def memory(store: Store, settings: CurvatureJobSettings) -> int | None:
+    """Forecast what it takes."""
+    return of_stored(store, settings, partial(curvature_bytes, settings))
+
+
 def rehearse() -> None:
     """Import what curvature needs."""
     from samar.curvature import report  # noqa: F401
@@ -142,4 +149,5 @@ KIND = Kind(
     prepare=pinned_one,
     reused=True,
     rehearse=rehearse,
+    memory=memory,
 )

@@ -22,6 +22,7 @@ from samar.jobs.records import LABELS
 from samar.jobs.store import Store
 from samar.jobs.work import FLUSH_SECONDS, Diverged, JobLost, Stopped, Work
 from samar.networks.load import SNAPSHOT
+from samar.networks.memory import training_bytes
 from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -250,6 +251,12 @@ class Training(Steered):
         work.note(total=trainer.total_steps, device=str(trainer.placement))
         facts: dict[str, Any] = {"data": trainer.dataset.checksum, "samar": __version__}
         facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
+        if trainer.placement.note:
+            work.summarize(note=trainer.placement.note)
+        if trainer.config.compile:
+            work.progress(trainer.step_count, doing="compiling the network")
+            facts["compile_seconds"] = round(trainer.warm_up(), 2)
+            work.summarize(compile_seconds=facts["compile_seconds"])
         self.tell("started", device=str(trainer.placement), **facts)
         about = {
             "classes": len(trainer.dataset.classes),
@@ -497,6 +504,11 @@ class Training(Steered):
         resume_path(job.id).unlink(missing_ok=True)
 
 
+def memory(store: Store, settings: TrainSettings) -> int:
+    """Forecast what a run takes."""
+    return training_bytes(settings)
+
+
 def rehearse() -> None:
     """One step of the smallest training."""
     from samar.training.loop import dataset_of
@@ -519,4 +531,5 @@ KIND = Kind(
     prepare=prepare,
     resumable=True,
     rehearse=rehearse,
+    memory=memory,
 )

@@ -79,8 +79,8 @@ class Evaluator:
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
-        self._device = next(model.parameters()).device
-        if precision == BF16 and not has_bf16(self._device):
+        self.device = next(model.parameters()).device
+        if precision == BF16 and not has_bf16(self.device):
             precision = FP32
         self.batchnorm, self.precision, self._check = batchnorm, precision, check
         self._plain = copy.deepcopy(model).eval().requires_grad_(False)
@@ -165,7 +165,7 @@ class Evaluator:
         The smallest of those that are about as quick as the quickest; all of few images.
         """
         self._folded.load()
-        known = CHUNKS + MORE_CHUNKS * is_gpu(self._device)
+        known = CHUNKS + MORE_CHUNKS * is_gpu(self.device)
         sizes = [size for size in known if size < self.images] or [self.images]
         if len(sizes) == 1:
             return sizes[0]
@@ -187,8 +187,8 @@ class Evaluator:
         return next(size for size in speeds if speeds[size] > AS_QUICK * max(speeds.values()))
 
     def _speed(self, size: int) -> float:
-        synchronize(self._device)
+        synchronize(self.device)
         started = time.perf_counter()
         self._folded.network(self._x[:size])
-        synchronize(self._device)
+        synchronize(self.device)
         return size / (time.perf_counter() - started)

@@ -206,15 +206,15 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
     )
 
 
-def model_of(store: Store, settings: NetworkSettings) -> str | None:
-    """What kind of network it is; None where only the weights tell.
+def belongs_to(store: Store, settings: NetworkSettings) -> tuple[str | None, str]:
+    """What kind of network it is, None where only the weights tell, and its data set.
 
     Raises:
         SamarError: there is no such network.
     """
-    return _find(
-        store, settings.network, settings.model, settings.dataset, settings.normalize
-    ).model
+    asked = (settings.network, settings.model, settings.dataset, settings.normalize)
+    found = _find(store, *asked)
+    return found.model, found.dataset
 
 
 def pinned_one(store: Store, settings: NetworkSettings) -> Mapping[str, Any]:

@@ -6,11 +6,16 @@ networks are in :mod:`samar.models.catalog`. ``tests/benchmarks/memory.py`` comp
 with what processes really take.
 """
 
+from collections.abc import Callable
+
 from samar.curvature.catalog import BASIS_BYTES, BATCH_SIZE, KEPT_BYTES
 from samar.curvature.settings import CurvatureSettings
 from samar.data.catalog import dataset_info
+from samar.jobs.store import Store
 from samar.landscape.settings import LandscapeSettings
 from samar.models.catalog import ModelInfo, model_info
+from samar.networks.load import belongs_to
+from samar.networks.settings import NetworkSettings
 from samar.training.settings import TrainSettings
 
 BYTES = 4
@@ -29,6 +34,12 @@ SECOND_DERIVATIVE = 3
 EVALUATED, CHUNK = 256, 512
 """Images a pass: of an evaluation, and of a landscape at most."""
 
+FORWARD = 2.5
+"""What a forward pass holds at a time, in numbers of its widest layer."""
+
+SCRATCH = 20_000_000
+"""Bytes that the libraries take for themselves when they first compute."""
+
 
 def training_bytes(settings: TrainSettings) -> int:
     """Of a training run with its measurements."""
@@ -39,23 +50,22 @@ def training_bytes(settings: TrainSettings) -> int:
     measured = 0
     if settings.curvature_every:
         measured = _graphs(info, size, 128)
-    held = _images_of(settings.dataset) + BYTES * copies * info.parameters
+    held = images_of(settings.dataset) + SCRATCH + BYTES * copies * info.parameters
     return held + max(BYTES * pass_, measured)
 
 
 def evaluation_bytes(model: str, dataset: str) -> int:
     """Of measuring loss and accuracy."""
     info, size = model_info(model), dataset_info(dataset).size
-    return _images_of(dataset) + BYTES * (info.parameters + EVALUATED * info.widest_at(size))
+    return images_of(dataset) + SCRATCH + BYTES * info.parameters + _forward(info, size, EVALUATED)
 
 
 def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> int:
     """Of a line or a plane, however many points it has."""
     info, data = model_info(model), dataset_info(dataset)
     sample = 2 * settings.images * data.channels * data.size**2
-    chunk = min(CHUNK, settings.images)
-    numbers = PLANE_COPIES * info.parameters + sample + chunk * info.widest_at(data.size)
-    found = _images_of(dataset) + BYTES * numbers
+    found = images_of(dataset) + SCRATCH + BYTES * (PLANE_COPIES * info.parameters + sample)
+    found += _forward(info, data.size, min(CHUNK, settings.images))
     if settings.directions == "hessian":
         found += _lanczos(info, data.size, settings.images, settings.dim, 150)
     return found
@@ -70,7 +80,23 @@ def curvature_bytes(settings: CurvatureSettings, model: str, dataset: str) -> in
     found = _lanczos(info, size, settings.images, settings.top, most)
     if settings.trace or settings.layers:
         found += 2 * BYTES * info.parameters * settings.trace_products
-    return _images_of(dataset) + found
+    return images_of(dataset) + found
+
+
+def of_stored(
+    store: Store, settings: NetworkSettings, needed: Callable[[str, str], int]
+) -> int | None:
+    """What a measurement of a stored network takes; None where only its weights tell what it is.
+
+    Args:
+        needed: bytes for a model on a data set.
+    """
+    model, dataset = belongs_to(store, settings)
+    return None if model is None else needed(model, dataset)
+
+
+def _forward(info: ModelInfo, size: int, images: int) -> int:
+    return round(FORWARD * BYTES * images * info.widest_at(size))
 
 
 def _lanczos(info: ModelInfo, size: int, images: int, top: int, most: int) -> int:
@@ -86,7 +112,8 @@ def _graphs(info: ModelInfo, size: int, images: int) -> int:
     return min(KEPT_BYTES, images * one) + min(BATCH_SIZE[False], images) * one
 
 
-def _images_of(dataset: str) -> int:
+def images_of(dataset: str) -> int:
+    """Of a data set as bytes."""
     data = dataset_info(dataset)
     count = (data.train or USUAL_IMAGES) + (data.test or 0)
     return count * data.channels * data.size**2

@@ -8,6 +8,7 @@ one, bit for bit on a CPU.
 """
 
 import math
+import time
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,12 +21,15 @@ from samar.data.augment import augmentation_for
 from samar.data.batches import Batches
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.evaluation import Evaluation, evaluate
+from samar.device.compiling import compiled
 from samar.device.placement import Placement
 from samar.device.randomness import RandomState, random_state, set_random_state
-from samar.device.waiting import Mark, mark, on_host, seconds_between
+from samar.device.waiting import Mark, mark, on_host, seconds_between, synchronize
 from samar.errors import CheckpointError
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
+from samar.models.guard import undisturbed
+from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
@@ -75,7 +79,7 @@ class Trainer:
             config.model, classes=len(dataset.classes), channels=dataset.train.channels
         ).to(device)
         self.model.to(memory_format=layout)  # type: ignore[call-overload]
-        self._forward = torch.compile(self.model) if config.compile else self.model
+        self._forward = compiled(self.model, device) if config.compile else self.model
         self.batches = Batches(
             self.dataset.train,
             config.batch_size,
@@ -149,6 +153,24 @@ class Trainer:
         }
         values = self._measured(torch.as_tensor(loss))
         self._pending.append(_Pending(values, began, mark(self.placement.device), known))
+
+    def warm_up(self) -> float:
+        """Let a network that is to be compiled be so, both passes of a step; seconds that it took.
+
+        The network, its statistics and the random state are as before.
+        """
+        if not self.config.compile:
+            return 0.0
+        synchronize(self.placement.device)
+        started = time.perf_counter()
+        with undisturbed(self.model):
+            self.model.train()
+            x, y = self.batches.batch(self.step_count)
+            self._loss_and_gradient(x, y)
+            with frozen_batchnorm(self.model):
+                self._loss_and_gradient(x, y)
+        synchronize(self.placement.device)
+        return time.perf_counter() - started
 
     def _loss_and_gradient(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)

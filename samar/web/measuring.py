@@ -19,7 +19,7 @@ from samar.errors import RunError
 from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of
 from samar.models.catalog import MODELS
-from samar.networks.load import model_of
+from samar.networks.load import belongs_to
 from samar.networks.settings import NetworkSettings
 from samar.settings.job import JobSettings
 from samar.web.service import attempt, service
@@ -113,7 +113,7 @@ def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) ->
 
 
 def _is_cheap(settings: NetworkSettings) -> bool:
-    model = model_of(service().store, settings)
+    model, _ = belongs_to(service().store, settings)
     return model is not None and MODELS[model].macs <= CHEAP_MACS
 
 
@@ -147,6 +147,7 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
             icon=":material/play_arrow:",
             type="primary",
             shortcut="Ctrl+Enter",
+            help=service().needs(wanted[0]) or None,
             key=f"{prefix}compute",
             on_click=attempt,
             args=(request, wanted, jobs, False),

@@ -1,73 +1,133 @@
-"""Peak memory: a landscape's by the points of its grid, a Hessian's by the number of its images.
+"""Peak memory: what was forecast, and what processes really take.
 
 Each measurement is a process of its own, because the largest resident size of a process never
-shrinks. What is left after that of a process that only imports and builds is printed in MiB.
+shrinks. What a process takes that only imports and builds is taken off. On a GPU the allocator is
+asked instead (``--gpu``, in this process).
 
-    PYTHONPATH=. python tests/benchmarks/memory.py [--model resnet20] [--size 32]
+    PYTHONPATH=. python -m tests.benchmarks.memory [--model resnet20] [--size 32] [--gpu]
 """
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
+
+from samar.curvature.settings import CurvatureSettings
+from samar.device.catalog import in_words
+from samar.landscape.settings import LandscapeSettings
+from samar.networks.memory import curvature_bytes, images_of, landscape_bytes, training_bytes
+from samar.training.settings import TrainSettings
+
+QUIET: dict[str, Any] = {"curvature_every": 0, "film_every": 0, "precision": "fp32"}
 
 
-def landscape(model: str, size: int, points: int) -> None:
+def data_of(size: int, count: int) -> Any:
+    """Random images of a size."""
     import torch
 
-    from samar.data.sample import Sample
-    from samar.landscape.evaluator import Evaluator
-    from samar.landscape.frame import random_frame
-    from samar.landscape.grid import Grid
-    from samar.landscape.sampler import Sampler
+    from samar.data.dataset import Dataset, ImageSet
+    from samar.data.normalization import Normalization
+
+    pixels = torch.randint(256, (count, 3, size, size), dtype=torch.uint8)
+    part = ImageSet(pixels, torch.arange(count) % 10)
+    half = Normalization((0.5,) * 3, (0.5,) * 3)
+    return Dataset("random", part, part, tuple("0123456789"), half, 0, "")
+
+
+def train(model: str, size: int, amount: int, device: str) -> None:
+    """Two steps of SAMAR with batches of so many images."""
+    from samar.training.trainer import Trainer
+
+    settings = TrainSettings(model=model, batch_size=max(amount, 2), device=device, **QUIET)
+    trainer = Trainer(settings, data_of(size, 2 * max(amount, 2)))
+    if amount:
+        trainer.step()
+        trainer.step()
+        trainer.drain()
+
+
+def landscape(model: str, size: int, points: int, device: str) -> None:
+    """A plane with so many points an axis, of 128 images."""
+    from samar.landscape.sampler import sampler_of
     from samar.models.build import build_model
 
-    network = build_model(model).eval()
-    sample = Sample(torch.randn(128, 3, size, size), torch.arange(128) % 10)
+    network, data = build_model(model).to(device), data_of(size, 128).to(device)
     if points:
-        evaluator = Evaluator(network, sample, chunk=64)
-        grid = Grid([(-1, 1)] * 2, points)
-        list(Sampler(random_frame(network), evaluator, grid).levels())
+        settings = LandscapeSettings(points=points, images=128, precision="fp32")
+        list(sampler_of(settings, network, data).levels())
 
 
-def hessian(model: str, size: int, images: int) -> None:
-    import torch
-
-    from samar.curvature.eigenvalues import top_eigenvalues
-    from samar.data.sample import Sample
+def hessian(model: str, size: int, images: int, device: str) -> None:
+    """Some products with so many images."""
+    from samar.curvature.report import measure
     from samar.models.build import build_model
 
-    network = build_model(model).eval()
+    network, data = build_model(model), data_of(size, max(images, 1))
     if images:
-        sample = Sample(torch.randn(images, 3, size, size), torch.arange(images) % 10)
-        top_eigenvalues(network, sample, k=1, tol=0.5, max_products=3)
+        asked = CurvatureSettings(top=1, images=images, max_products=5)
+        measure(network, data, asked, device=device)
 
 
-TASKS = {"landscape": landscape, "hessian": hessian}
+TASKS: dict[str, tuple[Callable[[str, int, int, str], None], tuple[int, ...], str]] = {
+    "train": (train, (32, 128), "images a batch"),
+    "landscape": (landscape, (5, 17), "points an axis"),
+    "hessian": (hessian, (64, 256, 512), "images"),
+}
 
 
-def peak(task: str, model: str, size: int, amount: int) -> float:
-    """Largest resident size of a process that does one task, in MiB."""
+def forecast(task: str, model: str, size: int, amount: int) -> int:
+    """Without the images of the data set, which are few and random here."""
+    name = "cifar10" if size > 8 else "digits"
+    if task == "train":
+        settings = TrainSettings(model=model, dataset=name, batch_size=amount, **QUIET)
+        return training_bytes(settings) - images_of(name)
+    if task == "landscape":
+        plane = LandscapeSettings(points=amount, images=128, precision="fp32")
+        return landscape_bytes(plane, model, name) - images_of(name)
+    asked = CurvatureSettings(top=1, images=amount, max_products=5)
+    return curvature_bytes(asked, model, name) - images_of(name)
+
+
+def resident(task: str, model: str, size: int, amount: int) -> float:
+    """Largest resident size in bytes of a process that does one task."""
     code = (
         "import resource\n"
         "from tests.benchmarks.memory import TASKS\n"
-        f"TASKS[{task!r}]({model!r}, {size}, {amount})\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        f"TASKS[{task!r}][0]({model!r}, {size}, {amount}, 'cpu')\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     command = [sys.executable, "-W", "ignore", "-c", code]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+def allocated(task: str, model: str, size: int, amount: int) -> float:
+    """Most bytes that one task had on the GPU."""
+    import torch
+
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    TASKS[task][0](model, size, amount, "cuda")
+    return float(torch.cuda.max_memory_allocated())
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """A line for each task and amount."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="resnet20")
-    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--size", type=int, default=32, choices=(8, 32))
+    parser.add_argument("--gpu", action="store_true", help="on the GPU")
     options = parser.parse_args()
-    for task, amounts in (("landscape", (5, 9, 17)), ("hessian", (64, 256, 512, 1024))):
+    peak = allocated if options.gpu else resident
+    for task, (_, amounts, unit) in TASKS.items():
         base = peak(task, options.model, options.size, 0)
         for amount in amounts:
             used = peak(task, options.model, options.size, amount) - base
-            what = "points an axis" if task == "landscape" else "images"
-            print(f"{task:10} {amount:5} {what:15} {used:8.0f} MiB")
+            said = forecast(task, options.model, options.size, amount)
+            print(
+                f"{options.model:10} {task:10} {amount:5} {unit:15} {in_words(used):>8} taken, "
+                f"{in_words(said):>8} forecast, ratio {said / used:.2f}"
+            )
 
 
 if __name__ == "__main__":

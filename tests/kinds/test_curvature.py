@@ -35,7 +35,7 @@ def test_a_report_a_summary_and_estimates_on_the_way(
 ) -> None:
     monkeypatch.setattr("samar.kinds.curvature.ESTIMATE_SECONDS", 0.0)
     job = jobs.get(jobs.submit(settings(network, trace=True, trace_products=6)))
-    assert (job.status, job.device) == ("finished", "cpu")
+    assert (job.status, job.device) == ("finished", "cpu, fp32, 1 thread")
     report = report_of(jobs.store, job)
     assert job.summary["eigenvalues"] == list(report.spectrum.values)
     assert job.summary["trace"] == report.trace.total.value

@@ -20,7 +20,7 @@ from samar.errors import SamarError
 from samar.jobs.engine.local import schedule
 from samar.jobs.files import job_dir, log_path
 from samar.jobs.job import Job
-from samar.jobs.kind import kind_of, kinds
+from samar.jobs.kind import Kind, kind_of, kinds
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
@@ -39,6 +39,7 @@ def run(store: Store, job: Job) -> None:
         restore = _stop_at_sigterm(work)
         status, message = "finished", ""
         try:
+            _check_memory(kind, work)
             kind.work(job.settings, work)
         except Stopped:
             status = "stopped"
@@ -55,6 +56,18 @@ def run(store: Store, job: Job) -> None:
         finally:
             restore()
     work.end(status, message)
+
+
+def _check_memory(kind: Kind, work: Work) -> None:
+    """Say what the job is going to take, and refuse it where that is far more than is free."""
+    needed = kind.memory(work.store, work.job.settings) if kind.memory else None
+    if needed is not None:
+        from samar.device.memory import require
+        from samar.device.placement import device_of, measuring_device
+
+        wanted = getattr(work.job.settings, "device", None)
+        require(needed, device_of(wanted) if wanted else measuring_device())
+        work.summarize(memory=needed)
 
 
 def _sentence(error: Exception, job: Job) -> str:

@@ -281,6 +281,7 @@ def _manifest(landscape: Landscape) -> str:
     parts.append(f"{facts['precision']}, {_grid(landscape)} points")
     parts.append(
         f"{facts['forwards']:,} forward passes in {facts['seconds']:.1f} s on {facts['device']}"
+        + (f" ({facts['threads']} threads)" if facts.get("threads", 1) > 1 else "")
     )
     parts.append(f"samar {facts['samar']}, torch {facts['torch']}")
     return plain(" · ".join(parts))
@@ -289,7 +290,7 @@ def _manifest(landscape: Landscape) -> str:
 def _reading(landscape: Landscape) -> list[str]:
     """What to keep in mind before this picture."""
     facts, kind = landscape.manifest, landscape.manifest["directions"]
-    words = []
+    words = [facts["note"]] if "note" in facts else []
     if kind == "hessian":
         pairs = zip(facts["eigenvalues"], facts["residuals"], strict=True)
         values = ", ".join(f"{value:.4g} ± {residual:.1g}" for value, residual in pairs)

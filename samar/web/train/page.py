@@ -53,6 +53,7 @@ def train_page() -> None:
         with explained():
             settings = run.settings if run else settings_from_controls()
         st.code(settings.command, language="bash", wrap_lines=True)
+        st.caption(service().needs(settings))
 
 
 def _buttons(run: Job | None) -> None:
