@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from samar.device.randomness import random_state
+from samar.device.ranks import mean_over_ranks, several_ranks
 from samar.device.waiting import on_host
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.perturbation import (
@@ -70,6 +71,9 @@ class TwoPassOptimizer(Optimizer):
     third. `gradients` is what the step cost, 1 or 2. `second_pass` may be assigned between steps;
     a loop whose policy depends on the clock sets `progress`, the share of the training that is
     done, before each step.
+
+    Several processes under DistributedDataParallel have one λ and decide alike: both losses are the
+    means over the processes, as the gradients are.
 
     Not for fp16 gradient scaling (refused by `step`) nor DDP's `gradient_as_bucket_view=True`,
     whose second pass would overwrite the first gradients.
@@ -252,7 +256,7 @@ class TwoPassOptimizer(Optimizer):
         grads = [p.grad for p in self._parameters() if p.grad is not None]
         if not grads:
             raise RuntimeError(NO_GRADIENT)
-        self.loss = self._unknown if loss is None else _scalar(loss)
+        self.loss = self._unknown if loss is None else mean_over_ranks(_scalar(loss))
         self.perturbed_loss = self.sharpness = self._unknown
         self.grad_norm = global_norms(grads)[0]
         self._pass_over()
@@ -411,8 +415,11 @@ class TwoPassOptimizer(Optimizer):
     def _descend(
         self, parts: list[Part], loss: Tensor | None, perturbed_loss: Tensor | None
     ) -> None:
-        self.loss = self._unknown if loss is None else _scalar(loss)
-        self.perturbed_loss = self._unknown if perturbed_loss is None else _scalar(perturbed_loss)
+        known = [_scalar(value) for value in (loss, perturbed_loss) if value is not None]
+        if known and several_ranks():
+            known = list(mean_over_ranks(torch.stack(known)))
+        self.perturbed_loss = self._unknown if perturbed_loss is None else known.pop()
+        self.loss = self._unknown if loss is None else known.pop()
         self.sharpness = self._measure()
         self._mix(parts)
         self._measured += 1

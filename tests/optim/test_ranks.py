@@ -1,0 +1,86 @@
+"""Two processes under DistributedDataParallel: one λ, the decisions of one, the steps of one."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from samar.optim.factory import build_optimizer
+from samar.optim.rules import TrendPower
+from samar.optim.second_pass import build_second_pass
+
+STEPS, RANKS, PATIENCE = 14, 2, 120
+POLICIES = ("always", "dither", "steady")
+
+
+def network() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+
+
+def batches() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(STEPS, 8, 6, generator=generator, dtype=torch.float64)
+    return x, torch.randint(3, (STEPS, 8), generator=generator)
+
+
+def trained(model: nn.Module, part: slice, policy: str) -> Tensor:
+    """λ, ratio, loss and gradients of each step, and the weights at the end, as one vector."""
+    options = {"second_pass": build_second_pass(policy), "rule": TrendPower(gain=1.0)}
+    optimizer = build_optimizer("samar", model, lr=0.2, momentum=0.9, rho=0.3, **options)
+    found: list[Tensor] = []
+    for x, y in zip(*batches(), strict=True):
+
+        def closure(x: Tensor = x[part], y: Tensor = y[part]) -> Tensor:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        spent = torch.tensor(float(optimizer.gradients), dtype=torch.float64)
+        found += [optimizer.lam, optimizer.ratio, optimizer.loss, spent]
+    return torch.cat([torch.stack(found), *(p.detach().flatten() for p in model.parameters())])
+
+
+def one_of_two(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    meeting = f"file://{folder}/meeting"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=RANKS)
+    for policy in POLICIES:
+        found = trained(DistributedDataParallel(network()), slice(rank, None, RANKS), policy)
+        torch.save(found, f"{folder}/{policy}-{rank}.pt")
+    with suppress(RuntimeError):
+        dist.barrier()
+    os._exit(0)  # without gloo's threads being joined, which now and then aborts
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What both processes found."""
+    where = tmp_path_factory.mktemp("ranks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLOO_SOCKET_IFNAME", "lo")
+        both = mp.spawn(one_of_two, (str(where),), nprocs=RANKS, join=False)
+        over = time.monotonic() + PATIENCE
+        while not both.join(timeout=1):
+            if time.monotonic() > over:  # one waits for a gradient that the other does not take
+                for process in both.processes:
+                    process.kill()
+                pytest.fail("the processes wait for each other")
+    return where
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_two_ranks_are_one_process_with_the_whole_batch(folder: Path, policy: str) -> None:
+    first, second = (torch.load(folder / f"{policy}-{rank}.pt") for rank in range(RANKS))
+    alone = trained(network(), slice(None), policy)
+    assert torch.equal(first.nan_to_num(), second.nan_to_num())  # λ too, bit for bit
+    torch.testing.assert_close(first, alone, rtol=1e-9, atol=1e-12, equal_nan=True)
