@@ -1,0 +1,99 @@
+"""Memory: bounded whatever the amount of work, forecast before it starts, refused in a sentence."""
+
+import sys
+
+import pytest
+import torch
+
+from samar.device import memory
+from samar.device.catalog import in_words
+from samar.jobs.service import Jobs
+from samar.kinds.race import RaceSettings
+from samar.networks.memory import training_bytes
+from samar.training.settings import TrainSettings
+from tests.benchmarks.memory import forecast, resident
+
+MEGABYTE = 1e6
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+KEEP_NO_GRAPHS = "from samar.curvature import product; product.KEPT_BYTES = 0"
+
+
+@linux
+@pytest.mark.parametrize(("task", "few", "many"), [("landscape", 5, 9), ("hessian", 64, 384)])
+def test_peak_memory_grows_with_neither_points_nor_batches(task: str, few: int, many: int) -> None:
+    """The graphs of the five further batches alone would take over 200 MB."""
+    used = [resident(task, "resnet20", 16, amount, KEEP_NO_GRAPHS) for amount in (few, many)]
+    assert used[1] - used[0] < 60 * MEGABYTE, used
+
+
+@linux
+@pytest.mark.parametrize(("task", "amount"), [("train", 128), ("landscape", 5), ("hessian", 128)])
+def test_the_forecast_is_about_what_a_process_takes(task: str, amount: int) -> None:
+    base, used = (resident(task, "cnn", 32, each) for each in (0, amount))
+    assert 0.6 < forecast(task, "cnn", 32, amount) / (used - base) < 1.8
+
+
+def test_what_does_not_fit_by_far_is_refused_before_it_begins(
+    inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(images_per_class=13, epochs=1, film_every=0, curvature_every=0)
+    needed = training_bytes(settings)
+    jobs = Jobs()
+    monkeypatch.setattr(memory, "free_bytes", lambda device: needed // 2)
+    refused = jobs.get(jobs.submit(settings))
+    assert refused.status == "failed"
+    assert refused.message == (
+        f"This takes about {in_words(needed)} of memory, and {in_words(needed // 2)} are free on "
+        "cpu; choose a smaller batch, fewer images, fewer eigenvalues or a smaller network."
+    )
+    monkeypatch.setattr(memory, "free_bytes", lambda device: needed)
+    done = jobs.get(jobs.submit(settings))
+    assert done.status == "finished"
+    assert done.summary["memory"] == needed
+
+
+def test_it_is_said_before_the_start(samar_home: None) -> None:
+    jobs = Jobs()
+    settings = TrainSettings(model="wrn-28-10", dataset="cifar10", optimizer="sam")
+    needed = training_bytes(settings)
+    assert 5e9 < needed < 6e9
+    assert jobs.needs(settings) == f"Takes about {in_words(needed)} of memory."
+    race = RaceSettings(optimizers="sam,sgd", model="wrn-28-10", dataset="cifar10")
+    assert jobs.needs(race) > jobs.needs(settings)
+    larger = settings.changed(batch_size=1024)
+    assert training_bytes(larger) > 3 * needed
+
+
+def test_errors_of_memory_by_any_name() -> None:
+    said = [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
+        MemoryError(),
+        RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 4000000000000 bytes."
+        ),
+    ]
+    assert all(memory.is_out_of_memory(error) for error in said)
+    for other in (RuntimeError("CUDNN_STATUS_EXECUTION_FAILED"), ValueError("out of memory")):
+        assert not memory.is_out_of_memory(other)
+    with pytest.raises(RuntimeError, match="allocate") as error:
+        torch.empty(2**50)
+    assert memory.is_out_of_memory(error.value)
+
+
+def test_halving_ends() -> None:
+    tried: list[int] = []
+
+    def attempt(size: int) -> str:
+        tried.append(size)
+        if size > 5:
+            raise torch.OutOfMemoryError
+        return "done"
+
+    assert memory.halving(attempt, 64) == ("done", 4)
+    assert tried == [64, 32, 16, 8, 4]
+    with pytest.raises(torch.OutOfMemoryError):
+        memory.halving(attempt, 64, least=6)
+    with pytest.raises(ZeroDivisionError):
+        memory.halving(lambda size: 1 // 0, 64)
