@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,36 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+REHEARSED = bool(os.environ.get("SAMAR_REHEARSE_GPU"))
+"""Tests marked cuda run on the CPU then, for tests/benchmarks/gpu_day.py."""
+
+
+@pytest.fixture
+def gpu() -> torch.device:
+    """The device of a test that is marked cuda."""
+    return torch.device("cpu" if REHEARSED else "cuda")
+
+
+@pytest.fixture
+def never_waiting(gpu: torch.device) -> Callable[[], Any]:
+    """``with never_waiting():`` whatever waits for the GPU raises."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        if gpu.type != "cuda":
+            yield
+            return
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return block
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() and not REHEARSED:
         for item in items:
             if item.get_closest_marker("cuda"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))

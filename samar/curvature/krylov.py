@@ -94,13 +94,13 @@ class KrylovSpace:
         self.beta = 0.0
         shape = (self.capacity + 1, len(start))
         self._basis = torch.empty(shape, dtype=start.dtype, device=room.device)
-        self._basis[0] = start / torch.linalg.vector_norm(start)
+        self._basis[0] = self._here(start / torch.linalg.vector_norm(start))
         self._projected = np.zeros((self.capacity, self.capacity))
 
     def grow(self) -> None:
         """Take one product; ``size`` must be below ``capacity``."""
         j = self.size
-        vector = self._product(self._basis[j].to(self._device)).to(self._basis.device)
+        vector = self._here(self._product(self._basis[j].to(self._device)))
         scale = on_host(torch.linalg.vector_norm(vector)).item()
         coefficients = self._orthogonalize(vector, j + 1)
         self._projected[: j + 1, j] = self._projected[j, : j + 1] = coefficients
@@ -125,6 +125,10 @@ class KrylovSpace:
     def vectors(self, ritz: Ritz, chosen: list[int]) -> Tensor:
         """Ritz vectors y_i as rows, (len(chosen), n), on the device of the products."""
         return self._rotated(ritz, chosen).to(self._device)
+
+    def _here(self, vector: Tensor) -> Tensor:
+        """A vector where the basis is."""
+        return vector if vector.device == self._basis.device else on_host(vector)
 
     def _rotated(self, ritz: Ritz, chosen: list[int]) -> Tensor:
         rotation = torch.from_numpy(ritz.rotation[:, chosen].T.copy()).to(self._basis)

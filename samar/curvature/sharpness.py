@@ -11,6 +11,7 @@ Departure: the average case takes z and −z together, which removes the gradien
 """
 
 import math
+from statistics import fmean, stdev
 
 import torch
 from torch import Tensor
@@ -70,8 +71,7 @@ def gaussian_sharpness(hessian: Hessian, *, rho: float, seed: int = 0) -> Estima
     for _ in range(GAUSSIAN_PAIRS):
         step = random_normal(hessian.gradient, generator) * (rho / math.sqrt(len(hessian)))
         climbs.append((hessian.loss_at(step) + hessian.loss_at(-step)) / 2 - hessian.loss)
-    mean = torch.tensor(climbs, dtype=torch.float64)
-    return Estimate(mean.mean().item(), mean.std().item() / math.sqrt(GAUSSIAN_PAIRS))
+    return Estimate(fmean(climbs), stdev(climbs) / math.sqrt(GAUSSIAN_PAIRS))
 
 
 def _climb(hessian: Hessian, step: Tensor, over: Tensor) -> float:

@@ -119,6 +119,7 @@ class _SeenError(Exception):
 
 
 @torch.no_grad()
+@full_precision()
 def _distance(network: nn.Module, x: Tensor) -> float | None:
     seen: list[tuple[nn.BatchNorm2d, Tensor]] = []
 

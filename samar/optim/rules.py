@@ -273,6 +273,6 @@ def _dead_band(
 ) -> tuple[Tensor, Tensor]:
     """Edges and factors of (−∞, 1−τ), [1−τ, 1+τ] and (1+τ, ∞)."""
     low = torch.nextafter(torch.tensor(1.0 - tau, dtype=dtype), torch.tensor(0.0, dtype=dtype))
-    edges = torch.tensor([low.item(), 1.0 + tau], dtype=dtype)
+    edges = torch.tensor([float(low), 1.0 + tau], dtype=dtype)
     factors = torch.tensor([1.0 / down, 1.0, up], dtype=dtype)
     return edges.to(device), factors.to(device)

@@ -306,7 +306,7 @@ class SAMAR(TwoPassOptimizer):
         self._level = extra.get("level", torch.zeros_like(self.lam)).to(self.device)
         self.ratio = extra.get("ratio", self._unknown).to(self.device)
         if "level" not in extra:  # of samar 0.1, whose average was NaN before the first sharpness
-            counted = int(extra["seen"].item()) if "seen" in extra else 0
+            counted = int(on_host(extra["seen"])) if "seen" in extra else 0
             self._measured = max(counted, int(self._average < math.inf))
             self._average = self._average.nan_to_num(nan=LEAST)
         self._held = extra.get("held")

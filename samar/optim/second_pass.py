@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from samar.device.placement import is_gpu
-from samar.device.waiting import HostCopy
+from samar.device.waiting import HostCopy, on_host
 from samar.optim.catalog import SECOND_PASSES, default_of
 from samar.optim.validation import build_named, check_constants
 
@@ -338,7 +338,7 @@ class HostReading:
             self._coming.append((step, HostCopy(tensor).value))
         else:
             self._coming.clear()
-            self.value = tensor.item()
+            self.value = on_host(tensor).item()
 
     def advance(self, step: int) -> None:
         """Step number `step` begins: what is `LAG` steps old becomes known."""

@@ -20,8 +20,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--optimizer", default="samar")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--quick", action="store_true", help="only see that it runs")
     options = parser.parse_args()
-    for model, size, channels in CASES:
+    rounds, cases = (2, CASES[:1]) if options.quick else (ROUNDS, CASES)
+    for model, size, channels in cases:
         base = TrainSettings(
             model=model,
             optimizer=options.optimizer,
@@ -34,7 +36,7 @@ def main() -> None:
         eager, compiled = Trainer(base, data), Trainer(base.changed(compile=True), data)
         waited = compiled.warm_up()
         ratios = []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             seconds = []
             for trainer in (eager, compiled):
                 before = trainer.seconds

@@ -26,7 +26,7 @@ from pyhessian import hessian as PyHessian
 from torch import nn
 
 from samar.curvature.eigenvalues import top_eigenvalues
-from samar.curvature.krylov import KrylovSpace, random_normal
+from samar.curvature.krylov import KrylovSpace, Room, random_normal
 from samar.curvature.product import hessian_of
 from samar.data.sample import Sample
 
@@ -63,7 +63,7 @@ def products_to_target(model: nn.Module, sample: Sample, exact: tuple[float, ...
     with hessian_of(model, sample) as hessian:
         generator = torch.Generator().manual_seed(0)
         start = random_normal(hessian.gradient, generator)
-        space = KrylovSpace(hessian.__matmul__, start, 60, generator)
+        space = KrylovSpace(hessian.__matmul__, start, Room(60, start.device), generator)
         for products in range(1, 61):
             space.grow()
             values = space.ritz().values[: -K - 1 : -1].tolist()
@@ -129,10 +129,13 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--nngeom-steps", type=int, help="instead of searching for the fewest")
     parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
     model, sample = subject(options)
+    model = model.to(options.device)
+    sample = Sample(sample.x.to(options.device), sample.y.to(options.device))
     exact = top_eigenvalues(model, sample, k=K, tol=1e-6).values
     fewest = products_to_target(model, sample, exact)
     entrants = {

@@ -23,6 +23,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from samar.data.sample import Sample
+from samar.device.catalog import BF16
+from samar.device.precision import has_bf16
 from samar.landscape.evaluator import Evaluator
 from samar.landscape.folding import FoldedNetwork
 from samar.landscape.frame import Frame, random_frame
@@ -32,6 +34,7 @@ from samar.models.build import build_model
 
 POINTS = 5
 BATCHES = (32, 64, 128, 256, 512)
+IN_PLACE = "" if has_bf16(torch.device("cpu")) else " (fp32 in its place)"
 NAIVE = "naive loop, all images at once"
 
 
@@ -91,6 +94,8 @@ def loss_landscape_3d(model: nn.Module, sample: Sample, batch: int) -> None:
 def seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -101,7 +106,7 @@ def contenders(
         NAIVE: lambda: naive(model, frame, sample, len(sample)),
         f"naive loop, {best} images a batch": lambda: naive(model, frame, sample, best),
         "samar fp32": lambda: ours(model, frame, sample),
-        "samar bf16 preview": lambda: ours(model, frame, sample, "bf16"),
+        f"samar {BF16} preview{IN_PLACE}": lambda: ours(model, frame, sample, BF16),
     }
     libraries = {
         "loss-landscapes 3.0.6": lambda net: loss_landscapes(net, sample),
@@ -129,11 +134,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--quick", action="store_true", help="only see that it runs")
     options = parser.parse_args()
+    if options.quick:
+        options.model, options.images, options.repeats = "cnn", 64, 1
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    model = build_model(options.model)
-    sample = Sample(torch.randn(options.images, 3, 32, 32), torch.arange(options.images) % 10)
+    device = torch.device(options.device)
+    model = build_model(options.model).to(device)
+    labels = torch.arange(options.images) % 10
+    sample = Sample(torch.randn(options.images, 3, 32, 32).to(device), labels.to(device))
     model(sample.x[:128])
     frame = random_frame(model)
     folded = FoldedNetwork(copy.deepcopy(model).eval())

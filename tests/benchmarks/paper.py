@@ -2,10 +2,9 @@
 
 The images are random bytes in CIFAR's form, so nothing is downloaded. Every arm of the sweep
 preset ``paper`` is stepped with its own settings, but for a smaller batch, and its gradients are
-counted. Time and memory on a GPU are predicted, not measured: 6 floating-point operations per
-multiply-accumulate and gradient at the speed and share of it that are given; weights, gradients,
-momentum and what the optimizer keeps at 4 bytes a number, and the activations that a forward pass
-saves for the backward pass, measured here on two images.
+counted. Time on a GPU is predicted, not measured: 6 floating-point operations per
+multiply-accumulate and gradient at the speed and share of it that are given. Memory is samar's own
+forecast, in fp32; bf16 keeps about half of the activations.
 
     PYTHONPATH=. python -m tests.benchmarks.paper [--steps 20] [--batch 8]
 """
@@ -15,20 +14,17 @@ import math
 import time
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.normalization import Normalization
-from samar.models.build import build_model
+from samar.device.catalog import in_words
 from samar.models.catalog import MODELS
+from samar.networks.memory import training_bytes
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
 IMAGES = 50_000
-EXTRA = {"sgd": 0, "sam": 1, "vasso": 2, "samar": 2}
-"""Buffers of the size of the parameters beside weights, gradients and momentum."""
 
 
 def images(classes: int) -> Dataset:
@@ -40,32 +36,12 @@ def images(classes: int) -> Dataset:
     return Dataset("random", part, part, tuple(map(str, range(classes))), half, 0, "")
 
 
-def activations(model: str, classes: int) -> float:
-    """Bytes that one image's forward pass in bf16 saves for its backward pass."""
-    network = build_model(model, classes=classes).train()
-    known = {p.untyped_storage().data_ptr() for p in network.parameters()}
-    sizes: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
-            sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with (
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
-        torch.autocast("cpu", dtype=torch.bfloat16),
-    ):
-        loss = F.cross_entropy(network(torch.randn(2, 3, 32, 32)), torch.arange(2))
-    weights = 2 * sum(p.numel() for p in network.parameters())  # their casts to bf16
-    del loss
-    return max(sum(sizes.values()) - weights, 0) / 2
-
-
-def rehearse(config: TrainSettings, steps: int, batch: int) -> tuple[float, float]:
+def rehearse(
+    config: TrainSettings, steps: int, batch: int, device: str = "cpu"
+) -> tuple[float, float]:
     """Gradients a step and seconds a step of some steps; λ and losses must stay finite."""
     data = images(100 if config.dataset == "cifar100" else 10)
-    trainer = Trainer(config.changed(batch_size=batch, device="cpu", precision="auto"), data)
+    trainer = Trainer(config.changed(batch_size=batch, device=device, precision="auto"), data)
     started = time.perf_counter()
     for _ in range(steps):
         trainer.step()
@@ -80,31 +56,28 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--arms", type=int, help="only the first so many")
     parser.add_argument("--tflops", type=float, default=300.0, help="of the GPU in bf16")
     parser.add_argument("--use", type=float, default=0.3, help="share of that which is reached")
     options = parser.parse_args()
     total = 0.0
-    saved: dict[tuple[str, int], float] = {}
-    for config in SWEEP_PRESETS["paper"].spec.settings():
+    for config in SWEEP_PRESETS["paper"].spec.settings()[: options.arms]:
         info = MODELS[config.model]
-        classes = 100 if config.dataset == "cifar100" else 10
-        price, seconds = rehearse(config, options.steps, options.batch)
+        price, seconds = rehearse(config, options.steps, options.batch, options.device)
         if config.second_pass_name == "late":
             price = 2 - config.begin  # it begins after the steps that are rehearsed
         whole = config.epochs * math.ceil(IMAGES / config.batch_size)
         hours = whole * price * 6 * info.macs * config.batch_size
         hours /= options.tflops * 1e12 * options.use * 3600
-        key = (config.model, classes)
-        if key not in saved:
-            saved[key] = activations(*key)
-        buffers = 3 + EXTRA[config.optimizer]
-        gib = (4 * buffers * info.parameters + saved[key] * config.batch_size) / 2**30
+        memory = in_words(training_bytes(config))
         total += 3 * hours
         arm = arm_of(config)
         print(
             f"{config.model:10} {config.dataset:9} {arm:14} {config.epochs} epochs: "
-            f"{price:.2f} gradients a step, {seconds:.2f} s a step of {options.batch} here; "
-            f"on a GPU about {hours:.1f} h and {gib:.1f} GiB",
+            f"{price:.2f} gradients a step, {seconds:.2f} s a step of {options.batch} on "
+            f"{options.device}; "
+            f"on a GPU about {hours:.1f} h and {memory}",
             flush=True,
         )
     print(f"all arms, three seeds: about {total:.0f} GPU hours")

@@ -1,8 +1,9 @@
 """Where bf16 autocast pays: step time of bf16 over fp32 for networks of growing cost.
 
-Run: ``python -m tests.benchmarks.precision``; samar.device's threshold follows.
+Run: ``python -m tests.benchmarks.precision``; the threshold in samar.device.precision follows.
 """
 
+import argparse
 import statistics
 import time
 
@@ -26,7 +27,11 @@ def noise(size: int, channels: int) -> Dataset:
 
 
 def main() -> None:
-    for model, size, channels in CASES:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="only see that it runs")
+    quick = parser.parse_args().quick
+    rounds, cases = (2, CASES[:1]) if quick else (8, CASES)
+    for model, size, channels in cases:
         data = noise(size, channels)
         trainers = {
             precision: Trainer(
@@ -38,7 +43,7 @@ def main() -> None:
             for precision in ("fp32", "bf16")
         }
         ratios = []
-        for _ in range(8):
+        for _ in range(rounds):
             seconds = {}
             for precision, trainer in trainers.items():
                 started = time.perf_counter()
@@ -49,7 +54,10 @@ def main() -> None:
             ratios.append(seconds["bf16"] / seconds["fp32"])
         macs = MODELS[model].macs_at(size) / 1e6
         ratio = statistics.median(ratios[1:])
-        print(f"{model:9} {size}×{size}: {macs:7.1f} MMACs an image, bf16 / fp32 {ratio:.2f}")
+        instead = "" if trainers["bf16"].placement.autocast_dtype else " (fp32 in its place)"
+        print(
+            f"{model:9} {size}×{size}: {macs:7.1f} MMACs an image, bf16{instead} / fp32 {ratio:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from torchvision.transforms.functional import to_pil_image
 
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.normalization import Normalization
-from samar.device import Placement
+from samar.device.placement import Placement
+from samar.device.waiting import synchronize
 from samar.models.build import build_model
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -156,8 +157,7 @@ def main() -> None:
             started = time.perf_counter()
             for _ in range(options.steps):
                 step()
-            if here.device.type == "cuda":
-                torch.cuda.synchronize()
+            synchronize(here.device)
             if round_number:
                 times[name].append((time.perf_counter() - started) / options.steps)
     print(f"{here}, {torch.get_num_threads()} threads, torch {torch.__version__}")

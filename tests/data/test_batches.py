@@ -120,8 +120,8 @@ def test_too_few(numbered, count, batch_size, sentence):
 
 
 @pytest.mark.cuda
-def test_the_device_makes_no_difference(photographs):
+def test_the_device_makes_no_difference(photographs, gpu):
     here = batches(photographs, 8, augmentation=Augmentation()).batch(9)
-    there = batches(photographs.to("cuda"), 8, augmentation=Augmentation()).batch(9)
+    there = batches(photographs.to(gpu), 8, augmentation=Augmentation()).batch(9)
     torch.testing.assert_close(there[0].cpu(), here[0], rtol=0, atol=1e-6)
     assert torch.equal(there[1].cpu(), here[1])

@@ -291,16 +291,13 @@ def test_constructor_errors(kind, options, error, message):
 
 @pytest.mark.cuda
 @two_pass
-def test_cuda_agrees_with_the_cpu_and_never_waits(name, make_problem):
-    cpu, gpu = make_problem(torch.float64), make_problem(torch.float64)
-    gpu.model, gpu.x, gpu.y = gpu.model.cuda(), gpu.x.cuda(), gpu.y.cuda()
+def test_cuda_agrees_with_the_cpu_and_never_waits(name, make_problem, gpu, never_waiting):
+    cpu, there = make_problem(torch.float64), make_problem(torch.float64)
+    there.model, there.x, there.y = there.model.to(gpu), there.x.to(gpu), there.y.to(gpu)
     cpu.run(cpu.optimizer(name), range(6))
-    optimizer = gpu.optimizer(name)
-    gpu.run(optimizer, range(3))
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        gpu.run(optimizer, range(3, 6))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    for a, b in zip(cpu.tensors(), gpu.tensors(), strict=True):
+    optimizer = there.optimizer(name)
+    there.run(optimizer, range(3))
+    with never_waiting():
+        there.run(optimizer, range(3, 6))
+    for a, b in zip(cpu.tensors(), there.tensors(), strict=True):
         torch.testing.assert_close(a, b.cpu(), rtol=1e-8, atol=1e-10)

@@ -36,7 +36,8 @@ def trained(model: nn.Module, part: slice, policy: str) -> Tensor:
     options = {"second_pass": build_second_pass(policy), "rule": TrendPower(gain=1.0)}
     optimizer = build_optimizer("samar", model, lr=0.2, momentum=0.9, rho=0.3, **options)
     found: list[Tensor] = []
-    for x, y in zip(*batches(), strict=True):
+    device = next(model.parameters()).device
+    for x, y in zip(*(each.to(device) for each in batches()), strict=True):
 
         def closure(x: Tensor = x[part], y: Tensor = y[part]) -> Tensor:
             optimizer.zero_grad()
@@ -45,42 +46,57 @@ def trained(model: nn.Module, part: slice, policy: str) -> Tensor:
             return loss
 
         optimizer.step(closure)
-        spent = torch.tensor(float(optimizer.gradients), dtype=torch.float64)
+        spent = torch.tensor(float(optimizer.gradients), dtype=torch.float64, device=device)
         found += [optimizer.lam, optimizer.ratio, optimizer.loss, spent]
-    return torch.cat([torch.stack(found), *(p.detach().flatten() for p in model.parameters())])
+    whole = [torch.stack(found), *(p.detach().flatten() for p in model.parameters())]
+    return torch.cat(whole).cpu()
 
 
-def one_of_two(rank: int, folder: str) -> None:
+def one_of_two(rank: int, folder: str, device: str) -> None:
     torch.set_num_threads(1)
     meeting = f"file://{folder}/meeting"
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=RANKS)
+    backend = "nccl" if device == "cuda" else "gloo"
+    place = torch.device(device, rank) if device == "cuda" else torch.device(device)
+    dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=RANKS)
     for policy in POLICIES:
-        found = trained(DistributedDataParallel(network()), slice(rank, None, RANKS), policy)
+        found = trained(
+            DistributedDataParallel(network().to(place)), slice(rank, None, RANKS), policy
+        )
         torch.save(found, f"{folder}/{policy}-{rank}.pt")
     with suppress(RuntimeError):
         dist.barrier()
     os._exit(0)  # without gloo's threads being joined, which now and then aborts
 
 
+def train_in_two(folder: Path, device: str) -> None:
+    """Each process leaves what it found in the folder."""
+    both = mp.spawn(one_of_two, (str(folder), device), nprocs=RANKS, join=False)
+    over = time.monotonic() + PATIENCE
+    while not both.join(timeout=1):
+        if time.monotonic() > over:  # one waits for a gradient that the other does not take
+            for process in both.processes:
+                process.kill()
+            pytest.fail("the processes wait for each other")
+
+
+def check(folder: Path, policy: str) -> None:
+    """Both processes found the same, and what one with the whole batch finds."""
+    first, second = (torch.load(folder / f"{policy}-{rank}.pt") for rank in range(RANKS))
+    alone = trained(network(), slice(None), policy)
+    assert torch.equal(first.nan_to_num(), second.nan_to_num())  # λ too, bit for bit
+    torch.testing.assert_close(first, alone, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What both processes found."""
+    """What two processes found."""
     where = tmp_path_factory.mktemp("ranks")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
-        both = mp.spawn(one_of_two, (str(where),), nprocs=RANKS, join=False)
-        over = time.monotonic() + PATIENCE
-        while not both.join(timeout=1):
-            if time.monotonic() > over:  # one waits for a gradient that the other does not take
-                for process in both.processes:
-                    process.kill()
-                pytest.fail("the processes wait for each other")
+        train_in_two(where, "cpu")
     return where
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_two_ranks_are_one_process_with_the_whole_batch(folder: Path, policy: str) -> None:
-    first, second = (torch.load(folder / f"{policy}-{rank}.pt") for rank in range(RANKS))
-    alone = trained(network(), slice(None), policy)
-    assert torch.equal(first.nan_to_num(), second.nan_to_num())  # λ too, bit for bit
-    torch.testing.assert_close(first, alone, rtol=1e-9, atol=1e-12, equal_nan=True)
+    check(folder, policy)

@@ -22,8 +22,8 @@ def test_the_block_repeats_and_the_stream_goes_on():
 
 
 @pytest.mark.cuda
-def test_a_cuda_stream_is_replayed_too():
-    device = torch.device("cuda", torch.cuda.current_device())
+def test_a_cuda_stream_is_replayed_too(gpu):
+    device = gpu
     state = random_state(device)
     first = torch.rand(3, device=device)
     with replayed_rng(state):

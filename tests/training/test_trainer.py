@@ -271,15 +271,6 @@ def test_same_seed_same_start_across_optimizers(digits: Dataset) -> None:
     assert losses[0] == losses[1]
 
 
-@pytest.mark.cuda
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_cuda(precision: str, digits: Dataset) -> None:
-    config = TrainSettings(**{**SMALL, "device": "cuda", "precision": precision}, epochs=10)
-    last = list(train(config, digits))[-1]
-    assert isinstance(last, EpochRecord)
-    assert last.train_accuracy > 0.8
-
-
 def test_missing_device() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
