@@ -265,7 +265,7 @@ def batch_size_on(device: torch.device) -> int:
 
 def kept_bytes_on(device: torch.device) -> int:
     """What kept graphs may take there."""
-    return max(KEPT_BYTES, int(KEPT_SHARE * free_bytes(device))) if is_gpu(device) else KEPT_BYTES
+    return int(KEPT_SHARE * free_bytes(device)) if is_gpu(device) else KEPT_BYTES
 
 
 def _no_forward_derivative(error: RuntimeError) -> bool:

@@ -112,6 +112,7 @@ def ours(optimizer: str, data: Dataset, precision: str) -> tuple[Trainer, Callab
         optimizer=optimizer,
         augment="crop_flip",
         precision=precision,
+        second_pass="always" if optimizer == "samar" else "auto",
         epochs=10_000,
         batch_size=BATCH,
     )

@@ -246,6 +246,18 @@ def test_eigenvalues_from_vectors_elsewhere(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.products == expected.products
 
 
+def test_pieces_and_kept_graphs_fit_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    from samar.curvature import product
+
+    there = torch.device("meta")
+    assert product.batch_size_on(there) > product.batch_size_on(CPU)
+    monkeypatch.setattr(product, "free_bytes", lambda device: 80 * 2**30)
+    assert product.kept_bytes_on(there) == 20 * 2**30
+    assert product.kept_bytes_on(CPU) == product.KEPT_BYTES
+    monkeypatch.setattr(product, "free_bytes", lambda device: 2**30)
+    assert product.kept_bytes_on(there) == 2**28
+
+
 def test_an_error_of_the_device_is_not_taken_for_a_missing_derivative(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

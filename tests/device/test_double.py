@@ -230,6 +230,22 @@ def test_a_recording(on_double: OnDouble, jobs: Jobs, float64: bool) -> None:
         np.testing.assert_allclose(found.epochs[name], expected.epochs[name], atol=0.02)
 
 
+def test_the_examples_and_the_manifest_of_a_recording(on_double: OnDouble) -> None:
+    """What is shown of images on a device is on the CPU, and the manifest says where they were."""
+    from samar.recordings import noisy
+    from samar.recordings.record import manifest
+
+    settings = TrainSettings(label_noise=noisy.NOISE, seed=0)
+    with on_double():
+        trained = {name: Trainer(settings, dataset_of(settings)) for name in noisy.SHOWN}
+        tables = noisy._examples(trained, trained["sgd"].dataset)
+        about = manifest("", 0.0, "", str(trained["sgd"].placement))
+    assert tables["example_images"].shape == (noisy.EXAMPLES, 8, 8)
+    assert (tables["example_given"] != tables["example_right"]).all()
+    assert about["device"] == "meta, fp32"
+    assert manifest("", 0.0, "")["device"].startswith("cpu, fp32")
+
+
 @pytest.mark.parametrize("images", [200, 7])
 def test_an_evaluation_that_does_not_fit_is_taken_in_smaller_pieces(images: int) -> None:
     settings = TrainSettings(**SMALL)
