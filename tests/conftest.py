@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +57,10 @@ def never_waiting(gpu: torch.device) -> Callable[[], Any]:
         if gpu.type != "cuda":
             yield
             return
-        torch.cuda.set_sync_debug_mode("error")
         try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it is a prototype
+                torch.cuda.set_sync_debug_mode("error")
             yield
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -18,6 +18,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map
 
+from samar.data import normalization
+from samar.optim import rules
+
 DEVICE = torch.device("meta")
 
 COPIES = ("_to_copy", "copy_")
@@ -85,6 +88,7 @@ class Double(TorchDispatchMode):
         self.float64, self.memory, self.waiting, self.waits = float64, memory, waiting, 0
 
     def __enter__(self) -> "Double":
+        _forget()
         self._literals = _Literals()
         self._literals.__enter__()
         super().__enter__()
@@ -93,6 +97,7 @@ class Double(TorchDispatchMode):
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         self._literals.__exit__(*error)
+        _forget()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -108,6 +113,9 @@ class Double(TorchDispatchMode):
         leaving = (bool(there) and not result_there) or (name in WAITS and bool(there))
         if leaving or (name == "copy_" and there and not result_there):
             self._wait(name)
+        arriving = result_there and any(not isinstance(t, There) and t.dim() for t in tensors)
+        if name in COPIES and arriving and not (self.waiting or _non_blocking(func, args, kwargs)):
+            raise AssertionError(f"{name} to the device waits, where nothing may")
         if target is not None:
             kwargs["device"] = torch.device("cpu")
         inner = lambda t: t.held if isinstance(t, There) else t  # noqa: E731
@@ -132,6 +140,17 @@ class Double(TorchDispatchMode):
             raise AssertionError(f"{what} waits for the device outside of on_host")
         if not self.waiting and not _within(("__init__", "waiting.py")):
             raise AssertionError(f"{what} waits for the device, where nothing may")
+
+
+def _non_blocking(func: Any, args: Any, kwargs: Any) -> bool:
+    names = [argument.name for argument in func._schema.arguments]
+    return bool({**dict(zip(names, args, strict=False)), **kwargs}.get("non_blocking"))
+
+
+def _forget() -> None:
+    """Empty what is remembered by device: plain tensors on meta are none of the double's."""
+    normalization._affine.cache_clear()
+    rules._dead_band.cache_clear()
 
 
 def _refuse_float64(found: Any) -> None:

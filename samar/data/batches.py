@@ -83,7 +83,7 @@ class Batches:
         known, order = self._last_order
         if known != epoch:
             shuffled = generator(self.seed, Purpose.ORDER, epoch).permutation(len(self.images))
-            order = torch.from_numpy(shuffled).to(self._device)
+            order = torch.from_numpy(shuffled).to(self._device, non_blocking=True)
             self._last_order = (epoch, order)
         return order
 

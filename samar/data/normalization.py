@@ -103,4 +103,6 @@ def _affine(
     """
     mean = torch.tensor(normalization.mean).double().view(1, -1, 1, 1)
     std = torch.tensor(normalization.std).double().view(1, -1, 1, 1)
-    return (1 / (255 * std)).to(device, dtype), (-mean / std).to(device, dtype)
+    both = 1 / (255 * std), -mean / std
+    scale, shift = (each.to(dtype).to(device, non_blocking=True) for each in both)
+    return scale, shift

@@ -13,9 +13,9 @@ from samar.errors import ConfigError
 
 T = TypeVar("T")
 
-TOO_MUCH = 1.5
+TOO_MUCH = 2.0
 
-_SAID = re.compile(r"out of memory|not enough memory|can't allocate memory", re.IGNORECASE)
+_SAID = re.compile(r"out of memory|not enough memory|can't allocate memory|alloc_failed", re.I)
 
 
 def free_bytes(device: torch.device) -> int:

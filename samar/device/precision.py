@@ -6,8 +6,9 @@ What claims digits (the loss at a point, the accuracy of a checkpoint, eigenvalu
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 import torch
@@ -79,21 +80,40 @@ def exact(tensor: Tensor) -> Tensor:
 def full_precision() -> Iterator[None]:
     """Multiply in full float32 for the time of the block: no TF32, no bf16 inside float32.
 
-    What the process had set is put back. The settings per operation, of PyTorch 2.9 and later, are
-    used where there are such; they also work where somebody has used the older ones.
+    What the process had set is put back when the last of several blocks ends, which may overlap in
+    threads. The settings per operation, of PyTorch 2.9 and later, are used where there are such;
+    they also work where somebody has used the older ones.
     """
+    with _lock:
+        if not _blocks:
+            _before.enter_context(_multiplying_fully())
+        _blocks.append(True)
+    try:
+        yield
+    finally:
+        with _lock:
+            _blocks.pop()
+            if not _blocks:
+                _before.close()
+
+
+_lock, _blocks, _before = RLock(), list[bool](), ExitStack()
+
+
+@contextmanager
+def _multiplying_fully() -> Iterator[None]:
     operations = _operations()
     if not operations:
         with _full_precision_before_29():
             yield
         return
     before = [each.fp32_precision for each in operations]
-    try:
-        for each in operations:
-            each.fp32_precision = "ieee"
-        yield
-    finally:
-        for each, value in zip(operations, before, strict=True):
+    for each in operations:
+        each.fp32_precision = "ieee"
+    yield
+    for each, value in zip(operations, before, strict=True):
+        each.fp32_precision = "none"  # as the whole process has it, where that is the same
+        if each.fp32_precision != value:
             each.fp32_precision = value
 
 

@@ -1,21 +1,27 @@
 """Processes that train one network together, each on its own part of a mini-batch."""
 
+from typing import Any
+
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 
-def several_ranks() -> bool:
-    """Whether this process is one of several."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+def ranks_of(model: nn.Module | None) -> Any:
+    """The group of processes that train this network together; None where it is alone."""
+    if not isinstance(model, DistributedDataParallel):
+        return None
+    group = model.process_group
+    return group if dist.get_world_size(group) > 1 else None
 
 
-def mean_over_ranks(tensor: Tensor) -> Tensor:
-    """The mean of a tensor over all processes, the same number in each; itself where it is alone.
+def mean_over_ranks(tensor: Tensor, group: Any) -> Tensor:
+    """The mean of a tensor over a group of processes, the same number in each.
 
-    It is not waited for on a GPU, but every process must ask.
+    It is not waited for on a GPU, but every process must ask. Itself where the group is None.
     """
-    if not several_ranks():
+    if group is None:
         return tensor
     total = tensor.clone()
-    dist.all_reduce(total)
-    return total / dist.get_world_size()
+    dist.all_reduce(total, group=group)
+    return total / dist.get_world_size(group)

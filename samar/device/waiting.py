@@ -32,17 +32,17 @@ def on_host(tensor: Tensor) -> Tensor:
 
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all that it was given; for the edges of what is timed."""
-    if device.type in _TIMED:
-        getattr(torch, device.type).synchronize()
+    if device.type == CUDA:
+        torch.cuda.synchronize(device)
+    elif device.type == MPS:
+        torch.mps.synchronize()
 
 
 def mark(device: torch.device) -> Mark:
     """This moment in the device's work, without waiting for it."""
     if device.type not in _TIMED:
         return time.perf_counter()
-    event = torch.Event(device.type, enable_timing=True)
-    event.record()
-    return event
+    return _recorded(torch.Event(device.type, enable_timing=True), device)
 
 
 def seconds_between(first: Mark, second: Mark) -> float:
@@ -52,6 +52,15 @@ def seconds_between(first: Mark, second: Mark) -> float:
         assert isinstance(second, float)
         return second - first
     return float(first.elapsed_time(second)) / 1000
+
+
+def _recorded(event: torch.Event, device: torch.device) -> torch.Event:
+    """The event after all that its device was given, which need not be the current one."""
+    if device.type == CUDA:
+        event.record(torch.cuda.current_stream(device))
+    else:
+        event.record()
+    return event
 
 
 class HostCopy:
@@ -65,8 +74,7 @@ class HostCopy:
         self._event: torch.Event | None = None
         if tensor.device.type in _TIMED:
             self._host = tensor.to(CPU, non_blocking=True)
-            self._event = torch.Event(tensor.device.type)
-            self._event.record()
+            self._event = _recorded(torch.Event(tensor.device.type), tensor.device)
         else:
             self._host = on_host(tensor)
 

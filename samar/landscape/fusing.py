@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from samar.device.placement import is_gpu
-from samar.device.precision import fuses_convolutions
+from samar.device.precision import DTYPES, fuses_convolutions
 
 RELU = (F.relu, torch.relu)
 SUM = (operator.add, torch.add)
+FUSED_DTYPES = tuple(dtype or torch.float32 for dtype in DTYPES.values())
 
 
 class ConvReLU(nn.Module):
@@ -122,7 +123,7 @@ def _convolution(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Conv2d |
         isinstance(found, nn.Conv2d)
         and len(node.args) == 1
         and not is_gpu(found.weight.device)
-        and found.weight.dtype.itemsize <= 4  # not in float64
+        and found.weight.dtype in FUSED_DTYPES
         and not isinstance(found.padding, str)
         and found.padding_mode == "zeros"
     ):

@@ -62,7 +62,8 @@ def _all_on_host(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {name: _all_on_host(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
-        return type(content)(_all_on_host(value) for value in content)
+        kind = list if isinstance(content, list) else tuple
+        return kind(_all_on_host(value) for value in content)
     return content
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from samar.curvature.catalog import BASIS_BYTES, BATCH_SIZE, KEPT_BYTES
 from samar.curvature.settings import CurvatureSettings
 from samar.data.catalog import dataset_info
+from samar.device.catalog import BF16
 from samar.jobs.store import Store
 from samar.landscape.settings import LandscapeSettings
 from samar.models.catalog import ModelInfo, model_info
@@ -46,12 +47,14 @@ def training_bytes(settings: TrainSettings) -> int:
     info = model_info(settings.model)
     size = dataset_info(settings.dataset).size
     copies = 2 + (settings.momentum > 0) + EXTRA_COPIES[settings.optimizer]
-    pass_ = settings.batch_size * (info.saved_at(size) + 2 * info.widest_at(size))
+    batch = min(settings.batch_size, _training_images(settings))
+    number = BYTES // 2 if settings.precision == BF16 else BYTES
+    pass_ = number * batch * (info.saved_at(size) + 2 * info.widest_at(size))
     measured = 0
     if settings.curvature_every:
         measured = _graphs(info, size, 128)
     held = images_of(settings.dataset) + SCRATCH + BYTES * copies * info.parameters
-    return held + max(BYTES * pass_, measured)
+    return held + max(pass_, measured)
 
 
 def evaluation_bytes(model: str, dataset: str) -> int:
@@ -77,6 +80,8 @@ def curvature_bytes(settings: CurvatureSettings, model: str, dataset: str) -> in
     most = settings.max_products
     if settings.density:
         most = max(most, 80)
+    if settings.engine == "pyhessian":  # which keeps its eigenvectors alone
+        most = settings.top
     found = _lanczos(info, size, settings.images, settings.top, most)
     if settings.trace or settings.layers:
         found += 2 * BYTES * info.parameters * settings.trace_products
@@ -110,6 +115,14 @@ def _graphs(info: ModelInfo, size: int, images: int) -> int:
     """Those that are kept, and one more."""
     one = BYTES * SECOND_DERIVATIVE * info.saved_at(size)
     return min(KEPT_BYTES, images * one) + min(BATCH_SIZE[False], images) * one
+
+
+def _training_images(settings: TrainSettings) -> int:
+    data = dataset_info(settings.dataset)
+    whole = data.train or USUAL_IMAGES
+    if settings.images_per_class is None or data.classes is None:
+        return whole
+    return min(whole, settings.images_per_class * data.classes)
 
 
 def images_of(dataset: str) -> int:

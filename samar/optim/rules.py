@@ -275,4 +275,4 @@ def _dead_band(
     low = torch.nextafter(torch.tensor(1.0 - tau, dtype=dtype), torch.tensor(0.0, dtype=dtype))
     edges = torch.tensor([float(low), 1.0 + tau], dtype=dtype)
     factors = torch.tensor([1.0 / down, 1.0, up], dtype=dtype)
-    return edges.to(device), factors.to(device)
+    return edges.to(device, non_blocking=True), factors.to(device, non_blocking=True)

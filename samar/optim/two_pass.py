@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from samar.device.randomness import random_state
-from samar.device.ranks import mean_over_ranks, several_ranks
+from samar.device.ranks import mean_over_ranks, ranks_of
 from samar.device.waiting import on_host
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.perturbation import (
@@ -72,8 +72,8 @@ class TwoPassOptimizer(Optimizer):
     a loop whose policy depends on the clock sets `progress`, the share of the training that is
     done, before each step.
 
-    Several processes under DistributedDataParallel have one λ and decide alike: both losses are the
-    means over the processes, as the gradients are.
+    Where `model` is a DistributedDataParallel, its processes have one λ and decide alike: both
+    losses are the means over the processes, as the gradients are.
 
     Not for fp16 gradient scaling (refused by `step`) nor DDP's `gradient_as_bucket_view=True`,
     whose second pass would overwrite the first gradients.
@@ -256,7 +256,8 @@ class TwoPassOptimizer(Optimizer):
         grads = [p.grad for p in self._parameters() if p.grad is not None]
         if not grads:
             raise RuntimeError(NO_GRADIENT)
-        self.loss = self._unknown if loss is None else mean_over_ranks(_scalar(loss))
+        ranks = ranks_of(self.model)
+        self.loss = self._unknown if loss is None else mean_over_ranks(_scalar(loss), ranks)
         self.perturbed_loss = self.sharpness = self._unknown
         self.grad_norm = global_norms(grads)[0]
         self._pass_over()
@@ -416,8 +417,9 @@ class TwoPassOptimizer(Optimizer):
         self, parts: list[Part], loss: Tensor | None, perturbed_loss: Tensor | None
     ) -> None:
         known = [_scalar(value) for value in (loss, perturbed_loss) if value is not None]
-        if known and several_ranks():
-            known = list(mean_over_ranks(torch.stack(known)))
+        ranks = ranks_of(self.model)
+        if known and ranks is not None:
+            known = list(mean_over_ranks(torch.stack(known), ranks))
         self.perturbed_loss = self._unknown if perturbed_loss is None else known.pop()
         self.loss = self._unknown if loss is None else known.pop()
         self.sharpness = self._measure()

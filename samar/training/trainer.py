@@ -21,7 +21,8 @@ from samar.data.augment import augmentation_for
 from samar.data.batches import Batches
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.evaluation import Evaluation, evaluate
-from samar.device.compiling import compiled
+from samar.device.catalog import CUDA
+from samar.device.compiling import compiled, explained
 from samar.device.placement import Placement
 from samar.device.randomness import RandomState, random_state, set_random_state
 from samar.device.waiting import Mark, mark, on_host, seconds_between, synchronize
@@ -163,12 +164,14 @@ class Trainer:
             return 0.0
         synchronize(self.placement.device)
         started = time.perf_counter()
-        with undisturbed(self.model):
+        last = (self.step_count // self.steps_per_epoch + 1) * self.steps_per_epoch - 1
+        with undisturbed(self.model), explained():
             self.model.train()
-            x, y = self.batches.batch(self.step_count)
-            self._loss_and_gradient(x, y)
-            with frozen_batchnorm(self.model):
+            for step in dict.fromkeys((self.step_count, last)):  # whose batch has another size
+                x, y = self.batches.batch(step)
                 self._loss_and_gradient(x, y)
+                with frozen_batchnorm(self.model):
+                    self._loss_and_gradient(x, y)
         synchronize(self.placement.device)
         return time.perf_counter() - started
 
@@ -304,6 +307,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "rng": drawn.cpu,
             "device_rng": drawn.own,
+            "device_rng_of": self.placement.device.type,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -327,6 +331,8 @@ class Trainer:
         self.grad_evals = state["grad_evals"]
         self.seconds = state["seconds"]
         own = state.get("device_rng", state.get("cuda_rng"))  # the second of samar 0.1
+        if state.get("device_rng_of", CUDA) != self.placement.device.type:
+            own = None  # it goes on elsewhere, where other numbers are drawn anyway
         set_random_state(RandomState(self.placement.device, state["rng"], own))
 
 

@@ -109,10 +109,13 @@ def test_a_live_run_is_killed_and_goes_on(gpu: torch.device, jobs: Jobs) -> None
 
 
 def test_memory_stays_flat_and_is_what_was_forecast(gpu: torch.device) -> None:
-    settings = settings_on(gpu, epochs=50, curvature_every=0)
-    trainer = Trainer(settings, dataset_of(settings))
     if gpu.type != "cuda":
         pytest.skip("the allocator of a GPU is asked")
+    settings = settings_on(gpu, epochs=50, curvature_every=0)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    base = torch.cuda.memory_allocated()
+    trainer = Trainer(settings, dataset_of(settings))
     seen = []
     for _ in range(2):
         for _ in range(60):
@@ -120,11 +123,14 @@ def test_memory_stays_flat_and_is_what_was_forecast(gpu: torch.device) -> None:
         trainer.drain()
         seen.append(torch.cuda.memory_allocated())
     assert seen[1] <= seen[0] + 1_000_000
-    assert torch.cuda.max_memory_allocated() < 3 * training_bytes(settings)
+    workspaces = 100_000_000  # of cuBLAS and cuDNN
+    taken = torch.cuda.max_memory_allocated() - base
+    assert taken < 3 * training_bytes(settings) + workspaces
     assert 0 < free_bytes(gpu) <= torch.cuda.get_device_properties(gpu).total_memory
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # within PyTorch
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores:UserWarning")  # its advice
 def test_a_compiled_step_is_the_eager_one(gpu: torch.device) -> None:
     losses = []
     for compile in (False, True):

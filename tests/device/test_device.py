@@ -294,6 +294,10 @@ def test_no_compiler_is_a_sentence(monkeypatch: pytest.MonkeyPatch, device: torc
     monkeypatch.setattr(compiling, "find_spec", lambda name: None)
     wanted = "a C++ compiler" if device == CPU else "the package triton"
     assert compiling.compiler_problem(device).startswith(f"compile needs {wanted}")
+    assert compiling.compiler_problem(MPS) == ""
+    monkeypatch.setattr(compiling, "find_spec", lambda name: name)
+    monkeypatch.delenv("CC", raising=False)
+    assert "a C compiler on a GPU too" in compiling.compiler_problem(CUDA)
     if device == CPU:
         settings = TrainSettings(compile=True, **SMALL)
         with pytest.raises(ConfigError, match="switch compile off"):

@@ -5,12 +5,16 @@ The two environment variables make oneDNN and PyTorch behave as they do there.
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="the variables are x86's"
+)
 OLD = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 NOTE = "This processor does not compute in bf16; fp32 was taken instead."
 FEW = ("--images-per-class", "13", "--epochs", "1", "--film-every", "0", "--curvature-every", "0")

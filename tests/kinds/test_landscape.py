@@ -175,7 +175,7 @@ def test_what_was_measured_survives_any_end_of_the_process(
 def test_a_preview_comes_first_and_never_into_the_exact_picture(
     store: Store, stop_after: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samar.device.cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("samar.device.precision.multiplies_bf16", lambda: True)
     exact = kept(store, run(store, submitted(store)))[-1]
     job = submitted(store, preview=True)
     stop_after(2 + BATCHES * 10)
@@ -196,7 +196,7 @@ def test_a_preview_seeks_eigenvectors_once(store: Store, monkeypatch: pytest.Mon
 
     calls: list[None] = []
     real = eigenvectors.eigenvector_frame
-    monkeypatch.setattr("samar.device.cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("samar.device.precision.multiplies_bf16", lambda: True)
     monkeypatch.setattr(
         eigenvectors, "eigenvector_frame", lambda *args: (calls.append(None), real(*args))[1]
     )

@@ -1,6 +1,7 @@
 """Two processes under DistributedDataParallel: one λ, the decisions of one, the steps of one."""
 
 import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,8 @@ def one_of_two(rank: int, folder: str, device: str) -> None:
     meeting = f"file://{folder}/meeting"
     backend = "nccl" if device == "cuda" else "gloo"
     place = torch.device(device, rank) if device == "cuda" else torch.device(device)
+    if device == "cuda":
+        torch.cuda.set_device(place)
     dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=RANKS)
     for policy in POLICIES:
         found = trained(
@@ -92,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes found."""
     where = tmp_path_factory.mktemp("ranks")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GLOO_SOCKET_IFNAME", "lo")
+        patch.setenv("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
         train_in_two(where, "cpu")
     return where
 

@@ -383,8 +383,8 @@ class Event:
     def __init__(self, device):
         assert device == "cuda"
 
-    def record(self):
-        pass
+    def record(self, stream):
+        assert stream == "its own"
 
     def synchronize(self):
         pass
@@ -406,6 +406,7 @@ class Elsewhere:
 
 def test_values_from_a_device_come_a_fixed_number_of_steps_late(monkeypatch):
     monkeypatch.setattr(torch, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "its own")
     reading = HostReading(-1.0)
     seen = []
     for step in range(30):
@@ -498,6 +499,7 @@ def policy_takes(optimizer):
 
 def test_bounds_are_obeyed_although_a_device_is_late(monkeypatch):
     monkeypatch.setattr(torch, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "its own")
     x = nn.Parameter(torch.tensor(2.0))
     optimizer = SAMAR([x], lr=0.1, lam=3.0, lam_min=3.0, lam_max=3.0)
     reading = optimizer._lam_known
@@ -559,6 +561,7 @@ def test_a_policy_of_ones_own_comes_back(make_problem):
 
 def test_a_reading_survives_a_copy_and_keeps_float64(monkeypatch):
     monkeypatch.setattr(torch, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "its own")
     reading = HostReading(0.5)
     reading.put(Elsewhere(0.1), 3)
     for again in (deepcopy(reading), pickle.loads(pickle.dumps(reading))):

@@ -20,7 +20,7 @@ from samar.errors import SamarError
 from samar.jobs.engine.local import schedule
 from samar.jobs.files import job_dir, log_path
 from samar.jobs.job import Job
-from samar.jobs.kind import Kind, kind_of, kinds
+from samar.jobs.kind import LONG, Kind, kind_of, kinds
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
@@ -63,22 +63,28 @@ def _check_memory(kind: Kind, work: Work) -> None:
     needed = kind.memory(work.store, work.job.settings) if kind.memory else None
     if needed is not None:
         from samar.device.memory import require
-        from samar.device.placement import device_of, measuring_device
+        from samar.device.placement import device_of, is_gpu, measuring_device
 
         wanted = getattr(work.job.settings, "device", None)
-        require(needed, device_of(wanted) if wanted else measuring_device())
+        device = device_of(wanted) if wanted else measuring_device()
+        if kind.lane == LONG or not is_gpu(device):  # a measurement adapts itself to a GPU
+            require(needed, device)
         work.summarize(memory=needed)
 
 
 def _sentence(error: Exception, job: Job) -> str:
     """Why a job failed, with what to do."""
-    from samar.device.memory import is_out_of_memory
-
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "No space is left on the disk; make room, then resume it."
-    if is_out_of_memory(error):
+    if isinstance(error, MemoryError) or ("torch" in sys.modules and _was_memory(error)):
         return "Out of memory; choose a smaller batch, fewer images or a smaller network."
     return f"{type(error).__name__}: {error} (details in {log_path(job.id)})."
+
+
+def _was_memory(error: Exception) -> bool:
+    from samar.device.memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _stop_at_sigterm(work: Work):  # type: ignore[no-untyped-def]  # noqa: ANN202
