@@ -157,7 +157,10 @@ class TrainSettings(
         choices=lambda: PRECISIONS,
     )
     compile: bool = setting(
-        False, "Compile the network with torch.compile (slow start, faster steps).", group="compute"
+        False,
+        "Compile the network with torch.compile: some seconds at the start, then steps that are "
+        "5 to 30 % faster on a CPU.",
+        group="compute",
     )
     train_eval_images: int = setting(
         2000,

@@ -64,11 +64,11 @@ def test_final_runs_had_what_was_chosen(rows: list[Row]) -> None:
 
 
 def test_sgd_learns_photographs_by_heart(rows: list[Row]) -> None:
-    """Otherwise the setting would say nothing about generalization."""
-    for setting in ("cifar", "cifar_noise20"):
-        learnt = [row.train_accuracy for row in finals(rows, setting, "sgd")]
-        if learnt:
-            assert sum(learnt) / len(learnt) >= 0.95
+    """Otherwise the setting would say nothing about generalization; wrong labels take longer."""
+    for setting, arm in (("cifar", "sgd"), ("cifar", "sgd_twice"), ("cifar_noise20", "sgd_twice")):
+        learnt = [row.train_accuracy for row in finals(rows, setting, arm)]
+        assert learnt
+        assert sum(learnt) / len(learnt) >= 0.95
 
 
 def test_candidates_and_trials_can_be_made_again(rows: list[Row]) -> None:
@@ -109,3 +109,24 @@ def test_what_speaks_against_the_default_is_in_the_table(rows: list[Row]) -> Non
         against = difference(rows, setting, "samar", "sam")
         assert against is not None
         assert against.mean < -0.02
+
+
+def test_what_the_readme_says_of_photographs(rows: list[Row]) -> None:
+    """Close to a tuned SAM for fewer gradients; far ahead of SGD only where labels are wrong."""
+    told = {
+        ("cifar", "sam"): -0.32,
+        ("cifar", "sgd_half"): -0.17,
+        ("cifar", "sgd_twice"): -2.38,
+        ("cifar_noise20", "sam"): -1.62,
+        ("cifar_noise20", "sgd"): 4.05,
+        ("cifar_noise20", "sgd_half"): 6.22,
+        ("cifar_noise20", "sgd_twice"): 5.35,
+    }
+    for (setting, arm), points in told.items():
+        own, other = (
+            {row.seed: row.test_accuracy for row in finals(rows, setting, each)}
+            for each in ("samar", arm)
+        )
+        assert own.keys() == other.keys() == {1, 2, 3}
+        found = sum(own[seed] - other[seed] for seed in own) / 3
+        assert 100 * found == pytest.approx(points, abs=0.01)
