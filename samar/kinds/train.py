@@ -262,7 +262,8 @@ class Training(Steered):
             "classes": len(trainer.dataset.classes),
             "steps_per_epoch": trainer.steps_per_epoch,
         }
-        work.summarize(about=about, begun=trainer.step_count)
+        needed = training_bytes(trainer.config)
+        work.summarize(about=about, begun=trainer.step_count, memory=needed)
         events = records.events(work.job.key)
         self._repeat_changes(events)
         for measurement in self.measurements:

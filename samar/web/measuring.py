@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from samar.errors import RunError
+from samar.errors import RunError, SamarError
 from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of
 from samar.models.catalog import MODELS
@@ -147,7 +147,6 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
             icon=":material/play_arrow:",
             type="primary",
             shortcut="Ctrl+Enter",
-            help=service().needs(wanted[0]) or None,
             key=f"{prefix}compute",
             on_click=attempt,
             args=(request, wanted, jobs, False),
@@ -161,6 +160,16 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
             on_click=_cancel,
             args=(active,),
         )
+
+
+def how_to_repeat(wanted: Sequence[JobSettings]) -> None:
+    """Show the commands that compute the same, and what one takes of memory."""
+    with st.expander("How to repeat this"):
+        commands = "\n".join(each.command for each in wanted)
+        st.code(commands, language="bash", wrap_lines=True)
+        for each in wanted[:1]:
+            with suppress(SamarError):  # there is no such network, which the page says elsewhere
+                st.caption(service().needs(each))
 
 
 def watch(

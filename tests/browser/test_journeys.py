@@ -39,7 +39,12 @@ def wait_for_step(page: Page, above: int = 0, seconds: float = 60) -> int:
 
 
 def press(page: Page, label: str) -> None:
-    page.locator(f".st-key-button_{label.lower()} button").click()
+    button = page.locator(f".st-key-button_{label.lower()} button")
+    try:
+        expect(button).to_be_enabled(timeout=20_000)
+    except AssertionError:
+        page.reload()  # as a person would: Streamlit's connection was lost, and all is disabled
+    button.click(timeout=30_000)
 
 
 def expect_status(page: Page, words: str) -> None:

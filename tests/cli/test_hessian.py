@@ -120,7 +120,7 @@ def test_engines_agree(digits, capsys, engine) -> None:
 def test_bad_input_is_one_sentence(digits, words, sentence, capsys) -> None:
     assert main([*digits, *words.split()]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"samar: {sentence}")
+    assert f"samar: {sentence}" in error
     assert error.count("\n") == 1
 
 

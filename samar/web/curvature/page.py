@@ -17,7 +17,7 @@ from samar.web.curvature.results import (
     show_rest,
     show_summary,
 )
-from samar.web.measuring import First, buttons, find, find_first, watch
+from samar.web.measuring import First, buttons, find, find_first, how_to_repeat, watch
 from samar.web.plotly_chart import expect_charts
 from samar.web.service import explained, service, show_problem
 from samar.web.text import plain
@@ -74,9 +74,7 @@ def curvature_page() -> None:
             "the sharpest directions, its trace the sum over all. Choose what to measure and press "
             "**Compute**; every number comes with its error."
         )
-    with st.expander("How to repeat this"):
-        commands = "\n".join(each.command for each in settings)
-        st.code(commands, language="bash", wrap_lines=True)
+    how_to_repeat(settings)
 
 
 def _finished(

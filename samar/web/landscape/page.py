@@ -14,7 +14,7 @@ from samar.web.landscape.results import (
     show_state,
     show_top,
 )
-from samar.web.measuring import buttons, find, find_first, watch
+from samar.web.measuring import buttons, find, find_first, how_to_repeat, watch
 from samar.web.service import explained, show_problem
 from samar.web.state import TRAIN_PAGE
 from samar.web.text import plain
@@ -65,6 +65,4 @@ def landscape_page() -> None:
         for number, each in enumerate(shown):
             if each is not None:
                 show_footer(number, each)
-    with st.expander("How to repeat this"):
-        commands = "\n".join(each.command for each in settings)
-        st.code(commands, language="bash", wrap_lines=True)
+    how_to_repeat(settings)
