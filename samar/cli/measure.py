@@ -105,8 +105,7 @@ def _measure(options: argparse.Namespace) -> int:
     if job.status not in ("finished", "stopped"):
         raise RunError(f"Job {job.id} is {job.status}: {job.message}")
     options.show(jobs, job, options)
-    if note := job.summary.get("note"):
-        print(f"samar: {note}", file=sys.stderr)
+    print_note(job)
     return 0
 
 
@@ -116,6 +115,12 @@ def submitted(jobs: Jobs, settings: JobSettings, *, anew: bool = False) -> str:
     if needed := jobs.needs(settings):
         print(needed, file=sys.stderr)
     return job_id
+
+
+def print_note(job: Job) -> None:
+    """Say what is not as it was asked for, if anything."""
+    if note := job.summary.get("note"):
+        print(f"samar: {note}", file=sys.stderr)
 
 
 def _has_result(jobs: Jobs, job: Job) -> bool:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from samar.cli import race
-from samar.cli.measure import follow, submitted
+from samar.cli.measure import follow, print_note, submitted
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
@@ -58,8 +58,7 @@ def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
             )
         if job.summary.get("compile_seconds"):
             print(f"Compiling took {job.summary['compile_seconds']:.1f} s besides.")
-        if note := job.summary.get("note"):
-            print(f"samar: {note}", file=sys.stderr)
+        print_note(job)
         if job.status == "stopped":
             print(f"Continue with: python -m samar resume {job.id}", file=sys.stderr)
     return 0 if job.status in ("finished", "stopped") else 1

@@ -86,7 +86,7 @@ class KrylovSpace:
     """
 
     def __init__(
-        self, product: Product, start: Tensor, room: "Room", generator: torch.Generator
+        self, product: Product, start: Tensor, room: Room, generator: torch.Generator
     ) -> None:
         self._product, self._generator, self._device = product, generator, start.device
         self.capacity = min(room.vectors, len(start))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from samar.device.catalog import AUTO, BF16, CPU, CUDA, FP32, MPS
-from samar.device.precision import bf16_pays, has_bf16
+from samar.device.precision import DTYPES, bf16_pays, has_bf16
 from samar.errors import ConfigError
 
 # Below this, a second thread gains nothing, and beside a busy browser it costs a factor of 25: the
@@ -47,14 +47,10 @@ class Placement:
             ConfigError: the device asked for is not there.
         """
         place = device_of(device)
-        wanted = precision == BF16 or (precision == AUTO and bf16_pays(place, macs))
-        possible = has_bf16(place)
-        return cls(
-            device=place,
-            autocast_dtype=torch.bfloat16 if wanted and possible else None,
-            memory_format=layout_of(place),
-            note=no_bf16(place) if wanted and not possible else "",
-        )
+        if precision == AUTO:
+            precision = BF16 if bf16_pays(place, macs) else FP32
+        possible, note = possible_precision(place, precision)
+        return cls(place, DTYPES[possible], layout_of(place), note)
 
     @property
     def precision(self) -> str:
@@ -104,25 +100,29 @@ def layout_of(device: torch.device) -> torch.memory_format:
     return torch.contiguous_format if device.type == MPS else torch.channels_last
 
 
-def no_bf16(device: torch.device) -> str:
-    """One sentence for who asked for bf16 where there is none."""
+def possible_precision(device: torch.device, wanted: str) -> tuple[str, str]:
+    """The number format that is taken where one is asked for, and why it is another, if so."""
+    if wanted != BF16 or has_bf16(device):
+        return wanted, ""
     where = "This processor" if device.type == CPU else f"The device {device}"
-    return f"{where} does not compute in bf16; fp32 was taken instead."
+    return FP32, f"{where} does not compute in bf16; fp32 was taken instead."
 
 
 def described(device: torch.device, precision: str = FP32) -> str:
     """Where and how something was computed, in words: ``cpu, fp32, 2 threads``."""
-    if device.type == CPU:
-        threads = torch.get_num_threads()
-        return f"{device}, {precision}, {threads} thread{'s' * (threads > 1)}"
-    name = torch.cuda.get_device_name(device) if device.type == CUDA else str(device)
-    return f"{name}, {precision}"
+    threads = torch.get_num_threads()
+    told = f", {threads} thread{'s' * (threads > 1)}" if device.type == CPU else ""
+    return f"{_named(device)}, {precision}{told}"
 
 
 def provenance(device: torch.device, precision: str = FP32) -> dict[str, str | int]:
     """The same for a manifest."""
-    named = torch.cuda.get_device_name(device) if device.type == CUDA else str(device)
-    return {"device": named, "precision": precision, "threads": torch.get_num_threads()}
+    threads = torch.get_num_threads()
+    return {"device": _named(device), "precision": precision, "threads": threads}
+
+
+def _named(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == CUDA else str(device)
 
 
 def use_fitting_threads(macs_per_step: int) -> None:

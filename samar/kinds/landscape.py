@@ -80,7 +80,7 @@ def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
 
 def work(settings: LandscapeJobSettings, work: Work) -> None:
     """Measure what is missing, and keep each level as it is complete."""
-    from samar.device.placement import described, is_gpu, no_bf16, use_fitting_threads
+    from samar.device.placement import described, is_gpu, use_fitting_threads
     from samar.device.precision import has_bf16, multiplies_bf16
     from samar.landscape.eigenvectors import eigenvector_frame
     from samar.landscape.sampler import sampler_of
@@ -121,8 +121,8 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     exact = sampler(settings, frame)
     _take_up(exact, work)
     work.note(device=described(device, exact.evaluator.precision))
-    if exact.evaluator.precision != settings.precision:
-        work.summarize(note=no_bf16(device))
+    if exact.evaluator.note:
+        work.summarize(note=exact.evaluator.note)
     pays = is_gpu(device) or multiplies_bf16()
     rough = settings.preview and settings.precision == FP32 and has_bf16(device) and pays
     if rough and not exact.grid.finest:

@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samar.data.sample import Sample
-from samar.device.catalog import BF16, FP32
+from samar.device.catalog import FP32
 from samar.device.memory import halving, is_out_of_memory
-from samar.device.placement import is_gpu
-from samar.device.precision import DTYPES, exact, full_precision, has_bf16
+from samar.device.placement import is_gpu, possible_precision
+from samar.device.precision import DTYPES, exact, full_precision
 from samar.device.waiting import on_host, synchronize
 from samar.landscape.catalog import BATCHNORM
 from samar.landscape.folding import BATCHNORM as NORMS
@@ -58,6 +58,9 @@ class Evaluator:
         chunk: images per forward; measured if None.
         check: called before every batch; may raise to cancel.
 
+    Attributes:
+        note: why the precision is not what was asked for; empty where it is.
+
     Raises:
         ValueError: an argument is none of the named ones.
     """
@@ -80,8 +83,7 @@ class Evaluator:
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
         self.device = next(model.parameters()).device
-        if precision == BF16 and not has_bf16(self.device):
-            precision = FP32
+        precision, self.note = possible_precision(self.device, precision)
         self.batchnorm, self.precision, self._check = batchnorm, precision, check
         self._plain = copy.deepcopy(model).eval().requires_grad_(False)
         self._parameters = list(self._plain.parameters())

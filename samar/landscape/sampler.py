@@ -17,7 +17,7 @@ from samar import __version__
 from samar.data.dataset import Dataset
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
-from samar.device.placement import no_bf16, provenance
+from samar.device.placement import provenance
 from samar.device.randomness import kept_random_state
 from samar.errors import ConfigError
 from samar.landscape.catalog import LEVELS
@@ -169,8 +169,8 @@ def sampler_of(
         own = evaluate(model, chosen, dataset.normalization, progress=lambda *_: check())
     known = dict(facts or {}) | {"split": config.split, "data_checksum": dataset.checksum}
     known["model_loss"] = own.loss
-    if evaluator.precision != config.precision:
-        known["note"] = no_bf16(evaluator.device)
+    if evaluator.note:
+        known["note"] = evaluator.note
     return Sampler(frame, evaluator, grid, facts=known, trail=track, rho=config.rho)
 
 

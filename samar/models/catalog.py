@@ -1,7 +1,7 @@
 """What the user can choose as a network, with its cost; importing this does not import torch."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samar.errors import ConfigError
 
@@ -59,9 +59,10 @@ def _scaled(number: int, size: int) -> int:
 _RESNET = "He et al., CVPR 2016, arXiv 1512.03385"
 _VGG = "Simonyan & Zisserman, ICLR 2015, arXiv 1409.1556"
 _WRN = "Zagoruyko & Komodakis, BMVC 2016, arXiv 1605.07146"
+_PYRAMID = "Han, Kim & Kim, CVPR 2017, arXiv 1610.02915"
+
 WIDEST = 2 * 16 * 32 * 32
 """Of every ResNet for CIFAR: the first stage, with 16 channels."""
-_PYRAMID = "Han, Kim & Kim, CVPR 2017, arXiv 1610.02915"
 
 
 def _resnet_cifar(depth: int, parameters: int, macs: int, saved: int, help: str) -> ModelInfo:
@@ -80,18 +81,9 @@ def _resnet_cifar(depth: int, parameters: int, macs: int, saved: int, help: str)
 
 
 def _resnet_cifar_conv(depth: int, parameters: int, macs: int, saved: int) -> ModelInfo:
-    return ModelInfo(
-        f"resnet{depth}-conv",
-        f"ResNet-{depth}, conv shortcuts",
-        f"ResNet-{depth} with 1×1 convolutions instead of zero padding where the shape changes.",
-        "resnet_cifar",
-        parameters,
-        macs,
-        saved,
-        WIDEST,
-        8,
-        _RESNET,
-    )
+    help = f"ResNet-{depth} with 1×1 convolutions instead of zero padding where the shape changes."
+    plain = _resnet_cifar(depth, parameters, macs, saved, help)
+    return replace(plain, name=f"{plain.name}-conv", title=f"{plain.title}, conv shortcuts")
 
 
 def _adapted(

@@ -8,7 +8,7 @@ with what processes really take.
 
 from collections.abc import Callable
 
-from samar.curvature.catalog import BASIS_BYTES, BATCH_SIZE, KEPT_BYTES
+from samar.curvature.catalog import BASIS_BYTES, BATCH_SIZE, KEPT_BYTES, MAX_PRODUCTS
 from samar.curvature.settings import CurvatureSettings
 from samar.data.catalog import dataset_info
 from samar.device.catalog import BF16
@@ -70,7 +70,7 @@ def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> in
     found = images_of(dataset) + SCRATCH + BYTES * (PLANE_COPIES * info.parameters + sample)
     found += _forward(info, data.size, min(CHUNK, settings.images))
     if settings.directions == "hessian":
-        found += _lanczos(info, data.size, settings.images, settings.dim, 150)
+        found += _lanczos(info, data.size, settings.images, settings.dim, MAX_PRODUCTS)
     return found
 
 
