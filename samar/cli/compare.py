@@ -11,6 +11,7 @@ from samar.compare.differences import differences, shown
 from samar.compare.groups import group_by_seed
 from samar.curvature.catalog import MEASURES
 from samar.errors import ConfigError, DataError, RunError
+from samar.jobs.edits import edits_file
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
@@ -53,7 +54,8 @@ def register(commands: Any) -> None:
         required=True,
         metavar="FILE",
         help="X.zip: one job of any kind, for import elsewhere; X.html: report of one or more "
-        "runs; tb:FOLDER: TensorBoard events of runs",
+        "runs; X.json: what was changed while a run trained, for train --edits; tb:FOLDER: "
+        "TensorBoard events of runs",
     )
     export.set_defaults(run=_export)
 
@@ -68,14 +70,15 @@ def _compare(options: argparse.Namespace) -> int:
             "--flatness for its place in the flatness report."
         )
     runs = _named(service, [word for word in options.ids if word not in imported], "train")
-    events = {run.id: service.store.records.events(run.key) for run in runs}
-    altered = [run.id for run in runs if any(e.kind == "change" for e in events[run.id])]
-    groups = group_by_seed(runs, altered)
+    groups = group_by_seed(runs)
     differ = differences([run.settings for run in runs])
     report = _flatness(service, [*runs, *models]) if options.flatness else None
     if options.json:
         content: dict[str, Any] = {
-            "runs": [summary(service.store, run) | {"title": run.label} for run in runs],
+            "runs": [
+                summary(service.store, run) | {"title": run.label, "edits": run.edits}
+                for run in runs
+            ],
             "differences": differ,
             "groups": [
                 {
@@ -110,7 +113,7 @@ def _compare(options: argparse.Namespace) -> int:
             numbers = [str(last.epoch), f"{last.train_accuracy:.2%}", f"{last.test_accuracy:.2%}"]
             numbers += [f"{100 * last.gap:+.2f}", f"{last.seconds:.1f}"]
         values = [shown(values[number]) for values in differ.values()]
-        rows.append((run.number, run.id, run.title, run.status, *numbers, *values))
+        rows.append((run.number, run.id, f"{run.title}{run.badge}", run.status, *numbers, *values))
     columns = ("", "id", "name", "status", "epochs", "train", "test", "gap", "seconds")
     print_table((*columns, *(name.replace("_", " ") for name in differ)), rows)
     for group in groups:
@@ -136,11 +139,16 @@ def _export(options: argparse.Namespace) -> int:
         for run in _named(service, options.ids, "train"):
             print(write_tensorboard(service.store, run, Path(out.removeprefix(TENSORBOARD))))
         return 0
-    if path.suffix not in (".zip", ".html"):
-        raise ConfigError(f"--out is {out!r}; it must end in .zip or .html, or be tb:FOLDER.")
+    if path.suffix not in (".zip", ".html", ".json"):
+        raise ConfigError(
+            f"--out is {out!r}; it must end in .zip, .html or .json, or be tb:FOLDER."
+        )
     try:
         if path.suffix == ".zip":
             _write_zip(service, _named(service, options.ids), path)
+        elif path.suffix == ".json":
+            edited = _only_one(_named(service, options.ids), ".json")
+            path.write_text(edits_file(service.edits(edited)), encoding="utf-8")
         else:
             from samar.charts.html.report import report_html
 
@@ -156,14 +164,21 @@ def _write_zip(service: Jobs, jobs: Sequence[Job], path: Path) -> None:
     """Beside the target first, so that a failure leaves no half file."""
     from samar.exchange.archive import write_job
 
-    if len(jobs) > 1:
-        raise ConfigError(f"A .zip holds one job, but {len(jobs)} were given; export one by one.")
+    job = _only_one(jobs, ".zip")
     part = path.with_name(f".{path.name}.part")
     try:
-        write_job(service.store, jobs[0], part)
+        write_job(service.store, job, part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _only_one(jobs: Sequence[Job], suffix: str) -> Job:
+    if len(jobs) > 1:
+        raise ConfigError(
+            f"A {suffix} holds one job, but {len(jobs)} were given; export one by one."
+        )
+    return jobs[0]
 
 
 def _named(service: Jobs, words: Sequence[str], kind: str | None = None) -> list[Job]:

@@ -3,6 +3,7 @@ computed, or waits to.
 """
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 from samar.cli.tables import print_table
@@ -46,6 +47,7 @@ def facts(job: Job) -> dict[str, Any]:
         "number": job.key,
         "name": job.title,
         "settings": job.settings.model_dump(mode="json"),
+        "edits": job.edits,
         "inputs": dict(job.inputs),
         "summary": dict(job.summary),
     }
@@ -71,7 +73,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _columns(job: Job) -> dict[str, str]:
-    own = {"": job.number, "id": job.id, "kind": job.kind, "name": job.title}
+    own = {"": job.number, "id": job.id, "kind": job.kind, "name": f"{job.title}{job.badge}"}
     own |= {"status": job.status, "progress": progress(job), "part of": job.parent or ""}
     return own | {"time": moment(job.created)}
 
@@ -82,7 +84,7 @@ def _columns_of_run(run: Job) -> dict[str, str]:
     return {
         "": run.number,
         "id": run.id,
-        "name": f"{run.title}{told}",
+        "name": f"{run.title}{told}{run.badge}",
         "status": run.status,
         "epoch": f"{last.epoch}/{run.settings.epochs}" if last else "",
         "train": f"{last.train_accuracy:.2%}" if last else "",
@@ -101,7 +103,8 @@ def _show(options: argparse.Namespace) -> int:
         "name": job.title,
         "message": job.message,
         "device": job.device,
-        "command": None if job.status == UNREADABLE else job.settings.command,
+        "command": None if job.status == UNREADABLE else job.command,
+        "edits": [asdict(edit) for edit in service.edits(job)],
         "settings": job.settings.model_dump(mode="json"),
         "files": [str(job_dir(job.id) / artifact.path) for artifact in kept],
     }

@@ -109,9 +109,9 @@ def _measure(options: argparse.Namespace) -> int:
     return 0
 
 
-def submitted(jobs: Jobs, settings: JobSettings, *, anew: bool = False) -> str:
-    """Queue a job, say what it will take, and return its id."""
-    job_id = jobs.submit(settings, anew=anew)
+def submitted(jobs: Jobs, settings: JobSettings, **words: Any) -> str:
+    """Queue a job, say what it will take, and return its id; see :meth:`Jobs.submit`."""
+    job_id = jobs.submit(settings, **words)
     if needed := jobs.needs(settings):
         print(needed, file=sys.stderr)
     return job_id

@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Any
 
+from samar.cli.edits import add_edits, edits_from
 from samar.cli.measure import follow, submitted
 from samar.cli.tables import print_table
 from samar.compare.standings import race_sentence
@@ -25,6 +26,7 @@ def register(commands: Any) -> None:
         "weights on the same batches. Each is a run of its own in all lists.",
     )
     add_settings(race, RaceSettings)
+    add_edits(race)
     race.add_argument(
         "--json", action="store_true", help="end with one JSON object, keyed by optimizer"
     )
@@ -33,7 +35,8 @@ def register(commands: Any) -> None:
 
 def _race(options: argparse.Namespace) -> int:
     service = Jobs()
-    job_id = submitted(service, settings_from(options, RaceSettings))
+    settings = settings_from(options, RaceSettings)
+    job_id = submitted(service, settings, edits=edits_from(options))
     return report(service, follow(service, job_id, words), options.json)
 
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from samar.cli.tables import print_table
 from samar.settings.command import add_settings, json_line
 from samar.sweeps.presets import SWEEP_PRESETS, sweep_preset
-from samar.sweeps.results import best_by_validation, by_task, results
+from samar.sweeps.results import best_by_validation, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep, Sweeps
 from samar.sweeps.spec import OPTIONS, SweepSpec
 from samar.sweeps.values import parse_condition, parse_grid, parse_ranges
@@ -218,6 +218,8 @@ def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
         for each in found
     ]
     print_table(("setting", "done", "validation", "test", "gap", "gradients", ""), cells)
+    if told := edited_sentence(found):
+        print(told)
     print(
         f"Sweep {sweep.id} ({sweep.job.label}): {sweep.state}, {sweep.ended} of {sweep.total} runs."
     )

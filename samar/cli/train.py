@@ -1,15 +1,18 @@
-"""``train`` and ``resume``: start a run, or continue a job, and follow it to its end."""
+"""``train``, ``resume`` and ``edit``: start a run, continue a job, change it while it trains."""
 
 import argparse
 import sys
 from typing import Any
 
 from samar.cli import race
+from samar.cli.edits import add_edits, edits_from
 from samar.cli.measure import follow, print_note, submitted
+from samar.errors import ConfigError
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
 from samar.settings.command import add_settings, json_line, settings_from
+from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
 
@@ -17,6 +20,18 @@ def register(commands: Any) -> None:
     """Add the commands to the parser."""
     train = commands.add_parser("train", help="train a network", description="Train a network.")
     add_settings(train, TrainSettings)
+    add_edits(train)
+    edit = commands.add_parser(
+        "edit",
+        help="change settings of a run while it trains",
+        description="Change live settings of a run that trains or is paused, from its next step "
+        "on. The run remembers it: 'show' lists its edits, 'export' writes them to a file, and "
+        "'train --edits' makes them again.",
+    )
+    edit.add_argument("id", metavar="JOB", help="number, id or name of the run")
+    fixed = [n for n, known in settings_of(TrainSettings).items() if not known.live]
+    add_settings(edit, TrainSettings, without=fixed)
+    edit.set_defaults(run=_edit)
     resume = commands.add_parser("resume", help="continue a job that was paused or ended early")
     resume.add_argument("id", metavar="JOB", help="number, id or name of the job")
     for parser, run in ((train, _train), (resume, _resume)):
@@ -24,9 +39,21 @@ def register(commands: Any) -> None:
         parser.set_defaults(run=run)
 
 
+def _edit(options: argparse.Namespace) -> int:
+    service = Jobs(by="command line")
+    job = service.get(options.id)
+    given = {n: value for n, value in vars(options).items() if n in TrainSettings.model_fields}
+    if not given:
+        raise ConfigError("Nothing is to be changed; give a setting, such as --rho 0.1.")
+    service.change(job.id, **given)
+    print(f"Run {job.id} goes on with the change after its current step.")
+    return 0
+
+
 def _train(options: argparse.Namespace) -> int:
     service = Jobs()
-    job_id = submitted(service, settings_from(options, TrainSettings))
+    settings = settings_from(options, TrainSettings)
+    job_id = submitted(service, settings, edits=edits_from(options))
     return _follow(service, job_id, options.json)
 
 
@@ -58,6 +85,8 @@ def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
             )
         if job.summary.get("compile_seconds"):
             print(f"Compiling took {job.summary['compile_seconds']:.1f} s besides.")
+        if job.edits:
+            print(f"It was edited {job.edits}×; repeat it with: {job.command}")
         print_note(job)
         if job.status == "stopped":
             print(f"Continue with: python -m samar resume {job.id}", file=sys.stderr)

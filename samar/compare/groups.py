@@ -1,6 +1,6 @@
 """Runs that differ by their seed only: one mean curve with its standard deviation."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,20 +64,17 @@ class Group:
     repeats: tuple[str, ...] = ()
 
 
-def group_by_seed(runs: Sequence[Job], altered: Collection[str] = ()) -> list[Group]:
+def group_by_seed(runs: Sequence[Job]) -> list[Group]:
     """Put runs together that differ by seed only, in order of appearance.
 
-    Settings without effect under a run's optimizer, its name and how it is kept do not count.
-
-    Args:
-        runs: the set to compare.
-        altered: ids of runs that somebody changed while they trained; each stays alone.
+    Settings without effect under a run's optimizer, its name and how it is kept do not count. A run
+    that was edited while it trained stays alone.
     """
     members: dict[Any, list[Job]] = {}
     for run in runs:
         values = used(run.settings)
         values.pop("seed")
-        key = (tuple(values.items()), run.id if run.id in altered else "")
+        key = (tuple(values.items()), run.id if run.edits else "")
         members.setdefault(key, []).append(run)
     parts = []
     for together in members.values():
@@ -139,6 +136,7 @@ def titles_of(groups: Sequence[Sequence[Job]]) -> list[str]:
         title = first.name if own else ", ".join([OPTIMIZERS[first.optimizer].title, *words])
         if len(runs) == 1:
             title = f"{title} · {runs[0].number}" if own else f"{runs[0].number} {title}"
+            title += runs[0].badge
         else:
             title = f"{title} · {len(runs)} seeds"
         titles.append(title)

@@ -21,6 +21,7 @@ import json
 import platform
 import time
 import zipfile
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +30,7 @@ from samar import __version__
 from samar.errors import RunError
 from samar.exchange.tables import table
 from samar.jobs.branch import STATE
+from samar.jobs.edits import edits_of
 from samar.jobs.files import job_dir
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.store import Store
@@ -132,8 +134,8 @@ def manifest_of(store: Store, job: Job) -> dict[str, Any]:
             "inputs": dict(job.inputs),
             "summary": dict(job.summary),
         },
-        "command": job.settings.command,
-        "changed_by_hand": sum(event.kind == "change" for event in events),
+        "command": job.command,
+        "edits": [asdict(edit) for edit in edits_of(job.settings, events)],
         "dataset": getattr(job.settings, "dataset", None),
         "data_sha256": started[-1].get("data") if started else None,
         "trained_with": started[-1] if started else {},

@@ -9,6 +9,7 @@ from typing import Any
 
 from samar.errors import DataError, SamarError
 from samar.exchange.archive import EVENT
+from samar.jobs.edits import values_of
 from samar.jobs.job import unnumbered
 from samar.jobs.kind import kind_of
 from samar.jobs.records import Artifact, Event
@@ -43,7 +44,7 @@ def settings_from(kind: str, config: bytes, events: Sequence[Event], what: str) 
     for event in events:
         if event.kind == "change":
             try:
-                live = live.changed_live(**event.detail)
+                live = live.changed_live(**values_of(event.detail))
             except (SamarError, TypeError) as error:
                 raise DataError(f"A change recorded in {what} does not fit: {error}") from None
     return settings

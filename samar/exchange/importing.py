@@ -23,6 +23,7 @@ from samar.exchange.foreign import artifacts_from, events_from, row_from, settin
 from samar.exchange.tables import read_table
 from samar.home import home
 from samar.jobs import schema
+from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Artifact, Columns, insert_events
 from samar.jobs.store import Store, new_row
@@ -230,6 +231,7 @@ def _adopt(
         row |= _progress(tables["steps.csv"], tables["epochs.csv"])
     for name in (*NEEDED, *TABLES):
         (staged / name).unlink(missing_ok=True)
+    row["summary"] = count_edits(row["summary"], events)
     inputs, summary = json_line(row["inputs"]), json_line(row["summary"])
     with store.database.write() as db:
         table = schema.jobs

@@ -17,8 +17,10 @@ import sqlalchemy as sa
 
 from samar.errors import RunError
 from samar.jobs import schema
+from samar.jobs.edits import BY, count_edits, edited
 from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.orders import CHANGE
 from samar.jobs.records import LOOKS, Artifact, Event, insert_events
 from samar.jobs.store import Store, new_row
 from samar.settings.command import json_line
@@ -38,7 +40,9 @@ def kept_states(store: Store, job: Job) -> list[Artifact]:
     return sorted(there, key=lambda each: each.step)
 
 
-def branch(store: Store, origin: Job, step: int | None, changes: Mapping[str, Any]) -> str:
+def branch(
+    store: Store, origin: Job, step: int | None, changes: Mapping[str, Any], by: str = ""
+) -> str:
     """Add a queued run that goes on from a kept moment of another, with some settings changed.
 
     Its settings are those that the other began with, so that settings and recorded changes tell
@@ -47,6 +51,7 @@ def branch(store: Store, origin: Job, step: int | None, changes: Mapping[str, An
     Args:
         step: of the moment; the newest if None.
         changes: live settings, and perhaps a ``name``.
+        by: who makes the changes.
 
     Returns:
         The new run's id.
@@ -60,13 +65,10 @@ def branch(store: Store, origin: Job, step: int | None, changes: Mapping[str, An
     moment = _moment(store, origin, step)
     live = {name: value for name, value in changes.items() if name != "name"}
     events = [each for each in store.records.events(origin.key) if _belongs(each, moment.step)]
-    now = origin.settings
-    for event in events:
-        if event.kind == "change":
-            now = now.changed_live(**event.detail)
     if live:
-        now.changed_live(**live)
-        events.append(Event(moment.step, "change", live, moment.at))
+        after = edited(origin.settings, events).changed_live(**live)
+        live = {name: getattr(after, name) for name in live}
+        events.append(Event(moment.step, CHANGE, live | {BY: by}, moment.at))
     settings = origin.settings.changed(name=changes.get("name") or _name(origin, moment.step))
     inputs = {BRANCH: {"run": origin.id, "step": moment.step, "title": origin.title}}
     row = new_row(settings, inputs=inputs)
@@ -159,6 +161,7 @@ def _insert(
             db.execute(schema.artifacts.insert(), files)
         epoch = _last_epoch(db, key)
         summary = {"about": origin.summary.get("about")} | ({"epoch": epoch} if epoch else {})
+        summary = count_edits(summary, events)
         db.execute(table.update().where(table.c.key == key).values(summary=json.dumps(summary)))
 
 

@@ -77,10 +77,29 @@ class Job:
 
     @property
     def label(self) -> str:
-        """Number and title, which no two jobs share; a name that a person gave comes first."""
+        """Number and title, which no two jobs share, and whether it was edited.
+
+        A name that a person gave comes first.
+        """
         if self.settings.name and self.parent is None:  # a coordinator names what it owns
-            return f"{self.title} · {self.number}"
-        return f"{self.number} {'of ' * ('title' in self.inputs)}{self.title}"
+            return f"{self.title} · {self.number}{self.badge}"
+        return f"{self.number} {'of ' * ('title' in self.inputs)}{self.title}{self.badge}"
+
+    @property
+    def edits(self) -> int:
+        """How often its settings were changed while it trained; its settings do not tell."""
+        return int(self.summary.get("edits", 0))
+
+    @property
+    def badge(self) -> str:
+        """Stands behind the title of a job that was edited, wherever it is named."""
+        return f" · edited {self.edits}×" if self.edits else ""
+
+    @property
+    def command(self) -> str:
+        """The command that repeats the job, its edits included."""
+        more = f" --edits {edits_name(self.id)}" if self.edits else ""
+        return f"{self.settings.command}{more}"
 
     @property
     def long_label(self) -> str:
@@ -106,6 +125,11 @@ class Job:
             return None
         known: dict[str, Any] = {n: NAN if v is None else v for n, v in epoch.items()}
         return EpochRecord(**known)
+
+
+def edits_name(job_id: str) -> str:
+    """What the file with a job's edits is called."""
+    return f"edits-{job_id}.json"
 
 
 def moment(seconds: float) -> str:

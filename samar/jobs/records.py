@@ -36,15 +36,6 @@ class Event:
     key: int = 0
 
 
-def changed_by_hand(events: Iterable[Event]) -> dict[str, Any]:
-    """The live settings that events changed, as the last change of each left it."""
-    values: dict[str, Any] = {}
-    for event in events:
-        if event.kind == "change":
-            values |= event.detail
-    return values
-
-
 @dataclass(frozen=True)
 class Artifact:
     """A file that a job wrote; ``path`` within its folder, ``summary`` a few plain numbers."""

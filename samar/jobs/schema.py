@@ -190,6 +190,16 @@ def _make_everything_a_job(connection: Connection) -> None:
         connection.execute(same.values(summary=json.dumps({"epoch": epoch})))
 
 
+def _count_edits(connection: Connection) -> None:
+    """From 2 to 3: a job's summary says how often its settings were changed."""
+    changes = sa.select(events.c.job, sa.func.count()).where(events.c.kind == "change")
+    for key, count in connection.execute(changes.group_by(events.c.job)).all():
+        own = jobs.c.key == key
+        summary = connection.execute(sa.select(jobs.c.summary).where(own)).scalar() or "{}"
+        text = json.dumps({**json.loads(summary), "edits": count})
+        connection.execute(jobs.update().where(own).values(summary=text))
+
+
 def _run(connection: Connection, *statements: str) -> None:
     for statement in statements:
         connection.execute(sa.text(statement))
@@ -199,6 +209,7 @@ def _run(connection: Connection, *statements: str) -> None:
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _add_validation_marks_and_sweeps,
     _make_everything_a_job,
+    _count_edits,
 )
 
 

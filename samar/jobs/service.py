@@ -8,11 +8,19 @@ from typing import Any
 from samar.device.catalog import in_words
 from samar.errors import ConfigError, RunError
 from samar.jobs.branch import branch, kept_states
+from samar.jobs.edits import (
+    BY,
+    EDITS,
+    Edit,
+    PlannedEdit,
+    check_edits,
+    edited,
+    edits_of,
+)
 from samar.jobs.engine.local import schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds
-from samar.jobs.records import changed_by_hand
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -23,19 +31,35 @@ KEPT_MEASUREMENTS = 200
 
 
 class Jobs:
-    """Submit, watch, steer and remove jobs."""
+    """Submit, watch, steer and remove jobs.
 
-    def __init__(self, store: Store | None = None) -> None:
+    Args:
+        store: the default one if None.
+        by: who steers, as an edit tells it.
+    """
+
+    def __init__(self, store: Store | None = None, by: str = "script") -> None:
         self.store = store or Store()
+        self.by = by
         self._scheduled = 0.0
 
     def submit(
-        self, settings: JobSettings, *, parent: str | None = None, anew: bool = False
+        self,
+        settings: JobSettings,
+        *,
+        parent: str | None = None,
+        anew: bool = False,
+        edits: Sequence[PlannedEdit] = (),
     ) -> str:
         """Queue a job, start it if there is room, and return its id.
 
         Of a kind whose results are reused, an equal job that has finished or is under way is the
         answer instead, unless ``anew``.
+
+        Args:
+            parent: the job that owns it.
+            anew: compute again what an earlier job has found.
+            edits: of a training run or a race: changes to make at given steps.
 
         Raises:
             SamarError: one sentence about what is missing or does not fit.
@@ -43,7 +67,10 @@ class Jobs:
         kind = kind_of(settings.kind)
         if kind.lane is not None:
             slots(kind.lane)
-        inputs = kind.prepare(self.store, settings) if kind.prepare else {}
+        inputs = dict(kind.prepare(self.store, settings)) if kind.prepare else {}
+        if edits:
+            check_edits(settings, edits, list(kind.members(settings)) if kind.members else [])
+            inputs[EDITS] = [edit.model_dump() for edit in edits]
         if kind.reused and not anew:
             same = self.store.same(settings, inputs)
             if same is not None:
@@ -176,15 +203,16 @@ class Jobs:
             ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
         """
         job = self.store.get(job_id)
-        job.settings.model_copy(update=self.live_values(job)).changed_live(**values)
+        changed = self.settings_now(job).changed_live(**values)
+        values = {name: getattr(changed, name) for name in values}
         racing = [member for member in self.store.members(job) if member.active]
-        now = [each.settings.model_copy(update=self.live_values(each)) for each in racing]
+        now = [self.settings_now(each) for each in racing]
         known = [{n: v for n, v in values.items() if each.applies(n)} for each in now]
         if racing and not any(known):
             raise ConfigError(f"None of the optimizers that train has {' or '.join(values)}.")
         for each, own in zip(now, known, strict=True):
             each.changed_live(**own)
-        self._post(job, "change", HELD, **values)
+        self._post(job, "change", HELD, **values, **{BY: self.by})
 
     def measure(self, job_id: str) -> None:
         """Let a run that trains or is paused measure its landscape and curvature at once."""
@@ -211,16 +239,32 @@ class Jobs:
         origin = self.store.get(run_id, "train")
         if (prepare := kind_of(origin.kind).prepare) is not None:
             prepare(self.store, origin.settings)
-        job_id = branch(self.store, origin, step, changes)
+        job_id = branch(self.store, origin, step, changes, self.by)
         schedule(self.store)
         return job_id
 
+    def edits(self, job: Job) -> list[Edit]:
+        """What was changed while a run trained, in order."""
+        return edits_of(job.settings, self.store.records.events(job.key)) if job.edits else []
+
+    def again(self, job: Job) -> str:
+        """Submit a job once more, with its settings and its edits; returns the new job's id."""
+        plan = [
+            PlannedEdit(step=e.step, values=dict(e.values), only=e.only) for e in self.edits(job)
+        ]
+        return self.submit(job.settings, anew=True, edits=plan)
+
+    def settings_now(self, job: Job) -> Any:
+        """A job's settings with every edit made."""
+        return edited(job.settings, self.store.records.events(job.key))
+
     def live_values(self, job: Job) -> dict[str, Any]:
-        """Live settings as they are now: those it began with, every change by hand applied."""
-        model: type[JobSettings] = type(job.settings)
-        known = settings_of(model)
-        values = {n: getattr(job.settings, n) for n, s in known.items() if s.live}
-        return values | changed_by_hand(self.store.records.events(job.key))
+        """Live settings as they are now."""
+        now = self.settings_now(job)
+        model: type[JobSettings] = type(now)
+        return {
+            name: getattr(now, name) for name, known in settings_of(model).items() if known.live
+        }
 
     def rename(self, job_id: str, name: str) -> None:
         """Give a job another name."""

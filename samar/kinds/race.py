@@ -14,10 +14,11 @@ from pydantic import model_validator
 from typing_extensions import Self
 
 from samar.errors import ConfigError
+from samar.jobs.edits import BY, ONLY, values_of
 from samar.jobs.files import resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.orders import STOP, Order
+from samar.jobs.orders import CHANGE, STOP, Order
 from samar.jobs.store import MEMBER, Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 from samar.kinds.train import Steered, Training, images_for, prepare
@@ -188,6 +189,8 @@ class Member(Training):
         if not self.finished:
             with self.rng:
                 self.carry_out(order)
+            if order.command == CHANGE and self.race is not None:
+                self.race.note_edit(order.detail | {ONLY: self.name})
 
     def save(self) -> None:
         """Ask to be saved: a race saves all of its members at once."""
@@ -227,13 +230,26 @@ class Race(Steered):
         """Whether the last step completed a pass over the images."""
         return any(member.at_epoch_end for member in self.members)
 
+    @property
+    def taken(self) -> int:
+        """Steps that each member has taken."""
+        return self.step_count
+
+    @property
+    def most(self) -> int:
+        """Steps of each member."""
+        return max((each.trainer.total_steps for each in self.members), default=self.step_count)
+
     def begin(self) -> None:
         """Begin every member."""
         if not self.members:
             return
         trainer, count = self.members[0].trainer, self.step_count
+        self.work.store.records.rewind(self.work.job.key, count)
         self.work.note(device=str(trainer.placement))
-        self.work.summarize(begun=count)
+        events = self.work.store.records.events(self.work.job.key)
+        edits = sum(event.kind == CHANGE for event in events)
+        self.work.summarize(begun=count, **({"edits": edits} if edits else {}))
         self._note("started", members=[member.name for member in self.members])
         doing = "" if count else "measuring the untrained networks"
         self.work.progress(count, trainer.total_steps, doing=doing)
@@ -319,17 +335,25 @@ class Race(Steered):
     def carry_out(self, order: Order) -> None:
         """Pass an order on to all members; a change to those that have the setting."""
         self.work.progress(self.step_count, doing="measuring" * (order.command == "measure"))
+        only, by = order.detail.get(ONLY), {BY: order.detail.get(BY, "")}
         for member in self.members:
+            if only not in (None, member.name):
+                continue
             applies = member.trainer.config.applies
-            known = {name: value for name, value in order.detail.items() if applies(name)}
+            known = {n: value for n, value in values_of(order.detail).items() if only or applies(n)}
             with member.rng:
-                if order.command != "change":
+                if order.command != CHANGE:
                     member.carry_out(order)
                 elif known:
-                    member.change(known)
+                    member.change(known | by)
         self.work.progress(self.step_count)
-        if order.command == "change":
-            self._note("change", **order.detail)
+        if order.command == CHANGE:
+            self.note_edit(order.detail)
+
+    def note_edit(self, detail: Mapping[str, Any]) -> None:
+        """Record an edit of the race, or of one of its members."""
+        self._note(CHANGE, **detail)
+        self.work.summarize(edits=self.work.summary.get("edits", 0) + 1)
 
     def end(self) -> None:
         """Keep what a stopped race has, or forget the state from which it would resume."""

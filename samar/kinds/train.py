@@ -12,12 +12,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from samar.data.presence import require_data
-from samar.errors import SamarError
+from samar.errors import ConfigError, SamarError
 from samar.jobs.branch import STATE
+from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, values_of
 from samar.jobs.engine.local import slots
 from samar.jobs.files import resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.orders import PAUSE, Order
+from samar.jobs.orders import CHANGE, PAUSE, Order
 from samar.jobs.records import LABELS
 from samar.jobs.store import Store
 from samar.jobs.work import FLUSH_SECONDS, Diverged, JobLost, Stopped, Work
@@ -83,6 +84,7 @@ class Steered:
 
     Attributes:
         waiting: orders that were read and not yet carried out, in order, with whom they are for.
+        edits: those that the job was given, by the steps after which they are due.
     """
 
     def __init__(self, work: Work) -> None:
@@ -90,6 +92,7 @@ class Steered:
         self.paused = False
         self.single_steps = 0
         self.waiting: list[tuple[Order, Steered]] = []
+        self.edits: dict[int, list[PlannedEdit]] = {}
         self._flushed = 0.0  # the first step is shown at once
         self._saved = time.monotonic()
 
@@ -103,14 +106,26 @@ class Steered:
         """Whether the last step completed a pass over the images."""
         raise NotImplementedError
 
+    @property
+    def taken(self) -> int:
+        """Steps taken so far."""
+        raise NotImplementedError
+
+    @property
+    def most(self) -> int:
+        """Steps of the whole job."""
+        raise NotImplementedError
+
     def run(self) -> None:
         """Step, record and obey until the work is over.
 
         Raises:
             Stopped, Diverged, JobLost: it ended early.
+            ConfigError: it is to be edited after its end.
         """
         self.begin()
-        if self.waiting:  # read while the untrained network was measured
+        self._expect_edits()
+        if self.waiting or self.taken in self.edits:  # read while the network was measured
             self.obey()
         while not self.finished and not self.work.stopping:
             if self.paused and not self.single_steps:
@@ -119,7 +134,7 @@ class Steered:
                 continue
             self.step()
             self.single_steps = max(0, self.single_steps - 1)
-            due = time.monotonic() - self._flushed > FLUSH_SECONDS
+            due = time.monotonic() - self._flushed > FLUSH_SECONDS or self.taken in self.edits
             ending = self.work.stopping or self.finished
             if due or self.paused or self.at_epoch_end or ending:
                 self.flush()
@@ -175,11 +190,31 @@ class Steered:
         return not (self.work.lost or self.work.stopping or (pausing and not held))
 
     def obey(self) -> None:
-        """Carry out the orders since the last call; more may be read meanwhile."""
+        """Carry out the orders since the last call, and the edits that are due now."""
         self.look()
+        for edit in self.edits.pop(self.taken, ()):
+            words = {BY: FROM_FILE} | ({ONLY: edit.only} if edit.only else {})
+            order = Order(0, self.work.job.key, CHANGE, edit.values | words, time.time())
+            self.waiting.append((order, self))
         while self.waiting:
             order, whom = self.waiting.pop(0)
             whom.follow(order)
+
+    def _expect_edits(self) -> None:
+        """Look up which of the job's edits are still to be made."""
+        for each in self.work.job.inputs.get(EDITS, ()):
+            edit = PlannedEdit(**each)
+            if edit.step > self.most:
+                raise ConfigError(
+                    f"The edit at step {edit.step} is beyond the last, {self.most}; take it out of "
+                    "the file, or train for more epochs."
+                )
+            if edit.step >= self.taken:
+                self.edits.setdefault(edit.step, []).append(edit)
+        if now := self.edits.get(self.taken):
+            events = self.work.store.records.events(self.work.job.key)
+            own = [e for e in events if e.step == self.taken and e.detail.get(BY) == FROM_FILE]
+            del now[: len(own)]  # a resumed run has made them
 
     def follow(self, order: Order) -> None:
         """Carry out one order."""
@@ -232,6 +267,16 @@ class Training(Steered):
         """Whether the last step completed a pass over the images."""
         return self.trainer.at_epoch_end
 
+    @property
+    def taken(self) -> int:
+        """Steps taken so far."""
+        return self.trainer.step_count
+
+    @property
+    def most(self) -> int:
+        """Steps of the whole run."""
+        return self.trainer.total_steps
+
     def begin(self, twin: "Training | None" = None) -> None:
         """Forget what is about to be computed again, and note what it is computed with.
 
@@ -266,6 +311,9 @@ class Training(Steered):
         work.summarize(about=about, begun=trainer.step_count, memory=needed)
         events = records.events(work.job.key)
         self._repeat_changes(events)
+        edits = sum(event.kind == CHANGE for event in events)
+        if edits or work.summary.get(EDITS):  # a kill may have lost some
+            work.summarize(edits=edits)
         for measurement in self.measurements:
             own = (event for event in events if event.kind == measurement.kind)
             measurement.recall((e.step, e.detail["seconds"]) for e in own)
@@ -322,8 +370,8 @@ class Training(Steered):
         Doing so again, where they were saved, makes no difference.
         """
         for event in events:
-            if event.kind == "change" and event.step == self.trainer.step_count:
-                self.trainer.change(**event.detail)
+            if event.kind == CHANGE and event.step == self.trainer.step_count:
+                self.trainer.change(**values_of(event.detail))
 
     def step(self) -> None:
         """Take one step."""
@@ -417,16 +465,17 @@ class Training(Steered):
             case "measure":
                 self.measure()
 
-    def change(self, values: dict[str, Any]) -> None:
-        """Change live settings and save at once, so that a resumed run has them too."""
+    def change(self, detail: dict[str, Any]) -> None:
+        """Make an edit and save at once, so that a resumed run has it too."""
         step = self.trainer.step_count
         self._keep_state()  # to come back to
         try:
-            self.trainer.change(**values)
+            self.trainer.change(**values_of(detail))
         except SamarError as error:
-            self.note(step, "refused", reason=str(error), **values)
+            self.note(step, "refused", reason=str(error), **detail)
             return
-        self.note(step, "change", **values)
+        self.note(step, CHANGE, **detail)
+        self.work.summarize(edits=self.work.summary.get(EDITS, 0) + 1)
         self.save()
 
     def save(self) -> None:

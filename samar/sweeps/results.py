@@ -1,8 +1,8 @@
 """What a sweep showed: mean and deviation over seeds, the best by validation, paired differences.
 
-Only runs that finished count, with the figures of their last epoch, and none is ranked by its
-best. Settings
-are chosen by the held-out images alone; the test images are looked at afterwards. Differences
+Only runs that finished count, with the figures of their last epoch, and none is ranked by its best.
+A run that was edited while it trained is not one of its settings, and does not count. Settings are
+chosen by the held-out images alone; the test images are looked at afterwards. Differences
 between two settings are taken seed by seed, because runs with one seed share initial weights and
 data order, and come with Student's t interval for the mean of the differences.
 """
@@ -40,7 +40,7 @@ class SettingResult:
             epoch by test images flatters, so nothing is ranked by it.
         grad_evals, seconds: means over the finished runs; NaN if there is none.
         epochs: passes over the training images that each run is to make.
-        complete: whether every seed finished.
+        complete: whether every seed finished, and was not edited.
     """
 
     label: str
@@ -63,6 +63,11 @@ class SettingResult:
         """The value of a varied setting; of the optimizer, the arm."""
         return self.arm if name == "optimizer" else self.values[name]
 
+    @property
+    def edited(self) -> int:
+        """How many of its runs were edited while they trained, and do not count."""
+        return sum(run.edits > 0 for run in self.runs)
+
     def counts(self, status: str) -> int:
         """How many of its runs have a status."""
         return sum(run.status == status for run in self.runs)
@@ -81,6 +86,7 @@ class SettingResult:
             "seeds": len(self.runs),
             "finished": self.test.n,
             "diverged": self.counts("diverged"),
+            "edited": self.edited,
             **{n: None if math.isnan(v) else v for n, v in (figures | cost).items()},
             "epochs": self.epochs,
         }
@@ -126,7 +132,7 @@ def results(spec: SweepSpec, members: Iterable[Job]) -> list[SettingResult]:
 
 
 def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
-    finished = [run for run in runs if run.status == "finished"]
+    finished = [run for run in runs if run.status == "finished" and not run.edits]
     done = [run.last_epoch for run in finished if run.last_epoch]
     config = runs[0].settings
     longer = [worded("epochs", config.epochs)] if spec.equal_gradients else []
@@ -147,6 +153,14 @@ def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
         epochs=config.epochs,
         complete=len(done) == len(runs),
     )
+
+
+def edited_sentence(found: Iterable[SettingResult]) -> str:
+    """How many runs do not count because they were edited; empty where there is none."""
+    count = sum(result.edited for result in found)
+    if not count:
+        return ""
+    return f"{count} run{'s' * (count > 1)} edited while training, so not counted."
 
 
 def best_by_validation(found: Iterable[SettingResult]) -> SettingResult | None:

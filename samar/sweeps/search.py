@@ -142,7 +142,9 @@ def _told(spec: SweepSpec, setting: str, runs: Sequence[Job]) -> FrozenTrial:
     params = {n: getattr(config, n) for n in spec.varied if config.applies(n)}
     space = _space(spec)
     value: float | None = None
-    if any(run.status == "diverged" for run in runs):
+    if any(run.edits for run in runs):
+        value = None  # it says nothing about the setting
+    elif any(run.status == "diverged" for run in runs):
         value = 0.0
     elif all(run.status == "finished" and run.last_epoch for run in runs):
         value = sum(r.last_epoch.val_accuracy for r in runs if r.last_epoch) / len(runs)

@@ -26,7 +26,7 @@ def _kept_warm(_: Jobs) -> bool:
 def service() -> Jobs:
     """The service over the default store."""
     keep()
-    return Jobs()
+    return Jobs(by="browser")
 
 
 def sweeps() -> Sweeps:

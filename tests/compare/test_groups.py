@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,9 +80,11 @@ def test_a_seed_counts_once(recorded: Callable[..., Job]) -> None:
     assert group.repeats == (old.id,)
 
 
-def test_a_run_changed_by_hand_stays_alone(recorded: Callable[..., Job]) -> None:
+def test_an_edited_run_stays_alone_and_says_so(recorded: Callable[..., Job]) -> None:
     runs = [recorded(seed=seed) for seed in range(3)]
-    groups = group_by_seed(runs, altered=[runs[1].id])
+    runs[1] = replace(runs[1], summary={"edits": 2})
+    groups = group_by_seed(runs)
+    assert ["edited 2×" in group.title for group in groups] == [False, True]
     assert [[run.id for run in group.runs] for group in groups] == [
         [runs[0].id, runs[2].id],
         [runs[1].id],

@@ -73,6 +73,13 @@ def test_landscapes_and_snapshots_are_found_by_their_paths(old_home: Path) -> No
     assert network.facts["step"] == there[-1]
 
 
+def test_what_was_changed_while_it_trained_is_told(old_home: Path) -> None:
+    jobs = Jobs()
+    assert [jobs.get(name).edits for name in ("old samar", "old sgd")] == [1, 0]
+    (edit,) = jobs.edits(jobs.get("old samar"))
+    assert (edit.values, edit.before, edit.by) == ({"rho": 0.1}, {"rho": 0.2}, "")
+
+
 def test_sweeps_are_jobs_that_own_their_members(old_home: Path) -> None:
     sweeps = Sweeps()
     assert {sweep.id for sweep in sweeps.all()} == {old["id"] for old in EXPECTED["sweeps"]}

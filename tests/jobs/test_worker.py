@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from samar.errors import ConfigError, DataError, RunError
+from samar.jobs.edits import values_of
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.records import LOOKS, Event
@@ -138,7 +139,7 @@ def replayed(run: Job, events: list[Event], steps: int) -> list[float]:
     for step in range(steps):
         for event in events:
             if event.kind == "change" and event.step == step:
-                trainer.change(**event.detail)
+                trainer.change(**values_of(event.detail))
         trainer.step()
     return [record.loss for record in trainer.drain()]
 

@@ -13,6 +13,7 @@ import torch
 from samar.errors import ConfigError, RunError
 from samar.exchange.archive import write_job
 from samar.exchange.importing import import_job
+from samar.jobs.edits import values_of
 from samar.jobs.engine.worker import run as do
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
@@ -116,7 +117,7 @@ def replayed(store: Store, run: Job, steps: int) -> list[float]:
     for step in range(steps):
         for event in events:
             if event.kind == "change" and event.step == step:
-                trainer.change(**event.detail)
+                trainer.change(**values_of(event.detail))
         trainer.step()
     return [record.loss for record in trainer.drain()]
 

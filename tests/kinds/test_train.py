@@ -201,8 +201,9 @@ def test_a_branch_changes_what_it_is_told(jobs: Jobs, ordered: Callable[..., Job
     changes = [e for e in jobs.store.records.events(branch.key) if e.kind == "change"]
     assert [(e.step, e.detail) for e in changes][-1] == (
         2 * STEPS,
-        {"optimizer": "sgd", "lr": 0.01},
+        {"optimizer": "sgd", "lr": 0.01, "by": "script"},
     )
+    assert (branch.edits, run.edits) == (2, 1)
     steps = jobs.store.records.steps(branch.key)
     assert np.isfinite(steps["lam"][: 2 * STEPS]).all()
     assert np.isnan(steps["lam"][2 * STEPS :]).all()

@@ -1,5 +1,6 @@
 """What a sweep says, against numbers worked out by hand."""
 
+import json
 import math
 from collections.abc import Callable
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from samar.jobs import schema
 from samar.sweeps.results import (
     SettingResult,
     best_by_validation,
     best_of_each_arm,
     by_task,
     curves,
+    edited_sentence,
     heat_map,
     levels,
     paired_differences,
@@ -167,3 +170,25 @@ def test_equal_gradients_shows_two_arms_of_sgd(sweeps: Sweeps, end: Callable[...
     ]
     assert [r.grad_evals for r in found[:2]] == [5, 10]
     assert heat_map(found, "rho", "optimizer").rows[:2] == ("SGD · epochs 5", "SGD · epochs 10")
+
+
+def test_an_edited_run_is_not_counted_as_its_settings(
+    sweeps: Sweeps, end: Callable[..., None]
+) -> None:
+    spec = SweepSpec(grid={"rho": (0.1, 0.2)}, seeds=2, base={"validation": 0.1})
+    sweep = sweeps.get(sweeps.jobs.submit(spec))
+    members = sweeps.members(sweep)
+    for run in members:
+        end(run, 0.9 if run is members[0] else 0.5, 0.5)
+    store = sweeps.jobs.store
+    edited = store.get(members[0].id)
+    with store.database.write() as db:
+        summary = json.dumps({**edited.summary, "edits": 1})
+        own = schema.jobs.c.key == edited.key
+        db.execute(schema.jobs.update().where(own).values(summary=summary))
+    first, second = results(spec, sweeps.members(sweep))
+    assert (first.val.n, first.val.mean, first.complete, first.edited) == (1, 0.5, False, 1)
+    assert (second.val.n, second.complete, second.row()["edited"]) == (2, True, 0)
+    assert best_by_validation([first, second]) is second
+    assert edited_sentence([first, second]) == "1 run edited while training, so not counted."
+    assert edited_sentence([second]) == ""

@@ -76,7 +76,7 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
         runs=[
             {
                 "name": f"{run.label} · {run.id}",
-                "command": run.settings.command,
+                "command": run.command,
                 "facts": {
                     "settings": run.settings.model_dump(),
                     "manifest": manifest_of(store, run),
@@ -109,8 +109,7 @@ def _panels(recorded: _Recorded) -> list[Sized]:
 
 def _overlays(recorded: Sequence[_Recorded]) -> list[Sized]:
     by_id = {each.run.id: each for each in recorded}
-    altered = [e.run.id for e in recorded if any(event.kind == "change" for event in e.events)]
-    groups = group_by_seed([each.run for each in recorded], altered)
+    groups = group_by_seed([each.run for each in recorded])
     figures = []
     for name in OVERLAYS:
         lines = [

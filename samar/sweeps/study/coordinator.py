@@ -109,7 +109,8 @@ class _Move:
         self.settings: StudySettings = job.settings
         self.rows = read_rows(self.settings.table)
         members = store.all(parent=job.id)[::-1]
-        self.runs = {_question(m.settings): m for m in members if m.kind == "train"}
+        # An edited run answers another question; the one that was asked is asked again.
+        self.runs = {_question(m.settings): m for m in members if m.kind == "train" and not m.edits}
         self.curvatures = {m.settings.network: m for m in members if m.kind == "curvature"}
         self.waits = any(member.active for member in members)
         self.done = self.total = 0

@@ -42,11 +42,6 @@ def curves(runs: Sequence[Job]) -> None:
     draw([run.id for run in runs], shown, bool(together), view)
 
 
-def altered(runs: Sequence[Job]) -> list[str]:
-    """Ids of runs that somebody changed while they trained."""
-    return [run.id for run in runs if any(e.kind == "change" for e in events_of(run))]
-
-
 def events_of(run: Job) -> list[Event]:
     """What happened to a run."""
     return service().store.records.events(run.key)
@@ -55,7 +50,7 @@ def events_of(run: Job) -> list[Event]:
 def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, view: View) -> None:
     known = {run.id: run for run in service().all("train")}
     runs = [known[run_id] for run_id in ids if run_id in known]
-    groups = group_by_seed(runs, altered(runs))
+    groups = group_by_seed(runs)
     repeats = [run_id for group in groups for run_id in group.repeats] if together else []
     if not together:
         alone = [(run,) for run in runs]

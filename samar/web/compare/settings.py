@@ -14,7 +14,6 @@ from samar.jobs.job import Job
 from samar.settings.declare import settings_of
 from samar.sweeps.statistics import mean_std
 from samar.training.settings import TrainSettings
-from samar.web.compare.curves import altered
 from samar.web.plotly_chart import plotly_chart
 
 UNUSUAL = "background-color: rgba(230, 159, 0, 0.28); font-weight: 600"
@@ -79,7 +78,7 @@ def settings(runs: Sequence[Job]) -> None:
 
 def _seeds(runs: Sequence[Job]) -> None:
     """Mean and standard deviation of each group of seeds."""
-    groups = [group for group in group_by_seed(runs, altered(runs)) if len(group.runs) > 1]
+    groups = [group for group in group_by_seed(runs) if len(group.runs) > 1]
     if not groups:
         return
     rows = []

@@ -20,6 +20,7 @@ from samar.web.train.stage import MOST_RUNS
 
 REFRESH_SECONDS = 2.0
 MOST_WAITING = 5
+REPEAT_HELP = "The same settings once more, with the edits that were made while it trained."
 VIEWS = {"runs": "Runs", "measurements": "Measurements", "all": "Everything"}
 
 
@@ -105,7 +106,7 @@ def _actions(job: Job) -> None:
         if job.active:
             _stop_button(job, "stop")
         elif readable and st.button(
-            "Repeat", icon=":material/replay:", key="repeat", help="The same settings once more."
+            "Repeat", icon=":material/replay:", key="repeat", help=REPEAT_HELP
         ):
             attempt(_repeat, job)
         _pin_button([job])
@@ -189,8 +190,8 @@ def _delete_button(jobs: Sequence[Job]) -> None:
 
 
 def _repeat(job: Job) -> None:
-    """The same settings once more; a training run is shown at once."""
-    new = service().submit(job.settings, anew=True)
+    """The same settings and edits once more; a training run is shown at once."""
+    new = service().again(job)
     if job.kind in ("train", "race"):
         st.switch_page(TRAIN_PAGE, query_params={RUN: new})
     st.session_state[SELECTED] = [new]

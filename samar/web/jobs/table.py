@@ -137,9 +137,8 @@ def _row(job: Job, run: bool) -> dict[str, Any]:
 
 def _name(job: Job) -> str:
     """What a job is called, with the settings of a named run."""
-    if job.kind == "race":
-        return f"Race: {job.title}"
-    return f"{job.title} ({job.details})" if job.details else job.title
+    called = f"Race: {job.title}" if job.kind == "race" else job.title
+    return called + (f" ({job.details})" if job.details else "") + job.badge
 
 
 def _of_sweep(job: Job) -> bool:

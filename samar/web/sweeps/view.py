@@ -9,7 +9,7 @@ import streamlit as st
 
 from samar.errors import RunError
 from samar.jobs.job import Job, moment
-from samar.sweeps.results import SettingResult, by_task, results
+from samar.sweeps.results import SettingResult, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep
 from samar.web.service import attempt, explained, service, show_problem, sweeps
 from samar.web.state import RUN, TRAIN_PAGE, show_sweep, shown_sweep
@@ -184,6 +184,8 @@ def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
     if len(tasks) > 1:
         task = str(st.selectbox("Images and network", list(tasks), key="sweep_task"))
         found = tasks.get(task, found)
+    if told := edited_sentence(found):
+        st.warning(told, icon=":material/edit:")
     verdict(sweep, found)
     charts(sweep, found)
     differences(found)
@@ -221,7 +223,7 @@ def _member(run: Job) -> dict[str, object]:
     last = run.last_epoch
     return {
         "#": run.key,
-        "run": run.title,
+        "run": f"{run.title}{run.badge}",
         "status": run.status,
         "epoch": f"{last.epoch if last else 0}/{run.settings.epochs}",
         "validation": last.val_accuracy if last else None,
@@ -250,7 +252,13 @@ def _settings_csv(sweep: Sweep) -> str:
 def _runs_csv(sweep: Sweep) -> str:
     """Every member with its varied settings, seed, status and the figures of its last epoch."""
     rows = [
-        {"number": run.key, "run": run.id, "status": run.status, "seed": run.settings.seed}
+        {
+            "number": run.key,
+            "run": run.id,
+            "status": run.status,
+            "edits": run.edits,
+            "seed": run.settings.seed,
+        }
         | sweep.spec.values(run.settings)
         | (asdict(run.last_epoch) if run.last_epoch else {})
         for run in sweeps().members(sweep)

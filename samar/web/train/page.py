@@ -13,6 +13,7 @@ from samar.web.service import attempt, explained, service, show_problem
 from samar.web.state import COMPARED, LOADED, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
+from samar.web.train.edits import edits_table
 from samar.web.train.experiments import experiments
 from samar.web.train.settings_panel import prepare_settings, settings_panel
 from samar.web.train.stage import several, shown_of, stage
@@ -37,7 +38,9 @@ def train_page() -> None:
         vertical_alignment="center",
         key="stage_head",
     ):
-        title = run.title if run else f"{len(together)} runs" if together else "Train"
+        title = (
+            f"{run.title}{run.badge}" if run else f"{len(together)} runs" if together else "Train"
+        )
         st.subheader(plain(title), anchor=False, width="stretch")
         _buttons(run)
         with st.popover("View", icon=":material/tune:"):
@@ -52,7 +55,9 @@ def train_page() -> None:
     with st.expander("How to repeat this"):
         with explained():
             settings = run.settings if run else settings_from_controls()
-        st.code(settings.command, language="bash", wrap_lines=True)
+        st.code(run.command if run else settings.command, language="bash", wrap_lines=True)
+        if run and run.edits:
+            edits_table(run)
         st.caption(service().needs(settings))
 
 

@@ -15,9 +15,10 @@ from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, status_line, story
 from samar.charts.training import View
 from samar.errors import RunError
+from samar.jobs.edits import edited
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, UNREADABLE, Job
-from samar.jobs.records import Event, changed_by_hand
+from samar.jobs.records import Event
 from samar.kinds.race import title_of as race_title
 from samar.web.service import attempt, history, service
 from samar.web.state import COMPARED, FEED, MOVED, PROBLEM, show_run, shown_run
@@ -211,7 +212,7 @@ def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = Fals
     return StageRun(
         id=job.id,
         label=label,
-        settings=job.settings.model_copy(update=changed_by_hand(events)),
+        settings=edited(job.settings, events),
         optimizer=job.settings.optimizer,
         steps=steps,
         epochs=epochs,

@@ -329,3 +329,26 @@ def test_settings_are_absolute_whoever_reads_them(monkeypatch: pytest.MonkeyPatc
     assert (settings.images, settings.out) == ("folder:/some", "/rows.csv")
     with pytest.raises(SamarError, match="needs CIFAR-10 images"):
         StudySettings.parse({"tasks": ["cifar"], "images": "digits"})
+
+
+def test_a_run_that_somebody_edited_is_made_again(
+    jobs: Jobs, make: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meddled: list[str] = []
+
+    def meddling(job: Job) -> int:
+        if not meddled and job.kind == "train":
+            meddled.append(job.id)
+            jobs.store.orders.post(job.key, "change", rho=0.3, lr=0.9, by="browser")
+        return in_this_process(job)
+
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", meddling)
+    edited = make("tune")
+    first, *others = jobs.store.all("train", parent=edited.id)[::-1]
+    assert (first.id, first.edits) == (meddled[0], 1)
+    assert first.settings in [other.settings for other in others]
+    assert not any(other.edits for other in others)
+    plain = make("tune", out=str(Path(edited.settings.out).with_name("plain.csv")))
+    assert [replace(row, seconds=0.0) for row in rows(edited)] == [
+        replace(row, seconds=0.0) for row in rows(plain)
+    ]

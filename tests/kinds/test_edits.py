@@ -1,0 +1,281 @@
+"""Edits are a part of a run: shown, exported, and made again bit for bit."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from samar.cli import main
+from samar.errors import ConfigError, RunError
+from samar.exchange.archive import write_job
+from samar.exchange.importing import import_job
+from samar.jobs.edits import PlannedEdit, edits_file, read_edits
+from samar.jobs.files import weights_path
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.kinds.race import RaceSettings
+from samar.kinds.train import Training
+from samar.networks.checkpoint import load_weights
+from samar.training.settings import TrainSettings
+
+TINY = {
+    **{"images_per_class": 13, "batch_size": 32, "device": "cpu", "epochs": 4},
+    **{"curvature_every": 0, "film_every": 0, "checkpoint_seconds": 0.0},
+}
+STEPS = 5  # an epoch
+Edits = Mapping[int, list[dict[str, Any]]]
+MIXED: Edits = {
+    1: [{"rho": 0.3}],
+    3: [{"lam_max": 1.5}, {"lam_held": 1.2}],
+    STEPS: [{"lr": 0.02}],
+    8: [{"optimizer": "sgd"}],
+    11: [{"optimizer": "vasso", "theta": 0.7}, {"rho": 0.1}],
+    14: [{"optimizer": "samar"}, {"lam_held": None}],
+}
+
+
+@pytest.fixture
+def jobs(inline: None) -> Jobs:
+    return Jobs(by="browser")
+
+
+@pytest.fixture
+def steered(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
+    """``steered(settings, {step: [values, …]})`` trains while somebody changes settings live."""
+
+    def train(settings: TrainSettings, edits: Edits, stop_at: int | None = None) -> Job:
+        def look(self: Any) -> None:
+            for values in left.pop(self.taken, ()):
+                jobs.change(self.work.job.id, **values)
+            if self.taken == stop_at and stop_at not in stopped:
+                stopped.append(stop_at)
+                jobs.stop(self.work.job.id)
+            self.work._looked = 0.0  # look at once
+            plain(self)
+
+        def due(self: Any) -> None:
+            step(self)
+            self._flushed = 0.0  # look after every step
+
+        plain, step = Training.look, Training.step
+        left, stopped = dict(edits), list[int]()
+        with monkeypatch.context() as patch:
+            patch.setattr(Training, "look", look)
+            patch.setattr(Training, "step", due)
+            run = jobs.get(jobs.submit(settings))
+            if stop_at is not None:
+                assert run.status == "stopped"
+                jobs.resume(run.id)
+                run = jobs.get(run.id)
+        assert run.status == "finished", run.message
+        assert not left
+        return run
+
+    return train
+
+
+def same(jobs: Jobs, one: Job, other: Job) -> None:
+    """All that was recorded but the times is equal, and so are the weights, bit for bit."""
+    for read in (jobs.store.records.steps, jobs.store.records.epochs):
+        ours, theirs = read(one.key), read(other.key)
+        for name in theirs:
+            if name != "seconds":
+                np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    ours, theirs = (load_weights(weights_path(run.id)) for run in (one, other))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {7: [{"rho": 1.0}]},
+        {7: [{"lam_held": 0.5}], 9: [{"lam_held": None}]},
+        {6: [{"lam": 0.7}]},
+        {7: [{"lr": 0.3}], 12: [{"lr": 0.01}]},
+        {7: [{"optimizer": "sgd"}], 12: [{"optimizer": "samar"}]},
+        MIXED,
+    ],
+    ids=["rho", "held", "lam", "lr", "optimizer", "mixed"],
+)
+def test_a_run_is_repeated_with_its_edits_bit_for_bit(
+    jobs: Jobs, steered: Callable[..., Job], edits: Edits
+) -> None:
+    settings = TrainSettings(**TINY)
+    run = steered(settings, edits)
+    count = sum(map(len, edits.values()))
+    assert run.edits == count
+    assert [edit.step for edit in jobs.edits(run)] == [
+        step for step, made in edits.items() for _ in made
+    ]
+    assert {edit.by for edit in jobs.edits(run)} == {"browser"}
+    again = jobs.get(jobs.again(run))
+    assert again.status == "finished"
+    assert (again.edits, again.settings) == (count, run.settings)
+    assert {edit.by for edit in jobs.edits(again)} == {"edits file"}
+    same(jobs, again, run)
+    plain = jobs.get(jobs.submit(settings))
+    assert plain.edits == 0
+    losses = [jobs.store.records.steps(each.key)["loss"].tolist() for each in (run, plain)]
+    assert losses[0] != losses[1]
+    same(jobs, jobs.get(jobs.again(again)), run)
+
+
+def test_repeating_survives_a_stop_and_a_run_edited_after_a_resume(
+    jobs: Jobs, steered: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = steered(TrainSettings(**TINY), MIXED, stop_at=9)
+    assert run.edits == 9
+    same(jobs, jobs.get(jobs.again(run)), run)
+    uncut = steered(TrainSettings(**TINY), MIXED)
+    same(jobs, uncut, run)
+    # The repeated run is cut at the very step of an edit, and beyond it without having saved.
+    for cut, saved in ((11, True), (12, False), (0, True)):
+        plain = Training.step
+
+        def step(self: Any, cut: int = cut, saved: bool = saved, plain: Any = plain) -> None:
+            plain(self)
+            if self.taken == cut + (not saved):
+                raise KeyboardInterrupt  # as a kill, nothing is saved now
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Training, "step", step)
+            if cut:
+                with pytest.raises(KeyboardInterrupt):
+                    jobs.again(run)
+                (newest, *_) = jobs.store.all("train")
+                assert jobs.store.move(newest, "interrupted")
+            else:
+                newest = jobs.get(jobs.again(run))
+        if newest.status != "finished":
+            jobs.resume(newest.id)
+        again = jobs.get(newest.id)
+        assert (again.status, again.edits) == ("finished", 9)
+        same(jobs, again, run)
+
+
+def test_the_command_line_repeats_it(
+    jobs: Jobs,
+    steered: Callable[..., Job],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = steered(TrainSettings(**TINY, name="edited one"), {7: [{"rho": 1.0}]})
+    file = tmp_path / f"edits-{run.id}.json"
+    assert main(["export", run.id, "--out", str(file)]) == 0
+    capsys.readouterr()
+    assert main(["show", run.id]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["command"].endswith(f"--edits edits-{run.id}.json")
+    (edit,) = shown["edits"]
+    assert (edit["step"], edit["values"], edit["before"]) == (
+        7,
+        {"rho": 1.0},
+        {"rho": TrainSettings().rho},
+    )
+    assert edit["by"] == "browser"
+    words = shown["command"].split()[3:]
+    assert main([*words[:-1], str(file), "--name", "again"]) == 0
+    assert "It was edited 1×; repeat it with: python -m samar train" in capsys.readouterr().out
+    same(jobs, jobs.get("again"), run)
+    for listing in (["runs"], ["jobs"], ["compare", run.id, "again"]):
+        assert main(listing) == 0
+        assert capsys.readouterr().out.count("edited 1×") >= 2, listing
+    assert main(["edit", run.id]) == 2
+    assert "Nothing is to be changed" in capsys.readouterr().err
+    assert main(["edit", run.id, "--rho", "0.1"]) == 2
+    assert "change needs a run that is running or paused" in capsys.readouterr().err
+
+
+def test_an_archive_tells_the_edits(
+    jobs: Jobs, steered: Callable[..., Job], tmp_path: Path
+) -> None:
+    run = steered(TrainSettings(**TINY), {7: [{"rho": 1.0}]})
+    manifest = write_job(jobs.store, run, tmp_path / "run.zip")
+    assert [(e["step"], e["values"]) for e in manifest["edits"]] == [(7, {"rho": 1.0})]
+    jobs.delete(run.id)
+    found = jobs.get(import_job(tmp_path / "run.zip", jobs.store))
+    assert found.edits == 1
+    assert "edited 1×" in found.label
+    assert found.command.endswith(f"--edits edits-{found.id}.json")
+
+
+def test_a_race_is_repeated_with_its_edits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = RaceSettings(**TINY, optimizers="sgd,sam,samar")
+    plan = [
+        PlannedEdit(step=4, values={"rho": 0.4, "lr": 0.05}),
+        PlannedEdit(step=9, values={"rho": 0.1}, only="sam"),
+    ]
+    race = jobs.get(jobs.submit(settings, edits=plan))
+    assert (race.status, race.edits) == ("finished", 2)
+    members = jobs.members(race.id)
+    assert [member.edits for member in members] == [1, 2, 1]
+    assert [dict(edit.values) for edit in jobs.edits(members[0])] == [{"lr": 0.05}]
+    again = jobs.get(jobs.again(race))
+    for one, other in zip(jobs.members(again.id), members, strict=True):
+        same(jobs, one, other)
+        same(jobs, jobs.get(jobs.again(other)), other)  # and each by itself
+    with pytest.raises(ConfigError, match=r"is for 'vasso'; choose among sgd, sam, samar"):
+        jobs.submit(settings, edits=[PlannedEdit(step=1, values={"rho": 0.1}, only="vasso")])
+
+
+def test_a_branch_is_repeated_by_settings_and_edits(
+    jobs: Jobs, steered: Callable[..., Job]
+) -> None:
+    run = steered(TrainSettings(**TINY), {7: [{"rho": 1.0}]})
+    branch = jobs.get(jobs.branch(run.id, 2 * STEPS, optimizer="sgd", lr=0.01))
+    assert branch.edits == 2
+    same(jobs, jobs.get(jobs.again(branch)), branch)
+
+
+def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(jobs: Jobs) -> None:
+    settings = TrainSettings(**TINY)
+    for values, sentence in (
+        ({"rho": 99}, r"The edit at step 3 does not fit: rho is 99, but it must be at most 5"),
+        ({"epochs": 9}, "does not fit: epochs cannot change while a run trains"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            jobs.submit(settings, edits=[PlannedEdit(step=3, values=values)])
+    beyond = [PlannedEdit(step=4 * STEPS + 1, values={"rho": 0.1})]
+    run = jobs.get(jobs.submit(settings, edits=beyond))
+    assert run.status == "failed"
+    assert "step 21 is beyond the last, 20" in run.message
+    assert len(jobs.all()) == 1
+    with pytest.raises(RunError, match=r"is failed; change needs"):
+        jobs.change(run.id, rho=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is no file of edits; 'python -m samar export"),
+        ("{}", "x.json is no file of edits"),
+        ('[{"step": -1, "values": {"rho": 1}}]', "0.step is -1, but it must be at least 0"),
+        ('[{"step": 1e300, "values": {"rho": 1}}]', "0.step is 1e"),
+        ('[{"step": 1, "values": {}}]', "is no file of edits: 0.values"),
+        ('[{"step": 1}]', "0.values is missing"),
+        ("[" * 100_000, "is no file of edits"),
+        ("[" + "1" * 5000 + "]", "is no file of edits"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence.replace("[", r"\[")):
+        read_edits(text, "x.json")
+
+
+def test_an_edit_before_the_first_step_is_as_a_setting(jobs: Jobs) -> None:
+    first = [PlannedEdit(step=0, values={"rho": 0.3})]
+    edited = jobs.get(jobs.submit(TrainSettings(**TINY), edits=first))
+    same(jobs, edited, jobs.get(jobs.submit(TrainSettings(**TINY, rho=0.3))))
+    assert edited.edits == 1
+
+
+def test_a_file_of_edits_reads_back(jobs: Jobs, steered: Callable[..., Job]) -> None:
+    run = steered(TrainSettings(**TINY), MIXED)
+    plan = read_edits(edits_file(jobs.edits(run)), "x.json")
+    assert [(edit.step, edit.values) for edit in plan] == [
+        (step, values) for step, made in MIXED.items() for values in made
+    ]
