@@ -4,6 +4,10 @@ The text of every such error is one sentence that says what is wrong, which valu
 what to do. Faces (browser, command line) show the text as it is and never a traceback.
 """
 
+import errno
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
 
 class SamarError(Exception):
     """A problem the user can mend; the message says how."""
@@ -23,3 +27,15 @@ class CheckpointError(SamarError):
 
 class RunError(SamarError):
     """A run does not exist or is not in a state that allows what was asked."""
+
+
+def of_the_disk(error: OSError) -> str:
+    """What the disk did not do, as a sentence with a way out."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in NO_ROOM:
+        return f"No space is left on the disk{where}; make room, then try again."
+    if error.errno == errno.EROFS:
+        return f"The disk can only be read{where}; choose another folder, such as with SAMAR_HOME."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Permission is denied{where}; choose another folder, or ask its owner."
+    return f"The disk failed: {error.strerror or error}{where}; check it, then try again."

@@ -23,7 +23,7 @@ from samar.cli import (
     sweep,
     train,
 )
-from samar.errors import SamarError
+from samar.errors import SamarError, of_the_disk
 
 COMMANDS = (
     train,
@@ -69,3 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        print(f"samar: {of_the_disk(error)}", file=sys.stderr)
+        return 2

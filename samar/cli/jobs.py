@@ -102,6 +102,7 @@ def _show(options: argparse.Namespace) -> int:
         "number": job.key,
         "name": job.title,
         "message": job.message,
+        "notes": job.notes,
         "device": job.device,
         "command": None if job.status == UNREADABLE else job.command,
         "edits": [asdict(edit) for edit in service.edits(job)],

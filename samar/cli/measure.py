@@ -119,7 +119,7 @@ def submitted(jobs: Jobs, settings: JobSettings, **words: Any) -> str:
 
 def print_note(job: Job) -> None:
     """Say what is not as it was asked for, if anything."""
-    if note := job.summary.get("note"):
+    for note in job.notes:
         print(f"samar: {note}", file=sys.stderr)
 
 

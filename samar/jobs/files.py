@@ -25,6 +25,20 @@ def state_file(step: int) -> str:
     return f"states/state-{step}.pt"
 
 
+def reason_path(job_id: str) -> Path:
+    """Why the worker could not go on, written where the store could not be: its bytes are taken
+    from the disk when the job begins, so that there is room for it when there is none."""
+    return job_dir(job_id) / ".reason"
+
+
+def read_reason(job_id: str) -> str:
+    """What the worker left there; empty for nothing."""
+    try:
+        return reason_path(job_id).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def log_path(job_id: str) -> Path:
     """What the job's worker printed."""
     return job_dir(job_id) / "worker.log"

@@ -91,6 +91,11 @@ class Job:
         return int(self.summary.get("edits", 0))
 
     @property
+    def notes(self) -> list[str]:
+        """What is not as it was asked for, in sentences."""
+        return [self.summary[name] for name in ("note", "missed") if self.summary.get(name)]
+
+    @property
     def badge(self) -> str:
         """Stands behind the title of a job that was edited, wherever it is named."""
         return f" · edited {self.edits}×" if self.edits else ""

@@ -20,6 +20,7 @@ from samar.errors import ConfigError, RunError
 from samar.home import home
 from samar.jobs import schema
 from samar.jobs.database import Database
+from samar.jobs.files import read_reason
 from samar.jobs.job import ACTIVE, HELD, RESUMABLE, UNREADABLE, Job, job_from
 from samar.jobs.kind import in_lane, kind_of, kinds
 from samar.jobs.orders import Orders
@@ -303,9 +304,8 @@ class Store:
             gone = not alive(job.pid, job.process) or silent > ASLEEP_SECONDS
             if gone if here else silent > STALE_SECONDS:
                 what = "trained this run" if job.kind == "train" else "did this job"
-                self.move(
-                    job, "interrupted", f"The process that {what} is gone; resume it to go on."
-                )
+                usual = f"The process that {what} is gone; resume it to go on."
+                self.move(job, "interrupted", read_reason(job.id) or usual)
 
 
 def new_row(

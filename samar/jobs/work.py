@@ -5,15 +5,18 @@ with the sign of life; a store that cannot be written for a moment delays them a
 """
 
 import io
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from samar.jobs.files import job_dir
+from samar.errors import NO_ROOM, SamarError, of_the_disk
+from samar.jobs.files import job_dir, reason_path
 from samar.jobs.job import Job
 from samar.jobs.orders import STOP, Order
 from samar.jobs.records import Artifact, Event
@@ -23,8 +26,10 @@ from samar.settings.command import json_line
 FLUSH_SECONDS = 0.4
 BEAT_SECONDS = 3.0
 ORDERS_SECONDS = 0.1
-STUBBORN_SECONDS = 60.0
-"""How long an ending worker goes on trying to write to a store that it cannot write to."""
+PATIENCE_SECONDS = 300.0
+"""How long a worker waits for room on the disk, or for a store that it cannot write to."""
+RETRY_SECONDS = 1.0
+REASON_BYTES = 1024
 
 
 class Stopped(Exception):
@@ -33,6 +38,10 @@ class Stopped(Exception):
 
 class JobLost(Exception):
     """Another worker has the job, or nobody."""
+
+
+class NoRoom(SamarError):
+    """What must be kept cannot be written, and waiting did not help."""
 
 
 class Diverged(Exception):
@@ -44,7 +53,7 @@ class Work:
 
     def __init__(self, store: Store, job: Job) -> None:
         self.store, self.job = store, job
-        self.stopping = False
+        self.stopping = self.terminated = False
         self.lost = False
         self._events: list[Event] = []
         self._facts: dict[str, Any] = {}
@@ -54,6 +63,8 @@ class Work:
         self._read_until = 0
         self._looked = self._beaten = 0.0
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+        self._missed = 0
+        self._hindrance = ""
 
     # What it leaves
 
@@ -90,33 +101,89 @@ class Work:
         *,
         step: int = 0,
         summary: Mapping[str, Any] | None = None,
-    ) -> Path:
+        needed: bool = True,
+    ) -> None:
         """Keep an artifact: written beside its place, renamed, then noted in the store.
 
         Args:
             content: bytes, or a function that writes the file whose path it is given.
             file: its name within the job's folder.
             summary: a few plain numbers about it.
+            needed: whether the job is worth nothing without it; else a disk without room leaves it
+                out, and the job says so.
         """
         path = self.folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
-        try:
-            if isinstance(content, bytes):
-                part.write_bytes(content)
-            else:
-                content(part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        self.store.records.add_artifact(self.job.key, kind, step, file, summary)
-        return path
 
-    def keep_saved(self, kind: str, thing: Any, file: str, **words: Any) -> Path:
+        def write() -> None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if isinstance(content, bytes):
+                    part.write_bytes(content)
+                else:
+                    content(part)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+
+        if needed:
+            self.surely(write)
+        else:
+            try:
+                write()
+            except OSError as error:
+                self.miss(file, error)
+                return
+        self.surely(self.store.records.add_artifact, self.job.key, kind, step, file, summary)
+
+    def miss(self, what: str, error: OSError) -> None:
+        """Go on without a file that could not be written, and say so."""
+        self._missed += 1
+        reason = of_the_disk(OSError(error.errno, error.strerror)).partition(";")[0]
+        files = "file was" if self._missed == 1 else "files were"
+        told = f"{self._missed} {files} not kept, {what} the last: {reason}."
+        self.emit("missed", file=what, reason=reason)
+        self.summarize(missed=told)
+        _log(told)
+
+    def surely(self, write: Callable[..., Any], *arguments: Any, **words: Any) -> Any:
+        """Write what must be kept, again and again while there is no room for it.
+
+        Raises:
+            NoRoom: there was none for :data:`PATIENCE_SECONDS`, or the worker was told to end.
+        """
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                found = write(*arguments, **words)
+            except (OperationalError, OSError) as error:
+                if isinstance(error, OSError) and error.errno not in NO_ROOM:
+                    raise
+                reason = of_the_disk(error) if isinstance(error, OSError) else _of_store(error)
+                self._leave_reason(reason)
+                if time.monotonic() > give_up or self.terminated:
+                    raise NoRoom(reason) from None
+                time.sleep(RETRY_SECONDS)
+                continue
+            self._leave_reason("")
+            return found
+
+    def _leave_reason(self, reason: str) -> None:
+        """Say why it waits where the store cannot say so."""
+        if reason == self._hindrance:
+            return
+        self._hindrance = reason
+        content = reason.encode()[:REASON_BYTES].ljust(REASON_BYTES)
+        with suppress(OSError), reason_path(self.job.id).open("r+b") as file:
+            file.write(content)
+        if reason:
+            _log(reason)
+
+    def keep_saved(self, kind: str, thing: Any, file: str, **words: Any) -> None:
         """Keep what has a ``save`` method that writes to a binary file."""
         content = io.BytesIO()
         thing.save(content)
-        return self.keep(kind, content.getvalue(), file, **words)
+        self.keep(kind, content.getvalue(), file, **words)
 
     def kept(self, kind: str) -> list[Artifact]:
         """The artifacts of a kind that this job, or an earlier process of it, kept."""
@@ -140,7 +207,7 @@ class Work:
             return []
         self._looked = now
         keys = [job.key for job in (self.job, *others)]
-        found = self.store.orders.after(self._read_until, *keys)
+        found: list[Order] = self.surely(self.store.orders.after, self._read_until, *keys)
         if found:
             self._read_until = found[-1].key
         stops = (order.job for order in found if order.command == STOP)
@@ -162,7 +229,14 @@ class Work:
 
     # Life
 
+    def terminate(self) -> None:
+        """End after the current piece of work, and wait for nothing."""
+        self.stopping = self.terminated = True
+
     def __enter__(self) -> "Work":
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            reason_path(self.job.id).write_bytes(b" " * REASON_BYTES)
         self._thread.start()
         return self
 
@@ -188,19 +262,17 @@ class Work:
             raise
 
     def end(self, status: str, message: str = "") -> None:
-        """Write what is left and the last status, however long the store is busy."""
-        give_up = time.monotonic() + STUBBORN_SECONDS
-        while True:
-            try:
-                self.flush()
+        """Write what is left and the last status, as soon as the store takes it."""
+
+        def write() -> None:
+            self.flush()
+            with self.store.database.write():
                 if self.store.move(self.job, status, message):
                     step = self.store.get(self.job.id).done
                     self.store.records.note(self.job.key, step, status)
-                return
-            except OperationalError:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(1)
+
+        self.surely(write)
+        reason_path(self.job.id).unlink(missing_ok=True)
 
     def _keep_beating(self) -> None:
         while not self._over.wait(FLUSH_SECONDS):
@@ -211,3 +283,16 @@ class Work:
                 self.flush()
             except OperationalError:
                 continue
+
+
+def _of_store(error: OperationalError) -> str:
+    """What the store did not do, as a sentence."""
+    if isinstance(error, SamarError):
+        return str(error)
+    return f"The store cannot be written ({error.orig}); make room if the disk is full."
+
+
+def _log(text: str) -> None:
+    """Print where the worker's log is, which may have no room either."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

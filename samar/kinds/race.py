@@ -6,7 +6,6 @@ training run in the store and equals its separate run bit for bit: each trainer 
 random state.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -277,17 +276,16 @@ class Race(Steered):
         self.step_count += 1
 
     def flush(self) -> None:
-        """Record what happened to all in one transaction; evaluate if an epoch ended."""
+        """Record what happened to all; evaluate if an epoch ended."""
         from samar.training.measurements import together
 
         drained = [member.trainer.drain() for member in self.members]
-        with self.work.store.database.write():
-            self.work.progress(self.step_count)
-            self.work.flush()
-            if self.work.lost:
-                raise JobLost
-            for member, steps in zip(self.members, drained, strict=True):
-                member.write(steps)
+        self.work.progress(self.step_count)
+        self.work.surely(self.work.flush)
+        if self.work.lost:
+            raise JobLost
+        for member, steps in zip(self.members, drained, strict=True):
+            member.write(steps)
         if self.at_epoch_end:
             # What is compared is measured at the same moment, or not at all.
             sound = [member for member in self.members if member.trainer.divergence is None]
@@ -310,8 +308,7 @@ class Race(Steered):
             with member.rng:
                 states[member.work.job.id] = member.trainer.state_dict()
             member.unsaved = False
-        save_resume_state({"members": states}, resume_path(self.work.job.id))
-        self._saved = time.monotonic()
+        self._save(lambda path: save_resume_state({"members": states}, path))
 
     def look(self) -> None:
         """Read new orders to the race and to single members, in the order they were given."""
@@ -363,17 +360,16 @@ class Race(Steered):
                 with member.rng:
                     member.conclude()
             raise Stopped
-        resume_path(self.work.job.id).unlink(missing_ok=True)
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event of this moment, of the race and of every member."""
-        with self.work.store.database.write():
-            self._note(kind, **detail)
-            for member in self.members:
-                member.tell(kind, **detail)
+        self._note(kind, **detail)
+        for member in self.members:
+            member.tell(kind, **detail)
 
     def _note(self, kind: str, **detail: Any) -> None:
-        self.work.store.records.note(self.work.job.key, self.step_count, kind, **detail)
+        write = self.work.store.records.note
+        self.work.surely(write, self.work.job.key, self.step_count, kind, **detail)
 
     def _summarize(self) -> None:
         for member in self.members:

@@ -7,8 +7,10 @@ which the run resumes exactly.
 import io
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samar.data.presence import require_data
@@ -160,6 +162,15 @@ class Steered:
         """Write the state from which the work resumes."""
         raise NotImplementedError
 
+    def _save(self, write: Callable[[Path], object]) -> None:
+        """Write the state from which the work resumes; without room the one before stays."""
+        path = resume_path(self.work.job.id)
+        try:
+            write(path)
+        except OSError as error:
+            self.work.miss(path.name, error)
+        self._saved = time.monotonic()
+
     def end(self) -> None:
         """Do what comes after the last step."""
         raise NotImplementedError
@@ -223,7 +234,7 @@ class Steered:
                 if not self.paused and not self.finished:
                     self.paused = True
                     self.save()
-                    self.work.store.move(self.work.job, "paused")
+                    self.work.surely(self.work.store.move, self.work.job, "paused")
                     self.tell("paused")
             case "resume":
                 if self.paused:
@@ -289,7 +300,7 @@ class Training(Steered):
 
         work, trainer = self.work, self.trainer
         records = work.store.records
-        records.rewind(work.job.key, trainer.step_count)
+        work.surely(records.rewind, work.job.key, trainer.step_count)
         work.progress(trainer.step_count)
         if (last := records.last_epoch(work.job.key)) is not None:
             work.summarize(epoch=asdict(last))
@@ -384,11 +395,13 @@ class Training(Steered):
 
     def note(self, step: int, kind: str, **detail: Any) -> None:
         """Record an event."""
-        self.work.store.records.note(self.work.job.key, step, kind, **detail)
+        write = self.work.store.records.note
+        self.work.surely(write, self.work.job.key, step, kind, **detail)
 
     def keep(self, kind: str, step: int, landscape: Any) -> None:
         """Keep a landscape of this moment."""
-        self.work.keep_saved(kind, landscape, f"{FILM}{kind}-{step}.npz", step=step)
+        file = f"{FILM}{kind}-{step}.npz"
+        self.work.keep_saved(kind, landscape, file, step=step, needed=False)
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event of this moment."""
@@ -398,10 +411,10 @@ class Training(Steered):
         """Record how far the run is, and the steps since the last time."""
         work, trainer = self.work, self.trainer
         work.progress(trainer.step_count, trainer.total_steps)
-        work.flush()
+        work.surely(work.flush)
         if work.lost:
             raise JobLost
-        work.store.records.append(work.job.key, steps)
+        work.surely(work.store.records.append, work.job.key, steps)
         self._recent.extend(step.loss for step in steps)
 
     def plan(self) -> "list[Effort | None]":
@@ -419,7 +432,7 @@ class Training(Steered):
         if not trainer.at_epoch_end or trainer.divergence is not None:
             return
         record = trainer.evaluate_epoch()
-        work.store.records.append(work.job.key, epochs=[record])
+        work.surely(work.store.records.append, work.job.key, epochs=[record])
         peak = max(record.test_accuracy, work.summary.get("peak") or 0.0)
         work.summarize(epoch=asdict(record), peak=peak)
         self._keep_snapshot(record.epoch)
@@ -454,7 +467,8 @@ class Training(Steered):
 
             content = io.BytesIO()
             np.savez_compressed(content, **self.mislabelled.arrays())
-            self.work.keep(MISLABELLED, content.getvalue(), "mislabelled.npz")
+            file = "mislabelled.npz"
+            self.work.keep(MISLABELLED, content.getvalue(), file, needed=False)
         self.tell(LABELS, **self.mislabelled.answers(self.trainer))
 
     def carry_out(self, order: Order) -> None:
@@ -482,8 +496,7 @@ class Training(Steered):
         """Write the state from which the run resumes."""
         from samar.networks.checkpoint import save_resume_state
 
-        save_resume_state(self.trainer.state_dict(), resume_path(self.work.job.id))
-        self._saved = time.monotonic()
+        self._save(lambda path: save_resume_state(self.trainer.state_dict(), path))
 
     def _keep_snapshot(self, epoch: int) -> None:
         """Keep the weights if this epoch, 0 before the first step, is one of the chosen."""
@@ -497,7 +510,8 @@ class Training(Steered):
             step = self.trainer.step_count
             about = {"model": self.settings.model, "step": str(step)}
             file = f"snapshots/weights-{step}.safetensors"
-            self.work.keep(SNAPSHOT, lambda p: save_weights(model, p, about), file, step=step)
+            write = partial(save_weights, model, metadata=about)
+            self.work.keep(SNAPSHOT, lambda p: write(path=p), file, step=step, needed=False)
             self._keep_state(epoch)
 
     def _keep_state(self, epoch: int | None = None) -> None:
@@ -521,7 +535,8 @@ class Training(Steered):
         loss = sum(self._recent) / len(self._recent) if self._recent else None
         summary = {"epoch": epoch, "loss": loss}
         file = state_file(step)
-        work.keep(STATE, lambda p: save_resume_state(state, p), file, step=step, summary=summary)
+        write = partial(save_resume_state, state)
+        work.keep(STATE, write, file, step=step, summary=summary, needed=False)
         classes = len(trainer.dataset.classes)
         moments = []
         for each in work.kept(STATE):
@@ -547,11 +562,11 @@ class Training(Steered):
         about = {"model": settings.model, "dataset": settings.dataset}
         about |= {"config": settings.model_dump_json(), "step": str(trainer.step_count)}
         path = weights_path(job.id)
-        save_weights(trainer.model, path, about)
-        self.work.store.records.add_artifact(job.key, "weights", trainer.step_count, path.name)
+        self.work.surely(save_weights, trainer.model, path, about)
+        step, keep = trainer.step_count, self.work.store.records.add_artifact
+        self.work.surely(keep, job.key, "weights", step, path.name)
         if not trainer.finished:
             raise Stopped
-        resume_path(job.id).unlink(missing_ok=True)
 
 
 def memory(store: Store, settings: TrainSettings) -> int:

@@ -5,11 +5,13 @@ Weights are safetensors with string metadata. The resume state is a PyTorch file
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -24,14 +26,26 @@ def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> N
     tensors = {
         name: on_host(value.detach()).contiguous() for name, value in model.state_dict().items()
     }
-    _atomically(
-        path, lambda part: safetensors.torch.save_file(tensors, part, metadata=dict(metadata))
-    )
+
+    def write(part: Path) -> None:
+        try:
+            safetensors.torch.save_file(tensors, part, metadata=dict(metadata))
+        except safetensors.SafetensorError as error:  # it hides what the disk said
+            if (code := re.search(r"os error (\d+)", str(error))) is None:
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from None
+
+    _atomically(path, write)
 
 
 def save_resume_state(state: dict[str, Any], path: Path) -> None:
     """Write what a run needs to continue exactly, on whatever device, all or nothing."""
-    _atomically(path, lambda part: torch.save(_all_on_host(state), part))
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # of a path, torch hides what the disk said
+            torch.save(_all_on_host(state), file)
+
+    _atomically(path, write)
 
 
 def load_resume_state(path: Path) -> dict[str, Any]:
@@ -68,7 +82,11 @@ def _all_on_host(content: Any) -> Any:
 
 
 def _atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the target, flush to disk, then rename: readers see the old file or the new."""
+    """Write beside the target, flush to disk, then rename: readers see the old file or the new.
+
+    Raises:
+        OSError: the disk has no room, or does not let itself be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     part = Path(name)

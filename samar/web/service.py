@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from samar.errors import SamarError
+from samar.errors import SamarError, of_the_disk
 from samar.jobs.engine.spare import keep
 from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
@@ -49,8 +49,8 @@ def explained() -> Iterator[None]:
     """Show a problem that the person can mend as one sentence, and end the page there."""
     try:
         yield
-    except SamarError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+    except (SamarError, OSError) as error:
+        st.error(plain(_sentence(error)), icon=":material/error:")
         st.stop()
 
 
@@ -58,8 +58,12 @@ def attempt(act: Callable[..., None], *arguments: Any) -> None:
     """Run an action in a callback; a problem is kept for :func:`show_problem`."""
     try:
         act(*arguments)
-    except SamarError as error:
-        st.session_state[PROBLEM] = str(error)
+    except (SamarError, OSError) as error:
+        st.session_state[PROBLEM] = _sentence(error)
+
+
+def _sentence(error: SamarError | OSError) -> str:
+    return of_the_disk(error) if isinstance(error, OSError) else str(error)
 
 
 def show_problem() -> None:

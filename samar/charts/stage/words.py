@@ -57,8 +57,7 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
             parts.append(f"about {duration((whole.total - at) / speed)} left")
     if whole.device and whole.status != "queued":
         parts.append(whole.device)
-    if note := whole.summary.get("note"):
-        parts.append(note)
+    parts += whole.notes
     total = whole.total or 0
     word = STATUS[whole.status]
     return render("stage_status.html.j2", word=word, parts=parts, total=total, done=min(at, total))

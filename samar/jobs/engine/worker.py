@@ -4,7 +4,6 @@ It calls the kind's work function, notes how that ended, and lets the next queue
 a job it is the spare, and waits for one.
 """
 
-import errno
 import os
 import signal
 import socket
@@ -16,9 +15,9 @@ import psutil
 from sqlalchemy.exc import OperationalError
 
 from samar.device.catalog import CPU
-from samar.errors import SamarError
+from samar.errors import NO_ROOM, SamarError
 from samar.jobs.engine.local import schedule
-from samar.jobs.files import job_dir, log_path
+from samar.jobs.files import log_path, resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind, kind_of, kinds
 from samar.jobs.store import Store
@@ -34,7 +33,6 @@ def run(store: Store, job: Job) -> None:
     """
     kind = kind_of(job.kind)
     assert kind.work is not None
-    job_dir(job.id).mkdir(parents=True, exist_ok=True)
     with Work(store, job) as work:
         restore = _stop_at_sigterm(work)
         status, message = "finished", ""
@@ -46,16 +44,24 @@ def run(store: Store, job: Job) -> None:
         except Diverged as error:
             status, message = "diverged", str(error)
         except JobLost:
-            print("The job was taken for dead meanwhile; this worker leaves it alone.")
+            _print("The job was taken for dead meanwhile; this worker leaves it alone.")
             return
         except SamarError as error:
             status, message = "failed", str(error)
         except Exception as error:
-            traceback.print_exc()
+            _print(traceback.format_exc())
             status, message = "failed", _sentence(error, job)
         finally:
             restore()
     work.end(status, message)
+    if status == "finished":  # only now: a store without room could not say that it is
+        resume_path(job.id).unlink(missing_ok=True)
+
+
+def _print(text: str) -> None:
+    """Into the worker's log, which may have no room."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def _check_memory(kind: Kind, work: Work) -> None:
@@ -74,7 +80,7 @@ def _check_memory(kind: Kind, work: Work) -> None:
 
 def _sentence(error: Exception, job: Job) -> str:
     """Why a job failed, with what to do."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return "No space is left on the disk; make room, then resume it."
     if isinstance(error, MemoryError) or ("torch" in sys.modules and _was_memory(error)):
         return "Out of memory; choose a smaller batch, fewer images or a smaller network."
@@ -89,7 +95,7 @@ def _was_memory(error: Exception) -> bool:
 
 def _stop_at_sigterm(work: Work):  # type: ignore[no-untyped-def]  # noqa: ANN202
     try:
-        before = signal.signal(signal.SIGTERM, lambda *_: setattr(work, "stopping", True))
+        before = signal.signal(signal.SIGTERM, lambda *_: work.terminate())
     except ValueError:  # not in the main thread
         return lambda: None
     return lambda: signal.signal(signal.SIGTERM, before)
@@ -106,7 +112,7 @@ def main(job_id: str) -> None:
     try:
         run(store, job)
     finally:
-        with suppress(OperationalError):
+        with suppress(OperationalError, OSError):
             schedule(store)
 
 

@@ -64,8 +64,8 @@ def details(jobs: Sequence[Job]) -> None:
             st.markdown(f"**{title}** · {MARKS[job.status]}", width="content")
             st.button("Close", icon=":material/close:", on_click=_close, key="close_details")
         st.caption(f"Asked for {moment(job.created)} · id {job.id}")
-        if job.message:
-            st.caption(plain(job.message))
+        for sentence in filter(None, (job.message, *job.notes)):
+            st.caption(plain(sentence))
         if result := result_of(job):
             st.markdown(plain(result))
         left, right = st.columns(2)

@@ -1,0 +1,279 @@
+"""Without room on the disk, or in the store, nothing is lost and one sentence says so."""
+
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sqlalchemy.exc import OperationalError
+
+from samar.cli import main
+from samar.jobs import work as work_module
+from samar.jobs.files import job_dir, read_reason, reason_path, resume_path, weights_path
+from samar.jobs.job import Job
+from samar.jobs.records import Records
+from samar.jobs.service import Jobs
+from samar.jobs.store import Store
+from samar.networks import checkpoint
+from samar.networks.checkpoint import load_weights, save_weights
+from samar.training.settings import TrainSettings
+
+SETTINGS = TrainSettings(
+    images_per_class=13, batch_size=32, device="cpu", epochs=3, checkpoint_seconds=0.0
+)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(work_module, "RETRY_SECONDS", 0.02)
+
+
+@pytest.fixture
+def jobs(inline: None) -> Jobs:
+    return Jobs()
+
+
+def full(path: str = "somewhere") -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def same(jobs: Jobs, one: Job, other: Job) -> None:
+    for read in (jobs.store.records.steps, jobs.store.records.epochs):
+        ours, theirs = read(one.key), read(other.key)
+        for name in theirs:
+            if name != "seconds":
+                np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    ours, theirs = (load_weights(weights_path(run.id)) for run in (one, other))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_what_is_optional_is_left_out_and_said(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = Path.write_bytes
+
+    def write(self: Path, content: bytes) -> int:
+        if self.name.startswith(".film"):
+            plain(self, content[: len(content) // 2])
+            raise full(str(self))
+        return plain(self, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        patch.setattr(checkpoint.safetensors.torch, "save_file", _refused_by_rust)
+        patch.setattr("samar.kinds.train.weights_path", lambda job_id: Path(os.devnull))
+        with pytest.raises(OSError, match="No space"):
+            save_weights(torch.nn.Linear(1, 1), job_dir("x") / "w.safetensors", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        run = jobs.get(jobs.submit(SETTINGS))
+    assert run.status == "finished"
+    assert jobs.store.records.artifacts(run.key, "film_plane") == []
+    missed = [e for e in jobs.store.records.events(run.key) if e.kind == "missed"]
+    assert missed
+    assert missed[0].detail["reason"].startswith("No space is left on the disk")
+    assert f"{len(missed)} files were not kept, film/film_" in run.summary["missed"]
+    assert not list(job_dir(run.id).rglob(".*"))
+    same(jobs, run, jobs.get(jobs.submit(SETTINGS)))
+    assert main(["show", run.id]) == 0
+    assert "files were not kept" in capsys.readouterr().out
+
+
+def _refused_by_rust(*_: Any, **__: Any) -> None:
+    raise checkpoint.safetensors.SafetensorError("I/O error: No space left (os error 28)")
+
+
+@pytest.mark.parametrize("name", ["append", "note_all", "add_artifact"])
+def test_a_store_without_room_for_a_moment_loses_nothing(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The write fails at the third, the fourth … time; each succeeds a little later."""
+    plain, calls = getattr(Records, name), [0]
+
+    def write(self: Records, *arguments: Any, **words: Any) -> Any:
+        calls[0] += 1
+        if calls[0] % 3:
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+        return plain(self, *arguments, **words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, name, write)
+        run = jobs.get(jobs.submit(SETTINGS))
+    assert (run.status, run.message) == ("finished", "")
+    assert calls[0] > 6
+    other = jobs.get(jobs.submit(SETTINGS))
+    same(jobs, run, other)
+    kept = [
+        sorted((a.kind, a.step) for a in jobs.store.records.artifacts(each.key))
+        for each in (run, other)
+    ]
+    assert kept[0] == kept[1]
+    assert not reason_path(run.id).exists()
+
+
+def test_where_waiting_does_not_help_the_reason_is_kept_and_the_run_resumes(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be written at all: the store says later what stopped the run."""
+    append, calls = Records.append, [0]
+    broken = threading.Event()
+
+    def refuse(self: Records, *arguments: Any, **words: Any) -> None:
+        calls[0] += 1
+        if calls[0] > 4:
+            broken.set()
+        if broken.is_set():
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+        append(self, *arguments, **words)
+
+    def no_beat(*arguments: Any, **words: Any) -> bool:
+        if broken.is_set():
+            raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+        return beat(*arguments, **words)
+
+    beat, move = jobs.store.beat, jobs.store.move
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "append", refuse)
+        patch.setattr(jobs.store, "beat", no_beat)
+        patch.setattr(
+            jobs.store, "move", lambda *a, **w: no_beat() if broken.is_set() else move(*a, **w)
+        )
+        with pytest.raises(Exception, match="database or disk is full"):
+            jobs.submit(SETTINGS)
+    (run,) = jobs.store.all("train")
+    assert run.status == "running"
+    assert "database or disk is full" in read_reason(run.id)
+    _its_process_is_gone(jobs, run)
+    run = jobs.store.get(run.id)
+    assert run.status == "interrupted"
+    assert "make room" in run.message
+    assert "database or disk is full" in run.message
+    jobs.resume(run.id)
+    run = jobs.get(run.id)
+    assert run.status == "finished"
+    same(jobs, run, jobs.get(jobs.submit(SETTINGS)))
+
+
+def _its_process_is_gone(jobs: Jobs, run: Job) -> None:
+    jobs.store.beat(run, pid=2**30, host=socket.gethostname())
+    jobs.store.mark_interrupted()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """``small_disk(bytes)`` mounts a disk of that size, for those who may."""
+    mounted: list[Path] = []
+
+    def mount(size: int) -> Path:
+        place = tmp_path / "small"
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip("only the administrator of a Linux machine mounts a small disk")
+        mounted.append(place)
+        return place
+
+    if shutil.which("mount") is None:
+        pytest.skip("this system mounts no small disk")
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_run_on_a_disk_that_fills_up_and_is_freed(
+    inline: None,
+    small_disk: Callable[[int], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    disk = small_disk(8 << 20)
+    usual = Jobs(Store(f"sqlite:///{tmp_path / 'usual.db'}"))
+    expected = usual.get(usual.submit(SETTINGS))
+    monkeypatch.setenv("SAMAR_HOME", str(disk))
+    jobs = Jobs()
+    ballast = disk / "ballast"
+
+    def fill() -> None:
+        with ballast.open("ab", buffering=0) as file:
+            for size in (1 << 16, 1 << 12):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError:
+                    pass
+
+    def freed_later() -> None:
+        time.sleep(1.5)
+        ballast.unlink()
+
+    # Full from the start: one sentence, and nothing is lost.
+    fill()
+    for words in (["train", "--epochs", "1"], ["runs"], ["jobs"], ["sweeps"], ["models"]):
+        assert main(words) in (0, 2), words
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err + told.out
+        assert told.err.count("\n") <= 2
+    ballast.unlink()
+    # Full while it trains, and freed before the patience is over.
+    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 60.0)
+    step, once = work_module.Work.flush, [False]
+
+    def flush(self: Any) -> None:
+        if self.job.kind == "train" and self._facts.get("done", 0) >= 5 and not once[0]:
+            once[0] = True
+            fill()
+            threading.Thread(target=freed_later).start()
+        step(self)
+
+    monkeypatch.setattr(work_module.Work, "flush", flush)
+    run = jobs.get(jobs.submit(SETTINGS))
+    assert once[0]
+    assert (run.status, run.message) == ("finished", "")
+    theirs = usual.store.records.steps(expected.key)
+    ours = jobs.store.records.steps(run.key)
+    np.testing.assert_array_equal(ours["loss"], theirs["loss"])
+    # Full for good: it ends with a sentence, and resumes where there is room again.
+    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 0.3)
+    once[0] = True
+    calls = [0]
+
+    def fill_at_last(self: Any) -> None:
+        calls[0] += 1
+        if calls[0] == 12:
+            fill()
+        step(self)
+
+    monkeypatch.setattr(work_module.Work, "flush", fill_at_last)
+    try:
+        jobs.submit(SETTINGS)
+    except Exception as error:
+        assert "No space" in str(error) or "full" in str(error)  # noqa: PT017
+    ballast.unlink()
+    monkeypatch.setattr(work_module.Work, "flush", step)
+    newest = jobs.store.all("train")[0]
+    _its_process_is_gone(jobs, newest)
+    newest = jobs.store.get(newest.id)
+    if newest.status != "finished":
+        assert newest.status in ("interrupted", "failed")
+        assert "make room" in newest.message
+        jobs.resume(newest.id)
+    newest = jobs.get(newest.id)
+    assert newest.status == "finished"
+    ours = jobs.store.records.steps(newest.key)
+    np.testing.assert_array_equal(ours["loss"], theirs["loss"])
+    assert not resume_path(newest.id).exists()
