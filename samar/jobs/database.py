@@ -21,6 +21,7 @@ from samar.jobs.schema import migrate
 
 PASSING = ("locked", "full", "disk i/o error")
 """Words in what a database says when it may work again in a moment, or once there is room."""
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
 BIRTH_SECONDS = 1.0
 """SQLite makes a file before it writes to it; one that stays empty for longer was emptied."""
 
@@ -186,11 +187,6 @@ def _check_whose(connection: Any) -> None:
             f"it is an SQLite file without the tables of a store (it has {shown}); choose another "
             "file with SAMAR_STORE, or see: python -m samar doctor"
         )
-
-
-TABLES = (
-    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite|_%' ESCAPE '|'"
-)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -212,9 +212,8 @@ def _sound(summary: Mapping[str, Any]) -> bool:
     epoch, members = summary.get("epoch", {}), summary.get("members", {})
     if not isinstance(epoch, dict | type(None)) or not isinstance(members, dict):
         return False
-    figures = [*(epoch or {}).values(), summary.get("begun")]
-    for each in members.values():
-        figures.append(each.get("epoch", "") if isinstance(each, dict) else "")
+    racing = [m.get("epoch", "") if isinstance(m, dict) else "" for m in members.values()]
+    figures = [*(epoch or {}).values(), *racing, summary.get("begun")]
     needed = {each.name for each in fields(EpochRecord) if each.default is MISSING}
     known = {each.name for each in fields(EpochRecord)}
     whole = not epoch or needed <= set(epoch) <= known
