@@ -5,11 +5,22 @@ from pathlib import Path
 
 import platformdirs
 
+from samar.errors import ConfigError
+
 
 def home() -> Path:
-    """The folder that holds the store, the runs' files and downloaded images."""
+    """The folder that holds the store, the runs' files and downloaded images.
+
+    Raises:
+        ConfigError: ``SAMAR_HOME`` names a user that does not exist.
+    """
     chosen = os.environ.get("SAMAR_HOME") or platformdirs.user_data_dir("samar")
-    return Path(chosen).expanduser()
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"SAMAR_HOME is {chosen!r}, but there is no such user; write the path in full."
+        ) from None
 
 
 PACKAGED = Path(__file__).parent / "shipped"

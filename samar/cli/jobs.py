@@ -9,20 +9,20 @@ from typing import Any
 from samar.cli.tables import print_table
 from samar.errors import ConfigError
 from samar.jobs.files import job_dir
-from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job, moment
+from samar.jobs.job import STATUSES, UNREADABLE, Job, moment
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import progress, summary
 from samar.settings.command import json_line
 
-STATUSES = (*ACTIVE, *RESUMABLE, "finished", "diverged", UNREADABLE)
+KNOWN = (*STATUSES, UNREADABLE)
 
 
 def register(commands: Any) -> None:
     """Add the commands to the parser."""
     listing = commands.add_parser("jobs", help="list jobs of every kind, newest first")
     listing.add_argument("--kind", help="only jobs of this kind")
-    listing.add_argument("--status", help=f"only jobs that are so: {', '.join(STATUSES)}")
+    listing.add_argument("--status", help=f"only jobs that are so: {', '.join(KNOWN)}")
     runs = commands.add_parser("runs", help="list training runs, newest first")
     runs.set_defaults(kind="train", status=None)
     for parser, columns in ((listing, _columns), (runs, _columns_of_run)):
@@ -46,15 +46,19 @@ def facts(job: Job) -> dict[str, Any]:
         **{name: getattr(job, name) for name in (*names, "started", "finished")},
         "number": job.key,
         "name": job.title,
-        "settings": job.settings.model_dump(mode="json"),
+        "settings": _settings(job),
         "edits": job.edits,
         "inputs": dict(job.inputs),
         "summary": dict(job.summary),
     }
 
 
+def _settings(job: Job) -> dict[str, Any] | None:
+    return None if job.status == UNREADABLE else job.settings.model_dump(mode="json")
+
+
 def _list(options: argparse.Namespace) -> int:
-    for name, known in (("kind", kinds()), ("status", STATUSES)):
+    for name, known in (("kind", kinds()), ("status", KNOWN)):
         value = getattr(options, name)
         if value is not None and value not in known:
             raise ConfigError(f"There is no {name} {value!r}; choose {', '.join(known)}.")
@@ -65,7 +69,9 @@ def _list(options: argparse.Namespace) -> int:
         print(json_line([facts(job) for job in found]))
     elif not found:
         what = "runs yet" if options.kind == "train" else "such jobs"
-        print(f"No {what}; start one with: python -m samar train")
+        unread = sum(job.status == UNREADABLE for job in Jobs().all())
+        note = f" ({unread} cannot be read; see: python -m samar doctor)" if unread else ""
+        print(f"No {what}{note}; start one with: python -m samar train")
     else:
         rows = [options.columns(job) for job in found]
         print_table(tuple(rows[0]), [list(row.values()) for row in rows])
@@ -106,7 +112,7 @@ def _show(options: argparse.Namespace) -> int:
         "device": job.device,
         "command": None if job.status == UNREADABLE else job.command,
         "edits": [asdict(edit) for edit in service.edits(job)],
-        "settings": job.settings.model_dump(mode="json"),
+        "settings": _settings(job),
         "files": [str(job_dir(job.id) / artifact.path) for artifact in kept],
     }
     print(json_line({**known, **more}, indent=2, ensure_ascii=False))

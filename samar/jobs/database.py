@@ -6,6 +6,7 @@ IMMEDIATE``), so that reading and then claiming a run is one step.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,27 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
 
-from samar.errors import RunError
+from samar.errors import ConfigError, RunError
 from samar.jobs.schema import migrate
+
+PASSING = ("locked", "full", "disk i/o error")
+"""Words in what a database says when it may work again in a moment, or once there is room."""
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
+BIRTH_SECONDS = 1.0
+"""SQLite makes a file before it writes to it; one that stays empty for longer was emptied."""
+
+
+class StoreBusy(RunError, OperationalError):
+    """The store cannot be used at the moment; what waits for it may try again."""
+
+    def __init__(self, sentence: str, cause: OperationalError) -> None:
+        OperationalError.__init__(self, cause.statement, cause.params, cause.orig or cause)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 class Database:
@@ -27,25 +46,37 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._open = threading.local()
+        self.name = url
         try:
-            self.engine = sa.create_engine(url)
+            where = store_url(url)
+            self.name = where.render_as_string()
+            self.engine = sa.create_engine(where)
             if self.engine.dialect.name == "sqlite":
-                Path(self.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+                if where.database and where.database != ":memory:":
+                    _check_file(Path(where.database))
                 event.listen(self.engine, "connect", _configure_sqlite)
                 event.listen(self.engine, "begin", _begin_sqlite)
-            with self.write() as connection:
-                migrate(connection)
-        except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
-            reason = getattr(error, "orig", None) or error
+            with self.engine.connect().execution_options(writes=True) as db, db.begin():
+                migrate(db)
+        except RunError as error:
+            raise RunError(f"The store {self.name} cannot be opened: {error}") from None
+        except sa.exc.DatabaseError as error:
+            raise self._explained(error, "cannot be opened") from None
+        except (sa.exc.SQLAlchemyError, OSError, ImportError, ValueError, TypeError) as error:
             raise RunError(
-                f"The store {url} cannot be opened ({reason}); check the folder, or set "
-                "SAMAR_HOME to another one."
+                f"The store {self.name} cannot be opened ({error}); check the folder and "
+                "SAMAR_STORE, or set SAMAR_HOME to another one."
             ) from None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view; never blocks a writer."""
-        with self.engine.connect() as connection:
+        """A consistent view; never blocks a writer.
+
+        Raises:
+            RunError: the store is damaged.
+            StoreBusy: it cannot be read at the moment.
+        """
+        with self._checked(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -53,28 +84,109 @@ class Database:
         """One transaction: all of it, or nothing if an exception passes.
 
         Within another one of the same thread it is a part of that.
+
+        Raises:
+            RunError: the store is damaged.
+            StoreBusy: it cannot be written at the moment.
         """
         outer: Connection | None = getattr(self._open, "connection", None)
         if outer is not None:
             yield outer
             return
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        writing = self.engine.connect
+        with (
+            self._checked(),
+            writing().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
             self._open.connection = connection
             try:
                 yield connection
             finally:
                 self._open.connection = None
 
+    @contextmanager
+    def _checked(self) -> Iterator[None]:
+        try:
+            yield
+        except RunError:
+            raise
+        except (sa.exc.DatabaseError, self.engine.dialect.loaded_dbapi.DatabaseError) as error:
+            raise self._explained(error, "cannot be used") from None
+
+    def _explained(self, error: Exception, problem: str) -> RunError:
+        """What a database said, as a sentence with a way out."""
+        reason = str(getattr(error, "orig", None) or error).strip().replace("\n", " ")
+        told = f"The store {self.name} {problem} ({reason})"
+        if isinstance(error, OperationalError):
+            if any(word in reason.lower() for word in PASSING):
+                return StoreBusy(f"{told}; make room if the disk is full, then try again.", error)
+            if "unable to open" in reason or "readonly" in reason or "connect" in reason:
+                return RunError(f"{told}; check the folder, or set SAMAR_HOME to another one.")
+        return RunError(f"{told}; see what can be saved with: python -m samar doctor")
+
+
+def store_url(text: str) -> sa.URL:
+    """The URL of a store; ``~`` in the path of a file is expanded.
+
+    Raises:
+        ConfigError: the path names a user that does not exist.
+        sqlalchemy.exc.ArgumentError: it is no URL.
+    """
+    url = sa.make_url(text)
+    if url.get_backend_name() != "sqlite" or not (url.database or "").startswith("~"):
+        return url
+    try:
+        return url.set(database=str(Path(url.database or "").expanduser()))
+    except RuntimeError:
+        raise ConfigError(
+            f"SAMAR_STORE is {text!r}, but there is no such user; write the path in full."
+        ) from None
+
+
+def _check_file(path: Path) -> None:
+    """Make the folder of a new store; refuse a file that was emptied.
+
+    Raises:
+        RunError: the file is there and holds nothing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    born = time.monotonic()
+    while path.is_file() and not path.stat().st_size:
+        if time.monotonic() - born > BIRTH_SECONDS:
+            raise RunError(
+                "the file is empty (0 bytes); put a copy of the store in its place, or delete the "
+                "file to begin a new one."
+            )
+        time.sleep(0.02)
+
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "busy_timeout=15000",
-        "foreign_keys=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.text_factory = _text
+    try:
+        connection.execute("PRAGMA busy_timeout=15000")
+        _check_whose(connection)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+    except Exception:
+        connection.close()
+        raise
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")
+
+
+def _check_whose(connection: Any) -> None:
+    """Refuse another program's file before anything is written to it."""
+    tables = {name for (name,) in connection.execute(TABLES)}
+    if tables and not ({"schema_version"} < tables and tables & {"jobs", "runs"}):
+        shown = ", ".join(sorted(tables)[:3])
+        raise RunError(
+            f"it is an SQLite file without the tables of a store (it has {shown}); choose another "
+            "file with SAMAR_STORE, or see: python -m samar doctor"
+        )
 
 
 def _begin_sqlite(connection: Connection) -> None:

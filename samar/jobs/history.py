@@ -20,8 +20,12 @@ class _Table:
 
     def extend(self, new: Columns) -> None:
         count = len(new["step"])
-        while self.length + count > self._rows.shape[1]:
-            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)], axis=1)
+        room = self._rows.shape[1]
+        if self.length + count > room:
+            while self.length + count > room:
+                room *= 2
+            old, self._rows = self._rows, np.empty((len(self.names), room))
+            self._rows[:, : self.length] = old[:, : self.length]
         for row, name in zip(self._rows, self.names, strict=True):
             row[self.length : self.length + count] = new[name]
         self.length += count

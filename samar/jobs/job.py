@@ -1,28 +1,55 @@
 """One job as faces see it: what was asked, where it stands, what came out."""
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
-from samar.errors import SamarError
+from pydantic import Field
+
+from samar.errors import RunError, SamarError
+from samar.jobs import schema
 from samar.jobs.kind import kind_of
-from samar.settings.job import JobSettings
+from samar.settings.job import MOST_CHARACTERS, JobSettings
 from samar.training.records import NAN, EpochRecord
 
 ACTIVE = ("queued", "running", "paused")
 RESUMABLE = ("stopped", "interrupted", "failed")
 HELD = ("running", "paused")
+STATUSES = (*ACTIVE, *RESUMABLE, "finished", "diverged")
+"""All that a job can have in the store."""
 SKIPPED = "Skipped"
 """How the message begins of a job that its coordinator decided to leave out."""
 UNREADABLE = "unreadable"
-"""Shown as the status of a job whose settings this samar does not understand."""
+"""Shown as the status of a job whose row this samar does not understand."""
+
+
+class SettingsUnreadable(RunError, AttributeError):
+    """A setting was asked for of a job whose settings cannot be read."""
 
 
 class Unreadable(JobSettings):
-    """Stands for settings that cannot be read."""
+    """Stands for settings that cannot be read: it has a name, and no other setting.
+
+    Attributes:
+        why: the sentence that tells whoever asks for one.
+    """
+
+    why: str = Field("", exclude=True)
+
+    @property
+    def command(self) -> str:
+        """There is none."""
+        self._refuse()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise SettingsUnreadable(f"{self.name}: {self.why}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +115,8 @@ class Job:
     @property
     def edits(self) -> int:
         """How often its settings were changed while it trained; its settings do not tell."""
-        return int(self.summary.get("edits", 0))
+        count = self.summary.get("edits", 0)
+        return count if isinstance(count, int) else 0
 
     @property
     def notes(self) -> list[str]:
@@ -126,7 +154,7 @@ class Job:
     def last_epoch(self) -> EpochRecord | None:
         """Of a training run, the newest evaluation."""
         epoch = self.summary.get("epoch")
-        if epoch is None:
+        if not epoch:
             return None
         known: dict[str, Any] = {n: NAN if v is None else v for n, v in epoch.items()}
         return EpochRecord(**known)
@@ -153,14 +181,70 @@ def unnumbered(title: str) -> str:
 
 
 def job_from(row: Mapping[Any, Any]) -> Job:
-    """The job that a row describes; settings that no longer fit make it an unreadable one."""
-    own = {name: row[name] for name in Job.__dataclass_fields__ if name in row}
-    own |= {"pinned": bool(row["pinned"]), "tags": tuple(row["tags"].split())}
-    own |= {name: json.loads(row[name] or "{}") for name in ("inputs", "summary")}
-    try:
-        own["settings"] = kind_of(row["kind"]).settings.stored(row["config"])
-    except SamarError as error:
-        reason = f"Its settings do not fit this samar: {error}"
-        own |= {"settings": Unreadable(name=row["name"] or f"job {row['id']}")}
-        own |= {"status": UNREADABLE, "message": f"{reason} Update samar, or delete it."}
+    """The job that a row describes; one that does not fit makes it an unreadable one."""
+    wrong = damaged(row)
+    own: dict[str, Any] = {n: row[n] for n in Job.__dataclass_fields__ if n in row}
+    own |= {name: STAND_INS.get(name) for name in wrong if name in own}
+    own["id"] = own["id"] or f"#{own['key']}"
+    own |= {"pinned": bool(own["pinned"]), "tags": tuple(own["tags"].split())}
+    own |= {name: schema.object_of(own[name]) for name in ("inputs", "summary")}
+    why = ""
+    for column, problem in wrong.items():
+        why = f"Its {column} cannot be read: {problem}; see: python -m samar doctor"
+        break
+    else:
+        try:
+            own["settings"] = stored_settings(row["kind"], row["config"])
+        except SamarError as error:
+            why = f"Its settings do not fit this samar: {error} Update samar, or delete it."
+    if why:
+        name = str(row["name"] or "")[:MOST_CHARACTERS] or f"job {own['id']}"
+        own |= {"settings": Unreadable.model_construct(name=name, why=why)}
+        own |= {"status": UNREADABLE, "message": why}
     return Job(**own)
+
+
+STAND_INS: dict[str, Any] = {
+    column.name: column.type.python_type() for column in schema.jobs.c if not column.nullable
+}
+"""For a column that cannot be read; None for one that may be empty."""
+
+
+def stored_settings(kind: str, config: str) -> JobSettings:
+    """The settings of a row.
+
+    Raises:
+        SamarError: they do not fit this samar.
+    """
+    try:
+        settings = kind_of(kind).settings.stored(config)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RunError(f"{type(error).__name__}: {error}.") from None
+    if not settings.model_fields_set:
+        raise RunError("There are none.")
+    return settings
+
+
+def damaged(row: Mapping[Any, Any]) -> dict[str, str]:
+    """The columns of a row of jobs that cannot hold what they do, each with what is wrong."""
+    found = {column.name: schema.wrong(column, row[column.name]) for column in schema.jobs.c}
+    if not found["status"] and row["status"] not in STATUSES:
+        found["status"] = f"{row['status']!r:.40} is none that this samar knows"
+    if not found["id"] and not re.fullmatch(r"[\w-]{1,32}", row["id"], re.ASCII):
+        found["id"] = f"{row['id']!r:.40} is none"
+    if not found["summary"] and not _sound(schema.object_of(row["summary"]) or {}):
+        found["summary"] = "its figures are no numbers"
+    return {name: problem for name, problem in found.items() if problem}
+
+
+def _sound(summary: Mapping[str, Any]) -> bool:
+    """Whether the figures that lists show are numbers."""
+    epoch, members = summary.get("epoch", {}), summary.get("members", {})
+    if not isinstance(epoch, dict | type(None)) or not isinstance(members, dict):
+        return False
+    racing = [m.get("epoch", "") if isinstance(m, dict) else "" for m in members.values()]
+    figures = [*(epoch or {}).values(), *racing, summary.get("begun")]
+    needed = {each.name for each in fields(EpochRecord) if each.default is MISSING}
+    known = {each.name for each in fields(EpochRecord)}
+    whole = not epoch or needed <= set(epoch) <= known
+    return whole and all(each is None or isinstance(each, int | float) for each in figures)

@@ -43,4 +43,5 @@ class Orders:
         query = sa.select(table).where(table.c.job.in_(jobs) & (table.c.key > key))
         with self._database.read() as db:
             rows = db.execute(query.order_by(table.c.key)).all()
-        return [Order(r.key, r.job, r.command, json.loads(r.detail), r.at) for r in rows]
+        found = [(r, schema.object_of(r.detail)) for r in rows]
+        return [Order(r.key, r.job, r.command, d, r.at) for r, d in found if d is not None]

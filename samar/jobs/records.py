@@ -4,14 +4,18 @@ Appended in batches, read incrementally.
 """
 
 import json
+import struct
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
+from itertools import islice, starmap
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
+from samar.errors import RunError
 from samar.jobs import schema
 from samar.jobs.database import Database
 from samar.training.records import NAN, EpochRecord, StepRecord
@@ -19,6 +23,10 @@ from samar.training.records import NAN, EpochRecord, StepRecord
 STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
 Columns = dict[str, np.ndarray]
+PIECE = 1024
+"""Rows that are read at once."""
+ABSENT = -sys.float_info.max
+"""Stands for NULL between the store and an array."""
 LABELS = "labels"
 """Kind of the events that hold the answers to some wrongly labelled training images."""
 LOOKS = ("curvature", "film", LABELS)
@@ -116,7 +124,7 @@ class Records:
         query = sa.select(table).where((table.c.job == job) & (table.c.key > after))
         with self._database.read() as db:
             rows = db.execute(query.order_by(table.c.key)).all()
-        return [Event(r.step, r.kind, json.loads(r.detail), r.at, r.key) for r in rows]
+        return [Event(r.step, r.kind, _object(job, r.detail), r.at, r.key) for r in rows]
 
     def add_artifact(
         self, job: int, kind: str, step: int, path: str, summary: Mapping[str, Any] | None = None
@@ -149,18 +157,64 @@ class Records:
         query = sa.select(table).where(wanted).order_by(table.c.key)
         with self._database.read() as db:
             rows = db.execute(query).all()
-        return [Artifact(r.kind, r.step, r.path, r.at, json.loads(r.summary or "{}")) for r in rows]
+        return [Artifact(r.kind, r.step, r.path, r.at, _object(job, r.summary)) for r in rows]
+
+    def extent(self, job: int, name: str) -> tuple[float, float, float, float] | None:
+        """First, last, lowest and highest finite value of a column of the steps; None without."""
+        table = schema.steps
+        column = table.c[name]
+        largest = sys.float_info.max
+        wanted = (table.c.job == job) & column.between(-largest, largest)
+        step, low, high = table.c.step, sa.func.min(column), sa.func.max(column)
+        query = sa.select(sa.func.min(step), sa.func.max(step), low, high).where(wanted)
+        with self._database.read() as db:
+            first, last, *bounds = db.execute(query).one()
+            if first is None:
+                return None
+            of_step = sa.select(column).where(table.c.job == job)
+            ends = [db.execute(of_step.where(step == at)).scalar_one() for at in (first, last)]
+        return (float(ends[0]), float(ends[1]), float(bounds[0]), float(bounds[1]))
 
     def _columns(self, table: sa.Table, names: tuple[str, ...], job: int, after: int) -> Columns:
+        """Read in pieces, so that of a million rows no more than one piece is ever Python objects.
+
+        A struct takes numbers alone; a float that no measurement gives stands for NULL meanwhile.
+        """
         query = (
-            sa.select(*(table.c[name] for name in names))
+            sa.select(*(sa.func.coalesce(table.c[name], ABSENT) for name in names))
             .where((table.c.job == job) & (table.c.step > after))
             .order_by(table.c.step)
         )
-        with self._database.read() as db:
-            rows = db.execute(query).all()
-        values = np.array([tuple(row) for row in rows], dtype=float).reshape(len(rows), len(names))
-        return dict(zip(names, values.T, strict=True))
+        pack, pieces = struct.Struct(f"{len(names)}d").pack, []
+        try:
+            with self._database.read() as db:
+                rows = iter(db.execute(query).cursor)  # type: ignore[call-overload]
+                while piece := b"".join(starmap(pack, islice(rows, PIECE))):
+                    pieces.append(np.frombuffer(piece).reshape(-1, len(names)))
+        except struct.error:
+            raise RunError(
+                f"The {table.name} of job #{job} hold something that is not a number; see what "
+                "can be saved with: python -m samar doctor"
+            ) from None
+        values = np.empty((len(names), sum(map(len, pieces))))
+        end = len(values.T)
+        while pieces:  # from the last, so that each is given back as soon as it is copied
+            piece_of = pieces.pop()
+            values[:, end - len(piece_of) : end] = piece_of.T
+            end -= len(piece_of)
+        values[values == ABSENT] = NAN
+        return dict(zip(names, values, strict=True))
+
+
+def _object(job: int, text: str) -> dict[str, Any]:
+    """What an event or artifact of a job tells."""
+    found = schema.object_of(text)
+    if found is None:
+        raise RunError(
+            f"A record of job #{job} cannot be read; see what can be saved with: "
+            "python -m samar doctor"
+        )
+    return found
 
 
 def _insert(

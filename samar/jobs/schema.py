@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, String, Text
@@ -125,6 +126,34 @@ artifacts = sa.Table(
 
 version = sa.Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
+OBJECTS = (jobs.c.inputs, jobs.c.summary, events.c.detail, controls.c.detail, artifacts.c.summary)
+"""Columns that hold a JSON object, or nothing."""
+LAST_MOMENT = 253_370_764_800.0
+"""The year 9999, the last that a calendar knows."""
+
+
+def object_of(text: Any) -> dict[str, Any] | None:
+    """What a column of :data:`OBJECTS` holds; None where it is no JSON object."""
+    try:
+        found = json.loads(text or "{}")
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def wrong(column: "Column[Any]", value: Any) -> str:
+    """Why a value cannot be what a column holds; empty where it can."""
+    kind = column.type.python_type
+    if value is None:
+        return "" if column.nullable else "it is empty"
+    if not isinstance(value, (int, float) if kind is float else kind):
+        return f"{value!r:.40} is no {'text' if kind is str else 'number'}"
+    if kind is float and column.table is jobs and not 0 <= value < LAST_MOMENT:
+        return f"{value!r} is no time"
+    if any(column is each for each in OBJECTS) and object_of(value) is None:
+        return f"{value!r:.40} is no JSON object"
+    return ""
+
 
 def _add_validation_marks_and_sweeps(connection: Connection) -> None:
     """From 0 to 1."""
@@ -195,9 +224,10 @@ def _count_edits(connection: Connection) -> None:
     changes = sa.select(events.c.job, sa.func.count()).where(events.c.kind == "change")
     for key, count in connection.execute(changes.group_by(events.c.job)).all():
         own = jobs.c.key == key
-        summary = connection.execute(sa.select(jobs.c.summary).where(own)).scalar() or "{}"
-        text = json.dumps({**json.loads(summary), "edits": count})
-        connection.execute(jobs.update().where(own).values(summary=text))
+        summary = object_of(connection.execute(sa.select(jobs.c.summary).where(own)).scalar())
+        if summary is not None:
+            text = json.dumps({**summary, "edits": count})
+            connection.execute(jobs.update().where(own).values(summary=text))
 
 
 def _run(connection: Connection, *statements: str) -> None:
@@ -217,19 +247,27 @@ def migrate(connection: Connection) -> None:
     """Make or update the tables inside the caller's transaction.
 
     Raises:
-        RunError: the store was written by a newer samar.
+        RunError: the store was written by a newer samar, or its version is no number.
+        sqlalchemy.exc.DatabaseError: a table or a column is missing.
     """
-    version.create(connection, checkfirst=True)
-    found = connection.execute(sa.select(version.c.version)).scalar()
-    if found is None:
+    if not sa.inspect(connection).has_table(version.name):
         metadata.create_all(connection)
         connection.execute(version.insert().values(version=len(MIGRATIONS)))
         return
+    found: object = connection.execute(sa.select(version.c.version)).scalar()
+    if not isinstance(found, int) or found < 0:
+        raise RunError(
+            f"its version is {found!r}, where a number should be; see what can be saved with: "
+            "python -m samar doctor"
+        )
     if found > len(MIGRATIONS):
         raise RunError(
-            f"The store is at version {found}, newer than this samar knows; update samar or "
+            f"the store is at version {found}, newer than this samar knows; update samar or "
             "point SAMAR_HOME to another folder."
         )
     for migration in MIGRATIONS[found:]:
         migration(connection)
-    connection.execute(version.update().values(version=len(MIGRATIONS)))
+    if found < len(MIGRATIONS):  # a disk without room lets a store be opened and read
+        connection.execute(version.update().values(version=len(MIGRATIONS)))
+    for table in metadata.sorted_tables:
+        connection.execute(sa.select(table).limit(0))

@@ -342,11 +342,13 @@ def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
 
 def alive(pid: int | None, created: float | None) -> bool:
     """Whether a process of this machine lives; ``created`` tells it from a later one."""
+    if pid is None:
+        return False
     try:
         process = psutil.Process(pid)
         same = created is None or abs(process.create_time() - created) < 1
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, OverflowError, ValueError):  # a number that no process has
         return False
 
 

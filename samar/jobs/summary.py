@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-import numpy as np
-
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 
@@ -14,10 +12,8 @@ LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
 def summary(store: Store, run: Job) -> dict[str, Any]:
     """Final figures of a run; accuracies and gap are fractions, λ figures ``None`` without λ."""
     last = run.last_epoch
-    lam = store.records.steps(run.key)["lam"]
-    lam = lam[np.isfinite(lam)]
     figures = ("train_accuracy", "test_accuracy", "train_loss", "test_loss", "gap")
-    moved = (lam[0], lam[-1], lam.min(), lam.max()) if len(lam) else (None,) * 4
+    moved = store.records.extent(run.key, "lam") or (None,) * 4
     return {
         "run": run.id,
         "status": run.status,
@@ -25,7 +21,7 @@ def summary(store: Store, run: Job) -> dict[str, Any]:
         "steps": run.done,
         "seconds": last.seconds if last else None,
         **{name: getattr(last, name) if last else None for name in figures},
-        **{n: None if v is None else float(v) for n, v in zip(LAMBDA, moved, strict=True)},
+        **dict(zip(LAMBDA, moved, strict=True)),
     }
 
 
