@@ -5,6 +5,7 @@ moment leaves the last committed transaction intact. Writers take the lock at on
 IMMEDIATE``), so that reading and then claiming a run is one step.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError, RunError
+from samar.home import home
 from samar.jobs.schema import migrate
 
 PASSING = ("locked", "full", "disk i/o error")
@@ -38,15 +40,15 @@ class StoreBusy(RunError, OperationalError):
 
 
 class Database:
-    """An engine for a URL, with its tables made or migrated.
+    """An engine for a URL, see :func:`store_url`, with its tables made or migrated.
 
     Raises:
         RunError: the store cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | None = None) -> None:
         self._open = threading.local()
-        self.name = url
+        self.name = url or os.environ.get("SAMAR_STORE") or ""
         try:
             where = store_url(url)
             self.name = where.render_as_string()
@@ -126,13 +128,19 @@ class Database:
         return RunError(f"{told}; see what can be saved with: python -m samar doctor")
 
 
-def store_url(text: str) -> sa.URL:
+def store_url(text: str | None = None) -> sa.URL:
     """The URL of a store; ``~`` in the path of a file is expanded.
+
+    Args:
+        text: ``SAMAR_STORE``, or a file in :func:`samar.home.home`, if None.
 
     Raises:
         ConfigError: the path names a user that does not exist.
         sqlalchemy.exc.ArgumentError: it is no URL.
     """
+    text = text or os.environ.get("SAMAR_STORE")
+    if not text:
+        return sa.URL.create("sqlite", database=str(home() / "samar.db"))
     url = sa.make_url(text)
     if url.get_backend_name() != "sqlite" or not (url.database or "").startswith("~"):
         return url

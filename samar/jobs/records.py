@@ -181,7 +181,7 @@ class Records:
         A struct takes numbers alone; a float that no measurement gives stands for NULL meanwhile.
         """
         query = (
-            sa.select(*(sa.func.coalesce(table.c[name], ABSENT) for name in names))
+            sa.select(*(_or_absent(table.c[name]) for name in names))
             .where((table.c.job == job) & (table.c.step > after))
             .order_by(table.c.step)
         )
@@ -204,6 +204,10 @@ class Records:
             end -= len(piece_of)
         values[values == ABSENT] = NAN
         return dict(zip(names, values, strict=True))
+
+
+def _or_absent(column: "sa.Column[Any]") -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(column, ABSENT) if column.nullable else column
 
 
 def _object(job: int, text: str) -> dict[str, Any]:

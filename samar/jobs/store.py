@@ -5,7 +5,6 @@ Every method is one transaction. Callers speak of jobs by their public id; NaN i
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import socket
@@ -17,7 +16,6 @@ import psutil
 import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
-from samar.home import home
 from samar.jobs import schema
 from samar.jobs.database import Database
 from samar.jobs.files import read_reason
@@ -40,7 +38,6 @@ class Store:
     """Jobs, their records, artifacts and orders behind one database URL."""
 
     def __init__(self, url: str | None = None) -> None:
-        url = url or os.environ.get("SAMAR_STORE") or f"sqlite:///{home() / 'samar.db'}"
         self.database = Database(url)
         self.records = Records(self.database)
         self.orders = Orders(self.database)

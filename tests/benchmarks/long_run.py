@@ -20,7 +20,8 @@ def peak():
 memory, started, busy = peak(), time.perf_counter(), time.process_time()
 {work}
 wall, busy = time.perf_counter() - started, time.process_time() - busy
-print(f"{{wall:.2f}} s ({{busy:.2f}} s of them busy), {{peak() - memory:.0f}} MB more", file=sys.stderr)
+more = peak() - memory
+print(f"{{wall:.2f}} s ({{busy:.2f}} s of them busy), {{more:.0f}} MB more", file=sys.stderr)
 """
 OPENING = (
     "from samar.jobs.store import Store; from samar.jobs.history import RunHistory",
