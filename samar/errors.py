@@ -4,9 +4,18 @@ The text of every such error is one sentence that says what is wrong, which valu
 what to do. Faces (browser, command line) show the text as it is and never a traceback.
 """
 
+from samar.plain_text import shown
+
 
 class SamarError(Exception):
-    """A problem the user can mend; the message says how."""
+    """A problem the user can mend; the message says how.
+
+    Args:
+        sentence: may quote names and texts from files; nothing hidden in them is left.
+    """
+
+    def __init__(self, sentence: object = "") -> None:
+        super().__init__(shown(sentence))
 
 
 class ConfigError(SamarError):

@@ -8,10 +8,11 @@ from typing import Any
 from samar.cli.tables import print_table
 from samar.errors import ConfigError
 from samar.jobs.files import job_dir
-from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job, moment
+from samar.jobs.job import ACTIVE, ARCHIVE, RESUMABLE, UNREADABLE, Job, moment
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import progress, summary
+from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
 STATUSES = (*ACTIVE, *RESUMABLE, "finished", "diverged", UNREADABLE)
@@ -103,9 +104,10 @@ def _show(options: argparse.Namespace) -> int:
         "device": job.device,
         "command": None if job.status == UNREADABLE else job.settings.command,
         "settings": job.settings.model_dump(mode="json"),
+        "archive": job.inputs.get(ARCHIVE),
         "files": [str(job_dir(job.id) / artifact.path) for artifact in kept],
     }
-    print(json_line({**known, **more}, indent=2, ensure_ascii=False))
+    print(json_line(shown_values({**known, **more}), indent=2, ensure_ascii=False))
     return 0
 
 

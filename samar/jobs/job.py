@@ -17,6 +17,8 @@ RESUMABLE = ("stopped", "interrupted", "failed")
 HELD = ("running", "paused")
 SKIPPED = "Skipped"
 """How the message begins of a job that its coordinator decided to leave out."""
+ARCHIVE = "archive"
+"""Entry in the inputs of an imported job: the SHA-256 of the zip that it came from."""
 UNREADABLE = "unreadable"
 """Shown as the status of a job whose settings this samar does not understand."""
 
