@@ -5,7 +5,8 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -245,16 +246,19 @@ def _insert(
     NaN is stored as NULL; whole numbers in their columns are exact in float64.
     """
     last: dict[str, float] = {}
+    insert = table.insert().compile(dialect=db.dialect, column_keys=["job", *names])
+    order = insert.positiontup or ["job", *names]
     with path.open("rb") as file:
         for columns in read_table(file, names, f"{path.name} in {what}"):
-            values = [column.astype(object) for column in columns.values()]
-            for known, column in zip(values, columns.values(), strict=True):
+            values: dict[str, Iterable[Any]] = {"job": repeat(key, len(columns["step"]))}
+            for name, column in columns.items():
+                known = column.astype(object)
                 known[np.isnan(column)] = None
-            rows = zip(*(known.tolist() for known in values), strict=True)
-            db.execute(
-                table.insert(),
-                [{"job": key, **dict(zip(columns, row, strict=True))} for row in rows],
-            )
+                values[name] = known.tolist()
+            rows: Any = list(zip(*(values[name] for name in order), strict=True))
+            if not insert.positiontup:
+                rows = [dict(zip(order, row, strict=True)) for row in rows]
+            db.exec_driver_sql(str(insert), rows)
             last = {name: column[-1].item() for name, column in columns.items()}
     return last
 

@@ -69,7 +69,7 @@ def _block(block: bytes, given: Sequence[str], names: Sequence[str], what: str) 
         raise DataError(f"{what} holds a row with more or fewer values than it has columns.")
     fields = block.replace(b"\n", b",").split(b",")[:-1]
     try:
-        values = np.fromiter((float(field or b"nan") for field in fields), float, len(fields))
+        values = np.array([float(field) if field else np.nan for field in fields])
     except ValueError:
         raise DataError(f"{what} holds something that is not a number.") from None
     table = values.reshape(len(ends), len(given))
