@@ -6,11 +6,20 @@ what to do. Faces (browser, command line) show the text as it is and never a tra
 
 import errno
 
+from samar.plain_text import shown
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SamarError(Exception):
-    """A problem the user can mend; the message says how."""
+    """A problem the user can mend; the message says how.
+
+    Args:
+        sentence: may quote names and texts from files; nothing hidden in them is left.
+    """
+
+    def __init__(self, sentence: object = "") -> None:
+        super().__init__(shown(sentence))
 
 
 class ConfigError(SamarError):

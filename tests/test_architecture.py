@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
+    {"plain_text"},
     {"errors"},
     {"home", "shipped"},
     {"settings", "device"},

@@ -9,10 +9,11 @@ from typing import Any
 from samar.cli.tables import print_table
 from samar.errors import ConfigError
 from samar.jobs.files import job_dir
-from samar.jobs.job import STATUSES, UNREADABLE, Job, moment
+from samar.jobs.job import ARCHIVE, STATUSES, UNREADABLE, Job, moment
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import progress, summary
+from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
 KNOWN = (*STATUSES, UNREADABLE)
@@ -113,9 +114,10 @@ def _show(options: argparse.Namespace) -> int:
         "command": None if job.status == UNREADABLE else job.command,
         "edits": [asdict(edit) for edit in service.edits(job)],
         "settings": _settings(job),
+        "archive": job.inputs.get(ARCHIVE),
         "files": [str(job_dir(job.id) / artifact.path) for artifact in kept],
     }
-    print(json_line({**known, **more}, indent=2, ensure_ascii=False))
+    print(json_line(shown_values({**known, **more}), indent=2, ensure_ascii=False))
     return 0
 
 

@@ -5,10 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from samar.cli.data import finish
+from samar.cli.tables import print_table
+from samar.jobs.job import ARCHIVE
 from samar.jobs.service import Jobs
 from samar.kinds.download import DownloadSettings, progress_words
 from samar.kinds.inspect import InspectSettings, inspection_of, keep_model
@@ -17,10 +16,11 @@ from samar.networks.inspection import Inspection, Trial
 from samar.networks.library import ImportedModel, delete_model, get_model, imported_models
 from samar.networks.public import PUBLIC, public_checkpoint
 from samar.networks.published import difference, reasons
+from samar.plain_text import shown
 from samar.settings.command import add_settings, json_line, settings_from
 
-# Wide enough for a folder's path; a narrower terminal wraps the line.
-WIDTH = 240
+SHORT = 16
+"""Hexadecimal digits of a checksum that tell it from others; JSON has all of them."""
 
 
 def register(commands: Any) -> None:
@@ -57,7 +57,8 @@ def _import(options: argparse.Namespace) -> int:
     if options.json:
         print(json_line({**_facts(model), "tried": [_trial(trial) for trial in found.trials]}))
         return 0
-    print(f"{model.file} is {MODELS[model.model].title}. {model.reason}")
+    print(f"{shown(model.file)} is {MODELS[model.model].title}. {shown(model.reason)}")
+    print(f"SHA-256 {model.sha256[:SHORT]}…, {model.size:,} bytes.")
     _print_trials(found)
     _print_kept(model)
     return 0
@@ -72,10 +73,13 @@ def _import_run(options: argparse.Namespace) -> int:
     if name := getattr(options, "name", ""):
         service.rename(run_id, name)
     run = service.get(run_id)
+    digest = run.inputs[ARCHIVE]
     if options.json:
-        print(json_line({"run": run.id, "title": run.title, "status": run.status}))
+        told = {"run": run.id, "title": run.title, "status": run.status, "sha256": digest}
+        print(json_line(told))
     else:
-        print(f"Imported run {run.id} ({run.label}): {run.status}, {run.done} steps.")
+        print(f"Imported run {run.id} ({shown(run.label)}): {run.status}, {run.done} steps.")
+        print(f"SHA-256 {digest[:SHORT]}…")
     return 0
 
 
@@ -83,7 +87,7 @@ def _models(options: argparse.Namespace) -> int:
     if options.delete:
         model = get_model(options.delete)
         delete_model(model.id)
-        print(f"Network {model.id} ({model.title}) is deleted.")
+        print(f"Network {model.id} ({shown(model.title)}) is deleted.")
     elif options.get:
         _get(options)
     elif options.public:
@@ -112,23 +116,22 @@ def _list(as_json: bool) -> None:
     if not models:
         print("No imported networks yet; import one with: python -m samar import FILE")
         return
-    table = Table("id", "name", "model", "normalization", "accuracy", "images", box=None)
+    rows = []
     for m in models:
         accuracy = "" if m.accuracy is None else f"{m.accuracy:.2%}"
-        table.add_row(m.id, m.title, m.model, m.normalize, accuracy, m.dataset)
-    Console(width=WIDTH, markup=False).print(table)
+        rows.append((m.id, m.title, m.model, m.normalize, accuracy, m.dataset))
+    print_table(("id", "name", "model", "normalization", "accuracy", "images"), rows)
 
 
 def _list_public(as_json: bool) -> None:
     if as_json:
         print(json_line({"public": [asdict(entry) for entry in PUBLIC.values()]}))
         return
-    table = Table("name", "model", "trained on", "normalization", "published", box=None)
-    for entry in PUBLIC.values():
-        table.add_row(
-            entry.name, entry.model, entry.dataset, entry.normalize, f"{entry.accuracy:.2%}"
-        )
-    Console(width=WIDTH, markup=False).print(table)
+    rows = [
+        (entry.name, entry.model, entry.dataset, entry.normalize, f"{entry.accuracy:.2%}")
+        for entry in PUBLIC.values()
+    ]
+    print_table(("name", "model", "trained on", "normalization", "published"), rows)
 
 
 def _print_trials(result: Inspection) -> None:
@@ -151,7 +154,7 @@ def _print_kept(model: ImportedModel) -> None:
     for line in filter(None, (difference(model), *reasons(model))):
         print(line)
     print(
-        f"Kept as {model.id} ({model.title}); next: python -m samar landscape {model.id}",
+        f"Kept as {model.id} ({shown(model.title)}); next: python -m samar landscape {model.id}",
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from samar.plain_text import shown
+
 FILE_WIDTH = 400
 
 
@@ -12,7 +14,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table, at its full width where no terminal would wrap it."""
     table = Table(*columns, box=None)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(shown(cell, FILE_WIDTH) for cell in row))
     console = Console(markup=False)
     if not console.is_terminal:
         console.width = FILE_WIDTH

@@ -1,10 +1,18 @@
 """What the curvature instruments find: plain results that need no torch, and their JSON."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 
 from samar.errors import DataError
 
@@ -191,35 +199,90 @@ class Report:
             DataError: it is something else.
         """
         try:
-            named = {f.name: content.get(f.name) for f in fields(Spectrum)}
-            named["values"] = content["eigenvalues"]
-            plain: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in named.items()}
-            spectrum = Spectrum(**plain)
-            density = trace = layers = sharpness = None
-            if (found := content.get("density")) is not None:
-                arrays: Any = {
-                    n: np.array(v) if isinstance(v, list) else v for n, v in found.items()
-                }
-                density = Density(**arrays)
-            if "trace" in content:
-                trace = Trace(
-                    Estimate(content["trace"], content["trace_error"]),
-                    {n: Estimate(**each) for n, each in content["trace_layers"].items()},
-                    content["trace_products"],
-                )
-            if "layers" in content:
-                layers = tuple(Layer(**each) for each in content["layers"])
-            if "sharpness" in content:
-                sharpness = tuple(Measure(**each) for each in content["sharpness"])
-            return cls(
-                spectrum,
-                density,
-                trace,
-                layers,
-                sharpness,
-                content["images"],
-                content["seconds_total"],
-                content["manifest"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"This is no report of a curvature measurement ({error!r}).") from None
+            found = _Content.model_validate(content)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise DataError(
+                f"This is no report of a curvature measurement ({where}: {problem['msg']})."
+            ) from None
+        spectrum = Spectrum(
+            values=found.eigenvalues,
+            residuals=found.residuals,
+            vectors=None,
+            lowest=found.lowest,
+            lowest_residuals=found.lowest_residuals,
+            products=found.products,
+            converged=found.converged,
+            loss=found.loss,
+            seconds=found.seconds,
+        )
+        density = trace = None
+        if found.density is not None:
+            plain: Any = {n: np.array(v) if n in CURVES else v for n, v in found.density}
+            density = Density(**plain)
+        if found.trace is not None:
+            total = Estimate(found.trace, found.trace_error)
+            trace = Trace(total, found.trace_layers, found.trace_products)
+        others = (found.layers, found.sharpness, found.images, found.seconds_total, found.manifest)
+        return cls(spectrum, density, trace, *others)
+
+
+CURVES = ("grid", "density", "nodes", "weights", "outliers")
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Numbers = Annotated[tuple[FiniteFloat, ...], Field(max_length=100_000)]
+Some = Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=100_000)]
+Perhaps = Annotated[float, BeforeValidator(lambda value: np.nan if value is None else value)]
+"""A number that may be NaN, which JSON writes as null."""
+
+
+class _Density(BaseModel):
+    """A density as :meth:`Report.as_json` writes it."""
+
+    grid: Some
+    density: Some
+    nodes: Numbers
+    weights: Numbers
+    sigma: FiniteFloat
+    outliers: Numbers
+    lowest: FiniteFloat
+    highest: FiniteFloat
+    trace: FiniteFloat
+    trace_error: Perhaps
+    probes: Count
+    steps: Count
+    products: Count
+
+
+class _Content(BaseModel):
+    """What :meth:`Report.as_json` writes."""
+
+    eigenvalues: Some
+    residuals: Some
+    products: Count
+    converged: bool
+    seconds: FiniteFloat
+    loss: Perhaps
+    images: Count
+    lowest: Numbers
+    lowest_residuals: Numbers
+    trace: FiniteFloat | None = None
+    trace_error: Perhaps = 0.0
+    trace_layers: dict[str, Estimate] = {}
+    trace_products: Count = 0
+    density: _Density | None = None
+    layers: tuple[Layer, ...] | None = None
+    sharpness: tuple[Measure, ...] | None = None
+    seconds_total: FiniteFloat
+    manifest: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> "_Content":
+        pairs = [(self.eigenvalues, self.residuals), (self.lowest, self.lowest_residuals)]
+        if self.density is not None:
+            pairs.append((self.density.grid, self.density.density))
+            pairs.append((self.density.nodes, self.density.weights))
+        for values, others in pairs:
+            if len(values) != len(others):
+                raise ValueError(f"{len(values)} values stand beside {len(others)}")
+        return self

@@ -1,5 +1,6 @@
 """Facts from somebody else's file, as far as they can be what they claim to be."""
 
+import json
 import math
 import re
 import secrets
@@ -7,8 +8,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from samar.errors import DataError, SamarError
-from samar.exchange.archive import EVENT
+from samar.exchange.contents import DETAILS, Detail, Happened, Listed, Summary, fitting
+from samar.exchange.plain_json import plain_json
 from samar.jobs.edits import values_of
 from samar.jobs.job import unnumbered
 from samar.jobs.kind import kind_of
@@ -24,7 +28,7 @@ FIRST = {
 """Kind and step of a file by its name: archives of version 0.1 list no artifacts."""
 ENDED = ("finished", "stopped", "diverged", "failed", "interrupted")
 IMPORTED = "imported"
-RANKS = 3
+MOST_EVENTS = 200_000
 LONGEST = 500
 SECONDS = 32e9
 """Later than this no calendar can show."""
@@ -37,8 +41,9 @@ def settings_from(kind: str, config: bytes, events: Sequence[Event], what: str) 
         DataError: they, or a change made to them by hand, do not fit this samar.
     """
     try:
-        settings = kind_of(kind).settings.stored(config.decode())
-    except (SamarError, UnicodeDecodeError) as error:
+        plain = json.dumps(plain_json(config, "config.json"))
+        settings = kind_of(kind).settings.stored(plain)
+    except SamarError as error:
         raise DataError(f"The settings in {what} do not fit this samar: {error}") from None
     live = settings
     for event in events:
@@ -85,22 +90,14 @@ def events_from(content: Any, what: str) -> list[Event]:
     Raises:
         DataError: one of them is not what its kind has.
     """
-    wrong = DataError(f"events.json in {what} holds something that is no event.")
-    if not isinstance(content, list):
-        raise wrong
+    wrong = f"events.json in {what} holds something that is no event"
+    if not isinstance(content, list) or len(content) > MOST_EVENTS:
+        raise DataError(f"{wrong}, or more than {MOST_EVENTS:,}; export the job again.")
     events = []
     for each in content:
-        if not isinstance(each, dict) or set(each) != set(EVENT):
-            raise wrong
-        event = Event(**each)
-        sound = _whole(event.step) and _number(event.at) and isinstance(event.detail, dict)
-        if not sound or not isinstance(event.kind, str) or not 0 < len(event.kind) <= 32:
-            raise wrong
-        if event.kind == "curvature" and not _is_measurement(event.detail):
-            raise wrong
-        if not _number(event.detail.get("seconds", 0)):
-            raise wrong
-        events.append(event)
+        event = fitting(Happened, each, wrong)
+        fitting(DETAILS.get(event.kind, Detail), event.detail, wrong)
+        events.append(Event(**dict(event)))
     return events
 
 
@@ -110,21 +107,13 @@ def artifacts_from(manifest: Mapping[str, Any], what: str) -> list[Artifact]:
     Raises:
         DataError: something in the list is no artifact.
     """
-    listed, files = manifest.get("artifacts"), manifest["files"]
+    wrong = f"The manifest of {what} lists something that is no artifact"
+    listed = fitting(Listed, {"artifacts": manifest.get("artifacts")}, wrong).artifacts
     if listed is None:
-        return _by_name(files, manifest["run"].get("steps"))
-    wrong = DataError(f"The manifest of {what} lists something that is no artifact.")
-    found = []
-    for each in listed if isinstance(listed, list) else [None]:
-        if not isinstance(each, dict) or set(each) != set(Artifact.__dataclass_fields__):
-            raise wrong
-        artifact = Artifact(**each | {"summary": _plain(each["summary"])})
-        sound = _whole(artifact.step) and _number(artifact.at) and isinstance(artifact.path, str)
-        if not sound or not re.fullmatch(r"[a-z][a-z_0-9]{0,31}", str(artifact.kind)):
-            raise wrong
-        found.append(artifact)
+        return _by_name(manifest["files"], manifest["run"].get("steps"))
+    found = [Artifact(**dict(each) | {"summary": _plain(each.summary)}) for each in listed]
     if len({(artifact.kind, artifact.step) for artifact in found}) < len(found):
-        raise wrong
+        raise DataError(f"{wrong}: two of one kind and step; export the job again.")
     return found
 
 
@@ -177,16 +166,14 @@ def _plain(summary: Any) -> dict[str, Any]:
             return all(map(shows, value.values()))
         return value is None or isinstance(value, str | bool) or _number(value)
 
-    found = summary if isinstance(summary, dict) else {}
-    return {name: value for name, value in found.items() if shows(value)}
-
-
-def _is_measurement(detail: Mapping[str, Any]) -> bool:
-    """Whether an event holds what the curvature chart draws."""
-    lists = [detail.get("values"), detail.get("residuals")]
-    return all(
-        isinstance(each, list) and len(each) >= RANKS and all(map(_number, each)) for each in lists
-    ) and all(_number(detail.get(name)) for name in ("lr", "trace"))
+    given = summary if isinstance(summary, dict) else {}
+    found = {name: value for name, value in list(given.items())[:LONGEST] if shows(value)}
+    try:
+        Summary.model_validate(found)
+    except ValidationError as error:
+        wrong = {problem["loc"][0] for problem in error.errors()}
+        return {name: value for name, value in found.items() if name not in wrong}
+    return found
 
 
 def _time(value: Any) -> float | None:

@@ -1,35 +1,37 @@
 """Importing the zip of a job from elsewhere: everything about it is checked, then all is kept."""
 
-import io
-import json
+import hashlib
 import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import safetensors
 import sqlalchemy as sa
 
-from samar.curvature.result import Report
-from samar.errors import DataError, SamarError
+from samar.data.sources.download import digest_of
+from samar.errors import DataError
 from samar.exchange import checked_zip
 from samar.exchange.archive import FORMAT, FORMAT_VERSION
+from samar.exchange.artifacts import check_artifact
 from samar.exchange.checked_zip import copy_member, opened_zip
+from samar.exchange.contents import Manifest, Member, fitting
 from samar.exchange.foreign import artifacts_from, events_from, row_from, settings_from
-from samar.exchange.tables import read_table
+from samar.exchange.plain_json import plain_json
+from samar.exchange.tables import WHOLE, read_table
 from samar.home import home
 from samar.jobs import schema
 from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
-from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Artifact, Columns, insert_events
+from samar.jobs.job import ARCHIVE, Job
+from samar.jobs.kind import kind_of
+from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Artifact, Event, insert_events
+from samar.jobs.store import MEMBER as RACER
 from samar.jobs.store import Store, new_row
-from samar.kinds.curvature import REPORT
-from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
-from samar.landscape.result import Landscape
 from samar.settings.command import json_line
 
 FORMATS = {"samar run": 1, FORMAT: FORMAT_VERSION}
@@ -40,19 +42,15 @@ MEMBER = r"members/[0-9a-f]{8}\.zip"
 MEMBERS = {
     r"manifest\.json": 16 * MB,
     r"config\.json": MB,
-    r"(steps|epochs)\.(csv|parquet)": 4096 * MB,
+    r"(steps|epochs)\.(csv|parquet)": 1024 * MB,
     MEMBER: 4096 * MB,
-    rf"{SAFE}\.json": 256 * MB,
+    rf"{SAFE}\.json": 32 * MB,
     rf"{SAFE}\.npz": 64 * MB,
     rf"{SAFE}\.safetensors": 4096 * MB,
 }
-TABLES = {"steps.csv": STEP_COLUMNS, "epochs.csv": EPOCH_COLUMNS}
+TABLES = ("steps.csv", "epochs.csv")
 NEEDED = ("config.json", "events.json")
 OTHERS = ("curvature.json", "steps.parquet", "epochs.parquet")
-ARRAYS = {r"[A-Za-z_0-9]{1,40}\.npy": 32 * MB}
-"""What an artifact's own archive may hold."""
-MOST_ARRAYS = 512 * MB
-LANDSCAPES = (LEVEL, PREVIEW, PARTIAL, "film_plane", "film_line")
 
 
 def import_job(
@@ -89,7 +87,7 @@ def import_job(
     staged = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
     try:
         with opened_zip(source, MEMBERS, what, most) as archive:
-            manifest = _manifest(archive, what)
+            manifest = _manifest(archive, _digest(source), what)
             members = [n for n in archive.namelist() if re.fullmatch(MEMBER, n) and not parent]
             artifacts = artifacts_from(manifest, what)
             _unpack(archive, manifest["files"], artifacts, members, staged, what)
@@ -105,22 +103,46 @@ def import_job(
     return job_id
 
 
+def _digest(source: Path | BinaryIO) -> str:
+    """The SHA-256 of a file, or of its content; the place in that stays."""
+    if isinstance(source, Path):
+        return digest_of(source, "sha256")
+    place = source.tell()
+    source.seek(0)
+    digest = hashlib.sha256()
+    while piece := source.read(MB):
+        digest.update(piece)
+    source.seek(place)
+    return digest.hexdigest()
+
+
 def _import_members(files: Sequence[Path], store: Store, owner: str) -> None:
     try:
         for path in files:
             most = checked_zip.MOST_BYTES // len(files)
             import_job(path, store, parent=owner, most=most)
+        _check_members(store, store.get(owner))
     except BaseException:
         for gone in store.delete(owner):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
         raise
 
 
-def _manifest(archive: zipfile.ZipFile, what: str) -> dict[str, Any]:
+def _check_members(store: Store, owner: Job) -> None:
+    """The jobs that the process of another one does are called as its settings call them."""
+    list_members = kind_of(owner.kind).members
+    if list_members is not None:
+        known = list_members(owner.settings)
+        for member in store.all(parent=owner.id):
+            if member.kind != "train" or member.inputs.get(RACER) not in known:
+                raise DataError(f"{member.label} is no member of {owner.label}; export it again.")
+
+
+def _manifest(archive: zipfile.ZipFile, digest: str, what: str) -> dict[str, Any]:
     other = f"{what} is a zip file, but not of a job; give one that samar's export has written."
     try:
-        content = json.loads(archive.read("manifest.json"))
-    except (KeyError, ValueError, RecursionError):
+        content = plain_json(archive.read("manifest.json"), f"The manifest of {what}")
+    except KeyError:
         raise DataError(other) from None
     if not isinstance(content, dict) or content.get("format") not in (*FORMATS,):
         raise DataError(other)
@@ -130,17 +152,17 @@ def _manifest(archive: zipfile.ZipFile, what: str) -> dict[str, Any]:
             f"{what} has format {content.get('format_version')!r}, but this samar reads {known}; "
             "update samar."
         )
-    files = content.get("files")
-    if not isinstance(content.get("run"), dict) or not isinstance(files, dict):
-        raise DataError(f"The manifest of {what} is incomplete; export the job again.")
-    content["run"].setdefault("kind", "train")
-    needed = (*NEEDED, *TABLES) if content["run"]["kind"] == "train" else NEEDED
+    found = fitting(Manifest, content, f"The manifest of {what} is incomplete")
+    files, run = found.files, found.run
+    run.setdefault("kind", "train")
+    run[ARCHIVE] = digest
+    needed = (*NEEDED, *TABLES) if run["kind"] == "train" else NEEDED
     missing = [name for name in needed if name not in files]
     odd = set(files) ^ (set(archive.namelist()) - {"manifest.json"})
     if missing or odd:
         names = ", ".join(missing or sorted(odd)[:3])
         raise DataError(f"{what} and its manifest disagree about {names}; export the job again.")
-    return content
+    return content | {"run": run}
 
 
 def _unpack(
@@ -154,7 +176,8 @@ def _unpack(
     """Copy what is kept into the staging folder, comparing checksums."""
     kinds = {artifact.path: artifact.kind for artifact in artifacts}
     fixed = (*NEEDED, *TABLES)
-    if absent := [path for path in kinds if path not in files or path in (*fixed, *OTHERS)]:
+    others = (*fixed, *OTHERS)
+    if absent := [p for p in kinds if p not in files or p in others or p.startswith("members/")]:
         raise DataError(f"{what} lacks {absent[0]!r}, which its manifest lists; export it again.")
     (staged / "members").mkdir()
     for name, facts in files.items():
@@ -167,46 +190,11 @@ def _unpack(
             path.parent.mkdir(exist_ok=True)
             with path.open("wb") as file:
                 digest = copy_member(archive, name, file)
-        if not isinstance(facts, dict) or digest != facts.get("sha256"):
+        if digest != fitting(Member, facts, f"The manifest of {what} is incomplete").sha256:
             raise DataError(
                 f"{name} in {what} does not have the checksum of the manifest: it was changed or "
                 "damaged; export or copy it again."
             )
-        if name in kinds:
-            _check(path, kinds[name], f"{name} in {what}")
-
-
-def _check(path: Path, kind: str, what: str) -> None:
-    """An artifact must be what its name and its kind say; an archive of arrays may be a bomb."""
-    if path.suffix == ".safetensors":
-        try:
-            with safetensors.safe_open(path, framework="numpy") as file:
-                if not file.keys():
-                    raise DataError(f"{what} holds no tensors; export it again.")
-        except (safetensors.SafetensorError, OSError):
-            raise DataError(
-                f"{what} is not a readable safetensors file; export it again."
-            ) from None
-    elif path.suffix == ".npz":
-        with opened_zip(io.BytesIO(path.read_bytes()), ARRAYS, what, MOST_ARRAYS):
-            pass
-        try:
-            if kind in LANDSCAPES:
-                Landscape.load(path)
-            else:
-                with np.load(path, allow_pickle=False) as arrays:
-                    [arrays[name] for name in arrays.files]
-        except (SamarError, ValueError, EOFError, OSError, MemoryError):
-            missing = "landscape" if kind in LANDSCAPES else "readable arrays"
-            raise DataError(f"{what} holds no {missing}; export the job again.") from None
-    else:
-        content = _json(path, what)
-        if kind == REPORT:
-            try:
-                found = Report.from_json(content).spectrum
-                sum((*found.values, *found.residuals, *found.lowest, *found.lowest_residuals))
-            except (SamarError, LookupError, TypeError, AttributeError):
-                raise DataError(f"{what} holds no curvature; export the job again.") from None
 
 
 def _adopt(
@@ -221,30 +209,29 @@ def _adopt(
     kind = str(manifest["run"]["kind"])
     events = events_from(_json(staged / "events.json", f"events.json in {what}"), what)
     settings = settings_from(kind, (staged / "config.json").read_bytes(), events, what)
+    for artifact in artifacts:
+        told = f"{artifact.path} in {what}"
+        check_artifact(staged / artifact.path, artifact.kind, settings, told)
     row = new_row(settings, parent) | row_from(manifest["run"], settings, what)
     row["fingerprint"] = None
-    tables = {}
-    if kind == "train":
-        for name, columns in TABLES.items():
-            with (staged / name).open("rb") as file:
-                tables[name] = read_table(file, columns, f"{name} in {what}")
-        row |= _progress(tables["steps.csv"], tables["epochs.csv"])
-    for name in (*NEEDED, *TABLES):
-        (staged / name).unlink(missing_ok=True)
-    row["summary"] = count_edits(row["summary"], events)
-    inputs, summary = json_line(row["inputs"]), json_line(row["summary"])
+    row["inputs"] = json_line(row["inputs"] | {ARCHIVE: manifest["run"][ARCHIVE]})
+    row["summary"] = json_line(count_edits(row["summary"], events))
     with store.database.write() as db:
         table = schema.jobs
         if db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).first():
             row["id"] = new_row(settings)["id"]
         target = job_dir(row["id"])
         shutil.rmtree(target, ignore_errors=True)  # left behind by a deleted job
-        values = row | {"inputs": inputs, "summary": summary}
-        db.execute(table.insert().values(**values))
+        db.execute(table.insert().values(**row))
         key = db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).scalar_one()
-        for rows_of, name in ((schema.steps, "steps.csv"), (schema.epochs, "epochs.csv")):
-            if rows := _rows(key, tables.get(name, {})):
-                db.execute(rows_of.insert(), rows)
+        if kind == "train":
+            steps = _insert(db, schema.steps, key, staged / "steps.csv", STEP_COLUMNS, what)
+            epochs = _insert(db, schema.epochs, key, staged / "epochs.csv", EPOCH_COLUMNS, what)
+            db.execute(
+                table.update().where(table.c.key == key).values(**_progress(steps, epochs, events))
+            )
+        for name in (*NEEDED, *TABLES):
+            (staged / name).unlink(missing_ok=True)
         insert_events(db, key, events)
         if artifacts:
             files = [{"job": key, **vars(a), "summary": json_line(a.summary)} for a in artifacts]
@@ -254,28 +241,41 @@ def _adopt(
     return str(row["id"])
 
 
-def _progress(steps: Columns, epochs: Columns) -> dict[str, Any]:
-    """How far a training run came, from its own records."""
-    last = {n: column[-1].item() for n, column in epochs.items()} if len(epochs["step"]) else None
-    counts = ("epoch", "step", "grad_evals", "train_images")
-    whole = {n: int(v) if n in counts else v for n, v in last.items()} if last else None
+def _insert(
+    db: sa.Connection, table: sa.Table, key: int, path: Path, names: Sequence[str], what: str
+) -> dict[str, float]:
+    """Copy a table of a training run, some rows at a time; returns its last row.
+
+    NaN is stored as NULL; whole numbers in their columns are exact in float64.
+    """
+    last: dict[str, float] = {}
+    insert = table.insert().compile(dialect=db.dialect, column_keys=["job", *names])
+    order = insert.positiontup or ["job", *names]
+    with path.open("rb") as file:
+        for columns in read_table(file, names, f"{path.name} in {what}"):
+            values: dict[str, Iterable[Any]] = {"job": repeat(key, len(columns["step"]))}
+            for name, column in columns.items():
+                known = column.astype(object)
+                known[np.isnan(column)] = None
+                values[name] = known.tolist()
+            rows: Any = list(zip(*(values[name] for name in order), strict=True))
+            if not insert.positiontup:
+                rows = [dict(zip(order, row, strict=True)) for row in rows]
+            db.exec_driver_sql(str(insert), rows)
+            last = {name: column[-1].item() for name, column in columns.items()}
+    return last
+
+
+def _progress(
+    step: Mapping[str, float], epoch: Mapping[str, float], events: Sequence[Event]
+) -> dict[str, Any]:
+    """How far a training run came, from its own last records."""
+    whole = {name: int(v) if name in WHOLE else v for name, v in epoch.items()}
     return {
-        "done": int(max([0, *steps["step"][-1:]])),
-        "summary": {"epoch": whole} if whole else {},
+        "done": int(step.get("step", 0)),
+        "summary": json_line(count_edits({"epoch": whole} if whole else {}, events)),
     }
 
 
-def _rows(key: int, columns: Columns) -> list[dict[str, Any]]:
-    """NaN is stored as NULL; whole numbers in their columns are exact in float64."""
-    lists = [
-        [None if missing else value for value, missing in zip(c.tolist(), np.isnan(c), strict=True)]
-        for c in columns.values()
-    ]
-    return [{"job": key, **dict(zip(columns, r, strict=True))} for r in zip(*lists, strict=True)]
-
-
 def _json(path: Path, what: str) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise DataError(f"{what} is no JSON; export the job again.") from None
+    return plain_json(path.read_bytes(), what)

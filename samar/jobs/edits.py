@@ -129,6 +129,18 @@ def read_edits(text: str, what: str) -> list[PlannedEdit]:
     return sorted(plan, key=lambda edit: edit.step)
 
 
+def planned(inputs: Mapping[str, Any]) -> list[PlannedEdit]:
+    """The edits that a job was given.
+
+    Raises:
+        ConfigError: its inputs hold something else.
+    """
+    try:
+        return TypeAdapter(list[PlannedEdit]).validate_python(inputs.get(EDITS, []))
+    except ValidationError as error:
+        raise ConfigError(f"The edits that it was given do not fit: {readable(error)}") from None
+
+
 def check_edits(settings: Settings, plan: Sequence[PlannedEdit], members: Sequence[str]) -> None:
     """Make sure that each edit is possible after those before it.
 

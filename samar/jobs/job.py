@@ -21,6 +21,8 @@ STATUSES = (*ACTIVE, *RESUMABLE, "finished", "diverged")
 """All that a job can have in the store."""
 SKIPPED = "Skipped"
 """How the message begins of a job that its coordinator decided to leave out."""
+ARCHIVE = "archive"
+"""Entry in the inputs of an imported job: the SHA-256 of the zip that it came from."""
 UNREADABLE = "unreadable"
 """Shown as the status of a job whose row this samar does not understand."""
 

@@ -21,8 +21,9 @@ from samar.models.catalog import MODELS
 from samar.networks.inspection import Inspection
 from samar.networks.library import ImportedModel, absolute, add_model
 from samar.networks.load import checksum
+from samar.plain_text import shown
 from samar.settings.declare import setting, titles
-from samar.settings.job import JobSettings
+from samar.settings.job import MOST_CHARACTERS, JobSettings
 
 FOUND, WEIGHTS = "inspection", "weights"
 """Kinds of the artifacts: what was found, and the network's weights."""
@@ -75,7 +76,7 @@ class InspectSettings(JobSettings):
     @property
     def described(self) -> str:
         """The file."""
-        return f"inspection of {Path(self.file).name}"
+        return f"inspection of {shown(Path(self.file).name, MOST_CHARACTERS)}"
 
 
 def prepare(_: Store, settings: InspectSettings) -> Mapping[str, Any]:
@@ -87,11 +88,15 @@ def prepare(_: Store, settings: InspectSettings) -> Mapping[str, Any]:
     if dataset:
         require_data(dataset)
     try:
-        found = {"network": str(path), "title": path.name, "sha256": checksum(path)}
+        found = {
+            "network": str(path),
+            "title": shown(path.name, MOST_CHARACTERS),
+            "sha256": checksum(path),
+        }
     except OSError as error:
         raise CheckpointError(f"{settings.file} cannot be read ({error.strerror}).") from None
     found |= {"dataset": dataset, "images": stamp(dataset)}
-    return {"networks": [found], "title": path.name}
+    return {"networks": [found], "title": shown(path.name, MOST_CHARACTERS)}
 
 
 def work(settings: InspectSettings, work: Work) -> None:
@@ -111,7 +116,7 @@ def work(settings: InspectSettings, work: Work) -> None:
             on_recognized=lambda found: keep_found(work, found),
         )
     except CheckpointError as error:
-        raise CheckpointError(str(error).replace(str(path), "The file")) from None
+        raise CheckpointError(str(error).replace(shown(path), "The file")) from None
     if network is not None:
         work.keep(WEIGHTS, lambda part: save_inspected(network, found, part), WEIGHTS_FILE)
     keep_found(work, found)

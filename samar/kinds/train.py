@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from samar.data.presence import require_data
 from samar.errors import ConfigError, SamarError
 from samar.jobs.branch import STATE
-from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, values_of
+from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned, values_of
 from samar.jobs.engine.local import slots
 from samar.jobs.files import resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind
@@ -213,8 +213,7 @@ class Steered:
 
     def _expect_edits(self) -> None:
         """Look up which of the job's edits are still to be made."""
-        for each in self.work.job.inputs.get(EDITS, ()):
-            edit = PlannedEdit(**each)
+        for edit in planned(self.work.job.inputs):
             if edit.step > self.most:
                 raise ConfigError(
                     f"The edit at step {edit.step} is beyond the last, {self.most}; take it out of "

@@ -174,7 +174,8 @@ class Landscape:
                 found = {name: archive[name] for name in archive.files}
             texts = json.loads(str(found["text"]))
             axes = tuple(found[f"axis_{i}"] for i in range(found["loss"].ndim))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            _check(axes, found, texts)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
             raise DataError(f"{source} holds no landscape ({error}); give a saved .npz.") from None
         trail = ball = None
         if "trail_names" in texts:
@@ -185,3 +186,43 @@ class Landscape:
             ball = Ball(texts["rho"], found["ball_coordinates"], found["ball_loss"])
         arrays = (found["loss"], found["accuracy"], found["done"])
         return cls(axes, *arrays, texts["manifest"], trail, ball)
+
+
+def _check(axes: tuple[Floats, ...], found: dict[str, Any], texts: dict[str, Any]) -> None:
+    """Arrays of the shapes and kinds that a figure draws; ValueError, KeyError or TypeError."""
+    if len(axes) not in (1, 2):
+        raise ValueError(f"it has {len(axes)} directions, not one or two")
+    shape = tuple(len(axis) for axis in axes[::-1])
+    _expect("loss", found["loss"], shape)
+    _expect("accuracy", found["accuracy"], shape)
+    _expect("done", found["done"], shape, "b")
+    for number, axis in enumerate(axes):
+        _expect(f"axis_{number}", axis, (axis.size,), finite=True)
+        if not axis.size or (np.diff(axis) <= 0).any():
+            raise ValueError(f"the points of axis_{number} do not ascend")
+    if not isinstance(texts["manifest"], dict):
+        raise ValueError("its manifest is none")
+    if "trail_names" in texts:
+        names = texts["trail_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("the names of its networks are none")
+        count = len(names)
+        _expect("coordinates", found["trail_coordinates"], (count, len(axes)), finite=True)
+        _expect("off_plane", found["trail_off_plane"], (count,))
+        _expect("loss", found["trail_loss"], (count,))
+        _expect("accuracy", found["trail_accuracy"], (count,))
+    if "rho" in texts:
+        count = len(found["ball_loss"])
+        _expect("ball_coordinates", found["ball_coordinates"], (count, len(axes)), finite=True)
+        _expect("ball_loss", found["ball_loss"], (count,))
+        if not count or not np.isfinite(float(texts["rho"])):
+            raise ValueError("its ball has no radius or no edge")
+
+
+def _expect(
+    name: str, array: Any, shape: tuple[int, ...], kinds: str = "fiu", *, finite: bool = False
+) -> None:
+    if array.shape != shape or array.dtype.kind not in kinds:
+        raise ValueError(f"{name} is {array.dtype} {array.shape} where it must be {shape}")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds a coordinate that is not finite")

@@ -18,10 +18,11 @@ from samar.errors import CheckpointError, ConfigError
 from samar.models.catalog import MODELS
 from samar.networks.checkpoint import save_weights
 from samar.networks.inspection import Inspection
-from samar.networks.library import ImportedModel, absolute, add_model
+from samar.networks.library import MAX_TITLE, ImportedModel, absolute, add_model
 from samar.networks.normalization import IMAGES, candidates, try_normalizations
 from samar.networks.reading import read_checkpoint
 from samar.networks.recognition import fit_to, made_for, network_of, recognize
+from samar.plain_text import shown
 
 Told = Callable[[str, int, int], None]
 
@@ -63,7 +64,7 @@ def inspect_file(
     checkpoint = read_checkpoint(path)
     recognition = recognize(checkpoint)
     found = Inspection(
-        file=path.name,
+        file=shown(path.name, MAX_TITLE),
         sha256=digest_of(path, "sha256"),
         size=path.stat().st_size,
         recognition=recognition,
@@ -161,7 +162,7 @@ def import_file(
         path, model=model, dataset=dataset, normalize=normalize, measure=measure, tell=tell
     )
     if network is None:
-        raise CheckpointError(f"{path.name}: {found.problem}")
+        raise CheckpointError(f"{found.file}: {found.problem}")
     return add_model(found, title, lambda file: save_inspected(network, found, file)), found
 
 

@@ -3,10 +3,23 @@
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, Field, FiniteFloat, TypeAdapter
 
+from samar.data.catalog import NORMALIZATIONS, dataset_info
+from samar.errors import DataError
+from samar.models.catalog import MODELS
 from samar.networks.shapes import Fit, Recognition
+from samar.plain_text import shown
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+def _known(normalize: str) -> str:
+    if normalize not in ("", "find", "auto", *NORMALIZATIONS):
+        raise ValueError("there is no such normalization")
+    return normalize
 
 
 @dataclass(frozen=True)
@@ -21,10 +34,10 @@ class Trial:
         tied: whether its accuracy cannot be told from the best one's.
     """
 
-    normalize: str
-    correct: int
-    images: int
-    distance: float | None
+    normalize: Annotated[str, AfterValidator(_known)]
+    correct: Count
+    images: Annotated[int, Field(gt=0, lt=2**53)]
+    distance: FiniteFloat | None
     tied: bool
 
     @property
@@ -51,18 +64,18 @@ class Inspection:
         of: how many test images there are.
     """
 
-    file: str
-    sha256: str
-    size: int
+    file: Annotated[str, Field(max_length=200)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Count
     recognition: Recognition
     fit: Fit | None
     dataset: str = ""
-    normalize: str = ""
+    normalize: Annotated[str, AfterValidator(_known)] = ""
     trials: tuple[Trial, ...] = ()
-    correct: int | None = None
-    images: int | None = None
-    loss: float | None = None
-    of: int | None = None
+    correct: Count | None = None
+    images: Count | None = None
+    loss: FiniteFloat | None = None
+    of: Count | None = None
 
     @property
     def problem(self) -> str:
@@ -82,8 +95,29 @@ class Inspection:
 
     @classmethod
     def load(cls, path: Path) -> "Inspection":
-        """Read what :meth:`as_json` gave."""
-        return _adapter().validate_json(path.read_bytes())
+        """Read what :meth:`as_json` gave; ValueError where it is something else."""
+        found = _adapter().validate_json(path.read_bytes())
+        if found.dataset:
+            try:
+                dataset_info(found.dataset)
+            except DataError as error:
+                raise ValueError(str(error)) from None
+        fits = (found.fit, found.recognition.nearest, *found.recognition.fits)
+        for fit in fits:
+            if fit is not None and fit.model not in MODELS:
+                raise ValueError(f"there is no network {shown(fit.model, 40)!r}")
+            if fit is not None and not (fit.fits or fit.reason or fit.mismatches):
+                raise ValueError("a network neither fits nor says why")
+        numbers = (found.correct, found.images)
+        if numbers != (None, None) and (
+            None in numbers
+            or not 0 <= found.correct <= found.images  # type: ignore[operator]
+            or not (found.dataset and found.normalize)
+        ):
+            raise ValueError("its accuracy is none")
+        if not (found.recognition.fits or found.recognition.nearest):
+            raise ValueError("it names no network")
+        return found
 
 
 @cache

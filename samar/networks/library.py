@@ -19,6 +19,7 @@ from samar.data.catalog import FOLDER_PREFIX
 from samar.errors import CheckpointError
 from samar.home import home
 from samar.networks.inspection import Inspection
+from samar.plain_text import shown
 
 MAX_TITLE = 80
 SHORTEST_BEGINNING = 4
@@ -192,13 +193,13 @@ def delete_model(model_id: str) -> None:
 
 
 def clean_title(text: str) -> str:
-    """Text on one line, without control characters, at most :data:`MAX_TITLE` long.
+    """Text on one line, without hidden characters, at most :data:`MAX_TITLE` long.
 
     Example:
         >>> clean_title(" my\\tnetwork ")
         'my network'
     """
-    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()[:MAX_TITLE].strip() or "model"
+    return " ".join(shown(text).split())[:MAX_TITLE].strip() or "model"
 
 
 def keep_upload(name: str, content: bytes | memoryview) -> Path:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from samar.errors import CheckpointError
 from samar.models.build import build_model
 from samar.models.catalog import MODELS, model_info
-from samar.networks.reading import Checkpoint
+from samar.networks.reading import Checkpoint, require_finite
 from samar.networks.shapes import (
     Fit,
     Recognition,
@@ -96,12 +96,7 @@ def network_of(checkpoint: Checkpoint, fit: Fit) -> nn.Module:
     if not fit.fits:
         raise CheckpointError(fit.problem)
     tensors = {own: checkpoint.tensors[foreign] for own, foreign in fit.names.items()}
-    for own, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise CheckpointError(
-                f"The tensor {fit.names[own]} holds values that are not finite, so the network "
-                "computes nothing; take an earlier checkpoint of that training."
-            )
+    require_finite({fit.names[own]: tensor for own, tensor in tensors.items()}, "The network")
     classes, channels = made_for(checkpoint)
     network = build_model(fit.model, classes=classes, channels=channels)
     network.load_state_dict({**network.state_dict(), **tensors})

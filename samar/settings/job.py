@@ -1,10 +1,10 @@
 """What the settings of every job share: a name, and a title made from them."""
 
-import re
 from typing import ClassVar
 
 from pydantic import field_validator
 
+from samar.plain_text import shown
 from samar.settings.command import command_text
 from samar.settings.declare import Settings, setting
 
@@ -22,7 +22,7 @@ class JobSettings(Settings):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        name = re.sub(r"\s+", " ", name).strip()
+        name = " ".join(shown(name).split())
         if len(name) > MOST_CHARACTERS:
             raise ValueError(f"name has {len(name)} characters; use at most {MOST_CHARACTERS}.")
         return name

@@ -235,6 +235,72 @@ def test_what_is_no_plain_tensor(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "w.pt")
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64])
+def test_numbers_of_another_kind(tmp_path: Path, suffix: str, dtype: torch.dtype) -> None:
+    path, tensors = tmp_path / f"w{suffix}", {"w": torch.ones(4).to(dtype)}
+    torch.save(tensors, path) if suffix == ".pt" else safetensors.torch.save_file(tensors, path)
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(CheckpointError, match=rf"holds w in a form that is not read \({kind}; "):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_weights_that_are_not_finite(tmp_path: Path, suffix: str, value: float) -> None:
+    tensors = {"a": torch.ones(2), "b": torch.ones(5, dtype=torch.float64), "c": torch.ones(1)}
+    tensors["b"][1:3] = value
+    path = tmp_path / f"w{suffix}"
+    torch.save(tensors, path) if suffix == ".pt" else safetensors.torch.save_file(tensors, path)
+    with pytest.raises(CheckpointError, match="in 1 of 3 tensors; the first is b with 2 of 5; "):
+        read_checkpoint(path)
+
+
+def test_one_flipped_bit_in_a_zip_is_noticed(tmp_path: Path) -> None:
+    """PyTorch itself reads wrong numbers without a word."""
+    path = tmp_path / "w.pt"
+    torch.save(state(), path)
+    whole = path.read_bytes()
+    numbers = state()["0.weight"].numpy().tobytes()
+    at = whole.index(torch.load(path)["0.weight"].numpy().tobytes())
+    for offset in range(0, len(numbers), 8):
+        broken = bytearray(whole)
+        broken[at + offset] ^= 1
+        path.write_bytes(broken)
+        assert len(torch.load(path, mmap=True)) == 4
+        with pytest.raises(CheckpointError, match="in it does not have its checksum; copy or"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\nb", "a\u202eb", "x" * 100_000])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_names_of_tensors_that_are_no_names(tmp_path: Path, suffix: str, name: str) -> None:
+    path, tensors = tmp_path / f"w{suffix}", {name: torch.ones(2)}
+    torch.save(tensors, path) if suffix == ".pt" else safetensors.torch.save_file(tensors, path)
+    with pytest.raises(CheckpointError, match="holds a tensor whose name has") as caught:
+        read_checkpoint(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+def test_many_tensors_of_one_storage_claim_no_memory(tmp_path: Path) -> None:
+    whole = torch.ones(100_000)
+    torch.save({f"w{n}": whole[:] for n in range(50)}, tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match="is refused: it claims"):
+        read_checkpoint(tmp_path / "w.pt")
+    torch.save({"a": whole, "b": whole}, tmp_path / "w.pt")  # weights that two layers share
+    assert len(read_checkpoint(tmp_path / "w.pt").tensors) == 2
+
+
+def test_a_pickle_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_OPERATIONS", 10_000)
+    for legacy in (True, False):
+        content = {"w": torch.ones(2), "x": [[] for _ in range(20_000)]}
+        torch.save(content, tmp_path / "w.pt", _use_new_zipfile_serialization=not legacy)
+        with pytest.raises(CheckpointError, match="far more than a network's tensors"):
+            read_checkpoint(tmp_path / "w.pt")
+
+
 def test_tensors_from_a_gpu_and_parameters_come_as_plain_cpu_tensors(tmp_path: Path) -> None:
     torch.save({"w": nn.Parameter(torch.ones(2))}, tmp_path / "w.pt")
     (tensor,) = read_checkpoint(tmp_path / "w.pt").tensors.values()

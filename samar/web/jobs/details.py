@@ -8,7 +8,8 @@ import streamlit as st
 
 from samar.compare.differences import shown
 from samar.jobs.files import job_dir, log_path
-from samar.jobs.job import Job, moment
+from samar.jobs.job import ARCHIVE, Job, moment
+from samar.plain_text import shown as shown_line
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
 from samar.web.jobs.table import MARKS, kind_title, result_of
@@ -64,6 +65,8 @@ def details(jobs: Sequence[Job]) -> None:
             st.markdown(f"**{title}** · {MARKS[job.status]}", width="content")
             st.button("Close", icon=":material/close:", on_click=_close, key="close_details")
         st.caption(f"Asked for {moment(job.created)} · id {job.id}")
+        if archive := job.inputs.get(ARCHIVE):
+            st.caption(f"Imported from an archive with the SHA-256 {plain(str(archive))}")
         for sentence in filter(None, (job.message, *job.notes)):
             st.caption(plain(sentence))
         if result := result_of(job):
@@ -102,7 +105,7 @@ def _log(job: Job) -> str:
         text = log_path(job.id).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-LOG_LINES:])
+    return "\n".join(map(shown_line, text.splitlines()[-LOG_LINES:]))
 
 
 def _close() -> None:

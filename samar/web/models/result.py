@@ -32,7 +32,7 @@ def show_recognized(found: Inspection) -> None:
         st.badge(f"{what.parameters:,} parameters", color="gray")
     why = f" · {plain(fit.reason)}" if fit is not None and fit.fits else ""
     size = f"{found.size / 1e6:.2f} MB · SHA-256 {found.sha256[:8]}…"
-    st.caption(f"{plain(found.file)} · {size}{why}")
+    st.caption(f"{plain(found.file)} · {size}{why}", help=f"SHA-256 {found.sha256}")
     if found.problem:
         st.warning(
             f"{plain(found.problem)} Only networks that fit tensor by tensor can be used.",

@@ -1,0 +1,46 @@
+import pickle
+
+import pytest
+
+from samar.errors import CheckpointError
+from samar.plain_text import shown, shown_values
+from samar.settings.job import JobSettings
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ρ 0.1 · été 数据", "ρ 0.1 · été 数据"),
+        ("two\nlines\r\n\tthree", "two lines three"),
+        ("\x1b[31mred\x1b[0m", " [31mred [0m"),
+        ("\x9b31m", " 31m"),
+        ("abc\u202egnp.exe", "abcgnp.exe"),
+        ("\u2066a\u2069\u200b\ufeff", "a"),
+        ("half \ud800", "half "),
+        ("\U000e0041tag", "tag"),
+        ("\u2028line\u2029", " line "),
+    ],
+)
+def test_nothing_hidden_is_left(text: str, expected: str) -> None:
+    assert shown(text) == expected
+    assert shown(expected) == expected
+
+
+def test_it_is_shortened() -> None:
+    assert shown("x" * 100_000, 10) == "x" * 9 + "…"
+    assert len(shown("x" * 100_000)) == 2000
+
+
+def test_plain_values_keep_their_numbers() -> None:
+    values = {"a\n": ["\x07", 1, 2.5, None, True], "b": ({"c": "\u202e"},)}
+    assert shown_values(values) == {"a ": [" ", 1, 2.5, None, True], "b": [{"c": ""}]}
+
+
+def test_every_sentence_is_safe_and_survives_pickling() -> None:
+    error = CheckpointError("bad\n\x1b]0;title\x07 file \u202e")
+    assert str(error) == "bad ]0;title  file "
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_names_are_plain() -> None:
+    assert JobSettings(name=" a\x1b[31m\u202e b\n").name == "a [31m b"
