@@ -8,7 +8,7 @@ from typing import Any
 from samar.device.catalog import in_words
 from samar.errors import ConfigError, RunError
 from samar.jobs.branch import branch, kept_states
-from samar.jobs.engine.local import schedule, slots
+from samar.jobs.engine.local import VARIABLES, schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds
@@ -41,8 +41,8 @@ class Jobs:
             SamarError: one sentence about what is missing or does not fit.
         """
         kind = kind_of(settings.kind)
-        if kind.lane is not None:
-            slots(kind.lane)
+        for lane in VARIABLES:
+            slots(lane)
         inputs = kind.prepare(self.store, settings) if kind.prepare else {}
         if kind.reused and not anew:
             same = self.store.same(settings, inputs)
