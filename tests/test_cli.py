@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main
+from samar.jobs.kind import kinds
+from samar.jobs.service import Jobs
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
@@ -67,16 +69,52 @@ def test_train_show_runs_and_delete(samar_home: Path, capsys: pytest.CaptureFixt
         ("jobs --kind miracle", "There is no kind 'miracle'; choose"),
         ("jobs --status merry", "There is no status 'merry'; choose queued"),
         ("evaluate missing.pt --model lenet --dataset digits", "lenet"),
+        ("train --seed 1 --seed 2", "--seed is given twice; give it once."),
+        ("train --compile --no-compile", "--no-compile is given twice; give it once."),
+        ("jobs --json --json", "--json is given twice; give it once."),
+        ("train --name=", "--name is empty; give it a value, or leave it out."),
+        ("train --rho -1e-3", "rho is '-1e-3', but it must be at least 0"),
+        ("train --lr -inf", "lr is '-inf', but it must be a finite number"),
+        ("train --dataset folder:~nouser", "begins in a folder that is not known here"),
+        ("train --name a\tb", "'a\\tb' holds a character that is no text; write it without."),
+        ("train --name \udcff", "holds a character that is no text"),
+        ("landscape x --span 0", "span is '0', but it must be at least 0.0001"),
+        ("landscape x --out none/x.npz", "make it, or choose another --out."),
+        ("landscape x --dim 1 --out x.vtp", "A line has no surface to write as .vtp"),
+        ("hessian x --dataset digits", "--dataset has no effect on 'x', which knows its own"),
+        ("export x --out tb:", "--out names no folder"),
+        ("study --report --phase tune", "--phase has no effect with --report; leave it out."),
+        ("study --out x.txt", "but it must end in .csv"),
+        ("app --port -1", "port is '-1', but it must be a whole number from 0 to 65535"),
+        ("models --dataset digits", "--dataset has no effect without --get; leave it out."),
+        ("import x.zip --quick", "--quick has no effect with the .zip of a run; leave it out."),
     ],
 )
 def test_bad_input_is_one_sentence(
     words: str, sentence: str, samar_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words.split()) == 2
+    assert main(words.split(" ")) == 2
     error = capsys.readouterr().err
     assert error.startswith("samar: ")
     assert sentence in error
     assert error.count("\n") == 1
+    assert not Jobs().all()
+
+
+def test_an_option_is_known_by_its_whole_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--epoch", "3"])
+    assert "unrecognized arguments: --epoch 3" in capsys.readouterr().err
+
+
+def test_kinds_that_cannot_be_found_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAMAR_KINDS", "nowhere")
+    kinds.cache_clear()
+    assert main(["jobs"]) == 2
+    assert "SAMAR_KINDS names 'nowhere', which brings no kind of job" in capsys.readouterr().err
+    kinds.cache_clear()
 
 
 def test_help_shows_every_setting_with_its_bounds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +138,7 @@ def test_the_equivalent_command_line_gives_the_same_config() -> None:
 
 
 @pytest.mark.shared
-def test_evaluate(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate(shared_data: Path, samar_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoint = shared_data / "checkpoints" / "resnet20-12fca82f.th"
     words = [
         "evaluate",

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import runpy
 import socket
 import sys
@@ -12,6 +13,7 @@ from samar import __version__
 from samar.errors import ConfigError
 from samar.home import PACKAGED, SHIPPED, home
 
+HIGHEST = 65_535
 ENTRY = ("app.py", "pages/*/*.py", ".streamlit/config.toml")
 
 
@@ -19,7 +21,7 @@ def register(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("app", help="open the browser app")
     parser.add_argument(
-        "--port", type=int, default=8501, help="port to serve on, 0 for any (default: 8501)"
+        "--port", default="8501", help="port to serve on, 0 for any (default: 8501)"
     )
     parser.set_defaults(run=_app)
 
@@ -33,17 +35,19 @@ def _app(options: argparse.Namespace) -> int:
     return 0
 
 
-def _free(port: int) -> int:
+def _free(text: str) -> int:
     """The port, if it can be had; any that is free for 0."""
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > HIGHEST:
+        raise ConfigError(
+            f"port is {text[:60]!r}, but it must be a whole number from 0 to {HIGHEST}; choose "
+            "another value."
+        )
+    port = int(text)
     with socket.socket() as attempt:
         if os.name == "posix":  # else the last server's connections would block its port a minute
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             attempt.bind(("127.0.0.1", port))
-        except OverflowError:
-            raise ConfigError(
-                f"port is {port}, but it must be from 0 to 65535; choose another value."
-            ) from None
         except PermissionError:
             raise ConfigError(f"Port {port} is not allowed here; choose one above 1023.") from None
         except OSError:

@@ -17,12 +17,14 @@ from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
 from samar.networks.library import ImportedModel, find_model
 from samar.settings.command import json_line
+from samar.settings.paths import out_file, out_folder
 from samar.sweeps.statistics import MeanStd, mean_std
 
 if TYPE_CHECKING:
     from samar.compare.flatness import FlatnessReport
 
 TENSORBOARD = "tb:"
+FORMATS = (".zip", ".html", ".json")
 RESULTS = ("test_accuracy", "train_accuracy", "gap")
 
 
@@ -130,19 +132,17 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    service = Jobs()
-    out = str(options.out)
-    path = Path(out)
-    if out.startswith(TENSORBOARD):
-        from samar.exchange.tensorboard import write_tensorboard
+    if options.out.startswith(TENSORBOARD):
+        from samar.exchange.tensorboard import require_tensorboard, write_tensorboard
 
+        require_tensorboard()
+        folder = out_folder(options.out.removeprefix(TENSORBOARD))
+        service = Jobs()
         for run in _named(service, options.ids, "train"):
-            print(write_tensorboard(service.store, run, Path(out.removeprefix(TENSORBOARD))))
+            print(write_tensorboard(service.store, run, folder))
         return 0
-    if path.suffix not in (".zip", ".html", ".json"):
-        raise ConfigError(
-            f"--out is {out!r}; it must end in .zip, .html or .json, or be tb:FOLDER."
-        )
+    path = out_file(options.out, FORMATS, f", or be {TENSORBOARD}FOLDER")
+    service = Jobs()
     try:
         if path.suffix == ".zip":
             _write_zip(service, _named(service, options.ids), path)

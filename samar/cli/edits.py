@@ -1,17 +1,18 @@
 """``--edits FILE``: changes that a run or a race makes at given steps."""
 
 import argparse
-from pathlib import Path
 
 from samar.errors import ConfigError
 from samar.jobs.edits import PlannedEdit, read_edits
+from samar.settings.paths import expanded
+
+MOST_BYTES = 64 << 20
 
 
 def add_edits(parser: argparse.ArgumentParser) -> None:
     """Let a command take a file of edits."""
     parser.add_argument(
         "--edits",
-        type=Path,
         metavar="FILE",
         help="changes to make at given steps, as 'export RUN --out FILE.json' writes them",
     )
@@ -23,10 +24,12 @@ def edits_from(options: argparse.Namespace) -> list[PlannedEdit]:
     Raises:
         ConfigError: there is no such file, or it holds something else.
     """
-    path: Path | None = options.edits
-    if path is None:
+    if options.edits is None:
         return []
+    path = expanded(options.edits)
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigError(f"{path} is no file of edits; it has more than {MOST_BYTES:,} bytes.")
         return read_edits(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is no file of edits; it holds no text.") from None

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from samar.curvature.catalog import MEASURES
-from samar.errors import ConfigError, RunError, SamarError
+from samar.errors import RunError, SamarError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
@@ -25,9 +25,14 @@ from samar.jobs.service import Jobs
 from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LEVEL, LandscapeJobSettings
+from samar.landscape.export import require_vtp
 from samar.landscape.result import Landscape
-from samar.settings.command import add_settings, json_line, settings_from
+from samar.networks.library import find_model
+from samar.networks.load import SUFFIXES
+from samar.networks.settings import NetworkSettings
+from samar.settings.command import add_settings, json_line, refuse, settings_from
 from samar.settings.job import JobSettings
+from samar.settings.paths import out_file
 
 POLL_SECONDS = 0.1
 FORMATS = (".npz", ".csv", ".html", ".vtp")
@@ -42,7 +47,7 @@ def register(commands: Any) -> None:
         "Loss and accuracy on a line or a plane through a network's weights.",
         LandscapeJobSettings,
         _print_landscape,
-    ).add_argument("--out", type=Path, help=f"file to write, one of {', '.join(FORMATS)}")
+    ).add_argument("--out", metavar="FILE", help=f"file to write, one of {', '.join(FORMATS)}")
     _add(
         commands,
         "hessian",
@@ -89,13 +94,15 @@ def _add(
 
 
 def _measure(options: argparse.Namespace) -> int:
-    out: Path | None = getattr(options, "out", None)
-    if out is not None and out.suffix not in FORMATS:
-        raise ConfigError(f"{out} is of no known kind; choose one of {', '.join(FORMATS)}.")
-    if out is not None and not out.expanduser().absolute().parent.is_dir():
-        raise ConfigError(f"There is no folder {out.parent}; make it, or choose another --out.")
+    settings = settings_from(options, options.settings)
+    if getattr(options, "out", None) is not None:
+        options.out = out_file(options.out, FORMATS)
+        if options.out.suffix == ".vtp":
+            require_vtp(plane=settings.dim == 2)
+    if isinstance(settings, NetworkSettings):
+        _refuse_known(options, settings)
     jobs = Jobs()
-    job_id = submitted(jobs, settings_from(options, options.settings), anew=options.anew)
+    job_id = submitted(jobs, settings, anew=options.anew)
     job = follow(jobs, job_id)
     if job.status == "failed":
         raise SamarError(job.message)
@@ -107,6 +114,18 @@ def _measure(options: argparse.Namespace) -> int:
     options.show(jobs, job, options)
     print_note(job)
     return 0
+
+
+def _refuse_known(options: argparse.Namespace, settings: NetworkSettings) -> None:
+    """Refuse what a stored network knows itself, where no checkpoint came along.
+
+    Raises:
+        ConfigError: such an option was given.
+    """
+    what = settings.network
+    if not any(Path(each).suffix in SUFFIXES for each in (what, *getattr(settings, "others", ()))):
+        own = ("model",) if find_model(what) else ("model", "dataset", "normalize")
+        refuse(options, f"on {what!r}, which knows its own", *own)
 
 
 def submitted(jobs: Jobs, settings: JobSettings, **words: Any) -> str:

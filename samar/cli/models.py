@@ -17,7 +17,7 @@ from samar.networks.library import ImportedModel, delete_model, get_model, impor
 from samar.networks.public import PUBLIC, public_checkpoint
 from samar.networks.published import difference, reasons
 from samar.plain_text import shown
-from samar.settings.command import add_settings, json_line, settings_from
+from samar.settings.command import add_settings, json_line, refuse, settings_from
 
 SHORT = 16
 """Hexadecimal digits of a checksum that tell it from others; JSON has all of them."""
@@ -39,18 +39,20 @@ def register(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.set_defaults(run=_import)
     listing = commands.add_parser("models", help="imported networks and public checkpoints")
-    listing.add_argument("--public", action="store_true", help="list public checkpoints instead")
-    listing.add_argument("--get", metavar="NAME", help="download and import a public checkpoint")
+    one = listing.add_mutually_exclusive_group()
+    one.add_argument("--public", action="store_true", help="list public checkpoints instead")
+    one.add_argument("--get", metavar="NAME", help="download and import a public checkpoint")
+    one.add_argument("--delete", metavar="ID", help="remove an imported network")
     listing.add_argument("--dataset", help="with --get: images to measure it on")
-    listing.add_argument("--delete", metavar="ID", help="remove an imported network")
     listing.add_argument("--json", action="store_true", help="print one JSON object")
     listing.set_defaults(run=_models)
 
 
 def _import(options: argparse.Namespace) -> int:
+    settings = settings_from(options, InspectSettings)
     if Path(options.file).suffix == ".zip":
         return _import_run(options)
-    job = finish(Jobs(), settings_from(options, InspectSettings, name=""), anew=options.anew)
+    job = finish(Jobs(), settings.changed(name=""), anew=options.anew)
     found = inspection_of(job)
     assert found is not None
     model = keep_model(job, getattr(options, "name", ""))
@@ -68,6 +70,7 @@ def _import_run(options: argparse.Namespace) -> int:
     """The ZIP of a run, as ``export`` writes it."""
     from samar.exchange.importing import import_job
 
+    refuse(options, "with the .zip of a run", "model", "dataset", "normalize", "quick", "anew")
     service = Jobs()
     run_id = import_job(Path(options.file), service.store)
     if name := getattr(options, "name", ""):
@@ -84,7 +87,10 @@ def _import_run(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
+    if not options.get:
+        refuse(options, "without --get", "dataset")
     if options.delete:
+        refuse(options, "with --delete", "json")
         model = get_model(options.delete)
         delete_model(model.id)
         print(f"Network {model.id} ({shown(model.title)}) is deleted.")

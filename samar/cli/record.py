@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-from pathlib import Path
 from typing import Any
 
 from samar.cli.study import follow_sentences
@@ -12,6 +11,7 @@ from samar.jobs.service import Jobs
 from samar.kinds.record import RECORDING, RecordSettings
 from samar.recordings.catalog import FOLDER
 from samar.settings.command import add_settings, settings_from
+from samar.settings.paths import out_folder
 
 
 def register(commands: Any) -> None:
@@ -19,14 +19,16 @@ def register(commands: Any) -> None:
     parser = commands.add_parser("record", help="make the recorded runs of the lessons anew")
     add_settings(parser, RecordSettings)
     parser.add_argument(
-        "--out", type=Path, default=FOLDER, help="folder (default: where the app reads them)"
+        "--out", metavar="FOLDER", default=FOLDER, help="folder (default: where the app reads them)"
     )
     parser.set_defaults(run=_record)
 
 
 def _record(options: argparse.Namespace) -> int:
+    settings = settings_from(options, RecordSettings)
+    options.out = out_folder(options.out)
     jobs = Jobs()
-    job = follow_sentences(jobs, jobs.submit(settings_from(options, RecordSettings)))
+    job = follow_sentences(jobs, jobs.submit(settings))
     options.out.mkdir(parents=True, exist_ok=True)
     for kept in jobs.store.records.artifacts(job.key, RECORDING):
         path = shutil.copyfile(job_dir(job.id) / kept.path, options.out / kept.path)

@@ -8,7 +8,8 @@ from typing import Any
 from samar.errors import ConfigError, RunError
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.settings.command import add_settings, settings_from
+from samar.settings.command import add_settings, refuse, settings_from
+from samar.settings.paths import out_file
 from samar.sweeps.study.rows import read_rows
 from samar.sweeps.study.settings import StudySettings
 
@@ -33,12 +34,15 @@ def register(commands: Any) -> None:
 def _study(options: argparse.Namespace) -> int:
     settings = settings_from(options, StudySettings)
     if options.report:
+        vars(options).pop("out", None)
+        refuse(options, "with --report", model=StudySettings)
         if not settings.table.exists():
             raise ConfigError(f"There is no table {settings.table.name}; name one with --out.")
         from samar.sweeps.study.markdown import report
 
         print(report(read_rows(settings.table)))
         return 0
+    out_file(settings.out, (".csv",))
     jobs = Jobs()
     left = [job for job in jobs.all("study") if job.settings == settings]
     if left and left[0].status == "running":

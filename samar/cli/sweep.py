@@ -1,6 +1,7 @@
 """``sweep`` and ``sweeps``: many runs over chosen settings and seeds, and what they showed."""
 
 import argparse
+import sys
 import time
 from typing import Any
 
@@ -8,12 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from samar.cli.tables import print_table
-from samar.settings.command import add_settings, json_line
+from samar.errors import ConfigError
+from samar.settings.command import add_settings, json_line, refuse, say_idle
 from samar.sweeps.presets import SWEEP_PRESETS, sweep_preset
 from samar.sweeps.results import best_by_validation, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep, Sweeps
 from samar.sweeps.spec import OPTIONS, SweepSpec
-from samar.sweeps.values import parse_condition, parse_grid, parse_ranges
+from samar.sweeps.values import SETTINGS, parse_condition, parse_grid, parse_ranges
 from samar.training.settings import TrainSettings
 
 POLL_SECONDS = 0.5
@@ -49,11 +51,13 @@ def register(commands: Any) -> None:
     for name, help in VERBS.items():
         verb = verbs.add_parser(name, help=help)
         verb.add_argument("id", metavar="SWEEP", help="number, id or name of the sweep")
-        verb.set_defaults(run=_show if name == "show" else _resume if name == "resume" else _act)
+        act = _show if name == "show" else _resume if name == "resume" else _act
+        verb.set_defaults(run=_of_existing, act=act)
+        flag: dict[str, Any] = {"action": "store_true", "default": argparse.SUPPRESS}
         if name in ("show", "resume"):
-            verb.add_argument("--json", action="store_true", help="end with one JSON object")
+            verb.add_argument("--json", help="end with one JSON object", **flag)
         if name == "resume":
-            verb.add_argument("--detach", action="store_true", help="do not wait for its end")
+            verb.add_argument("--detach", help="do not wait for its end", **flag)
     commands.add_parser("sweeps", help="list sweeps, newest first").set_defaults(run=_list)
 
 
@@ -107,12 +111,36 @@ def spec_from(options: argparse.Namespace) -> SweepSpec:
         "conditions": [*conditions, *map(parse_condition, options.when or ())],
         **{name: given[name] for name in OPTIONS if name in given},
     }
-    return SweepSpec.parse(values)
+    spec = SweepSpec.parse(values)
+    for name in base:
+        option = SETTINGS[name].option
+        if name in (*grid, *ranges):
+            raise ConfigError(f"{option} is given, and --grid or --range of it; leave one out.")
+        if not spec.used(name):
+            print(f"samar: {option} has no effect in any run of the sweep.", file=sys.stderr)
+    say_idle(spec, given)
+    return spec
 
 
 def _start(options: argparse.Namespace) -> int:
+    given = {n for n, value in vars(options).items() if value not in (None, False)}
+    if not given & {"grid", "range", "preset", *OPTIONS, *TrainSettings.model_fields} - {"name"}:
+        raise ConfigError(
+            "The sweep has nothing to try; give --preset, or values such as "
+            "--grid optimizer=sgd,samar."
+        )
+    spec = spec_from(options)
     sweeps = Sweeps()
-    return _follow(sweeps, sweeps.jobs.submit(spec_from(options)), options)
+    return _follow(sweeps, sweeps.jobs.submit(spec), options)
+
+
+def _of_existing(options: argparse.Namespace) -> int:
+    """A verb, before which no option of a new sweep may stand."""
+    ignored = ["grid", "range", "when", "preset"]
+    ignored += ["json"] * (options.act is _act) + ["detach"] * (options.act is not _resume)
+    for model in (SweepSpec, TrainSettings):
+        refuse(options, f"with {options.verb}", *ignored, model=model)
+    return int(options.act(options))
 
 
 def _resume(options: argparse.Namespace) -> int:

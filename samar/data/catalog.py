@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from samar.errors import DataError
 
 FOLDER_PREFIX = "folder:"
+LAYOUT = "it needs train/CLASS/image files and test/CLASS/image files"
 
 
 @dataclass(frozen=True)

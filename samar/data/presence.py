@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from samar.data.catalog import DATASETS, FOLDER_PREFIX
+from samar.data.catalog import DATASETS, FOLDER_PREFIX, LAYOUT, dataset_info
 from samar.data.sources.download import default_root
 from samar.errors import DataError
+from samar.settings.paths import is_folder
 
 # torchvision's names for the unpacked archives.
 FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
@@ -31,10 +32,15 @@ def require_data(name: str) -> None:
     """Make sure, before anything is started, that a data set is on this machine.
 
     Raises:
-        DataError: the public data set was not fetched yet, or the folder is not there.
+        DataError: there is no such data set, it was not fetched yet, or its folder lacks a part.
     """
-    if name.startswith(FOLDER_PREFIX) and not Path(name.removeprefix(FOLDER_PREFIX)).is_dir():
-        raise DataError(f"There is no folder {name.removeprefix(FOLDER_PREFIX)}; check the path.")
+    folder = name.removeprefix(FOLDER_PREFIX)
+    if name != folder and not is_folder(Path(folder)):
+        raise DataError(f"There is no folder {folder}; check the path.")
+    for part in ("train", "test") if name != folder else ():
+        if not is_folder(Path(folder) / part):
+            raise DataError(f"The folder {folder} has no folder {part}; {LAYOUT}.")
+    dataset_info(name)
     if not is_present(name):
         raise DataError(
             f"{DATASETS[name].title} is not on this machine; fetch it on the Train page or with "

@@ -37,6 +37,19 @@ def can_write_tensorboard() -> bool:
     return find_spec("tensorboard") is not None
 
 
+def require_tensorboard() -> None:
+    """Make sure that event files can be written.
+
+    Raises:
+        ConfigError: the package tensorboard is not installed.
+    """
+    if not can_write_tensorboard():
+        raise ConfigError(
+            "TensorBoard files need the package tensorboard; install it with: "
+            "pip install tensorboard"
+        )
+
+
 def write_tensorboard(store: Store, run: Job, folder: Path) -> Path:
     """Write every record of a run as scalars over steps, into a folder of its own.
 
@@ -53,11 +66,7 @@ def write_tensorboard(store: Store, run: Job, folder: Path) -> Path:
         ConfigError: the package tensorboard is not installed.
         DataError: the folder cannot be written, or has this run already.
     """
-    if not can_write_tensorboard():
-        raise ConfigError(
-            "TensorBoard files need the package tensorboard; install it with: "
-            "pip install tensorboard"
-        )
+    require_tensorboard()
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.text.summary import text_pb

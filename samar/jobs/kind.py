@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from samar.errors import RunError
+from samar.errors import ConfigError, RunError
 from samar.settings.job import JobSettings
 
 if TYPE_CHECKING:
@@ -73,8 +73,21 @@ def kinds() -> Mapping[str, Kind]:
     place = import_module(PLACE)
     modules = [f"{PLACE}.{module.name}" for module in pkgutil.iter_modules(place.__path__)]
     modules += [name for name in os.environ.get("SAMAR_KINDS", "").split(",") if name.strip()]
-    found: list[Kind] = [import_module(name.strip()).KIND for name in modules]
+    found = [_kind_in(name.strip()) for name in modules]
     return {kind.name: kind for kind in found}
+
+
+def _kind_in(module: str) -> Kind:
+    try:
+        kind: Kind = import_module(module).KIND
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        if module.startswith(f"{PLACE}."):
+            raise
+        raise ConfigError(
+            f"SAMAR_KINDS names {module[:60]!r}, which brings no kind of job ({error}); name "
+            "modules with a KIND, with commas between them."
+        ) from None
+    return kind
 
 
 def kind_of(name: str) -> Kind:

@@ -17,7 +17,7 @@ from samar.jobs.edits import (
     edited,
     edits_of,
 )
-from samar.jobs.engine.local import schedule, slots
+from samar.jobs.engine.local import VARIABLES, schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds
@@ -65,8 +65,8 @@ class Jobs:
             SamarError: one sentence about what is missing or does not fit.
         """
         kind = kind_of(settings.kind)
-        if kind.lane is not None:
-            slots(kind.lane)
+        for lane in VARIABLES:
+            slots(lane)
         inputs = dict(kind.prepare(self.store, settings)) if kind.prepare else {}
         if edits:
             check_edits(settings, edits, list(kind.members(settings)) if kind.members else [])

@@ -39,6 +39,7 @@ class DownloadSettings(JobSettings):
         group="download",
         choices=titles(DATASETS),
         open_ended=True,
+        when=lambda s: s.source in PUBLIC,
     )
 
     @property

@@ -23,7 +23,7 @@ class EvaluateSettings(NetworkSettings):
         choices=lambda: {"test": "test set", "train": "training set"},
     )
     images: int | None = setting(
-        None, "How many images, evenly spaced over the split; all if left out.", ge=1
+        None, "How many images, evenly spaced over the split; all if left out.", ge=1, le=1_000_000
     )
 
     @property

@@ -24,6 +24,7 @@ from samar.networks.load import checksum
 from samar.plain_text import shown
 from samar.settings.declare import setting, titles
 from samar.settings.job import MOST_CHARACTERS, JobSettings
+from samar.settings.paths import expanded, is_file
 
 FOUND, WEIGHTS = "inspection", "weights"
 """Kinds of the artifacts: what was found, and the network's weights."""
@@ -81,8 +82,8 @@ class InspectSettings(JobSettings):
 
 def prepare(_: Store, settings: InspectSettings) -> Mapping[str, Any]:
     """Find the file, and make sure that the images are on this machine."""
-    path = Path(settings.file).expanduser().absolute()
-    if not path.is_file():
+    path = expanded(settings.file)
+    if not is_file(path):
         raise CheckpointError(f"There is no checkpoint file at {settings.file}; check the path.")
     dataset = "" if settings.dataset == AUTO else absolute(settings.dataset)
     if dataset:

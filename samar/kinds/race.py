@@ -97,6 +97,10 @@ class RaceSettings(TrainSettings):
         """
         return [self._member(entry) for entry in self.entries]
 
+    def applies(self, name: str) -> bool:
+        """Whether a setting has any effect in one of the members."""
+        return name == "optimizers" or any(member.applies(name) for member in self.members())
+
     def _member(self, entry: str) -> TrainSettings:
         optimizer, *words = entry.split(":")
         if optimizer not in OPTIMIZERS:

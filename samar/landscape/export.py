@@ -34,6 +34,18 @@ def can_write_vtp() -> bool:
     return find_spec("pyevtk") is not None
 
 
+def require_vtp(*, plane: bool) -> None:
+    """Make sure that a landscape can be written as ``.vtp``.
+
+    Raises:
+        ConfigError: it is a line, or pyevtk is not installed.
+    """
+    if not plane:
+        raise ConfigError("A line has no surface to write as .vtp; choose .csv, or dim 2.")
+    if not can_write_vtp():
+        raise ConfigError("Writing .vtp needs pyevtk; install it with: pip install pyevtk")
+
+
 def to_vtp(landscape: Landscape) -> bytes:
     """The surface z = loss over the plane, with loss and accuracy at every point.
 
@@ -42,10 +54,7 @@ def to_vtp(landscape: Landscape) -> bytes:
     Raises:
         ConfigError: it is a line, or pyevtk is not installed.
     """
-    if not landscape.is_plane:
-        raise ConfigError("A line has no surface to write as .vtp; choose .csv, or dim 2.")
-    if not can_write_vtp():
-        raise ConfigError("Writing .vtp needs pyevtk; install it with: pip install pyevtk")
+    require_vtp(plane=landscape.is_plane)
     from pyevtk.vtk import VtkFile, VtkPolyData
 
     x, y = (place.ravel() for place in np.meshgrid(*landscape.axes))

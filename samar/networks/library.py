@@ -20,6 +20,7 @@ from samar.errors import CheckpointError
 from samar.home import home
 from samar.networks.inspection import Inspection
 from samar.plain_text import shown
+from samar.settings.paths import expanded
 
 MAX_TITLE = 80
 SHORTEST_BEGINNING = 4
@@ -233,10 +234,10 @@ def keep_upload(name: str, content: bytes | memoryview) -> Path:
 
 def absolute(dataset: str) -> str:
     """A data set's name that means the same from every folder."""
-    if not dataset.startswith(FOLDER_PREFIX):
+    path = dataset.removeprefix(FOLDER_PREFIX)
+    if path == dataset or not path.strip():
         return dataset
-    path = Path(dataset.removeprefix(FOLDER_PREFIX)).expanduser().resolve()
-    return f"{FOLDER_PREFIX}{path}"
+    return f"{FOLDER_PREFIX}{expanded(path).resolve()}"
 
 
 def models_folder() -> Path:

@@ -3,6 +3,7 @@
 Listing, describing and pinning do not import torch; loading does.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,7 @@ from samar.jobs.store import Store
 from samar.models.catalog import model_info
 from samar.networks.library import ImportedModel, find_model, imported_models
 from samar.networks.settings import NetworkSettings
+from samar.settings.paths import expanded, is_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -111,8 +113,9 @@ def pinned(store: Store, settings: NetworkSettings, what: str | None = None) -> 
     """
     what = settings.network if what is None else what
     found = _find(store, what, settings.model, settings.dataset, settings.normalize)
-    if not found.path.is_file():
-        raise CheckpointError(f"There is no file {found.path}; check the path.")
+    if not is_file(found.path):
+        missing = what if found.run is None else found.path
+        raise CheckpointError(f"There is no file {missing}; check the path.")
     require_data(found.dataset)
     return {
         "network": found.name,
@@ -154,10 +157,9 @@ def _find(
                 f"{what} is a checkpoint; say which --model and --dataset it is for. The model "
                 "may be left out where it can be recognized."
             )
-        path = Path(what).expanduser()
+        path = expanded(what)
         facts = {"checkpoint": path.name}
-        name = str(path.absolute())
-        return _Found(name, path.name, path, model, dataset, normalize, facts)
+        return _Found(str(path), path.name, path, model, dataset, normalize, facts)
     if not what.strip():
         raise ConfigError("No network was chosen; give a run, an imported network or a checkpoint.")
     run, step, path = _moment(store, what)
@@ -185,7 +187,7 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
     run = store.get(name, "train")
     kept = store.records.artifacts(run.key, SNAPSHOT)
     if at:
-        if not moment.isdecimal():
+        if not re.fullmatch(r"[0-9]{1,15}", moment):
             raise RunError(f"{what!r} names no step; write RUN@STEP, such as {name}@120.")
         found = [each for each in kept if each.step == int(moment)]
         if not found:

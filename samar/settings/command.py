@@ -4,9 +4,12 @@ import argparse
 import json
 import math
 import shlex
+import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from samar.errors import ConfigError, SamarError
 from samar.settings.declare import Setting, Settings, settings_of
 
 S = TypeVar("S", bound=Settings)
@@ -43,11 +46,54 @@ def add_settings(
 def settings_from(options: argparse.Namespace, model: type[S], **fixed: Any) -> S:
     """The settings that the given options describe, everything else at its default.
 
+    An option that has no effect under the others is said on the standard error.
+
     Raises:
         ConfigError: one sentence about the first option that does not fit.
     """
     given = {name: value for name, value in vars(options).items() if name in model.model_fields}
-    return model.parse(given | fixed)
+    settings = model.parse(given | fixed)
+    say_idle(settings, given)
+    return settings
+
+
+def say_idle(settings: Settings, given: Iterable[str]) -> None:
+    """Say on the standard error which of the given settings have no effect, and with what."""
+    known = settings_of(type(settings))
+    for name in given:
+        if name in known and not settings.applies(name):
+            print(f"samar: {known[name].option} {_why_idle(settings, name)}.", file=sys.stderr)
+
+
+def _why_idle(settings: Settings, name: str) -> str:
+    """That a setting has no effect, with the first other one that could give it one."""
+    for other, known in settings_of(type(settings)).items():
+        values = (True, False) if known.kind is bool else known.choices or ()
+        for value in values:
+            with suppress(SamarError):  # another value need not fit the rest
+                if settings.model_copy(update={other: value}).applies(name):
+                    return f"has no effect with {option_word(known, getattr(settings, other))}"
+    return "has no effect with the other settings"
+
+
+def refuse(
+    options: argparse.Namespace, reason: str, *names: str, model: type[Settings] = Settings
+) -> None:
+    """Refuse options that would be ignored.
+
+    Args:
+        reason: goes on after "has no effect".
+        names: of options.
+        model: a settings class whose options are meant besides.
+
+    Raises:
+        ConfigError: one of them was given.
+    """
+    words = {name: f"--{name}" for name in names}
+    words |= {name: known.option for name, known in settings_of(model).items()}
+    for name, option in words.items():
+        if vars(options).get(name) not in (None, False, []):
+            raise ConfigError(f"{option} has no effect {reason}; leave it out.")
 
 
 def command_text(command: str, settings: Settings, without: Container[str] = ("name",)) -> str:

@@ -78,6 +78,7 @@ class SweepSpec(JobSettings):
         group="sweep",
         ge=1,
         le=MOST_MEMBERS,
+        when=lambda s: s.sampler != "grid",
     )
     equal_gradients: bool = setting(
         False,
@@ -197,6 +198,16 @@ class SweepSpec(JobSettings):
         config = TrainSettings.parse(whole)
         idle = [name for name in SETTINGS if name in whole and not config.applies(name)]
         return config.changed(**{name: SETTINGS[name].default for name in idle}) if idle else config
+
+    def used(self, name: str) -> bool:
+        """Whether a setting of the base has an effect in some member."""
+        base = self.config({})
+        follow = {n: (v,) for each in self.conditions for n, v in each.then.items()}
+        tried = [(*self.grid.get(n, (getattr(base, n),)), *follow.get(n, ())) for n in DECIDING]
+        return any(
+            base.model_copy(update=dict(zip(DECIDING, values, strict=True))).applies(name)
+            for values in product(*tried)
+        )
 
     def arms(self, chosen: Values) -> list[TrainSettings]:
         """The config of chosen values, and a longer one if gradient evaluations are equalized."""

@@ -143,7 +143,7 @@ def interval_fits(name: str, interval: Range) -> None:
             "start above 0."
         )
     for end in (interval.low, interval.high):
-        typed(name, int(end) if SETTINGS[name].kind is int else end)
+        typed(name, end)
 
 
 def parse_grid(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -152,7 +152,7 @@ def parse_grid(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
     Raises:
         ConfigError: a word has another form.
     """
-    return {name: parse_values(text) for name, text in map(_split, words)}
+    return {name: parse_values(text) for name, text in _once(words)}
 
 
 def parse_values(text: str) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ def parse_ranges(words: Iterable[str]) -> dict[str, Range]:
     Raises:
         ConfigError: a word has another form.
     """
-    return {name: parse_range(name, text) for name, text in map(_split, words)}
+    return {name: parse_range(name, text) for name, text in _once(words)}
 
 
 def parse_range(name: str, text: str) -> Range:
@@ -186,6 +186,15 @@ def parse_range(name: str, text: str) -> Range:
             f"The range of {name} is {text!r}; write it as low:high or low:high:log, such as "
             "0.01:1:log."
         ) from None
+
+
+def _once(words: Iterable[str]) -> list[tuple[str, str]]:
+    """Each setting with its text; none stands twice."""
+    found = list(map(_split, words))
+    for place, (name, _) in enumerate(found):
+        if name in dict(found[:place]):
+            raise ConfigError(f"{name} is given twice; put its values into one list.")
+    return found
 
 
 def parse_condition(word: str) -> Condition:

@@ -5,7 +5,6 @@ draw its controls before anything heavy is imported.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import field_validator, model_validator
@@ -31,6 +30,7 @@ from samar.optim.settings import (
 )
 from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
+from samar.settings.paths import expanded
 
 OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "second", "rule")
 DECIDING = ("optimizer", "rule", "second_pass")
@@ -219,7 +219,7 @@ class TrainSettings(
         path = dataset.removeprefix(FOLDER_PREFIX)
         if path == dataset or not path.strip():
             return dataset
-        return FOLDER_PREFIX + str(Path(path).expanduser().absolute())
+        return FOLDER_PREFIX + str(expanded(path))
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:

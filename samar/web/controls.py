@@ -15,6 +15,7 @@ from samar.errors import SamarError
 from samar.settings.declare import Setting, Settings, settings_of
 from samar.training.settings import DECIDING, TrainSettings
 from samar.web.state import EXTRA
+from samar.web.text import plain
 
 SETTINGS = settings_of(TrainSettings)
 USUAL = " Usual, and marked in green: {:g} to {:g}."
@@ -125,17 +126,20 @@ def segmented(
     held = (former or {}).get(held, held)
     if key not in st.session_state and held in options:
         st.session_state[key] = held
+    elif key not in st.session_state and held and held not in options.values():
+        st.caption(plain(f"{label}: there is no choice {held[:40]!r}; choose another."))
+    default = default or next(iter(options))
     chosen: Any = st.segmented_control(
         label,
         list(options),
-        default=default or next(iter(options)),
+        default=default,
         required=True,
         format_func=options.__getitem__,
         key=key,
         bind="query-params",
         persist_state="session",
     )
-    return str(chosen)
+    return str(default if chosen is None else chosen)  # an empty word in the link chooses none
 
 
 def key_of(known: Setting, prefix: str = "") -> str:
@@ -226,8 +230,14 @@ def settings_from_controls(
     return model.parse(held | fixed)
 
 
-def link_problem(model: type[Settings] = TrainSettings, prefix: str = "") -> str | None:
-    """What is wrong with the first setting in the link that does not fit; its default is used."""
+def link_problem(
+    model: type[Settings] = TrainSettings, prefix: str = "", start: Settings | None = None
+) -> str | None:
+    """What is wrong with the first setting in the link that does not fit; its default is used.
+
+    Args:
+        start: what the link's settings change; the defaults if None.
+    """
     known = {key_of(each, prefix): each for each in settings_of(model).values()}
     values = {}
     for key, value in st.query_params.to_dict().items():
@@ -235,7 +245,7 @@ def link_problem(model: type[Settings] = TrainSettings, prefix: str = "") -> str
         if each is not None and each.kind is not tuple:
             values[each.name] = each.by_title.get(value, value)
     try:
-        model().changed(**values)  # together, because one may fit with another only
+        (start or model()).changed(**values)  # together, because one may fit with another only
     except SamarError as error:
         return f"The link holds a setting that does not fit. {error}"
     return None

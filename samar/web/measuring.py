@@ -32,6 +32,16 @@ CHEAP_MACS = 300_000_000
 ResNet-110, with which it takes half a minute on a slow processor."""
 
 
+def problem_of_jobs(kind: str) -> str | None:
+    """What is wrong with the first job that the address names and that is not there."""
+    for name in filter(None, st.query_params.get(JOB, "").split(",")):
+        try:
+            service().get(name, kind)
+        except RunError as error:
+            return f"The link names a measurement that is not here. {error}"
+    return None
+
+
 def linked(kind: str) -> list[Job]:
     """The jobs of a kind that the address names, as far as there are such."""
     found = []

@@ -25,6 +25,7 @@ from samar.networks.settings import NetworkSettings
 from samar.web.controls import control
 from samar.web.service import service
 from samar.web.state import RUN
+from samar.web.text import plain
 
 LABELS = ("Network", "Second network", "Third network")
 NEWEST = "newest weights"
@@ -86,7 +87,8 @@ def _choose(label: str, key: str, known: Mapping[str, NetworkInfo], default: str
     if linked in known:
         st.session_state[key] = linked
     elif linked:
-        st.caption(f"There is no network {linked!r} with saved weights; choose another.")
+        told = f"There is no network {linked[:40]!r} with saved weights; choose another."
+        st.caption(plain(told))
     if st.session_state.get(key) not in known:
         st.session_state[key] = default
 

@@ -82,8 +82,8 @@ def test_export_as_zip_html_and_tensorboard(
     capsys.readouterr()
     for out, sentence in (
         ("x.doc", "it must end in .zip or .html, or be tb:FOLDER"),
-        (str(folder / "none" / "x.zip"), "cannot be written"),
-        (str(folder / "none" / "x.html"), "cannot be written"),
+        (str(folder / "none" / "x.zip"), "There is no folder"),
+        (str(folder / "none" / "x.html"), "There is no folder"),
     ):
         assert main(["export", run.id, "--out", out]) == 2
         assert sentence in capsys.readouterr().err

@@ -144,3 +144,40 @@ def test_ctrl_c_leaves_the_sweep_running(
     assert "goes on in the background" in capsys.readouterr().err
     (sweep,) = Sweeps().all()
     assert sweep.state == "running"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("sweep", "The sweep has nothing to try; give --preset, or values such as --grid"),
+        ("sweep --detach --name a", "The sweep has nothing to try"),
+        ("sweep --rho 0.1 --grid rho=0.2", "--rho is given, and --grid or --range of it"),
+        (
+            "sweep --grid rho=0.1 --grid rho=0.2",
+            "rho is given twice; put its values into one list.",
+        ),
+        ("sweep --rho 0.1 show 1", "--rho has no effect with show; leave it out."),
+        ("sweep --json stop 1", "--json has no effect with stop; leave it out."),
+        ("sweep --sampler random --range epochs=1.5:3", "epochs is 1.5, but it must be a whole"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 2
+    assert sentence in capsys.readouterr().err
+    assert not Jobs().all()
+
+
+def test_a_setting_that_no_member_uses_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--grid", "optimizer=sgd,sam", "--theta", "0.5", "--detach"]) == 0
+    assert "--theta has no effect in any run of the sweep" in capsys.readouterr().err
+    assert main(["sweep", "--grid", "optimizer=sgd,vasso", "--theta", "0.5", "--detach"]) == 0
+    assert "no effect" not in capsys.readouterr().err
+
+
+def test_json_may_stand_before_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*START.split(), "--name", "one"]) == 0
+    capsys.readouterr()
+    assert main(["sweep", "--json", "show", "one"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "one"

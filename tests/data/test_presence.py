@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from samar.data.presence import is_present, stamp
+from samar.data.presence import is_present, require_data, stamp
+from samar.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,17 @@ def test_a_folder_s_stamp_changes_when_an_image_comes_or_goes(tmp_path: Path) ->
         times.add(stamp(name))
     assert len(times) == 3
     assert stamp("digits") == ""
+
+
+def test_data_that_cannot_be_loaded_are_refused_before_any_work(tmp_path: Path) -> None:
+    for name, sentence in (
+        ("mnist", "The data set 'mnist' does not exist"),
+        (f"folder:{tmp_path / 'none'}", "There is no folder .*none; check the path."),
+        (f"folder:/{'a' * 5000}", "There is no folder"),
+        (f"folder:{tmp_path}", "has no folder train; it needs train/CLASS/image files"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            require_data(name)
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+    require_data(f"folder:{tmp_path}")

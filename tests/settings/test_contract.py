@@ -175,6 +175,33 @@ def test_out_of_bounds_is_the_same_sentence_everywhere(
     assert known.name.replace("_", "-") in sentences.pop()
 
 
+def test_every_number_is_bounded() -> None:
+    known = [case.values[1] for case in CASES]
+    numbers = [each for each in known if each.kind in (int, float) and each.choices is None]
+    assert numbers
+    assert not [each.name for each in numbers if None in (each.low, each.high)]
+
+
+def test_what_has_no_effect_is_said_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    train, curvature = kinds()["train"].settings, kinds()["curvature"].settings
+    for model, words, said in (
+        (train, ["--optimizer", "sgd", "--rho", "0.3"], "--rho has no effect with --optimizer sgd"),
+        (train, ["--rule", "fixed", "--beta", "0.5"], "--beta has no effect with --rule fixed"),
+        (curvature, ["1", "--trace-products", "9"], "--trace-products has no effect with --no-tra"),
+        (
+            kinds()["sweep"].settings,
+            ["--trials", "5"],
+            "--trials has no effect with --sampler grid",
+        ),
+    ):
+        parsed(model, words)
+        told = capsys.readouterr().err
+        assert said in told
+        assert told.count("\n") == 1
+    parsed(train, ["--optimizer", "sam", "--rho", "0.3"])
+    assert capsys.readouterr().err == ""
+
+
 def test_a_default_exists_once() -> None:
     """The optimizers' constructors, the λ rules and the settings take theirs from one place."""
     import dataclasses

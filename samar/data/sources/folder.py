@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from samar.data.catalog import LAYOUT
 from samar.data.dataset import ImageSet, Splits
 from samar.errors import DataError
+from samar.settings.paths import expanded, is_folder
 
 SIZE = 32
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-LAYOUT = "it needs train/CLASS/image files and test/CLASS/image files"
 
 
 def load_folder(path: str) -> Splits:
@@ -27,8 +28,8 @@ def load_folder(path: str) -> Splits:
         DataError: the folder or a part of it is missing, the classes of both parts differ, a class
             is empty, or a file cannot be read.
     """
-    root = Path(path).expanduser()
-    if not root.is_dir():
+    root = expanded(path)
+    if not is_folder(root):
         raise DataError(f"The folder {root} does not exist; check the path after folder:.")
     classes = _class_names(root / "train")
     differing = sorted(set(classes) ^ set(_class_names(root / "test")))

@@ -5,6 +5,7 @@ imported what a job needs and waits, takes the next job where there is one (see 
 """
 
 import os
+import re
 import time
 from contextlib import suppress
 
@@ -28,12 +29,14 @@ def slots(lane: str) -> int:
     """How many jobs of a lane run at once: 1, unless the lane's variable says otherwise.
 
     Raises:
-        ConfigError: the variable is not a whole number of at least 1.
+        ConfigError: the variable is no whole number from 1 to 9999.
     """
     name = VARIABLES[lane]
     text = os.environ.get(name, "1")
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"{name} is {text!r}, but it must be a whole number from 1 up.")
+    if not re.fullmatch(r"0*[1-9][0-9]{0,3}", text):
+        raise ConfigError(
+            f"{name} is {text[:60]!r}, but it must be a whole number from 1 to 9999; set another."
+        )
     return int(text)
 
 

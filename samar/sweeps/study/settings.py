@@ -9,6 +9,7 @@ from typing_extensions import Self
 
 from samar.settings.declare import setting
 from samar.settings.job import JobSettings
+from samar.settings.paths import expanded
 from samar.sweeps.study import protocol
 from samar.training.settings import TrainSettings
 
@@ -45,7 +46,7 @@ class StudySettings(JobSettings):
     out: str = setting(
         "study.csv", "The table; rows that it has are not made again.", validate_default=True
     )
-    hours: float | None = setting(None, "Begin no run after that.", gt=0)
+    hours: float | None = setting(None, "Begin no run after that.", gt=0, le=100_000)
 
     @field_validator("tasks", "phases", "arms")
     @classmethod
@@ -66,7 +67,7 @@ class StudySettings(JobSettings):
     @classmethod
     def _absolute_out(cls, out: str) -> str:
         """Whoever takes the study further may run in another folder."""
-        return str(Path(out).expanduser().absolute())
+        return str(expanded(out))
 
     @model_validator(mode="after")
     def _with_images(self) -> Self:

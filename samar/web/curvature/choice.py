@@ -12,7 +12,7 @@ from samar.kinds.curvature import CurvatureJobSettings
 from samar.networks.load import SUFFIXES
 from samar.settings.declare import settings_of
 from samar.web.controls import control, key_of, link_problem, segmented, settings_from_controls
-from samar.web.measuring import linked
+from samar.web.measuring import linked, problem_of_jobs
 from samar.web.networks import choose_file, choose_networks, put
 
 PREFIX = "curvature_"
@@ -71,10 +71,11 @@ def _control(name: str, **options: Any) -> Any:
 
 
 def problem_of_link() -> str | None:
-    """What is wrong with the first setting in the link that does not fit."""
-    if st.query_params.get(ENGINE) == BOTH:
-        return None
-    return link_problem(CurvatureJobSettings, PREFIX)
+    """What is wrong with the first setting or job in the link that does not fit."""
+    problem = None
+    if st.query_params.get(ENGINE) != BOTH:
+        problem = link_problem(CurvatureJobSettings, PREFIX)
+    return problem or problem_of_jobs(CurvatureJobSettings.kind)
 
 
 def follow_link() -> None:

@@ -14,7 +14,7 @@ from samar.web.landscape.results import (
     show_state,
     show_top,
 )
-from samar.web.measuring import buttons, find, find_first, how_to_repeat, watch
+from samar.web.measuring import buttons, find, find_first, how_to_repeat, problem_of_jobs, watch
 from samar.web.service import explained, show_problem
 from samar.web.state import TRAIN_PAGE
 from samar.web.text import plain
@@ -25,11 +25,13 @@ KIND = LandscapeJobSettings.kind
 def landscape_page() -> None:
     """Draw the page."""
     follow_link()
-    problem = link_problem(LandscapeJobSettings, PREFIX)
+    problem = link_problem(LandscapeJobSettings, PREFIX) or problem_of_jobs(KIND)
     with st.sidebar, explained():
         wanted = choose()
     if not wanted:
         st.subheader("Landscape", anchor=False)
+        if problem:
+            st.warning(plain(problem), icon=":material/link_off:")
         st.info("Choose trained networks on the left.", icon=":material/arrow_back:")
         st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")
         return

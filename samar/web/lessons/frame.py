@@ -146,7 +146,7 @@ def moment(key: str, last: int, label: str, help: str) -> int:
 
 def _number(count: int) -> int:
     text = st.query_params.get(LESSON) or st.session_state.get(LAST_LESSON, "1")
-    if text.isdecimal() and 1 <= int(text) <= count:
+    if text in map(str, range(1, count + 1)):
         st.session_state[LAST_LESSON] = text
         return int(text)
     st.warning(f"There is no lesson “{plain(text[:20])}”; this is the first of {count}.")

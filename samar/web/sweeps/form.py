@@ -13,7 +13,7 @@ from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.spec import FIXED, MEMBER_DEFAULTS, OPTIONS, SweepSpec
 from samar.sweeps.values import as_text, gradient_evaluations, parse_range, parse_values
 from samar.training.settings import DECIDING, TrainSettings
-from samar.web.controls import SETTINGS, control, fill, settings_from_controls
+from samar.web.controls import SETTINGS, control, fill, link_problem, settings_from_controls
 from samar.web.service import attempt, service, show_problem
 from samar.web.state import SWEEP_FORM, SWEEP_PRESET, show_sweep
 from samar.web.text import plain
@@ -256,6 +256,15 @@ def _spec() -> SweepSpec:
 
 def _start() -> None:
     show_sweep(service().submit(_spec()))
+
+
+def problem_of_link() -> str | None:
+    """What is wrong with the first setting or preset in the link that does not fit."""
+    preset = st.query_params.get(SWEEP_PRESET)
+    if preset and preset not in SWEEP_PRESETS:
+        return f"There is no preset {preset[:40]!r}; choose one in the list."
+    some = SweepSpec(grid={"rho": (0.1, 0.2)})
+    return link_problem() or link_problem(SweepSpec, SWEEP_FORM, some)
 
 
 def follow_link() -> None:

@@ -13,7 +13,7 @@ from samar.sweeps.results import SettingResult, by_task, edited_sentence, result
 from samar.sweeps.service import Sweep
 from samar.web.service import attempt, explained, service, show_problem, sweeps
 from samar.web.state import RUN, TRAIN_PAGE, show_sweep, shown_sweep
-from samar.web.sweeps.form import base_panel, follow_link, new_sweep
+from samar.web.sweeps.form import base_panel, follow_link, new_sweep, problem_of_link
 from samar.web.sweeps.results import COLUMNS, charts, differences, row, verdict
 from samar.web.text import plain
 
@@ -35,6 +35,7 @@ def show() -> None:
     if sweep_id is not None:
         _one_sweep(sweep_id)
         return
+    problem = problem_of_link()
     follow_link()
     with st.sidebar:
         base_panel()
@@ -44,6 +45,8 @@ def show() -> None:
         "training images, the test accuracy is that of the last epoch, and runs with one seed "
         "share initial weights and data order. A sweep goes on when this tab is closed."
     )
+    if problem:
+        st.warning(plain(problem), icon=":material/link_off:")
     with st.container(border=True), explained():
         new_sweep()
     _sweeps_so_far()

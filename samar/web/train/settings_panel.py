@@ -84,6 +84,9 @@ def _preset_of_link() -> None:
             for key, value in preset.config().model_dump().items():
                 if key not in st.query_params:
                     put(key, value, SETTINGS[key].default)
+            return
+    if wanted:
+        st.session_state[PROBLEM] = f"There is no preset {wanted[:40]!r}; choose one in the list."
 
 
 def _preset_of_controls() -> str | None:
