@@ -23,3 +23,7 @@ class CheckpointError(SamarError):
 
 class RunError(SamarError):
     """A run does not exist or is not in a state that allows what was asked."""
+
+
+class NotAllowed(RunError):
+    """Whoever asks may not do this on this server."""

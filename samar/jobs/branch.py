@@ -38,7 +38,13 @@ def kept_states(store: Store, job: Job) -> list[Artifact]:
     return sorted(there, key=lambda each: each.step)
 
 
-def branch(store: Store, origin: Job, step: int | None, changes: Mapping[str, Any]) -> str:
+def branch(
+    store: Store,
+    origin: Job,
+    step: int | None,
+    changes: Mapping[str, Any],
+    mark: Mapping[str, Any] | None = None,
+) -> str:
     """Add a queued run that goes on from a kept moment of another, with some settings changed.
 
     Its settings are those that the other began with, so that settings and recorded changes tell
@@ -47,6 +53,7 @@ def branch(store: Store, origin: Job, step: int | None, changes: Mapping[str, An
     Args:
         step: of the moment; the newest if None.
         changes: live settings, and perhaps a ``name``.
+        mark: further inputs of the new run, such as whose it is.
 
     Returns:
         The new run's id.
@@ -68,7 +75,8 @@ def branch(store: Store, origin: Job, step: int | None, changes: Mapping[str, An
         now.changed_live(**live)
         events.append(Event(moment.step, "change", live, moment.at))
     settings = origin.settings.changed(name=changes.get("name") or _name(origin, moment.step))
-    inputs = {BRANCH: {"run": origin.id, "step": moment.step, "title": origin.title}}
+    branched = {"run": origin.id, "step": moment.step, "title": origin.title}
+    inputs = {BRANCH: branched, **(mark or {})}
     row = new_row(settings, inputs=inputs)
     artifacts = [
         each

@@ -17,6 +17,8 @@ RESUMABLE = ("stopped", "interrupted", "failed")
 HELD = ("running", "paused")
 SKIPPED = "Skipped"
 """How the message begins of a job that its coordinator decided to leave out."""
+PERSON = "person"
+"""Among the inputs of a job of the class: whose it is, and how many minutes it may take."""
 UNREADABLE = "unreadable"
 """Shown as the status of a job whose settings this samar does not understand."""
 
@@ -123,11 +125,27 @@ def unnumbered(title: str) -> str:
     return re.sub(r"(^|(?<= to ))#\d+ | · #\d+(?=, step | to |$)", "", title)
 
 
+def mark_in(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Whose a job of the class is, and how many minutes it may take; nothing of another job."""
+    mark = inputs.get(PERSON)
+    return mark if isinstance(mark, Mapping) else {}
+
+
+def told_over(inputs: Mapping[str, Any], started: float | None, until: float | None) -> str:
+    """That a job of the class has had its time since it was last started; empty if it has not."""
+    minutes = mark_in(inputs).get("minutes")
+    if not isinstance(minutes, int) or not started or not until or until - started < 60 * minutes:
+        return ""
+    return f"The class's time limit of {minutes} minute{'s' * (minutes != 1)} is over."
+
+
 def job_from(row: Mapping[Any, Any]) -> Job:
     """The job that a row describes; settings that no longer fit make it an unreadable one."""
     own = {name: row[name] for name in Job.__dataclass_fields__ if name in row}
     own |= {"pinned": bool(row["pinned"]), "tags": tuple(row["tags"].split())}
     own |= {name: json.loads(row[name] or "{}") for name in ("inputs", "summary")}
+    if own["status"] == "stopped" and not own["message"]:
+        own["message"] = told_over(own["inputs"], own["started"], own["finished"])
     try:
         own["settings"] = kind_of(row["kind"]).settings.stored(row["config"])
     except SamarError as error:

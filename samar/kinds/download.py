@@ -120,4 +120,5 @@ KIND = Kind(
     lane=SHORT,
     prepare=prepare,
     reused=True,
+    fetches=True,
 )
