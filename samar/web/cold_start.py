@@ -16,9 +16,7 @@ from samar.charts.html.render import render
 from samar.web.state import BEGUN
 
 SHARED = ("pandas", "pyarrow", "plotly.graph_objects", "samar.web.service", "samar.web.controls")
-for (
-    _name
-) in SHARED:  # by one session while others wait; several at once can be given half of a package
+for _name in SHARED:  # while other sessions wait: several at once can be given half of a package
     import_module(_name)
 
 RELIC = "_mpa_v1"
