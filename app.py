@@ -5,8 +5,9 @@ from pathlib import Path
 import streamlit as st
 
 from samar.home import ASSETS
-from samar.web.cold_start import first_session, load_again
+from samar.web.cold_start import came_cold, load_again
 from samar.web.presenting import apply_presenting
+from samar.web.service import welcome
 from samar.web.static_files import ensure_static
 
 st.set_page_config(
@@ -46,8 +47,9 @@ page = st.navigation(
     },
     position="top",
 )
-if first_session() and page.url_path:
+if came_cold() and page.url_path:
     load_again()
 else:
     apply_presenting()
+    welcome()
     page.run()

@@ -38,6 +38,10 @@ class RunError(SamarError):
     """A run does not exist or is not in a state that allows what was asked."""
 
 
+class NotAllowed(RunError):
+    """Whoever asks may not do this on this server."""
+
+
 def of_the_disk(error: OSError) -> str:
     """What the disk did not do, as a sentence with a way out."""
     where = f" ({error.filename})" if error.filename else ""

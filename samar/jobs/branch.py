@@ -41,7 +41,12 @@ def kept_states(store: Store, job: Job) -> list[Artifact]:
 
 
 def branch(
-    store: Store, origin: Job, step: int | None, changes: Mapping[str, Any], by: str = ""
+    store: Store,
+    origin: Job,
+    step: int | None,
+    changes: Mapping[str, Any],
+    by: str = "",
+    mark: Mapping[str, Any] | None = None,
 ) -> str:
     """Add a queued run that goes on from a kept moment of another, with some settings changed.
 
@@ -52,6 +57,7 @@ def branch(
         step: of the moment; the newest if None.
         changes: live settings, and perhaps a ``name``.
         by: who makes the changes.
+        mark: further inputs of the new run, such as whose it is.
 
     Returns:
         The new run's id.
@@ -70,7 +76,8 @@ def branch(
         live = {name: getattr(after, name) for name in live}
         events.append(Event(moment.step, CHANGE, live | {BY: by}, moment.at))
     settings = origin.settings.changed(name=changes.get("name") or _name(origin, moment.step))
-    inputs = {BRANCH: {"run": origin.id, "step": moment.step, "title": origin.title}}
+    branched = {"run": origin.id, "step": moment.step, "title": origin.title}
+    inputs = {BRANCH: branched, **(mark or {})}
     row = new_row(settings, inputs=inputs)
     artifacts = [
         each

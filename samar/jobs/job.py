@@ -23,6 +23,8 @@ SKIPPED = "Skipped"
 """How the message begins of a job that its coordinator decided to leave out."""
 ARCHIVE = "archive"
 """Entry in the inputs of an imported job: the SHA-256 of the zip that it came from."""
+PERSON = "person"
+"""Among the inputs of a job of the class: whose it is, and how many minutes it may take."""
 UNREADABLE = "unreadable"
 """Shown as the status of a job whose row this samar does not understand."""
 
@@ -182,6 +184,20 @@ def unnumbered(title: str) -> str:
     return re.sub(r"(^|(?<= to ))#\d+ | · #\d+(?=, step | to |$)", "", title)
 
 
+def mark_in(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Whose a job of the class is, and how many minutes it may take; nothing of another job."""
+    mark = inputs.get(PERSON)
+    return mark if isinstance(mark, Mapping) else {}
+
+
+def told_over(inputs: Mapping[str, Any], started: float | None, until: float | None) -> str:
+    """That a job of the class has had its time since it was last started; empty if it has not."""
+    minutes = mark_in(inputs).get("minutes")
+    if not isinstance(minutes, int) or not started or not until or until - started < 60 * minutes:
+        return ""
+    return f"The class's time limit of {minutes} minute{'s' * (minutes != 1)} is over."
+
+
 def job_from(row: Mapping[Any, Any]) -> Job:
     """The job that a row describes; one that does not fit makes it an unreadable one."""
     wrong = damaged(row)
@@ -197,6 +213,8 @@ def job_from(row: Mapping[Any, Any]) -> Job:
     else:
         try:
             own["settings"] = stored_settings(row["kind"], row["config"])
+            if own["status"] == "stopped" and not own["message"]:
+                own["message"] = told_over(own["inputs"], own["started"], own["finished"])
         except SamarError as error:
             why = f"Its settings do not fit this samar: {error} Update samar, or delete it."
     if why:

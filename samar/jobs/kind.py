@@ -47,6 +47,7 @@ class Kind:
         resumable: whether a job that ended early goes on from what it kept; else it starts again.
         forget: deletes what a deleted job left elsewhere than in the store and its folder.
         rehearse: imports and tries what a job needs, in a spare process that waits for one.
+        fetches: whether its jobs use the network, which a class may not.
         memory: forecasts the bytes that a job takes where it computes; None where nobody knows.
     """
 
@@ -62,6 +63,7 @@ class Kind:
     version: int = 1
     reused: bool = False
     resumable: bool = False
+    fetches: bool = False
     rehearse: Callable[[], None] | None = None
     memory: Callable[["Store", Any], int | None] | None = None
     forget: Callable[["Store", Any], None] | None = None

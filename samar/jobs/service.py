@@ -2,11 +2,13 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from samar.device.catalog import in_words
 from samar.errors import ConfigError, RunError
+from samar.jobs.access import roles
+from samar.jobs.access.roles import Person, allow
 from samar.jobs.branch import branch, kept_states
 from samar.jobs.edits import (
     BY,
@@ -36,11 +38,15 @@ class Jobs:
     Args:
         store: the default one if None.
         by: who steers, as an edit tells it.
+        who: tells who acts, at each act; the owner, who may do everything, if left out. What
+            others may not is refused with :class:`samar.errors.NotAllowed`.
     """
 
-    def __init__(self, store: Store | None = None, by: str = "script") -> None:
+    def __init__(
+        self, store: Store | None = None, by: str = "script", who: Callable[[], Person] = Person
+    ) -> None:
         self.store = store or Store()
-        self.by = by
+        self.by, self.who = by, who
         self._scheduled = 0.0
 
     def submit(
@@ -64,6 +70,8 @@ class Jobs:
         Raises:
             SamarError: one sentence about what is missing or does not fit.
         """
+        person = self.who()
+        self.may_ask(settings)
         kind = kind_of(settings.kind)
         for lane in VARIABLES:
             slots(lane)
@@ -75,6 +83,8 @@ class Jobs:
             same = self.store.same(settings, inputs)
             if same is not None:
                 return same.id
+        allow(roles.why_not_start(person, self.store))
+        inputs = {**inputs, **roles.mark_of(person)}
         job_id = self.store.create(settings, parent=parent, inputs=inputs)
         if kind.lane == SHORT and parent is None:
             self._prune()
@@ -87,6 +97,7 @@ class Jobs:
         Raises:
             SamarError: what it refers to is not there.
         """
+        self.may_ask(settings)
         forecast = kind_of(settings.kind).memory
         needed = forecast(self.store, settings) if forecast else None
         return "" if needed is None else f"Takes about {in_words(needed)} of memory."
@@ -100,7 +111,28 @@ class Jobs:
             and in_lane(job.kind, SHORT)
         ]
         for job in plain[KEPT_MEASUREMENTS:]:
-            self.delete(job.id)
+            self._remove(job)
+
+    def may_ask(self, settings: JobSettings) -> None:
+        """Go on if whoever asks may ask for such a job at all, also where one answers already.
+
+        Raises:
+            NotAllowed: they may not.
+        """
+        allow(roles.why_not_ask(self.who(), settings))
+
+    def cannot_start(self, settings: JobSettings | None = None, *, more: int = 1) -> str:
+        """Why whoever asks may not start a job now, in a sentence; empty if they may."""
+        return roles.why_not_start(self.who(), self.store, settings, more=more)
+
+    def cannot_steer(self, job: Job) -> str:
+        """Why whoever asks may not stop, change or delete a job; empty if they may."""
+        return roles.why_not_steer(self.who(), self.store, job)
+
+    def _own(self, job: Job) -> Job:
+        """The job, if whoever asks may steer it."""
+        allow(self.cannot_steer(job))
+        return job
 
     def get(self, job_id: str, kind: str | None = None) -> Job:
         """One job as it stands now, dead workers noticed.
@@ -138,7 +170,7 @@ class Jobs:
         A paused coordinator starts no further member; those that run come to their end. A race and
         its members are paused, stepped, stopped and resumed together, whichever is named.
         """
-        job = self._steered(job_id)
+        job = self._own(self._steered(job_id))
         if in_lane(job.kind, None):
             self._hold(job, "paused", ("running",))
         else:
@@ -146,11 +178,11 @@ class Jobs:
 
     def step(self, job_id: str) -> None:
         """Let a paused run take one step."""
-        self._post(self._steered(job_id), "step", ("paused",))
+        self._post(self._own(self._steered(job_id)), "step", ("paused",))
 
     def stop(self, job_id: str) -> None:
         """End a job after its current piece of work, a coordinator with its members."""
-        job = self._steered(job_id)
+        job = self._own(self._steered(job_id))
         if in_lane(job.kind, None):
             self._hold(job, "stopped", HELD)
             for member in self.store.all(parent=job.id, status=HELD):
@@ -164,7 +196,9 @@ class Jobs:
         A coordinator's members that ended early are queued again, but those that it skipped.
         """
         self.look_after()
-        job = self._steered(job_id)
+        job = self._own(self._steered(job_id))
+        if not job.active:
+            allow(self.cannot_start())
         if in_lane(job.kind, None):
             self._resume_members(job)
         elif job.status == "paused":
@@ -202,7 +236,7 @@ class Jobs:
         Raises:
             ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
         """
-        job = self.store.get(job_id)
+        job = self._own(self.store.get(job_id))
         changed = self.settings_now(job).changed_live(**values)
         values = {name: getattr(changed, name) for name in values}
         racing = [member for member in self.store.members(job) if member.active]
@@ -216,7 +250,7 @@ class Jobs:
 
     def measure(self, job_id: str) -> None:
         """Let a run that trains or is paused measure its landscape and curvature at once."""
-        self._post(self.store.get(job_id), "measure", HELD)
+        self._post(self._own(self.store.get(job_id)), "measure", HELD)
 
     def kept_states(self, job: Job) -> list[int]:
         """The steps from which a run can branch, in order."""
@@ -236,10 +270,11 @@ class Jobs:
             RunError: the run kept no state at that step.
             ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
         """
-        origin = self.store.get(run_id, "train")
+        origin, person = self.store.get(run_id, "train"), self.who()
+        allow(roles.why_not_start(person, self.store, origin.settings))
         if (prepare := kind_of(origin.kind).prepare) is not None:
             prepare(self.store, origin.settings)
-        job_id = branch(self.store, origin, step, changes, self.by)
+        job_id = branch(self.store, origin, step, changes, self.by, roles.mark_of(person))
         schedule(self.store)
         return job_id
 
@@ -268,15 +303,15 @@ class Jobs:
 
     def rename(self, job_id: str, name: str) -> None:
         """Give a job another name."""
-        self.store.rename(job_id, name)
+        self.store.rename(self._own(self.store.get(job_id)).id, name)
 
     def pin(self, job_id: str, pinned: bool = True) -> None:
         """Keep a job at the top of lists, or no longer."""
-        self.store.mark(job_id, pinned=pinned)
+        self.store.mark(self._own(self.store.get(job_id)).id, pinned=pinned)
 
     def tag(self, job_id: str, tags: Sequence[str]) -> None:
         """Give a job these tags instead of those it had."""
-        self.store.mark(job_id, tags=tags)
+        self.store.mark(self._own(self.store.get(job_id)).id, tags=tags)
 
     def delete(self, job_id: str) -> None:
         """Remove a job and what it owns, with records and files.
@@ -284,7 +319,9 @@ class Jobs:
         Raises:
             RunError: it, or one that it owns, is still at work.
         """
-        job = self.store.get(job_id)
+        self._remove(self._own(self.store.get(job_id)))
+
+    def _remove(self, job: Job) -> None:
         for gone in self.store.delete(job.id):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
         forget = kind_of(job.kind).forget if job.kind in kinds() else None

@@ -19,7 +19,7 @@ from samar.errors import ConfigError, RunError
 from samar.jobs import schema
 from samar.jobs.database import Database
 from samar.jobs.files import read_reason
-from samar.jobs.job import ACTIVE, HELD, RESUMABLE, UNREADABLE, Job, job_from
+from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, Job, job_from
 from samar.jobs.kind import in_lane, kind_of, kinds
 from samar.jobs.orders import Orders
 from samar.jobs.records import Event, Records, insert_events
@@ -331,7 +331,7 @@ def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
     asked = settings.model_dump(mode="json", exclude={"name", *named})
     nameless: Any = json.loads(
         json.dumps(dict(inputs)),
-        object_hook=lambda each: {name: value for name, value in each.items() if name != "title"},
+        object_hook=lambda each: {n: v for n, v in each.items() if n not in ("title", PERSON)},
     )
     question = [settings.kind, kind_of(settings.kind).version, asked, nameless]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()

@@ -121,4 +121,5 @@ KIND = Kind(
     lane=SHORT,
     prepare=prepare,
     reused=True,
+    fetches=True,
 )

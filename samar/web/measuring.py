@@ -22,7 +22,7 @@ from samar.models.catalog import MODELS
 from samar.networks.load import belongs_to
 from samar.networks.settings import NetworkSettings
 from samar.settings.job import JobSettings
-from samar.web.service import attempt, service
+from samar.web.service import attempt, service, unless
 from samar.web.state import FIRST_JOBS, JOB
 from samar.web.text import plain
 
@@ -64,6 +64,7 @@ def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
     named, early = linked(kind.name), store.all(kind.name, status=RESUMABLE)
     found = []
     for settings in wanted:
+        service().may_ask(settings)
         inputs = kind.prepare(store, settings)
         asked = _question(settings, inputs)
         own, ended = (
@@ -113,6 +114,8 @@ def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) ->
     ]
     if not missing or not all(_is_cheap(settings) for settings in missing):
         return First(found)
+    if service().cannot_start(more=2 * len(missing)):  # the place is for those asked for
+        return First(found)
     store, own = service().store, st.session_state.get(FIRST_JOBS, ())
     measured = [job.id for job in store.all(status=ACTIVE) if in_lane(job.kind, SHORT)]
     if others := tuple(job_id for job_id in measured if job_id not in own):
@@ -140,15 +143,17 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
         prefix: before the keys ``compute``, ``anew`` and ``cancel``.
         jobs: those of ``wanted``, from :func:`find`.
     """
-    known = [job for job in jobs if job is not None]
+    known, why_not = [job for job in jobs if job is not None], service().cannot_start()
     if len(known) == len(jobs) and all(job.status == "finished" for job in known):
         st.button(
             "Compute anew",
             icon=":material/refresh:",
-            help="Measures the same once more. What is shown was found by an earlier job.",
+            help=why_not
+            or "Measures the same once more. What is shown was found by an earlier job.",
             key=f"{prefix}anew",
             on_click=attempt,
             args=(request, wanted, [None] * len(jobs), True),
+            disabled=bool(why_not),
         )
     elif len(known) < len(jobs) or any(job.status in RESUMABLE for job in known):
         goes_on = kind_of(wanted[0].kind).resumable and any(j.status in RESUMABLE for j in known)
@@ -160,15 +165,18 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
             key=f"{prefix}compute",
             on_click=attempt,
             args=(request, wanted, jobs, False),
+            **unless(why_not),
         )
-    active = [job.id for job in _watched(wanted[0].kind, jobs) if job.active]
+    active = [job for job in _watched(wanted[0].kind, jobs) if job.active]
     if active:
+        steer = next(filter(None, map(service().cannot_steer, active)), "")
         st.button(
             "Cancel",
             icon=":material/stop:",
             key=f"{prefix}cancel",
             on_click=_cancel,
-            args=(active,),
+            args=([job.id for job in active],),
+            **unless(steer),
         )
 
 
@@ -210,7 +218,8 @@ def request(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], anew: boo
     older = [job.id for job in linked(wanted[0].kind) if job.active]
     for settings, job in zip(wanted, jobs, strict=True):
         first = settings.first if isinstance(settings, NetworkSettings) else None
-        if job is None and not anew and first is not None:
+        room = not service().cannot_start(more=1 + len(wanted))
+        if job is None and not anew and first is not None and room:
             service().submit(first)
     ids = []
     for settings, job in zip(wanted, jobs, strict=True):

@@ -23,7 +23,7 @@ from samar.errors import RunError
 from samar.networks.load import SNAPSHOT, NetworkInfo, networks
 from samar.networks.settings import NetworkSettings
 from samar.web.controls import control
-from samar.web.service import service
+from samar.web.service import cannot_type_path, service
 from samar.web.state import RUN
 from samar.web.text import plain
 
@@ -132,6 +132,9 @@ def choose_file(prefix: str) -> list[NetworkChoice]:
     Returns:
         The file; nothing while the path or the images are missing.
     """
+    if why_not := cannot_type_path():
+        st.info(why_not, icon=":material/lock:")
+        return []
     path = st.text_input(
         "Checkpoint",
         key=f"{prefix}file",

@@ -1,19 +1,34 @@
 """The jobs, shared by all sessions of the server."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import streamlit as st
+from sqlalchemy.exc import OperationalError
 
 from samar.errors import SamarError, of_the_disk
+from samar.jobs.access.roles import (
+    CLASS,
+    UPLOAD_MB,
+    allow,
+    limit,
+    why_not_manage,
+    why_not_type_path,
+    why_not_upload,
+)
 from samar.jobs.engine.spare import keep
 from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.sweeps.service import Sweeps
+from samar.web.person import recognize, this_person
 from samar.web.state import PROBLEM
 from samar.web.text import plain
+
+TENDED_SECONDS = 5.0
 
 
 def _kept_warm(_: Jobs) -> bool:
@@ -26,7 +41,26 @@ def _kept_warm(_: Jobs) -> bool:
 def service() -> Jobs:
     """The service over the default store."""
     keep()
-    return Jobs(by="browser")
+    return Jobs(by="browser", who=this_person)
+
+
+def welcome() -> None:
+    """Find out who visits; while a class does, its jobs' time is watched, whether anybody looks."""
+    with explained():
+        if recognize():
+            _tended()
+
+
+@st.cache_resource(show_spinner=False)
+def _tended() -> None:
+    threading.Thread(target=_tend, args=(service(),), daemon=True).start()
+
+
+def _tend(jobs: Jobs) -> None:
+    while True:
+        time.sleep(TENDED_SECONDS)
+        with suppress(OperationalError):  # the store is busy
+            jobs.look_after()
 
 
 def sweeps() -> Sweeps:
@@ -52,6 +86,50 @@ def explained() -> Iterator[None]:
     except (SamarError, OSError) as error:
         st.error(plain(_sentence(error)), icon=":material/error:")
         st.stop()
+
+
+def unless(why_not: str, help: str | None = None, disabled: bool = False) -> dict[str, Any]:
+    """Options of a widget that is disabled, and says why, where the visitor may not use it."""
+    return {"disabled": disabled or bool(why_not), "help": why_not or help}
+
+
+def cannot_manage() -> str:
+    """Why the visitor may not change what is no job, such as the library; empty if they may."""
+    return why_not_manage(this_person())
+
+
+def manage(act: Callable[..., None], *arguments: Any) -> None:
+    """:func:`attempt` to change what is no job, if the visitor may."""
+    attempt(_managed, act, *arguments)
+
+
+def _managed(act: Callable[..., None], *arguments: Any) -> None:
+    allow(cannot_manage())
+    act(*arguments)
+
+
+def cannot_upload() -> str:
+    """Why the visitor may upload nothing; empty if they may."""
+    return why_not_upload(this_person(), 0)
+
+
+def most_upload_mb(most: int) -> int:
+    """The megabytes that an upload may have, of which nobody may have more than ``most``."""
+    return min(most, limit(UPLOAD_MB)) if this_person().role == CLASS else most
+
+
+def cannot_type_path() -> str:
+    """Why the visitor may name no file or folder of the server; empty if they may."""
+    return why_not_type_path(this_person())
+
+
+def checked_upload(size: int) -> None:
+    """Go on if the visitor may upload a file of so many bytes.
+
+    Raises:
+        NotAllowed: it is too large, or they may upload nothing.
+    """
+    allow(why_not_upload(this_person(), size))
 
 
 def attempt(act: Callable[..., None], *arguments: Any) -> None:

@@ -8,9 +8,10 @@ from samar.charts.html.render import render
 from samar.errors import DataError
 from samar.training.presets import DEFAULT_PRESET, PRESETS
 from samar.web.learn.glossary import glossary_style, prose
+from samar.web.person import SUPPOSED, supposed
 from samar.web.plotly_chart import expect_charts, figure_json, plotly_chart
 from samar.web.presenting import carried
-from samar.web.service import explained, service
+from samar.web.service import explained, service, unless
 from samar.web.state import COMPARE_PAGE, LESSON, LESSONS_PAGE, RUN, TRAIN_PAGE
 
 PRESET = PRESETS[DEFAULT_PRESET]
@@ -47,14 +48,17 @@ def show() -> None:
         "[[ratio]] that says whether it grows, and the [[lam|strength λ]] that SAMAR adjusts in "
         "response. Everything runs on this machine, without a network."
     )
+    if supposed():
+        st.caption(SUPPOSED)
     # While the reader reads: what the next page needs, so that it opens at once.
     import_module("samar.web.train.stage")
 
 
 def _doors() -> None:
+    help = "Trains SGD and SAMAR side by side on this machine, on digits with wrong labels."
     if st.button(
         "Race them now", type="primary", icon=":material/sports_score:", key="race_now",
-        help="Trains SGD and SAMAR side by side on this machine, on digits with wrong labels.",
+        **unless(service().cannot_start(), help),
     ):  # fmt: skip
         from samar.kinds.race import RaceSettings
 
@@ -82,7 +86,7 @@ def _links() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="start_links"):
         if st.button(
             "Train now", type="tertiary", icon=":material/play_arrow:", key="train_now",
-            help=f"One run of SAMAR. {PRESET.help}",
+            **unless(service().cannot_start(), f"One run of SAMAR. {PRESET.help}"),
         ):  # fmt: skip
             with explained():
                 run_id = service().submit(PRESET.config())

@@ -2,22 +2,16 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-ROOT = Path(__file__).parents[2]
+from tests.serving import serving
+
 # Software WebGL: the machines that run the tests have no GPU.
 CHROMIUM = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
 CHROMIUM += ["--enable-unsafe-swiftshader", "--enable-precise-memory-info"]
@@ -53,7 +47,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path],
         def serve(app: Path) -> str:
             if app not in addresses:
                 home = tmp_path_factory.mktemp("home")
-                addresses[app] = servers.enter_context(_streamlit(app, home))
+                addresses[app] = servers.enter_context(serving(home, app)).address
             return addresses[app]
 
         yield serve
@@ -63,7 +57,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path],
 def serve_anew(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     """``serve_anew(app)`` runs an app file on a server that nobody has visited yet."""
     with ExitStack() as servers:
-        yield lambda app: servers.enter_context(_streamlit(app, tmp_path))
+        yield lambda app: servers.enter_context(serving(tmp_path, app)).address
 
 
 @pytest.fixture
@@ -105,46 +99,3 @@ def _check_local(url: str, faults: list[str]) -> None:
     address = urlsplit(url)
     if address.scheme in ("http", "https", "ws", "wss") and address.hostname not in LOCAL:
         faults.append(f"request to {url}")
-
-
-@contextmanager
-def _streamlit(app: Path, home: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    command += ["--client.showErrorDetails", "full"]  # a traceback in the page is one in the report
-    environment = os.environ | {"SAMAR_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    log = home / "server.log"
-    with log.open("wb") as output:
-        # In the repository root, whose .streamlit/config.toml is what users get.
-        server = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_until_healthy(server, address, log)
-            yield address
-        finally:
-            workers = psutil.Process(server.pid).children(recursive=True)
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-            for worker in workers:
-                with suppress(psutil.NoSuchProcess):
-                    worker.kill()
-
-
-def _wait_until_healthy(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
-                return
-        except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.1)
-    pytest.fail(f"Streamlit did not start at {address}:\n{log.read_text(errors='replace')}")

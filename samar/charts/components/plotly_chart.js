@@ -42,7 +42,7 @@ class Chart {
     this.note = parent.querySelector(".samar-chart-note");
     this.plot = parent.querySelector(".samar-chart-plot");
     this.resizing = new ResizeObserver(
-      () => this.figure && this.plot.clientWidth && (this.fit(), this.Plotly.Plots.resize(this.plot)));
+      () => this.figure && this.plot.clientWidth && (this.fit(), this.quietly(this.Plotly.Plots.resize(this.plot))));
     this.resizing.observe(this.plot);
     // Charts scrolled out of sight cost nothing: they catch up with the data when they come near.
     this.seeing = new IntersectionObserver(
@@ -90,6 +90,13 @@ class Chart {
       }
     }
     this.busy = false;
+  }
+
+  /** What nobody waits for may fail once the chart has left the page. */
+  quietly(promise) {
+    Promise.resolve(promise).catch((error) => {
+      if (!this.gone && this.parent.isConnected) throw error;
+    });
   }
 
   /** Whether the clock is at another step than the picture. */
@@ -211,12 +218,12 @@ class Chart {
   turn(camera) {
     if (!this.group || !camera || JSON.stringify(camera) === this.group.camera) return;
     this.group.camera = JSON.stringify(camera);
-    for (const chart of this.others()) this.Plotly.relayout(chart.plot, { "scene.camera": camera });
+    for (const chart of this.others()) chart.quietly(this.Plotly.relayout(chart.plot, { "scene.camera": camera }));
   }
 
   listen() {
     // A zoom, a new size or a hidden trace draws the last step: show the present one again.
-    this.plot.on("plotly_afterplot", () => this.film && !this.film.frames && !this.busy && !this.gone && this.advance());
+    this.plot.on("plotly_afterplot", () => this.film && !this.film.frames && !this.busy && !this.gone && this.quietly(this.advance()));
     this.plot.on("plotly_relayout", (change) => {
       this.turn(change["scene.camera"]);
       if (!this.group || this.following) return; // what it says while it follows is old news
@@ -224,7 +231,7 @@ class Chart {
       const [low, high] = change["xaxis.range"] ?? [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (low === undefined && !change["xaxis.autorange"]) return;
       this.group.range = low === undefined ? null : [low, high];
-      for (const chart of this.group.members) chart.follow();
+      for (const chart of this.group.members) chart.quietly(chart.follow());
     });
     // Only the chart under the pointer speaks, so that a shown label is not passed round for ever.
     this.plot.on("plotly_hover", ({ xvals }) => {

@@ -193,7 +193,7 @@ export class Clock {
     this.playing = false;
     this.seeing.disconnect();
     this.bar?.remove();
-    clocks.delete(this.name);
+    if (clocks.get(this.name) === this) clocks.delete(this.name); // a newer one may bear the name
   }
 
   play() {
@@ -239,7 +239,7 @@ export class Clock {
   tell() {
     this.told = this.step;
     for (const chart of this.members.keys()) chart.flush();
-    if (!this.bar) return;
+    if (!this.bar || !this.members.size) return;
     const { step, last } = this;
     const label = this.members.values().next().value.label;
     this.range.max = last;

@@ -76,7 +76,7 @@ export class Tile {
   destroy() {
     this.seeing.disconnect();
     this.resizing.disconnect();
-    for (const plot of this.plots.querySelectorAll(".js-plotly-plot")) this.stage.Plotly.purge(plot);
+    for (const plot of this.plots.querySelectorAll(".js-plotly-plot")) this.stage.Plotly?.purge(plot);
     this.box.remove();
   }
 }

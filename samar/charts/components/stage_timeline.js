@@ -66,7 +66,7 @@ export class Timeline {
   pause() {
     clearInterval(this.timer);
     this.timer = undefined;
-    this.draw();
+    if (!this.stage.gone) this.draw();
   }
 
   /** One measurement, or one step of a paused run, back or forth. */

@@ -15,12 +15,14 @@ from samar.errors import ConfigError
 from samar.jobs.engine.process import start_process
 from samar.jobs.engine.spare import take
 from samar.jobs.files import log_path
-from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.job import HELD, UNREADABLE, Job, told_over
 from samar.jobs.kind import LONG, SHORT, in_lane, kinds
 from samar.jobs.orders import STOP
 from samar.jobs.store import Store, alive
 
 VARIABLES = {LONG: "SAMAR_MAX_RUNS", SHORT: "SAMAR_MAX_MEASUREMENTS"}
+LAST_SECONDS = 60.0
+"""How long a job of a class may go on after its time, to save what it trained."""
 PATIENCE_SECONDS = 5.0
 """A measurement that has not stopped so long after it was told to is killed."""
 
@@ -47,6 +49,7 @@ def schedule(store: Store) -> None:
     """
     limits = {lane: slots(lane) for lane in VARIABLES}
     store.mark_interrupted()
+    _end_overdue(store)
     _end_stubborn(store)
     for kind in kinds().values():
         if kind.advance is not None:
@@ -79,6 +82,26 @@ def _end_stubborn(store: Store) -> None:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(job.pid).kill()
             store.move(job, "stopped", "It did not stop by itself and was ended.")
+
+
+def _end_overdue(store: Store) -> None:
+    """Stop the jobs of a class that have had their time; one that does not obey is killed."""
+    now = time.time()
+    for job in store.all(status=HELD):
+        if not (over := told_over(job.inputs, job.started, now)):
+            continue
+        if in_lane(job.kind, None):
+            store.move(job, "stopped", over)
+            for member in store.all(parent=job.id, status=HELD):
+                store.orders.post(member.key, STOP)
+            continue
+        asked = [o.at for o in store.orders.after(0, job.key) if o.command == STOP]
+        if not asked:
+            store.orders.post(job.key, STOP)
+        elif now - asked[0] > LAST_SECONDS and alive(job.pid, job.process):
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(job.pid).kill()
+            store.move(job, "stopped", over)
 
 
 def spawn(job: Job) -> int:

@@ -13,7 +13,7 @@ import streamlit as st
 from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.web.jobs.details import page_of
-from samar.web.service import history, service
+from samar.web.service import cannot_upload, checked_upload, history, most_upload_mb, service
 from samar.web.state import IMPORT_PROBLEM, IMPORTED
 from samar.web.text import plain
 
@@ -56,10 +56,12 @@ def offer_import() -> None:
         st.file_uploader(
             "The ZIP of a job",
             type="zip",
-            max_upload_size=MOST_UPLOAD_MB,
+            max_upload_size=most_upload_mb(MOST_UPLOAD_MB),
             key="run_upload",
             on_change=_import,
-            help="Written by Download, or by: python -m samar export JOB --out JOB.zip. Larger "
+            disabled=bool(cannot_upload()),
+            help=cannot_upload()
+            or "Written by Download, or by: python -m samar export JOB --out JOB.zip. Larger "
             "files: python -m samar import FILE.zip.",
         )
         if problem := st.session_state.pop(IMPORT_PROBLEM, None):
@@ -84,6 +86,7 @@ def _import() -> None:
 
     if (file := st.session_state["run_upload"]) is not None:
         try:
+            checked_upload(file.size)
             st.session_state[IMPORTED] = import_job(file, service().store)
         except SamarError as error:
             st.session_state[IMPORT_PROBLEM] = str(error)

@@ -13,7 +13,7 @@ from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
 from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
-from samar.web.service import attempt, service, show_problem
+from samar.web.service import attempt, service, show_problem, unless
 from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
 from samar.web.train.stage import MOST_RUNS
@@ -94,7 +94,7 @@ def _actions(job: Job) -> None:
         st.markdown(f"**{plain(job.label)}** · {MARKS[job.status]}")
     if job.message:
         st.caption(plain(job.message))
-    readable = job.status != UNREADABLE
+    readable, steer = job.status != UNREADABLE, service().cannot_steer(job)
     with st.container(horizontal=True, key="run_actions"):
         if readable and st.button(
             "Open", icon=":material/open_in_new:", type="primary", key="open"
@@ -102,22 +102,31 @@ def _actions(job: Job) -> None:
             open_job(job)
         if job.status == "paused" or job.status in RESUMABLE:
             resume = partial(service().resume, job.id)
-            st.button("Resume", icon=":material/resume:", on_click=attempt, args=(resume,))
+            st.button(
+                "Resume",
+                icon=":material/resume:",
+                on_click=attempt,
+                args=(resume,),
+                **unless(steer or (service().cannot_start() if job.status != "paused" else "")),
+            )
         if job.active:
             _stop_button(job, "stop")
         elif readable and st.button(
-            "Repeat", icon=":material/replay:", key="repeat", help=REPEAT_HELP
+            "Repeat",
+            icon=":material/replay:",
+            key="repeat",
+            **unless(service().cannot_start(job.settings), REPEAT_HELP),
         ):
             attempt(_repeat, job)
         _pin_button([job])
         if readable:
-            with st.popover("Rename", icon=":material/edit:"):
+            with st.popover("Rename", icon=":material/edit:", **unless(steer)):
                 name = st.text_input(
                     "New name", job.settings.name, max_chars=80, key=f"name_{job.id}"
                 )
                 rename = partial(service().rename, job.id, name)
                 st.button("Save", on_click=attempt, args=(rename,), key="save_name")
-        with st.popover("Tags", icon=":material/label:"):
+        with st.popover("Tags", icon=":material/label:", **unless(steer)):
             words = st.text_input(
                 "Tags, with spaces between them", " ".join(job.tags), key=f"tags_{job.id}"
             )
@@ -148,7 +157,7 @@ def _actions_for_many(jobs: Sequence[Job]) -> None:
         ):
             st.switch_page(TRAIN_PAGE, query_params={COMPARED: _ids(runs)})
         _pin_button(jobs)
-        with st.popover("Add tags", icon=":material/label:"):
+        with st.popover("Add tags", icon=":material/label:", **unless(_cannot_steer(jobs))):
             words = st.text_input("Tags, with spaces between them", key="tags_of_many")
             st.button("Save", on_click=attempt, args=(_add_tags, jobs, words), key="save_tags")
         if ended := [job for job in jobs if not job.active]:
@@ -159,6 +168,11 @@ def _ids(runs: Sequence[Job]) -> str:
     return ",".join(run.id for run in runs)
 
 
+def _cannot_steer(jobs: Sequence[Job]) -> str:
+    """Why the visitor may not change these jobs, by the first of them that is not theirs."""
+    return next(filter(None, map(service().cannot_steer, jobs)), "")
+
+
 def _stop_button(job: Job, key: str) -> None:
     known = kinds().get(job.kind)
     st.button(
@@ -167,6 +181,7 @@ def _stop_button(job: Job, key: str) -> None:
         key=key,
         on_click=attempt,
         args=(service().stop, job.id),
+        **unless(service().cannot_steer(job)),
     )
 
 
@@ -178,12 +193,13 @@ def _pin_button(jobs: Sequence[Job]) -> None:
         on_click=attempt,
         args=(_pin, jobs, not pinned),
         key="pin",
+        **unless(_cannot_steer(jobs)),
     )
 
 
 def _delete_button(jobs: Sequence[Job]) -> None:
     several = f"these {len(jobs)} jobs, their" if len(jobs) > 1 else "the job, its"
-    with st.popover("Delete", icon=":material/delete:"):
+    with st.popover("Delete", icon=":material/delete:", **unless(_cannot_steer(jobs))):
         st.markdown(f"This removes {several} records and files for good.")
         label = f"Delete {len(jobs)} jobs" if len(jobs) > 1 else "Delete it"
         st.button(label, on_click=attempt, args=(_delete, jobs), key="really_delete")

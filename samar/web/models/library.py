@@ -14,7 +14,7 @@ from samar.networks.library import ImportedModel, delete_model, imported_models,
 from samar.networks.public import PUBLIC, PublicCheckpoint
 from samar.networks.published import Measured, difference, published, reasons
 from samar.settings.declare import settings_of
-from samar.web.service import attempt
+from samar.web.service import cannot_manage, manage, unless
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE
 from samar.web.state import MODELS as PREFIX
 from samar.web.text import plain
@@ -93,19 +93,19 @@ def _card(model: ImportedModel) -> None:
     show_difference(model)
     with st.container(horizontal=True, vertical_alignment="center", key=f"actions_{model.id}"):
         links(model)
-        with st.popover("Rename", icon=":material/edit:"):
+        with st.popover("Rename", icon=":material/edit:", **unless(cannot_manage())):
             st.text_input("New name", model.title, max_chars=80, key=f"title_{model.id}")
             st.button(
                 "Save",
-                on_click=attempt,
+                on_click=manage,
                 args=(_rename, model.id),
                 key=f"rename_{model.id}",
             )
-        with st.popover("Delete", icon=":material/delete:"):
+        with st.popover("Delete", icon=":material/delete:", **unless(cannot_manage())):
             st.markdown("This removes the network and its weights for good.")
             st.button(
                 "Delete it",
-                on_click=attempt,
+                on_click=manage,
                 args=(delete_model, model.id),
                 key=f"delete_{model.id}",
             )

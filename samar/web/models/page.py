@@ -13,7 +13,16 @@ from samar.web.controls import control, settings_from_controls
 from samar.web.measuring import buttons, find, request, watch
 from samar.web.models.library import show_models, show_public
 from samar.web.models.result import show_found, show_recognized
-from samar.web.service import explained, service, show_problem
+from samar.web.service import (
+    cannot_type_path,
+    cannot_upload,
+    checked_upload,
+    explained,
+    most_upload_mb,
+    service,
+    show_problem,
+    unless,
+)
 from samar.web.state import MODELS
 
 MAX_UPLOAD_MB = 500
@@ -47,7 +56,8 @@ def _choose_file() -> str | None:
             "Upload a checkpoint",
             [suffix.removeprefix(".") for suffix in SUFFIXES],
             key=f"{MODELS}upload",
-            max_upload_size=MAX_UPLOAD_MB,
+            max_upload_size=most_upload_mb(MAX_UPLOAD_MB),
+            disabled=bool(cannot_upload()),
             help="Weights only: a file that holds code is refused and never run.",
             on_change=_forget,
         )
@@ -57,10 +67,11 @@ def _choose_file() -> str | None:
             bind="query-params",
             max_chars=500,
             placeholder="weights.pth",
-            help=f"Ending in {', '.join(SUFFIXES)}; up to 2 GB.",
             on_change=_forget,
+            **unless(cannot_type_path(), f"Ending in {', '.join(SUFFIXES)}; up to 2 GB."),
         ).strip()
     if upload is not None:
+        checked_upload(upload.size)
         return str(keep_upload(upload.name, upload.getbuffer()))
     return path or None
 

@@ -11,7 +11,7 @@ from samar.networks.inspection import Inspection
 from samar.networks.library import model_like
 from samar.networks.shapes import Fit, for_people
 from samar.web.models.library import NORMALIZE, links, show_difference
-from samar.web.service import attempt
+from samar.web.service import attempt, cannot_upload, checked_upload, unless
 from samar.web.text import plain
 
 SHOWN_MISMATCHES = 200
@@ -111,10 +111,15 @@ def _show_keep(job: Job, found: Inspection) -> None:
             type="primary",
             icon=":material/save:",
             key="models_keep",
-            help="Puts it among the networks of the Landscape, Curvature and Compare pages.",
             on_click=attempt,
-            args=(lambda: keep_model(job, st.session_state[key]),),
+            args=(_keep, job, key),
+            **unless(cannot_upload(), "Puts it among the networks of the other pages."),
         )
+
+
+def _keep(job: Job, key: str) -> None:
+    checked_upload(0)
+    keep_model(job, st.session_state[key])
 
 
 def _show_trials(found: Inspection) -> None:

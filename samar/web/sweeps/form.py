@@ -14,7 +14,7 @@ from samar.sweeps.spec import FIXED, MEMBER_DEFAULTS, OPTIONS, SweepSpec
 from samar.sweeps.values import as_text, gradient_evaluations, parse_range, parse_values
 from samar.training.settings import DECIDING, TrainSettings
 from samar.web.controls import SETTINGS, control, fill, link_problem, settings_from_controls
-from samar.web.service import attempt, service, show_problem
+from samar.web.service import attempt, service, show_problem, unless
 from samar.web.state import SWEEP_FORM, SWEEP_PRESET, show_sweep
 from samar.web.text import plain
 from samar.web.train.download import offer_download
@@ -183,7 +183,7 @@ def _summary() -> None:
             icon=":material/play_arrow:",
             shortcut="Ctrl+Enter",
             key="sweep_start_button",
-            disabled=spec is None,
+            **unless(service().cannot_start(), disabled=spec is None),
             on_click=attempt,
             args=(_start,),
         )

@@ -11,7 +11,7 @@ from samar.errors import RunError
 from samar.jobs.job import Job, moment
 from samar.sweeps.results import SettingResult, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep
-from samar.web.service import attempt, explained, service, show_problem, sweeps
+from samar.web.service import attempt, explained, service, show_problem, sweeps, unless
 from samar.web.state import RUN, TRAIN_PAGE, show_sweep, shown_sweep
 from samar.web.sweeps.form import base_panel, follow_link, new_sweep, problem_of_link
 from samar.web.sweeps.results import COLUMNS, charts, differences, row, verdict
@@ -101,15 +101,16 @@ def _show_progress(sweep: Sweep) -> None:
 def _buttons(sweep: Sweep) -> None:
     """Draw the buttons that fit a sweep's state; each acts before the page is drawn again."""
     jobs = service()
+    why_not = jobs.cannot_steer(sweep.job)
     with st.container(horizontal=True, key="sweep_buttons", width="content"):
         if sweep.state == "running":
-            _button("Pause", "pause", jobs.pause, sweep, help="The run that trains ends first.")
+            _button("Pause", "pause", jobs.pause, sweep, why_not, "The run that trains ends first.")
         if jobs.can_resume(sweep.job):
-            _button("Resume", "play_arrow", jobs.resume, sweep, primary=True)
+            _button("Resume", "play_arrow", jobs.resume, sweep, why_not, primary=True)
         if sweep.training or sweep.state in ("running", "paused"):
-            _button("Stop", "stop", jobs.stop, sweep, help="Saves what trains; can be resumed.")
+            _button("Stop", "stop", jobs.stop, sweep, why_not, "Saves what trains; can be resumed.")
         if not sweep.training:
-            with st.popover("Delete", icon=":material/delete:"):
+            with st.popover("Delete", icon=":material/delete:", **unless(why_not)):
                 st.markdown(f"This removes the sweep and its {sweep.members} runs for good.")
                 st.button(
                     "Delete it",
@@ -124,18 +125,19 @@ def _button(
     icon: str,
     act: Callable[[str], None],
     sweep: Sweep,
+    why_not: str,
+    help: str | None = None,
     *,
     primary: bool = False,
-    help: str | None = None,
 ) -> None:
     st.button(
         label,
         key=f"sweep_{label.lower()}",
         icon=f":material/{icon}:",
         type="primary" if primary else "secondary",
-        help=help,
         on_click=attempt,
         args=(act, sweep.id),
+        **unless(why_not, help),
     )
 
 

@@ -7,7 +7,7 @@ from samar.data.presence import is_present
 from samar.errors import RunError
 from samar.kinds.download import DownloadSettings, newest_download, progress_words
 from samar.web.measuring import REFRESH_SECONDS
-from samar.web.service import attempt, service, show_problem
+from samar.web.service import attempt, service, show_problem, unless
 from samar.web.state import DOWNLOAD
 from samar.web.text import plain
 
@@ -33,12 +33,19 @@ def download_button(label: str, settings: DownloadSettings, *, key: str) -> None
         st.session_state[DOWNLOAD] = job.id
         st.fragment(_progress, run_every=REFRESH_SECONDS)(job.id)
         stop = (service().stop, job.id)
+        why_not = unless(service().cannot_steer(job))
         st.button(
-            "Cancel", icon=":material/stop:", key="download_cancel", on_click=attempt, args=stop
+            "Cancel",
+            icon=":material/stop:",
+            key="download_cancel",
+            on_click=attempt,
+            args=stop,
+            **why_not,
         )
         return
     start = (_start, settings)
-    st.button(label, icon=":material/download:", key=key, on_click=attempt, args=start)
+    why_not = unless(service().cannot_start(settings))
+    st.button(label, icon=":material/download:", key=key, on_click=attempt, args=start, **why_not)
     show_problem()
     ended = newest_download(store, settings.source, active=False)
     if ended is not None and ended.message and ended.id == st.session_state.get(DOWNLOAD):

@@ -6,6 +6,7 @@ import streamlit as st
 
 from samar.jobs.job import Job
 from samar.web.controls import SETTINGS
+from samar.web.service import service
 from samar.web.state import HELD
 from samar.web.train.settings_panel import HELD_SETTING, INLINE, draw_setting, steer
 
@@ -35,7 +36,7 @@ def _hold(run: Job | None) -> None:
         list(HOLDS),
         format_func=HOLDS.__getitem__,
         key=HELD,
-        disabled=not (samar and steers),
+        disabled=not (samar and steers) or bool(run and service().cannot_steer(run)),
         on_change=_held,
         args=(run.id if run else "",),
         help="0 makes SAMAR plain SGD, 1 makes it SAM. Press again to let λ go free. Works while a "

@@ -1,15 +1,17 @@
 """The Train page: choose the settings, start, steer and watch."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import streamlit as st
 
+from samar.errors import NotAllowed
 from samar.jobs.job import RESUMABLE, Job
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
 from samar.web.presenting import presenting
-from samar.web.service import attempt, explained, service, show_problem
+from samar.web.service import attempt, explained, service, show_problem, unless
 from samar.web.state import COMPARED, LOADED, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
@@ -58,7 +60,8 @@ def train_page() -> None:
         st.code(run.command if run else settings.command, language="bash", wrap_lines=True)
         if run and run.edits:
             edits_table(run)
-        st.caption(service().needs(settings))
+        with suppress(NotAllowed):
+            st.caption(service().needs(settings))
 
 
 def _buttons(run: Job | None) -> None:
@@ -68,21 +71,26 @@ def _buttons(run: Job | None) -> None:
     under the pointer, also when the run ends by itself.
     """
     status = run.status if run else None
+    start, steer = service().cannot_start(), service().cannot_steer(run) if run else ""
     ids = [run.id] if run else []
     with st.container(horizontal=True, key="run_buttons", width="content", gap="xsmall"):
         if run is None or not run.active:
-            _button("Start", "play_arrow", "Ctrl+Enter", _start, first=True)
+            _button("Start", "play_arrow", "Ctrl+Enter", _start, first=True, why_not=start)
         elif status == "paused":
-            _button("Resume", "play_arrow", "P", partial(service().resume, *ids), first=True)
+            resume = partial(service().resume, *ids)
+            _button("Resume", "play_arrow", "P", resume, first=True, why_not=steer)
         else:
             pause = partial(service().pause, *ids)
-            _button("Pause", "pause", "P", pause, status != "running", first=True)
+            _button("Pause", "pause", "P", pause, status != "running", first=True, why_not=steer)
         if status in RESUMABLE:
-            _button("Resume", "resume", "U", partial(service().resume, *ids))
+            resume = partial(service().resume, *ids)
+            _button("Resume", "resume", "U", resume, why_not=steer or start)
         else:
-            _button("Step", "skip_next", "N", partial(service().step, *ids), status != "paused")
-        _button("Stop", "stop", "X", partial(service().stop, *ids), not (run and run.active))
-        _button("Race", "flag", "G", _race, bool(run and run.active), help=RACE_HELP)
+            step = partial(service().step, *ids)
+            _button("Step", "skip_next", "N", step, status != "paused", why_not=steer)
+        stop, active = partial(service().stop, *ids), bool(run and run.active)
+        _button("Stop", "stop", "X", stop, not active, why_not=steer)
+        _button("Race", "flag", "G", _race, active, help=RACE_HELP, why_not=start)
 
 
 def _button(
@@ -94,6 +102,7 @@ def _button(
     *,
     first: bool = False,
     help: str | None = None,
+    why_not: str = "",
 ) -> None:
     width = FIRST_WIDTH if first else WIDTH
     st.button(
@@ -102,8 +111,7 @@ def _button(
         icon=f":material/{icon}:",
         shortcut=shortcut,
         type="primary" if first and label != "Pause" else "secondary",
-        disabled=disabled,
-        help=help,
+        **unless(why_not, help, disabled),
         on_click=attempt,
         args=(act,),
         width=int(width * PRESENTED) if presenting() else width,

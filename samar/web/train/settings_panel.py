@@ -106,7 +106,8 @@ def _group(group: str, run: Job | None) -> None:
 
 def draw_setting(name: str, run: Job | None) -> None:
     """Draw a setting: of the next run, or of the one that is active, which it may steer."""
-    known, idle = SETTINGS[name], not relevant(name)
+    known = SETTINGS[name]
+    idle = not relevant(name) or bool(run and run.active and service().cannot_steer(run))
     if run is None or not run.active:
         control(name, disabled=idle)
     elif known.live and run.status != "queued" and name in type(run.settings).model_fields:

@@ -15,6 +15,7 @@ from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, status_line, story
 from samar.charts.training import View
 from samar.errors import RunError
+from samar.jobs.access.roles import allow
 from samar.jobs.edits import edited
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, UNREADABLE, Job
@@ -182,6 +183,7 @@ def _measure() -> None:
 
 def _branch(run: Job, step: int) -> None:
     """Go on from a kept moment, as a run of its own; one that still trains ends for it."""
+    allow(service().cannot_start(run.settings))
     if run.active:
         service().stop(run.id)
     show_run(service().branch(run.id, step))

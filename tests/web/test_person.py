@@ -1,0 +1,176 @@
+"""Roles on the pages: what is disabled says why, and what a page lets through is refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from samar.jobs.access.roles import CLASS, OWNER, Person
+from samar.jobs.job import PERSON
+from samar.jobs.service import Jobs
+from samar.networks.library import ImportedModel
+from samar.web import person
+from samar.web.service import service
+
+APP = Path(__file__).parents[2] / "app.py"
+TRAIN, JOBS, MODELS = (
+    "pages/experiment/train.py",
+    "pages/experiment/runs.py",
+    "pages/analysis/models.py",
+)
+PAGES = sorted(str(each.relative_to(APP.parent)) for each in (APP.parent / "pages").rglob("*.py"))
+
+
+@pytest.fixture
+def visit(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """``visit(page, role, **link)`` opens a page as a new visitor; jobs wait and never start."""
+    monkeypatch.setattr("samar.jobs.engine.local._start", lambda store, job: None)
+    monkeypatch.setattr("samar.web.service._tended", lambda: None)
+    service.clear()
+
+    def open_page(page: str, role: str | None, **link: str) -> AppTest:
+        if role is None:
+            monkeypatch.delenv("SAMAR_ROLE", raising=False)
+        else:
+            monkeypatch.setenv("SAMAR_ROLE", role)
+        app = AppTest.from_file(str(APP), default_timeout=60).run()
+        app.switch_page(page)
+        for name, value in link.items():
+            app.query_params[name] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    yield open_page
+    service.clear()
+
+
+def button(app: AppTest, key: str) -> Any:
+    return next(each for each in app.button if each.key == key)
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Call it, and the Train page disables nothing."""
+
+    def forget() -> None:
+        monkeypatch.setattr("samar.web.train.page.unless", lambda *_: {})
+
+    return forget
+
+
+@pytest.mark.parametrize("role", ["class", "view"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_can_be_looked_at(visit: Any, page: str, role: str) -> None:
+    app = visit(page, role)
+    assert not app.error
+
+
+def test_a_viewer_sees_why_nothing_starts(visit: Any, forgetful: Any) -> None:
+    app = visit(TRAIN, "view")
+    start = button(app, "button_start")
+    assert start.disabled
+    assert "only shows jobs" in start.help
+    forgetful()
+    app.run()
+    button(app, "button_start").click().run()
+    assert not Jobs().all()
+    assert "only shows jobs" in app.error[0].value
+
+
+def test_a_member_of_the_class_steers_own_runs_alone(visit: Any, forgetful: Any) -> None:
+    anna = visit(TRAIN, "class")
+    button(anna, "button_start").click().run()
+    assert not anna.error
+    (job,) = Jobs().all()
+    assert job.inputs[PERSON]["minutes"] == 15
+    assert not button(anna, "button_stop").disabled
+    ben = visit(TRAIN, "class", run=job.id)
+    stop = button(ben, "button_stop")
+    assert stop.disabled
+    assert "was started by somebody else" in stop.help
+    forgetful()
+    ben.run()
+    button(ben, "button_stop").click().run()
+    assert "was started by somebody else" in ben.error[0].value.replace("\\", "")
+    assert not Jobs().store.orders.after(0, job.key)
+    owner = visit(TRAIN, None, run=job.id)
+    button(owner, "button_stop").click().run()
+    assert Jobs().store.orders.after(0, job.key)
+
+
+def test_a_full_quota_says_so(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMAR_CLASS_JOBS", "1")
+    app = visit(TRAIN, "class")
+    button(app, "button_start").click().run()
+    app.switch_page("pages/home/start.py").run()
+    assert "1 are allowed" in button(app, "race_now").help
+
+
+def test_a_path_in_a_link_is_not_looked_at(visit: Any, tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(b"secret")
+    for role in ("class", "view"):
+        app = visit(MODELS, role, models_file=str(file))
+        assert "is a path on the server" in app.error[0].value.replace("\\", "")
+        assert not Jobs().all()
+
+
+def test_the_library_is_the_owners(
+    visit: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = ImportedModel("m01234567", "a", "cnn", 10, 1, "auto", "digits", "a.pth", "0" * 64, 1, 0)
+    deleted: list[str] = []
+    monkeypatch.setattr("samar.web.models.library.imported_models", lambda: [kept])
+    monkeypatch.setattr("samar.web.models.library.delete_model", deleted.append)
+    app = visit(MODELS, "class")
+    button(app, f"delete_{kept.id}").click().run()
+    assert not deleted
+    app = visit(MODELS, None)
+    button(app, f"delete_{kept.id}").click().run()
+    assert deleted == [kept.id]
+
+
+@pytest.mark.parametrize(
+    ("address", "role"),
+    [
+        ("127.0.0.1", OWNER),
+        ("localhost", OWNER),
+        ("::1", OWNER),
+        ("0.0.0.0", CLASS),
+        (None, CLASS),
+        ("192.168.1.5", CLASS),
+        ("class.example.org", CLASS),
+    ],
+)
+def test_a_server_that_others_reach_is_a_class(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, role: str
+) -> None:
+    monkeypatch.delenv("SAMAR_ROLE", raising=False)
+    monkeypatch.setattr(st, "get_option", lambda _: address)
+    assert person.role() == role
+    monkeypatch.setenv("SAMAR_ROLE", "owner")
+    assert person.role() == OWNER
+
+
+def test_it_says_that_it_supposed(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(person, "_local", lambda _: False)
+    app = visit("pages/home/start.py", None)
+    assert any("SAMAR_ROLE is not set" in each.value for each in app.caption)
+    app = visit("pages/home/start.py", "class")
+    assert not any("SAMAR_ROLE" in each.value for each in app.caption)
+
+
+def test_a_role_that_is_none_is_one_sentence(visit: Any) -> None:
+    app = visit("pages/home/start.py", "guest")
+    assert [each.value.replace("\\", "") for each in app.error] == [
+        "SAMAR_ROLE is 'guest', but it must be one of: owner, class, view."
+    ]
+
+
+def test_nobody_of_the_class_acts_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMAR_ROLE", "class")
+    assert person.this_person() == Person("view")
