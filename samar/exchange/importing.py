@@ -24,12 +24,12 @@ from samar.exchange.foreign import artifacts_from, events_from, row_from, settin
 from samar.exchange.plain_json import plain_json
 from samar.exchange.tables import WHOLE, read_table
 from samar.home import home
-from samar.jobs import schema
 from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, Job
 from samar.jobs.kind import kind_of
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Artifact, Event, insert_events
+from samar.jobs.sql import schema
 from samar.jobs.store import MEMBER as RACER
 from samar.jobs.store import Store, new_row
 from samar.settings.command import json_line

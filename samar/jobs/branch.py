@@ -16,12 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.errors import RunError
-from samar.jobs import schema
 from samar.jobs.edits import BY, count_edits, edited
 from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.orders import CHANGE
 from samar.jobs.records import LOOKS, Artifact, Event, insert_events
+from samar.jobs.sql import schema
 from samar.jobs.store import Store, new_row
 from samar.settings.command import json_line
 

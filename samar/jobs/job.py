@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from pydantic import Field
 
 from samar.errors import RunError, SamarError
-from samar.jobs import schema
 from samar.jobs.kind import kind_of
+from samar.jobs.sql import schema
 from samar.settings.job import MOST_CHARACTERS, JobSettings
 from samar.training.records import NAN, EpochRecord
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from samar.jobs import schema
-from samar.jobs.database import Database
+from samar.jobs.sql import schema
+from samar.jobs.sql.database import Database
 
 COMMANDS = ("pause", "resume", "step", "stop", "change", "measure")
 PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS

@@ -16,8 +16,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from samar.errors import RunError
-from samar.jobs import schema
-from samar.jobs.database import Database
+from samar.jobs.sql import schema
+from samar.jobs.sql.database import Database
 from samar.training.records import NAN, EpochRecord, StepRecord
 
 STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))

@@ -16,13 +16,13 @@ import psutil
 import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
-from samar.jobs import schema
-from samar.jobs.database import Database
 from samar.jobs.files import read_reason
 from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, Job, job_from
 from samar.jobs.kind import in_lane, kind_of, kinds
 from samar.jobs.orders import Orders
 from samar.jobs.records import Event, Records, insert_events
+from samar.jobs.sql import schema
+from samar.jobs.sql.database import Database
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 

@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.data.presence import require_data
-from samar.jobs import schema
 from samar.jobs.engine.local import slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
 from samar.jobs.kind import LONG
 from samar.jobs.service import Jobs
+from samar.jobs.sql import schema
 from samar.jobs.store import Store, new_row
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.values import same_setting

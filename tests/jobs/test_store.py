@@ -8,12 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
-from samar.jobs import schema
 from samar.jobs import store as store_module
 from samar.jobs import work as work_module
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.settings.command import json_line

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from samar.jobs import schema
+from samar.jobs.sql import schema
 from samar.sweeps.results import (
     SettingResult,
     best_by_validation,

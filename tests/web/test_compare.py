@@ -9,11 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from samar.exchange.archive import job_zip
-from samar.jobs import schema
 from samar.jobs.engine.worker import run as work
 from samar.jobs.files import log_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings

@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.jobs import schema
 from samar.jobs.engine import local, worker
 from samar.jobs.job import Job
 from samar.jobs.orders import STOP
+from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.web.service import service

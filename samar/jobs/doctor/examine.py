@@ -17,12 +17,12 @@ import sqlalchemy as sa
 
 from samar.errors import SamarError
 from samar.home import home
-from samar.jobs import schema
-from samar.jobs.database import Database, store_url
 from samar.jobs.doctor.salvage import opened, salvaged
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, damaged, stored_settings
 from samar.jobs.kind import kinds
+from samar.jobs.sql import schema
+from samar.jobs.sql.database import Database, store_url
 from samar.jobs.store import alive
 
 LEAST_FREE = 2**30

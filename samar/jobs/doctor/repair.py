@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from samar.errors import ConfigError, RunError
-from samar.jobs import schema
-from samar.jobs.database import Database, store_url
 from samar.jobs.doctor.examine import missing, tables_of, unread, version_of, wrong_in
 from samar.jobs.doctor.salvage import opened, salvaged
 from samar.jobs.job import STAND_INS, damaged
+from samar.jobs.sql import schema
+from samar.jobs.sql.database import Database, store_url
 
 NEEDED = ("key", "id", "kind", "config")
 """Of a job; without one of these nothing can be made of it."""

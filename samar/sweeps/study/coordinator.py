@@ -14,10 +14,10 @@ from typing import Any
 from samar.data.presence import require_data
 from samar.device.catalog import precision_in
 from samar.errors import RunError, SamarError
-from samar.jobs import schema
 from samar.jobs.job import ACTIVE, HELD, UNREADABLE, Job
 from samar.jobs.kind import kind_of
 from samar.jobs.records import Event, insert_events
+from samar.jobs.sql import schema
 from samar.jobs.store import Store, new_row
 from samar.settings.command import json_line
 from samar.sweeps.spec import UNMEASURED

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError, RunError
 from samar.home import home
-from samar.jobs.schema import migrate
+from samar.jobs.sql.schema import migrate
 
 PASSING = ("locked", "full", "disk i/o error")
 """Words in what a database says when it may work again in a moment, or once there is room."""
