@@ -17,6 +17,7 @@ import torch
 from sqlalchemy.exc import OperationalError
 
 from samar.cli import main
+from samar.errors import RunError
 from samar.jobs import work as work_module
 from samar.jobs.files import job_dir, read_reason, reason_path, resume_path, weights_path
 from samar.jobs.job import Job
@@ -277,3 +278,43 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
     ours = jobs.store.records.steps(newest.key)
     np.testing.assert_array_equal(ours["loss"], theirs["loss"])
     assert not resume_path(newest.id).exists()
+
+
+def test_a_store_whose_file_is_taken_away_and_put_back(
+    jobs: Jobs, samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is away the run waits; where it stays away, the run ends with the reason."""
+    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 30.0)
+    file, away = samar_home / "samar.db", samar_home / "elsewhere.db"
+    plain, moved = work_module.Work.flush, [False]
+
+    def put_back() -> None:
+        time.sleep(1.0)
+        away.rename(file)
+
+    def flush(self: Any) -> None:
+        if self._facts.get("done", 0) >= 5 and not moved[0]:
+            moved[0] = True
+            file.rename(away)
+            threading.Thread(target=put_back).start()
+        plain(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work_module.Work, "flush", flush)
+        run = jobs.get(jobs.submit(SETTINGS))
+    assert moved[0]
+    assert (run.status, run.message) == ("finished", "")
+    same(jobs, run, jobs.get(jobs.submit(SETTINGS)))
+    file.rename(away)
+    with pytest.raises(RunError, match="is gone: its file was moved or deleted; put it back"):
+        jobs.store.get(run.id)
+    with pytest.raises(RunError, match=r"the file is gone, but .* holds files of jobs; put a copy"):
+        Store()
+    assert not file.exists()
+    away.rename(file)
+    shutil.copy2(file, away)  # a copy in its place is another file
+    file.unlink()
+    away.rename(file)
+    assert jobs.store.get(run.id).status == "finished"
+    jobs.rename(run.id, "known again")
+    assert Store().get(run.id).title == "known again"

@@ -48,6 +48,7 @@ class Database:
 
     def __init__(self, url: str | None = None) -> None:
         self._open = threading.local()
+        self._file: Path | None = None
         self.name = url or os.environ.get("SAMAR_STORE") or ""
         try:
             where = store_url(url)
@@ -55,11 +56,13 @@ class Database:
             self.engine = sa.create_engine(where)
             if self.engine.dialect.name == "sqlite":
                 if where.database and where.database != ":memory:":
-                    _check_file(Path(where.database))
+                    self._file = Path(where.database)
+                    _check_file(self._file)
                 event.listen(self.engine, "connect", _configure_sqlite)
                 event.listen(self.engine, "begin", _begin_sqlite)
             with self.engine.connect().execution_options(writes=True) as db, db.begin():
                 migrate(db)
+            self._known = self._identity()
         except RunError as error:
             raise RunError(f"The store {self.name} cannot be opened: {error}") from None
         except sa.exc.DatabaseError as error:
@@ -107,8 +110,26 @@ class Database:
             finally:
                 self._open.connection = None
 
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file it is; a path alone does not tell."""
+        if self._file is None:
+            return None
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            sentence = (
+                f"The store {self.name} is gone: its file was moved or deleted; put it back, and "
+                "what waits for it goes on."
+            )
+            cause = OperationalError(None, None, FileNotFoundError("the file is gone"))
+            raise StoreBusy(sentence, cause) from None
+        return found.st_dev, found.st_ino
+
     @contextmanager
     def _checked(self) -> Iterator[None]:
+        if (identity := self._identity()) != self._known:  # another file was put in its place
+            self.engine.dispose()
+            self._known = identity
         try:
             yield
         except RunError:
@@ -153,12 +174,18 @@ def store_url(text: str | None = None) -> sa.URL:
 
 
 def _check_file(path: Path) -> None:
-    """Make the folder of a new store; refuse a file that was emptied.
+    """Make the folder of a new store; refuse a file that was emptied, or is gone.
 
     Raises:
-        RunError: the file is there and holds nothing.
+        RunError: the file is there and holds nothing, or it is not, and its jobs are.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    runs = home() / "runs"
+    if not path.exists() and path == home() / "samar.db" and runs.is_dir() and any(runs.iterdir()):
+        raise RunError(
+            f"the file is gone, but {runs} holds files of jobs; put a copy of the store in its "
+            "place, or move that folder away to begin a new one."
+        )
     born = time.monotonic()
     while path.is_file() and not path.stat().st_size:
         if time.monotonic() - born > BIRTH_SECONDS:
