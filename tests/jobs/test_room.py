@@ -1,6 +1,8 @@
 """Without room on the disk, or in the store, nothing is lost and one sentence says so."""
 
+import contextlib
 import errno
+import gc
 import os
 import shutil
 import socket
@@ -23,6 +25,7 @@ from samar.jobs.files import job_dir, read_reason, reason_path, resume_path, wei
 from samar.jobs.job import Job
 from samar.jobs.records import Records
 from samar.jobs.service import Jobs
+from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store
 from samar.networks import checkpoint
 from samar.networks.checkpoint import load_weights, save_weights
@@ -222,14 +225,39 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
         time.sleep(1.5)
         ballast.unlink()
 
-    # Full from the start: one sentence, and nothing is lost.
+    # Full from the start, or only to be read: one sentence, and nothing is lost.
+    first = jobs.get(jobs.submit(SETTINGS.changed(epochs=1)))
+    archive = tmp_path / "first.zip"
+    assert main(["export", first.id, "--out", str(archive)]) == 0
     fill()
-    for words in (["train", "--epochs", "1"], ["runs"], ["jobs"], ["sweeps"], ["models"]):
-        assert main(words) in (0, 2), words
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err + told.out
-        assert told.err.count("\n") <= 2
+    for remount in ([], ["mount", "-o", "remount,ro", str(disk)]):
+        if remount:
+            jobs.store.database.engine.dispose()
+            gc.collect()  # what the commands left open
+            subprocess.run(remount, check=True)
+        for command, statuses in (
+            ("train --epochs 1", (2,)),
+            ("runs", (0, 2)),
+            ("jobs --json", (0, 2)),
+            ("sweeps", (0, 2)),
+            ("models", (0, 2)),
+            (f"show {first.id}", (0, 2)),
+            (f"import {archive}", (2,)),
+            (f"landscape {first.id} --points 3 --images 32 --out {disk}/plane.npz", (2,)),
+            (f"export {first.id} --out {disk}/again.zip", (2,)),
+            (f"delete {first.id}", (2,)),
+        ):
+            capsys.readouterr()
+            assert main(command.split()) in statuses, command
+            told = capsys.readouterr()
+            assert "Traceback" not in told.err + told.out
+            assert told.err.count("\n") <= 2, told.err
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     ballast.unlink()
+    with contextlib.suppress(StoreBusy):  # a connection that could only read is given up
+        jobs.get(first.id)
+    assert jobs.get(first.id).status == "finished"
+    assert not [path for path in disk.rglob(".*") if path.name != ".reason"]
     # Full while it trains, and freed before the patience is over.
     monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 60.0)
     step, once = work_module.Work.flush, [False]

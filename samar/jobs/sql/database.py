@@ -144,7 +144,11 @@ class Database:
         if isinstance(error, OperationalError):
             if any(word in reason.lower() for word in PASSING):
                 return StoreBusy(f"{told}; make room if the disk is full, then try again.", error)
-            if "unable to open" in reason or "readonly" in reason or "connect" in reason:
+            if "readonly" in reason:
+                self.engine.dispose()  # a connection that could only read never writes
+                told += "; make its disk writable, or set SAMAR_HOME to another folder."
+                return StoreBusy(told, error)
+            if "unable to open" in reason or "connect" in reason:
                 return RunError(f"{told}; check the folder, or set SAMAR_HOME to another one.")
         return RunError(f"{told}; see what can be saved with: python -m samar doctor")
 
