@@ -7,6 +7,7 @@ import streamlit as st
 from samar.home import ASSETS
 from samar.web.cold_start import first_session, load_again
 from samar.web.presenting import apply_presenting
+from samar.web.service import explained
 from samar.web.static_files import ensure_static
 
 st.set_page_config(
@@ -50,4 +51,5 @@ if first_session() and page.url_path:
     load_again()
 else:
     apply_presenting()
-    page.run()
+    with explained():
+        page.run()

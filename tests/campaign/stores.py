@@ -159,7 +159,7 @@ def _groups(size: int, chosen: random.Random) -> Iterator[list[tuple[str, Damage
     ]
     summaries = ('{"epoch": 3}', '{"epoch": {"epoch": "a"}}', '{"members": 1}', "[" * 3000)
     yield [
-        case(f"summary is {text[:30]}", _sql, f"UPDATE jobs SET summary = '{text}'")
+        case(f"summary of a row is {text[:30]}", _sql, f"UPDATE jobs SET summary = '{text}'")
         for text in summaries
     ]
     yield [
@@ -216,7 +216,9 @@ def _try(outcome: Outcome, what: str, home: Path, *, empty: bool, apart: bool) -
     if what == "nothing" and not healthy:
         outcome.faults.append(f"{what}: doctor says {out[:200]}")
     for words in (["runs"], ["show", "3"]):
-        _, out = _called(outcome, what, words, {0, 2})
+        # One row that cannot be read spoils no list.
+        right = {0} if words == ["runs"] and " of a row is " in what else {0, 2}
+        _, out = _called(outcome, what, words, right)
         silent = words == ["runs"] and "No runs yet" in out and "cannot be read" not in out
         if silent and not empty:
             outcome.faults.append(f"{what}: runs is empty and says nothing")

@@ -108,7 +108,7 @@ class _Move:
         self.store, self.job, self.free = store, job, free
         self.settings: StudySettings = job.settings
         self.rows = read_rows(self.settings.table)
-        members = store.all(parent=job.id)[::-1]
+        members = [m for m in store.all(parent=job.id)[::-1] if m.status != UNREADABLE]
         self.runs = {_question(m.settings): m for m in members if m.kind == "train"}
         self.curvatures = {m.settings.network: m for m in members if m.kind == "curvature"}
         self.waits = any(member.active for member in members)
