@@ -7,7 +7,7 @@ import streamlit as st
 from samar.home import ASSETS
 from samar.web.cold_start import came_cold, load_again
 from samar.web.presenting import apply_presenting
-from samar.web.service import welcome
+from samar.web.service import explained, welcome
 from samar.web.static_files import ensure_static
 
 st.set_page_config(
@@ -52,4 +52,5 @@ if came_cold() and page.url_path:
 else:
     apply_presenting()
     welcome()
-    page.run()
+    with explained():
+        page.run()

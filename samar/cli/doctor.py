@@ -81,6 +81,8 @@ def _advice(report: Report) -> str:
     checks = {finding.check for finding in report.findings}
     if report.jobs is None and report.file is not None and report.file.is_file() and not checks:
         return f"The store {report.store} is of an older version; open it: python -m samar runs"
+    if not checks and report.jobs is None:
+        return f"There is no store {report.store} yet; the first job makes it."
     if not checks:
         return f"The store {report.store} is healthy."
     if checks & set(REPAIRABLE) and report.file is not None and report.file.is_file():

@@ -93,7 +93,7 @@ def _columns_of_run(run: Job) -> dict[str, str]:
         "id": run.id,
         "name": f"{run.title}{told}{run.badge}",
         "status": run.status,
-        "epoch": f"{last.epoch}/{run.settings.epochs}" if last else "",
+        "epoch": f"{last.epoch}/{getattr(run.settings, 'epochs', '?')}" if last else "",
         "train": f"{last.train_accuracy:.2%}" if last else "",
         "test": f"{last.test_accuracy:.2%}" if last else "",
         "time": moment(run.created),

@@ -240,8 +240,8 @@ def stored_settings(kind: str, config: str) -> JobSettings:
         settings = kind_of(kind).settings.stored(config)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"{type(error).__name__}: {error}.") from None
-    if not settings.model_fields_set:
-        raise RunError("There are none.")
+    if "name" not in (schema.object_of(config) or ()):  # the rest would be defaults
+        raise RunError("They are incomplete.")
     return settings
 
 

@@ -195,9 +195,14 @@ def members_of(store: Store, job: Job) -> list[Job]:
 
 
 def by_setting(members: Iterable[Job]) -> dict[str, list[Job]]:
-    """Members grouped by what their seeds have in common, in order of first appearance."""
+    """Members grouped by what their seeds have in common, in order of first appearance.
+
+    Those whose settings cannot be read are left out.
+    """
     groups: dict[str, list[Job]] = {}
     for run in members:
+        if run.status == UNREADABLE:
+            continue
         groups.setdefault(same_setting(run.settings), []).append(run)
     return groups
 

@@ -22,8 +22,8 @@ from samar.models.catalog import MODELS
 from samar.networks.load import belongs_to
 from samar.networks.settings import NetworkSettings
 from samar.settings.job import JobSettings
-from samar.web.service import attempt, service, unless
-from samar.web.state import FIRST_JOBS, JOB
+from samar.web.service import attempt, explained, service, unless
+from samar.web.state import FIRST_JOBS, JOB, PROBLEM
 from samar.web.text import plain
 
 REFRESH_SECONDS = 0.4
@@ -48,6 +48,9 @@ def linked(kind: str) -> list[Job]:
     for name in st.query_params.get(JOB, "").split(","):
         with suppress(RunError):
             found.append(service().get(name, kind))
+    for job in found:
+        if job.status == UNREADABLE:
+            st.session_state.setdefault(PROBLEM, f"{job.label}: {job.message}")
     return [job for job in found if job.status != UNREADABLE]
 
 
@@ -207,7 +210,9 @@ def watch(
     drawn = {job.id: _state(job) for job in [*early.values(), *_watched(kind, jobs)]}
     active = any(state[0] in ("queued", "running") for state in drawn.values())
     run_every = REFRESH_SECONDS if active or first.behind else None
-    st.fragment(_watch, run_every=run_every)(drawn, show, frozenset(early), first.behind)
+    st.fragment(explained()(_watch), run_every=run_every)(
+        drawn, show, frozenset(early), first.behind
+    )
 
 
 def request(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], anew: bool) -> None:

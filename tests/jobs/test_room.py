@@ -254,6 +254,7 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
             assert told.err.count("\n") <= 2, told.err
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     ballast.unlink()
+    gc.collect()
     with contextlib.suppress(StoreBusy):  # a connection that could only read is given up
         jobs.get(first.id)
     assert jobs.get(first.id).status == "finished"

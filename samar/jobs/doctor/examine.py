@@ -4,6 +4,7 @@ Nothing is changed: an SQLite file is opened for reading alone, without what
 :class:`samar.jobs.store.Store` demands of it.
 """
 
+import os
 import shutil
 import socket
 import sqlite3
@@ -22,7 +23,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, damaged, stored_settings
 from samar.jobs.kind import kinds
 from samar.jobs.sql import schema
-from samar.jobs.sql.database import Database, store_url
+from samar.jobs.sql.database import SMALLEST, Database, store_url
 from samar.jobs.store import alive
 
 LEAST_FREE = 2**30
@@ -109,13 +110,16 @@ def _examine_file(report: Report, path: Path) -> list[dict[str, Any]] | None:
     about = str(path)
     if path.is_dir():
         report.add("store", about, "it is a folder; a store is a file")
-    elif not path.exists():
-        left = (home() / "runs").is_dir() and any((home() / "runs").iterdir())
-        report.readable = not left
-        if left:
+    elif not os.path.lexists(path):
+        nearest = next(each for each in path.parents if each.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            report.add("store", about, f"it cannot be made in {nearest}; choose another folder")
+        elif (home() / "runs").is_dir() and any((home() / "runs").iterdir()):
             report.add("store", about, "it is not there, though there are folders of runs")
-    elif not path.stat().st_size:
-        report.add("store", about, "it is empty (0 bytes); put a copy of the store in its place")
+        else:
+            report.readable = True
+    elif path.exists() and path.stat().st_size < SMALLEST:
+        report.add("store", about, f"it is empty ({path.stat().st_size} bytes)")
     else:
         try:
             with opened(path) as db:

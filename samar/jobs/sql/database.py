@@ -24,6 +24,8 @@ from samar.jobs.sql.schema import migrate
 PASSING = ("locked", "full", "disk i/o error")
 """Words in what a database says when it may work again in a moment, or once there is room."""
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
+SMALLEST = 512
+"""Of an SQLite file that holds anything, in bytes; SQLite takes a smaller one for a new file."""
 BIRTH_SECONDS = 1.0
 """SQLite makes a file before it writes to it; one that stays empty for longer was emptied."""
 
@@ -191,11 +193,11 @@ def _check_file(path: Path) -> None:
             "place, or move that folder away to begin a new one."
         )
     born = time.monotonic()
-    while path.is_file() and not path.stat().st_size:
+    while path.is_file() and path.stat().st_size < SMALLEST:
         if time.monotonic() - born > BIRTH_SECONDS:
             raise RunError(
-                "the file is empty (0 bytes); put a copy of the store in its place, or delete the "
-                "file to begin a new one."
+                f"the file is empty ({path.stat().st_size} bytes); put a copy of the store in its "
+                "place, or delete the file to begin a new one."
             )
         time.sleep(0.02)
 

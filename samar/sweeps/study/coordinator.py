@@ -108,7 +108,7 @@ class _Move:
         self.store, self.job, self.free = store, job, free
         self.settings: StudySettings = job.settings
         self.rows = read_rows(self.settings.table)
-        members = store.all(parent=job.id)[::-1]
+        members = [m for m in store.all(parent=job.id)[::-1] if m.status != UNREADABLE]
         # An edited run answers another question; the one that was asked is asked again.
         self.runs = {_question(m.settings): m for m in members if m.kind == "train" and not m.edits}
         self.curvatures = {m.settings.network: m for m in members if m.kind == "curvature"}

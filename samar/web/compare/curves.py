@@ -11,7 +11,7 @@ from samar.compare.metrics import METRICS, curve_of
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.web.plotly_chart import plotly_chart
-from samar.web.service import history, service
+from samar.web.service import explained, history, service
 from samar.web.train.view import choose_view
 
 REFRESH_SECONDS = 2.0
@@ -38,7 +38,7 @@ def curves(runs: Sequence[Job]) -> None:
         "one sample standard deviation to either side.",
     )
     active = any(run.active for run in runs)
-    draw = st.fragment(_draw, run_every=REFRESH_SECONDS if active else None)
+    draw = st.fragment(explained()(_draw), run_every=REFRESH_SECONDS if active else None)
     draw([run.id for run in runs], shown, bool(together), view)
 
 

@@ -14,7 +14,7 @@ from samar.jobs.job import Job
 from samar.networks.library import ImportedModel, imported_models
 from samar.web.measuring import REFRESH_SECONDS
 from samar.web.plotly_chart import plotly_chart
-from samar.web.service import service, show_problem
+from samar.web.service import explained, service, show_problem
 from samar.web.state import PROBLEM
 from samar.web.text import plain
 
@@ -87,7 +87,7 @@ def _measure(missing: Networks, count: int) -> None:
                 st.error(f"{title}: {plain(job.message)}", icon=":material/error:")
     if ids := [job.id for jobs in active.values() for job in jobs]:
         known = count - len(missing)
-        st.fragment(_watch, run_every=REFRESH_SECONDS)(ids, known, count)
+        st.fragment(explained()(_watch), run_every=REFRESH_SECONDS)(ids, known, count)
 
 
 def _under_way(network: Job | ImportedModel) -> list[Job]:

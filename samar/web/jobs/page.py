@@ -13,7 +13,7 @@ from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
 from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
-from samar.web.service import attempt, service, show_problem, unless
+from samar.web.service import attempt, explained, service, show_problem, unless
 from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
 from samar.web.train.stage import MOST_RUNS
@@ -31,7 +31,7 @@ def jobs_page() -> None:
     details(jobs)
     if jobs:
         active = any(job.active for job in jobs)
-        st.fragment(_board, run_every=REFRESH_SECONDS if active else None)(active)
+        st.fragment(explained()(_board), run_every=REFRESH_SECONDS if active else None)(active)
     else:
         st.info("No runs yet.", icon=":material/info:")
         st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from samar.errors import RunError
-from samar.jobs.job import Job, moment
+from samar.jobs.job import UNREADABLE, Job, moment
 from samar.sweeps.results import SettingResult, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep
 from samar.web.service import attempt, explained, service, show_problem, sweeps, unless
@@ -25,7 +25,7 @@ STATES = {
     "stopped": "■ stopped",
     "finished": "✓ finished",
     "interrupted": "! interrupted",
-    "unreadable": "? of another version",
+    UNREADABLE: "? unreadable",
 }
 
 
@@ -58,7 +58,7 @@ def _sweeps_so_far() -> None:
     if found:
         st.subheader("Sweeps so far", anchor=False)
         active = any(sweep.active for sweep in found)
-        st.fragment(_list, run_every=REFRESH_SECONDS if active else None)(active)
+        st.fragment(explained()(_list), run_every=REFRESH_SECONDS if active else None)(active)
 
 
 def _list(was_active: bool) -> None:
@@ -165,7 +165,9 @@ def _one_sweep(sweep_id: str) -> None:
     )
     show_problem()
     every = REFRESH_SECONDS if sweep.active else None
-    st.fragment(_watch, run_every=every)(sweep.id, (sweep.state, bool(sweep.training)))
+    st.fragment(explained()(_watch), run_every=every)(sweep.id, (sweep.state, bool(sweep.training)))
+    if sweep.state == UNREADABLE:
+        return
     with st.expander("How to repeat this"):
         st.code(sweep.spec.command, language="bash", wrap_lines=True)
 
@@ -179,6 +181,9 @@ def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
         st.rerun()
     with st.container(key="sweep_status"):
         st.markdown(f"**{_state_line(sweep)}**")
+    if sweep.state == UNREADABLE:
+        st.error(plain(sweep.job.message), icon=":material/error:")
+        return
     if sweep.state != "finished":
         _show_progress(sweep)
     if sweep.state == "interrupted":
@@ -230,7 +235,7 @@ def _member(run: Job) -> dict[str, object]:
         "#": run.key,
         "run": f"{run.title}{run.badge}",
         "status": run.status,
-        "epoch": f"{last.epoch if last else 0}/{run.settings.epochs}",
+        "epoch": f"{last.epoch if last else 0}/{getattr(run.settings, 'epochs', '?')}",
         "validation": last.val_accuracy if last else None,
         "test": last.test_accuracy if last else None,
         "message": run.message,
@@ -267,5 +272,6 @@ def _runs_csv(sweep: Sweep) -> str:
         | sweep.spec.values(run.settings)
         | (asdict(run.last_epoch) if run.last_epoch else {})
         for run in sweeps().members(sweep)
+        if run.status != UNREADABLE
     ]
     return str(pd.DataFrame(rows).to_csv(index=False))

@@ -7,7 +7,7 @@ from samar.data.presence import is_present
 from samar.errors import RunError
 from samar.kinds.download import DownloadSettings, newest_download, progress_words
 from samar.web.measuring import REFRESH_SECONDS
-from samar.web.service import attempt, service, show_problem, unless
+from samar.web.service import attempt, explained, service, show_problem, unless
 from samar.web.state import DOWNLOAD
 from samar.web.text import plain
 
@@ -31,7 +31,7 @@ def download_button(label: str, settings: DownloadSettings, *, key: str) -> None
     store = service().store
     if (job := newest_download(store, settings.source, active=True)) is not None:
         st.session_state[DOWNLOAD] = job.id
-        st.fragment(_progress, run_every=REFRESH_SECONDS)(job.id)
+        st.fragment(explained()(_progress), run_every=REFRESH_SECONDS)(job.id)
         stop = (service().stop, job.id)
         why_not = unless(service().cannot_steer(job))
         st.button(

@@ -21,7 +21,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, UNREADABLE, Job
 from samar.jobs.records import Event
 from samar.kinds.race import title_of as race_title
-from samar.web.service import attempt, history, service
+from samar.web.service import attempt, explained, history, service
 from samar.web.state import COMPARED, FEED, MOVED, PROBLEM, show_run, shown_run
 from samar.web.static_files import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.text import optimizer_titles
@@ -73,18 +73,23 @@ def shown_of(run_id: str | None, together: Sequence[str] = ()) -> Shown:
         return Shown(None, tuple(_run(each) for each in together))
     if run_id is None:
         return Shown()
+    race = None
     with suppress(RunError):  # it is no race, or there is none
-        race = service().get(run_id, "race")
-        return Shown(race, tuple(service().members(race.id)))
+        race = _readable(service().get(run_id, "race"))
+    if race is not None:
+        return Shown(race, tuple(map(_readable, service().members(race.id))))
     run = _run(run_id)
     return Shown(run, (run,), _origin(run))
 
 
 def _run(run_id: str) -> Job:
-    run = service().get(run_id, "train")
-    if run.status == UNREADABLE:
-        raise RunError(run.message)
-    return run
+    return _readable(service().get(run_id, "train"))
+
+
+def _readable(job: Job) -> Job:
+    if job.status == UNREADABLE:
+        raise RunError(f"{job.label}: {job.message}")
+    return job
 
 
 def _origin(job: Job) -> Job | None:
@@ -92,7 +97,7 @@ def _origin(job: Job) -> Job | None:
     if branch is None:
         return None
     try:
-        return service().get(branch["run"], "train")
+        return _run(str(branch["run"]))
     except RunError:  # deleted meanwhile
         return None
 
@@ -109,7 +114,9 @@ def stage(shown: Shown, run_id: str | None, together: Sequence[str], view: View)
     st.session_state[FEED] = Feed(name)
     eager = shown.active and not any(job.done for job in shown.runs)
     every = (EAGER_SECONDS if eager else REFRESH_SECONDS) if shown.active else None
-    st.fragment(_tick, run_every=every)(run_id, tuple(together), shown.state, view, eager)
+    st.fragment(explained()(_tick), run_every=every)(
+        run_id, tuple(together), shown.state, view, eager
+    )
 
 
 def _tick(

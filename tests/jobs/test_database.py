@@ -1,0 +1,237 @@
+"""Stores that cannot be opened, or are damaged where it shows only later."""
+
+import os
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from samar.errors import ConfigError, RunError
+from samar.home import home
+from samar.jobs import database as database_module
+from samar.jobs.sql.database import StoreBusy
+from samar.jobs.store import Store
+from samar.training.settings import TrainSettings
+
+PAGE = 4096
+
+
+@pytest.fixture
+def file(store: Store, step) -> Path:
+    """A store with a run of many steps, closed."""
+    store.create(TrainSettings(name="first"))
+    run = store.claim_next("long", limit=1)
+    assert run is not None
+    store.records.append(run.key, [step(n) for n in range(1, 2001)])
+    with store.database.engine.connect() as db:
+        db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.database.engine.dispose()
+    return home() / "samar.db"
+
+
+def run_sql(path: Path, statements: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(statements)
+
+
+def refused(match: str) -> str:
+    with pytest.raises(RunError, match=match) as caught:
+        Store()
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def page_of_steps(path: Path) -> int:
+    """A page in the middle of the steps."""
+    content = path.read_bytes()
+    with closing(sqlite3.connect(path)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'steps'").fetchone()
+    leaf = content.rindex(b"\x0a", 0, len(content) - PAGE)
+    pages = [n for n in range(root, len(content) // PAGE) if content[n * PAGE] == 0x0A]
+    assert leaf
+    return pages[len(pages) // 2]
+
+
+def test_a_page_overwritten_in_the_middle_is_told_by_the_query_that_meets_it(file: Path) -> None:
+    page = page_of_steps(file)
+    with file.open("r+b") as content:
+        content.seek(page * PAGE)
+        content.write(b"\xff" * PAGE)
+    store = Store()
+    (run,) = store.all()
+    with pytest.raises(RunError, match=r"malformed.*python -m samar doctor"):
+        store.records.steps(run.key)
+    with (
+        pytest.raises(RunError, match="malformed"),
+        store.database.write() as db,
+    ):
+        db.exec_driver_sql("DELETE FROM steps")
+
+
+def test_a_locked_store_can_be_told_from_a_damaged_one(file: Path) -> None:
+    store = Store()
+    with store.database.read() as db:
+        db.exec_driver_sql("PRAGMA busy_timeout=1")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError) as caught:
+            store.create(TrainSettings())
+        assert isinstance(caught.value, StoreBusy)
+        assert isinstance(caught.value, RunError)
+        assert "database is locked" in str(caught.value)
+        assert "database is locked" in str(caught.value.orig)
+        other.rollback()
+    assert store.create(TrainSettings())
+
+
+@pytest.mark.parametrize(
+    ("statements", "match"),
+    [
+        ("DROP TABLE controls", "no such table: controls"),
+        ("ALTER TABLE jobs DROP COLUMN tags", r"no such column: jobs\.tags"),
+        ("UPDATE schema_version SET version = 'two'", "version is 'two', where a number"),
+        ("UPDATE schema_version SET version = -1", "version is -1"),
+        ("DELETE FROM schema_version", "version is None"),
+        ("UPDATE schema_version SET version = 99", "version 99, newer than this samar"),
+        ("DROP TABLE schema_version", "without the tables of a store"),
+    ],
+)
+def test_a_damaged_schema_is_one_sentence(file: Path, statements: str, match: str) -> None:
+    run_sql(file, statements)
+    assert "doctor" in refused(match) or "newer" in match
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')",
+        "CREATE TABLE schema_version (version); CREATE TABLE notes (text)",
+        "CREATE TABLE schema_version (id); CREATE TABLE jobs (what)",
+    ],
+)
+def test_another_programs_file_is_refused_and_stays_as_it_is(
+    samar_home: Path, statements: str
+) -> None:
+    path = samar_home / "samar.db"
+    run_sql(path, statements)
+    tables = "SELECT name, sql FROM sqlite_master"
+    with closing(sqlite3.connect(path)) as db:
+        before = db.execute(tables).fetchall()
+    refused("without the tables of a store|no such column")
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute(tables).fetchall() == before
+
+
+def test_an_emptied_store_is_no_new_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "BIRTH_SECONDS", 0.05)
+    for length in (1, 0):
+        os.truncate(file, length)
+        assert "put a copy of the store in its place" in refused(rf"is empty \({length} bytes\)")
+    assert file.stat().st_size == 0
+    file.unlink()
+    assert Store().all() == []
+
+
+def test_a_store_that_is_just_being_made_is_waited_for(samar_home: Path) -> None:
+    """SQLite makes the file before it writes to it."""
+    path = samar_home / "samar.db"
+    path.touch()
+
+    def make() -> None:
+        time.sleep(0.2)
+        path.unlink()
+        Store("sqlite:///" + str(samar_home / "other.db")).database.engine.dispose()
+        (samar_home / "other.db").rename(path)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    assert Store().all() == []
+    thread.join()
+
+
+def test_many_open_a_new_store_at_once(samar_home: Path) -> None:
+    found: list[object] = []
+    barrier = threading.Barrier(6)
+
+    def make() -> None:
+        barrier.wait()
+        try:
+            found.append(Store().create(TrainSettings()))
+        except Exception as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(isinstance(each, str) for each in found), found
+    assert len(Store().all()) == 6
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("garbage", "://", "oracle+nothing://x", "mysql+nodriver://a/b"),
+        *("postgresql://host:port/db", "sqlite:////dev/null/x/samar.db"),
+    ],
+)
+def test_a_store_at_no_place_is_one_sentence(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("SAMAR_STORE", url)
+    assert url in refused("cannot be opened")
+
+
+def test_a_password_is_not_shown(samar_home: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        Store("mysql+nodriver://me:secret@host/db")
+    assert "secret" not in str(caught.value)
+
+
+def test_an_unknown_user_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAMAR_STORE", raising=False)
+    monkeypatch.setenv("SAMAR_HOME", "~nouser/x")
+    with pytest.raises(ConfigError, match="'~nouser/x', but there is no such user"):
+        Store()
+    with pytest.raises(ConfigError, match="no such user"):
+        Store("sqlite:///~nouser/x.db")
+
+
+def test_a_home_with_a_question_mark_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SAMAR_STORE", raising=False)
+    monkeypatch.setenv("SAMAR_HOME", str(tmp_path / "why?me=#1"))
+    Store().create(TrainSettings())
+    assert (tmp_path / "why?me=#1" / "samar.db").is_file()
+
+
+def test_the_path_of_a_store_may_begin_with_the_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Store("sqlite:///~/mine.db")
+    assert (tmp_path / "mine.db").is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or not os.geteuid(), reason="root may do all")
+def test_no_permission_is_one_sentence(file: Path) -> None:
+    file.chmod(0)
+    refused("cannot be opened")
+
+
+def test_text_that_is_no_text_is_shown_as_far_as_it_can_be(file: Path) -> None:
+    run_sql(file, "UPDATE jobs SET message = CAST(x'61ff62' AS TEXT)")
+    assert Store().all()[0].message == "a\ufffdb"
+
+
+def test_a_bug_is_no_damaged_store(store: Store) -> None:
+    with pytest.raises(sa.exc.ArgumentError), store.database.read() as db:
+        db.execute("no statement")  # type: ignore[call-overload]
