@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -143,10 +144,22 @@ def _paths() -> list[str]:
     return [str(page.relative_to(APP.parent / "pages").with_suffix("")) for page in pages]
 
 
+@cache
+def _components() -> Any:
+    """What the app's own components are registered with, once for all sessions as in a server.
+
+    To look through all installed packages for more takes three times as long as a page.
+    """
+    from streamlit.components.v2.component_manager import BidiComponentManager
+
+    return BidiComponentManager()
+
+
 def _open(path: str, parameters: Mapping[str, Any]) -> Any:
     from streamlit.testing.v1 import AppTest
 
     app = AppTest.from_file(str(APP), default_timeout=TIMEOUT_SECONDS)
+    app._bidi_component_manager = _components()
     app.query_params.update(parameters)
     return app.switch_page(f"pages/{path}.py").run()
 
