@@ -4,11 +4,14 @@ Each widget's key is a prefix and the field's name; it is bound to the URL, so t
 every setting. A link may hold a choice by its key, as the command line does, or by its title.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from samar.charts.html.render import render
 from samar.errors import SamarError
@@ -92,6 +95,8 @@ def control(
             format="%g" if known.step else None,
             **common,
         )
+    if number is int and in_link and _endless_in_link(common["key"]):
+        common["bind"] = None
     return st.number_input(
         min_value=number(known.low or 0),
         max_value=None if known.high is None else number(known.high),
@@ -100,6 +105,20 @@ def control(
         format=None if number is int else "%.3g",
         **common,
     )
+
+
+def _endless_in_link(key: str) -> bool:
+    """Whether the link held an infinite number, taken out of it: Streamlit ends there in an error.
+
+    It reads any number as a float and makes a whole number of it.
+    """
+    for text in st.query_params.get_all(key):
+        with suppress(ValueError):
+            if math.isinf(float(text)):
+                with suppress(StreamlitAPIException):  # bound: it goes when it no longer is
+                    del st.query_params[key]
+                return True
+    return False
 
 
 def _mark_usual(key: str, grid: list[float], usual: tuple[float, float]) -> None:

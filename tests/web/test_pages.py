@@ -190,6 +190,41 @@ def test_a_bad_value_in_the_link_is_said(
     assert app.session_state[name] == getattr(TrainSettings(), name)
 
 
+NO_FIT = "The link holds a setting that does not fit."
+ODD_LINKS = [
+    ("experiment/train", {"preset": "*no*"}, r"There is no preset '*no*'; choose one in the list."),
+    (
+        "experiment/sweeps",
+        {"sweep_preset": "no"},
+        "There is no preset 'no'; choose one in the list.",
+    ),
+    ("experiment/sweeps", {"rho": "99"}, f"{NO_FIT} rho is '99', but it must be at most 5"),
+    ("experiment/sweeps", {"s_seeds": "0"}, f"{NO_FIT} seeds is '0', but it must be at least 1"),
+    ("analysis/landscape", {"job": "no"}, "The link names a measurement that is not here."),
+    ("analysis/curvature", {"job": "no"}, "The link names a measurement that is not here."),
+    ("analysis/landscape", {"l_of": "no"}, "Networks: there is no choice 'no'; choose another."),
+    ("learn/lessons", {"lesson": "9" * 5000}, "There is no lesson “99999999999999999999”"),
+]
+
+
+@pytest.mark.parametrize(("page", "link", "sentence"), ODD_LINKS)
+def test_what_a_link_holds_and_no_page_has_is_said(
+    app: AppTest, page: str, link: dict[str, str], sentence: str
+) -> None:
+    app.query_params.update(link)
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception
+    told = " ".join(each.value for each in (*app.error, *app.warning, *app.caption))
+    assert sentence in told.replace("\\", "")
+
+
+def test_an_empty_choice_in_a_link_is_the_default(app: AppTest) -> None:
+    app.query_params["curvature_of"] = ""
+    app.switch_page("pages/analysis/curvature.py").run()
+    assert not app.exception
+    assert not app.warning
+
+
 def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest) -> None:
     runs = Jobs()
     run_id = runs.submit(TrainSettings())
