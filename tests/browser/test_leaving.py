@@ -20,9 +20,33 @@ def test_pages_are_left_in_the_middle(
     page = visit(f"{serve(APP)}/playground")
     expect(page.locator(".samar-clock").first).to_be_visible(timeout=60_000)
     page.keyboard.press("Space")
-    for wait in (30, 150, 600, 1500):
+    for wait in (30, 600):
         for address in ROUND:
             page.evaluate(BACK, address)
             page.wait_for_timeout(wait)
             page.keyboard.press("Space")
     expect(page.locator(".samar-clock").first).to_be_visible()
+
+
+def test_a_clock_whose_charts_have_left_is_quiet(
+    serve: Callable[[Path], str], visit: Callable[..., Page]
+) -> None:
+    page = visit(serve(APP))
+    expect(page.locator(".samar-clock").first).to_be_visible(timeout=60_000)
+    kept = page.evaluate(
+        """async () => {
+          const { Clock } = await import("/app/static/plotly_clock.js");
+          const film = { last: 5, every: 1, label: "step" };
+          const chart = { parent: document.body, flush() {} };
+          const old = Clock.named("test");
+          old.admit(chart, film);
+          old.admit(chart, null);
+          old.pause();
+          old.seek(2);
+          const newer = Clock.named("test");
+          newer.admit(chart, film);
+          old.admit({ parent: document.head, flush() {} }, null);
+          return newer !== old && Clock.named("test") === newer;
+        }"""
+    )
+    assert kept
