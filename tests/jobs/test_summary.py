@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from samar.jobs.job import Job
-from samar.jobs.summary import progress, seconds_left
+from samar.jobs.store import Store
+from samar.jobs.summary import progress, seconds_left, summary
 
 
 def left(running: Job, summary: dict[str, Any], done: int) -> float | None:
@@ -29,3 +30,13 @@ def test_after_it_the_training_time_of_all_starts_is(running: Job) -> None:
     zeros = ("train_loss", "train_accuracy", "train_images", "test_loss", "test_accuracy", "gap")
     summary = {"begun": 50, "epoch": epoch | dict.fromkeys(zeros, 0)}
     assert left(running, summary, 60) == pytest.approx(80)
+
+
+def test_lambda_first_last_lowest_and_highest_of_those_there_are(
+    store: Store, running: Job, step
+) -> None:
+    names = ("lam_first", "lam_last", "lam_low", "lam_high")
+    assert [summary(store, running)[name] for name in names] == [None] * 4
+    values = [float("nan"), 2.0, 0.5, float("inf"), 3.0, 1.0, float("nan")]
+    store.records.append(running.key, [step(n, lam=v) for n, v in enumerate(values, 1)])
+    assert [summary(store, running)[name] for name in names] == [2.0, 1.0, 0.5, 3.0]

@@ -9,6 +9,7 @@ from samar.errors import DataError, RunError
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.sweeps.results import results
 from samar.sweeps.service import WHY_SKIPPED, Sweeps, extend
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.values import Range, same_setting
@@ -163,6 +164,20 @@ def test_a_sweep_of_another_version_breaks_nothing(sweeps: Sweeps) -> None:
     schedule(sweeps.jobs.store)
     (sweep,) = sweeps.all()
     assert (sweep.id, sweep.state, sweep.title) == (sweep_id, "unreadable", "two")
+
+
+def test_a_member_that_cannot_be_read_spoils_no_sweep(sweeps: Sweeps) -> None:
+    sweep_id = sweeps.jobs.submit(GRID)
+    schedule(sweeps.jobs.store)
+    members = sweeps.members(sweeps.get(sweep_id))
+    with sweeps.jobs.store.database.write() as db:
+        db.execute(sa.text(f"UPDATE jobs SET config = '{{}}' WHERE key = {members[0].key}"))
+    schedule(sweeps.jobs.store)
+    sweep = sweeps.get(sweep_id)
+    now = sweeps.members(sweep)
+    assert [run.status == "unreadable" for run in now] == [True, *[False] * (len(members) - 1)]
+    found = {run.id for result in results(sweep.spec, now) for run in result.runs}
+    assert found == {run.id for run in members[1:]}
 
 
 # Search

@@ -7,9 +7,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
 from samar.jobs.service import Jobs
+from samar.kinds.race import RaceSettings
+from samar.sweeps.spec import SweepSpec
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
 from samar.web.controls import SETTINGS
@@ -289,3 +292,51 @@ def test_links_of_version_01_open(
         assert app.session_state["compare_view"] == expected["view"]
         assert f"({len(expected['runs'])} chosen)" in app.expander[0].label
         assert ("gone" in told) == ("missing" in expected)
+
+
+PAGES = (
+    *("experiment/train", "experiment/runs", "experiment/sweeps", "analysis/models"),
+    *("analysis/landscape", "analysis/curvature", "analysis/compare"),
+)
+
+
+def test_every_page_says_what_is_wrong_with_the_store(app: AppTest, samar_home: Path) -> None:
+    (samar_home / "samar.db").write_text("no database" * 99)
+    app.run()
+    for page in PAGES:
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, page
+        assert "see what can be saved with: python -m samar doctor" in app.error[0].value, page
+
+
+def test_every_page_says_that_there_is_no_such_user(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMAR_HOME", "~nouser/x")
+    app.run()
+    for page in PAGES:
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, page
+        assert "there is no such user" in app.error[0].value, page
+
+
+@pytest.mark.parametrize("column", ["config", "summary", "tags", "status", "created", "inputs"])
+def test_damaged_rows_spoil_no_page(app: AppTest, column: str) -> None:
+    jobs = Jobs()
+    run, race = jobs.submit(TrainSettings()), jobs.submit(RaceSettings(optimizers="sgd,sam"))
+    sweep = jobs.submit(SweepSpec.parse({"grid": {"optimizer": ("sgd", "sam")}}))
+    with jobs.store.database.write() as db:
+        db.execute(sa.text(f"UPDATE jobs SET {column} = x'00'"))
+    app.run()
+    for page in PAGES:
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, page
+    links = {"run": ("train", run, race), "sweep": ("sweeps", sweep), "job": ("runs", run)}
+    for word, (page, *ids) in links.items():
+        for job_id in ids:
+            app.query_params.clear()
+            app.query_params[word] = job_id
+            app.switch_page(f"pages/experiment/{page}.py").run()
+            assert not app.exception, (page, job_id)
+            said = [each.value for each in (*app.error, *app.caption, *app.warning)]
+            assert any("Its " in each for each in said), (page, said)

@@ -75,9 +75,9 @@ def shown_of(run_id: str | None, together: Sequence[str] = ()) -> Shown:
         return Shown()
     race = None
     with suppress(RunError):  # it is no race, or there is none
-        race = _readable(service().get(run_id, "race"))
+        race = service().get(run_id, "race")
     if race is not None:
-        return Shown(race, tuple(map(_readable, service().members(race.id))))
+        return Shown(_readable(race), tuple(map(_readable, service().members(race.id))))
     run = _run(run_id)
     return Shown(run, (run,), _origin(run))
 
