@@ -20,6 +20,7 @@ from samar.jobs.store import Store
 from samar.models.catalog import model_info
 from samar.networks.library import ImportedModel, find_model, imported_models
 from samar.networks.settings import NetworkSettings
+from samar.plain_text import shown
 from samar.settings.paths import expanded, is_file
 
 if TYPE_CHECKING:
@@ -260,15 +261,22 @@ def load_network(
     from samar.data.load import load_dataset
     from samar.networks.checkpoint import load_resume_state
     from samar.networks.importing import require_images
-    from samar.networks.reading import Checkpoint, read_checkpoint
+    from samar.networks.reading import Checkpoint, read_checkpoint, require_finite
     from samar.networks.recognition import fit_to, made_for, network_of, recognize
     from samar.training.loop import dataset_of
 
     found = _find(store, what, model, dataset, normalize)
-    if found.run is not None and found.path.suffix == ".pt":
-        checkpoint = Checkpoint(load_resume_state(found.path)["model"], ordered=True)
-    else:
-        checkpoint = read_checkpoint(found.path)
+    try:
+        if found.run is not None and found.path.suffix == ".pt":
+            checkpoint = Checkpoint(load_resume_state(found.path)["model"], ordered=True)
+            require_finite(checkpoint.tensors, found.path)
+        else:
+            checkpoint = read_checkpoint(found.path)
+    except CheckpointError as error:
+        told = str(error)
+        if found.run is not None:  # whose folder nobody needs to know
+            told = told.replace(shown(found.path), f"The weights file of {found.title}")
+        raise CheckpointError(told) from None
     if (model := found.model) is None:
         recognition = recognize(checkpoint)
         if recognition.problem:

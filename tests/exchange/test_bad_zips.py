@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from samar.errors import SamarError
-from samar.exchange import checked_zip
+from samar.exchange import checked_zip, plain_json, tables
 from samar.exchange.archive import job_zip
 from samar.exchange.importing import import_job
 from samar.jobs.job import Job
@@ -253,6 +253,9 @@ def test_a_member_that_was_changed(parts: dict[str, bytes]) -> None:
         ("events.json", b"[1]", "something that is no event"),
         ("events.json", b"{", "is no JSON"),
         ("events.json", b"[" * 100_000, "is no JSON"),
+        ("events.json", b"[" * 100 + b"]" * 100, "nested more than 30 levels deep"),
+        ("events.json", b"[" + b"9" * 400 + b"]", "holds the number 9999999999999999999…, which"),
+        ("events.json", b"[1e999]", "holds the number 1e999, which no job has recorded"),
         ("weights.safetensors", b"nonsense", "not a readable safetensors file"),
     ],
 )
@@ -269,6 +272,10 @@ def test_members_that_are_not_what_they_claim(
         ("2.5,1,1", "no whole number"),
         ("1,1,1", "do not ascend"),
         (",1,1", "no whole number"),
+        ("1e300,1,1", "no whole number"),
+        ("9" * 400 + ",1,1", "no whole number"),
+        ("2,1,1,1", "more or fewer values"),
+        ('"2",1,1', "not a number"),
     ],
 )
 def test_tables_with_bad_rows(parts: dict[str, bytes], row: str, sentence: str) -> None:
@@ -276,6 +283,146 @@ def test_tables_with_bad_rows(parts: dict[str, bytes], row: str, sentence: str) 
     second = ",".join([*row.split(","), *second.split(",")[3:]])
     table = "\n".join([head, first, second, ""])
     refused(packed(parts | {"steps.csv": table.encode()}), sentence)
+
+
+@pytest.mark.parametrize("more", [",x", "," + ",".join(f"c{n}" for n in range(100_000)), ",loss"])
+def test_a_table_of_other_columns_is_refused_by_its_first_line(
+    parts: dict[str, bytes], more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_block", None)
+    head, *rows = parts["steps.csv"].decode().splitlines()
+    table = "\n".join([head + more, *rows, ""])
+    refused(packed(parts | {"steps.csv": table.encode()}), "lacks, or has too many, columns")
+
+
+def test_an_endless_line_and_too_many_rows(
+    parts: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "BLOCK", 1000)
+    head, *rows = parts["steps.csv"].decode().splitlines()
+    endless = "\n".join([head, *rows, "1" * 4000])
+    refused(packed(parts | {"steps.csv": endless.encode()}), "an endless line")
+    monkeypatch.setattr(tables, "MOST_ROWS", len(rows) - 1)
+    refused(packed(parts), "more than 11 rows")
+
+
+@pytest.mark.parametrize("size", [200, 1000, 4 << 20])
+def test_blocks_of_any_size_give_the_same(
+    parts: dict[str, bytes], size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "BLOCK", size)
+    store = Store()
+    run = store.get(import_job(io.BytesIO(packed(parts)), store))
+    again = zipfile.ZipFile(io.BytesIO(job_zip(store, run)))
+    for name in ("steps.csv", "epochs.csv"):
+        assert again.read(name) == parts[name]
+
+
+def landscape(**changed: Any) -> bytes:
+    """The file of a film's plane, with arrays changed."""
+    axis, loss = np.linspace(-1, 1, 3), np.ones((3, 3))
+    arrays = {"axis_0": axis, "axis_1": axis, "loss": loss, "accuracy": loss, "done": loss > 0}
+    text = json.dumps(changed.pop("text", {"manifest": {"images": 9}}))
+    target = io.BytesIO()
+    np.savez(target, text=np.array(text), **(arrays | changed))
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss": np.ones((3, 4))},
+        {"loss": np.ones(3)},
+        {"accuracy": np.ones((2, 3))},
+        {"done": np.ones((3, 3))},
+        {"axis_0": np.array([-1, np.nan, 1])},
+        {"axis_0": np.array([-1, 1, 0])},
+        {"axis_1": np.array(["a", "b", "c"])},
+        {"loss": np.full((3, 3), 1j)},
+        {"text": {"manifest": []}},
+        {"text": {"manifest": {"images": "many"}}},
+        {"text": {"manifest": {"title": "\x1b[31m"}}},
+        {"text": {"manifest": {}, "trail_names": ["a"]}},
+        {"text": {"manifest": {}, "rho": "x"}, "ball_loss": np.ones(1)},
+    ],
+)
+def test_landscapes_that_no_page_can_draw(parts: dict[str, bytes], changed: dict[str, Any]) -> None:
+    name = "film/film_plane-4.npz"
+    kept = json.loads(parts["manifest.json"])["artifacts"]
+    kept.append({"kind": "film_plane", "step": 4, "path": name, "at": 0.0, "summary": {}})
+    sound = packed(parts | {name: landscape()}, artifacts=kept)
+    assert Store().get(import_job(io.BytesIO(sound))).done == 12
+    refused(packed(parts | {name: landscape(**changed)}, artifacts=kept), "film_plane-4.npz in")
+    kept[-1] |= {"kind": "film_line"}
+    refused(packed(parts | {name: landscape()}, artifacts=kept), "2 directions where it must have")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"given": np.array([0, 7])},
+        {"true": np.array([0.5, 1.0])},
+        {"images": np.zeros((2, 8, 8), np.uint8)},
+        {"images": np.zeros((2, 2, 8, 8), np.uint8)},
+        {"images": np.zeros((2, 1, 8, 8))},
+        {"classes": np.array(["a", "b\u202e"])},
+    ],
+)
+def test_wrongly_labelled_images_that_are_none(
+    parts: dict[str, bytes], changed: dict[str, Any]
+) -> None:
+    name, target = "mislabelled.npz", io.BytesIO()
+    kept = json.loads(parts["manifest.json"])["artifacts"]
+    kept.append({"kind": "mislabelled", "step": 0, "path": name, "at": 0.0, "summary": {}})
+    labels = {"given": np.array([0, 1]), "true": np.array([1, 0]), "classes": np.array(["a", "b"])}
+    arrays = {"images": np.zeros((2, 1, 8, 8), np.uint8), **labels}
+    np.savez(target, **arrays)
+    import_job(io.BytesIO(packed(parts | {name: target.getvalue()}, artifacts=kept)))
+    target = io.BytesIO()
+    np.savez(target, **(arrays | changed))
+    content = packed(parts | {name: target.getvalue()}, artifacts=kept)
+    refused(content, "no images with their labels")
+
+
+def test_an_artifact_among_the_members(parts: dict[str, bytes]) -> None:
+    for name in ("members/00000001.zip", "members/x.json"):
+        kept = [{"kind": "x", "step": 0, "path": name, "at": 0.0, "summary": {}}]
+        refused(packed(parts | {name: b"{}"}, artifacts=kept), "which its manifest lists")
+
+
+def test_hidden_characters_do_not_get_in(parts: dict[str, bytes]) -> None:
+    hidden = "a\x1b[31m\u202eb\nc"
+    config = json.loads(parts["config.json"]) | {"name": hidden}
+    facts = json.loads(parts["manifest.json"])["run"]
+    facts |= {"message": hidden, "device": hidden, "tags": [hidden]}
+    content = packed(parts | {"config.json": json.dumps(config).encode()}, run=facts)
+    run = Store().get(import_job(io.BytesIO(content)))
+    assert (run.settings.name, run.message, run.device) == ("a [31mb c",) * 3
+    assert run.tags == ("a", "[31mb", "c", "imported")
+
+
+def test_the_checksum_of_the_archive_is_kept(parts: dict[str, bytes]) -> None:
+    content = packed(parts)
+    run = Store().get(import_job(io.BytesIO(content)))
+    assert run.inputs == {"archive": hashlib.sha256(content).hexdigest()}
+
+
+def test_events_of_before_and_of_now_are_read(parts: dict[str, bytes]) -> None:
+    change = [{"step": 1, "kind": "change", "detail": {"rho": 0.3}, "at": 0.0}]
+    content = packed(parts | {"events.json": json.dumps(change).encode()})
+    store = Store()
+    (event,) = store.records.events(store.get(import_job(io.BytesIO(content))).key)
+    assert event.detail == {"rho": 0.3}
+
+
+def test_parts_of_a_summary_that_a_page_cannot_read_are_left_out(parts: dict[str, bytes]) -> None:
+    facts = json.loads(parts["manifest.json"])["run"] | {"kind": "evaluate"}
+    facts["inputs"] = {"title": "x", "networks": [{"network": "x", "title": "x"}]}
+    facts["summary"] = {"epoch": 7, "members": [1], "accuracy": 0.5, "more": "x", "images": -1}
+    own = {n: c for n, c in parts.items() if n in ("events.json", "manifest.json")}
+    own["config.json"] = b'{"network": "x"}'
+    job = Store().get(import_job(io.BytesIO(packed(own, run=facts, artifacts=[]))))
+    assert job.summary == {"accuracy": 0.5, "more": "x"}
 
 
 def test_events_that_would_break_a_page(parts: dict[str, bytes]) -> None:
@@ -304,6 +451,12 @@ def test_facts_that_cannot_be_true_are_left_out(parts: dict[str, bytes]) -> None
     assert run.tags == ("fine", "imported")
     assert run.total is None
     assert run.created == 0
+
+
+def test_json_of_too_many_values_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_json, "json", None)
+    with pytest.raises(SamarError, match="x holds more than 1,000,000 values and is refused"):
+        plain_json.plain_json(b"[" + b"0," * 1_000_001 + b"0]", "x")
 
 
 def test_a_missing_file(samar_home: Path) -> None:

@@ -1,6 +1,7 @@
 """Runs, imported models and files are found by id, name or path."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,11 @@ import torch
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.files import resume_path, weights_path
 from samar.jobs.job import Job
+from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.kinds.curvature import CurvatureJobSettings
+from samar.kinds.evaluate import EvaluateSettings
+from samar.kinds.landscape import LandscapeJobSettings
 from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
 from samar.networks.importing import import_file
@@ -120,3 +125,28 @@ def test_a_model_whose_weights_are_gone(model: ImportedModel, store: Store) -> N
     with pytest.raises(CheckpointError, match="There is no checkpoint file at"):
         load_network(store, model.id)
     assert networks(store) == []
+
+
+@pytest.mark.parametrize("kind", [EvaluateSettings, LandscapeJobSettings, CurvatureJobSettings])
+def test_a_run_whose_weights_are_not_finite_ends_a_measurement_in_one_sentence(
+    store: Store, inline: None, kind: Any
+) -> None:
+    run = finished(store, "diverged")
+    network = build_model("cnn", channels=1)
+    network.features[0].weight.data[0, 0] = float("nan")
+    save_weights(network, weights_path(run.id), {})
+    jobs = Jobs(store)
+    job = jobs.get(jobs.submit(kind(network=run.id, images=16)))
+    assert job.status == "failed"
+    assert job.message.startswith(f"The weights file of {run.label} holds values that are not")
+    assert "the first is features.0.weight with 9 of" in job.message
+
+
+def test_a_saved_state_that_is_not_finite(store: Store) -> None:
+    run = finished(store, "diverged")
+    weights_path(run.id).unlink()
+    state = {"model": build_model("cnn", channels=1).state_dict(), "step": 3, "optimizer": {}}
+    state["model"]["linear.bias"][0] = float("inf")
+    torch.save(state, resume_path(run.id))
+    with pytest.raises(CheckpointError, match=r"The weights file of .* linear\.bias with 1 of 10"):
+        load_network(store, run.id)

@@ -301,6 +301,20 @@ def test_a_pickle_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             read_checkpoint(tmp_path / "w.pt")
 
 
+class Zeros:
+    def __reduce__(self) -> tuple:
+        return bytearray, (TEN_GB,)
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_zeros_without_end(tmp_path: Path, legacy: bool) -> None:
+    """PyTorch's reader allows a pickle to call this."""
+    content = {"w": torch.ones(2), "x": Zeros()}
+    torch.save(content, tmp_path / "w.pt", _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(CheckpointError, match="far more than a network's tensors"):
+        read_checkpoint(tmp_path / "w.pt")
+
+
 def test_tensors_from_a_gpu_and_parameters_come_as_plain_cpu_tensors(tmp_path: Path) -> None:
     torch.save({"w": nn.Parameter(torch.ones(2))}, tmp_path / "w.pt")
     (tensor,) = read_checkpoint(tmp_path / "w.pt").tensors.values()
