@@ -114,7 +114,7 @@ def test_eigenvectors_curve_as_their_eigenvalues_say(run: str, tmp_path: Path) -
         ("a.th --directions pca --with b.th", "need 3 or more further networks"),
         ("nothing --bn off", "batchnorm is 'off'"),
         ("nothing --directions between", "need 2 further networks"),
-        ("nothing --out a.png", "a.png is of no known kind; choose one of .npz"),
+        ("nothing --out a.png", "it must end in .npz, .csv, .html or .vtp"),
     ],
 )
 def test_bad_input_is_one_sentence(

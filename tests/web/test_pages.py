@@ -206,6 +206,7 @@ ODD_LINKS = [
     ("analysis/landscape", {"job": "no"}, "The link names a measurement that is not here."),
     ("analysis/curvature", {"job": "no"}, "The link names a measurement that is not here."),
     ("analysis/landscape", {"l_of": "no"}, "Networks: there is no choice 'no'; choose another."),
+    ("experiment/train", {"seed": "inf"}, f"{NO_FIT} seed is 'inf', but it must be a whole number"),
     ("learn/lessons", {"lesson": "9" * 5000}, "There is no lesson “99999999999999999999”"),
 ]
 
