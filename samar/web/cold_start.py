@@ -19,6 +19,9 @@ SHARED = ("pandas", "pyarrow", "plotly.graph_objects", "samar.web.service", "sam
 for _name in SHARED:  # while other sessions wait: several at once can be given half of a package
     import_module(_name)
 
+# Among many scripts that compute, the server's own thread gets its turn five times as soon.
+sys.setswitchinterval(0.001)
+
 RELIC = "_mpa_v1"
 """Streamlit's function that looks for pages."""
 

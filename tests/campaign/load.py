@@ -312,7 +312,8 @@ if __name__ == "__main__":
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--seconds", type=float, default=WHOLE.seconds)
     chosen = parser.parse_args()
-    whole = Plan(**{**vars(WHOLE), "seconds": chosen.seconds})
+    alone = min(WHOLE.alone, chosen.seconds / 3)
+    whole = Plan(**{**vars(WHOLE), "seconds": chosen.seconds, "alone": alone})
     found = campaign(chosen.short, None if chosen.short else whole)
     for name, value in found.figures.items():
         print(f"{name:40} {value}")

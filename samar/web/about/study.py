@@ -28,7 +28,7 @@ DOCUMENTS = ASSETS / "study"
 TABLE = DOCUMENTS / "results.csv"
 
 
-@st.cache_data(max_entries=1)
+@st.cache_resource(max_entries=1, show_spinner=False)
 def _rows(changed: float) -> list[Row]:
     return read_rows(TABLE)
 
@@ -165,7 +165,7 @@ def _defaults() -> None:
 def _export(rows: Sequence[Row]) -> None:
     st.download_button(
         "All rows as CSV",
-        as_csv(rows),
+        lambda: as_csv(rows),
         "samar-study.csv",
         "text/csv",
         on_click="ignore",
