@@ -4,8 +4,8 @@ import pytest
 import sqlalchemy as sa
 
 from samar.errors import RunError
-from samar.jobs import schema
 from samar.jobs.job import Job, unnumbered
+from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.training.settings import TrainSettings
