@@ -1,8 +1,11 @@
 """Fixtures shared by all tests."""
 
+import atexit
 import math
 import os
+import shutil
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +19,10 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Pages of tests keep no process warm; the tests of the spare process ask for one.
 os.environ.setdefault("SAMAR_SPARE", "0")
+# A test that names no home of its own must not come near the user's.
+HOME = tempfile.mkdtemp(prefix="samar-tests-")
+os.environ["SAMAR_HOME"] = HOME
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 import torch
 

@@ -90,7 +90,8 @@ class Store:
                 raise RunError(
                     f"{job_id!r} fits {len(found)} {word}s ({ids}); give one of these ids."
                 )
-        raise RunError(f"There is no {word} {job_id!r}; see the list of {word}s for ids.")
+        called = repr(job_id) if len(job_id) <= 60 else f"{job_id[:60]!r}…"
+        raise RunError(f"There is no {word} {called}; see the list of {word}s for ids.")
 
     def all(
         self, kind: str | None = None, *, status: Sequence[str] = (), parent: str | None = None

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError, RunError
 from samar.home import home
-from samar.jobs import database as database_module
+from samar.jobs.sql import database as database_module
 from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store
 from samar.training.settings import TrainSettings
