@@ -20,12 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Pages of tests keep no process warm; the tests of the spare process ask for one.
 os.environ.setdefault("SAMAR_SPARE", "0")
 # A test that names no home of its own must not come near the user's.
-HOME = tempfile.mkdtemp(prefix="samar-tests-")
-os.environ["SAMAR_HOME"] = HOME
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+os.environ["SAMAR_HOME"] = tempfile.mkdtemp(prefix="samar-tests-")
 
 import torch
 
+atexit.register(shutil.rmtree, os.environ["SAMAR_HOME"], ignore_errors=True)
 SHARED = Path(os.environ.get("SAMAR_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
