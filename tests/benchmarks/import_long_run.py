@@ -88,10 +88,9 @@ def megabytes() -> float:
 
 def tell(what: str, began: float, before: float, more: str) -> None:
     """Print one line of the result."""
-    spent, peak = time.perf_counter() - began, megabytes()
-    print(
-        f"{what}: {spent:.1f} s, peak {peak:.0f} MB, {peak - before:.0f} MB more than before{more}"
-    )
+    spent = f"{time.perf_counter() - began:.1f} s ({time.process_time():.1f} s of the processor)"
+    peak = megabytes()
+    print(f"{what}: {spent}, peak {peak:.0f} MB, {peak - before:.0f} MB more than before{more}")
 
 
 def main() -> None:
