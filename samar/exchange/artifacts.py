@@ -22,7 +22,7 @@ from samar.plain_text import shown
 from samar.settings.job import JobSettings
 
 MB = 1 << 20
-ARRAYS = {r"[A-Za-z_0-9]{1,40}\.npy": 32 * MB}
+ARRAYS = {r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,39}/){0,3}[A-Za-z_0-9]{1,40}\.npy": 32 * MB}
 """What an artifact's own archive may hold."""
 MOST_ARRAYS = 128 * MB
 FILM = {"film_plane": 2, "film_line": 1}

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from samar.errors import RunError
+from samar.errors import RunError, SamarError
 from samar.exchange.archive import job_zip, write_job
+from samar.exchange.artifacts import check_artifact
 from samar.exchange.importing import import_job
 from samar.jobs.engine.worker import run as work_at
 from samar.jobs.files import job_dir, weights_path
@@ -286,3 +287,13 @@ assert not heavy, heavy
     command = [sys.executable, "-W", "ignore", "-c", code]
     command += [str(samar_home / "old.zip"), str(samar_home / "tb")]
     subprocess.run(command, env=environment, check=True)
+
+
+def test_arrays_in_folders_as_the_recordings_have_them(tmp_path: Path) -> None:
+    file = tmp_path / "noisy.npz"
+    np.savez(file, **{"sam_0.5_2/epochs/test_accuracy": np.arange(3.0), "plain": np.ones(1)})
+    check_artifact(file, "recording", TrainSettings(), "noisy.npz in x.zip")
+    for odd in ("../out", "a/b/c/d/e", "/etc/x"):
+        np.savez(file, **{odd: np.ones(1)})
+        with pytest.raises(SamarError, match=r"noisy\.npz in x\.zip"):
+            check_artifact(file, "recording", TrainSettings(), "noisy.npz in x.zip")
