@@ -22,6 +22,9 @@ NOT_FOUND = "was not found"
 class Visitor:
     """One session.
 
+    Args:
+        headers: of its first request, such as ``Cookie`` or ``X_Forwarded_For``.
+
     Attributes:
         faults: exceptions that were shown, pages that were not found, connections that were lost.
         pages: of the app, by their path in the address; the hash that names them.
@@ -30,8 +33,9 @@ class Visitor:
         session: the id that the server gave it.
     """
 
-    def __init__(self, port: int, name: str = "visitor", cookie: str = "") -> None:
-        self.port, self.name, self.cookie = port, name, cookie
+    def __init__(self, port: int, name: str = "visitor", **headers: str) -> None:
+        self.port, self.name = port, name
+        self.headers = {word.replace("_", "-"): each for word, each in headers.items()}
         self.faults: list[str] = []
         self.pages: dict[str, str] = {}
         self.widgets: dict[str, Message] = {}
@@ -57,12 +61,11 @@ class Visitor:
     async def _enter(self) -> None:
         self._leaving = False
         self.pages = {}
-        headers = {"Cookie": self.cookie} if self.cookie else None
         self._socket = await connect(
             f"ws://127.0.0.1:{self.port}/_stcore/stream",
             origin=f"http://127.0.0.1:{self.port}",  # type: ignore[arg-type]
             subprotocols=["streamlit"],  # type: ignore[list-item]
-            additional_headers=headers,
+            additional_headers=self.headers,
             max_size=MOST_BYTES,
             open_timeout=60,
             ping_interval=None,

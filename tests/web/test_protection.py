@@ -211,15 +211,25 @@ def test_the_door_for_programs_is_shut(server: Server) -> None:
 def test_a_class_keeps_who_somebody_is(tmp_path: Path) -> None:
     """The cookie is set by the page, and one of another form is not taken."""
     with serving(tmp_path, SAMAR_ROLE="class") as server:
-
-        async def words(cookie: str) -> str | None:
-            async with Visitor(server.port, cookie=cookie) as visitor:
-                await visitor.visit()
-            assert not visitor.faults
-            found = re.search(r'"([0-9a-f]{32})"', " ".join(visitor.html))
-            return found[1] if found else None
-
-        first = asyncio.run(words(""))
+        first = word_given(server)
         assert first
-        assert asyncio.run(words(f"samar_person={first}")) is None
-        assert asyncio.run(words("samar_person=anna")) not in (None, first)
+        assert word_given(server, Cookie=f"samar_person={first}") is None
+        assert word_given(server, Cookie="samar_person=anna") not in (None, first)
+
+
+def test_who_comes_through_a_proxy_is_no_owner(server: Server) -> None:
+    assert word_given(server) is None
+    assert word_given(server, X_Forwarded_For="203.0.113.7")
+
+
+def word_given(server: Server, **headers: str) -> str | None:
+    """The word that a page puts into the cookie of a member of a class."""
+
+    async def visit() -> str:
+        async with Visitor(server.port, **headers) as visitor:
+            await visitor.visit()
+        assert not visitor.faults
+        return " ".join(visitor.html)
+
+    found = re.search(r'"([0-9a-f]{32})"', asyncio.run(visit()))
+    return found[1] if found else None
