@@ -47,6 +47,8 @@ def train_page() -> None:
         _buttons(run)
         with st.popover("View", icon=":material/tune:"):
             view = choose_view()
+    if why_not := service().cannot_start():
+        st.caption(plain(why_not))
     experiments(run)
     with st.sidebar:  # after the optimizer is chosen, on which it depends what applies
         settings_panel(run)
