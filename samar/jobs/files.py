@@ -1,5 +1,7 @@
 """Where a job keeps its files."""
 
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from samar.home import home
@@ -31,12 +33,18 @@ def reason_path(job_id: str) -> Path:
     return job_dir(job_id) / ".reason"
 
 
+def spare_reason_path(job_id: str) -> Path:
+    """In its stead where there was no room from the beginning: perhaps on another disk."""
+    return Path(tempfile.gettempdir()) / f"samar-{job_id}.reason"
+
+
 def read_reason(job_id: str) -> str:
     """What the worker left there; empty for nothing."""
-    try:
-        return reason_path(job_id).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+    for path in (reason_path(job_id), spare_reason_path(job_id)):
+        with suppress(OSError):
+            if reason := path.read_text(encoding="utf-8", errors="replace").strip():
+                return reason
+    return ""
 
 
 def log_path(job_id: str) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import NO_ROOM, SamarError, of_the_disk
-from samar.jobs.files import job_dir, reason_path
+from samar.jobs.files import job_dir, reason_path, spare_reason_path
 from samar.jobs.job import Job
 from samar.jobs.orders import STOP, Order
 from samar.jobs.records import Artifact, Event
@@ -174,7 +174,8 @@ class Work:
             return
         self._hindrance = reason
         content = reason.encode()[:REASON_BYTES].ljust(REASON_BYTES)
-        with suppress(OSError), reason_path(self.job.id).open("r+b") as file:
+        kept, spare = reason_path(self.job.id), spare_reason_path(self.job.id)
+        with suppress(OSError), kept.open("r+b") if kept.is_file() else spare.open("wb") as file:
             file.write(content)
         if reason:
             _log(reason)
@@ -272,7 +273,8 @@ class Work:
                     self.store.records.note(self.job.key, step, status)
 
         self.surely(write)
-        reason_path(self.job.id).unlink(missing_ok=True)
+        for path in (reason_path(self.job.id), spare_reason_path(self.job.id)):
+            path.unlink(missing_ok=True)
 
     def _keep_beating(self) -> None:
         while not self._over.wait(FLUSH_SECONDS):

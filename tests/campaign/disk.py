@@ -152,9 +152,9 @@ def _attacked(jobs: Jobs, first: int, last: int, expected: Job) -> str:
         run = jobs.get(run.id)
     if run.status in ("running", "paused"):  # its end could not be written either
         reason = read_reason(run.id)
+        jobs.store.move(run, "interrupted", reason)
         if "full" not in reason and "No space" not in reason:
             return f"it ended without a reason ({reason!r})"
-        jobs.store.move(run, "interrupted", reason)
         run = jobs.get(run.id)
     if run.status in RESUMABLE:
         if "full" not in run.message and "No space" not in run.message:
