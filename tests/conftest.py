@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -87,6 +88,8 @@ def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SAMAR_HOME", str(tmp_path))
     monkeypatch.delenv("SAMAR_STORE", raising=False)
     monkeypatch.delenv("SAMAR_MAX_RUNS", raising=False)
+    if (pages := sys.modules.get("samar.web.service")) is not None:
+        pages.service.clear()  # of another test's home
     return tmp_path
 
 

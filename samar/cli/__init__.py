@@ -21,12 +21,11 @@ from samar.cli import (
     jobs,
     measure,
     models,
-    race,
     record,
     study,
     sweep,
-    train,
 )
+from samar.cli.runs import race, train
 from samar.errors import ConfigError, SamarError, of_the_disk
 
 COMMANDS = (

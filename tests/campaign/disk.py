@@ -38,7 +38,7 @@ SETTINGS = TrainSettings(
     checkpoint_seconds=0.0,
     snapshots=2,
 )
-SHORT = 8
+SHORT = 4
 """Writes that fail in the short form."""
 
 

@@ -23,7 +23,7 @@ from samar.training.settings import TrainSettings
 from tests.campaign.outcome import Outcome
 from tests.waiting import wait
 
-KILLS, SHORT_KILLS = 50, 2
+KILLS, SHORT_KILLS = 50, 1
 EACH = 5
 """Kills of one run."""
 SETTINGS = TrainSettings(

@@ -166,8 +166,11 @@ def _components() -> Any:
 def _open(path: str, parameters: Mapping[str, Any]) -> Any:
     from streamlit.testing.v1 import AppTest
 
+    from samar.web.state import BEGUN
+
     app = AppTest.from_file(str(APP), default_timeout=TIMEOUT_SECONDS)
     app._bidi_component_manager = _components()
+    app.session_state[BEGUN] = True  # as in a session that comes by a link to a server in use
     app.query_params.update(parameters)
     return app.switch_page(f"pages/{path}.py").run()
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def test_export_as_zip_html_and_tensorboard(
     assert {path.name for path in folder.iterdir()} == {"run.zip", "runs.html", "tb"}
     capsys.readouterr()
     for out, sentence in (
-        ("x.doc", "it must end in .zip or .html, or be tb:FOLDER"),
+        ("x.doc", "it must end in .zip, .html or .json, or be tb:FOLDER"),
         (str(folder / "none" / "x.zip"), "There is no folder"),
         (str(folder / "none" / "x.html"), "There is no folder"),
     ):
@@ -100,7 +101,10 @@ def test_import_takes_what_export_wrote(
     capsys.readouterr()
     assert main(["import", str(path), "--name", "from afar", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told == {"run": four[0].id, "title": "from afar", "status": "finished"}
+    assert told == {
+        **{"run": four[0].id, "title": "from afar", "status": "finished"},
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
     assert main(["import", str(path)]) == 0
     assert "Imported run" in capsys.readouterr().out
     path.write_bytes(path.read_bytes()[:1000])

@@ -191,13 +191,15 @@ def test_missing_images_are_said_before_anything_is_queued(runs: Jobs) -> None:
 
 
 def test_what_goes_wrong_in_the_worker_is_said_in_one_sentence(runs: Jobs, tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
+    for folder in ("train/a", "train/b", "test/a", "test/b"):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        (tmp_path / "images" / folder / "1.png").write_text("no picture")
     run_id = runs.submit(TrainSettings(dataset=f"folder:{tmp_path / 'images'}"))
     end = time.monotonic() + 60
     while (run := runs.get(run_id)).active and time.monotonic() < end:
         time.sleep(0.05)
     assert run.status == "failed"
-    assert "train" in run.message
+    assert "1.png" in run.message
     assert "\n" not in run.message
 
 

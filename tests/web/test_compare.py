@@ -19,6 +19,7 @@ from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.training.settings import TrainSettings
 from samar.web.service import service
+from samar.web.state import BEGUN
 
 APP = Path(__file__).parents[2] / "app.py"
 COMPARE, RUNS = "pages/analysis/compare.py", "pages/experiment/runs.py"
@@ -29,7 +30,9 @@ def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app over an empty store in which no worker is ever started."""
     monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
-    return AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.session_state[BEGUN] = True  # as in a session that comes by a link to a server in use
+    return app
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
 from samar.web.controls import SETTINGS
 from samar.web.service import service
+from samar.web.state import BEGUN
 
 APP = Path(__file__).parents[2] / "app.py"
 V01 = Path(__file__).parents[1] / "stores" / "v01"
@@ -27,7 +28,9 @@ def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The app over an empty store in which no worker is ever started."""
     monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
-    return AppTest.from_file(str(APP), default_timeout=30)
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app.session_state[BEGUN] = True  # as in a session that comes by a link to a server in use
+    return app
 
 
 def train_page(app: AppTest, **query: str) -> AppTest:
@@ -286,7 +289,8 @@ def test_links_of_version_01_open(
         if name in expected:
             assert app.session_state[name] == expected[name], name
     if expected.get("run"):
-        assert app.subheader[0].value == Jobs().get(expected["run"]).title
+        run = Jobs().get(expected["run"])
+        assert app.subheader[0].value == f"{run.title}{run.badge}"
     if link["page"] == "runs":
         assert list(app.dataframe[0].value["id"]) == expected["runs"]
     if link["page"] == "compare":

@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
-from samar.cli.edits import add_edits, edits_from
 from samar.cli.measure import follow, submitted
+from samar.cli.runs.edits import add_edits, edits_from
 from samar.cli.tables import print_table
 from samar.compare.standings import race_sentence
 from samar.jobs.job import Job

@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import Any
 
-from samar.cli import race
-from samar.cli.edits import add_edits, edits_from
 from samar.cli.measure import follow, print_note, submitted
+from samar.cli.runs import race
+from samar.cli.runs.edits import add_edits, edits_from
 from samar.errors import ConfigError
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
