@@ -27,12 +27,12 @@ KILLS, SHORT_KILLS = 50, 1
 EACH = 5
 """Kills of one run."""
 SETTINGS = TrainSettings(
-    images_per_class=40, batch_size=32, device="cpu", epochs=40, checkpoint_seconds=0.2
+    images_per_class=40, batch_size=32, device="cpu", epochs=20, checkpoint_seconds=0.2
 )
 EDITS = [
     PlannedEdit(step=60, values={"rho": 0.4}),
-    PlannedEdit(step=200, values={"optimizer": "sgd", "lr": 0.02}),
-    PlannedEdit(step=300, values={"optimizer": "samar"}),
+    PlannedEdit(step=130, values={"optimizer": "sgd", "lr": 0.02}),
+    PlannedEdit(step=200, values={"optimizer": "samar"}),
 ]
 
 
@@ -54,7 +54,7 @@ def campaign(short: bool) -> Outcome:
                 run = wait(
                     jobs, run.id, lambda job: job.status == "running" and job.pid is not None
                 )
-                time.sleep(chance.uniform(0.0, 4.0))
+                time.sleep(chance.uniform(0.0, 3.0))
                 run = jobs.get(run.id)
                 if run.status != "running":
                     break
