@@ -31,8 +31,6 @@ MOST_RUNS = 4
 """So many stand on one stage."""
 REFRESH_SECONDS = 0.5
 UNITS = {"step": "steps", "grad_evals": "gradients", "seconds": "s"}
-SHARED_SECONDS = 0.15
-"""For so long what was read of a run is shown to others who look at it too."""
 EAGER_SECONDS, EAGER_STEPS = 0.2, 30
 """Before the first numbers a page is looked at more often, until so many steps are drawn."""
 
@@ -216,13 +214,6 @@ def _labels(runs: Sequence[Job]) -> list[str]:
 
 
 def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = False) -> StageRun:
-    return _read((job.id, job.claim, job.status, job.done), label, ghost, job)
-
-
-@st.cache_resource(ttl=SHARED_SECONDS, max_entries=64, show_spinner=False)
-def _read(state: tuple[Any, ...], label: str, ghost: bool, _job: Job) -> StageRun:
-    """A run as it is now; a class that watches one run reads it a few times a second in all."""
-    job = _job
     records = service().store.records
     events = records.events(job.key)
     steps, epochs = history(job).refresh()
