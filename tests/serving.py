@@ -40,11 +40,14 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, app: Path = APP, *options: str, **environment: str) -> Iterator[Server]:
+def serving(
+    home: Path, app: Path = APP, *options: str, root: Path = ROOT, **environment: str
+) -> Iterator[Server]:
     """Serve an app over a home of its own; in the end nothing that it started is left.
 
     Args:
         options: of the command line.
+        root: of the repository, whose .streamlit/config.toml is what users get.
         environment: further variables.
 
     Raises:
@@ -56,12 +59,11 @@ def serving(home: Path, app: Path = APP, *options: str, **environment: str) -> I
     command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
     command += ["--client.showErrorDetails", "full", *options]
-    variables = {"SAMAR_HOME": str(home), "PYTHONPATH": str(ROOT), **environment}
+    variables = {"SAMAR_HOME": str(home), "PYTHONPATH": str(root), **environment}
     log = home / "server.log"
     with log.open("wb") as output:
-        # In the repository root, whose .streamlit/config.toml is what users get.
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=root, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT
         )
         try:
             address = f"http://127.0.0.1:{port}"

@@ -251,9 +251,9 @@ class Race(Steered):
         self.work.store.records.rewind(self.work.job.key, count)
         self.work.note(device=str(trainer.placement))
         events = self.work.store.records.events(self.work.job.key)
-        edits = sum(event.kind == CHANGE for event in events)
-        self.work.summarize(begun=count, **({"edits": edits} if edits else {}))
-        self._note("started", members=[member.name for member in self.members])
+        self.count_edits(events)
+        self.work.summarize(begun=count)
+        self.note(self.taken, "started", members=[member.name for member in self.members])
         doing = "" if count else "measuring the untrained networks"
         self.work.progress(count, trainer.total_steps, doing=doing)
         for member in self.members:
@@ -351,11 +351,6 @@ class Race(Steered):
         if order.command == CHANGE:
             self.note_edit(order.detail)
 
-    def note_edit(self, detail: Mapping[str, Any]) -> None:
-        """Record an edit of the race, or of one of its members."""
-        self._note(CHANGE, **detail)
-        self.work.summarize(edits=self.work.summary.get("edits", 0) + 1)
-
     def end(self) -> None:
         """Keep what a stopped race has, or forget the state from which it would resume."""
         if not self.finished:
@@ -367,13 +362,9 @@ class Race(Steered):
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event of this moment, of the race and of every member."""
-        self._note(kind, **detail)
+        self.note(self.taken, kind, **detail)
         for member in self.members:
             member.tell(kind, **detail)
-
-    def _note(self, kind: str, **detail: Any) -> None:
-        write = self.work.store.records.note
-        self.work.surely(write, self.work.job.key, self.step_count, kind, **detail)
 
     def _summarize(self) -> None:
         for member in self.members:

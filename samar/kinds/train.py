@@ -177,7 +177,7 @@ class Steered:
 
     def tell(self, kind: str, **detail: Any) -> None:
         """Record an event of this moment."""
-        raise NotImplementedError
+        self.note(self.taken, kind, **detail)
 
     def carry_out(self, order: Order) -> None:
         """Obey an order that is not about the steps themselves."""
@@ -204,9 +204,8 @@ class Steered:
         """Carry out the orders since the last call, and the edits that are due now."""
         self.look()
         for edit in self.edits.pop(self.taken, ()):
-            words = {BY: FROM_FILE} | ({ONLY: edit.only} if edit.only else {})
-            order = Order(0, self.work.job.key, CHANGE, edit.values | words, time.time())
-            self.waiting.append((order, self))
+            detail = edit.values | {BY: FROM_FILE} | ({ONLY: edit.only} if edit.only else {})
+            self.waiting.append((Order(0, self.work.job.key, CHANGE, detail, time.time()), self))
         while self.waiting:
             order, whom = self.waiting.pop(0)
             whom.follow(order)
@@ -225,6 +224,21 @@ class Steered:
             events = self.work.store.records.events(self.work.job.key)
             own = [e for e in events if e.step == self.taken and e.detail.get(BY) == FROM_FILE]
             del now[: len(own)]  # a resumed run has made them
+
+    def count_edits(self, events: "Sequence[Event]") -> None:
+        """Put on the job's row how often it was edited; a kill may have lost some."""
+        edits = sum(event.kind == CHANGE for event in events)
+        if edits or self.work.summary.get(EDITS):
+            self.work.summarize(**{EDITS: edits})
+
+    def note_edit(self, detail: Mapping[str, Any]) -> None:
+        """Record an edit of this moment."""
+        self.note(self.taken, CHANGE, **detail)
+        self.work.summarize(**{EDITS: self.work.summary.get(EDITS, 0) + 1})
+
+    def note(self, step: int, kind: str, **detail: Any) -> None:
+        """Record an event of this job alone."""
+        self.work.surely(self.work.store.records.note, self.work.job.key, step, kind, **detail)
 
     def follow(self, order: Order) -> None:
         """Carry out one order."""
@@ -321,9 +335,7 @@ class Training(Steered):
         work.summarize(about=about, begun=trainer.step_count, memory=needed)
         events = records.events(work.job.key)
         self._repeat_changes(events)
-        edits = sum(event.kind == CHANGE for event in events)
-        if edits or work.summary.get(EDITS):  # a kill may have lost some
-            work.summarize(edits=edits)
+        self.count_edits(events)
         for measurement in self.measurements:
             own = (event for event in events if event.kind == measurement.kind)
             measurement.recall((e.step, e.detail["seconds"]) for e in own)
@@ -392,19 +404,10 @@ class Training(Steered):
         self.write(self.trainer.drain())
         self.evaluate()
 
-    def note(self, step: int, kind: str, **detail: Any) -> None:
-        """Record an event."""
-        write = self.work.store.records.note
-        self.work.surely(write, self.work.job.key, step, kind, **detail)
-
     def keep(self, kind: str, step: int, landscape: Any) -> None:
         """Keep a landscape of this moment."""
         file = f"{FILM}{kind}-{step}.npz"
         self.work.keep_saved(kind, landscape, file, step=step, needed=False)
-
-    def tell(self, kind: str, **detail: Any) -> None:
-        """Record an event of this moment."""
-        self.note(self.trainer.step_count, kind, **detail)
 
     def write(self, steps: "Sequence[StepRecord]") -> None:
         """Record how far the run is, and the steps since the last time."""
@@ -466,8 +469,7 @@ class Training(Steered):
 
             content = io.BytesIO()
             np.savez_compressed(content, **self.mislabelled.arrays())
-            file = "mislabelled.npz"
-            self.work.keep(MISLABELLED, content.getvalue(), file, needed=False)
+            self.work.keep(MISLABELLED, content.getvalue(), "mislabelled.npz", needed=False)
         self.tell(LABELS, **self.mislabelled.answers(self.trainer))
 
     def carry_out(self, order: Order) -> None:
@@ -487,8 +489,7 @@ class Training(Steered):
         except SamarError as error:
             self.note(step, "refused", reason=str(error), **detail)
             return
-        self.note(step, CHANGE, **detail)
-        self.work.summarize(edits=self.work.summary.get(EDITS, 0) + 1)
+        self.note_edit(detail)
         self.save()
 
     def save(self) -> None:
@@ -510,7 +511,7 @@ class Training(Steered):
             about = {"model": self.settings.model, "step": str(step)}
             file = f"snapshots/weights-{step}.safetensors"
             write = partial(save_weights, model, metadata=about)
-            self.work.keep(SNAPSHOT, lambda p: write(path=p), file, step=step, needed=False)
+            self.work.keep(SNAPSHOT, write, file, step=step, needed=False)
             self._keep_state(epoch)
 
     def _keep_state(self, epoch: int | None = None) -> None:

@@ -21,14 +21,11 @@ import math
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,6 +37,8 @@ from urllib.parse import quote_plus
 import psutil
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from tests.serving import serving
 
 
 @dataclass(frozen=True)
@@ -439,45 +438,6 @@ def environment(app: Path, home: Path) -> dict[str, str]:
     return os.environ | {"SAMAR_HOME": str(home), "PYTHONPATH": str(app.parent)}
 
 
-@contextmanager
-def serving(app: Path, home: Path) -> Iterator[tuple[str, int]]:
-    """A server of the app, as its address and process id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    with (home / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=app.parent, env=environment(app, home), stdout=log, stderr=log
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            until_healthy(address)
-            yield address, server.pid
-        finally:
-            own = psutil.Process(server.pid).children(recursive=True)
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-            for process in own:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-
-
-def until_healthy(address: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        with suppress(urllib.error.URLError, TimeoutError):
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-            return
-        time.sleep(0.1)
-    raise TimeoutError(f"There is no server at {address}.")
-
-
 def measure(browser: Browser, app: Path, options: argparse.Namespace, found: Waits) -> None:
     """All waits on all servers of an app; the memory of the last server is printed."""
     with tempfile.TemporaryDirectory() as folder:
@@ -487,7 +447,8 @@ def measure(browser: Browser, app: Path, options: argparse.Namespace, found: Wai
         for number in range(options.servers):
             home = Path(folder) / f"home{number}"
             shutil.copytree(trained, home)
-            with serving(app, home) as (address, server):
+            with serving(home, app, root=app.parent) as served:
+                address, server = served.address, served.pid
                 print(f"memory before the first visitor: {memory(server)}", flush=True)
                 context = browser.new_context(viewport={"width": 1400, "height": 1000})
                 races = (app.parent / "samar" / "kinds" / "race.py").is_file()

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import sqlalchemy as sa
@@ -29,6 +28,7 @@ from samar.jobs.job import RESUMABLE, Job
 from samar.jobs.service import Jobs
 from samar.training.settings import TrainSettings
 from tests.campaign.outcome import Outcome
+from tests.sameness import difference
 
 SETTINGS = TrainSettings(
     images_per_class=13,
@@ -163,13 +163,4 @@ def _attacked(jobs: Jobs, first: int, last: int, expected: Job) -> str:
         run = jobs.get(run.id)
     if run.status != "finished":
         return f"it is {run.status}: {run.message}"
-    return _differ(jobs, run, expected)
-
-
-def _differ(jobs: Jobs, run: Job, expected: Job) -> str:
-    for read in (jobs.store.records.steps, jobs.store.records.epochs):
-        ours, theirs = read(run.key), read(expected.key)
-        for name in theirs:
-            if name != "seconds" and not np.array_equal(ours[name], theirs[name], equal_nan=True):
-                return f"{name} differs from an undisturbed run's"
-    return ""
+    return difference(jobs, run, expected)

@@ -11,16 +11,12 @@ import tempfile
 import time
 from unittest import mock
 
-import numpy as np
-import torch
-
 from samar.jobs.edits import PlannedEdit
-from samar.jobs.files import weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.networks.checkpoint import load_weights
 from samar.training.settings import TrainSettings
 from tests.campaign.outcome import Outcome
+from tests.sameness import difference
 from tests.waiting import wait
 
 KILLS, SHORT_KILLS = 50, 1
@@ -76,14 +72,8 @@ def campaign(short: bool) -> Outcome:
 def _differ(jobs: Jobs, run: Job, expected: Job) -> str:
     if run.status != "finished":
         return f"it is {run.status}: {run.message}"
-    for read in (jobs.store.records.steps, jobs.store.records.epochs):
-        ours, theirs = read(run.key), read(expected.key)
-        for name in theirs:
-            if name != "seconds" and not np.array_equal(ours[name], theirs[name], equal_nan=True):
-                return f"{name} differs from a run that was never killed"
-    ours, theirs = (load_weights(weights_path(job.id)) for job in (run, expected))
-    if not all(torch.equal(ours[name], theirs[name]) for name in theirs):
-        return "its weights differ from those of a run that was never killed"
+    if fault := difference(jobs, run, expected):
+        return fault
     if [(e.step, dict(e.values)) for e in jobs.edits(run)] != [(e.step, e.values) for e in EDITS]:
         return "its edits differ from those that it was given"
     return ""

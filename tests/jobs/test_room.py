@@ -21,15 +21,16 @@ from sqlalchemy.exc import OperationalError
 from samar.cli import main
 from samar.errors import RunError
 from samar.jobs import work as work_module
-from samar.jobs.files import job_dir, read_reason, reason_path, resume_path, weights_path
+from samar.jobs.files import job_dir, read_reason, reason_path, resume_path
 from samar.jobs.job import Job
 from samar.jobs.records import Records
 from samar.jobs.service import Jobs
 from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store
 from samar.networks import checkpoint
-from samar.networks.checkpoint import load_weights, save_weights
+from samar.networks.checkpoint import save_weights
 from samar.training.settings import TrainSettings
+from tests.sameness import difference
 
 SETTINGS = TrainSettings(
     images_per_class=13, batch_size=32, device="cpu", epochs=3, checkpoint_seconds=0.0
@@ -52,13 +53,7 @@ def full(path: str = "somewhere") -> OSError:
 
 
 def same(jobs: Jobs, one: Job, other: Job) -> None:
-    for read in (jobs.store.records.steps, jobs.store.records.epochs):
-        ours, theirs = read(one.key), read(other.key)
-        for name in theirs:
-            if name != "seconds":
-                np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
-    ours, theirs = (load_weights(weights_path(run.id)) for run in (one, other))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert difference(jobs, one, other) == ""
 
 
 def test_what_is_optional_is_left_out_and_said(
@@ -75,7 +70,6 @@ def test_what_is_optional_is_left_out_and_said(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", write)
         patch.setattr(checkpoint.safetensors.torch, "save_file", _refused_by_rust)
-        patch.setattr("samar.kinds.train.weights_path", lambda job_id: Path(os.devnull))
         with pytest.raises(OSError, match="No space"):
             save_weights(torch.nn.Linear(1, 1), job_dir("x") / "w.safetensors", {})
     with monkeypatch.context() as patch:

@@ -5,22 +5,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
 from samar.cli import main
 from samar.errors import ConfigError, RunError
 from samar.exchange.archive import write_job
 from samar.exchange.importing import import_job
 from samar.jobs.edits import PlannedEdit, edits_file, read_edits
-from samar.jobs.files import weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.kinds.race import RaceSettings
 from samar.kinds.train import Training
-from samar.networks.checkpoint import load_weights
 from samar.training.settings import TrainSettings
+from tests.sameness import difference
 
 TINY = {
     **{"images_per_class": 13, "batch_size": 32, "device": "cpu", "epochs": 4},
@@ -80,13 +77,7 @@ def steered(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
 
 def same(jobs: Jobs, one: Job, other: Job) -> None:
     """All that was recorded but the times is equal, and so are the weights, bit for bit."""
-    for read in (jobs.store.records.steps, jobs.store.records.epochs):
-        ours, theirs = read(one.key), read(other.key)
-        for name in theirs:
-            if name != "seconds":
-                np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
-    ours, theirs = (load_weights(weights_path(run.id)) for run in (one, other))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert difference(jobs, one, other) == ""
 
 
 @pytest.mark.parametrize(

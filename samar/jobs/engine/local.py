@@ -77,11 +77,9 @@ def _end_stubborn(store: Store) -> None:
     for job in store.all(status=("running",)):
         if not in_lane(job.kind, SHORT) or not alive(job.pid, job.process):
             continue
-        asked = [o.at for o in store.orders.after(0, job.key) if o.command == STOP]
-        if asked and time.time() - asked[0] > PATIENCE_SECONDS and job.pid != os.getpid():
-            with suppress(psutil.NoSuchProcess):
-                psutil.Process(job.pid).kill()
-            store.move(job, "stopped", "It did not stop by itself and was ended.")
+        if (asked := _asked_to_stop(store, job)) is not None:
+            told = "It did not stop by itself and was ended."
+            _end_deaf(store, job, asked + PATIENCE_SECONDS, told)
 
 
 def _end_overdue(store: Store) -> None:
@@ -95,13 +93,23 @@ def _end_overdue(store: Store) -> None:
             for member in store.all(parent=job.id, status=HELD):
                 store.orders.post(member.key, STOP)
             continue
-        asked = [o.at for o in store.orders.after(0, job.key) if o.command == STOP]
-        if not asked:
+        if (asked := _asked_to_stop(store, job)) is None:
             store.orders.post(job.key, STOP)
-        elif now - asked[0] > LAST_SECONDS and alive(job.pid, job.process):
-            with suppress(psutil.NoSuchProcess):
-                psutil.Process(job.pid).kill()
-            store.move(job, "stopped", over)
+        elif alive(job.pid, job.process):
+            _end_deaf(store, job, asked + LAST_SECONDS, over)
+
+
+def _asked_to_stop(store: Store, job: Job) -> float | None:
+    """When a job was first told to stop; None if it was not."""
+    return next((o.at for o in store.orders.after(0, job.key) if o.command == STOP), None)
+
+
+def _end_deaf(store: Store, job: Job, until: float, message: str) -> None:
+    """Kill a job, but not this very process, that goes on after a moment."""
+    if time.time() > until and job.pid != os.getpid():
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(job.pid).kill()
+        store.move(job, "stopped", message)
 
 
 def spawn(job: Job) -> int:
