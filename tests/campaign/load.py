@@ -28,7 +28,7 @@ import psutil
 from samar.jobs.service import Jobs
 from samar.training.settings import TrainSettings
 from tests.campaign.outcome import Outcome
-from tests.campaign.visitor import Visitor
+from tests.campaign.visitor import Visitor, completed
 from tests.serving import Server, serving
 
 PAGES = (
@@ -111,7 +111,7 @@ def campaign(short: bool, plan: Plan | None = None) -> Outcome:
         variables |= {"OMP_NUM_THREADS": "1", "SAMAR_SPARE": "0" if short else "1"}
         stack.enter_context(patch.dict(os.environ, variables))
         server = stack.enter_context(serving(home))
-        asyncio.run(_all(server, plan, seen, outcome))
+        completed(_all(server, plan, seen, outcome))
     outcome.tried = len(seen.pages) + len(seen.sliders)
     outcome.faults += sorted(set(seen.faults))
     return outcome

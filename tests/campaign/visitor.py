@@ -6,8 +6,10 @@ does, and times how long a run of the script takes.
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -17,6 +19,16 @@ from websockets.exceptions import ConnectionClosed
 
 MOST_BYTES = 1 << 28
 NOT_FOUND = "was not found"
+T = TypeVar("T")
+
+
+def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Its result, from an event loop in a thread of its own.
+
+    After a browser test the main thread has a loop that runs: Playwright's.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 class Visitor:

@@ -12,7 +12,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.campaign.visitor import Visitor
+from tests.campaign.visitor import Visitor, completed
 from tests.serving import Server, serving
 
 FORM = (
@@ -24,7 +24,7 @@ FORM = (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("home")) as server:
-        asyncio.run(_one_visit(server.port))  # puts the static files there
+        completed(_one_visit(server.port))  # puts the static files there
         yield server
 
 
@@ -51,7 +51,7 @@ def handshake(server: Server, host: str, origin: str | None) -> int:
         except InvalidStatus as error:
             return error.response.status_code
 
-    return asyncio.run(shake())
+    return completed(shake())
 
 
 def ask(
@@ -133,7 +133,7 @@ def test_an_upload_needs_the_cookie_and_its_token(server: Server) -> None:
                 await put(Cookie=f"_streamlit_xsrf={token}", X_Xsrftoken=token),
             )
 
-    assert asyncio.run(session()) == (403, 403, 403, 204)
+    assert completed(session()) == (403, 403, 403, 204)
 
 
 def test_an_upload_has_a_size(server: Server) -> None:
@@ -155,7 +155,7 @@ def test_an_upload_has_a_size(server: Server) -> None:
             connection.close()
             return status
 
-    assert asyncio.run(session()) == 413
+    assert completed(session()) == 413
 
 
 def _token(server: Server) -> str:
@@ -231,5 +231,5 @@ def word_given(server: Server, **headers: str) -> str | None:
         assert not visitor.faults
         return " ".join(visitor.html)
 
-    found = re.search(r'"([0-9a-f]{32})"', asyncio.run(visit()))
+    found = re.search(r'"([0-9a-f]{32})"', completed(visit()))
     return found[1] if found else None
