@@ -149,7 +149,8 @@ def test_a_job_runs_from_the_wheel(environment: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("port", [-1, 65536, 10**12])
 def test_a_port_that_cannot_be_is_answered(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["app", "--port", str(port)]) == 2
-    assert f"port is '{port}', but it must be a whole number from 0 to 65535" in capsys.readouterr().err
+    answer = f"port is '{port}', but it must be a whole number from 0 to 65535"
+    assert answer in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
