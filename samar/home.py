@@ -23,6 +23,24 @@ def home() -> Path:
         ) from None
 
 
+def jobs_folder() -> Path:
+    """The folder with a folder of files for each job: ``SAMAR_ARTIFACTS``, or ``runs`` at home.
+
+    Machines that share a store share this folder.
+
+    Raises:
+        ConfigError: ``SAMAR_ARTIFACTS`` names a user that does not exist.
+    """
+    if not (chosen := os.environ.get("SAMAR_ARTIFACTS")):
+        return home() / "runs"
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"SAMAR_ARTIFACTS is {chosen!r}, but there is no such user; write the path in full."
+        ) from None
+
+
 PACKAGED = Path(__file__).parent / "shipped"
 SHIPPED = PACKAGED if (PACKAGED / "app.py").is_file() else Path(__file__).parents[1]
 """What ships beside the package: within it if installed from a wheel, around it in a checkout."""

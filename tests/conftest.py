@@ -45,6 +45,15 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of a module with ``BOTH_STORES`` run over either database."""
+    if getattr(metafunc.module, "BOTH_STORES", False) and "samar_home" in metafunc.fixturenames:
+        metafunc.parametrize("samar_home", [SQLITE, POSTGRESQL], indirect=True)
+
+
 REHEARSED = bool(os.environ.get("SAMAR_REHEARSE_GPU"))
 """Tests marked cuda run on the CPU then, for tests/benchmarks/gpu_day.py."""
 
@@ -82,12 +91,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server; ``postgres.fresh()`` is the URL of a new database."""
+    from tests.postgres import postgres, program
+
+    if program("initdb") is None:
+        message = "PostgreSQL is absent: apt-get install postgresql"
+        if os.environ.get("SAMAR_REQUIRE_POSTGRESQL"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with postgres() as server:
+        yield server
+
+
 @pytest.fixture
-def samar_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home for runs; worker processes started by the test inherit it."""
+def samar_home(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """An empty home for runs; worker processes started by the test inherit it.
+
+    With the parameter ``postgresql`` the store is in an empty database of that server.
+    """
     monkeypatch.setenv("SAMAR_HOME", str(tmp_path))
     monkeypatch.delenv("SAMAR_STORE", raising=False)
     monkeypatch.delenv("SAMAR_MAX_RUNS", raising=False)
+    if getattr(request, "param", SQLITE) != SQLITE:
+        monkeypatch.setenv("SAMAR_STORE", request.getfixturevalue("postgres").fresh())
     if (pages := sys.modules.get("samar.web.service")) is not None:
         pages.service.clear()  # of another test's home
     return tmp_path

@@ -22,6 +22,7 @@ from samar.cli import (
     measure,
     models,
     record,
+    store,
     study,
     sweep,
 )
@@ -40,6 +41,7 @@ COMMANDS = (
     data,
     study,
     record,
+    store,
     app,
 )
 

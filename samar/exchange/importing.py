@@ -23,7 +23,7 @@ from samar.exchange.contents import Manifest, Member, fitting
 from samar.exchange.foreign import artifacts_from, events_from, row_from, settings_from
 from samar.exchange.plain_json import plain_json
 from samar.exchange.tables import WHOLE, read_table
-from samar.home import home
+from samar.home import jobs_folder
 from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, Job
@@ -82,7 +82,7 @@ def import_job(
     what = source.name if isinstance(source, Path) else "The uploaded file"
     if isinstance(source, Path) and not source.is_file():
         raise DataError(f"There is no file {source}; check the path.")
-    folder = home() / "runs"
+    folder = jobs_folder()
     folder.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
     try:

@@ -4,12 +4,12 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from samar.home import home
+from samar.home import jobs_folder
 
 
 def job_dir(job_id: str) -> Path:
     """Where one job keeps its artifacts, resume state and log."""
-    return home() / "runs" / job_id
+    return jobs_folder() / job_id
 
 
 def weights_path(job_id: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.jobs.sql import schema
-from samar.jobs.sql.database import Database
+from samar.jobs.sql.database import Database, take_turn
 
 COMMANDS = ("pause", "resume", "step", "stop", "change", "measure")
 PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS
@@ -35,6 +35,7 @@ class Orders:
         """Leave an order for the job's worker."""
         values = {"job": job, "command": command, "detail": json.dumps(detail), "at": time.time()}
         with self._database.write() as db:
+            take_turn(db, "orders")  # a worker reads them by number
             db.execute(schema.controls.insert().values(**values))
 
     def after(self, key: int, *jobs: int) -> list[Order]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from samar.errors import RunError
 from samar.jobs.sql import schema
-from samar.jobs.sql.database import Database
+from samar.jobs.sql.database import Database, take_turn
 from samar.training.records import NAN, EpochRecord, StepRecord
 
 STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))
@@ -228,7 +228,7 @@ def _insert(
     job: int,
     records: Iterable[StepRecord] | Iterable[EpochRecord],
 ) -> None:
-    rows = [(job, *astuple(record)) for record in records]
+    rows = [(job, *(None if v != v else v for v in astuple(record))) for record in records]
     if rows:
         keys = [c.name for c in table.primary_key if c.name != "job"]
         first = names.index(keys[0]) + 1
@@ -244,4 +244,5 @@ def insert_events(db: sa.Connection, job: int, events: Sequence[Event]) -> None:
         for e in events
     ]
     if rows:
+        take_turn(db, f"events of {job}")  # pages read them by number
         db.execute(schema.events.insert(), rows)

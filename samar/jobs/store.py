@@ -22,7 +22,7 @@ from samar.jobs.kind import in_lane, kind_of, kinds
 from samar.jobs.orders import Orders
 from samar.jobs.records import Event, Records, insert_events
 from samar.jobs.sql import schema
-from samar.jobs.sql.database import Database
+from samar.jobs.sql.database import Database, take_turn
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
@@ -78,7 +78,7 @@ class Store:
         wishes = [table.id == job_id, table.name == job_id]
         if len(job_id) >= SHORTEST_BEGINNING:
             wishes.append(table.id.startswith(job_id, autoescape=True))
-        if number := re.fullmatch(r"#?(\d{1,15})", job_id):
+        if number := re.fullmatch(r"#?(\d{1,9})", job_id):
             wishes.append(table.key == int(number[1]))
         word = "run" if kind == "train" else kind or "job"
         for wish in wishes if job_id else ():
@@ -213,8 +213,8 @@ class Store:
     def claim_next(self, lane: str, limit: int) -> Job | None:
         """Turn the oldest queued job of a lane into a running one, if fewer than ``limit`` run.
 
-        A job that a person started goes before those that a coordinator owns; those of a
-        coordinator that is paused or stopped stay where they are.
+        Those on this machine count. A job that a person started goes before those that a
+        coordinator owns; those of a coordinator that is paused or stopped stay where they are.
         """
         table = schema.jobs.c
         own = [kind.name for kind in kinds().values() if kind.lane == lane]
@@ -226,9 +226,11 @@ class Store:
         allowed = table.kind.in_(own) & (table.status == "queued") & free & ~_hosted()
         order = (table.parent.is_not(None), table.key)
         with self.database.write() as db:
+            take_turn(db, _claims())
             if _running(db, lane) >= limit:
                 return None
-            key = db.execute(sa.select(table.key).where(allowed).order_by(*order).limit(1)).scalar()
+            oldest = sa.select(table.key).where(allowed).order_by(*order).limit(1)
+            key = db.execute(oldest.with_for_update(skip_locked=True)).scalar()
             if key is None:
                 return None
             together = (table.key == key) | ((table.status == "queued") & _hosted(key))
@@ -251,10 +253,11 @@ class Store:
         return self._select(table.key == key)[0]
 
     def unpause(self, job: Job, limit: int) -> bool:
-        """Let a paused job run again, unless ``limit`` of its lane run already."""
+        """Let a paused job run again, unless ``limit`` of its lane run on this machine already."""
         lane = kind_of(job.kind).lane
         assert lane is not None
         with self.database.write() as db:
+            take_turn(db, _claims())
             if _running(db, lane) >= limit:
                 return False
             return _change(db, job, ("paused",), {"status": "running", "message": ""})
@@ -350,10 +353,16 @@ def alive(pid: int | None, created: float | None) -> bool:
         return False
 
 
+def _claims() -> str:
+    return f"claims of {socket.gethostname()}"
+
+
 def _running(db: sa.Connection, lane: str) -> int:
+    """How many jobs of a lane run on this machine."""
     table = schema.jobs.c
     own = [kind.name for kind in kinds().values() if kind.lane == lane]
-    running = (table.status == "running") & table.kind.in_(own) & ~_hosted()
+    here = table.host == socket.gethostname()
+    running = (table.status == "running") & table.kind.in_(own) & here & ~_hosted()
     return db.execute(sa.select(sa.func.count()).where(running)).scalar_one()
 
 

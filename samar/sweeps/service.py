@@ -14,6 +14,7 @@ from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
 from samar.jobs.kind import LONG
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
+from samar.jobs.sql.database import take_turn
 from samar.jobs.store import Store, new_row
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.values import same_setting
@@ -181,6 +182,7 @@ def extend(store: Store, sweep: Sweep, members: Sequence[TrainSettings]) -> bool
     own = (table.c.key == sweep.job.key) & (table.c.status == "running")
     rows = [new_row(settings, parent=sweep.id) for settings in members]
     with store.database.write() as db:
+        take_turn(db, f"members of {sweep.id}")
         total = table.update().where(own).values(total=sweep.members + len(rows))
         if db.execute(count).scalar() != sweep.members or not db.execute(total).rowcount:
             return False

@@ -19,6 +19,8 @@ from samar.jobs.work import Work
 from samar.settings.command import json_line
 from samar.training.settings import TrainSettings
 
+BOTH_STORES = True
+
 
 def test_create_and_get_by_id_prefix_and_name(store: Store) -> None:
     ids = [store.create(TrainSettings(name=name)) for name in ("one", "two")]

@@ -10,6 +10,8 @@ from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.jobs.summary import progress, seconds_left, summary
 
+BOTH_STORES = True
+
 
 def left(running: Job, summary: dict[str, Any], done: int) -> float | None:
     started = time.time() - 60

@@ -21,6 +21,8 @@ from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from tests.waiting import wait
 
+BOTH_STORES = True
+
 LONG = {"images_per_class": 20, "batch_size": 16, "epochs": 2000, "device": "cpu"}
 SHORT = {**LONG, "epochs": 4, "images_per_class": 13}
 

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.errors import SamarError
-from samar.home import home
+from samar.home import home, jobs_folder
 from samar.jobs.doctor.salvage import opened, salvaged
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, damaged, stored_settings
@@ -114,7 +114,7 @@ def _examine_file(report: Report, path: Path) -> list[dict[str, Any]] | None:
         nearest = next(each for each in path.parents if each.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             report.add("store", about, f"it cannot be made in {nearest}; choose another folder")
-        elif (home() / "runs").is_dir() and any((home() / "runs").iterdir()):
+        elif jobs_folder().is_dir() and any(jobs_folder().iterdir()):
             report.add("store", about, "it is not there, though there are folders of runs")
         else:
             report.readable = True
@@ -295,11 +295,11 @@ def _abandoned(row: Mapping[str, Any], every: list[dict[str, Any]]) -> bool:
 def _check_files(report: Report, jobs: list[dict[str, Any]] | None) -> None:
     place = home()
     known = {row["id"] for row in jobs or ()}
-    for path in sorted((place / "runs").glob("*")) if jobs is not None else ():
+    for path in sorted(jobs_folder().glob("*")) if jobs is not None else ():
         if path.name not in known:
             report.add("orphan", str(path), "it belongs to no job that the store can read")
-    for folder in ("runs", "models", "data"):
-        for path in sorted((place / folder).rglob("*.part")):
+    for folder in (jobs_folder(), place / "models", place / "data"):
+        for path in sorted(folder.rglob("*.part")):
             if time.time() - path.stat().st_mtime > PART_SECONDS:
                 report.add("part", str(path), "it was left over when something was interrupted")
     there = next((each for each in (place, *place.parents) if each.is_dir()), place)

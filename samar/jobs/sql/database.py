@@ -3,11 +3,15 @@
 SQLite runs in WAL mode, so that readers never wait for the worker, and a process killed at any
 moment leaves the last committed transaction intact. Writers take the lock at once (``BEGIN
 IMMEDIATE``), so that reading and then claiming a run is one step.
+
+PostgreSQL lets many write at once. What has to be one step there, or to be numbered in the order in
+which it is committed, takes turns (:func:`take_turn`).
 """
 
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +22,22 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError, RunError
-from samar.home import home
+from samar.home import home, jobs_folder
 from samar.jobs.sql.schema import migrate
 
+POSTGRESQL = "postgresql+psycopg"
+ON_SERVER: dict[str, Any] = {
+    "pool_pre_ping": True,  # a connection that a restart of the server cut is replaced
+    "connect_args": {
+        "application_name": "samar",
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    },
+}
+"""So a server that is away is noticed within seconds, whatever lies between."""
 PASSING = ("locked", "full", "disk i/o error")
 """Words in what a database says when it may work again in a moment, or once there is room."""
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
@@ -51,11 +68,19 @@ class Database:
     def __init__(self, url: str | None = None) -> None:
         self._open = threading.local()
         self._file: Path | None = None
+        self._reading: dict[str, Any] = {}
         self.name = url or os.environ.get("SAMAR_STORE") or ""
         try:
             where = store_url(url)
             self.name = where.render_as_string()
-            self.engine = sa.create_engine(where)
+            on_server = where.get_backend_name() == "postgresql"
+            self.engine = sa.create_engine(where, **(ON_SERVER if on_server else {}))
+            weakref.finalize(self, self.engine.dispose)  # a server has few connections
+            if on_server:
+                self._reading = {
+                    "isolation_level": "REPEATABLE READ",
+                    "postgresql_readonly": True,
+                }
             if self.engine.dialect.name == "sqlite":
                 if where.database and where.database != ":memory:":
                     self._file = Path(where.database)
@@ -63,12 +88,18 @@ class Database:
                 event.listen(self.engine, "connect", _configure_sqlite)
                 event.listen(self.engine, "begin", _begin_sqlite)
             with self.engine.connect().execution_options(writes=True) as db, db.begin():
+                take_turn(db, "schema")
                 migrate(db)
             self._known = self._identity()
         except RunError as error:
             raise RunError(f"The store {self.name} cannot be opened: {error}") from None
         except sa.exc.DatabaseError as error:
             raise self._explained(error, "cannot be opened") from None
+        except ModuleNotFoundError as error:
+            raise RunError(
+                f"The store {self.name} needs the package {error.name}; install it: "
+                "pip install -r requirements-cluster.txt"
+            ) from None
         except (sa.exc.SQLAlchemyError, OSError, ImportError, ValueError, TypeError) as error:
             raise RunError(
                 f"The store {self.name} cannot be opened ({error}); check the folder and "
@@ -83,7 +114,8 @@ class Database:
             RunError: the store is damaged.
             StoreBusy: it cannot be read at the moment.
         """
-        with self._checked(), self.engine.connect() as connection:
+        reading = self.engine.connect
+        with self._checked(), reading().execution_options(**self._reading) as connection:
             yield connection
 
     @contextmanager
@@ -136,6 +168,9 @@ class Database:
             yield
         except RunError:
             raise
+        except self.engine.dialect.loaded_dbapi.OperationalError as error:  # while rows are read
+            wrapped = OperationalError(None, None, error)
+            raise self._explained(wrapped, "cannot be used") from None
         except (sa.exc.DatabaseError, self.engine.dialect.loaded_dbapi.DatabaseError) as error:
             raise self._explained(error, "cannot be used") from None
 
@@ -143,6 +178,9 @@ class Database:
         """What a database said, as a sentence with a way out."""
         reason = str(getattr(error, "orig", None) or error).strip().replace("\n", " ")
         told = f"The store {self.name} {problem} ({reason})"
+        if isinstance(error, OperationalError) and self.engine.dialect.name != "sqlite":
+            told += "; what waits for it goes on when its server is there again (SAMAR_STORE)."
+            return StoreBusy(told, error)
         if isinstance(error, OperationalError):
             if any(word in reason.lower() for word in PASSING):
                 return StoreBusy(f"{told}; make room if the disk is full, then try again.", error)
@@ -155,11 +193,21 @@ class Database:
         return RunError(f"{told}; see what can be saved with: python -m samar doctor")
 
 
+def take_turn(db: Connection, what: str) -> None:
+    """Wait until no other open transaction has taken this turn; it ends with the transaction.
+
+    SQLite lets one transaction write at a time, so that there is nothing to wait for.
+    """
+    if db.dialect.name == "postgresql":
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(what, 0))))
+
+
 def store_url(text: str | None = None) -> sa.URL:
     """The URL of a store; ``~`` in the path of a file is expanded.
 
     Args:
-        text: ``SAMAR_STORE``, or a file in :func:`samar.home.home`, if None.
+        text: ``SAMAR_STORE``, or a file in :func:`samar.home.home`, if None. PostgreSQL is spoken
+            to with psycopg unless the URL names another driver.
 
     Raises:
         ConfigError: the path names a user that does not exist.
@@ -169,6 +217,8 @@ def store_url(text: str | None = None) -> sa.URL:
     if not text:
         return sa.URL.create("sqlite", database=str(home() / "samar.db"))
     url = sa.make_url(text)
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername=POSTGRESQL)
     if url.get_backend_name() != "sqlite" or not (url.database or "").startswith("~"):
         return url
     try:
@@ -186,7 +236,7 @@ def _check_file(path: Path) -> None:
         RunError: the file is there and holds nothing, or it is not, and its jobs are.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    runs = home() / "runs"
+    runs = jobs_folder()
     if not path.exists() and path == home() / "samar.db" and runs.is_dir() and any(runs.iterdir()):
         raise RunError(
             f"the file is gone, but {runs} holds files of jobs; put a copy of the store in its "

@@ -1,0 +1,138 @@
+"""A store's jobs, with their records and files, copied into another store.
+
+So a laptop's runs move into a laboratory's store and back. Jobs keep their ids; their numbers are
+those that are free where they come to. One that is there already stays as it is, so that a copy
+that was broken off goes on when it is asked for again.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from samar.errors import ConfigError, RunError
+from samar.jobs.job import ACTIVE
+from samar.jobs.sql import schema
+from samar.jobs.sql.database import Database
+
+PIECE = 2000
+"""Rows that are copied at once."""
+PARTLY = ".copy-"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store and the folder of its jobs' files."""
+
+    database: Database
+    files: Path
+
+
+@dataclass
+class Copied:
+    """What became of the jobs of a store, by their ids.
+
+    Attributes:
+        copied: those that were not there.
+        there: those that were, and stay as they are.
+        active: those that wait, run or are paused; they stay where they are.
+        refused: why the others could not be copied.
+    """
+
+    copied: list[str] = field(default_factory=list)
+    there: list[str] = field(default_factory=list)
+    active: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def place(text: str, files: str | None = None, *, new: bool = False) -> Place:
+    """Where a store is.
+
+    Args:
+        text: the URL of a store, or a folder such as ``SAMAR_HOME`` names.
+        files: the folder of its jobs' files; may be left out where ``text`` is a folder.
+        new: whether a folder without a store gets one.
+
+    Raises:
+        ConfigError: a URL without a folder, or a folder without a store.
+        RunError: the store cannot be opened.
+    """
+    if "://" in text:
+        if files is None:
+            raise ConfigError(
+                f"{text} says nothing about the jobs' files; give their folder, such as "
+                "SAMAR_ARTIFACTS, with --from-files or --to-files."
+            )
+        return Place(Database(text), Path(files).expanduser())
+    folder = Path(text).expanduser()
+    if folder.is_file():
+        raise ConfigError(f"{text} is a file; give the folder of the store, or a URL.")
+    if not new and not (folder / "samar.db").is_file():
+        raise ConfigError(f"There is no store in {folder}; give the folder that holds samar.db.")
+    url = sa.URL.create("sqlite", database=str(folder / "samar.db"))
+    return Place(Database(str(url)), Path(files).expanduser() if files else folder / "runs")
+
+
+def copy_jobs(source: Place, target: Place, tell: Callable[[int, int], None]) -> Copied:
+    """Copy what is not there yet, oldest first; every job is one transaction.
+
+    Args:
+        tell: called with how many jobs are done, of how many.
+
+    Raises:
+        ConfigError: both are the same store.
+        RunError: a store cannot be used.
+        OSError: a file cannot be copied.
+    """
+    if str(source.database.engine.url) == str(target.database.engine.url):
+        raise ConfigError("Both stores are the same; name two.")
+    table, found = schema.jobs, Copied()
+    with source.database.read() as db:
+        rows = [dict(row) for row in db.execute(sa.select(table).order_by(table.c.key)).mappings()]
+    with target.database.read() as db:
+        there = set(db.execute(sa.select(table.c.id)).scalars())
+    for done, row in enumerate(rows, start=1):
+        job_id = row["id"]
+        if job_id in there:
+            found.there.append(job_id)
+        elif row["status"] in ACTIVE:
+            found.active.append(job_id)
+        else:
+            try:
+                _copy(source, target, row)
+                found.copied.append(job_id)
+            except RunError as error:
+                found.refused[job_id] = str(error)
+        tell(done, len(rows))
+    return found
+
+
+def _copy(source: Place, target: Place, row: dict[str, Any]) -> None:
+    """One job. Its files come first: what the store names is always there."""
+    old, new = source.files / row["id"], target.files / row["id"]
+    if old.is_dir() and old.resolve() != new.resolve():
+        part = new.with_name(PARTLY + new.name)
+        for unfinished in (part, new):  # of a copy that was broken off
+            shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(old, part)
+        part.rename(new)
+    values = {name: value for name, value in row.items() if name != "key"}
+    with source.database.read() as reading, target.database.write() as db:
+        db.execute(schema.jobs.insert().values(**values))
+        own = sa.select(schema.jobs.c.key).where(schema.jobs.c.id == row["id"])
+        key = db.execute(own).scalar_one()
+        for table in (schema.steps, schema.epochs, schema.events, schema.artifacts):
+            for piece in _pieces(reading, table, row["key"]):
+                db.execute(table.insert(), [{**each, "job": key} for each in piece])
+
+
+def _pieces(db: sa.Connection, table: sa.Table, job: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a job in their order, without the numbers that the store gave them."""
+    columns = [column for column in table.c if column.name != "key"]
+    order = table.c.key if "key" in table.c else table.c.step
+    query = sa.select(*columns).where(table.c.job == job).order_by(order)
+    for piece in db.execute(query).mappings().partitions(PIECE):
+        yield [dict(each) for each in piece]
