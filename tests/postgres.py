@@ -41,16 +41,20 @@ class Server:
         if ROOT:
             shutil.chown(folder, OTHER)
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "samar", "-N")
-        self._made = 0
+        self._made, self.runs = 0, False
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, unless it runs, and wait until it answers."""
+        if self.runs:
+            return
+        self.runs = True
         options = f"{FAST} -p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}"
         data, log = str(self.folder / "data"), str(self.folder / "log")
         self._run("pg_ctl", "start", "-w", "-D", data, "-o", options, "-l", log)
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it; whoever is connected is cut off."""
+        self.runs = False
         self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.folder / "data"))
 
     def fresh(self) -> str:

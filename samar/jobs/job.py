@@ -125,7 +125,7 @@ class Job:
     @property
     def notes(self) -> list[str]:
         """What is not as it was asked for, in sentences."""
-        return [self.summary[name] for name in ("note", "missed") if self.summary.get(name)]
+        return [self.summary[name] for name in ("note", "missed", "away") if self.summary.get(name)]
 
     @property
     def badge(self) -> str:

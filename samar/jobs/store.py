@@ -265,11 +265,15 @@ class Store:
     def beat(self, job: Job, events: Sequence[Event] = (), **facts: Any) -> bool:
         """Say that the worker lives, what happened, and perhaps how far it is.
 
+        A job that was taken for dead, because its worker was asleep or cut off from the store, goes
+        on if nobody has it now.
+
         Returns:
             Whether the worker still has the job; if not, it must stop without saving.
         """
         with self.database.write() as db:
-            if not _change(db, job, HELD, {"heartbeat": time.time(), **facts}):
+            facts = {"heartbeat": time.time(), **facts}
+            if not (_change(db, job, HELD, facts) or _revive(db, job, facts)):
                 return False
             insert_events(db, job.key, events)
         return True
@@ -377,6 +381,16 @@ def _hosted(owner: int | None = None) -> sa.ColumnElement[bool]:
             owners = owners if owner is None else owners.where(other.c.key == owner)
             found |= table.parent.is_not(None) & table.kind.in_(own) & table.parent.in_(owners)
     return found
+
+
+def _revive(db: sa.Connection, job: Job, facts: Mapping[str, Any]) -> bool:
+    """Let a job that was taken for dead go on, running or paused as it was."""
+    table = schema.events.c
+    told = (table.job == job.key) & table.kind.in_(("started", "paused", "resumed"))
+    last = sa.select(table.kind).where(told).order_by(table.key.desc()).limit(1)
+    status = "paused" if db.execute(last).scalar() == "paused" else "running"
+    values = {"status": status, "message": "", "finished": None}
+    return _change(db, job, ("interrupted",), {**values, **facts})
 
 
 def _change(db: sa.Connection, job: Job, only: Sequence[str], values: Mapping[str, Any]) -> bool:

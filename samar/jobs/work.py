@@ -1,15 +1,17 @@
 """What a job's work function is given: where to put what it finds, and what it is told to do.
 
-Events and progress are gathered and written about twice a second by a thread, in one transaction
-with the sign of life; a store that cannot be written for a moment delays them and loses nothing.
+Whatever goes to the store is gathered, and written in order, in one transaction with the sign of
+life: at once where the work asks for it, else about twice a second by a thread. While the store is
+away the work goes on, and what it finds waits here.
 """
 
 import io
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from samar.jobs.orders import STOP, Order
 from samar.jobs.records import Artifact, Event
 from samar.jobs.store import Store
 from samar.settings.command import json_line
+from samar.training.records import EpochRecord, StepRecord
 
 FLUSH_SECONDS = 0.4
 BEAT_SECONDS = 3.0
@@ -29,6 +32,10 @@ ORDERS_SECONDS = 0.1
 PATIENCE_SECONDS = 300.0
 """How long a worker waits for room on the disk, or for a store that it cannot write to."""
 RETRY_SECONDS = 1.0
+RETRY_SHARE = 0.1
+"""Of its time a worker spends at most so much on trying to reach a store that is away."""
+AWAY_SECONDS = 5.0
+"""A store that was away for longer is worth a sentence."""
 REASON_BYTES = 1024
 
 
@@ -57,14 +64,18 @@ class Work:
         self.lost = False
         self._events: list[Event] = []
         self._facts: dict[str, Any] = {}
+        self._writes: list[Callable[[], None]] = []
+        self._artifacts: list[Artifact] | None = None
         self._summary: dict[str, Any] = dict(job.summary)
-        self._lock = threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.RLock()
         self._over = threading.Event()
         self._read_until = 0
         self._looked = self._beaten = 0.0
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
         self._missed = 0
         self._hindrance = ""
+        self._hindered = self._try_again = 0.0
+        self._broken: SamarError | None = None
 
     # What it leaves
 
@@ -92,6 +103,15 @@ class Work:
     def summary(self) -> dict[str, Any]:
         """The result so far."""
         return self._summary
+
+    def record(self, steps: Sequence[StepRecord] = (), epochs: Sequence[EpochRecord] = ()) -> None:
+        """Record steps and epochs of a training run."""
+        self._later(self.store.records.append, steps, epochs)
+
+    def rewind(self, step: int) -> None:
+        """Forget what was recorded beyond a step, before it is computed again."""
+        self.surely(self.store.records.rewind, self.job.key, step)
+        self._artifacts = None
 
     def keep(
         self,
@@ -134,7 +154,31 @@ class Work:
             except OSError as error:
                 self.miss(file, error)
                 return
-        self.surely(self.store.records.add_artifact, self.job.key, kind, step, file, summary)
+        self._forget(kind, step)
+        kept = Artifact(kind, step, file, time.time(), dict(summary or {}))
+        self._all_kept().append(kept)
+        self._later(self.store.records.add_artifact, kind, step, file, kept.summary)
+        self.write_down()
+
+    def remove(self, kept: Artifact) -> None:
+        """Remove an artifact and its file."""
+        self._forget(kept.kind, kept.step)
+        self._later(self.store.records.remove_artifact, kept.kind, kept.step)
+        (self.folder / kept.path).unlink(missing_ok=True)
+
+    def _forget(self, kind: str, step: int) -> None:
+        kept = self._all_kept()
+        kept[:] = [each for each in kept if (each.kind, each.step) != (kind, step)]
+
+    def _all_kept(self) -> list[Artifact]:
+        if self._artifacts is None:
+            self._artifacts = self.surely(self.store.records.artifacts, self.job.key)
+        return self._artifacts
+
+    def _later(self, write: Callable[..., None], *arguments: Any) -> None:
+        """Let something of this job be written with the next sign of life."""
+        with self._lock:
+            self._writes.append(partial(write, self.job.key, *arguments))
 
     def miss(self, what: str, error: OSError) -> None:
         """Go on without a file that could not be written, and say so."""
@@ -187,8 +231,8 @@ class Work:
         self.keep(kind, content.getvalue(), file, **words)
 
     def kept(self, kind: str) -> list[Artifact]:
-        """The artifacts of a kind that this job, or an earlier process of it, kept."""
-        return self.store.records.artifacts(self.job.key, kind)
+        """The artifacts of a kind that the job kept, in an earlier process too; oldest first."""
+        return [each for each in self._all_kept() if each.kind == kind]
 
     @property
     def folder(self) -> Path:
@@ -200,15 +244,21 @@ class Work:
     def orders(self, *others: Job) -> list[Order]:
         """Orders since the last call to it and to others, looked up at most ten times a second.
 
+        None come while the store is away.
+
         Args:
             others: jobs whose work it does too; all orders come in the order they were given.
         """
         now = time.monotonic()
-        if now - self._looked < ORDERS_SECONDS:
+        if now - self._looked < ORDERS_SECONDS or now < self._try_again:
             return []
         self._looked = now
         keys = [job.key for job in (self.job, *others)]
-        found: list[Order] = self.surely(self.store.orders.after, self._read_until, *keys)
+        try:
+            found = self.store.orders.after(self._read_until, *keys)
+        except OperationalError as error:
+            self._away(error, now)
+            return []
         if found:
             self._read_until = found[-1].key
         stops = (order.job for order in found if order.command == STOP)
@@ -246,27 +296,80 @@ class Work:
         self._thread.join()
 
     def flush(self) -> None:
-        """Write what was gathered, with a sign of life.
+        """Write what was gathered, with a sign of life; a worker that lost its job writes nothing.
 
         Raises:
             OperationalError: the store cannot be written now; nothing is lost.
+            SamarError: the store is damaged, or cannot hold what was found.
         """
-        with self._lock:
-            events, facts = self._events, self._facts
-            self._events, self._facts = [], {}
-        try:
-            self.lost = not self.store.beat(self.job, events, **facts)
-            self._beaten = time.monotonic()
-        except OperationalError:
+        began = time.monotonic()
+        with self._writing:
+            if self._broken is not None:
+                broken, self._broken = self._broken, None
+                raise broken
             with self._lock:
-                self._events, self._facts = events + self._events, facts | self._facts
-            raise
+                events, facts, writes = self._events, self._facts, self._writes
+                self._events, self._facts, self._writes = [], {}, []
+            try:
+                with self.store.database.write():
+                    self.lost = not self.store.beat(self.job, events, **facts)
+                    for write in () if self.lost else writes:
+                        write()
+            except OperationalError as error:
+                with self._lock:
+                    self._events, self._facts = events + self._events, facts | self._facts
+                    self._writes = writes + self._writes
+                self._away(error, began)
+                raise
+            self._beaten = time.monotonic()
+            self._there()
+
+    def write_down(self) -> bool:
+        """Write what was gathered, if the store takes it now; else it is tried again.
+
+        Returns:
+            Whether all is written.
+
+        Raises:
+            JobLost: the job is no longer this worker's.
+            SamarError: as :meth:`flush`.
+        """
+        if time.monotonic() < self._try_again:
+            return False
+        with suppress(OperationalError):
+            self.flush()
+            if self.lost:
+                raise JobLost
+            return True
+        return False
+
+    def _away(self, error: OperationalError, began: float) -> None:
+        """The store could not be reached; not to slow the work down, it is left alone for a bit."""
+        now = time.monotonic()
+        self._hindered = self._hindered or now
+        self._try_again = now + (now - began) / RETRY_SHARE
+        self._leave_reason(_of_store(error))
+
+    def _there(self) -> None:
+        """The store is there; if it was away for long, say so."""
+        self._try_again = 0.0
+        if not self._hindered:
+            return
+        away, self._hindered = time.monotonic() - self._hindered, 0.0
+        self._leave_reason("")
+        if away > AWAY_SECONDS:
+            told = f"The store was away for {away:.0f} s; what was found meanwhile came later."
+            self.emit("away", seconds=round(away, 1))
+            self.summarize(away=told)
+            _log(told)
 
     def end(self, status: str, message: str = "") -> None:
         """Write what is left and the last status, as soon as the store takes it."""
 
         def write() -> None:
             self.flush()
+            if self._gathered:  # that the store had been away
+                self.flush()
             with self.store.database.write():
                 if self.store.move(self.job, status, message):
                     step = self.store.get(self.job.id).done
@@ -276,15 +379,22 @@ class Work:
         for path in (reason_path(self.job.id), spare_reason_path(self.job.id)):
             path.unlink(missing_ok=True)
 
+    @property
+    def _gathered(self) -> bool:
+        return bool(self._events or self._facts or self._writes)
+
     def _keep_beating(self) -> None:
         while not self._over.wait(FLUSH_SECONDS):
             waits = time.monotonic() - self._beaten < BEAT_SECONDS
-            if waits and not self._events and not self._facts:
+            if waits and not self._gathered:
                 continue
             try:
-                self.flush()
-            except OperationalError:
+                self.write_down()
+            except JobLost:
                 continue
+            except SamarError as error:
+                self._broken = error  # for the work to stumble on
+                return
 
 
 def _of_store(error: OperationalError) -> str:

@@ -19,7 +19,7 @@ from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind
 from samar.jobs.orders import CHANGE, STOP, Order
 from samar.jobs.store import MEMBER, Store
-from samar.jobs.work import Diverged, JobLost, Stopped, Work
+from samar.jobs.work import Diverged, Stopped, Work
 from samar.kinds.train import Steered, Training, images_for, prepare
 from samar.networks.memory import images_of, training_bytes
 from samar.optim.catalog import OPTIMIZERS, SECOND_PASSES
@@ -248,7 +248,7 @@ class Race(Steered):
         if not self.members:
             return
         trainer, count = self.members[0].trainer, self.step_count
-        self.work.store.records.rewind(self.work.job.key, count)
+        self.work.rewind(count)
         self.work.note(device=str(trainer.placement))
         events = self.work.store.records.events(self.work.job.key)
         self.count_edits(events)
@@ -285,9 +285,7 @@ class Race(Steered):
 
         drained = [member.trainer.drain() for member in self.members]
         self.work.progress(self.step_count)
-        self.work.surely(self.work.flush)
-        if self.work.lost:
-            raise JobLost
+        self.work.write_down()
         for member, steps in zip(self.members, drained, strict=True):
             member.write(steps)
         if self.at_epoch_end:
@@ -312,7 +310,8 @@ class Race(Steered):
             with member.rng:
                 states[member.work.job.id] = member.trainer.state_dict()
             member.unsaved = False
-        self._save(lambda path: save_resume_state({"members": states}, path))
+        works = [member.work for member in self.members]
+        self._save(lambda path: save_resume_state({"members": states}, path), *works)
 
     def look(self) -> None:
         """Read new orders to the race and to single members, in the order they were given."""

@@ -23,7 +23,7 @@ from samar.jobs.kind import LONG, Kind
 from samar.jobs.orders import CHANGE, PAUSE, Order
 from samar.jobs.records import LABELS
 from samar.jobs.store import Store
-from samar.jobs.work import FLUSH_SECONDS, Diverged, JobLost, Stopped, Work
+from samar.jobs.work import FLUSH_SECONDS, Diverged, Stopped, Work
 from samar.networks.load import SNAPSHOT
 from samar.networks.memory import training_bytes
 from samar.training.settings import TrainSettings
@@ -162,8 +162,16 @@ class Steered:
         """Write the state from which the work resumes."""
         raise NotImplementedError
 
-    def _save(self, write: Callable[[Path], object]) -> None:
-        """Write the state from which the work resumes; without room the one before stays."""
+    def _save(self, write: Callable[[Path], object], *others: Work) -> None:
+        """Write the state from which the work resumes; without room the one before stays.
+
+        So it does while the store is away: a state must not be ahead of its records.
+
+        Args:
+            others: whose records belong to it too.
+        """
+        if not all(each.write_down() for each in (self.work, *others)):
+            return
         path = resume_path(self.work.job.id)
         try:
             write(path)
@@ -238,7 +246,8 @@ class Steered:
 
     def note(self, step: int, kind: str, **detail: Any) -> None:
         """Record an event of this job alone."""
-        self.work.surely(self.work.store.records.note, self.work.job.key, step, kind, **detail)
+        self.work.emit(kind, step, **detail)
+        self.work.write_down()
 
     def follow(self, order: Order) -> None:
         """Carry out one order."""
@@ -313,7 +322,7 @@ class Training(Steered):
 
         work, trainer = self.work, self.trainer
         records = work.store.records
-        work.surely(records.rewind, work.job.key, trainer.step_count)
+        work.rewind(trainer.step_count)
         work.progress(trainer.step_count)
         if (last := records.last_epoch(work.job.key)) is not None:
             work.summarize(epoch=asdict(last))
@@ -413,10 +422,8 @@ class Training(Steered):
         """Record how far the run is, and the steps since the last time."""
         work, trainer = self.work, self.trainer
         work.progress(trainer.step_count, trainer.total_steps)
-        work.surely(work.flush)
-        if work.lost:
-            raise JobLost
-        work.surely(work.store.records.append, work.job.key, steps)
+        work.record(steps)
+        work.write_down()
         self._recent.extend(step.loss for step in steps)
 
     def plan(self) -> "list[Effort | None]":
@@ -434,9 +441,10 @@ class Training(Steered):
         if not trainer.at_epoch_end or trainer.divergence is not None:
             return
         record = trainer.evaluate_epoch()
-        work.surely(work.store.records.append, work.job.key, epochs=[record])
+        work.record(epochs=[record])
         peak = max(record.test_accuracy, work.summary.get("peak") or 0.0)
         work.summarize(epoch=asdict(record), peak=peak)
+        work.write_down()
         self._keep_snapshot(record.epoch)
         self._answer()
         for measurement, effort in zip(self.measurements, plan or self.plan(), strict=True):
@@ -538,15 +546,13 @@ class Training(Steered):
         write = partial(save_resume_state, state)
         work.keep(STATE, write, file, step=step, summary=summary, needed=False)
         classes = len(trainer.dataset.classes)
-        moments = []
-        for each in work.kept(STATE):
+        moments, states = [], {each.step: each for each in work.kept(STATE)}
+        for at, each in sorted(states.items()):
             path, seen = work.folder / each.path, each.summary.get("loss")
             good = seen is not None and not forgotten(seen, classes)
-            moments.append(Moment(each.step, path.stat().st_size if path.exists() else 0, good))
-        moments.sort(key=lambda moment: moment.step)
+            moments.append(Moment(at, path.stat().st_size if path.exists() else 0, good))
         for gone in to_drop(moments, STATE_BYTES, MOST_STATES):
-            work.store.records.remove_artifact(work.job.key, STATE, gone)
-            (work.folder / state_file(gone)).unlink(missing_ok=True)
+            work.remove(states[gone])
 
     def end(self) -> None:
         """Keep the weights, and say how the run ended."""
@@ -561,10 +567,8 @@ class Training(Steered):
         settings = trainer.config
         about = {"model": settings.model, "dataset": settings.dataset}
         about |= {"config": settings.model_dump_json(), "step": str(trainer.step_count)}
-        path = weights_path(job.id)
-        self.work.surely(save_weights, trainer.model, path, about)
-        step, keep = trainer.step_count, self.work.store.records.add_artifact
-        self.work.surely(keep, job.key, "weights", step, path.name)
+        write, step = partial(save_weights, trainer.model, metadata=about), trainer.step_count
+        self.work.keep("weights", write, weights_path(job.id).name, step=step)
         if not trainer.finished:
             raise Stopped
 

@@ -246,16 +246,27 @@ def test_rewinding_forgets_all_that_is_computed_again(
 
 
 def test_a_worker_that_was_taken_for_dead_has_no_say(store: Store, running: Job) -> None:
-    assert store.beat(running)
     store.move(running, "interrupted")
-    assert not store.beat(running)
     store.requeue(store.get(running.id))
+    assert not store.beat(running)
     again = store.claim_next("long", limit=1)
     assert again is not None
     assert not store.beat(running)
     assert not store.move(running, "finished")
     assert store.beat(again)
     assert store.get(running.id).status == "running"
+
+
+def test_a_worker_that_was_only_asleep_goes_on(store: Store, running: Job) -> None:
+    for told, status in ((), "running"), (("paused",), "paused"), (("resumed",), "running"):
+        for kind in told:
+            store.records.note(running.key, 0, kind)
+        assert store.move(running, "interrupted", "The process is gone.")
+        assert store.beat(running, done=7)
+        now = store.get(running.id)
+        assert (now.status, now.message, now.finished, now.done) == (status, "", None, 7)
+    store.move(running, "stopped")
+    assert not store.beat(running)
 
 
 def test_a_living_process_may_be_silent_for_a_while(

@@ -225,10 +225,10 @@ def test_a_worker_that_lost_its_run_leaves_it_alone(runs: Jobs) -> None:
     assert runs.get(run_id).pid is not None  # known at once: a slow start is not a dead worker
     run = wait(runs, run_id, trains)
     assert run.pid is not None
-    runs.store.move(run, "interrupted")
+    runs.store.move(run, "stopped")
     psutil.wait_procs([psutil.Process(run.pid)], timeout=20)
     assert not psutil.pid_exists(run.pid)
-    assert runs.get(run_id).status == "interrupted"
+    assert runs.get(run_id).status == "stopped"
     assert not weights_path(run_id).exists()
 
 
