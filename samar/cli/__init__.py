@@ -15,6 +15,7 @@ from typing import Any
 from samar import __version__
 from samar.cli import (
     app,
+    cluster,
     compare,
     data,
     doctor,
@@ -43,6 +44,7 @@ COMMANDS = (
     record,
     store,
     app,
+    cluster,
 )
 
 

@@ -19,7 +19,7 @@ from samar.errors import ConfigError, RunError
 from samar.jobs.files import read_reason
 from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, Job, job_from
 from samar.jobs.kind import in_lane, kind_of, kinds
-from samar.jobs.orders import Orders
+from samar.jobs.orders import PAUSE, Orders
 from samar.jobs.records import Event, Records, insert_events
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import Database, take_turn
@@ -218,39 +218,50 @@ class Store:
         """
         table = schema.jobs.c
         own = [kind.name for kind in kinds().values() if kind.lane == lane]
-        coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
-        resting = sa.select(table.id).where(
-            table.kind.in_(coordinators) & table.status.in_(("paused", "stopped"))
-        )
-        free = table.parent.is_(None) | table.parent.not_in(resting)
-        allowed = table.kind.in_(own) & (table.status == "queued") & free & ~_hosted()
-        order = (table.parent.is_not(None), table.key)
         with self.database.write() as db:
             take_turn(db, _claims())
             if _running(db, lane) >= limit:
                 return None
-            oldest = sa.select(table.key).where(allowed).order_by(*order).limit(1)
+            oldest = sa.select(table.key).where(_waiting(own)).order_by(*_order()).limit(1)
             key = db.execute(oldest.with_for_update(skip_locked=True)).scalar()
             if key is None:
                 return None
-            together = (table.key == key) | ((table.status == "queued") & _hosted(key))
-            keys = db.execute(sa.select(table.key).where(together)).scalars().all()
-            db.execute(schema.controls.delete().where(schema.controls.c.job.in_(keys)))
-            now = time.time()
-            values = {
-                "status": "running",
-                "message": "",
-                "heartbeat": now,
-                "started": now,
-                "finished": None,
-                "host": socket.gethostname(),
-                "pid": None,
-                "process": None,
-                "doing": "",
-                "claim": table.claim + 1,
-            }
-            db.execute(schema.jobs.update().where(table.key.in_(keys)).values(**values))
+            _claim(db, key, ("queued",))
         return self._select(table.key == key)[0]
+
+    def next_queued(self, leaving_out: Sequence[str] = ()) -> Job | None:
+        """The job that comes next in a queue of all lanes, but for some."""
+        every = [kind.name for kind in kinds().values() if kind.lane is not None]
+        table = schema.jobs.c
+        wanted = _waiting(every) & table.id.not_in(leaving_out)
+        query = sa.select(table.key).where(wanted).order_by(*_order()).limit(1)
+        with self.database.read() as db:
+            key = db.execute(query).scalar()
+        return None if key is None else self._select(table.key == key)[0]
+
+    def claim(self, job_id: str, of_dead: bool = False) -> Job | None:
+        """Turn one queued job into a running one.
+
+        Args:
+            of_dead: also one whose worker is known to be gone, but not one that ended.
+
+        Returns:
+            The job; None if it is not one that can be claimed. One that was paused is to be paused
+            again.
+        """
+        table = schema.jobs.c
+        only = ("queued", *HELD, "interrupted") if of_dead else ("queued",)
+        with self.database.write() as db:
+            own = sa.select(table.key, table.status).where(
+                (table.id == job_id) & table.status.in_(only)
+            )
+            row = db.execute(own.with_for_update(skip_locked=True)).first()
+            if row is None:
+                return None
+            _claim(db, row.key, only)
+            if row.status == "paused":
+                self.orders.post(row.key, PAUSE)
+        return self._select(table.key == row.key)[0]
 
     def unpause(self, job: Job, limit: int) -> bool:
         """Let a paused job run again, unless ``limit`` of its lane run on this machine already."""
@@ -355,6 +366,44 @@ def alive(pid: int | None, created: float | None) -> bool:
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.NoSuchProcess, OverflowError, ValueError):  # a number that no process has
         return False
+
+
+def _waiting(names: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Queued jobs of some kinds that may start."""
+    table, other = schema.jobs.c, schema.jobs.alias().c
+    coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
+    resting = sa.select(other.id).where(
+        other.kind.in_(coordinators) & other.status.in_(("paused", "stopped"))
+    )
+    free = table.parent.is_(None) | table.parent.not_in(resting)
+    return table.kind.in_(names) & (table.status == "queued") & free & ~_hosted()
+
+
+def _order() -> tuple[sa.ColumnElement[Any], ...]:
+    """A job that a person started goes before those that a coordinator owns."""
+    return schema.jobs.c.parent.is_not(None), schema.jobs.c.key
+
+
+def _claim(db: sa.Connection, key: int, only: Sequence[str]) -> None:
+    """Turn a job, and those whose work its process does, into running ones of this machine."""
+    table = schema.jobs.c
+    together = (table.key == key) | (table.status.in_(only) & _hosted(key))
+    keys = db.execute(sa.select(table.key).where(together)).scalars().all()
+    db.execute(schema.controls.delete().where(schema.controls.c.job.in_(keys)))
+    now = time.time()
+    values = {
+        "status": "running",
+        "message": "",
+        "heartbeat": now,
+        "started": now,
+        "finished": None,
+        "host": socket.gethostname(),
+        "pid": None,
+        "process": None,
+        "doing": "",
+        "claim": table.claim + 1,
+    }
+    db.execute(schema.jobs.update().where(table.key.in_(keys)).values(**values))
 
 
 def _claims() -> str:

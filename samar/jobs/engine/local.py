@@ -20,6 +20,8 @@ from samar.jobs.kind import LONG, SHORT, in_lane, kinds
 from samar.jobs.orders import STOP
 from samar.jobs.store import Store, alive
 
+ENGINE = "SAMAR_ENGINE"
+LOCAL, RAY = "local", "ray"
 VARIABLES = {LONG: "SAMAR_MAX_RUNS", SHORT: "SAMAR_MAX_MEASUREMENTS"}
 LAST_SECONDS = 60.0
 """How long a job of a class may go on after its time, to save what it trained."""
@@ -43,20 +45,43 @@ def slots(lane: str) -> int:
 
 
 def schedule(store: Store) -> None:
-    """Note dead workers, advance coordinators, start queued jobs while there is room.
+    """Tend the jobs, and start queued ones while there is room, unless a cluster does.
 
     Any process may call this, and often: a page, the command line, a worker that ends.
     """
     limits = {lane: slots(lane) for lane in VARIABLES}
+    tend(store, limits[LONG])
+    if engine() == RAY:
+        return
+    for lane, limit in limits.items():
+        while (job := store.claim_next(lane, limit)) is not None:
+            _start(store, job)
+
+
+def engine() -> str:
+    """Who starts jobs: this machine, or the dispatcher of a cluster.
+
+    Raises:
+        ConfigError: ``SAMAR_ENGINE`` names another.
+    """
+    name = os.environ.get(ENGINE) or LOCAL
+    if name not in (LOCAL, RAY):
+        raise ConfigError(f"{ENGINE} is {name[:60]!r}, but it must be {LOCAL} or {RAY}.")
+    return name
+
+
+def tend(store: Store, limit: int) -> None:
+    """Note dead workers, end what is overdue, and advance coordinators.
+
+    Args:
+        limit: how many training runs there is room for at once.
+    """
     store.mark_interrupted()
     _end_overdue(store)
     _end_stubborn(store)
     for kind in kinds().values():
         if kind.advance is not None:
-            kind.advance(store, limits[LONG])
-    for lane, limit in limits.items():
-        while (job := store.claim_next(lane, limit)) is not None:
-            _start(store, job)
+            kind.advance(store, limit)
 
 
 def _start(store: Store, job: Job) -> None:

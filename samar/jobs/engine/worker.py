@@ -106,7 +106,11 @@ def main(job_id: str) -> None:
     if hasattr(os, "nice"):
         os.nice(max(0, NICENESS - os.nice(0)))
     store = Store()
-    job = store.get(job_id)
+    do(store, store.get(job_id))
+
+
+def do(store: Store, job: Job) -> None:
+    """Do a claimed job as the process that is its own."""
     own = psutil.Process()
     store.beat(job, pid=own.pid, process=own.create_time(), host=socket.gethostname())
     try:

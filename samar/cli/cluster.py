@@ -1,0 +1,66 @@
+"""``cluster``: give jobs to the machines of a Ray cluster, or say where jobs run."""
+
+import argparse
+import os
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+
+from samar.cli.tables import print_table
+from samar.jobs.engine import cluster
+from samar.jobs.engine.local import ENGINE, RAY
+from samar.jobs.job import HELD
+from samar.jobs.service import Jobs
+from samar.jobs.store import MEMBER
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "cluster",
+        help="give queued jobs to a Ray cluster; without --ray, say where jobs run",
+        description="With --ray it gives queued jobs to the machines of the cluster until Ctrl-C. "
+        "Set SAMAR_ENGINE=ray for the app and the other commands, so that they start none "
+        "themselves.",
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="of the head, such as 10.0.0.1:6379, or auto"
+    )
+    parser.set_defaults(run=_cluster)
+
+
+def _cluster(options: argparse.Namespace) -> int:
+    if not options.ray:
+        return _where()
+    os.environ[ENGINE] = RAY
+    jobs, console = Jobs(), Console()
+    cluster.require_shared(jobs.store)
+    with cluster.connected(options.ray) as ray:
+        rows = [
+            (m.name, "" if m.alive else "lost", f"{m.cpus:g}", f"{m.gpus:g}")
+            for m in cluster.machines(ray)
+        ]
+        print_table(("machine", "state", "CPUs", "GPUs"), rows)
+        if dashboard := ray.get_runtime_context().worker.node.webui_url:
+            console.print(f"Ray's own page: http://{dashboard}", markup=False, highlight=False)
+
+        def tell(sentence: str) -> None:
+            console.print(sentence, markup=False, highlight=False)
+
+        try:
+            cluster.dispatch(jobs.store, ray, tell, until=lambda: False)
+        except KeyboardInterrupt:
+            tell(
+                "Queued jobs stay queued; those that run end with this command and can be resumed."
+            )
+    return 0
+
+
+def _where() -> int:
+    jobs = [job for job in Jobs().all() if MEMBER not in job.inputs]
+    running = Counter(job.host or "" for job in jobs if job.status in HELD)
+    waiting = sum(job.status == "queued" for job in jobs)
+    print_table(("machine", "jobs"), [(host, str(count)) for host, count in running.items()])
+    print(f"{waiting} job{'' if waiting == 1 else 's'} waiting.")
+    return 0
