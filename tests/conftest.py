@@ -85,6 +85,10 @@ def never_waiting(gpu: torch.device) -> Callable[[], Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process drives the browser while another does the rest, file after file."""
+    for item in items:
+        group = "browser" if item.path.parent.name == "browser" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
     if not torch.cuda.is_available() and not REHEARSED:
         for item in items:
             if item.get_closest_marker("cuda"):

@@ -12,7 +12,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, STATUSES, UNREADABLE, Job, moment
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
-from samar.jobs.summary import progress, summary
+from samar.jobs.summary import progress, summary, where
 from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
@@ -74,7 +74,10 @@ def _list(options: argparse.Namespace) -> int:
         note = f" ({unread} cannot be read; see: python -m samar doctor)" if unread else ""
         print(f"No {what}{note}; start one with: python -m samar train")
     else:
-        rows = [options.columns(job) for job in found]
+        elsewhere = any(where(job) for job in found)
+        rows = [
+            options.columns(job) | ({"where": where(job)} if elsewhere else {}) for job in found
+        ]
         print_table(tuple(rows[0]), [list(row.values()) for row in rows])
     return 0
 
@@ -111,6 +114,7 @@ def _show(options: argparse.Namespace) -> int:
         "message": job.message,
         "notes": job.notes,
         "device": job.device,
+        "host": job.host,
         "command": None if job.status == UNREADABLE else job.command,
         "edits": [asdict(edit) for edit in service.edits(job)],
         "settings": _settings(job),

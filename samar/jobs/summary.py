@@ -1,5 +1,6 @@
 """A job in a few words or numbers: how far it is, how long it will take, what came out."""
 
+import socket
 import time
 from typing import Any
 
@@ -43,6 +44,13 @@ def progress(job: Job) -> str:
     if (left := seconds_left(job)) is not None:
         parts.append(f"about {duration(left)} left")
     return ", ".join(parts)
+
+
+def where(job: Job) -> str:
+    """The machine and device of a job that another machine has, or had; empty for this one."""
+    if job.host in (None, socket.gethostname()):
+        return ""
+    return f"{job.host} ({job.device})" if job.device else str(job.host)
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import SHORT, kinds
 from samar.jobs.store import MEMBER
-from samar.jobs.summary import progress
+from samar.jobs.summary import progress, where
 from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
@@ -78,6 +78,8 @@ def _queue(jobs: Sequence[Job]) -> None:
     with st.container(border=True, key="queue"):
         for job in (*running, *waiting[:MOST_WAITING]):
             words = {"queued": "waits", "paused": "paused"}.get(job.status) or progress(job)
+            if elsewhere := where(job):
+                words = f"{words or 'starting…'}, on {elsewhere}"
             title = f"**{plain(kind_title(job))}** {plain(job.label)}"
             share = min(1.0, job.done / job.total) if job.total else 0.0
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
