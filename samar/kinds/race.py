@@ -80,6 +80,10 @@ class RaceSettings(TrainSettings):
                     f"{entry!r} stands twice in optimizers; give one a setting of its own, such "
                     f"as {entry}:lr=0.1."
                 )
+        if self.ranks > 1:
+            raise ValueError(
+                f"ranks is {self.ranks}, but a race trains its members in one process; set it to 1."
+            )
         self.members()
         return self
 

@@ -5,9 +5,14 @@ which the run resumes exactly.
 """
 
 import io
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,7 +23,8 @@ from samar.errors import ConfigError, SamarError
 from samar.jobs.branch import STATE
 from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned, values_of
 from samar.jobs.engine.local import slots
-from samar.jobs.files import resume_path, state_file, weights_path
+from samar.jobs.engine.process import start_process
+from samar.jobs.files import log_path, resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind
 from samar.jobs.orders import CHANGE, PAUSE, Order
 from samar.jobs.records import LABELS
@@ -45,6 +51,8 @@ FILM = "film/"
 MISLABELLED = "mislabelled"
 """Kind of the artifact that holds the images to which ``labels`` events hold the answers."""
 RECENT_STEPS = 20
+ENDING_SECONDS = 5.0
+"""So long the other processes of a run have to end."""
 
 
 def prepare(_: Store, settings: TrainSettings) -> Mapping[str, Any]:
@@ -56,12 +64,55 @@ def prepare(_: Store, settings: TrainSettings) -> Mapping[str, Any]:
 def work(settings: TrainSettings, work: Work) -> None:
     """Train one run to its end, or until it is told to stop."""
     from samar.networks.checkpoint import load_resume_state
+
+    images = images_for(settings, work, "preparing images and network")
+    with _alone_or_together(settings, images, work) as trainer:
+        if (saved := resume_path(work.job.id)).is_file():
+            trainer.load_state_dict(load_resume_state(saved))
+        Training(work, trainer).run()
+
+
+@contextmanager
+def _alone_or_together(
+    settings: TrainSettings, images: "Dataset", work: Work
+) -> "Iterator[Trainer]":
+    """The trainer; of several ranks that of the first, with processes for the others."""
     from samar.training.trainer import Trainer
 
-    trainer = Trainer(settings, images_for(settings, work, "preparing images and network"))
-    if (saved := resume_path(work.job.id)).is_file():
-        trainer.load_state_dict(load_resume_state(saved))
-    Training(work, trainer).run()
+    if settings.ranks == 1:
+        yield Trainer(settings, images)
+        return
+    import torch
+
+    from samar.device.ranks import RANKS_ON, join
+    from samar.training.ranks import Leader
+
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // settings.ranks)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), RANKS_ON: settings.device}
+    place |= {"WORLD_SIZE": str(settings.ranks), "OMP_NUM_THREADS": str(threads)}
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    others = [
+        start_process(
+            ["-m", "samar.training.ranks"],
+            log_path(work.job.id),
+            variables={**place, "RANK": str(rank)},
+        )
+        for rank in range(1, settings.ranks)
+    ]
+    torch.set_num_threads(int(threads))
+    try:
+        leader = Leader(settings, images, join({**place, "RANK": "0"}))
+        try:
+            yield leader
+        finally:
+            leader.end()
+    finally:
+        for other in others:  # which have been told to end
+            with suppress(subprocess.TimeoutExpired):
+                other.wait(ENDING_SECONDS)
+            other.kill()
 
 
 def images_for(settings: TrainSettings, work: Work, doing: str) -> "Dataset":
@@ -575,7 +626,7 @@ class Training(Steered):
 
 def memory(store: Store, settings: TrainSettings) -> int:
     """Forecast what a run takes."""
-    return training_bytes(settings)
+    return training_bytes(settings) * settings.ranks
 
 
 def rehearse() -> None:

@@ -83,6 +83,8 @@ class SAMAR(TwoPassOptimizer):
         Zou, Deng, Sun, ICASSP 2025, arXiv 2412.16854.
     """
 
+    _mixes = True
+
     def __init__(
         self,
         params: ParamsT,

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from samar.device.randomness import random_state
-from samar.device.ranks import mean_over_ranks, ranks_of
+from samar.device.ranks import apart, mean_over_ranks, mean_over_ranks_, ranks_of
 from samar.device.waiting import on_host
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.perturbation import (
@@ -73,11 +73,16 @@ class TwoPassOptimizer(Optimizer):
     done, before each step.
 
     Where `model` is a DistributedDataParallel, its processes have one λ and decide alike: both
-    losses are the means over the processes, as the gradients are.
+    losses are the means over the processes, as the gradients are. With `local_perturbation` each
+    perturbs along the gradient of its own part of the mini-batch (m-sharpness, as in Foret et al.),
+    and the first pass costs no exchange for SAM; norms are then means over the processes.
 
     Not for fp16 gradient scaling (refused by `step`) nor DDP's `gradient_as_bucket_view=True`,
     whose second pass would overwrite the first gradients.
     """
+
+    _mixes = False
+    """Whether g_k is a part of d_k."""
 
     # With this GradScaler.step calls our step instead of applying scaled gradients itself.
     _step_supports_amp_scaling = True
@@ -101,6 +106,7 @@ class TwoPassOptimizer(Optimizer):
         self.base.defaults = self.defaults = {**self.base.defaults, **self.defaults}
         self.param_groups = self.base.param_groups
         self.model = model
+        self._local_perturbation = False
         self.progress = 0.0
         self.gradients = 0
         self._steps = self._measured = 0
@@ -120,6 +126,19 @@ class TwoPassOptimizer(Optimizer):
         """Where the parameters are."""
         first: Tensor = self.param_groups[0]["params"][0]
         return first.device
+
+    @property
+    def local_perturbation(self) -> bool:
+        """Whether each of several processes perturbs along its own gradient."""
+        return self._local_perturbation
+
+    @local_perturbation.setter
+    def local_perturbation(self, local: bool) -> None:
+        self._local_perturbation = local
+
+    def _apart(self) -> Any:
+        """The processes, where each has a first gradient of its own; else None."""
+        return ranks_of(self.model) if self._local_perturbation else None
 
     @property
     def second_pass(self) -> SecondPass:
@@ -191,7 +210,8 @@ class TwoPassOptimizer(Optimizer):
             )
         evaluate = torch.enable_grad()(closure)
         rng = random_state(self.device)
-        loss = _scalar(evaluate())
+        with nullcontext() if self._apart() is None else apart(self.model):
+            loss = _scalar(evaluate())
         if not self.wants_second_pass():
             self.plain_step(loss)
             return self.loss
@@ -236,7 +256,7 @@ class TwoPassOptimizer(Optimizer):
         grads = [p.grad for p in self._parameters() if p.grad is not None]
         if not grads:
             raise RuntimeError(NO_GRADIENT)
-        return on_host(global_norms(grads)[0]).item()
+        return on_host(mean_over_ranks(global_norms(grads)[0], self._apart())).item()
 
     def _parameters(self) -> Iterator[Tensor]:
         return (p for group in self.param_groups for p in group["params"])
@@ -256,6 +276,8 @@ class TwoPassOptimizer(Optimizer):
         grads = [p.grad for p in self._parameters() if p.grad is not None]
         if not grads:
             raise RuntimeError(NO_GRADIENT)
+        if (own := self._apart()) is not None:
+            mean_over_ranks_(grads, own)
         ranks = ranks_of(self.model)
         self.loss = self._unknown if loss is None else mean_over_ranks(_scalar(loss), ranks)
         self.perturbed_loss = self.sharpness = self._unknown
@@ -281,6 +303,11 @@ class TwoPassOptimizer(Optimizer):
         self._parts = parts
         ascent = [self._ascent(part) for part in parts]
         self.grad_norm, self._ascent_norm = perturb_(parts, ascent)
+        if (own := self._apart()) is not None:
+            norms = torch.stack([self.grad_norm, self._ascent_norm])
+            self.grad_norm, self._ascent_norm = mean_over_ranks(norms, own)
+            if self._mixes:
+                mean_over_ranks_([grad for part in parts for grad in part.grads], own)
         self._keep(parts)
         # Inside an outer autocast block the second pass would reuse casts of the old weights.
         torch.clear_autocast_cache()

@@ -68,6 +68,16 @@ class VaSSO(TwoPassOptimizer):
         defaults = {"rho": rho, "theta": theta, "adaptive": adaptive}
         super().__init__(params, base, model, defaults, base_kwargs, second_pass)
 
+    @property
+    def local_perturbation(self) -> bool:
+        """Never: m_k is one average for all processes."""
+        return False
+
+    @local_perturbation.setter
+    def local_perturbation(self, local: bool) -> None:
+        if local:
+            raise ValueError("VaSSO averages the gradient of all processes; perturb globally")
+
     def _check_group(self, group: dict[str, Any]) -> None:
         super()._check_group(group)
         checked_number("theta", group["theta"], 0.0, 1.0)

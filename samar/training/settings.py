@@ -32,6 +32,7 @@ from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
 from samar.settings.paths import expanded
 
+GLOBAL, LOCAL = "global", "local"
 OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "second", "rule")
 DECIDING = ("optimizer", "rule", "second_pass")
 """Settings that decide which others have an effect."""
@@ -162,6 +163,23 @@ class TrainSettings(
         "5 to 30 % faster on a CPU.",
         group="compute",
     )
+    ranks: int = setting(
+        1,
+        "Processes that train together, each on its part of every mini-batch; with GPUs each has "
+        "one.",
+        group="compute",
+        label="processes (ranks)",
+        ge=1,
+        le=64,
+    )
+    perturbation: str = setting(
+        GLOBAL,
+        "Along which gradient several processes perturb the weights: that of the whole mini-batch "
+        "(global), or each along that of its own part (local, m-sharpness).",
+        group="compute",
+        choices=lambda: {GLOBAL: "of the whole mini-batch", LOCAL: "each of its own part"},
+        when=lambda s: s.ranks > 1 and s.optimizer != "sgd",
+    )
     train_eval_images: int = setting(
         2000,
         "Training images on which accuracy is measured after each epoch; the last epoch uses all.",
@@ -232,6 +250,13 @@ class TrainSettings(
             raise ValueError(
                 f"warmup-epochs is {self.warmup_epochs:g}, but the run has only {self.epochs} "
                 "epochs; choose a shorter warm-up."
+            )
+        if self.ranks > 1 and self.compile:
+            raise ValueError("compile is on, but several ranks do not compile; switch one off.")
+        if self.ranks > 1 and self.perturbation == LOCAL and self.optimizer == "vasso":
+            raise ValueError(
+                "perturbation is 'local', but VaSSO averages the gradient of all ranks; choose "
+                "'global'."
             )
         size = dataset_info(self.dataset).size // (1 + self.halved)
         if size < MODELS[self.model].min_size:

@@ -25,8 +25,9 @@ from samar.device.catalog import CUDA
 from samar.device.compiling import compiled, explained
 from samar.device.placement import Placement
 from samar.device.randomness import RandomState, random_state, set_random_state
+from samar.device.ranks import Group, mean_over_ranks, parallel, ranks_of
 from samar.device.waiting import Mark, mark, on_host, seconds_between, synchronize
-from samar.errors import CheckpointError
+from samar.errors import CheckpointError, ConfigError
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
 from samar.models.guard import undisturbed
@@ -39,7 +40,7 @@ from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
 from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
 from samar.training.schedule import lr_factor
-from samar.training.settings import TrainSettings
+from samar.training.settings import LOCAL, TrainSettings
 
 MEASURED = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
 
@@ -59,6 +60,8 @@ class Trainer:
     Args:
         config: what to train and how.
         dataset: the images, loaded by the caller as the config names them.
+        group: the processes that train together, each with a trainer of its own; see
+            :mod:`samar.training.ranks`.
 
     Attributes:
         step_count: steps taken so far.
@@ -68,8 +71,9 @@ class Trainer:
         ConfigError: the config does not fit this machine.
     """
 
-    def __init__(self, config: TrainSettings, dataset: Dataset) -> None:
+    def __init__(self, config: TrainSettings, dataset: Dataset, group: Group | None = None) -> None:
         self.config = config
+        self._group = Group(0, 1) if group is None else group
         self.placement = Placement.choose(
             config.device, config.precision, MODELS[config.model].macs_at(dataset.train.size)
         )
@@ -80,7 +84,8 @@ class Trainer:
             config.model, classes=len(dataset.classes), channels=dataset.train.channels
         ).to(device)
         self.model.to(memory_format=layout)  # type: ignore[call-overload]
-        self._forward = compiled(self.model, device) if config.compile else self.model
+        self._network = self.model if group is None else parallel(self.model, device, group)
+        self._forward = compiled(self.model, device) if config.compile else self._network
         self.batches = Batches(
             self.dataset.train,
             config.batch_size,
@@ -89,6 +94,7 @@ class Trainer:
             normalization=dataset.normalization,
             memory_format=layout,
         )
+        self._check_parts()
         self._train_sample = self.dataset.train.evenly_spaced(config.train_eval_images)
         self.optimizer = self._built()
         self.step_count = 0
@@ -102,10 +108,22 @@ class Trainer:
     def _built(self) -> Optimizer:
         """The optimizer that the config describes."""
         config = self.config
-        optimizer = build_optimizer(config.optimizer, self.model, **_hyperparameters(config))
+        optimizer = build_optimizer(config.optimizer, self._network, **_hyperparameters(config))
+        if isinstance(optimizer, TwoPassOptimizer):
+            optimizer.local_perturbation = config.perturbation == LOCAL
         if isinstance(optimizer, SAMAR):
             optimizer.hold(config.lam_held)
         return optimizer
+
+    def _check_parts(self) -> None:
+        """BatchNorm needs two images in every process's part of the smallest batch."""
+        size = self.config.batch_size
+        rest = len(self.dataset.train) - size * (self.steps_per_epoch - 1)
+        if min(size, rest) < 2 * self._group.size and self._group.size > 1:
+            raise ConfigError(
+                f"The smallest batch has {min(size, rest)} images, too few for "
+                f"{self._group.size} ranks with two each; choose another batch size."
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -131,6 +149,8 @@ class Trainer:
         """Take one optimizer step; its record waits on the device until :meth:`drain`."""
         began = mark(self.placement.device)
         x, y = self.batches.batch(self.step_count)
+        if self._group.rank:  # dropout masks of its own, by the step alone
+            torch.manual_seed(hash((self.config.seed, self._group.rank, self.step_count)))
         epoch = self.step_count / self.steps_per_epoch
         warmup = self.config.warmup_epochs
         # A warm-up from 0 would waste its first step: there the factor is that of the step's end.
@@ -177,9 +197,12 @@ class Trainer:
 
     def _loss_and_gradient(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
+        part = slice(self._group.rank, None, self._group.size)
         with self.placement.autocast():
-            logits = self._forward(x)
-        loss = F.cross_entropy(logits.float(), y)
+            logits = self._forward(x[part])
+        loss = F.cross_entropy(logits.float(), y[part])
+        if self._group.size > 1:  # so that the mean over parts of any size is that over the batch
+            loss = loss * (self._group.size * len(y[part]) / len(y))
         loss.backward()
         if self.config.optimizer == "sgd":
             grads = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -189,6 +212,7 @@ class Trainer:
     def _measured(self, loss: Tensor) -> Tensor:
         """The step's 0-dim values as one row, copied so that the next step may overwrite them."""
         if self.config.optimizer == "sgd":
+            loss = mean_over_ranks(loss.detach(), ranks_of(self._network))
             missing = torch.full_like(self._sgd_grad_norm, NAN)
             row = [loss.detach(), missing, missing, missing, missing, self._sgd_grad_norm]
         else:
@@ -225,6 +249,10 @@ class Trainer:
             records.append(self._last)
         self._pending.clear()
         return records
+
+    def forget(self) -> None:
+        """Drop the records that wait on the device."""
+        self._pending.clear()
 
     def evaluate_epoch(self) -> EpochRecord:
         """Measure train and test loss and accuracy at the current weights.

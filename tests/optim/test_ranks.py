@@ -19,6 +19,8 @@ from samar.optim.second_pass import build_second_pass
 
 STEPS, RANKS, PATIENCE = 14, 2, 120
 POLICIES = ("always", "dither", "steady")
+LOCAL = {"sam": 1.0, "samar": 0.4}
+"""Arms whose processes perturb along gradients of their own, and the λ at which theirs is held."""
 
 
 def network() -> nn.Module:
@@ -53,6 +55,62 @@ def trained(model: nn.Module, part: slice, policy: str) -> Tensor:
     return torch.cat(whole).cpu()
 
 
+def locally(model: nn.Module, name: str, lam: float, part: slice) -> Tensor:
+    """Loss, sharpness and norm of each step, and the weights at the end."""
+    options = {"lam": lam, "lam_min": lam, "lam_max": lam} if name == "samar" else {}
+    options |= {"second_pass": build_second_pass("always")}
+    optimizer = build_optimizer(name, model, lr=0.2, momentum=0.9, rho=0.3, **options)
+    optimizer.local_perturbation = True
+    found: list[Tensor] = []
+    device = next(model.parameters()).device
+    for x, y in zip(*(each.to(device) for each in batches()), strict=True):
+
+        def closure(x: Tensor = x[part], y: Tensor = y[part]) -> Tensor:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        found += [optimizer.loss, optimizer.sharpness, optimizer.grad_norm]
+    return torch.cat(
+        [torch.stack(found), *(p.detach().flatten() for p in model.parameters())]
+    ).cpu()
+
+
+def by_hand(lam: float) -> Tensor:
+    """The same, worked out in one process from the definition of m-sharpness."""
+    model, found = network(), list[Tensor]()
+    weights = list(model.parameters())
+    speed = [torch.zeros_like(w) for w in weights]
+
+    def loss_and_gradient(x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss = nn.functional.cross_entropy(model(x), y)
+        return loss.detach(), torch.autograd.grad(loss, weights)
+
+    for x, y in zip(*batches(), strict=True):
+        seen, direction = [], [torch.zeros_like(w) for w in weights]
+        for part in (slice(0, None, RANKS), slice(1, None, RANKS)):
+            loss, first = loss_and_gradient(x[part], y[part])
+            norm = torch.cat([g.flatten() for g in first]).norm()
+            with torch.no_grad():
+                for w, g in zip(weights, first, strict=True):
+                    w += 0.3 * g / norm
+            perturbed, second = loss_and_gradient(x[part], y[part])
+            with torch.no_grad():
+                for w, g in zip(weights, first, strict=True):
+                    w -= 0.3 * g / norm
+            seen.append(torch.stack([loss, perturbed - loss, norm]))
+            for d, g, h in zip(direction, first, second, strict=True):
+                d += ((1 - lam) * g + lam * h) / RANKS
+        with torch.no_grad():
+            for w, v, d in zip(weights, speed, direction, strict=True):
+                v.mul_(0.9).add_(d)
+                w -= 0.2 * v
+        found.append(torch.stack(seen).mean(0))
+    return torch.cat([torch.cat(found), *(w.detach().flatten() for w in weights)])
+
+
 def one_of_two(rank: int, folder: str, device: str) -> None:
     torch.set_num_threads(1)
     meeting = f"file://{folder}/meeting"
@@ -66,6 +124,11 @@ def one_of_two(rank: int, folder: str, device: str) -> None:
             DistributedDataParallel(network().to(place)), slice(rank, None, RANKS), policy
         )
         torch.save(found, f"{folder}/{policy}-{rank}.pt")
+    for name, lam in LOCAL.items():
+        model = DistributedDataParallel(network().to(place))
+        torch.save(
+            locally(model, name, lam, slice(rank, None, RANKS)), f"{folder}/{name}-{rank}.pt"
+        )
     with suppress(RuntimeError):
         dist.barrier()
     os._exit(0)  # without gloo's threads being joined, which now and then aborts
@@ -103,3 +166,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_two_ranks_are_one_process_with_the_whole_batch(folder: Path, policy: str) -> None:
     check(folder, policy)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_each_perturbs_along_its_own_gradient(folder: Path, name: str) -> None:
+    first, second = (torch.load(folder / f"{name}-{rank}.pt") for rank in range(RANKS))
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, by_hand(LOCAL[name]), rtol=1e-9, atol=1e-12)
+
+
+def test_vasso_has_one_average_for_all() -> None:
+    optimizer = build_optimizer("vasso", network(), lr=0.1, rho=0.1)
+    with pytest.raises(ValueError, match="averages the gradient of all processes"):
+        optimizer.local_perturbation = True  # type: ignore[attr-defined]

@@ -4,15 +4,25 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import samar
 
 
 def start_process(
-    arguments: list[str], log: Path | None, stdin: int = subprocess.DEVNULL
+    arguments: list[str],
+    log: Path | None,
+    stdin: int = subprocess.DEVNULL,
+    variables: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a Python process that outlives this one."""
+    """Start a Python process that outlives this one.
+
+    Args:
+        arguments: of Python.
+        log: where it prints.
+        variables: environment variables besides those of this process.
+    """
     package_parent = str(Path(samar.__file__).parents[1])
     others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = [package_parent, *(path for path in others if path not in ("", package_parent))]
@@ -23,6 +33,7 @@ def start_process(
     environment = {
         "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave their core to the browser
         **os.environ,
+        **(variables or {}),
         "PYTHONPATH": os.pathsep.join(paths),
     }
     with Path(os.devnull if log is None else log).open("ab") as output:

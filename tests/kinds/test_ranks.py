@@ -1,0 +1,113 @@
+"""One run in two processes: live, paused, edited, killed and resumed like one in one process."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from samar.errors import ConfigError
+from samar.jobs.edits import PlannedEdit
+from samar.jobs.files import log_path
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.kinds.race import RaceSettings
+from samar.training.settings import TrainSettings
+from tests.sameness import difference
+from tests.waiting import wait
+
+TWO = {
+    **{"images_per_class": 16, "batch_size": 32, "device": "cpu", "ranks": 2, "epochs": 3},
+    **{"curvature_every": 0, "film_every": 0, "checkpoint_seconds": 0.0, "snapshots": 0},
+}
+
+
+def ended(jobs: Jobs, job_id: str, status: str = "finished") -> Job:
+    job = wait(jobs, job_id, lambda job: not job.active)
+    assert (job.status, job.message) == (status, ""), log_path(job_id).read_text()
+    return job
+
+
+def test_it_trains_to_its_end_and_repeats_bit_for_bit(jobs: Jobs) -> None:
+    first, again = (
+        ended(jobs, jobs.submit(TrainSettings.parse(TWO | {"optimizer": "samar"})))
+        for _ in range(2)
+    )
+    assert difference(jobs, first, again) == ""
+    assert first.done == first.total == 15
+    lam = jobs.store.records.steps(first.key)["lam"]
+    assert len(np.unique(lam[np.isfinite(lam)])) > 3
+
+
+@pytest.mark.parametrize("perturbation", ["global", "local"])
+def test_edited_stopped_and_resumed(jobs: Jobs, perturbation: str) -> None:
+    settings = TrainSettings.parse(
+        TWO | {"optimizer": "samar", "epochs": 60, "perturbation": perturbation}
+    )
+    edits = [PlannedEdit(step=8, values={"rho": 0.3}), PlannedEdit(step=12, values={"lr": 0.02})]
+    whole = ended(jobs, jobs.submit(settings, edits=edits))
+    run_id = jobs.submit(settings, edits=edits)
+    wait(jobs, run_id, lambda job: job.done > 20)
+    jobs.pause(run_id)
+    wait(jobs, run_id, lambda job: job.status == "paused")
+    jobs.resume(run_id)
+    wait(jobs, run_id, lambda job: job.status == "running")
+    jobs.stop(run_id)
+    ended(jobs, run_id, "stopped")
+    jobs.resume(run_id)
+    run = ended(jobs, run_id)
+    assert run.edits == 2
+    assert difference(jobs, run, whole) == ""
+
+
+def test_a_process_that_is_killed_ends_the_run_with_a_sentence(jobs: Jobs) -> None:
+    settings = TrainSettings.parse(TWO | {"optimizer": "sam", "epochs": 100})
+    whole = ended(jobs, jobs.submit(settings))
+    run_id = jobs.submit(settings)
+    run = wait(jobs, run_id, lambda job: job.done > 20)
+    (other,) = (p for p in psutil.Process(run.pid).children() if "ranks" in " ".join(p.cmdline()))
+    os.kill(other.pid, signal.SIGKILL)
+    run = wait(jobs, run_id, lambda job: not job.active)
+    assert run.status == "failed"
+    assert run.message.startswith("One of the processes that train together is gone; resume")
+    jobs.resume(run_id)
+    assert difference(jobs, ended(jobs, run_id), whole) == ""
+
+    run_id = jobs.submit(settings)
+    run = wait(jobs, run_id, lambda job: job.done > 20)
+    first = psutil.Process(run.pid)
+    (other,) = first.children()
+    first.kill()
+    psutil.wait_procs([other], timeout=20)
+    assert not other.is_running()
+    jobs.resume(run_id)
+    assert difference(jobs, ended(jobs, run_id), whole) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"compile": True}, "compile is on, but several ranks do not compile"),
+        ({"optimizer": "vasso", "perturbation": "local"}, "VaSSO averages the gradient of all"),
+        ({"perturbation": "wide"}, "perturbation is 'wide'"),
+        ({"ranks": 0}, "ranks is 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        TrainSettings.parse(TWO | values)
+
+
+def test_a_race_is_one_process() -> None:
+    with pytest.raises(ConfigError, match="a race trains its members in one process"):
+        RaceSettings.parse({"ranks": 2})
+
+
+def test_a_batch_that_is_too_small_is_a_sentence(jobs: Jobs, tmp_path: Path) -> None:
+    run_id = jobs.submit(TrainSettings.parse(TWO | {"ranks": 3, "batch_size": 5}))
+    run = wait(jobs, run_id, lambda job: not job.active)
+    assert run.status == "failed"
+    assert "The smallest batch has 5 images, too few for 3 ranks" in run.message
