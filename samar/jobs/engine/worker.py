@@ -10,6 +10,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 from sqlalchemy.exc import OperationalError
@@ -23,7 +24,7 @@ from samar.jobs.kind import LONG, Kind, kind_of, kinds
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
-NICENESS = 10
+NICENESS = 5
 
 
 def run(store: Store, job: Job) -> None:
@@ -103,10 +104,21 @@ def _stop_at_sigterm(work: Work):  # type: ignore[no-untyped-def]  # noqa: ANN20
 
 def main(job_id: str) -> None:
     """Do one job that was claimed for this process, then let the next queued one start."""
-    if hasattr(os, "nice"):
-        os.nice(max(0, NICENESS - os.nice(0)))
+    _step_back()
     store = Store()
     do(store, store.get(job_id))
+
+
+def _step_back() -> None:
+    """Let whatever answers people go first.
+
+    Linux may weigh sessions against each other, and niceness only within one; this process has a
+    session of its own, which is told too.
+    """
+    if hasattr(os, "nice"):
+        os.nice(max(0, NICENESS - os.nice(0)))
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def do(store: Store, job: Job) -> None:
