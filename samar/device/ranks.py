@@ -17,8 +17,6 @@ from samar.errors import ConfigError
 
 MEETING_SECONDS = 120.0
 """So long the processes of a group wait for each other at the start."""
-RANKS_ON = "SAMAR_RANKS_ON"
-"""Environment variable with the device on which the processes of a run compute."""
 PATIENCE = timedelta(days=365)
 """They wait for each other through a pause; one that dies is noticed at once."""
 LOST = ("Connection closed", "Connection reset", "peer", "Broken pipe", "NCCL", "Socket")
@@ -53,7 +51,7 @@ def join(place: Mapping[str, str] | None = None) -> Group:
         ConfigError: they did not come, or there are fewer GPUs than processes on this machine.
     """
     named = os.environ if place is None else place
-    on_gpu = torch.cuda.is_available() and named.get(RANKS_ON) != CPU
+    on_gpu = torch.cuda.is_available() and named.get("SAMAR_RANKS_ON") != CPU
     if on_gpu:
         local = int(named.get("LOCAL_RANK", named["RANK"]))
         if local >= torch.cuda.device_count():

@@ -18,9 +18,10 @@ from samar.jobs.files import resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind
 from samar.jobs.orders import CHANGE, STOP, Order
+from samar.jobs.steered import Steered
 from samar.jobs.store import MEMBER, Store
 from samar.jobs.work import Diverged, Stopped, Work
-from samar.kinds.train import Steered, Training, images_for, prepare
+from samar.kinds.train import Training, images_for, prepare
 from samar.networks.memory import images_of, training_bytes
 from samar.optim.catalog import OPTIMIZERS, SECOND_PASSES
 from samar.optim.settings import (
@@ -80,10 +81,6 @@ class RaceSettings(TrainSettings):
                     f"{entry!r} stands twice in optimizers; give one a setting of its own, such "
                     f"as {entry}:lr=0.1."
                 )
-        if self.ranks > 1:
-            raise ValueError(
-                f"ranks is {self.ranks}, but a race trains its members in one process; set it to 1."
-            )
         self.members()
         return self
 
@@ -102,7 +99,9 @@ class RaceSettings(TrainSettings):
         return [self._member(entry) for entry in self.entries]
 
     def applies(self, name: str) -> bool:
-        """Whether a setting has any effect in one of the members."""
+        """Whether a setting has any effect in one of the members, which share one process."""
+        if name in ("ranks", "perturbation"):
+            return False
         return name == "optimizers" or any(member.applies(name) for member in self.members())
 
     def _member(self, entry: str) -> TrainSettings:
@@ -120,7 +119,7 @@ class RaceSettings(TrainSettings):
                     f"one of {', '.join(OWN)}."
                 )
             own[name] = value
-        base = self.model_dump(exclude={"optimizers"})
+        base = self.model_dump(exclude={"optimizers", "ranks", "perturbation"})
         policy = SECOND_PASSES.get(self.second_pass)
         has_lam = "rule" in OPTIMIZERS[optimizer].hyperparameters
         if policy is not None and policy.own and not has_lam:

@@ -5,31 +5,25 @@ which the run resumes exactly.
 """
 
 import io
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samar.data.presence import require_data
-from samar.errors import ConfigError, SamarError
+from samar.errors import SamarError
 from samar.jobs.branch import STATE
-from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned, values_of
-from samar.jobs.engine.local import slots
-from samar.jobs.engine.process import start_process
+from samar.jobs.edits import values_of
+from samar.jobs.engine.ranks import other_ranks
 from samar.jobs.files import log_path, resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.orders import CHANGE, PAUSE, Order
+from samar.jobs.orders import CHANGE, Order
 from samar.jobs.records import LABELS
+from samar.jobs.steered import Steered
 from samar.jobs.store import Store
-from samar.jobs.work import FLUSH_SECONDS, Diverged, Stopped, Work
+from samar.jobs.work import Diverged, Stopped, Work
 from samar.networks.load import SNAPSHOT
 from samar.networks.memory import training_bytes
 from samar.training.settings import TrainSettings
@@ -41,7 +35,6 @@ if TYPE_CHECKING:
     from samar.training.records import StepRecord
     from samar.training.trainer import Trainer
 
-PAUSED_POLL_SECONDS = 0.1
 SNAPSHOT_BYTES = STATE_BYTES = 512 << 20
 """Disk that the snapshots of one run may take, and its kept states; of a large network fewer are
 kept."""
@@ -51,8 +44,6 @@ FILM = "film/"
 MISLABELLED = "mislabelled"
 """Kind of the artifact that holds the images to which ``labels`` events hold the answers."""
 RECENT_STEPS = 20
-ENDING_SECONDS = 5.0
-"""So long the other processes of a run have to end."""
 
 
 def prepare(_: Store, settings: TrainSettings) -> Mapping[str, Any]:
@@ -84,35 +75,16 @@ def _alone_or_together(
         return
     import torch
 
-    from samar.device.ranks import RANKS_ON, join
+    from samar.device.ranks import join
     from samar.training.ranks import Leader
 
-    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // settings.ranks)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), RANKS_ON: settings.device}
-    place |= {"WORLD_SIZE": str(settings.ranks), "OMP_NUM_THREADS": str(threads)}
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
-    others = [
-        start_process(
-            ["-m", "samar.training.ranks"],
-            log_path(work.job.id),
-            variables={**place, "RANK": str(rank)},
-        )
-        for rank in range(1, settings.ranks)
-    ]
-    torch.set_num_threads(int(threads))
-    try:
-        leader = Leader(settings, images, join({**place, "RANK": "0"}))
+    with other_ranks(settings.ranks, settings.device, log_path(work.job.id)) as place:
+        torch.set_num_threads(int(place["OMP_NUM_THREADS"]))
+        leader = Leader(settings, images, join(place))
         try:
             yield leader
         finally:
             leader.end()
-    finally:
-        for other in others:  # which have been told to end
-            with suppress(subprocess.TimeoutExpired):
-                other.wait(ENDING_SECONDS)
-            other.kill()
 
 
 def images_for(settings: TrainSettings, work: Work, doing: str) -> "Dataset":
@@ -128,203 +100,6 @@ def images_for(settings: TrainSettings, work: Work, doing: str) -> "Dataset":
     macs = MODELS[settings.model].macs_at(dataset.train.size)
     use_fitting_threads(macs * settings.batch_size)
     return dataset
-
-
-class Steered:
-    """Takes step after step until the work is over, and obeys orders between them.
-
-    Subclasses say what a step is, whether more are left, and how to write down and save.
-
-    Attributes:
-        waiting: orders that were read and not yet carried out, in order, with whom they are for.
-        edits: those that the job was given, by the steps after which they are due.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.paused = False
-        self.single_steps = 0
-        self.waiting: list[tuple[Order, Steered]] = []
-        self.edits: dict[int, list[PlannedEdit]] = {}
-        self._flushed = 0.0  # the first step is shown at once
-        self._saved = time.monotonic()
-
-    @property
-    def finished(self) -> bool:
-        """Whether no step is left."""
-        raise NotImplementedError
-
-    @property
-    def at_epoch_end(self) -> bool:
-        """Whether the last step completed a pass over the images."""
-        raise NotImplementedError
-
-    @property
-    def taken(self) -> int:
-        """Steps taken so far."""
-        raise NotImplementedError
-
-    @property
-    def most(self) -> int:
-        """Steps of the whole job."""
-        raise NotImplementedError
-
-    def run(self) -> None:
-        """Step, record and obey until the work is over.
-
-        Raises:
-            Stopped, Diverged, JobLost: it ended early.
-            ConfigError: it is to be edited after its end.
-        """
-        self.begin()
-        self._expect_edits()
-        if self.waiting or self.taken in self.edits:  # read while the network was measured
-            self.obey()
-        while not self.finished and not self.work.stopping:
-            if self.paused and not self.single_steps:
-                time.sleep(PAUSED_POLL_SECONDS)
-                self.obey()
-                continue
-            self.step()
-            self.single_steps = max(0, self.single_steps - 1)
-            due = time.monotonic() - self._flushed > FLUSH_SECONDS or self.taken in self.edits
-            ending = self.work.stopping or self.finished
-            if due or self.paused or self.at_epoch_end or ending:
-                self.flush()
-                self._flushed = time.monotonic()
-                patience = self.work.job.settings.checkpoint_seconds
-                if not self.finished and self._flushed - self._saved > patience:
-                    self.save()
-                self.obey()
-        self.end()
-
-    def begin(self) -> None:
-        """Do what comes before the first step."""
-
-    def step(self) -> None:
-        """Take one step."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Record what happened since the last flush, and evaluate if an epoch ended."""
-        raise NotImplementedError
-
-    def save(self) -> None:
-        """Write the state from which the work resumes."""
-        raise NotImplementedError
-
-    def _save(self, write: Callable[[Path], object], *others: Work) -> None:
-        """Write the state from which the work resumes; without room the one before stays.
-
-        So it does while the store is away: a state must not be ahead of its records.
-
-        Args:
-            others: whose records belong to it too.
-        """
-        if not all(each.write_down() for each in (self.work, *others)):
-            return
-        path = resume_path(self.work.job.id)
-        try:
-            write(path)
-        except OSError as error:
-            self.work.miss(path.name, error)
-        self._saved = time.monotonic()
-
-    def end(self) -> None:
-        """Do what comes after the last step."""
-        raise NotImplementedError
-
-    def tell(self, kind: str, **detail: Any) -> None:
-        """Record an event of this moment."""
-        self.note(self.taken, kind, **detail)
-
-    def carry_out(self, order: Order) -> None:
-        """Obey an order that is not about the steps themselves."""
-        raise NotImplementedError
-
-    def catch_up(self) -> None:
-        """Do what a pause kept from being done before it."""
-
-    def look(self) -> None:
-        """Read new orders."""
-        self.waiting += [(order, self) for order in self.work.orders()]
-
-    def go_on(self) -> bool:
-        """Whether a measurement may go on: neither a stop nor a pause waits.
-
-        A pause does not where the work is paused already, or where no step is left to be paused.
-        """
-        self.look()
-        pausing = any(order.command == PAUSE for order, _ in self.waiting)
-        held = self.paused or self.finished
-        return not (self.work.lost or self.work.stopping or (pausing and not held))
-
-    def obey(self) -> None:
-        """Carry out the orders since the last call, and the edits that are due now."""
-        self.look()
-        for edit in self.edits.pop(self.taken, ()):
-            detail = edit.values | {BY: FROM_FILE} | ({ONLY: edit.only} if edit.only else {})
-            self.waiting.append((Order(0, self.work.job.key, CHANGE, detail, time.time()), self))
-        while self.waiting:
-            order, whom = self.waiting.pop(0)
-            whom.follow(order)
-
-    def _expect_edits(self) -> None:
-        """Look up which of the job's edits are still to be made."""
-        for edit in planned(self.work.job.inputs):
-            if edit.step > self.most:
-                raise ConfigError(
-                    f"The edit at step {edit.step} is beyond the last, {self.most}; take it out of "
-                    "the file, or train for more epochs."
-                )
-            if edit.step >= self.taken:
-                self.edits.setdefault(edit.step, []).append(edit)
-        if now := self.edits.get(self.taken):
-            events = self.work.store.records.events(self.work.job.key)
-            own = [e for e in events if e.step == self.taken and e.detail.get(BY) == FROM_FILE]
-            del now[: len(own)]  # a resumed run has made them
-
-    def count_edits(self, events: "Sequence[Event]") -> None:
-        """Put on the job's row how often it was edited; a kill may have lost some."""
-        edits = sum(event.kind == CHANGE for event in events)
-        if edits or self.work.summary.get(EDITS):
-            self.work.summarize(**{EDITS: edits})
-
-    def note_edit(self, detail: Mapping[str, Any]) -> None:
-        """Record an edit of this moment."""
-        self.note(self.taken, CHANGE, **detail)
-        self.work.summarize(**{EDITS: self.work.summary.get(EDITS, 0) + 1})
-
-    def note(self, step: int, kind: str, **detail: Any) -> None:
-        """Record an event of this job alone."""
-        self.work.emit(kind, step, **detail)
-        self.work.write_down()
-
-    def follow(self, order: Order) -> None:
-        """Carry out one order."""
-        match order.command:
-            case "pause":
-                if not self.paused and not self.finished:
-                    self.paused = True
-                    self.save()
-                    self.work.surely(self.work.store.move, self.work.job, "paused")
-                    self.tell("paused")
-            case "resume":
-                if self.paused:
-                    self._wait_for_place()
-            case "step":
-                self.single_steps += self.paused
-            case _:
-                self.carry_out(order)
-
-    def _wait_for_place(self) -> None:
-        if self.work.store.unpause(self.work.job, slots(LONG)):
-            self.paused = False
-            self.tell("resumed")
-            self.catch_up()
-        else:
-            store = self.work.store
-            store.move(self.work.job, "paused", "Another run trains; resume it later.")
 
 
 class Training(Steered):

@@ -42,10 +42,9 @@ def test_it_trains_to_its_end_and_repeats_bit_for_bit(jobs: Jobs) -> None:
     assert len(np.unique(lam[np.isfinite(lam)])) > 3
 
 
-@pytest.mark.parametrize("perturbation", ["global", "local"])
-def test_edited_stopped_and_resumed(jobs: Jobs, perturbation: str) -> None:
+def test_edited_stopped_and_resumed(jobs: Jobs) -> None:
     settings = TrainSettings.parse(
-        TWO | {"optimizer": "samar", "epochs": 60, "perturbation": perturbation}
+        TWO | {"optimizer": "samar", "epochs": 30, "perturbation": "local"}
     )
     edits = [PlannedEdit(step=8, values={"rho": 0.3}), PlannedEdit(step=12, values={"lr": 0.02})]
     whole = ended(jobs, jobs.submit(settings, edits=edits))
@@ -64,7 +63,7 @@ def test_edited_stopped_and_resumed(jobs: Jobs, perturbation: str) -> None:
 
 
 def test_a_process_that_is_killed_ends_the_run_with_a_sentence(jobs: Jobs) -> None:
-    settings = TrainSettings.parse(TWO | {"optimizer": "sam", "epochs": 100})
+    settings = TrainSettings.parse(TWO | {"optimizer": "sam", "epochs": 30})
     whole = ended(jobs, jobs.submit(settings))
     run_id = jobs.submit(settings)
     run = wait(jobs, run_id, lambda job: job.done > 20)
@@ -102,8 +101,9 @@ def test_what_does_not_fit_is_refused(values: dict[str, Any], told: str) -> None
 
 
 def test_a_race_is_one_process() -> None:
-    with pytest.raises(ConfigError, match="a race trains its members in one process"):
-        RaceSettings.parse({"ranks": 2})
+    race = RaceSettings.parse({"ranks": 2})
+    assert not race.applies("ranks")
+    assert {member.ranks for member in race.members()} == {1}
 
 
 def test_a_batch_that_is_too_small_is_a_sentence(jobs: Jobs, tmp_path: Path) -> None:
