@@ -12,6 +12,8 @@ from samar.jobs.sql.database import Database, take_turn
 
 COMMANDS = ("pause", "resume", "step", "stop", "change", "measure")
 PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS
+WHY = "why"
+"""In the detail of a stop: the sentence that the stopped job is to bear."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from samar.errors import NO_ROOM, SamarError, of_the_disk
 from samar.jobs.files import job_dir, reason_path, spare_reason_path
 from samar.jobs.job import Job
-from samar.jobs.orders import STOP, Order
+from samar.jobs.orders import STOP, WHY, Order
 from samar.jobs.records import Artifact, Event
 from samar.jobs.store import Store
 from samar.settings.command import json_line
@@ -61,6 +61,7 @@ class Work:
     def __init__(self, store: Store, job: Job) -> None:
         self.store, self.job = store, job
         self.stopping = self.terminated = False
+        self.why = ""
         self.lost = False
         self._events: list[Event] = []
         self._facts: dict[str, Any] = {}
@@ -263,6 +264,8 @@ class Work:
             self._read_until = found[-1].key
         stops = (order.job for order in found if order.command == STOP)
         self.stopping = self.stopping or self.job.key in stops
+        whys = (o.detail.get(WHY) for o in found if o.command == STOP and o.job == self.job.key)
+        self.why = next(filter(None, whys), self.why)
         return found
 
     def check(self) -> None:

@@ -33,7 +33,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from samar.errors import ConfigError, SamarError
-from samar.jobs.job import Job
+from samar.jobs.job import SKIPPED, Job
 from samar.jobs.store import Store
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.values import SETTINGS, distinct, same_setting
@@ -142,15 +142,19 @@ def _told(spec: SweepSpec, setting: str, runs: Sequence[Job]) -> FrozenTrial:
     params = {n: getattr(config, n) for n in spec.varied if config.applies(n)}
     space = _space(spec)
     value: float | None = None
+    pruned = any(run.message.startswith(SKIPPED) and run.last_epoch for run in runs)
     if any(run.edits for run in runs):
         value = None  # it says nothing about the setting
     elif any(run.status == "diverged" for run in runs):
         value = 0.0
-    elif all(run.status == "finished" and run.last_epoch for run in runs):
+    elif all((run.status == "finished" or pruned) and run.last_epoch for run in runs):
         value = sum(r.last_epoch.val_accuracy for r in runs if r.last_epoch) / len(runs)
+    measured = TrialState.PRUNED if pruned else TrialState.COMPLETE
+    reached = max((r.last_epoch.epoch for r in runs if r.last_epoch), default=0)
     return create_trial(
-        state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+        state=TrialState.FAIL if value is None else measured,
         value=value,
+        intermediate_values={reached: value} if pruned and value is not None else None,
         params=params,
         distributions={name: space[name] for name in params},
         user_attrs={SETTING: setting, "runs": [run.id for run in runs]},

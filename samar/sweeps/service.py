@@ -12,6 +12,7 @@ from samar.data.presence import require_data
 from samar.jobs.engine.local import slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
 from samar.jobs.kind import LONG
+from samar.jobs.orders import STOP, WHY
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import take_turn
@@ -24,6 +25,7 @@ ENDED = ("finished", "diverged", "failed", "stopped", UNREADABLE)
 """Members that take no more time unless the sweep is resumed."""
 INTERRUPTED = "interrupted"
 WHY_SKIPPED = f"{SKIPPED}: this setting diverged with another seed."
+WHY_PRUNED = f"{SKIPPED}: others were better at the same epoch."
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def advance(store: Store, limit: int) -> None:
             store.beat(sweep.job, done=sweep.ended)
         if sweep.spec.skip_diverged and sweep.counts.get("diverged") and sweep.counts.get("queued"):
             _skip_diverged(store, by_setting(members_of(store, sweep.job)))
+        if sweep.spec.prune and sweep.training:
+            _prune(store, sweep)
         if _goes_on(store, sweep, limit):
             continue
         store.move(sweep.job, "finished", only=("running",))
@@ -228,6 +232,30 @@ def _skip_diverged(store: Store, settings: Mapping[str, Sequence[Job]]) -> None:
         if any(run.status == "diverged" for run in members):
             for run in members:
                 store.move(run, "stopped", WHY_SKIPPED, only=("queued",))
+
+
+def _prune(store: Store, sweep: Sweep) -> None:
+    """Tell hopeless members to stop, which frees their places."""
+    from samar.sweeps.pruning import hopeless
+
+    accuracies: dict[str, dict[int, float]] = {}
+    running, ended = {}, []
+    for run in members_of(store, sweep.job):
+        if run.status not in (*HELD, "finished", "stopped") or not run.done:
+            continue
+        epochs = store.records.epochs(run.key)
+        accuracies[run.id] = dict(
+            zip(epochs["epoch"].astype(int), epochs["val_accuracy"], strict=True)
+        )
+        if run.status in HELD:
+            running[run.id] = run
+        else:
+            ended.append(accuracies[run.id])
+    most = max((run.settings.epochs for run in running.values()), default=0)
+    for run_id in hopeless({each: accuracies[each] for each in running}, ended, most):
+        run = running[run_id]
+        if not any(order.command == STOP for order in store.orders.after(0, run.key)):
+            store.orders.post(run.key, STOP, **{WHY: WHY_PRUNED})
 
 
 def _goes_on(store: Store, sweep: Sweep, limit: int) -> bool:

@@ -94,6 +94,14 @@ class SweepSpec(JobSettings):
         label="skip what diverged",
     )
 
+    prune: bool = setting(
+        False,
+        "Stop a run whose validation accuracy stays below the median that others had at the same "
+        "epoch (Optuna's median pruner), from the fifth run on.",
+        group="sweep",
+        label="stop what is hopeless",
+    )
+
     base: dict[str, Any] = Field(default_factory=dict)
     grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     ranges: dict[str, Range] = Field(default_factory=dict)

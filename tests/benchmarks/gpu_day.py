@@ -41,7 +41,11 @@ def parts(device: str) -> list[Part]:
     on = ("--device", device)
     few = ("--model", "cnn", "--size", "8")
     return [
-        Part("Tests marked cuda", ("pytest", "-q", "-n0", "-m", "cuda"), ("pytest", "-q", "-n0", "-m", "cuda")),
+        Part(
+            "Tests marked cuda",
+            ("pytest", "-q", "-n0", "-m", "cuda"),
+            ("pytest", "-q", "-n0", "-m", "cuda"),
+        ),
         Part(
             "Loop against bare passes",
             (script + "training_throughput", "--rounds", "15", "--steps", "30"),

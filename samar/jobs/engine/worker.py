@@ -41,7 +41,7 @@ def run(store: Store, job: Job) -> None:
             _check_memory(kind, work)
             kind.work(job.settings, work)
         except Stopped:
-            status = "stopped"
+            status, message = "stopped", work.why
         except Diverged as error:
             status, message = "diverged", str(error)
         except JobLost:

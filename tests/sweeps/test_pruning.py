@@ -1,0 +1,98 @@
+"""What is hopeless is stopped, says why, and frees its place."""
+
+from collections.abc import Callable, Mapping
+from statistics import median
+
+import optuna
+import pytest
+
+from samar.jobs.engine.local import schedule
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.sweeps.pruning import FIRST_RUNS, hopeless
+from samar.sweeps.search import search
+from samar.sweeps.service import WHY_PRUNED, Sweeps, by_setting, members_of
+from samar.sweeps.spec import SweepSpec
+from samar.training.records import EpochRecord
+from tests.waiting import wait
+
+ENDED = [{n: 0.1 * n + 0.01 * k for n in range(1, 6)} for k in range(FIRST_RUNS)]
+SPEC = SweepSpec(grid={"rho": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)}, seeds=1, prune=True)
+
+
+def at(epoch: int, value: float) -> Mapping[int, float]:
+    return dict.fromkeys(range(1, epoch + 1), value)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_the_median_decides(epoch: int) -> None:
+    middle = median(values[epoch] for values in ENDED)
+    running = {"worse": at(epoch, middle - 0.001), "better": at(epoch, middle + 0.001)}
+    assert hopeless(running, ENDED, 5) == (["worse"] if epoch > 1 else [])
+
+
+def test_its_best_epoch_counts_and_the_first_runs_are_never_pruned() -> None:
+    running = {"was good": {1: 0.1, 2: 0.9, 3: 0.0}, "is bad": at(3, 0.0)}
+    assert hopeless(running, ENDED, 5) == ["is bad"]
+    assert hopeless(running, ENDED[1:], 5) == []
+    assert hopeless({"new": {}}, ENDED, 5) == []
+    assert hopeless({}, ENDED, 5) == []
+
+
+def epochs(sweeps: Sweeps, run: Job, values: Mapping[int, float]) -> None:
+    zero = (0.1, 0.9, 100, 0.2, 0.5, 0.4, 0.3)
+    records = [EpochRecord(n, 10 * n, 10 * n, 1.0, *zero, v) for n, v in values.items()]
+    sweeps.jobs.store.records.append(run.key, epochs=records)
+    sweeps.jobs.store.beat(run, done=10 * len(values))
+
+
+def test_a_hopeless_member_is_told_to_stop_once(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "2")
+    store = sweeps.jobs.store
+    sweep_id = sweeps.jobs.submit(SPEC)
+    for k in range(FIRST_RUNS):
+        run = next(r for r in store.all("train") if r.status == "running")
+        epochs(sweeps, run, dict.fromkeys(range(1, 60), 0.5 + 0.01 * k))
+        end(run, val=0.6)
+        schedule(store)
+    good, bad = (r for r in store.all("train") if r.status == "running")
+    epochs(sweeps, good, at(20, 0.7))
+    epochs(sweeps, bad, at(20, 0.3))
+    for _ in range(2):
+        schedule(store)
+    assert store.orders.after(0, good.key) == []
+    (order,) = store.orders.after(0, bad.key)
+    assert (order.command, order.detail) == ("stop", {"why": WHY_PRUNED})
+    assert store.move(bad, "stopped", WHY_PRUNED)
+    end(good)
+    schedule(store)
+    sweep = sweeps.get(sweep_id)
+    assert sweep.status == "finished"
+    assert not sweeps.jobs.can_resume(sweep.job)  # what it skipped stays so
+
+
+def test_the_search_learns_that_it_was_pruned(sweeps: Sweeps, end: Callable[..., None]) -> None:
+    store = sweeps.jobs.store
+    spec = SweepSpec(grid={"rho": (0.05, 0.1, 0.2)}, seeds=1, prune=True, sampler="tpe", trials=3)
+    sweep_id = sweeps.jobs.submit(spec)
+    run = next(r for r in store.all("train") if r.status == "running")
+    epochs(sweeps, run, at(20, 0.3))
+    end(run, val=0.3, status="stopped")
+    store.move(store.get(run.id), "stopped", WHY_PRUNED, only=("stopped",))
+    settings = by_setting(members_of(store, sweeps.get(sweep_id).job))
+    assert search(store, sweeps.get(sweep_id).job, settings, settings, 1)
+    url = store.database.engine.url.render_as_string(hide_password=False)
+    (trial, *_) = optuna.load_study(study_name=f"samar-{sweep_id}", storage=url).trials
+    assert (trial.state.name, trial.value) == ("PRUNED", 0.3)
+
+
+def test_a_worker_bears_the_reason(jobs: Jobs) -> None:
+    base = {"images_per_class": 13, "batch_size": 16, "device": "cpu", "epochs": 2000}
+    sweep_id = jobs.submit(SweepSpec(base=base, grid={"rho": (0.1,)}, seeds=1))
+    (run,) = jobs.all("train", parent=sweep_id)
+    wait(jobs, run.id, lambda job: job.done > 5)
+    jobs.store.orders.post(run.key, "stop", why=WHY_PRUNED)
+    run = wait(jobs, run.id, lambda job: not job.active)
+    assert (run.status, run.message) == ("stopped", WHY_PRUNED)
