@@ -114,7 +114,7 @@ def _examine_file(report: Report, path: Path) -> list[dict[str, Any]] | None:
         nearest = next(each for each in path.parents if each.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             report.add("store", about, f"it cannot be made in {nearest}; choose another folder")
-        elif jobs_folder().is_dir() and any(jobs_folder().iterdir()):
+        elif (home() / "runs").is_dir() and any((home() / "runs").iterdir()):
             report.add("store", about, "it is not there, though there are folders of runs")
         else:
             report.readable = True

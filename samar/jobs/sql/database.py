@@ -22,7 +22,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError, RunError
-from samar.home import home, jobs_folder
+from samar.home import home
 from samar.jobs.sql.schema import migrate
 
 POSTGRESQL = "postgresql+psycopg"
@@ -236,7 +236,7 @@ def _check_file(path: Path) -> None:
         RunError: the file is there and holds nothing, or it is not, and its jobs are.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    runs = jobs_folder()
+    runs = home() / "runs"  # another folder may be that of other stores too
     if not path.exists() and path == home() / "samar.db" and runs.is_dir() and any(runs.iterdir()):
         raise RunError(
             f"the file is gone, but {runs} holds files of jobs; put a copy of the store in its "
