@@ -84,6 +84,7 @@ def never_waiting(gpu: torch.device) -> Callable[[], Any]:
     return block
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process drives the browser while another does the rest, file after file."""
     for item in items:
