@@ -45,6 +45,7 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+BROWSER = "tests/browser/"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
 
@@ -84,12 +85,19 @@ def never_waiting(gpu: torch.device) -> Callable[[], Any]:
     return block
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """One process drives the browser while another does the rest, file after file."""
-    for item in items:
-        group = "browser" if item.path.parent.name == "browser" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Dealt(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER if nodeid.startswith(BROWSER) else nodeid.partition("::")[0]
+
+    return Dealt(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available() and not REHEARSED:
         for item in items:
             if item.get_closest_marker("cuda"):
