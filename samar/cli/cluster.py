@@ -1,7 +1,6 @@
 """``cluster``: give jobs to the machines of a Ray cluster, or say where jobs run."""
 
 import argparse
-import os
 from collections import Counter
 from typing import Any
 
@@ -9,7 +8,6 @@ from rich.console import Console
 
 from samar.cli.tables import print_table
 from samar.jobs.engine import cluster
-from samar.jobs.engine.local import ENGINE, RAY
 from samar.jobs.job import HELD
 from samar.jobs.service import Jobs
 from samar.jobs.store import MEMBER
@@ -33,7 +31,6 @@ def register(commands: Any) -> None:
 def _cluster(options: argparse.Namespace) -> int:
     if not options.ray:
         return _where()
-    os.environ[ENGINE] = RAY
     jobs, console = Jobs(), Console()
     cluster.require_shared(jobs.store)
     with cluster.connected(options.ray) as ray:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from samar.jobs.copying import Copied, copy_jobs, place
+from samar.jobs.sql.copying import Copied, copy_jobs, place
 from samar.settings.command import json_line
 
 

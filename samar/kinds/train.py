@@ -5,6 +5,7 @@ which the run resumes exactly.
 """
 
 import io
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,9 +77,14 @@ def _alone_or_together(
     import torch
 
     from samar.device.ranks import join
-    from samar.training.ranks import Leader
+    from samar.training.ranks import GONE, Leader
 
-    with other_ranks(settings.ranks, settings.device, log_path(work.job.id)) as place:
+    def stuck() -> None:
+        """PyTorch waits for an answer that nobody gives, and cannot be told otherwise."""
+        work.end("failed", GONE)
+        os._exit(1)
+
+    with other_ranks(settings.ranks, settings.device, log_path(work.job.id), stuck) as place:
         torch.set_num_threads(int(place["OMP_NUM_THREADS"]))
         leader = Leader(settings, images, join(place))
         try:

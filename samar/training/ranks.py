@@ -23,6 +23,11 @@ from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
+GONE = (
+    "One of the processes that train together is gone; resume the run to go on from its last saved "
+    "state."
+)
+
 
 class Leader(Trainer):
     """The trainer of the first process.
@@ -76,10 +81,7 @@ class Leader(Trainer):
     def _gone(self, error: RuntimeError) -> Exception:
         if not lost(error):
             return error
-        return RunError(
-            "One of the processes that train together is gone; resume the run to go on from its "
-            "last saved state."
-        )
+        return RunError(GONE)
 
 
 def follow() -> None:

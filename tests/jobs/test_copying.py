@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from samar.cli import main
-from samar.jobs.copying import Place, copy_jobs, place
 from samar.jobs.sql import schema
+from samar.jobs.sql.copying import Place, copy_jobs, place
 from samar.jobs.sql.database import Database
 from samar.jobs.store import Store
 from samar.training.settings import TrainSettings

@@ -4,7 +4,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,14 +15,21 @@ ENDING_SECONDS = 5.0
 """So long they have to end after they were told to."""
 
 
+NOTICED_SECONDS = 10.0
+"""So long the first process has to notice by itself that another is gone; then it is stuck."""
+
+
 @contextmanager
-def other_ranks(count: int, device: str, log: Path) -> Iterator[Mapping[str, str]]:
+def other_ranks(
+    count: int, device: str, log: Path, stuck: Callable[[], None]
+) -> Iterator[Mapping[str, str]]:
     """All processes but the first, for the time of a block.
 
     Args:
         count: of all processes.
         device: as in the run's settings.
         log: where they print.
+        stuck: called, in another thread, if one is gone and the block goes on.
 
     Yields:
         Where they meet, for :func:`samar.device.ranks.join` in the first.
@@ -36,10 +44,23 @@ def other_ranks(count: int, device: str, log: Path) -> Iterator[Mapping[str, str
         start_process(["-m", "samar.training.ranks"], log, variables={**place, "RANK": str(rank)})
         for rank in range(1, count)
     ]
+    over = threading.Event()
+    threading.Thread(target=_watch, args=(others, over, stuck), daemon=True).start()
     try:
         yield {**place, "RANK": "0"}
     finally:
+        over.set()
         for other in others:
             with suppress(subprocess.TimeoutExpired):
                 other.wait(ENDING_SECONDS)
             other.kill()
+
+
+def _watch(
+    others: "Sequence[subprocess.Popen[bytes]]", over: threading.Event, stuck: Callable[[], None]
+) -> None:
+    while not over.wait(1.0):
+        if any(other.poll() is not None for other in others):
+            if not over.wait(NOTICED_SECONDS):
+                stuck()
+            return
