@@ -125,6 +125,7 @@ def new_sweep() -> None:
         if st.session_state[key("sampler")] != "tpe":
             _option("equal_gradients")
         _option("skip_diverged")
+        _option("prune")
     _summary()
 
 
