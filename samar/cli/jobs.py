@@ -12,7 +12,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, STATUSES, UNREADABLE, Job, moment
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
-from samar.jobs.summary import progress, summary, where
+from samar.jobs.summary import places, progress, summary
 from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
@@ -74,9 +74,8 @@ def _list(options: argparse.Namespace) -> int:
         note = f" ({unread} cannot be read; see: python -m samar doctor)" if unread else ""
         print(f"No {what}{note}; start one with: python -m samar train")
     else:
-        elsewhere = any(where(job) for job in found)
         rows = [
-            options.columns(job) | ({"where": where(job)} if elsewhere else {}) for job in found
+            options.columns(job) | place for job, place in zip(found, places(found), strict=True)
         ]
         print_table(tuple(rows[0]), [list(row.values()) for row in rows])
     return 0

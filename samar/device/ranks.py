@@ -78,7 +78,7 @@ def join(place: Mapping[str, str] | None = None) -> Group:
     return Group(dist.get_rank(), dist.get_world_size(), together, talk)
 
 
-def leave(group: Group) -> None:
+def leave() -> None:
     """Let go of the others."""
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from samar.jobs.job import Job
@@ -51,6 +52,12 @@ def where(job: Job) -> str:
     if job.host in (None, socket.gethostname()):
         return ""
     return f"{job.host} ({job.device})" if job.device else str(job.host)
+
+
+def places(jobs: Sequence[Job]) -> list[dict[str, str]]:
+    """A further column for a table of jobs, row by row; none where all are of this machine."""
+    found = [where(job) for job in jobs]
+    return [{"where": each} if any(found) else {} for each in found]
 
 
 def duration(seconds: float) -> str:

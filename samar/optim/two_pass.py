@@ -106,7 +106,7 @@ class TwoPassOptimizer(Optimizer):
         self.base.defaults = self.defaults = {**self.base.defaults, **self.defaults}
         self.param_groups = self.base.param_groups
         self.model = model
-        self._local_perturbation = False
+        self.local_perturbation = False
         self.progress = 0.0
         self.gradients = 0
         self._steps = self._measured = 0
@@ -127,18 +127,9 @@ class TwoPassOptimizer(Optimizer):
         first: Tensor = self.param_groups[0]["params"][0]
         return first.device
 
-    @property
-    def local_perturbation(self) -> bool:
-        """Whether each of several processes perturbs along its own gradient."""
-        return self._local_perturbation
-
-    @local_perturbation.setter
-    def local_perturbation(self, local: bool) -> None:
-        self._local_perturbation = local
-
     def _apart(self) -> Any:
         """The processes, where each has a first gradient of its own; else None."""
-        return ranks_of(self.model) if self._local_perturbation else None
+        return ranks_of(self.model) if self.local_perturbation else None
 
     @property
     def second_pass(self) -> SecondPass:
@@ -210,7 +201,7 @@ class TwoPassOptimizer(Optimizer):
             )
         evaluate = torch.enable_grad()(closure)
         rng = random_state(self.device)
-        with nullcontext() if self._apart() is None else apart(self.model):
+        with apart(self.model if self.local_perturbation else None):
             loss = _scalar(evaluate())
         if not self.wants_second_pass():
             self.plain_step(loss)

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.data.presence import require_data
-from samar.jobs.engine.local import slots
+from samar.jobs.engine.local import asked_to_stop, slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
 from samar.jobs.kind import LONG
 from samar.jobs.orders import STOP, WHY
@@ -238,23 +238,21 @@ def _prune(store: Store, sweep: Sweep) -> None:
     """Tell hopeless members to stop, which frees their places."""
     from samar.sweeps.pruning import hopeless
 
-    accuracies: dict[str, dict[int, float]] = {}
-    running, ended = {}, []
+    training: dict[str, Job] = {}
+    running, ended = dict[str, dict[int, float]](), []
     for run in members_of(store, sweep.job):
         if run.status not in (*HELD, "finished", "stopped") or not run.done:
             continue
         epochs = store.records.epochs(run.key)
-        accuracies[run.id] = dict(
-            zip(epochs["epoch"].astype(int), epochs["val_accuracy"], strict=True)
-        )
+        reached = dict(zip(epochs["epoch"].astype(int), epochs["val_accuracy"], strict=True))
         if run.status in HELD:
-            running[run.id] = run
+            training[run.id], running[run.id] = run, reached
         else:
-            ended.append(accuracies[run.id])
-    most = max((run.settings.epochs for run in running.values()), default=0)
-    for run_id in hopeless({each: accuracies[each] for each in running}, ended, most):
-        run = running[run_id]
-        if not any(order.command == STOP for order in store.orders.after(0, run.key)):
+            ended.append(reached)
+    most = max((run.settings.epochs for run in training.values()), default=0)
+    for run_id in hopeless(running, ended, most):
+        run = training[run_id]
+        if asked_to_stop(store, run) is None:
             store.orders.post(run.key, STOP, **{WHY: WHY_PRUNED})
 
 

@@ -70,7 +70,7 @@ class Leader(Trainer):
         """Let the others end."""
         with suppress(RunError):
             self._tell(None)
-        leave(self._group)
+        leave()
 
     def _tell(self, *message: Any) -> None:
         try:
@@ -96,7 +96,7 @@ def follow() -> None:
         with suppress(SamarError):  # the first says so
             getattr(trainer, name)(**arguments)
         trainer.forget()
-    leave(group)
+    leave()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -30,27 +31,39 @@ def server(postgres: Any, samar_home: Any, monkeypatch: pytest.MonkeyPatch) -> I
     postgres.start()
 
 
-def test_a_run_goes_on_without_its_store(
-    server: Any, inline: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The server is stopped in mid-epoch and comes back two epochs later."""
-    monkeypatch.setattr(work_module, "AWAY_SECONDS", 0.0)
-    jobs, step, seen = Jobs(), Training.step, dict[str, str]()
-    settings = TrainSettings(**TINY, epochs=5, checkpoint_seconds=0.0)
-    calm = jobs.get(jobs.submit(settings))
+@contextmanager
+def away_from_12_to_30(server: Any, then: Callable[[Training], None]) -> Iterator[None]:
+    """The server stops after a run's 12th step; after its 30th it is as ``then`` says."""
+    step = Training.step
 
     def disturbed(self: Training) -> None:
         step(self)
         if self.taken == 12:
             server.stop()
         if self.taken == 30:
-            with pytest.raises(StoreBusy, match="goes on when its server is there again"):
-                jobs.store.all()
-            seen["reason"] = read_reason(self.work.job.id)
-            server.start()
+            then(self)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Training, "step", disturbed)
+        yield
+
+
+def test_a_run_goes_on_without_its_store(
+    server: Any, inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is stopped in mid-epoch and comes back two epochs later."""
+    monkeypatch.setattr(work_module, "AWAY_SECONDS", 0.0)
+    jobs, seen = Jobs(), dict[str, str]()
+    settings = TrainSettings(**TINY, epochs=5, checkpoint_seconds=0.0)
+    calm = jobs.get(jobs.submit(settings))
+
+    def come_back(training: Training) -> None:
+        with pytest.raises(StoreBusy, match="goes on when its server is there again"):
+            jobs.store.all()
+        seen["reason"] = read_reason(training.work.job.id)
+        server.start()
+
+    with away_from_12_to_30(server, come_back):
         run = jobs.get(jobs.submit(settings))
     assert (run.status, run.done) == ("finished", calm.done)
     assert difference(jobs, run, calm) == ""
@@ -67,24 +80,18 @@ def test_a_run_goes_on_without_its_store(
 
 
 def test_killed_while_the_store_was_away_it_resumes_from_what_the_store_knows(
-    server: Any, inline: None, monkeypatch: pytest.MonkeyPatch
+    server: Any, inline: None
 ) -> None:
     """A state that was saved meanwhile would be ahead of the records."""
-    jobs, step = Jobs(), Training.step
+    jobs = Jobs()
     settings = TrainSettings(**TINY, epochs=4, checkpoint_seconds=0.0)
     calm = jobs.get(jobs.submit(settings))
 
-    def disturbed(self: Training) -> None:
-        step(self)
-        if self.taken == 12:
-            server.stop()
-        if self.taken == 30:
-            raise KeyboardInterrupt  # as a kill
+    def kill(_: Training) -> None:
+        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Training, "step", disturbed)
-        with pytest.raises(KeyboardInterrupt):
-            jobs.submit(settings)
+    with away_from_12_to_30(server, kill), pytest.raises(KeyboardInterrupt):
+        jobs.submit(settings)
     server.start()
     (run, *_) = jobs.store.all("train")
     known = jobs.store.records.steps(run.key)["step"]

@@ -3,8 +3,10 @@
 import os
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,11 +36,8 @@ def batches() -> tuple[Tensor, Tensor]:
     return x, torch.randint(3, (STEPS, 8), generator=generator)
 
 
-def trained(model: nn.Module, part: slice, policy: str) -> Tensor:
-    """λ, ratio, loss and gradients of each step, and the weights at the end, as one vector."""
-    options = {"second_pass": build_second_pass(policy), "rule": TrendPower(gain=1.0)}
-    optimizer = build_optimizer("samar", model, lr=0.2, momentum=0.9, rho=0.3, **options)
-    found: list[Tensor] = []
+def stepped(optimizer: Any, model: nn.Module, part: slice) -> Iterator[None]:
+    """Take one step after the other on a part of each batch."""
     device = next(model.parameters()).device
     for x, y in zip(*(each.to(device) for each in batches()), strict=True):
 
@@ -49,7 +48,16 @@ def trained(model: nn.Module, part: slice, policy: str) -> Tensor:
             return loss
 
         optimizer.step(closure)
-        spent = torch.tensor(float(optimizer.gradients), dtype=torch.float64, device=device)
+        yield
+
+
+def trained(model: nn.Module, part: slice, policy: str) -> Tensor:
+    """λ, ratio, loss and gradients of each step, and the weights at the end, as one vector."""
+    options = {"second_pass": build_second_pass(policy), "rule": TrendPower(gain=1.0)}
+    optimizer = build_optimizer("samar", model, lr=0.2, momentum=0.9, rho=0.3, **options)
+    found: list[Tensor] = []
+    for _ in stepped(optimizer, model, part):
+        spent = optimizer.loss.new_tensor(float(optimizer.gradients))
         found += [optimizer.lam, optimizer.ratio, optimizer.loss, spent]
     whole = [torch.stack(found), *(p.detach().flatten() for p in model.parameters())]
     return torch.cat(whole).cpu()
@@ -62,16 +70,7 @@ def locally(model: nn.Module, name: str, lam: float, part: slice) -> Tensor:
     optimizer = build_optimizer(name, model, lr=0.2, momentum=0.9, rho=0.3, **options)
     optimizer.local_perturbation = True
     found: list[Tensor] = []
-    device = next(model.parameters()).device
-    for x, y in zip(*(each.to(device) for each in batches()), strict=True):
-
-        def closure(x: Tensor = x[part], y: Tensor = y[part]) -> Tensor:
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), y)
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
+    for _ in stepped(optimizer, model, part):
         found += [optimizer.loss, optimizer.sharpness, optimizer.grad_norm]
     return torch.cat(
         [torch.stack(found), *(p.detach().flatten() for p in model.parameters())]

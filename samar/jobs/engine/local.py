@@ -102,7 +102,7 @@ def _end_stubborn(store: Store) -> None:
     for job in store.all(status=("running",)):
         if not in_lane(job.kind, SHORT) or not alive(job.pid, job.process):
             continue
-        if (asked := _asked_to_stop(store, job)) is not None:
+        if (asked := asked_to_stop(store, job)) is not None:
             told = "It did not stop by itself and was ended."
             _end_deaf(store, job, asked + PATIENCE_SECONDS, told)
 
@@ -118,13 +118,13 @@ def _end_overdue(store: Store) -> None:
             for member in store.all(parent=job.id, status=HELD):
                 store.orders.post(member.key, STOP)
             continue
-        if (asked := _asked_to_stop(store, job)) is None:
+        if (asked := asked_to_stop(store, job)) is None:
             store.orders.post(job.key, STOP)
         elif alive(job.pid, job.process):
             _end_deaf(store, job, asked + LAST_SECONDS, over)
 
 
-def _asked_to_stop(store: Store, job: Job) -> float | None:
+def asked_to_stop(store: Store, job: Job) -> float | None:
     """When a job was first told to stop; None if it was not."""
     return next((o.at for o in store.orders.after(0, job.key) if o.command == STOP), None)
 

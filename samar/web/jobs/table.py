@@ -11,7 +11,7 @@ import streamlit as st
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
 from samar.jobs.store import MEMBER
-from samar.jobs.summary import progress, where
+from samar.jobs.summary import places, progress
 
 MARKS = {
     "queued": "… queued",
@@ -71,7 +71,9 @@ def select_jobs(
     known = zlib.crc32(" ".join(job.id for job in jobs).encode())
     rows = [number for number, job in enumerate(jobs) if job.id in selected]
     chosen = st.dataframe(
-        pd.DataFrame([_row(job, runs) | _where(job, jobs) for job in jobs]),
+        pd.DataFrame(
+            [_row(job, runs) | place for job, place in zip(jobs, places(jobs), strict=True)]
+        ),
         key=f"{key}_{known}",
         height=min(TALLEST, 40 + 35 * len(jobs)),
         placeholder="",
@@ -133,11 +135,6 @@ def _row(job: Job, run: bool) -> dict[str, Any]:
             "seconds": round(spent, 1) if job.started and job.finished else None,
         }
     return own | {"time": datetime.fromtimestamp(job.created), "id": job.id}
-
-
-def _where(job: Job, jobs: Sequence[Job]) -> dict[str, str]:
-    """The machine of a job, where the table has jobs of other machines."""
-    return {"where": where(job)} if any(map(where, jobs)) else {}
 
 
 def _name(job: Job) -> str:
