@@ -40,6 +40,13 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_workers() -> None:
+    from tests.forked import fork_workers
+
+    fork_workers()
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)

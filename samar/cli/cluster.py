@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from samar.cli.tables import print_table
-from samar.jobs.engine import cluster
+from samar.jobs.engine import cluster, local
+from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher
 from samar.jobs.job import HELD
 from samar.jobs.service import Jobs
 from samar.jobs.store import MEMBER
@@ -39,14 +40,15 @@ def _cluster(options: argparse.Namespace) -> int:
             for m in cluster.machines(ray)
         ]
         print_table(("machine", "state", "CPUs", "GPUs"), rows)
-        if dashboard := ray.get_runtime_context().worker.node.webui_url:
-            console.print(f"Ray's own page: http://{dashboard}", markup=False, highlight=False)
+        address = ray.get_runtime_context().worker.node.webui_url
+        if page := f"http://{address}" if address else "":
+            console.print(f"Ray's own page: {page}", markup=False, highlight=False)
 
         def tell(sentence: str) -> None:
             console.print(sentence, markup=False, highlight=False)
 
         try:
-            cluster.dispatch(jobs.store, ray, tell, until=lambda: False)
+            cluster.dispatch(jobs.store, ray, tell, lambda: False, page)
         except KeyboardInterrupt:
             tell(
                 "Queued jobs stay queued; those that run end with this command and can be resumed."
@@ -59,5 +61,8 @@ def _where() -> int:
     running = Counter(job.host or "" for job in jobs if job.status in HELD)
     waiting = sum(job.status == "queued" for job in jobs)
     print_table(("machine", "jobs"), [(host, str(count)) for host, count in running.items()])
+    if local.engine() == local.RAY:
+        at_work = dispatcher()
+        print(NONE_THERE if at_work is None else at_work.words(jobs))
     print(f"{waiting} job{'' if waiting == 1 else 's'} waiting.")
     return 0

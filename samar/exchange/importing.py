@@ -5,8 +5,8 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,11 +28,19 @@ from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, Job
 from samar.jobs.kind import kind_of
-from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Artifact, Event, insert_events
-from samar.jobs.sql import schema
+from samar.jobs.records import (
+    EPOCH_COLUMNS,
+    STEP_COLUMNS,
+    Artifact,
+    Event,
+    insert_epochs,
+    insert_events,
+)
+from samar.jobs.sql import blocks, schema
 from samar.jobs.store import MEMBER as RACER
 from samar.jobs.store import Store, new_row
 from samar.settings.command import json_line
+from samar.training.records import EpochRecord
 
 FORMATS = {"samar run": 1, FORMAT: FORMAT_VERSION}
 """What can be read: the archives of version 0.1, which hold training runs, and today's."""
@@ -225,8 +233,10 @@ def _adopt(
         db.execute(table.insert().values(**row))
         key = db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).scalar_one()
         if kind == "train":
-            steps = _insert(db, schema.steps, key, staged / "steps.csv", STEP_COLUMNS, what)
-            epochs = _insert(db, schema.epochs, key, staged / "epochs.csv", EPOCH_COLUMNS, what)
+            write = partial(blocks.append, db, key)
+            steps = _insert(staged / "steps.csv", STEP_COLUMNS, what, write)
+            write = partial(_insert_epochs, db, key)
+            epochs = _insert(staged / "epochs.csv", EPOCH_COLUMNS, what, write)
             db.execute(
                 table.update().where(table.c.key == key).values(**_progress(steps, epochs, events))
             )
@@ -242,28 +252,19 @@ def _adopt(
 
 
 def _insert(
-    db: sa.Connection, table: sa.Table, key: int, path: Path, names: Sequence[str], what: str
+    path: Path, names: Sequence[str], what: str, write: Callable[[np.ndarray], None]
 ) -> dict[str, float]:
-    """Copy a table of a training run, some rows at a time; returns its last row.
-
-    NaN is stored as NULL; whole numbers in their columns are exact in float64.
-    """
+    """Copy a table of a training run, some rows at a time; returns its last row."""
     last: dict[str, float] = {}
-    insert = table.insert().compile(dialect=db.dialect, column_keys=["job", *names])
-    order = insert.positiontup or ["job", *names]
     with path.open("rb") as file:
         for columns in read_table(file, names, f"{path.name} in {what}"):
-            values: dict[str, Iterable[Any]] = {"job": repeat(key, len(columns["step"]))}
-            for name, column in columns.items():
-                known = column.astype(object)
-                known[np.isnan(column)] = None
-                values[name] = known.tolist()
-            rows: Any = list(zip(*(values[name] for name in order), strict=True))
-            if not insert.positiontup:
-                rows = [dict(zip(order, row, strict=True)) for row in rows]
-            db.exec_driver_sql(str(insert), rows)
+            write(np.column_stack([columns[name] for name in names]))
             last = {name: column[-1].item() for name, column in columns.items()}
     return last
+
+
+def _insert_epochs(db: sa.Connection, key: int, rows: np.ndarray) -> None:
+    insert_epochs(db, key, [EpochRecord(*row) for row in rows.tolist()])
 
 
 def _progress(

@@ -21,7 +21,7 @@ from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.orders import CHANGE
 from samar.jobs.records import LOOKS, Artifact, Event, insert_events
-from samar.jobs.sql import schema
+from samar.jobs.sql import blocks, schema
 from samar.jobs.store import Store, new_row
 from samar.settings.command import json_line
 
@@ -155,13 +155,14 @@ def _insert(
         values = row | {"done": step, "total": origin.total}
         db.execute(table.insert().values(**values))
         key = db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).scalar_one()
-        for records in (schema.steps, schema.epochs):
-            columns = [column for column in records.c if column.name != "job"]
-            chosen = sa.select(sa.literal(key), *columns).where(
-                (records.c.job == origin.key) & (records.c.step <= step)
-            )
-            names = ["job", *(column.name for column in columns)]
-            db.execute(records.insert().from_select(names, chosen))
+        blocks.copy(db, origin.key, key, step)
+        records = schema.epochs
+        columns = [column for column in records.c if column.name != "job"]
+        chosen = sa.select(sa.literal(key), *columns).where(
+            (records.c.job == origin.key) & (records.c.step <= step)
+        )
+        names = ["job", *(column.name for column in columns)]
+        db.execute(records.insert().from_select(names, chosen))
         insert_events(db, key, events)
         files = [{"job": key, **vars(a), "summary": json_line(a.summary)} for a in artifacts]
         if files:

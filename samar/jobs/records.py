@@ -4,29 +4,22 @@ Appended in batches, read incrementally.
 """
 
 import json
-import struct
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
-from itertools import islice, starmap
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from samar.errors import RunError
-from samar.jobs.sql import schema
+from samar.jobs.sql import blocks, schema
 from samar.jobs.sql.database import Database, take_turn
 from samar.training.records import NAN, EpochRecord, StepRecord
 
-STEP_COLUMNS = tuple(field.name for field in fields(StepRecord))
+STEP_COLUMNS = blocks.COLUMNS
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
 Columns = dict[str, np.ndarray]
-PIECE = 1024
-"""Rows that are read at once."""
-ABSENT = -sys.float_info.max
-"""Stands for NULL between the store and an array."""
 LABELS = "labels"
 """Kind of the events that hold the answers to some wrongly labelled training images."""
 LOOKS = ("curvature", "film", LABELS)
@@ -66,16 +59,40 @@ class Records:
     ) -> None:
         """Add records in one transaction; a step recorded before is replaced."""
         with self._database.write() as db:
-            _insert(db, schema.steps, STEP_COLUMNS, job, steps)
-            _insert(db, schema.epochs, EPOCH_COLUMNS, job, epochs)
+            if steps:
+                blocks.append(db, job, np.array([astuple(step) for step in steps], float))
+            insert_epochs(db, job, epochs)
 
     def steps(self, job: int, after: int = 0) -> Columns:
         """Columns of every step beyond ``after``, as float64 arrays in order of step."""
-        return self._columns(schema.steps, STEP_COLUMNS, job, after)
+        try:
+            with self._database.read() as db:
+                rows = blocks.read(db, job, after)
+        except blocks.NoSteps:
+            raise _damaged("steps", job) from None
+        return dict(zip(STEP_COLUMNS, np.ascontiguousarray(rows.T), strict=True))
 
     def epochs(self, job: int, after: int = 0) -> Columns:
         """Columns of every epoch that ended beyond step ``after``."""
-        return self._columns(schema.epochs, EPOCH_COLUMNS, job, after)
+        table = schema.epochs.c
+        query = sa.select(*(table[name] for name in EPOCH_COLUMNS)).order_by(table.epoch)
+        with self._database.read() as db:
+            rows = db.execute(query.where((table.job == job) & (table.step > after))).all()
+        try:
+            values = np.array([tuple(row) for row in rows], float).reshape(-1, len(EPOCH_COLUMNS))
+        except (TypeError, ValueError):
+            raise _damaged("epochs", job) from None
+        return dict(zip(EPOCH_COLUMNS, values.T.copy(), strict=True))
+
+    def by_epoch(self, jobs: Sequence[int], name: str) -> dict[int, dict[int, float]]:
+        """One figure of several runs after each epoch, by run and epoch."""
+        table = schema.epochs.c
+        query = sa.select(table.job, table.epoch, table[name]).where(table.job.in_(jobs))
+        found: dict[int, dict[int, float]] = {job: {} for job in jobs}
+        with self._database.read() as db:
+            for job, epoch, value in db.execute(query.order_by(table.epoch)):
+                found[job][epoch] = NAN if value is None else value
+        return found
 
     def last_start(self, job: int) -> tuple[int, int]:
         """Key of the newest ``started`` event and the step from which training then went on."""
@@ -102,7 +119,8 @@ class Records:
     def rewind(self, job: int, step: int) -> None:
         """Forget what was recorded beyond a step, before it is computed again."""
         with self._database.write() as db:
-            for table in (schema.steps, schema.epochs, schema.artifacts):
+            blocks.cut(db, job, step)
+            for table in (schema.epochs, schema.artifacts):
                 db.execute(table.delete().where((table.c.job == job) & (table.c.step > step)))
             again = (schema.events.c.job == job) & (schema.events.c.step > step)
             # A change is saved at its own step; one beyond the saved state was lost with it.
@@ -161,53 +179,17 @@ class Records:
 
     def extent(self, job: int, name: str) -> tuple[float, float, float, float] | None:
         """First, last, lowest and highest finite value of a column of the steps; None without."""
-        table = schema.steps
-        column = table.c[name]
-        largest = sys.float_info.max
-        wanted = (table.c.job == job) & column.between(-largest, largest)
-        step, low, high = table.c.step, sa.func.min(column), sa.func.max(column)
-        query = sa.select(sa.func.min(step), sa.func.max(step), low, high).where(wanted)
-        with self._database.read() as db:
-            first, last, *bounds = db.execute(query).one()
-            if first is None:
-                return None
-            of_step = sa.select(column).where(table.c.job == job)
-            ends = [db.execute(of_step.where(step == at)).scalar_one() for at in (first, last)]
-        return (float(ends[0]), float(ends[1]), float(bounds[0]), float(bounds[1]))
-
-    def _columns(self, table: sa.Table, names: tuple[str, ...], job: int, after: int) -> Columns:
-        """Read in pieces, so that of a million rows no more than one piece is ever Python objects.
-
-        A struct takes numbers alone; a float that no measurement gives stands for NULL meanwhile.
-        """
-        query = (
-            sa.select(*(_or_absent(table.c[name]) for name in names))
-            .where((table.c.job == job) & (table.c.step > after))
-            .order_by(table.c.step)
-        )
-        pack, pieces = struct.Struct(f"{len(names)}d").pack, []
-        try:
-            with self._database.read() as db:
-                rows = iter(db.execute(query).cursor)  # type: ignore[call-overload]
-                while piece := b"".join(starmap(pack, islice(rows, PIECE))):
-                    pieces.append(np.frombuffer(piece).reshape(-1, len(names)))
-        except struct.error:
-            raise RunError(
-                f"The {table.name} of job #{job} hold something that is not a number; see what "
-                "can be saved with: python -m samar doctor"
-            ) from None
-        values = np.empty((len(names), sum(map(len, pieces))))
-        end = len(values.T)
-        while pieces:  # from the last, so that each is given back as soon as it is copied
-            piece_of = pieces.pop()
-            values[:, end - len(piece_of) : end] = piece_of.T
-            end -= len(piece_of)
-        values[values == ABSENT] = NAN
-        return dict(zip(names, values, strict=True))
+        values = self.steps(job)[name]
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return None
+        return (*values[[0, -1]].tolist(), float(values.min()), float(values.max()))
 
 
-def _or_absent(column: "sa.Column[Any]") -> sa.ColumnElement[Any]:
-    return sa.func.coalesce(column, ABSENT) if column.nullable else column
+def _damaged(what: str, job: int) -> RunError:
+    return RunError(
+        f"The {what} of job #{job} are damaged; see what can be saved with: python -m samar doctor"
+    )
 
 
 def _object(job: int, text: str) -> dict[str, Any]:
@@ -221,20 +203,17 @@ def _object(job: int, text: str) -> dict[str, Any]:
     return found
 
 
-def _insert(
-    db: sa.Connection,
-    table: sa.Table,
-    names: tuple[str, ...],
-    job: int,
-    records: Iterable[StepRecord] | Iterable[EpochRecord],
-) -> None:
-    rows = [(job, *(None if v != v else v for v in astuple(record))) for record in records]
+def insert_epochs(db: sa.Connection, job: int, epochs: Iterable[EpochRecord]) -> None:
+    """Add epochs within a transaction; those recorded from the first of them on go."""
+    table = schema.epochs
+    rows = [
+        {"job": job, **{n: None if v != v else v for n, v in asdict(epoch).items()}}
+        for epoch in epochs
+    ]
     if rows:
-        keys = [c.name for c in table.primary_key if c.name != "job"]
-        first = names.index(keys[0]) + 1
-        old = (table.c.job == job) & (table.c[keys[0]] >= rows[0][first])
-        db.execute(table.delete().where(old))
-        db.execute(table.insert(), [dict(zip(("job", *names), row, strict=True)) for row in rows])
+        again = (table.c.job == job) & (table.c.epoch >= rows[0]["epoch"])
+        db.execute(table.delete().where(again))
+        db.execute(table.insert(), rows)
 
 
 def insert_events(db: sa.Connection, job: int, events: Sequence[Event]) -> None:

@@ -21,7 +21,7 @@ from samar.jobs.edits import (
 )
 from samar.jobs.engine.local import VARIABLES, schedule, slots
 from samar.jobs.files import job_dir
-from samar.jobs.job import HELD, RESUMABLE, SKIPPED, Job
+from samar.jobs.job import HELD, RANKS, RESUMABLE, SKIPPED, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
@@ -56,6 +56,7 @@ class Jobs:
         parent: str | None = None,
         anew: bool = False,
         edits: Sequence[PlannedEdit] = (),
+        here: bool = False,
     ) -> str:
         """Queue a job, start it if there is room, and return its id.
 
@@ -66,6 +67,7 @@ class Jobs:
             parent: the job that owns it.
             anew: compute again what an earlier job has found.
             edits: of a training run or a race: changes to make at given steps.
+            here: this process does it, whatever else runs.
 
         Raises:
             SamarError: one sentence about what is missing or does not fit.
@@ -85,7 +87,7 @@ class Jobs:
                 return same.id
         allow(roles.why_not_start(person, self.store))
         inputs = {**inputs, **roles.mark_of(person)}
-        job_id = self.store.create(settings, parent=parent, inputs=inputs)
+        job_id = self.store.create(settings, parent=parent, inputs=inputs, here=here)
         if kind.lane == SHORT and parent is None:
             self._prune()
         schedule(self.store)
@@ -190,21 +192,26 @@ class Jobs:
         elif not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
             self._post(job, "stop", HELD)
 
-    def resume(self, job_id: str) -> None:
+    def resume(self, job_id: str, *, ranks: int | None = None, here: bool = False) -> None:
         """Let a paused run go on, or start a job again that ended early, from what it kept.
 
         A coordinator's members that ended early are queued again, but those that it skipped.
+
+        Args:
+            ranks: of a run that ended early, in how many processes it goes on.
+            here: this process does it, whatever else runs.
         """
         self.look_after()
         job = self._own(self._steered(job_id))
         if not job.active:
             allow(self.cannot_start())
+        numbers = {} if ranks is None else {RANKS: _possible_ranks(job, ranks)}
         if in_lane(job.kind, None):
             self._resume_members(job)
         elif job.status == "paused":
             self.store.orders.post(job.key, "resume")
         else:
-            self.store.requeue(job)
+            self.store.requeue(job, here=here, **numbers)
             schedule(self.store)
 
     def can_resume(self, job: Job) -> bool:
@@ -342,3 +349,18 @@ class Jobs:
                 f"{command} needs a run that is {' or '.join(allowed)}."
             )
         self.store.orders.post(job.key, command, **detail)
+
+
+def _possible_ranks(job: Job, ranks: int) -> int:
+    """In how many processes a run that ended early is to go on.
+
+    Raises:
+        SamarError: it cannot.
+    """
+    if job.kind != "train" or job.status not in RESUMABLE:
+        raise ConfigError(
+            f"Job {job.id} is {job.status}; only a training run that ended early goes on in "
+            "another number of processes."
+        )
+    job.settings.changed(**{RANKS: ranks})
+    return ranks

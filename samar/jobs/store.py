@@ -50,19 +50,25 @@ class Store:
         *,
         parent: str | None = None,
         inputs: Mapping[str, Any] | None = None,
+        here: bool = False,
     ) -> str:
         """Add a queued job, with its members if it has any, and return its id.
 
         A coordinator runs at once.
+
+        Args:
+            here: the job is claimed at once, for this process.
         """
         row = new_row(settings, parent, inputs)
         list_members = kind_of(settings.kind).members
         members = list_members(settings) if list_members else {}
         with self.database.write() as db:
-            db.execute(schema.jobs.insert().values(**row))
+            (key,) = db.execute(schema.jobs.insert().values(**row)).inserted_primary_key or (0,)
             for name, each in members.items():
                 own = new_row(each, parent=str(row["id"]), inputs={MEMBER: name})
                 db.execute(schema.jobs.insert().values(**own))
+            if here:
+                _claim(db, key, ("queued",))
         return str(row["id"])
 
     def get(self, job_id: str, kind: str | None = None) -> Job:
@@ -239,18 +245,17 @@ class Store:
             key = db.execute(query).scalar()
         return None if key is None else self._select(table.key == key)[0]
 
-    def claim(self, job_id: str, of_dead: bool = False) -> Job | None:
-        """Turn one queued job into a running one.
+    def claim(self, job_id: str, only: Sequence[str] = ("queued",)) -> Job | None:
+        """Turn one job into a running one.
 
         Args:
-            of_dead: also one whose worker is known to be gone, but not one that ended.
+            only: the statuses from which it may.
 
         Returns:
             The job; None if it is not one that can be claimed. One that was paused is to be paused
             again.
         """
         table = schema.jobs.c
-        only = ("queued", *HELD, "interrupted") if of_dead else ("queued",)
         with self.database.write() as db:
             own = sa.select(table.key, table.status).where(
                 (table.id == job_id) & table.status.in_(only)
@@ -300,13 +305,26 @@ class Store:
         with self.database.write() as db:
             return _change(db, job, only, values)
 
-    def requeue(self, job: Job) -> None:
+    def requeue(self, job: Job, *, here: bool = False, **numbers: Any) -> None:
         """Put a job that ended early back into the queue.
+
+        Args:
+            here: it is claimed at once, for this process.
+            numbers: to be put into its summary.
 
         Raises:
             RunError: the job is not one that can go on.
         """
-        if job.status == UNREADABLE or not self.move(job, "queued", only=RESUMABLE):
+        values: dict[str, Any] = {"status": "queued", "message": "", "finished": None}
+        if numbers:
+            values["summary"] = json.dumps({**job.summary, **numbers})
+        moved = False
+        if job.status != UNREADABLE:
+            with self.database.write() as db:
+                moved = _change(db, job, RESUMABLE, values)
+                if moved and here:
+                    _claim(db, job.key, ("queued",))
+        if not moved:
             now = self.get(job.id).status
             raise RunError(f"Run {job.id} is {now}; only {', '.join(RESUMABLE)} runs can go on.")
 

@@ -32,7 +32,7 @@ from samar.optim.settings import (
     VaSSOSettings,
 )
 from samar.settings.declare import setting, settings_of
-from samar.training.settings import TrainSettings
+from samar.training.settings import OF_RANKS, TrainSettings
 
 if TYPE_CHECKING:
     from samar.training.trainer import Trainer
@@ -100,7 +100,7 @@ class RaceSettings(TrainSettings):
 
     def applies(self, name: str) -> bool:
         """Whether a setting has any effect in one of the members, which share one process."""
-        if name in ("ranks", "perturbation"):
+        if name in OF_RANKS:
             return False
         return name == "optimizers" or any(member.applies(name) for member in self.members())
 
@@ -119,7 +119,7 @@ class RaceSettings(TrainSettings):
                     f"one of {', '.join(OWN)}."
                 )
             own[name] = value
-        base = self.model_dump(exclude={"optimizers", "ranks", "perturbation"})
+        base = self.model_dump(exclude={"optimizers", *OF_RANKS})
         policy = SECOND_PASSES.get(self.second_pass)
         has_lam = "rule" in OPTIMIZERS[optimizer].hyperparameters
         if policy is not None and policy.own and not has_lam:

@@ -8,17 +8,19 @@ import io
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from samar.data.presence import require_data
+from samar.device.catalog import gathered
 from samar.errors import SamarError
 from samar.jobs.branch import STATE
 from samar.jobs.edits import values_of
 from samar.jobs.engine.ranks import other_ranks
 from samar.jobs.files import log_path, resume_path, state_file, weights_path
+from samar.jobs.job import RANKS
 from samar.jobs.kind import LONG, Kind
 from samar.jobs.orders import CHANGE, Order
 from samar.jobs.records import LABELS
@@ -71,7 +73,8 @@ def _alone_or_together(
     """The trainer; of several ranks that of the first, with processes for the others."""
     from samar.training.trainer import Trainer
 
-    if settings.ranks == 1:
+    count = work.summary.get(RANKS, settings.ranks)
+    if count == 1:
         yield Trainer(settings, images)
         return
     import torch
@@ -84,8 +87,9 @@ def _alone_or_together(
         work.end("failed", GONE)
         os._exit(1)
 
-    with other_ranks(settings.ranks, settings.device, log_path(work.job.id), stuck) as place:
-        torch.set_num_threads(int(place["OMP_NUM_THREADS"]))
+    others = other_ranks(count, settings.device, log_path(work.job.id), stuck)
+    with nullcontext() if gathered()[1] > 1 else others as place:
+        torch.set_num_threads(int((place or os.environ).get("OMP_NUM_THREADS", "1")))
         leader = Leader(settings, images, join(place))
         try:
             yield leader
@@ -158,7 +162,9 @@ class Training(Steered):
         work.progress(trainer.step_count)
         if (last := records.last_epoch(work.job.key)) is not None:
             work.summarize(epoch=asdict(last))
-        work.note(total=trainer.total_steps, device=str(trainer.placement))
+        device = str(trainer.placement)
+        device += f", {trainer.ranks} ranks" if trainer.ranks > 1 else ""
+        work.note(total=trainer.total_steps, device=device)
         facts: dict[str, Any] = {"data": trainer.dataset.checksum, "samar": __version__}
         facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
         if trainer.placement.note:
@@ -167,7 +173,7 @@ class Training(Steered):
             work.progress(trainer.step_count, doing="compiling the network")
             facts["compile_seconds"] = round(trainer.warm_up(), 2)
             work.summarize(compile_seconds=facts["compile_seconds"])
-        self.tell("started", device=str(trainer.placement), **facts)
+        self.tell("started", device=device, **facts)
         about = {
             "classes": len(trainer.dataset.classes),
             "steps_per_epoch": trainer.steps_per_epoch,

@@ -238,19 +238,15 @@ def _prune(store: Store, sweep: Sweep) -> None:
     """Tell hopeless members to stop, which frees their places."""
     from samar.sweeps.pruning import hopeless
 
-    training: dict[str, Job] = {}
-    running, ended = dict[str, dict[int, float]](), []
-    for run in members_of(store, sweep.job):
-        if run.status not in (*HELD, "finished", "stopped") or not run.done:
-            continue
-        epochs = store.records.epochs(run.key)
-        reached = dict(zip(epochs["epoch"].astype(int), epochs["val_accuracy"], strict=True))
-        if run.status in HELD:
-            training[run.id], running[run.id] = run, reached
-        else:
-            ended.append(reached)
-    most = max((run.settings.epochs for run in training.values()), default=0)
-    for run_id in hopeless(running, ended, most):
+    runs = [run for run in members_of(store, sweep.job) if run.done]
+    training = {run.id: run for run in runs if run.status in HELD}
+    ended = [run for run in runs if run.status in ("finished", "stopped")]
+    if not training or not ended:
+        return
+    reached = store.records.by_epoch([r.key for r in (*training.values(), *ended)], "val_accuracy")
+    running = {run.id: reached[run.key] for run in training.values()}
+    most = max(run.settings.epochs for run in training.values())
+    for run_id in hopeless(running, [reached[run.key] for run in ended], most):
         run = training[run_id]
         if asked_to_stop(store, run) is None:
             store.orders.post(run.key, STOP, **{WHY: WHY_PRUNED})

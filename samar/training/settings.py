@@ -33,6 +33,9 @@ from samar.settings.job import JobSettings
 from samar.settings.paths import expanded
 
 GLOBAL, LOCAL = "global", "local"
+OWN, SYNCED = "own", "synced"
+OF_RANKS = ("ranks", "perturbation", "batchnorm")
+"""Settings of a run in several processes, which a race is not."""
 OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "second", "rule")
 DECIDING = ("optimizer", "rule", "second_pass")
 """Settings that decide which others have an effect."""
@@ -179,6 +182,15 @@ class TrainSettings(
         group="compute",
         choices=lambda: {GLOBAL: "of the whole mini-batch", LOCAL: "each of its own part"},
         when=lambda s: s.ranks > 1 and s.optimizer != "sgd",
+    )
+    batchnorm: str = setting(
+        OWN,
+        "By which images BatchNorm normalizes where several processes train: by those of its own "
+        "process (then the first one's running statistics are kept), or by the whole mini-batch.",
+        group="compute",
+        label="BatchNorm",
+        choices=lambda: {OWN: "by each process's part", SYNCED: "by the whole mini-batch"},
+        when=lambda s: s.ranks > 1,
     )
     train_eval_images: int = setting(
         2000,

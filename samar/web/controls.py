@@ -220,6 +220,15 @@ def _held(key: str) -> Any:
     return st.session_state.get(key, st.query_params.get(key))
 
 
+def set_widget(key: str, value: Any) -> None:
+    """Have a widget show a value, before it is drawn.
+
+    Only where it shows another: to set it again would undo a press that is on its way here.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
 def fill(settings: Settings, prefix: str = "", **live: Any) -> None:
     """Set every widget to the values of settings, before the widgets are drawn."""
     for name, known in settings_of(type(settings)).items():

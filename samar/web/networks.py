@@ -22,7 +22,7 @@ import streamlit as st
 from samar.errors import RunError
 from samar.networks.load import SNAPSHOT, NetworkInfo, networks
 from samar.networks.settings import NetworkSettings
-from samar.web.controls import control
+from samar.web.controls import control, set_widget
 from samar.web.service import cannot_type_path, service
 from samar.web.state import RUN
 from samar.web.text import plain
@@ -85,7 +85,7 @@ def _choose(label: str, key: str, known: Mapping[str, NetworkInfo], default: str
     """The link decides; a person's choice is written into it before the page is drawn."""
     linked = st.query_params.get(key, "").rpartition(" · ")[-1]
     if linked in known:
-        st.session_state[key] = linked
+        set_widget(key, linked)
     elif linked:
         told = f"There is no network {linked[:40]!r} with saved weights; choose another."
         st.caption(plain(told))

@@ -164,7 +164,7 @@ def _groups(size: int, chosen: random.Random) -> Iterator[list[tuple[str, Damage
     ]
     yield [
         case(f"{column} of {name}", _sql, f"UPDATE {name} SET {column} = 'no'")
-        for name, column in (("events", "detail"), ("artifacts", "summary"), ("steps", "lam"))
+        for name, column in (("events", "detail"), ("artifacts", "summary"), ("steps", "rows"))
     ]
     tables = "CREATE TABLE schema_version (version); CREATE TABLE jobs (key, id)"
     foreign = [

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from samar.errors import ConfigError, RunError
 from samar.home import home
 from samar.jobs.sql import database as database_module
+from samar.jobs.sql.blocks import COLUMNS
 from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store
 from samar.training.settings import TrainSettings
@@ -48,14 +50,10 @@ def refused(match: str) -> str:
 
 
 def page_of_steps(path: Path) -> int:
-    """A page in the middle of the steps."""
-    content = path.read_bytes()
+    """The first page of the steps, counted from 0."""
     with closing(sqlite3.connect(path)) as db:
         (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'steps'").fetchone()
-    leaf = content.rindex(b"\x0a", 0, len(content) - PAGE)
-    pages = [n for n in range(root, len(content) // PAGE) if content[n * PAGE] == 0x0A]
-    assert leaf
-    return pages[len(pages) // 2]
+    return int(root) - 1
 
 
 def test_a_page_overwritten_in_the_middle_is_told_by_the_query_that_meets_it(file: Path) -> None:
@@ -235,3 +233,35 @@ def test_text_that_is_no_text_is_shown_as_far_as_it_can_be(file: Path) -> None:
 def test_a_bug_is_no_damaged_store(store: Store) -> None:
     with pytest.raises(sa.exc.ArgumentError), store.database.read() as db:
         db.execute("no statement")  # type: ignore[call-overload]
+
+
+def test_a_store_with_a_row_for_each_step_is_brought_up_to_date(samar_home: Path) -> None:
+    old = Store()
+    first, second = (old.get(old.create(settings)).key for settings in (TrainSettings(),) * 2)
+    values = ", ".join(f"{name} FLOAT" for name in COLUMNS if name != "step")
+    with old.database.write() as db:
+        for statement in (
+            "DROP TABLE steps",
+            f"CREATE TABLE steps (job INTEGER NOT NULL, step INTEGER NOT NULL, {values}, "
+            "PRIMARY KEY (job, step)) WITHOUT ROWID",
+            "UPDATE schema_version SET version = 3",
+        ):
+            db.exec_driver_sql(statement)
+        names, marks = ", ".join(("job", *COLUMNS)), ", ".join("?" * (len(COLUMNS) + 1))
+        for key in (first, second):
+            for n in range(1, 1501):
+                loss = "low" if n == 5 else 1 / n
+                row = (key, n, 1, loss, None, *[0.5] * 5, n, n / 2)
+                db.exec_driver_sql(f"INSERT INTO steps ({names}) VALUES ({marks})", row)
+    old.database.engine.dispose()
+    new = Store()
+    for key in (first, second):
+        steps = new.records.steps(key)
+        assert steps["step"].tolist() == [*range(1, 1501)]
+        assert steps["loss"][:5].tolist()[:4] == [1, 1 / 2, 1 / 3, 1 / 4]
+        assert np.isnan(steps["loss"][4])
+        assert np.isnan(steps["perturbed_loss"]).all()
+        assert steps["seconds"][-1] == 750
+    with new.database.read() as db:
+        tables = sa.inspect(db).get_table_names()
+    assert "step_rows" not in tables

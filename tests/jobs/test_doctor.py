@@ -47,15 +47,19 @@ def told(report: Report, check: str) -> list[str]:
 
 
 def damage(path: Path, table: str) -> None:
-    """Overwrite one page of a table that is not its root."""
+    """Overwrite one page of a table that is not its root; of the steps one within a block."""
     content = path.read_bytes()
-    wanted = 0x0A if table in ("steps", "epochs") else 0x0D
     with closing(sqlite3.connect(path)) as db:
-        (root,) = db.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)
-        ).fetchone()
-        children = root_children(content, root)
-    page = next(n for n in children[len(children) // 2 :] if content[(n - 1) * PAGE] == wanted)
+        if table == "steps":
+            (rows,) = db.execute("SELECT rows FROM steps WHERE job = 2").fetchone()
+            page = content.index(rows[20_000:20_080]) // PAGE + 1
+        else:
+            (root,) = db.execute(
+                "SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)
+            ).fetchone()
+            children = root_children(content, root)
+            middle = children[len(children) // 2 :]
+            page = next(n for n in middle if content[(n - 1) * PAGE] == 0x0D)
     with path.open("r+b") as target:
         target.seek((page - 1) * PAGE)
         target.write(b"\xff" * PAGE)
@@ -101,7 +105,10 @@ def test_a_store_that_is_gone_though_runs_are_there(file: Path) -> None:
         ("UPDATE jobs SET done = 'much' WHERE key = 2", "row", "job #2: its done"),
         ("UPDATE events SET detail = '[' WHERE key = 2", "row", "row 2 of events, of job #2"),
         ("UPDATE artifacts SET summary = '3' WHERE key = 2", "row", "row 2 of artifacts"),
-        ("UPDATE steps SET loss = 'low' WHERE job = 2 AND step < 4", "row", "3 of its steps"),
+        ("UPDATE steps SET rows = 'low' WHERE job = 2", "row", "1 blocks of its steps are damaged"),
+        ("UPDATE steps SET rows = x'00' WHERE job = 2", "row", "job #2: 1 blocks of its steps"),
+        ("UPDATE steps SET last = 9 WHERE job = 2", "row", "job #2: 1 blocks of its steps"),
+        ("UPDATE epochs SET gap = 'low' WHERE job = 2", "row", "of its epochs hold no number"),
         ("UPDATE artifacts SET path = 'gone' WHERE key = 2", "file", "its file gone is missing"),
         ("DELETE FROM jobs WHERE key = 2", "integrity", "rows of steps belong to no job"),
         ("DELETE FROM jobs WHERE key = 2", "orphan", "it belongs to no job"),
@@ -149,7 +156,7 @@ def test_a_copy_has_what_can_be_put_right(file: Path, tmp_path: Path) -> None:
         "UPDATE jobs SET config = '{\"a\": 1}' WHERE key = 3;"
         "UPDATE events SET detail = '[' WHERE job = 1;"
         "UPDATE artifacts SET path = 'gone' WHERE job = 1;"
-        "UPDATE steps SET loss = 'low' WHERE job = 1 AND step = 2;"
+        "UPDATE steps SET rows = 'low' WHERE job = 1;"
         "INSERT INTO jobs (key, id, name, config, status, message, created, claim)"
         " VALUES (9, 'gone', '', '{}', 'finished', '', 1, 0); DELETE FROM jobs WHERE key = 9",
     )
@@ -166,8 +173,9 @@ def test_a_copy_has_what_can_be_put_right(file: Path, tmp_path: Path) -> None:
     assert third.status == "unreadable"
     assert store.records.events(first.key) == []
     assert store.records.artifacts(first.key) == []
-    loss = store.records.steps(first.key)["loss"]
-    assert (loss != loss).tolist() == [False, True, *[False] * 798]
+    assert "job #1: 1 blocks of its steps left out." in notes
+    assert len(store.records.steps(first.key)["loss"]) == 0
+    assert len(store.records.steps(second.key)["loss"]) == 800
     assert store.get(store.create(TrainSettings())).key == 10  # a number is never used again
 
 

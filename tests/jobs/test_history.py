@@ -60,14 +60,3 @@ def test_thin_keeps_ends_and_extremes() -> None:
 def test_thin_leaves_short_curves_alone() -> None:
     x, y = np.arange(4.0), np.array([1, np.nan, np.inf, 2])
     assert [a.tolist() for a in thin(x, y)] == [[0, 3], [1, 2]]
-
-
-def test_many_steps_are_read_in_pieces(store: Store, running: Job, step, monkeypatch) -> None:
-    """At the borders of the pieces too, with NaN where there is nothing."""
-    monkeypatch.setattr("samar.jobs.records.PIECE", 7)
-    for count in (6, 7, 8, 21):
-        store.records.append(running.key, [step(n, ratio=float(n)) for n in range(1, count + 1)])
-        columns = store.records.steps(running.key)
-        assert columns["step"].tolist() == columns["ratio"].tolist() == [*range(1, count + 1)]
-        assert np.isnan(columns["lam"]).all()
-        assert columns["loss"].dtype == np.float64

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,63 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(jobs: Jobs) -> No
     assert difference(jobs, ended(jobs, run_id), whole) == ""
 
 
+def test_resumed_in_another_number_of_processes(jobs: Jobs) -> None:
+    """Sums in another order, so that only rounding is different."""
+    settings = TrainSettings.parse(
+        TWO | {"optimizer": "samar", "batchnorm": "synced", "augment": "none", "epochs": 12}
+    )
+    whole = ended(jobs, jobs.submit(settings))
+    run_id = jobs.submit(settings)
+    wait(jobs, run_id, lambda job: job.done > 10)
+    with pytest.raises(ConfigError, match="only a training run that ended early"):
+        jobs.resume(run_id, ranks=1)
+    jobs.stop(run_id)
+    ended(jobs, run_id, "stopped")
+    with pytest.raises(ConfigError, match="ranks is 0"):
+        jobs.resume(run_id, ranks=0)
+    jobs.resume(run_id, ranks=1)
+    run = ended(jobs, run_id)
+    assert "ranks" not in str(run.device)
+    assert str(whole.device).endswith(", 2 ranks")
+    ours, theirs = (jobs.store.records.steps(job.key) for job in (run, whole))
+    for name in ("loss", "sharpness", "lam"):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=0.05, atol=1e-3)
+
+
+def test_under_torchrun(samar_home: Path) -> None:
+    """Trained in two processes, stopped as a person does it, resumed in one more."""
+    jobs = Jobs()
+    words = "-m samar train --optimizer samar --images-per-class 16 --batch-size 32 --device cpu"
+    words += " --batchnorm synced --epochs 400 --curvature-every 0 --film-every 0"
+    first = torchrun(2, words, samar_home / "first.log")
+    while not (found := jobs.all()):
+        assert first.poll() is None
+        time.sleep(0.2)
+    run = wait(jobs, found[0].id, lambda run: run.done > 10)
+    first.send_signal(signal.SIGINT)
+    first.wait(60)
+    run = jobs.get(run.id)
+    assert run.status == "stopped", (samar_home / "first.log").read_text()
+    assert run.settings.ranks == 2
+    second = torchrun(3, f"-m samar resume {run.id}", samar_home / "second.log")
+    run = wait(jobs, run.id, lambda again: again.done > run.done + 5)
+    assert str(run.device).endswith(", 3 ranks")
+    jobs.stop(run.id)
+    assert second.wait(60) == 0
+    assert jobs.get(run.id).status == "stopped"
+
+
+def torchrun(count: int, words: str, log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}"]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [*command, "--standalone", *words.split()],
+            env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -116,8 +176,11 @@ def test_one_that_waits_for_nobody_is_told(tmp_path: Path, monkeypatch: pytest.M
     told = threading.Event()
     with other_ranks(2, "cpu", tmp_path / "log", told.set) as place:
         assert (place["RANK"], place["WORLD_SIZE"]) == ("0", "2")
-        others = (p for p in psutil.Process().children() if "samar.training.ranks" in p.cmdline())
-        (other,) = others
+        (other,) = (
+            child
+            for child in psutil.Process().children()
+            if child.status() != psutil.STATUS_ZOMBIE and "samar.training.ranks" in child.cmdline()
+        )
         other.kill()
         assert told.wait(20)
     told.clear()

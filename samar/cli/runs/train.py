@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 from samar.cli.measure import follow, print_note, submitted
 from samar.cli.runs import race
 from samar.cli.runs.edits import add_edits, edits_from
+from samar.cli.runs.together import done_here, follow_first
+from samar.device.catalog import gathered
 from samar.errors import ConfigError
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
@@ -34,6 +37,9 @@ def register(commands: Any) -> None:
     edit.set_defaults(run=_edit)
     resume = commands.add_parser("resume", help="continue a job that was paused or ended early")
     resume.add_argument("id", metavar="JOB", help="number, id or name of the job")
+    resume.add_argument(
+        "--ranks", type=int, help="of a run that ended early: in how many processes it goes on"
+    )
     for parser, run in ((train, _train), (resume, _resume)):
         parser.add_argument("--json", action="store_true", help="end with one JSON object")
         parser.set_defaults(run=run)
@@ -51,17 +57,28 @@ def _edit(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    service = Jobs()
+    rank, count = gathered()
+    if here := count > 1:
+        options.ranks = count
     settings = settings_from(options, TrainSettings)
-    job_id = submitted(service, settings, edits=edits_from(options))
-    return _follow(service, job_id, options.json)
+    if rank:
+        return follow_first(settings.device)
+    service = Jobs()
+    job_id = submitted(service, settings, edits=edits_from(options), here=here)
+    with done_here(service, job_id) if here else nullcontext():
+        return _follow(service, job_id, options.json)
 
 
 def _resume(options: argparse.Namespace) -> int:
     service = Jobs()
     job = service.get(options.id)
-    service.resume(job.id)
-    return _follow(service, job.id, options.json)
+    rank, count = gathered()
+    if rank:
+        return follow_first(job.settings.device)
+    here = count > 1
+    service.resume(job.id, ranks=count if here else options.ranks, here=here)
+    with done_here(service, job.id) if here else nullcontext():
+        return _follow(service, job.id, options.json)
 
 
 def _follow(service: Jobs, job_id: str, as_json: bool) -> int:

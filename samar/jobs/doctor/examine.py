@@ -9,6 +9,7 @@ import shutil
 import socket
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, damaged, stored_settings
 from samar.jobs.kind import kinds
 from samar.jobs.sql import schema
+from samar.jobs.sql.blocks import NoSteps, taken_apart
 from samar.jobs.sql.database import SMALLEST, Database, store_url
 from samar.jobs.store import alive
 
@@ -172,9 +174,10 @@ def _examine_tables(report: Report, db: sqlite3.Connection) -> list[dict[str, An
             report.add("row", name, unread(first, last))
 
         read[name] = list(salvaged(db, name, "rowid", lost))
-    for name in ("steps", "epochs"):
-        for key, count in _no_numbers(db, name):
-            report.add("row", f"job #{key}", f"{count} of its {name} hold no number")
+    for key, count in _no_numbers(db, "epochs"):
+        report.add("row", f"job #{key}", f"{count} of its epochs hold no number")
+    for key, count in Counter(row["job"] for row in _blocks(db, report) if not whole(row)).items():
+        report.add("row", f"job #{key}", f"{count} blocks of its steps are damaged")
     _examine_rows(report, read)
     return read["jobs"]
 
@@ -219,6 +222,21 @@ def _integrity(db: sqlite3.Connection) -> Iterator[str]:
         yield str(error)
         return
     yield from (f"{count} rows of {table} belong to no job" for table, count in odd.items())
+
+
+def _blocks(db: sqlite3.Connection, report: Report) -> Iterator[dict[str, Any]]:
+    def lost(first: int, last: int | None) -> None:
+        report.add("row", "steps", unread(first, last))
+
+    return salvaged(db, "steps", "rowid", lost)
+
+
+def whole(block: Mapping[str, Any]) -> bool:
+    """Whether a row of the table of steps holds what it should."""
+    try:
+        return bool(taken_apart(block["rows"])[-1, 0] == block["last"])
+    except NoSteps:
+        return False
 
 
 def _no_numbers(db: sqlite3.Connection, name: str) -> list[tuple[int, int]]:
@@ -296,7 +314,7 @@ def _check_files(report: Report, jobs: list[dict[str, Any]] | None) -> None:
     place = home()
     known = {row["id"] for row in jobs or ()}
     for path in sorted(jobs_folder().glob("*")) if jobs is not None else ():
-        if path.name not in known:
+        if path.is_dir() and path.name not in known:
             report.add("orphan", str(path), "it belongs to no job that the store can read")
     for folder in (jobs_folder(), place / "models", place / "data"):
         for path in sorted(folder.rglob("*.part")):

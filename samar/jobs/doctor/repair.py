@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from samar.errors import ConfigError, RunError
-from samar.jobs.doctor.examine import missing, tables_of, unread, version_of, wrong_in
+from samar.jobs.doctor.examine import missing, tables_of, unread, version_of, whole, wrong_in
 from samar.jobs.doctor.salvage import opened, salvaged
 from samar.jobs.job import STAND_INS, damaged
 from samar.jobs.sql import schema
@@ -20,7 +20,7 @@ from samar.jobs.sql.database import Database, store_url
 
 NEEDED = ("key", "id", "kind", "config")
 """Of a job; without one of these nothing can be made of it."""
-RECORDS = {"steps": "step", "epochs": "epoch"}
+RECORDS = {"steps": "last", "epochs": "epoch"}
 LISTS = ("events", "controls", "artifacts")
 
 
@@ -184,10 +184,12 @@ def _copy_records(
         for row in _rows(source, made, name, RECORDS[name], key):
             wrong = [column for column in table.c if schema.wrong(column, row[column.name])]
             row |= {column.name: None for column in wrong if column.nullable}
-            good = all(column.nullable for column in wrong) and _insert(copy, name, row)
+            good = all(column.nullable for column in wrong) and (name != "steps" or whole(row))
+            good = good and _insert(copy, name, row)
             count, left_out = count + good, left_out + (not good)
         if left_out:
-            made.notes.append(f"job #{key}: {left_out} of its {name} left out.")
+            what = "blocks of its steps" if name == "steps" else f"of its {name}"
+            made.notes.append(f"job #{key}: {left_out} {what} left out.")
     made.rows[name] = count
 
 

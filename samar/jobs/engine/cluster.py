@@ -23,13 +23,16 @@ import samar
 from samar.device.catalog import CPU
 from samar.errors import ConfigError, RunError
 from samar.home import home, jobs_folder
+from samar.jobs.engine.dispatcher import Dispatcher
 from samar.jobs.engine.local import ENGINE, RAY, VARIABLES, tend
 from samar.jobs.files import log_path
-from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.job import HELD, UNREADABLE, Job
 from samar.jobs.kind import LONG, in_lane
 from samar.jobs.store import Store
 
-POLL_SECONDS = 0.5
+POLL_SECONDS, ALIVE_SECONDS = 0.5, 3.0
+OF_DEAD = ("queued", *HELD, "interrupted")
+"""What a job may be that Ray gives to another machine; not one that ended."""
 LOST_MACHINES = 3
 """So many times a job is given to another machine."""
 GPU_OF_MEASUREMENT = 0.25
@@ -109,18 +112,28 @@ def machines(ray: Any) -> list[Machine]:
 
 
 def dispatch(
-    store: Store, ray: Any, tell: Callable[[str], None], until: Callable[[], bool]
+    store: Store,
+    ray: Any,
+    tell: Callable[[str], None],
+    until: Callable[[], bool],
+    page: str = "",
 ) -> None:
     """Give queued jobs to the cluster until told otherwise.
 
     Args:
         tell: is told in a sentence what became of a job.
         until: whether it is over.
+        page: address of Ray's own page.
     """
     flying: dict[Any, Job] = {}
     task = ray.remote(max_calls=1, max_retries=LOST_MACHINES)(_work)
+    alive = 0.0
     while not until():
         places = int(ray.cluster_resources().get("CPU", 0))
+        if time.monotonic() - alive > ALIVE_SECONDS:
+            with suppress(OSError):  # a full disk
+                Dispatcher(places, sum(m.alive for m in machines(ray)), page).tell()
+            alive = time.monotonic()
         tend(store, places)
         done, _ = ray.wait([*flying], num_returns=len(flying), timeout=0) if flying else ([], [])
         for each in done:
@@ -180,7 +193,7 @@ def _work(job_id: str) -> str:
 
     store = Store()
     # The dispatcher gave a queued one; if it is none, Ray knows that this is another attempt.
-    job = store.claim(job_id, of_dead=True)
+    job = store.claim(job_id, OF_DEAD)
     if job is None:
         return ""
     path = log_path(job_id)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import samar
+from samar.device.catalog import TORCHRUN
 
 
 def start_process(
@@ -32,7 +33,7 @@ def start_process(
         detached = {"creationflags": flags}
     environment = {
         "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave their core to the browser
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != TORCHRUN},
         **(variables or {}),
         "PYTHONPATH": os.pathsep.join(paths),
     }

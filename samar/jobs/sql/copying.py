@@ -132,7 +132,7 @@ def _copy(source: Place, target: Place, row: dict[str, Any]) -> None:
 def _pieces(db: sa.Connection, table: sa.Table, job: int) -> Iterator[list[dict[str, Any]]]:
     """The rows of a job in their order, without the numbers that the store gave them."""
     columns = [column for column in table.c if column.name != "key"]
-    order = table.c.key if "key" in table.c else table.c.step
+    order = next(table.c[name] for name in ("key", "last", "step") if name in table.c)
     query = sa.select(*columns).where(table.c.job == job).order_by(order)
     for piece in db.execute(query).mappings().partitions(PIECE):
         yield [dict(each) for each in piece]

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, String, Text
+from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, LargeBinary, String, Text
 
 from samar.errors import RunError
 
@@ -51,20 +52,11 @@ steps = sa.Table(
     "steps",
     metadata,
     _of_job(),
-    Column("step", Integer, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("loss", Float),
-    Column("perturbed_loss", Float),
-    Column("sharpness", Float),
-    Column("ratio", Float),
-    Column("lam", Float),
-    Column("grad_norm", Float),
-    Column("lr", Float),
-    Column("grad_evals", Integer),
-    Column("seconds", Float),
-    sa.PrimaryKeyConstraint("job", "step"),
-    sqlite_with_rowid=False,
+    Column("last", Integer, nullable=False),
+    Column("rows", LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("job", "last"),
 )
+"""Steps of training runs, many in a row of the table; see :mod:`samar.jobs.sql.blocks`."""
 
 epochs = sa.Table(
     "epochs",
@@ -230,6 +222,22 @@ def _count_edits(connection: Connection) -> None:
             connection.execute(jobs.update().where(own).values(summary=text))
 
 
+def _put_steps_into_blocks(connection: Connection) -> None:
+    """From 3 to 4: a step is no longer a row of its own; what is no number is left out."""
+    from samar.jobs.sql import blocks
+
+    _run(connection, "ALTER TABLE steps RENAME TO step_rows")
+    steps.create(connection)
+    number = "CASE WHEN typeof({0}) IN ('integer', 'real') THEN {0} END"
+    columns = ", ".join(number.format(name) for name in blocks.COLUMNS)
+    known = "FROM step_rows WHERE job IN (SELECT key FROM jobs) AND typeof(step) = 'integer'"
+    for (job,) in connection.execute(sa.text(f"SELECT DISTINCT job {known}")).all():
+        query = sa.text(f"SELECT {columns} {known} AND job = :job ORDER BY step")
+        for piece in connection.execute(query, {"job": job}).partitions(blocks.MOST):
+            blocks.append(connection, job, np.array([tuple(row) for row in piece], blocks.FORMAT))
+    _run(connection, "DROP TABLE step_rows")
+
+
 def _run(connection: Connection, *statements: str) -> None:
     for statement in statements:
         connection.execute(sa.text(statement))
@@ -240,6 +248,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _add_validation_marks_and_sweeps,
     _make_everything_a_job,
     _count_edits,
+    _put_steps_into_blocks,
 )
 
 

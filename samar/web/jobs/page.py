@@ -5,6 +5,8 @@ from functools import partial
 
 import streamlit as st
 
+from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher
+from samar.jobs.engine.local import RAY, engine
 from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
 from samar.jobs.kind import SHORT, kinds
 from samar.jobs.store import MEMBER
@@ -40,6 +42,7 @@ def jobs_page() -> None:
 
 def _board(was_active: bool) -> None:
     jobs = service().all()
+    _cluster(jobs)
     if not jobs or (was_active and not any(job.active for job in jobs)):
         st.rerun()
     _queue(jobs)
@@ -67,6 +70,17 @@ def _board(was_active: bool) -> None:
         words = "Nothing passes the filter." if jobs else none
         st.info(words, icon=":material/filter_alt:")
     show_problem()
+
+
+def _cluster(jobs: Sequence[Job]) -> None:
+    """How busy the cluster is, where it does the jobs."""
+    if engine() != RAY:
+        return
+    if (at_work := dispatcher()) is None:
+        st.warning(NONE_THERE, icon=":material/dns:")
+    else:
+        page = f" [Ray's page]({at_work.page})" if at_work.page else ""
+        st.caption(f"{at_work.words(jobs)}{page}")
 
 
 def _queue(jobs: Sequence[Job]) -> None:

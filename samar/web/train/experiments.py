@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from samar.jobs.job import Job
-from samar.web.controls import SETTINGS
+from samar.web.controls import SETTINGS, set_widget
 from samar.web.service import service
 from samar.web.state import HELD
 from samar.web.train.settings_panel import HELD_SETTING, INLINE, draw_setting, steer
@@ -30,7 +30,7 @@ def _hold(run: Job | None) -> None:
     chosen = st.session_state.get("optimizer", SETTINGS["optimizer"].default)
     samar = "samar" in getattr(run.settings if run else None, "optimizers", chosen)
     held: Any = st.session_state.get(HELD_SETTING)
-    st.session_state[HELD] = held if held in HOLDS else None
+    set_widget(HELD, held if held in HOLDS else None)
     st.pills(
         "Hold λ at",
         list(HOLDS),

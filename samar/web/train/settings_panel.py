@@ -19,6 +19,7 @@ from samar.web.controls import (
     fill,
     link_problem,
     relevant,
+    set_widget,
     settings_from_controls,
 )
 from samar.web.networks import put
@@ -63,7 +64,7 @@ def settings_panel(run: Job | None) -> None:
                 st.markdown(f"**{title}**")
                 _group(group, run)
     # Drawn last, because it says whether the settings now are those of a preset.
-    st.session_state[PRESET] = _preset_of_controls()
+    set_widget(PRESET, _preset_of_controls())
     place.selectbox(
         "Preset",
         [None, *PRESETS],

@@ -1,14 +1,17 @@
 """Jobs on the machines of a Ray cluster."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
 
 from samar.cli import main
 from samar.jobs.engine import cluster, local
+from samar.jobs.engine.dispatcher import Dispatcher, dispatcher
 from samar.jobs.store import Store
 from samar.training.settings import TrainSettings
 
@@ -25,7 +28,7 @@ def test_two_machines_of_which_one_is_lost(postgres: Any) -> None:
 
 
 def test_faces_start_nothing_where_a_cluster_does(
-    samar_home: Any, monkeypatch: pytest.MonkeyPatch
+    samar_home: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SAMAR_ENGINE", "ray")
     store = Store()
@@ -33,6 +36,13 @@ def test_faces_start_nothing_where_a_cluster_does(
     local.schedule(store)
     assert store.get(job_id).status == "queued"
     assert main(["cluster"]) == 0
+    assert "No dispatcher gives jobs to the cluster" in capsys.readouterr().out
+    Dispatcher(8, 2).tell()
+    assert main(["cluster"]) == 0
+    assert "0 of 8 places busy on 2 machines, 1 waiting." in capsys.readouterr().out
+    long_ago = time.time() - 60
+    os.utime(samar_home / "runs" / "dispatcher.json", (long_ago, long_ago))
+    assert dispatcher() is None
 
 
 @pytest.mark.parametrize(
@@ -79,9 +89,9 @@ def test_the_queue_of_a_cluster(samar_home: Any) -> None:
     assert first is not None
     assert store.claim(own) is None
     store.move(first, "paused")
-    again = store.claim(own, of_dead=True)
+    again = store.claim(own, cluster.OF_DEAD)
     assert again is not None
     assert (again.status, again.claim) == ("running", first.claim + 1)
     assert [order.command for order in store.orders.after(0, again.key)] == ["pause"]
     store.move(again, "stopped")
-    assert store.claim(own, of_dead=True) is None
+    assert store.claim(own, cluster.OF_DEAD) is None

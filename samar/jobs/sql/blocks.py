@@ -1,0 +1,129 @@
+"""The steps of training runs: many in one row of the store, as a block of numbers.
+
+A block holds some steps that follow each other, each as little-endian float64 in the order of
+:data:`COLUMNS`, and at its end a CRC-32; what was not measured is NaN. A million steps are so read
+without being a million rows, let alone eleven million Python numbers.
+"""
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import sqlalchemy as sa
+
+from samar.jobs.sql import schema
+
+COLUMNS = (
+    "step",
+    "epoch",
+    "loss",
+    "perturbed_loss",
+    "sharpness",
+    "ratio",
+    "lam",
+    "grad_norm",
+    "lr",
+    "grad_evals",
+    "seconds",
+)
+FORMAT = np.dtype("<f8")
+ROW_BYTES = FORMAT.itemsize * len(COLUMNS)
+CHECK_BYTES = 4
+SHORT = 256
+"""A block with fewer steps is joined with the next one that is written."""
+MOST = 1024
+"""Steps in a block."""
+
+
+class NoSteps(ValueError):
+    """A block is damaged."""
+
+
+def read(db: sa.Connection, job: int, after: int = 0) -> np.ndarray:
+    """The steps of a job beyond ``after``, (steps, columns) in order.
+
+    Raises:
+        NoSteps: a block is damaged.
+    """
+    table = schema.steps.c
+    query = sa.select(table.rows).where((table.job == job) & (table.last > after))
+    found = [taken_apart(rows) for (rows,) in db.execute(query.order_by(table.last))]
+    if found and after:
+        found[0] = found[0][found[0][:, 0] > after]
+    return np.concatenate(found) if found else np.empty((0, len(COLUMNS)))
+
+
+def taken_apart(content: object) -> np.ndarray:
+    """The steps of one block, (steps, columns).
+
+    Raises:
+        NoSteps: it is damaged.
+    """
+    if not isinstance(content, bytes) or len(content) < ROW_BYTES:
+        raise NoSteps
+    numbers, check = content[:-CHECK_BYTES], content[-CHECK_BYTES:]
+    whole = len(numbers) % ROW_BYTES == 0
+    if not whole or zlib.crc32(numbers).to_bytes(CHECK_BYTES, "little") != check:
+        raise NoSteps
+    return np.frombuffer(numbers, FORMAT).reshape(-1, len(COLUMNS))
+
+
+def append(db: sa.Connection, job: int, rows: np.ndarray) -> None:
+    """Add steps, (steps, columns) in order; what was recorded from the first of them on goes."""
+    if len(rows):
+        kept = _cut(db, job, int(rows[0, 0]) - 1, joined=len(rows) < MOST)
+        for block in _blocks(np.concatenate([kept, rows])):
+            _insert(db, job, block)
+
+
+def cut(db: sa.Connection, job: int, step: int) -> None:
+    """Forget the steps of a job beyond one."""
+    kept = _cut(db, job, step)
+    if len(kept):
+        _insert(db, job, kept)
+
+
+def copy(db: sa.Connection, source: int, target: int, step: int) -> None:
+    """Give one job the steps of another up to one."""
+    table = schema.steps
+    whole = (table.c.job == source) & (table.c.last <= step)
+    chosen = sa.select(sa.literal(target), table.c.last, table.c.rows).where(whole)
+    db.execute(table.insert().from_select(["job", "last", "rows"], chosen))
+    last = db.execute(sa.select(sa.func.max(table.c.last)).where(table.c.job == target)).scalar()
+    rest = read(db, source, last or 0)
+    rest = rest[rest[:, 0] <= step]
+    if len(rest):
+        _insert(db, target, rest)
+
+
+def _cut(db: sa.Connection, job: int, step: int, joined: bool = False) -> np.ndarray:
+    """Remove the blocks that go beyond a step; returns what they hold up to it.
+
+    Args:
+        joined: a short block before them is removed and returned too.
+    """
+    table = schema.steps.c
+    own = table.job == job
+    query = sa.select(table.last, table.rows).where(own & (table.last > step))
+    first = db.execute(query.order_by(table.last).limit(1)).first()
+    if first is None and joined:
+        newest = sa.select(sa.func.max(table.last)).where(own).scalar_subquery()
+        short = sa.func.length(table.rows) < SHORT * ROW_BYTES
+        query = sa.select(table.last, table.rows).where(own & (table.last == newest) & short)
+        first = db.execute(query).first()
+    if first is None:
+        return np.empty((0, len(COLUMNS)))
+    db.execute(schema.steps.delete().where(own & (table.last >= first.last)))
+    rows = taken_apart(first.rows)
+    return rows[rows[:, 0] <= step]
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for begin in range(0, len(rows), MOST):
+        yield rows[begin : begin + MOST]
+
+
+def _insert(db: sa.Connection, job: int, rows: np.ndarray) -> None:
+    numbers = np.ascontiguousarray(rows, FORMAT).tobytes()
+    content = numbers + zlib.crc32(numbers).to_bytes(CHECK_BYTES, "little")
+    db.execute(schema.steps.insert().values(job=job, last=int(rows[-1, 0]), rows=content))
