@@ -48,6 +48,14 @@ def _quick_workers() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _own_main() -> Iterator[None]:
+    """A page that a test runs takes the place of the main module, which new processes run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
 

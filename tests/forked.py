@@ -9,7 +9,9 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from samar.jobs.engine import local
 from samar.jobs.engine.process import start_process
@@ -30,9 +32,10 @@ def fork_workers() -> None:
             return start_process(arguments, log, **rest)
         variables = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
         process = context.Process(
-            target=_work, args=(arguments[2], str(log), variables, os.getcwd()), daemon=True
+            target=_work, args=(arguments[2], str(log), variables, str(Path.cwd())), daemon=True
         )
-        process.start()
+        with patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):  # not to be run again
+            process.start()
         return process
 
     local.start_process = start  # type: ignore[assignment]

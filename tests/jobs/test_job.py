@@ -117,7 +117,7 @@ def test_a_damaged_record_is_one_sentence(store: Store, running: Job, step) -> N
         db.execute(schema.events.update().values(detail="["))
         db.execute(schema.artifacts.update().values(summary="3"))
         db.execute(schema.controls.update().values(detail="no"))
-        db.execute(sa.text("UPDATE steps SET loss = 'low'"))
+        db.execute(sa.text("UPDATE steps SET rows = 'low'"))
     for read in (store.records.events, store.records.artifacts, store.records.steps):
         with pytest.raises(RunError, match=r"job #1 .*python -m samar doctor"):
             read(running.key)

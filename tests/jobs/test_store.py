@@ -13,7 +13,7 @@ from samar.jobs import work as work_module
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.jobs.sql import schema
+from samar.jobs.sql import migrations, schema
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.settings.command import json_line
@@ -202,13 +202,13 @@ def test_migrations_run_once_and_a_newer_store_is_refused(
     def add_column(db: sa.Connection) -> None:
         db.exec_driver_sql("ALTER TABLE jobs ADD COLUMN colour TEXT")
 
-    known = schema.MIGRATIONS
-    monkeypatch.setattr(schema, "MIGRATIONS", (*known, add_column))
+    known = migrations.MIGRATIONS
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*known, add_column))
     for _ in range(2):
         migrated = Store()
     with migrated.database.read() as db:
         assert db.exec_driver_sql("SELECT id, colour FROM jobs").all() == [(kept, None)]
-    monkeypatch.setattr(schema, "MIGRATIONS", known)
+    monkeypatch.setattr(migrations, "MIGRATIONS", known)
     newer = f"store is at version {len(known) + 1}, newer than this samar knows"
     with pytest.raises(RunError, match=newer):
         Store()

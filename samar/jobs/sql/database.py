@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError, RunError
 from samar.home import home
-from samar.jobs.sql.schema import migrate
+from samar.jobs.sql.migrations import migrate
 
 POSTGRESQL = "postgresql+psycopg"
 ON_SERVER: dict[str, Any] = {
