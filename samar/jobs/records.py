@@ -67,10 +67,9 @@ class Records:
         """Columns of every step beyond ``after``, as float64 arrays in order of step."""
         try:
             with self._database.read() as db:
-                rows = blocks.read(db, job, after)
+                return dict(zip(STEP_COLUMNS, blocks.read(db, job, after), strict=True))
         except blocks.NoSteps:
             raise _damaged("steps", job) from None
-        return dict(zip(STEP_COLUMNS, np.ascontiguousarray(rows.T), strict=True))
 
     def epochs(self, job: int, after: int = 0) -> Columns:
         """Columns of every epoch that ended beyond step ``after``."""
@@ -179,11 +178,19 @@ class Records:
 
     def extent(self, job: int, name: str) -> tuple[float, float, float, float] | None:
         """First, last, lowest and highest finite value of a column of the steps; None without."""
-        values = self.steps(job)[name]
-        values = values[np.isfinite(values)]
-        if not values.size:
+        place, found = STEP_COLUMNS.index(name), list[tuple[float, float, float, float]]()
+        try:
+            with self._database.read() as db:
+                for rows in blocks.pieces(db, job):
+                    values = rows[np.isfinite(rows[:, place]), place]
+                    if values.size:
+                        found.append((values[0], values[-1], values.min(), values.max()))
+        except blocks.NoSteps:
+            raise _damaged("steps", job) from None
+        if not found:
             return None
-        return (*values[[0, -1]].tolist(), float(values.min()), float(values.max()))
+        first, last, low, high = zip(*found, strict=True)
+        return float(first[0]), float(last[-1]), float(min(low)), float(max(high))
 
 
 def _damaged(what: str, job: int) -> RunError:

@@ -27,6 +27,7 @@ import psutil
 
 from samar.jobs.service import Jobs
 from samar.training.settings import TrainSettings
+from tests.browser.conftest import CHROMIUM
 from tests.campaign.outcome import Outcome
 from tests.campaign.visitor import Visitor, completed
 from tests.serving import Server, serving
@@ -248,9 +249,7 @@ async def _browser(stack: AsyncExitStack, server: Server, seen: Seen) -> Any:
     start.write_text(BEHIND_ALL_OTHERS.format(program))
     start.chmod(0o755)
     playwright = await stack.enter_async_context(async_playwright())
-    options = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
-    options += ["--enable-unsafe-swiftshader"]
-    browser = await playwright.chromium.launch(executable_path=start, args=options)
+    browser = await playwright.chromium.launch(executable_path=start, args=CHROMIUM)
     stack.push_async_callback(browser.close)
     page = await browser.new_page()
     page.on("pageerror", lambda error: seen.faults.append(f"a browser: {error}"))

@@ -40,17 +40,36 @@ class NoSteps(ValueError):
 
 
 def read(db: sa.Connection, job: int, after: int = 0) -> np.ndarray:
-    """The steps of a job beyond ``after``, (steps, columns) in order.
+    """The steps of a job beyond ``after`` in order, (columns, steps).
 
     Raises:
         NoSteps: a block is damaged.
     """
     table = schema.steps.c
-    query = sa.select(table.rows).where((table.job == job) & (table.last > after))
-    found = [taken_apart(rows) for (rows,) in db.execute(query.order_by(table.last))]
-    if found and after:
-        found[0] = found[0][found[0][:, 0] > after]
-    return np.concatenate(found) if found else np.empty((0, len(COLUMNS)))
+    size = sa.func.sum(sa.func.length(table.rows) / ROW_BYTES)
+    most = db.execute(sa.select(size).where(_beyond(job, after))).scalar() or 0
+    values, count = np.empty((len(COLUMNS), int(most))), 0
+    for rows in pieces(db, job, after):
+        values[:, count : count + len(rows)] = rows.T
+        count += len(rows)
+    return values[:, :count]
+
+
+def pieces(db: sa.Connection, job: int, after: int = 0) -> Iterator[np.ndarray]:
+    """The same block after block, (steps, columns) each.
+
+    Raises:
+        NoSteps: a block is damaged.
+    """
+    table = schema.steps.c
+    query = sa.select(table.rows).where(_beyond(job, after)).order_by(table.last)
+    for (content,) in db.execute(query):
+        rows = taken_apart(content)
+        yield rows if rows[0, 0] > after else rows[rows[:, 0] > after]
+
+
+def _beyond(job: int, after: int) -> sa.ColumnElement[bool]:
+    return (schema.steps.c.job == job) & (schema.steps.c.last > after)
 
 
 def taken_apart(content: object) -> np.ndarray:
@@ -90,7 +109,7 @@ def copy(db: sa.Connection, source: int, target: int, step: int) -> None:
     chosen = sa.select(sa.literal(target), table.c.last, table.c.rows).where(whole)
     db.execute(table.insert().from_select(["job", "last", "rows"], chosen))
     last = db.execute(sa.select(sa.func.max(table.c.last)).where(table.c.job == target)).scalar()
-    rest = read(db, source, last or 0)
+    rest = next(pieces(db, source, last or 0), np.empty((0, len(COLUMNS))))
     rest = rest[rest[:, 0] <= step]
     if len(rest):
         _insert(db, target, rest)
