@@ -2,7 +2,9 @@
 
 A PostgreSQL server and a Ray cluster of two machines with two places each are started on this
 machine. When all places are busy, one machine is taken away. All eight jobs must end, every record
-must be there once, and results must equal those of this machine alone, bit for bit::
+must be there once, and results must equal those of this machine alone, bit for bit. Then a race is
+edited, paused and resumed, and a run is cancelled, on the machine that is left; the race with its
+edits must be the same on this machine alone::
 
     python -m tests.cluster
 """
@@ -43,6 +45,8 @@ def main() -> dict[str, Any]:
         stack.enter_context(_places(OMP_NUM_THREADS="1", SAMAR_STORE=server.fresh(), **home))
         store = Store()
         figures |= _together(store)
+        with _places(SAMAR_HOME=str(folder / "alone"), SAMAR_STORE="", SAMAR_ENGINE="local"):
+            _repeat_steered(store, alone)
         figures["faults"] = _faults(store, alone, folder)
         store.database.engine.dispose()
     return figures
@@ -68,6 +72,32 @@ def _submit(store: Any, end: Any) -> None:
         ids.append(jobs.submit(asked))
     ids.append(jobs.submit(CurvatureJobSettings(network=run, images=64, name="curvature")))
     end(ids)
+
+
+def _submit_steered(store: Any, **words: Any) -> list[str]:
+    """A race and a run, of which nobody knows yet what will become."""
+    from samar.jobs.service import Jobs
+    from samar.kinds.race import RaceSettings
+    from samar.training.settings import TrainSettings
+
+    race = {**TINY, "name": "race", "epochs": 40, "optimizers": "sgd,samar"}
+    race |= {"curvature_every": 0, "film_every": 0}
+    cancelled = TrainSettings.parse({**TINY, "name": "cancelled", "epochs": 4000})
+    jobs = Jobs(store)
+    return [jobs.submit(RaceSettings.parse(race), **words), jobs.submit(cancelled)]
+
+
+def _repeat_steered(store: Any, alone: Any) -> None:
+    """The same on one machine, with the edits that the cluster's race had."""
+    from samar.jobs.edits import edits_file, read_edits
+    from samar.jobs.service import Jobs
+
+    (race,) = store.all("race")
+    edits = read_edits(edits_file(Jobs(store).edits(race)), "the race")
+    with patch("samar.jobs.service.schedule", lambda store: None):
+        race_id, cancelled = _submit_steered(alone, edits=edits)
+    _one_after_the_other(alone, [race_id])
+    alone.move(alone.get(cancelled), "stopped", only=("queued",))
 
 
 def _one_after_the_other(store: Any, ids: list[str]) -> None:
@@ -114,6 +144,20 @@ def _together(store: Any) -> dict[str, Any]:
                     seen["seconds"] = round(time.monotonic() - began, 1)
 
                 _submit(store, end)
+                race, cancelled = _submit_steered(store)
+
+                def steered() -> bool:
+                    found = [store.get(each) for each in (race, cancelled)]
+                    if found[0].done > 20 and "race paused at" not in seen:
+                        jobs.change(race, rho=0.3)
+                        jobs.pause(race)
+                        seen["race paused at"] = _paused(store, race)
+                        jobs.resume(race)
+                    if found[1].done > 20:
+                        jobs.stop(cancelled)
+                    return all(job.status in ENDED for job in found)
+
+                cluster.dispatch(store, ray, seen["told"].append, steered)
                 seen["alive at the end"] = sum(m.alive for m in cluster.machines(ray))
         finally:
             machines.shutdown()
@@ -143,6 +187,9 @@ def _faults(store: Any, alone: Any, folder: Path) -> list[str]:
     for job in store.all():
         other, what = others[job.settings.name], f"{job.kind} {job.settings.name!r}"
         claims += job.claim - 1
+        if job.settings.name == "cancelled":
+            faults += [] if job.status == "stopped" and job.done else [f"{what} is {job.status}"]
+            continue
         if job.status != "finished":
             faults.append(f"{what} is {job.status}: {job.message}")
             continue
@@ -159,6 +206,10 @@ def _faults(store: Any, alone: Any, folder: Path) -> list[str]:
             one, two = (load_weights(place / "weights.safetensors") for place in places)
             if not all(torch.equal(one[name], two[name]) for name in two):
                 faults.append(f"{what} differs in its weights")
+        elif job.kind == "race":
+            edits = store.records.events(job.key)
+            if not any(event.kind == "change" for event in edits):
+                faults.append(f"{what} was not edited")
         elif job.kind == "landscape":
             levels = [
                 Landscape.load(place / s.records.artifacts(j.key, "landscape")[-1].path)
@@ -170,8 +221,8 @@ def _faults(store: Any, alone: Any, folder: Path) -> list[str]:
             reports = [json.loads((place / "report.json").read_text()) for place in places]
             if reports[0]["eigenvalues"] != reports[1]["eigenvalues"]:
                 faults.append(f"{what} differs")
-    if len(others) != 8 or len(store.all()) != 8:
-        faults.append(f"{len(store.all())} and {len(others)} jobs, not 8")
+    if len(others) != 12 or len(store.all()) != 12:  # the race has two members
+        faults.append(f"{len(store.all())} and {len(others)} jobs, not 12")
     if not claims:
         faults.append("no job was done again: the lost machine had none")
     return faults
