@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from samar.home import ASSETS
-from samar.web.cold_start import came_cold, load_again
+from samar.web.cold_start import TURNS, came_cold, load_again
 from samar.web.presenting import apply_presenting
 from samar.web.service import explained, welcome
 from samar.web.static_files import ensure_static
@@ -52,5 +52,5 @@ if came_cold() and page.url_path:
 else:
     apply_presenting()
     welcome()
-    with explained():
+    with explained(), TURNS:
         page.run()

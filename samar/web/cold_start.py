@@ -5,7 +5,9 @@ older multipage apps, on because the folder ``pages/`` exists), does not find th
 names, and opens a dialog "Page not found". Loading the same address once more finds it.
 """
 
+import os
 import sys
+import threading
 from importlib import import_module
 from types import FrameType
 
@@ -21,6 +23,10 @@ for _name in SHARED:  # while other sessions wait: several at once can be given 
 
 # Among many scripts that compute, the server's own thread gets its turn five times as soon.
 sys.setswitchinterval(0.001)
+
+TURNS = threading.BoundedSemaphore(1 + (os.cpu_count() or 1))
+"""So many pages are drawn at once; more would not be drawn sooner, and the server would answer
+nobody meanwhile."""
 
 RELIC = "_mpa_v1"
 """Streamlit's function that looks for pages."""
