@@ -3,8 +3,8 @@
 Run: ``python -m tests.benchmarks.long_run [STEPS]``
 
 Each line is a process of its own: seconds after importing, how many of them it was busy, and how
-far its peak of memory grew. With a row of the store for each step, all read at once; read in pieces;
-and since the steps are kept in blocks of numbers:
+far its peak of memory grew. With a row of the store for each step, all read at once; read in
+pieces; and since the steps are kept in blocks of numbers:
 
 =================  =====================  =====================  =====================
 opening, history   3.9 s busy, 742 MB     1.7 s busy, 179 MB     0.44 s busy, 174 MB
