@@ -153,7 +153,7 @@ def _together(store: Any) -> dict[str, Any]:
                         jobs.pause(race)
                         seen["race paused at"] = _paused(store, race)
                         jobs.resume(race)
-                    if found[1].done > 20:
+                    if found[1].status == "running" and found[1].done > 20:
                         jobs.stop(cancelled)
                     return all(job.status in ENDED for job in found)
 

@@ -61,7 +61,7 @@ exec setsid -w nice -n 19 sh -c 'echo 19 2>/dev/null >/proc/self/autogroup; exec
 the server's. Linux may weigh sessions against each other, so it gets one of its own."""
 EXPIRY_SECONDS = 125
 """So long Streamlit keeps a session whose connection has gone."""
-RUNS = [TrainSettings(name=f"load {n}", epochs=20_000, seed=n, optimizer="samar") for n in (1, 2)]
+RUNS = [TrainSettings(name=f"load {n}", epochs=10_000, seed=n, optimizer="samar") for n in (1, 2)]
 
 
 @dataclass(frozen=True)
