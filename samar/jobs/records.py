@@ -65,11 +65,8 @@ class Records:
 
     def steps(self, job: int, after: int = 0) -> Columns:
         """Columns of every step beyond ``after``, as float64 arrays in order of step."""
-        try:
-            with self._database.read() as db:
-                return dict(zip(STEP_COLUMNS, blocks.read(db, job, after), strict=True))
-        except blocks.NoSteps:
-            raise _damaged("steps", job) from None
+        with self._database.read() as db:
+            return dict(zip(STEP_COLUMNS, blocks.read(db, job, after), strict=True))
 
     def epochs(self, job: int, after: int = 0) -> Columns:
         """Columns of every epoch that ended beyond step ``after``."""
@@ -80,7 +77,7 @@ class Records:
         try:
             values = np.array([tuple(row) for row in rows], float).reshape(-1, len(EPOCH_COLUMNS))
         except (TypeError, ValueError):
-            raise _damaged("epochs", job) from None
+            raise blocks.damaged("epochs", job) from None
         return dict(zip(EPOCH_COLUMNS, values.T.copy(), strict=True))
 
     def by_epoch(self, jobs: Sequence[int], name: str) -> dict[int, dict[int, float]]:
@@ -179,24 +176,15 @@ class Records:
     def extent(self, job: int, name: str) -> tuple[float, float, float, float] | None:
         """First, last, lowest and highest finite value of a column of the steps; None without."""
         place, found = STEP_COLUMNS.index(name), list[tuple[float, float, float, float]]()
-        try:
-            with self._database.read() as db:
-                for rows in blocks.pieces(db, job):
-                    values = rows[np.isfinite(rows[:, place]), place]
-                    if values.size:
-                        found.append((values[0], values[-1], values.min(), values.max()))
-        except blocks.NoSteps:
-            raise _damaged("steps", job) from None
+        with self._database.read() as db:
+            for rows in blocks.pieces(db, job):
+                values = rows[np.isfinite(rows[:, place]), place]
+                if values.size:
+                    found.append((values[0], values[-1], values.min(), values.max()))
         if not found:
             return None
         first, last, low, high = zip(*found, strict=True)
         return float(first[0]), float(last[-1]), float(min(low)), float(max(high))
-
-
-def _damaged(what: str, job: int) -> RunError:
-    return RunError(
-        f"The {what} of job #{job} are damaged; see what can be saved with: python -m samar doctor"
-    )
 
 
 def _object(job: int, text: str) -> dict[str, Any]:

@@ -91,3 +91,5 @@ def test_a_block_with_one_wrong_bit_is_told(store: Store, running: Job, damaged:
         db.execute(schema.steps.update().values(rows=damaged))
     with pytest.raises(RunError, match=r"steps of job #1 are damaged.*doctor"):
         store.records.steps(running.key)
+    with pytest.raises(RunError, match=r"steps of job #1 are damaged.*doctor"):
+        store.records.rewind(running.key, 10)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import sqlalchemy as sa
 
+from samar.errors import RunError
 from samar.jobs.sql import schema
 
 COLUMNS = (
@@ -43,7 +44,7 @@ def read(db: sa.Connection, job: int, after: int = 0) -> np.ndarray:
     """The steps of a job beyond ``after`` in order, (columns, steps).
 
     Raises:
-        NoSteps: a block is damaged.
+        RunError: a block is damaged.
     """
     table = schema.steps.c
     size = sa.func.sum(sa.func.length(table.rows) / ROW_BYTES)
@@ -59,12 +60,12 @@ def pieces(db: sa.Connection, job: int, after: int = 0) -> Iterator[np.ndarray]:
     """The same block after block, (steps, columns) each.
 
     Raises:
-        NoSteps: a block is damaged.
+        RunError: a block is damaged.
     """
     table = schema.steps.c
     query = sa.select(table.rows).where(_beyond(job, after)).order_by(table.last)
     for (content,) in db.execute(query):
-        rows = taken_apart(content)
+        rows = _sound(content, job)
         yield rows if rows[0, 0] > after else rows[rows[:, 0] > after]
 
 
@@ -85,6 +86,20 @@ def taken_apart(content: object) -> np.ndarray:
     if not whole or zlib.crc32(numbers).to_bytes(CHECK_BYTES, "little") != check:
         raise NoSteps
     return np.frombuffer(numbers, FORMAT).reshape(-1, len(COLUMNS))
+
+
+def damaged(what: str, job: int) -> RunError:
+    """Records of a job that are not what they should be."""
+    return RunError(
+        f"The {what} of job #{job} are damaged; see what can be saved with: python -m samar doctor"
+    )
+
+
+def _sound(content: object, job: int) -> np.ndarray:
+    try:
+        return taken_apart(content)
+    except NoSteps:
+        raise damaged("steps", job) from None
 
 
 def append(db: sa.Connection, job: int, rows: np.ndarray) -> None:
@@ -133,7 +148,7 @@ def _cut(db: sa.Connection, job: int, step: int, joined: bool = False) -> np.nda
     if first is None:
         return np.empty((0, len(COLUMNS)))
     db.execute(schema.steps.delete().where(own & (table.last >= first.last)))
-    rows = taken_apart(first.rows)
+    rows = _sound(first.rows, job)
     return rows[rows[:, 0] <= step]
 
 
