@@ -8,6 +8,7 @@ import os
 import zlib
 from importlib.metadata import version
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import plotly
@@ -70,8 +71,9 @@ def component(name: str, *, html: str, css: str, js: str) -> Any:
 def _copy(source: Path, target: Path) -> None:
     if target.is_file() and _stamp(target) == _stamp(source):
         return
-    # Another process may be serving the file: it must see the old bytes or the new, never a part.
-    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    # Somebody may be reading the file: they must see the old bytes or the new, never a part. And
+    # sessions that come at once to a fresh server copy at once, each into a file of its own.
+    partial = target.with_name(f"{target.name}.{os.getpid()}-{get_ident()}")
     partial.write_bytes(source.read_bytes())
     os.utime(partial, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
     partial.replace(target)

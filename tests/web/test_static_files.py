@@ -1,7 +1,9 @@
 """The files that the browser fetches are put beside the app, and are the right ones."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import plotly
 import pytest
@@ -26,6 +28,20 @@ def test_puts_the_installed_plotly_js_under_its_version(tmp_path: Path) -> None:
     scripts = {script.name for script in COMPONENTS.glob("*.js")}
     assert {CHART_JS, STAGE_JS} < scripts
     assert {p.name for p in (tmp_path / "static").iterdir()} == {PLOTLY_JS, *scripts}
+
+
+def test_sessions_that_come_at_once_to_a_fresh_server(tmp_path: Path) -> None:
+    for attempt in range(5):
+        folder, gate = tmp_path / str(attempt), Barrier(20)
+
+        def come(folder: Path = folder, gate: Barrier = gate) -> None:
+            gate.wait()
+            ensure_static(folder)
+
+        with ThreadPoolExecutor(20) as sessions:
+            for each in [sessions.submit(come) for _ in range(20)]:
+                each.result()
+        assert len(list(folder.iterdir())) == len(list(COMPONENTS.glob("*.js"))) + 1
 
 
 def test_leaves_what_is_there_and_mends_what_is_not(tmp_path: Path) -> None:
