@@ -11,6 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ASAM": "optim.sam",
     "SAM": "optim.sam",
     "SAMAR": "optim.samar",
     "VaSSO": "optim.vasso",
@@ -40,9 +41,17 @@ _HOMES = {
     "TrainSettings": "training.settings",
     "Trainer": "training.trainer",
     "train": "training.loop",
-    "line": "landscape.sampler",
-    "plane": "landscape.sampler",
-    "random_frame": "landscape.frame",
+    "line": "landscapes.sampler",
+    "plane": "landscapes.sampler",
+    "random_frame": "landscapes.frame",
+    "hessian": "script.instruments",
+    "landscape": "script.instruments",
+    "sharpness": "script.instruments",
+    "watch": "script.watch",
+    "HessianResult": "script.results",
+    "LandscapeResult": "script.results",
+    "WatchedRun": "script.watch",
+    "objective_of": "data.given",
     "hessian_of": "curvature.product",
     "hessian_trace": "curvature.trace",
     "spectral_density": "curvature.density",

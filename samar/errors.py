@@ -5,10 +5,19 @@ what to do. Faces (browser, command line) show the text as it is and never a tra
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from samar.plain_text import shown
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+APP_PACKAGES = frozenset(
+    {
+        *("PIL", "optuna", "pandas", "pyarrow", "pyevtk", "pyhessian", "scipy", "sklearn"),
+        *("streamlit", "torchvision", "tsdownsample"),
+    }
+)
+"""What only ``samar-lab[app]`` brings, by the names under which it is imported."""
 
 
 class SamarError(Exception):
@@ -40,6 +49,25 @@ class RunError(SamarError):
 
 class NotAllowed(RunError):
     """Whoever asks may not do this on this server."""
+
+
+@contextmanager
+def told_if_missing() -> Iterator[None]:
+    """Say in a sentence what to install, where a package is missing that the app alone brings.
+
+    Raises:
+        ConfigError: instead of a ModuleNotFoundError about one of `APP_PACKAGES`.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in APP_PACKAGES:
+            raise
+        raise ConfigError(
+            f"This needs the package {package}, which is not installed; "
+            "pip install 'samar-lab[app]' brings it."
+        ) from None
 
 
 def of_the_disk(error: OSError) -> str:

@@ -177,7 +177,7 @@ def _faults(store: Any, alone: Any, folder: Path) -> list[str]:
     """What is not as it would be on one machine."""
     import torch
 
-    from samar.landscape.result import Landscape
+    from samar.landscapes.result import Landscape
     from samar.networks.checkpoint import load_weights
 
     faults = []

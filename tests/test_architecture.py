@@ -16,7 +16,7 @@ FLOORS = [
     {"settings", "device"},
     {"optim", "models", "data"},
     {"curvature"},
-    {"landscape"},
+    {"landscapes"},
     {"training", "playground"},
     {"jobs"},
     {"networks"},
@@ -24,7 +24,8 @@ FLOORS = [
     {"kinds"},
     {"compare", "exchange"},
     {"charts"},
-    {"web", "cli"},
+    {"web", "cli", "script"},
+    {"integrations"},
 ]
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted((ROOT / "samar").rglob("*.py"))

@@ -1,7 +1,6 @@
 """Fewer points for the same picture: MinMax-LTTB (Van Der Donckt et al. 2023) by tsdownsample."""
 
 import numpy as np
-from tsdownsample import MinMaxLTTBDownsampler
 
 
 def thin(x: np.ndarray, y: np.ndarray, points: int = 2000) -> tuple[np.ndarray, np.ndarray]:
@@ -15,5 +14,7 @@ def thin(x: np.ndarray, y: np.ndarray, points: int = 2000) -> tuple[np.ndarray, 
     x, y = np.ascontiguousarray(x[finite]), np.ascontiguousarray(y[finite])
     if len(x) <= points:
         return x, y
+    from tsdownsample import MinMaxLTTBDownsampler
+
     kept = MinMaxLTTBDownsampler().downsample(x, y, n_out=points)
     return x[kept], y[kept]

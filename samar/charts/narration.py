@@ -5,12 +5,15 @@ import math
 import numpy as np
 
 from samar.jobs.records import Columns
+from samar.kinds.watch import WatchSettings
 from samar.training.settings import TrainSettings
+
+Config = TrainSettings | WatchSettings
 
 RECENT = 100
 
 
-def narrate(config: TrainSettings, steps: Columns) -> str:
+def narrate(config: Config, steps: Columns) -> str:
     """Some sentences about the newest move of λ, and how often a second gradient is taken.
 
     It is read off the last step that measured and the one after it: the ratio of the one led to
@@ -22,7 +25,7 @@ def narrate(config: TrainSettings, steps: Columns) -> str:
     """
     often = second_gradients(steps)
     if config.optimizer != "samar":
-        return _without_lambda(config.optimizer, often)
+        return _without_lambda(config, often)
     if config.lam_held is not None:
         return f"λ is held at {config.lam_held:g}: the sharpness ratio is shown but moves nothing."
     if config.rule == "fixed":
@@ -47,15 +50,16 @@ def _price(often: float) -> str:
     return f"Lately {often:.0%} of the steps took a second gradient.".replace("%", " %")
 
 
-def _without_lambda(optimizer: str, often: float) -> str:
-    if optimizer == "sgd":
-        return "SGD follows the plain gradient: no perturbation, so no sharpness and no λ."
+def _without_lambda(config: Config, often: float) -> str:
+    if config.optimizer == "sgd":
+        why = "no perturbation, so no sharpness and no λ"
+        return f"{config.optimizer_title} follows the plain gradient: {why}."
     if often < 1:
         return f"λ is 1 where the second gradient is taken, and 0 elsewhere. {_price(often)}"
     return "λ is 1 throughout: every step follows the gradient at the perturbed weights alone."
 
 
-def _move(config: TrainSettings, ratio: float, before: float, after: float) -> str:
+def _move(config: Config, ratio: float, before: float, after: float) -> str:
     outcome = "stayed at" if after == before else "rose to" if after > before else "fell to"
     moved = f"λ {outcome} {after:.3g}"
     if after == before and after in (np.float32(config.lam_min), np.float32(config.lam_max)):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 Floats = npt.NDArray[np.floating]
 
@@ -34,6 +33,8 @@ def exponential_moving_average(values: Floats, weight: float) -> Floats:
         raise ValueError(f"weight is {weight}; use a number from 0 (off) to below 1.")
     if weight == 0.0:
         return values
+    import pandas as pd
+
     seen = pd.Series(np.where(np.isfinite(values), values, np.nan))
     smooth = seen.ewm(alpha=1.0 - weight, adjust=True, ignore_na=True).mean()
     return np.asarray(smooth.mask(seen.isna()), dtype=values.dtype)

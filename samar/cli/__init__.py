@@ -28,7 +28,7 @@ from samar.cli import (
     sweep,
 )
 from samar.cli.runs import race, train
-from samar.errors import ConfigError, SamarError, of_the_disk
+from samar.errors import ConfigError, SamarError, of_the_disk, told_if_missing
 
 COMMANDS = (
     train,
@@ -105,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = sys.argv[1:] if arguments is None else list(arguments)
         _require_text(words)
         options = parser().parse_args(words)
-        return int(options.run(options))
+        with told_if_missing():
+            return int(options.run(options))
     except SamarError as error:
         print(f"samar: {error}", file=sys.stderr)
         return 2

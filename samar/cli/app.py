@@ -6,6 +6,7 @@ import re
 import runpy
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def register(commands: Any) -> None:
 
 
 def _app(options: argparse.Namespace) -> int:
+    import_module("streamlit")  # runpy does not say which package is missing
     port = _free(options.port)
     script = _entry()
     # In this very process, so that Ctrl-C and signals reach the server.

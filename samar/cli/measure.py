@@ -25,8 +25,8 @@ from samar.jobs.service import Jobs
 from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LEVEL, LandscapeJobSettings
-from samar.landscape.export import require_vtp
-from samar.landscape.result import Landscape
+from samar.landscapes.export import require_vtp
+from samar.landscapes.result import Landscape
 from samar.networks.library import find_model
 from samar.networks.load import SUFFIXES
 from samar.networks.settings import NetworkSettings

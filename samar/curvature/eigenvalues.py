@@ -24,7 +24,7 @@ from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.krylov import KrylovSpace, random_normal, room_for
 from samar.curvature.product import Hessian, OnBatch, hessian_of
 from samar.curvature.result import Spectrum
-from samar.data.sample import Sample
+from samar.data.objective import Objective
 from samar.errors import ConfigError
 
 WARM_NOISE = 0.1
@@ -41,7 +41,7 @@ OnEstimate = Callable[[Sequence[float], Sequence[float]], None]
 
 def top_eigenvalues(
     model: nn.Module,
-    sample: Sample,
+    sample: Objective,
     *,
     k: int = 5,
     tol: float = 1e-3,

@@ -15,7 +15,7 @@ class GradientGraph:
     """The gradient of one batch's loss and, where it is to be differentiated again, its graph.
 
     Attributes:
-        loss: mean cross-entropy of the batch.
+        loss: mean loss of the batch.
         gradient: one tensor per parameter.
         bytes: of the gradient and of the tensors that its graph holds, the parameters included.
     """

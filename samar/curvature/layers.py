@@ -14,12 +14,12 @@ from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import OnBatch, hessian_of
 from samar.curvature.result import Layer, Trace
-from samar.data.sample import Sample
+from samar.data.objective import Objective
 
 
 def layer_curvature(
     model: nn.Module,
-    sample: Sample,
+    sample: Objective,
     trace: Trace,
     *,
     tol: float = 1e-2,

@@ -1,15 +1,15 @@
-"""The Hessian of a loss over fixed images, as an operator: v ↦ H v without ever forming H.
+"""The Hessian of a loss over fixed examples, as an operator: v ↦ H v without ever forming H.
 
-    H = ∇²f(θ),   f = mean cross-entropy over all images,   H v = d/dt ∇f(θ + t v) at t = 0
+    H = ∇²f(θ),   f = mean loss over all examples,   H v = d/dt ∇f(θ + t v) at t = 0
 
-Products are summed over batches, each weighted by its number of images. The first batches, as many
-as fit into :data:`KEPT_BYTES`, keep the graph of their gradient, so that a product differentiates
-⟨∇f, v⟩ once more in reverse and recomputes nothing. For the others the derivative of the gradient
-is taken forward (Pearlmutter 1994, "Fast Exact Multiplication by the Hessian"; forward over reverse
-as in Dagréou et al. 2024, iclr-blogposts "How to compute Hessian-vector products?"): one
-dual-number pass through forward and backward, of which nothing is kept; or, where an operation has
-no forward derivative, in reverse too, with a graph for that product alone. So neither the result
-(up to rounding) nor the peak memory depends on the number of batches.
+Products are summed over batches, each weighted by its number of examples. The first batches, as
+many as fit into :data:`KEPT_BYTES`, keep the graph of their gradient, so that a product
+differentiates ⟨∇f, v⟩ once more in reverse and recomputes nothing. For the others the derivative of
+the gradient is taken forward (Pearlmutter 1994, "Fast Exact Multiplication by the Hessian"; forward
+over reverse as in Dagréou et al. 2024, iclr-blogposts "How to compute Hessian-vector products?"):
+one dual-number pass through forward and backward, of which nothing is kept; or, where an operation
+has no forward derivative, in reverse too, with a graph for that product alone. So neither the
+result (up to rounding) nor the peak memory depends on the number of batches.
 """
 
 import math
@@ -21,13 +21,13 @@ from itertools import groupby
 from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from samar.curvature.catalog import BATCH_SIZE, KEPT_BYTES, KEPT_SHARE
 from samar.curvature.graph import GradientGraph, Parameters
-from samar.data.sample import Sample
+from samar.data.objective import Objective
 from samar.device.memory import free_bytes, is_out_of_memory, release
 from samar.device.placement import is_gpu
 from samar.device.precision import exact, full_precision
@@ -52,26 +52,27 @@ class Hessian:
 
     Args:
         model: in eval mode; parameters with ``requires_grad=False`` are held fixed.
-        sample: images and labels; their floating-point type must be the model's.
-        batch_size: images per pass, those of :data:`BATCH_SIZE` if None.
+        sample: the examples and their loss, such as images; their floating-point type must be the
+            model's.
+        batch_size: examples per pass, those of :data:`BATCH_SIZE` if None.
         only: names of the parameters that span the space, all trainable ones if None. The result is
             then the diagonal block of H that belongs to them.
         on_batch: see :data:`OnBatch`.
 
     Attributes:
-        loss: f(θ), mean cross-entropy.
+        loss: f(θ).
         gradient: ∇f(θ), (n,).
         layers: name of each module with parameters of its own, to its part of the n coordinates.
         mode: ``forward`` or ``reverse``, how products over the other batches are taken.
 
     Raises:
-        ConfigError: there is no trainable parameter or no image, or the loss is not finite.
+        ConfigError: there is no trainable parameter or no example, or the loss is not finite.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        sample: Sample,
+        sample: Objective,
         *,
         batch_size: int | None = None,
         only: tuple[str, ...] | None = None,
@@ -92,10 +93,10 @@ class Hessian:
         # In one layout whatever that of a live model: second derivatives are quickest there, and
         # another layout rounds differently, which switches a few ReLUs.
         self._at = {name: p.clone(memory_format=_LAYOUT) for name, p in self._at.items()}
-        self._model, self._on_batch = model, on_batch
-        self._batch_size = batch_size or batch_size_on(sample.x.device)
-        self._sample = Sample(sample.x.contiguous(), sample.y)
-        self._kept_bytes = kept_bytes_on(sample.x.device)
+        self._loss_of, self._on_batch = _Loss(model), on_batch
+        self._batch_size = batch_size or batch_size_on(sample.device)
+        self._sample = sample.laid_out(_LAYOUT)
+        self._kept_bytes = kept_bytes_on(sample.device)
         self._sizes = [p.numel() for p in self._at.values()]
         self.mode = "forward"
         self._graphs: list[GradientGraph] = []
@@ -161,10 +162,10 @@ class Hessian:
     def _product(self, vector: Tensor) -> Tensor:
         tangent = self._unflat(vector)
         product = torch.zeros_like(vector)
-        for index, (x, y) in enumerate(self.batches()):
+        for index, piece in enumerate(self.batches()):
             graph = self._graphs[index] if index < self.kept else None
-            part = graph.product(tangent) if graph else self._recomputed(x, y, tangent)
-            product.add_(_flat(part), alpha=len(y) / len(self._sample))
+            part = graph.product(tangent) if graph else self._recomputed(piece, tangent)
+            product.add_(_flat(part), alpha=len(piece) / len(self._sample))
         return product
 
     def _frugally(self, attempt: Callable[[], T]) -> T:
@@ -186,57 +187,72 @@ class Hessian:
         return self._frugally(lambda: self._loss_at(self._unflat(self.point + offset)))
 
     def _loss_at(self, at: Parameters) -> float:
-        losses = [exact(self._loss(at, x, y)) * len(y) for x, y in self.batches()]
+        losses = [exact(self._loss(at, piece)) * len(piece) for piece in self.batches()]
         return on_host(torch.stack(losses).sum()).item() / len(self._sample)
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and labels of one pass after the other."""
-        for batch in self._sample.batches(self._batch_size):
+    def batches(self) -> Iterator[Objective]:
+        """The examples of one pass after the other."""
+        for piece in self._sample.pieces(self._batch_size):
             if self._on_batch:
                 self._on_batch()
-            yield batch
+            yield piece
 
-    def _loss(self, at: Parameters, x: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(self._model, self._fixed | at, (x,)), y)
+    def _loss(self, at: Parameters, piece: Objective) -> Tensor:
+        weights = {f"network.{name}": p for name, p in (self._fixed | at).items()}
+        loss: Tensor = functional_call(self._loss_of, weights, (piece,))
+        return loss
 
     def _loss_and_gradient(self) -> tuple[float, Tensor]:
         """Of all batches; what fits into memory of their graphs is kept on the way."""
         loss, total = 0.0, torch.zeros_like(self.point)
         held = size = 0
-        for x, y in self.batches():
+        for piece in self.batches():
             keep = held + size <= self._kept_bytes
-            graph = GradientGraph(partial(self._loss, x=x, y=y), self._at, again=keep)
+            graph = GradientGraph(partial(self._loss, piece=piece), self._at, again=keep)
             if keep:
                 size = graph.bytes
                 held += size
                 if held <= self._kept_bytes:
                     self._graphs.append(graph)
-            share = len(y) / len(self._sample)
+            share = len(piece) / len(self._sample)
             loss += share * graph.loss
             total.add_(_flat(g.detach() for g in graph.gradient), alpha=share)
         return loss, total
 
-    def _recomputed(self, x: Tensor, y: Tensor, tangent: Parameters) -> Iterable[Tensor]:
+    def _recomputed(self, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
         if self.mode == "forward":
             try:
-                gradient = lambda at: grad(self._loss)(at, x, y)  # noqa: E731
+                gradient = lambda at: grad(self._loss)(at, piece)  # noqa: E731
                 product: Parameters = jvp(gradient, (self._at,), (tangent,))[1]
                 return product.values()
             except RuntimeError as error:
                 if not _no_forward_derivative(error):
                     raise
                 self.mode = "reverse"
-        return GradientGraph(partial(self._loss, x=x, y=y), self._at, again=True).product(tangent)
+        loss = partial(self._loss, piece=piece)
+        return GradientGraph(loss, self._at, again=True).product(tangent)
 
     def _unflat(self, vector: Tensor) -> Parameters:
         pieces = zip(self._at.items(), vector.split(self._sizes), strict=True)
         return {name: piece.view(p.shape) for (name, p), piece in pieces}
 
 
+class _Loss(nn.Module):
+    """The loss as a module around the network, so that other weights can be put into it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, piece: Objective) -> Tensor:
+        """The mean loss over a piece of the examples."""
+        return piece.loss(self.network)
+
+
 @contextmanager
 def hessian_of(
     model: nn.Module,
-    sample: Sample,
+    sample: Objective,
     *,
     batch_size: int | None = None,
     only: tuple[str, ...] | None = None,
@@ -247,12 +263,14 @@ def hessian_of(
     In the block the model is in eval mode, and products are taken in full precision.
 
     Example:
+        >>> from samar.data.sample import Sample
         >>> images = Sample(torch.randn(8, 3), torch.randint(2, (8,)))
         >>> with hessian_of(nn.Linear(3, 2), images) as hessian:
         ...     (hessian @ torch.ones(len(hessian))).shape
         torch.Size([8])
     """
-    with undisturbed(model), full_precision(), warnings.catch_warnings():
+    attention = sdpa_kernel(SDPBackend.MATH)  # the one with a second derivative
+    with undisturbed(model), full_precision(), attention, warnings.catch_warnings():
         # torch.func.jvp meets a deprecated corner of torch itself.
         warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
         yield Hessian(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)

@@ -13,6 +13,7 @@ stopping rule says little about the error.
 """
 
 import warnings
+from collections.abc import Iterator
 from time import perf_counter
 
 import torch
@@ -32,17 +33,24 @@ class _Counted(PyHessian):
     """PyHessian over the batches of our operator that tells how many products it has taken."""
 
     def __init__(self, model: nn.Module, batches: Hessian, on_product: OnProduct | None) -> None:
-        super().__init__(model, F.cross_entropy, None, batches.batches(), False)
+        super().__init__(model, F.cross_entropy, None, _pairs(batches), False)
         self.device = batches.device
         self.products, self._batches, self._on_product = 0, batches, on_product
 
     def dataloader_hv_product(self, v: list[Tensor]) -> tuple[float, list[Tensor]]:
-        self.data = self._batches.batches()
+        self.data = _pairs(self._batches)
         result: tuple[float, list[Tensor]] = super().dataloader_hv_product(v)
         self.products += 1
         if self._on_product:
             self._on_product(self.products, float("nan"))
         return result
+
+
+def _pairs(batches: Hessian) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels of one pass after the other."""
+    for piece in batches.batches():
+        assert isinstance(piece, Sample)
+        yield piece.x, piece.y
 
 
 def pyhessian_eigenvalues(

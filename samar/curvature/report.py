@@ -15,17 +15,19 @@ from samar.curvature.density import PROBES, STEPS, spectral_density
 from samar.curvature.eigenvalues import OnEstimate, OnProduct, top_of
 from samar.curvature.layers import layer_curvature
 from samar.curvature.product import OnBatch, batch_size_on, hessian_of
-from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
 from samar.curvature.sharpness import sharpness_measures
 from samar.curvature.trace import hessian_trace
 from samar.data.dataset import Dataset
+from samar.data.objective import Objective
 from samar.data.sample import Sample
 from samar.device.catalog import CPU
 from samar.device.placement import provenance
 
 PRODUCT = "Hessian-vector product"
+GIVEN = ("images", "split")
+"""Of a request, what the examples themselves say."""
 
 Progress = Callable[[int, int, str], None]
 """Called after each product with their number in this part of the measurement, how many it takes (0
@@ -58,12 +60,45 @@ def measure(
     Raises:
         ConfigError: the request does not fit the model, or the loss is not finite.
     """
-    began = perf_counter()
     network = copy.deepcopy(model).to(device)
     images = (dataset.test if request.split == "test" else dataset.train).to(device)
-    sample = Sample.of(images, dataset.normalization, request.images)
+    return measure_on(
+        network,
+        Sample.of(images, dataset.normalization, request.images),
+        request,
+        facts=dict(facts or {}) | {"split": request.split, "checksum": dataset.checksum},
+        progress=progress,
+        on_estimate=on_estimate,
+        on_batch=on_batch,
+    )
+
+
+def measure_on(
+    network: nn.Module,
+    sample: Objective,
+    request: CurvatureSettings,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    progress: Progress = lambda done, most, what: None,
+    on_estimate: OnEstimate | None = None,
+    on_batch: OnBatch | None = None,
+) -> Report:
+    """Measure the curvature of any mean loss at a network's weights.
+
+    Args:
+        network: left as it was.
+        sample: the examples and their loss; takes the place of the request's images and split.
+        request, facts, progress, on_estimate, on_batch: as for :func:`measure`.
+
+    Raises:
+        ConfigError: the request does not fit the network, or the loss is not finite.
+    """
+    began = perf_counter()
     spectrum = density = trace = layers = sharpness = None
     if request.engine == "pyhessian":
+        from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
+
+        assert isinstance(sample, Sample)
         spectrum = pyhessian_eigenvalues(
             network,
             sample,
@@ -110,15 +145,14 @@ def measure(
             on_layer=lambda done, most: progress(done, most, "Layers"),
             on_batch=on_batch,
         )
-    asked = {name: getattr(request, name) for name in CurvatureSettings.model_fields}
+    asked = {n: getattr(request, n) for n in CurvatureSettings.model_fields if n not in GIVEN}
     manifest = dict(facts or {}) | asked | {"images": len(sample)}
     manifest |= {
-        "checksum": dataset.checksum,
-        "batch_size": batch_size_on(sample.x.device),
+        "batch_size": batch_size_on(sample.device),
         "batchnorm": "running statistics (eval mode)",
         "samar": __version__,
         "torch": torch.__version__,
-    } | provenance(sample.x.device)
+    } | provenance(sample.device)
     if request.engine == "pyhessian":
         manifest["pyhessian"] = version("pyhessian")
     return Report(

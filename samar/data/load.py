@@ -10,7 +10,7 @@ from samar.data.dataset import Dataset, ImageSet, Splits, checksum
 from samar.data.noise import with_label_noise
 from samar.data.normalization import Normalization
 from samar.data.sources.download import Progress, default_root
-from samar.errors import ConfigError
+from samar.errors import ConfigError, told_if_missing
 
 
 def load_dataset(
@@ -81,6 +81,7 @@ def load_dataset(
     )
 
 
+@told_if_missing()
 def _splits(name: str, root: Path, fetch: bool, progress: Progress | None) -> Splits:
     """Ask the right reader; each brings a library that takes a second to import, so only one is."""
     if name == "digits":

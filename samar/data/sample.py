@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from samar.data.dataset import ImageSet
 from samar.data.normalization import Normalization
-from samar.device.placement import layout_of
-from samar.device.precision import has_float64
+from samar.data.objective import Network, Objective
+from samar.device.precision import exact, has_float64
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """Network inputs and labels.
+class Sample(Objective):
+    """Network inputs and labels, with cross-entropy as the loss.
 
     Attributes:
         x: (n, c, h, w), normalized, float32 unless asked otherwise.
@@ -40,15 +41,40 @@ class Sample:
         x = normalization(chosen.images, dtype=exact)
         return cls(x.to(dtype), chosen.labels)
 
-    def laid_out(self) -> "Sample":
-        """The same images in the layout in which convolutions are quickest on their device."""
-        if self.x.dim() != 4:
-            return self
-        return Sample(self.x.contiguous(memory_format=layout_of(self.x.device)), self.y)
-
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.x.device
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Consecutive pieces of at most ``size`` images; the last may be smaller."""
         yield from zip(self.x.split(size), self.y.split(size), strict=True)
+
+    def pieces(self, size: int) -> Iterator[Objective]:
+        """The same, each as a sample of its own."""
+        for x, y in self.batches(size):
+            yield Sample(x, y)
+
+    def loss(self, network: Network) -> Tensor:
+        """Mean cross-entropy of a network's logits, 0-dim."""
+        return F.cross_entropy(network(self.x), self.y)
+
+    def sums(self, network: Network) -> tuple[Tensor, Tensor]:
+        """Sum of the cross-entropies, and the number of images that the network gets right."""
+        logits = network(self.x)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        losses = exact(F.cross_entropy(logits, self.y, reduction="none"))
+        return losses.sum(), exact(logits.argmax(1) == self.y).sum()
+
+    def to(self, dtype: torch.dtype) -> "Sample":
+        """The same images in another number format; inputs that are whole numbers stay."""
+        return Sample(self.x.to(dtype) if self.x.is_floating_point() else self.x, self.y)
+
+    def laid_out(self, layout: torch.memory_format) -> "Sample":
+        """The same images in another layout, where they have one."""
+        if self.x.dim() != 4:
+            return Sample(self.x.contiguous(), self.y)
+        return Sample(self.x.contiguous(memory_format=layout), self.y)

@@ -16,7 +16,7 @@ from samar.kinds.curvature import REPORT
 from samar.kinds.inspect import FOUND
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
 from samar.kinds.train import MISLABELLED
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 from samar.networks.inspection import Inspection
 from samar.plain_text import shown
 from samar.settings.job import JobSettings

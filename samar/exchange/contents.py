@@ -11,7 +11,7 @@ from samar.errors import DataError
 from samar.exchange.tables import LATER
 from samar.jobs.records import EPOCH_COLUMNS, LABELS
 from samar.kinds.curvature import ESTIMATE
-from samar.landscape.catalog import BATCHNORM
+from samar.landscapes.catalog import BATCHNORM
 from samar.plain_text import shown
 
 MOST_MEMBERS = 50_000

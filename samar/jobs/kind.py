@@ -49,6 +49,8 @@ class Kind:
         rehearse: imports and tries what a job needs, in a spare process that waits for one.
         fetches: whether its jobs use the network, which a class may not.
         memory: forecasts the bytes that a job takes where it computes; None where nobody knows.
+        trains: whether its jobs are training runs, with steps and epochs.
+        script: whether a script of somebody's own does its jobs, which nobody else can start.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Kind:
     rehearse: Callable[[], None] | None = None
     memory: Callable[["Store", Any], int | None] | None = None
     forget: Callable[["Store", Any], None] | None = None
+    trains: bool = False
+    script: bool = False
 
 
 @cache
@@ -109,3 +113,13 @@ def kind_of(name: str) -> Kind:
 def in_lane(name: str, lane: str | None) -> bool:
     """Whether a kind is of a lane, ``None`` for coordinators; one that is not known is of none."""
     return name in kinds() and kinds()[name].lane == lane
+
+
+def trains(name: str) -> bool:
+    """Whether jobs of a kind are training runs, with steps and epochs."""
+    return name in kinds() and kinds()[name].trains
+
+
+def training_kinds() -> tuple[str, ...]:
+    """The kinds whose jobs are training runs."""
+    return tuple(name for name, kind in kinds().items() if kind.trains)

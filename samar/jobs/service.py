@@ -28,6 +28,7 @@ from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
 SCHEDULE_SECONDS = 1.0
+OF_A_SCRIPT = "A script of your own does this; run the script again."
 KEPT_MEASUREMENTS = 200
 """Measurements without a name, a pin or an owner; older ones are deleted."""
 
@@ -75,6 +76,7 @@ class Jobs:
         person = self.who()
         self.may_ask(settings)
         kind = kind_of(settings.kind)
+        _refuse_script(settings)
         for lane in VARIABLES:
             slots(lane)
         inputs = dict(kind.prepare(self.store, settings)) if kind.prepare else {}
@@ -125,6 +127,8 @@ class Jobs:
 
     def cannot_start(self, settings: JobSettings | None = None, *, more: int = 1) -> str:
         """Why whoever asks may not start a job now, in a sentence; empty if they may."""
+        if settings is not None and kind_of(settings.kind).script:
+            return OF_A_SCRIPT
         return roles.why_not_start(self.who(), self.store, settings, more=more)
 
     def cannot_steer(self, job: Job) -> str:
@@ -136,7 +140,7 @@ class Jobs:
         allow(self.cannot_steer(job))
         return job
 
-    def get(self, job_id: str, kind: str | None = None) -> Job:
+    def get(self, job_id: str, kind: str | Sequence[str] | None = None) -> Job:
         """One job as it stands now, dead workers noticed.
 
         Raises:
@@ -145,7 +149,7 @@ class Jobs:
         self.look_after()
         return self.store.get(job_id, kind)
 
-    def all(self, kind: str | None = None, **which: Any) -> list[Job]:
+    def all(self, kind: str | Sequence[str] | None = None, **which: Any) -> list[Job]:
         """Jobs, newest first; see :meth:`samar.jobs.store.Store.all`."""
         self.look_after()
         return self.store.all(kind, **which)
@@ -204,6 +208,7 @@ class Jobs:
         self.look_after()
         job = self._own(self._steered(job_id))
         if not job.active:
+            _refuse_script(job.settings)
             allow(self.cannot_start())
         numbers = {} if ranks is None else {RANKS: _possible_ranks(job, ranks)}
         if in_lane(job.kind, None):
@@ -349,6 +354,16 @@ class Jobs:
                 f"{command} needs a run that is {' or '.join(allowed)}."
             )
         self.store.orders.post(job.key, command, **detail)
+
+
+def _refuse_script(settings: JobSettings) -> None:
+    """Go on if a job is one that samar itself can do.
+
+    Raises:
+        RunError: it is not.
+    """
+    if settings.kind in kinds() and kinds()[settings.kind].script:
+        raise RunError(OF_A_SCRIPT)
 
 
 def _possible_ranks(job: Job, ranks: int) -> int:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from samar.errors import ConfigError, RunError
 from samar.jobs.files import read_reason
 from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, Job, job_from
-from samar.jobs.kind import in_lane, kind_of, kinds
+from samar.jobs.kind import in_lane, kind_of, kinds, trains
 from samar.jobs.orders import PAUSE, Orders
 from samar.jobs.records import Event, Records, insert_events
 from samar.jobs.sql import schema
@@ -71,11 +71,11 @@ class Store:
                 _claim(db, key, ("queued",))
         return str(row["id"])
 
-    def get(self, job_id: str, kind: str | None = None) -> Job:
+    def get(self, job_id: str, kind: str | Sequence[str] | None = None) -> Job:
         """One job by its id, its name, a unique beginning of its id, or its number (12 or #12).
 
         Args:
-            kind: only jobs of this kind are meant.
+            kind: only jobs of this kind, or of these, are meant.
 
         Raises:
             RunError: there is none, or more than one.
@@ -86,9 +86,10 @@ class Store:
             wishes.append(table.id.startswith(job_id, autoescape=True))
         if number := re.fullmatch(r"#?(\d{1,9})", job_id):
             wishes.append(table.key == int(number[1]))
-        word = "run" if kind == "train" else kind or "job"
+        meant = (kind,) if isinstance(kind, str) else kind or ()
+        word = "run" if "train" in meant else next(iter(meant), "job")
         for wish in wishes if job_id else ():
-            found = self._select(wish if kind is None else wish & (table.kind == kind))
+            found = self._select(wish & table.kind.in_(meant) if meant else wish)
             if len(found) == 1:
                 return found[0]
             if found:
@@ -100,13 +101,17 @@ class Store:
         raise RunError(f"There is no {word} {called}; see the list of {word}s for ids.")
 
     def all(
-        self, kind: str | None = None, *, status: Sequence[str] = (), parent: str | None = None
+        self,
+        kind: str | Sequence[str] | None = None,
+        *,
+        status: Sequence[str] = (),
+        parent: str | None = None,
     ) -> list[Job]:
-        """Jobs, newest first: of one kind, of some statuses, owned by one job, or all."""
+        """Jobs, newest first: of one kind or several, of some statuses, of one owner, or all."""
         table = schema.jobs.c
         wanted: sa.ColumnElement[bool] = sa.true()
         if kind is not None:
-            wanted &= table.kind == kind
+            wanted &= table.kind.in_((kind,) if isinstance(kind, str) else kind)
         if status:
             wanted &= table.status.in_(status)
         if parent is not None:
@@ -202,7 +207,7 @@ class Store:
                 if not in_lane(each.kind, None):
                     free &= table.c.status.not_in(HELD)
                 if not db.execute(table.update().where(free).values(status="deleted")).rowcount:
-                    word = "training or paused" if each.kind == "train" else "running"
+                    word = "training or paused" if trains(each.kind) else "running"
                     raise RunError(f"Run {each.id} is {word}; stop it before deleting it.")
                 for other in reversed(schema.metadata.sorted_tables):
                     if "job" in other.c:
@@ -337,8 +342,10 @@ class Store:
             here = job.host == socket.gethostname() and job.pid is not None
             gone = not alive(job.pid, job.process) or silent > ASLEEP_SECONDS
             if gone if here else silent > STALE_SECONDS:
-                what = "trained this run" if job.kind == "train" else "did this job"
+                what = "trained this run" if trains(job.kind) else "did this job"
                 usual = f"The process that {what} is gone; resume it to go on."
+                if kind_of(job.kind).script:
+                    usual = f"The script that {what} is gone."
                 self.move(job, "interrupted", read_reason(job.id) or usual)
 
 

@@ -56,10 +56,15 @@ class Diverged(Exception):
 
 
 class Work:
-    """One claimed job as its work function sees it."""
+    """One claimed job as its work function sees it.
 
-    def __init__(self, store: Store, job: Job) -> None:
+    Args:
+        patience: seconds for which it waits for room on the disk, or for the store.
+    """
+
+    def __init__(self, store: Store, job: Job, patience: float | None = None) -> None:
         self.store, self.job = store, job
+        self._patience = PATIENCE_SECONDS if patience is None else patience
         self.stopping = self.terminated = False
         self.why = ""
         self.lost = False
@@ -195,9 +200,9 @@ class Work:
         """Write what must be kept, again and again while there is no room for it.
 
         Raises:
-            NoRoom: there was none for :data:`PATIENCE_SECONDS`, or the worker was told to end.
+            NoRoom: there was none for as long as it has patience, or the worker was told to end.
         """
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = time.monotonic() + self._patience
         while True:
             try:
                 found = write(*arguments, **words)
@@ -206,7 +211,7 @@ class Work:
                     raise
                 reason = of_the_disk(error) if isinstance(error, OSError) else _of_store(error)
                 self._leave_reason(reason)
-                if time.monotonic() > give_up or self.terminated:
+                if time.monotonic() >= give_up or self.terminated:
                     raise NoRoom(reason) from None
                 time.sleep(RETRY_SECONDS)
                 continue

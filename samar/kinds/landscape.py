@@ -14,15 +14,15 @@ from samar.errors import DataError
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
-from samar.landscape.settings import LandscapeSettings
+from samar.landscapes.settings import LandscapeSettings
 from samar.networks.load import load_pinned, path_of, pinned, snapshots_before
 from samar.networks.memory import landscape_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 from samar.settings.declare import setting
 
 if TYPE_CHECKING:
-    from samar.landscape.frame import Frame
-    from samar.landscape.sampler import Sampler
+    from samar.landscapes.frame import Frame
+    from samar.landscapes.sampler import Sampler
 
 LEVEL, PREVIEW, PARTIAL = "landscape", "preview", "partial"
 """Kinds of artifacts: a level of the picture, of its rough form, or part of a level."""
@@ -80,10 +80,11 @@ def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
 
 def work(settings: LandscapeJobSettings, work: Work) -> None:
     """Measure what is missing, and keep each level as it is complete."""
+    from samar.data.sample import Sample
     from samar.device.placement import described, is_gpu, use_fitting_threads
     from samar.device.precision import has_bf16, multiplies_bf16
-    from samar.landscape.eigenvectors import eigenvector_frame
-    from samar.landscape.sampler import sampler_of
+    from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
+    from samar.landscapes.sampler import sampler_of
 
     work.progress(0, doing="Loading network and images…")
     store = work.store
@@ -104,7 +105,16 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
 
     frame = None
     if settings.directions == "hessian":
-        frame = eigenvector_frame(network.model, network.dataset, settings, tell, work.check)
+        images = getattr(network.dataset, settings.split)
+        few = Sample.of(images, network.dataset.normalization, min(settings.images, IMAGES))
+        frame = eigenvector_frame(
+            network.model,
+            few,
+            dim=settings.dim,
+            seed=settings.seed,
+            tell=tell,
+            on_batch=work.check,
+        )
 
     def sampler(wanted: LandscapeJobSettings, frame: "Frame | None") -> "Sampler":
         return sampler_of(
@@ -164,7 +174,7 @@ def _keep_partial(sampler: "Sampler", work: Work) -> None:
 
 def _take_up(sampler: "Sampler", work: Work) -> None:
     """Put what an earlier process measured into the grid."""
-    from samar.landscape.result import Landscape
+    from samar.landscapes.result import Landscape
 
     seconds, forwards = 0.0, 0
     for artifact in (*work.kept(LEVEL), *work.kept(PARTIAL)):
@@ -190,7 +200,7 @@ def memory(store: Store, settings: LandscapeJobSettings) -> int | None:
 
 def rehearse() -> None:
     """Import what a landscape needs."""
-    from samar.landscape import eigenvectors, sampler  # noqa: F401
+    from samar.landscapes import eigenvectors, sampler  # noqa: F401
 
 
 KIND = Kind(

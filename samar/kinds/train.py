@@ -439,4 +439,5 @@ KIND = Kind(
     resumable=True,
     rehearse=rehearse,
     memory=memory,
+    trains=True,
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from samar.errors import ConfigError
+from samar.errors import ConfigError, told_if_missing
 from samar.models.catalog import model_info
 
 # Constructor in the family's file, and its arguments; a family is imported when it is asked for,
@@ -51,7 +51,8 @@ def build_model(name: str, *, classes: int = 10, channels: int = 3) -> nn.Module
     if channels < 1:
         raise ConfigError(f"Images need at least 1 channel, but the data have {channels}.")
     constructor, arguments = CONSTRUCTORS[name]
-    module = importlib.import_module(f"samar.models.{family}")
+    with told_if_missing():
+        module = importlib.import_module(f"samar.models.{family}")
     network: nn.Module = getattr(module, constructor)(
         **arguments, classes=classes, channels=channels
     )

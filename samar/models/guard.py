@@ -5,8 +5,20 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from samar.device.randomness import kept_random_state
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network itself, of one that is compiled or trains in several processes."""
+    while True:
+        if isinstance(model, DistributedDataParallel | nn.DataParallel):
+            model = model.module
+        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+            model = inner
+        else:
+            return model
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from samar.curvature.settings import CurvatureSettings
 from samar.data.catalog import dataset_info
 from samar.device.catalog import BF16
 from samar.jobs.store import Store
-from samar.landscape.settings import LandscapeSettings
+from samar.landscapes.settings import LandscapeSettings
 from samar.models.catalog import ModelInfo, model_info
 from samar.networks.load import belongs_to
 from samar.networks.settings import NetworkSettings

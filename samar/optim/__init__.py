@@ -1,1 +1,1 @@
-"""Sharpness-aware optimizers: SAM, VaSSO and SAMAR around any torch base optimizer."""
+"""Sharpness-aware optimizers: SAM, ASAM, VaSSO and SAMAR around any torch base optimizer."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 MOMENTUM = 0.9
 RHO = 0.1
+ASAM_RHO = 0.5
 THETA = 0.9
 LAM, LAM_MIN, LAM_MAX = 1.0, 0.1, 20.0
 BETA = 0.9

@@ -1,4 +1,4 @@
-"""The two-pass step that SAM, VaSSO and SAMAR share.
+"""The two-pass step that SAM, ASAM, VaSSO and SAMAR share.
 
     g_k = ∇f(x_k; ξ_k)               first pass
     ε_k = ρ T²v_k / ‖T v_k‖          v_k = g_k unless a subclass says otherwise
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -64,6 +65,8 @@ class TwoPassOptimizer(Optimizer):
     works on either object, and `rho` and `adaptive` sit beside `lr` where they can be changed
     between steps. Weight decay belongs to the base step, taken at the restored weights; it does
     not enter the perturbation. A parameter without gradient in the first pass is not perturbed.
+    `base` finds d_k in `p.grad`: `optimizer.base.register_step_pre_hook`, which is torch's, can
+    clip it there.
 
     After a step these 0-dim tensors can be kept without copying or waiting for the device:
     `loss` f(x_k), `perturbed_loss` f(x_k + ε_k), `sharpness` (their difference) and `grad_norm`
@@ -100,6 +103,12 @@ class TwoPassOptimizer(Optimizer):
             raise TypeError(
                 f"base must be a torch optimizer class, got {base!r}; pass the class itself, "
                 "such as torch.optim.SGD, and its arguments as keywords"
+            )
+        closure = signature(base.step).parameters.get("closure")
+        if closure is not None and closure.default is Parameter.empty:
+            raise TypeError(
+                f"base must take a step along a given gradient, but {base.__name__} evaluates the "
+                "loss itself; choose another, such as torch.optim.SGD"
             )
         super().__init__(params, {**base_kwargs, **defaults})
         self.base = base(self.param_groups, **base_kwargs)

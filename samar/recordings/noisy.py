@@ -9,8 +9,8 @@ import torch
 from samar.data.dataset import Dataset
 from samar.device.waiting import on_host
 from samar.jobs.work import Work
-from samar.landscape.sampler import sampler_of
-from samar.landscape.settings import LandscapeSettings
+from samar.landscapes.sampler import sampler_of
+from samar.landscapes.settings import LandscapeSettings
 from samar.recordings.catalog import Recording
 from samar.recordings.record import Watch, answers_of, checksum_of, manifest, record_run
 from samar.training.loop import dataset_of

@@ -25,8 +25,8 @@ from samar.device.placement import described
 from samar.device.precision import full_precision
 from samar.device.waiting import on_host
 from samar.jobs.work import Work
-from samar.landscape.frame import random_frame
-from samar.landscape.sampler import plane
+from samar.landscapes.frame import random_frame
+from samar.landscapes.sampler import plane
 from samar.models.guard import undisturbed
 from samar.recordings.catalog import Columns, PlaneOverTime, RecordedRun
 from samar.training.loop import dataset_of
@@ -35,7 +35,6 @@ from samar.training.measurements import (
     EIGENVALUES,
     LANDSCAPE_IMAGES,
     TOLERANCE,
-    sample_of,
 )
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
@@ -179,7 +178,7 @@ def checksum_of(data: Dataset) -> str:
 
 
 def _eigenvalues(trainer: Trainer, start: Tensor | None) -> tuple[dict[str, Any], Tensor]:
-    with hessian_of(trainer.model, sample_of(trainer, CURVATURE_IMAGES)) as hessian:
+    with hessian_of(trainer.model, trainer.sample(CURVATURE_IMAGES)) as hessian:
         top = top_of(hessian, k=EIGENVALUES, tol=TOLERANCE, max_products=MAX_PRODUCTS, start=start)
     lr = trainer.optimizer.param_groups[0]["lr"]
     found = {"step": trainer.step_count, "lr": lr, "values": top.values, "residuals": top.residuals}
@@ -188,7 +187,7 @@ def _eigenvalues(trainer: Trainer, start: Tensor | None) -> tuple[dict[str, Any]
 
 def _plane(trainer: Trainer, watch: Watch) -> Any:
     axes = random_frame(trainer.model, seed=trainer.config.seed).axes
-    sample = sample_of(trainer, LANDSCAPE_IMAGES)
+    sample = trainer.sample(LANDSCAPE_IMAGES)
     return plane(trainer.model, sample, axes, points=watch.plane_points, chunk=LANDSCAPE_IMAGES)
 
 

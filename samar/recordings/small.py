@@ -23,8 +23,8 @@ from samar.curvature.product import hessian_of
 from samar.curvature.sharpness import sharpness_measures
 from samar.data.sample import Sample
 from samar.jobs.work import Work
-from samar.landscape.frame import random_frame
-from samar.landscape.sampler import plane
+from samar.landscapes.frame import random_frame
+from samar.landscapes.sampler import plane
 from samar.optim.factory import build_optimizer
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR

@@ -16,19 +16,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from samar.curvature.eigenvalues import top_of
-from samar.curvature.product import batch_size_on, hessian_of
+from samar.curvature.product import hessian_of
 from samar.curvature.trace import hessian_trace
-from samar.data.sample import Sample
+from samar.data.objective import Objective
 from samar.device.placement import is_gpu
 from samar.errors import ConfigError
-from samar.landscape.frame import random_frame
-from samar.landscape.sampler import line, plane
-from samar.models.catalog import MODELS
+from samar.landscapes.frame import random_frame
+from samar.landscapes.sampler import line, plane
 from samar.training.settings import TrainSettings
-from samar.training.trainer import Trainer
+from samar.training.trainer import FEWEST_IMAGES, Trainer
 
 EIGENVALUES, TOLERANCE, USUAL_PRODUCTS = 3, 1e-2, 11
 CURVATURE_IMAGES, LANDSCAPE_IMAGES = 128, 128
@@ -37,9 +36,8 @@ PRODUCT_GRADIENTS, FORWARD_GRADIENTS = 3.2, 1 / 3
 
 
 # Multiply-accumulates of a forward pass of one image: from here on, and not on a GPU, a quick
-# measurement takes a coarse plane; and of as many images as come to so many in all.
-LARGE_MACS, QUICK_MACS = 5_000_000, 1_300_000_000
-FEWEST_IMAGES = 8
+# measurement takes a coarse plane.
+LARGE_MACS = 5_000_000
 
 PAUSED = "Put off: the run was paused. "
 
@@ -79,22 +77,12 @@ USUAL = Effort(CURVATURE_IMAGES, 40, 9, LANDSCAPE_IMAGES, 9, 17)
 
 def quick_effort(trainer: Trainer) -> Effort:
     """What takes a fraction of a second with a small network, and about two with a ResNet-20."""
-    macs = MODELS[trainer.config.model].macs_at(trainer.dataset.train.size)
     if is_gpu(trainer.placement.device):
         return USUAL
-    if macs < LARGE_MACS:
+    if trainer.macs < LARGE_MACS:
         return Effort(32, 12, 6, 32, 9, 9)
-    images = min(32, piece_of(trainer))
+    images = min(32, trainer.piece)
     return Effort(max(images // 2, FEWEST_IMAGES), 5, 6, images, 5, 5)
-
-
-def piece_of(trainer: Trainer) -> int:
-    """Images of which a derivative takes a fraction of a second; no more of it is one piece."""
-    usual = batch_size_on(trainer.placement.device)
-    if is_gpu(trainer.placement.device):
-        return usual
-    macs = MODELS[trainer.config.model].macs_at(trainer.dataset.train.size)
-    return min(usual, max(FEWEST_IMAGES, QUICK_MACS // macs))
 
 
 def together(plans: Sequence[Effort | None]) -> Effort | None:
@@ -147,6 +135,41 @@ def when_next(
         f"Put off: measurements may take {limit:.0%}".replace("%", " %")
         + " of the time. Press Measure now to have one at once."
     )
+
+
+class Subject(Protocol):
+    """A training run as a measurement sees it."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The network; is left bit for bit as it was."""
+
+    @property
+    def step_count(self) -> int:
+        """Steps taken so far."""
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far."""
+
+    @property
+    def lr(self) -> float:
+        """Learning rate η of the newest step."""
+
+    @property
+    def direction_seed(self) -> int:
+        """Of the landscapes' random directions, the same throughout the run."""
+
+    @property
+    def examples(self) -> float:
+        """Gradients of single examples that the training time so far amounts to."""
+
+    @property
+    def piece(self) -> int:
+        """Examples of which a derivative takes a fraction of a second."""
+
+    def sample(self, images: int) -> Objective:
+        """About so many fixed training examples, with their loss."""
 
 
 class Notebook(Protocol):
@@ -214,16 +237,16 @@ class Measurement:
         last = trainer.step_count >= trainer.total_steps
         if not self._every or (epoch % self._every and not last and not self._given_up):
             return None
-        if self._affordable(trainer):
+        if self.affordable(trainer):
             return USUAL
         return quick_effort(trainer) if last else None
 
-    def now(self, trainer: Trainer, effort: Effort) -> None:
+    def now(self, trainer: Subject, effort: Effort) -> None:
         """Measure, whatever the settings say, unless that was done as well at this very step."""
         if self._usual_at != trainer.step_count:
             self.take(trainer, effort)
 
-    def take(self, trainer: Trainer, effort: Effort) -> None:
+    def take(self, trainer: Subject, effort: Effort) -> None:
         """Measure, and record it with the seconds that it took, unless it is given up."""
         started = time.perf_counter()
         found = None
@@ -253,7 +276,7 @@ class Measurement:
         if not self._go_on():
             raise GivenUp
 
-    def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
+    def measure(self, trainer: Subject, effort: Effort) -> dict[str, Any]:
         """Measure, and return what the event shall say."""
         raise NotImplementedError
 
@@ -272,7 +295,7 @@ class Measurement:
             limit=trainer.config.probe_share,
             seconds=trainer.seconds,
             spent=self._spent,
-            cost=self._expected(trainer),
+            cost=self.expected(trainer),
         )
         if self._given_up and epoch is not None:
             if not self.taken:
@@ -280,12 +303,13 @@ class Measurement:
             reason = reason or PAUSED + "Press Measure now to have one at once."
         return {"next_epoch": epoch, "reason": reason, **self._last}
 
-    def _expected(self, trainer: Trainer) -> float:
-        images = max(trainer.grad_evals * trainer.config.batch_size, 1)
-        return self._cost or self._gradients * trainer.seconds / images
+    def expected(self, trainer: Subject) -> float:
+        """Seconds that a usual one is going to take."""
+        return self._cost or self._gradients * trainer.seconds / max(trainer.examples, 1)
 
-    def _affordable(self, trainer: Trainer) -> bool:
-        cost = self._expected(trainer)
+    def affordable(self, trainer: Subject) -> bool:
+        """Whether a usual one keeps to its share of the wall time."""
+        cost = self.expected(trainer)
         wall = trainer.seconds + self._spent + cost
         return self._spent + cost <= self._share * wall
 
@@ -300,11 +324,12 @@ class CurvatureMeasurement(Measurement):
         expected = products * PRODUCT_GRADIENTS * CURVATURE_IMAGES
         super().__init__(book, every, share, expected, go_on)
 
-    def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
+    def measure(self, trainer: Subject, effort: Effort) -> dict[str, Any]:
         """Eigenvalues, residuals, trace."""
-        sample = sample_of(trainer, effort.curvature_images)
-        piece = piece_of(trainer)
-        with hessian_of(trainer.model, sample, batch_size=piece, on_batch=self.check) as hessian:
+        sample = trainer.sample(effort.curvature_images)
+        with hessian_of(
+            trainer.model, sample, batch_size=trainer.piece, on_batch=self.check
+        ) as hessian:
             top = top_of(
                 hessian,
                 k=EIGENVALUES,
@@ -322,7 +347,7 @@ class CurvatureMeasurement(Measurement):
             "trace": trace.value,
             "trace_error": trace.error,
             "images": len(sample),
-            "lr": trainer.optimizer.param_groups[0]["lr"],
+            "lr": trainer.lr,
         }
 
 
@@ -337,10 +362,10 @@ class LandscapeMeasurement(Measurement):
         super().__init__(book, every, share, gradients, go_on)
         self._chunks: dict[int, int] = {}
 
-    def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
+    def measure(self, trainer: Subject, effort: Effort) -> dict[str, Any]:
         """Keep ``film_line`` and ``film_plane``."""
-        sample = sample_of(trainer, effort.landscape_images)
-        axes = random_frame(trainer.model, seed=trainer.config.seed).axes
+        sample = trainer.sample(effort.landscape_images)
+        axes = random_frame(trainer.model, seed=trainer.direction_seed).axes
         chunk = self._chunks.get(len(sample))
         flat = plane(
             trainer.model,
@@ -379,9 +404,3 @@ def measurements_of(
     ]
     share = settings.probe_share / max(1, sum(every > 0 for _, every in kinds))
     return [kind(book, every, share, go_on) for kind, every in kinds]
-
-
-def sample_of(trainer: Trainer, images: int) -> Sample:
-    """Evenly spaced training images."""
-    data = trainer.dataset
-    return Sample.of(data.train, data.normalization, images)

@@ -12,6 +12,7 @@ import torch
 
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
+from samar.device.placement import layout_of
 from samar.device.precision import full_precision
 from samar.device.waiting import on_host
 from samar.models.guard import undisturbed
@@ -56,7 +57,8 @@ class Mislabelled:
     def answers(self, trainer: Trainer) -> dict[str, Any]:
         """The class that the network answers with, and the probability of the given label."""
         with undisturbed(trainer.model) as model, torch.no_grad(), full_precision():
-            probabilities = on_host(model(self._sample.laid_out().x).float().softmax(1))
+            images = self._sample.laid_out(layout_of(self._sample.device)).x
+            probabilities = on_host(model(images).float().softmax(1))
         given = probabilities.gather(1, on_host(self._images.labels)[:, None]).flatten()
         return {
             "answers": probabilities.argmax(1).tolist(),

@@ -288,6 +288,11 @@ class TrainSettings(
         return super().changed_live(**values)
 
     @property
+    def optimizer_title(self) -> str:
+        """The optimizer, for people."""
+        return OPTIMIZERS[self.optimizer].title
+
+    @property
     def described(self) -> str:
         """Optimizer with what is not usual of it, network, images and seed."""
         optimizer = [OPTIMIZERS[self.optimizer].title]

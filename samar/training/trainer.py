@@ -17,13 +17,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 
+from samar.curvature.product import batch_size_on
 from samar.data.augment import augmentation_for
 from samar.data.batches import Batches
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.evaluation import Evaluation, evaluate
+from samar.data.sample import Sample
 from samar.device.catalog import CUDA
 from samar.device.compiling import compiled, explained
-from samar.device.placement import Placement
+from samar.device.placement import Placement, is_gpu
 from samar.device.randomness import RandomState, random_state, set_random_state
 from samar.device.ranks import Group, mean_over_ranks, parallel, ranks_of
 from samar.device.waiting import Mark, mark, on_host, seconds_between, synchronize
@@ -42,6 +44,8 @@ from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
 from samar.training.schedule import lr_factor
 from samar.training.settings import LOCAL, SYNCED, TrainSettings
 
+QUICK_MACS, FEWEST_IMAGES = 1_300_000_000, 8
+"""Multiply-accumulates that take a CPU a fraction of a second, and at least so many images."""
 MEASURED = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
 
 
@@ -74,9 +78,8 @@ class Trainer:
     def __init__(self, config: TrainSettings, dataset: Dataset, group: Group | None = None) -> None:
         self.config = config
         self._group = Group(0, 1) if group is None else group
-        self.placement = Placement.choose(
-            config.device, config.precision, MODELS[config.model].macs_at(dataset.train.size)
-        )
+        self.dataset = dataset
+        self.placement = Placement.choose(config.device, config.precision, self.macs)
         device, layout = self.placement.device, self.placement.memory_format
         self.dataset = dataset.to(device)
         torch.manual_seed(config.seed)
@@ -124,6 +127,39 @@ class Trainer:
                 f"The smallest batch has {min(size, rest)} images, too few for "
                 f"{self._group.size} ranks with two each; choose another batch size."
             )
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of a forward pass of one image."""
+        return MODELS[self.config.model].macs_at(self.dataset.train.size)
+
+    @property
+    def lr(self) -> float:
+        """Learning rate η of the newest step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def direction_seed(self) -> int:
+        """Of the landscapes' random directions."""
+        return self.config.seed
+
+    @property
+    def examples(self) -> float:
+        """Gradients of single images so far."""
+        return self.grad_evals * self.config.batch_size
+
+    @property
+    def piece(self) -> int:
+        """Images of which a derivative takes a fraction of a second."""
+        device = self.placement.device
+        usual = batch_size_on(device)
+        if is_gpu(device):
+            return usual
+        return min(usual, max(FEWEST_IMAGES, QUICK_MACS // self.macs))
+
+    def sample(self, images: int) -> Sample:
+        """Evenly spaced training images."""
+        return Sample.of(self.dataset.train, self.dataset.normalization, images)
 
     @property
     def ranks(self) -> int:

@@ -25,11 +25,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from samar.data.sample import Sample
 from samar.device.catalog import BF16
 from samar.device.precision import has_bf16
-from samar.landscape.evaluator import Evaluator
-from samar.landscape.folding import FoldedNetwork
-from samar.landscape.frame import Frame, random_frame
-from samar.landscape.grid import Grid
-from samar.landscape.sampler import Sampler
+from samar.landscapes.evaluator import Evaluator
+from samar.landscapes.folding import FoldedNetwork
+from samar.landscapes.frame import Frame, random_frame
+from samar.landscapes.grid import Grid
+from samar.landscapes.sampler import Sampler
 from samar.models.build import build_model
 
 POINTS = 5

@@ -15,7 +15,7 @@ from typing import Any
 
 from samar.curvature.settings import CurvatureSettings
 from samar.device.catalog import in_words
-from samar.landscape.settings import LandscapeSettings
+from samar.landscapes.settings import LandscapeSettings
 from samar.networks.memory import curvature_bytes, images_of, landscape_bytes, training_bytes
 from samar.training.settings import TrainSettings
 
@@ -49,7 +49,7 @@ def train(model: str, size: int, amount: int, device: str) -> None:
 
 def landscape(model: str, size: int, points: int, device: str) -> None:
     """A plane with so many points an axis, of 128 images."""
-    from samar.landscape.sampler import sampler_of
+    from samar.landscapes.sampler import sampler_of
     from samar.models.build import build_model
 
     network, data = build_model(model).to(device), data_of(size, 128).to(device)

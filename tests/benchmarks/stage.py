@@ -24,7 +24,7 @@ from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import status_line, story
 from samar.jobs.history import RunHistory
 from samar.jobs.store import Store
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from tests.benchmarks.waits import LAMBDA, SURFACES, serving

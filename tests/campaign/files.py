@@ -52,7 +52,7 @@ from samar.kinds.curvature import ESTIMATE, CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.inspect import InspectSettings, inspection_of
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
 from samar.networks.importing import inspect_file

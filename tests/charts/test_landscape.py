@@ -9,7 +9,7 @@ from samar.charts.landscape.figures import (
     surface_figure,
 )
 from samar.charts.landscape.scale import shared_scale
-from samar.landscape.result import Ball, Landscape, Trail
+from samar.landscapes.result import Ball, Landscape, Trail
 
 
 def plane(height: float = 1.0, points: int = 9, **extra) -> Landscape:

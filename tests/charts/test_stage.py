@@ -20,7 +20,7 @@ from samar.charts.stage.feed import (
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, story
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Columns, Event
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 from samar.training.settings import TrainSettings
 
 TILES = ("landscape", "lam", "ratio", "loss", "accuracy", "eigenvalues", "gap")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from samar.cli import main
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 
 KEYS = ["centre_loss", "model_loss", "min_loss", "max_loss"]
 KEYS += ["cosine", "norms", "forwards", "seconds"]

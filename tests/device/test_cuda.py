@@ -17,8 +17,8 @@ from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device.memory import free_bytes
 from samar.jobs.service import Jobs
-from samar.landscape.frame import random_frame
-from samar.landscape.sampler import plane
+from samar.landscapes.frame import random_frame
+from samar.landscapes.sampler import plane
 from samar.networks.memory import training_bytes
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of, train

@@ -18,8 +18,8 @@ from samar.device.catalog import precision_in
 from samar.device.placement import Placement, described, measuring_device, provenance
 from samar.device.precision import bf16_pays, full_precision, has_bf16
 from samar.errors import ConfigError
-from samar.landscape.directions import weights_of
-from samar.landscape.evaluator import Evaluator
+from samar.landscapes.directions import weights_of
+from samar.landscapes.evaluator import Evaluator
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
 from samar.networks.normalization import try_normalizations
@@ -276,7 +276,7 @@ def test_an_error_of_the_device_is_not_taken_for_a_missing_derivative(
 
 
 def test_a_landscape_times_the_work_and_not_the_launches(monkeypatch: pytest.MonkeyPatch) -> None:
-    from samar.landscape import evaluator
+    from samar.landscapes import evaluator
 
     asked: list[str] = []
     monkeypatch.setattr(evaluator, "synchronize", lambda device: asked.append(device.type))

@@ -20,7 +20,7 @@ from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LEVEL, LandscapeJobSettings
 from samar.kinds.race import RaceSettings
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 from samar.networks.checkpoint import load_weights
 from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
 from samar.recordings.record import Watch, record_run
@@ -265,8 +265,8 @@ def test_a_landscape_and_a_hessian_that_do_not_fit_are_taken_in_smaller_pieces(
     from samar.curvature.eigenvalues import top_of
     from samar.curvature.product import hessian_of
     from samar.data.sample import Sample
-    from samar.landscape.directions import weights_of
-    from samar.landscape.evaluator import Evaluator
+    from samar.landscapes.directions import weights_of
+    from samar.landscapes.evaluator import Evaluator
 
     data = dataset_of(TrainSettings(**SMALL))
     network = Trainer(TrainSettings(device="cpu", **SMALL), data).model

@@ -17,9 +17,9 @@ from samar.curvature.trace import hessian_trace
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device import placement, waiting
-from samar.landscape.directions import weights_of
-from samar.landscape.evaluator import Evaluator
-from samar.landscape.frame import random_frame
+from samar.landscapes.directions import weights_of
+from samar.landscapes.evaluator import Evaluator
+from samar.landscapes.frame import random_frame
 from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
 from samar.optim.catalog import OPTIMIZERS

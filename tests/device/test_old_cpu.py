@@ -62,8 +62,8 @@ def test_the_library() -> None:
 import torch
 from samar.data.sample import Sample
 from samar.device.precision import has_bf16, multiplies_bf16
-from samar.landscape.directions import weights_of
-from samar.landscape.evaluator import Evaluator
+from samar.landscapes.directions import weights_of
+from samar.landscapes.evaluator import Evaluator
 from samar.models.build import build_model
 assert not has_bf16(torch.device("cpu")) and not multiplies_bf16()
 network = build_model("resnet20").eval()

@@ -28,7 +28,7 @@ from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT
 from samar.sweeps.spec import SweepSpec

@@ -13,7 +13,7 @@ from samar.jobs.files import job_dir, resume_path
 from samar.jobs.records import EPOCH_COLUMNS
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 from samar.networks.library import imported_models
 from samar.networks.load import load_network, networks
 from samar.sweeps.service import Sweeps

@@ -16,9 +16,9 @@ from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds import landscape as kind
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW, LandscapeJobSettings
-from samar.landscape import evaluator
-from samar.landscape.evaluator import Evaluator
-from samar.landscape.result import Landscape
+from samar.landscapes import evaluator
+from samar.landscapes.evaluator import Evaluator
+from samar.landscapes.result import Landscape
 
 BATCHES = 4
 
@@ -192,7 +192,7 @@ def test_a_preview_comes_first_and_never_into_the_exact_picture(
 
 
 def test_a_preview_seeks_eigenvectors_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from samar.landscape import eigenvectors
+    from samar.landscapes import eigenvectors
 
     calls: list[None] = []
     real = eigenvectors.eigenvector_frame

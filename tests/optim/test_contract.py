@@ -11,13 +11,13 @@ from torch.optim.lr_scheduler import StepLR
 
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.rules import Fixed, Trend
-from samar.optim.sam import SAM
+from samar.optim.sam import ASAM, SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import EveryStep
 from samar.optim.vasso import VaSSO
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
-CLASSES = [SAM, VaSSO, SAMAR]
+CLASSES = [SAM, ASAM, VaSSO, SAMAR]
 every = pytest.mark.parametrize("name", OPTIMIZERS)
 two_pass = pytest.mark.parametrize("name", TWO_PASS)
 

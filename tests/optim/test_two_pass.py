@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from samar.optim.catalog import OPTIMIZERS
+from samar.optim.factory import build_optimizer
 from samar.optim.rules import Fixed
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
@@ -169,6 +170,48 @@ def test_an_outer_autocast_does_not_hide_the_perturbation(name, make_problem):
         problem.model(problem.x[0])
     assert not torch.equal(outputs[0], outputs[1])
     assert torch.equal(outputs[2], outputs[3])
+
+
+@two_pass
+def test_autocast_inside_the_closure_sees_the_perturbation(name, make_problem):
+    """The usual place: the weights stay float32, and their casts do not outlive a pass."""
+    problem = make_problem()
+    optimizer = problem.optimizer(name, second_pass=EveryStep())
+    outputs = []
+    problem.model[0].register_forward_hook(lambda module, x, out: outputs.append(out.detach()))
+
+    def closure():
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = nn.functional.cross_entropy(problem.model(problem.x[0]), problem.y[0])
+        loss.backward()
+        return loss
+
+    before = problem.tensors()[0]
+    optimizer.step(closure)
+    assert [out.dtype for out in outputs] == [torch.bfloat16] * 2
+    assert not torch.equal(*outputs)
+    assert optimizer.sharpness.dtype == torch.float32
+    assert problem.tensors()[0].dtype == torch.float32
+    assert not torch.equal(problem.tensors()[0], before)
+
+
+@two_pass
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_compiled_model_takes_the_same_steps(name, whole, make_problem, assert_same):
+    """Frozen statistics are another graph, which the compiler must notice; no C++ needed here."""
+    eager, compiled = make_problem(dropout=0.5), make_problem(dropout=0.5)
+    torch.manual_seed(6)
+    eager.run(eager.optimizer(name), range(6))
+    inner = compiled.model
+    compiled.model = torch.compile(inner, backend="eager")
+    torch.manual_seed(6)
+    handed = compiled.model if whole else inner
+    optimizer = build_optimizer(name, handed, lr=0.05, momentum=0.9, weight_decay=1e-3, rho=0.1)
+    compiled.run(optimizer, range(6))
+    compiled.model = inner
+    assert_same(eager, compiled)
+    assert int(inner[1].num_batches_tracked) == 6
 
 
 @two_pass

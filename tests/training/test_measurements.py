@@ -266,19 +266,11 @@ def test_on_demand_it_measures_what_is_switched_off_but_not_twice(book: Book) ->
 def test_cost_decides_how_coarse_a_quick_one_is(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Heavy:
-        macs = 0
-
-        def macs_at(self, size: int) -> int:
-            return self.macs
-
     assert quick_effort(trainer) == Effort(32, 12, 6, 32, 9, 9)
     assert efforts(trainer) == [USUAL]
-    heavy = Heavy()
-    monkeypatch.setattr(measurements, "MODELS", {"cnn": heavy})
-    heavy.macs = 40_550_000  # ResNet-20 on photographs
+    monkeypatch.setattr(Trainer, "macs", 40_550_000)  # ResNet-20 on photographs
     assert quick_effort(trainer) == Effort(16, 5, 6, 32, 5, 5)
-    heavy.macs = 5_000_000_000
+    monkeypatch.setattr(Trainer, "macs", 5_000_000_000)
     assert quick_effort(trainer) == Effort(8, 5, 6, 8, 5, 5)
     assert efforts(trainer) == [quick_effort(trainer), USUAL]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from samar.charts.html.render import charts, render
 from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
 from samar.charts.landscape.scale import shared_scale
-from samar.landscape.result import Landscape
+from samar.landscapes.result import Landscape
 
 
 def standalone_html(named: Sequence[tuple[str, Landscape]], *, log: bool = True) -> str:
@@ -33,7 +33,7 @@ def standalone_html(named: Sequence[tuple[str, Landscape]], *, log: bool = True)
 
 def write(landscape: Landscape, title: str, path: Path) -> None:
     """Write a landscape in the format that the suffix names: .npz, .csv, .vtp or .html."""
-    from samar.landscape.export import to_csv, to_vtp
+    from samar.landscapes.export import to_csv, to_vtp
 
     if path.suffix == ".npz":
         landscape.save(path)

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from samar.charts.landscape.scale import COLORS, Scale, clipped, float32, quantity_of
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, panel
-from samar.landscape.grid import Floats
-from samar.landscape.result import Ball, Landscape, Trail
+from samar.landscapes.grid import Floats
+from samar.landscapes.result import Ball, Landscape, Trail
 
 CAMERAS = {
     "45°": {"x": 1.4, "y": -1.4, "z": 1.05},
@@ -172,7 +172,8 @@ def _hover(landscape: Landscape) -> Any:
     """What was measured at each point, whatever is cut off in the figure: (n, n) texts."""
     rows = [
         [
-            f"{x:.3g}, {y:.3g}<br>loss {loss:.4g}<br>accuracy {accuracy:.1%}"
+            f"{x:.3g}, {y:.3g}<br>loss {loss:.4g}"
+            + (f"<br>accuracy {accuracy:.1%}" if np.isfinite(accuracy) else "")
             for x, loss, accuracy in zip(landscape.axes[0], losses, accuracies, strict=True)
         ]
         for y, losses, accuracies in zip(

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from samar.landscape.grid import Floats
-from samar.landscape.result import Landscape, Trail
+from samar.landscapes.grid import Floats
+from samar.landscapes.result import Landscape, Trail
 
 COLORS = "Viridis"
+CROSS_ENTROPY = "cross-entropy (nats)"
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Scale:
         quantity: ``loss`` (mean cross-entropy) or ``accuracy`` (in percent).
         log: logarithmic loss.
         bounds: lowest and highest value shown, as :func:`shared_scale` gives them.
+        loss: what the loss is, with its unit.
     """
 
     quantity: str
     log: bool
     bounds: tuple[float, float]
+    loss: str = CROSS_ENTROPY
 
     @property
     def logarithmic(self) -> bool:
@@ -34,7 +37,7 @@ class Scale:
     @property
     def title(self) -> str:
         """What is shown, with its unit."""
-        return "cross-entropy (nats)" if self.quantity == "loss" else "correct (%)"
+        return self.loss if self.quantity == "loss" else "correct (%)"
 
     def drawn(self, values: Floats) -> Floats:
         """Values as they are drawn: cut off at the bounds, then perhaps as logarithms."""
@@ -75,13 +78,15 @@ def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> S
     """
     values = np.concatenate([quantity_of(each, quantity).ravel() for each in landscapes])
     values = values[np.isfinite(values)]
+    given = any(each.manifest.get("loss") == "given" for each in landscapes)
+    loss = "loss" if given else CROSS_ENTROPY
     if quantity == "accuracy" or not values.size:
-        return Scale(quantity, log, (0.0, 100.0 if quantity == "accuracy" else 1.0))
+        return Scale(quantity, log, (0.0, 100.0 if quantity == "accuracy" else 1.0), loss)
     low, high = float(values.min()), float(values.max())
     if log:
-        return Scale(quantity, log, (max(low, 1e-6), max(high, 1e-6)))
+        return Scale(quantity, log, (max(low, 1e-6), max(high, 1e-6)), loss)
     top = min(high, low + 4 * (float(np.quantile(values, 0.75)) - low))
-    return Scale(quantity, log, (0.0 if low <= top / 2 else low, top))
+    return Scale(quantity, log, (0.0 if 0 <= low <= top / 2 else low, top), loss)
 
 
 def clipped(landscape: Landscape, scale: Scale) -> bool:

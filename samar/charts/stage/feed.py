@@ -14,7 +14,8 @@ import numpy as np
 
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, OptimizerStyle
 from samar.jobs.records import Columns, Event
-from samar.landscape.result import Landscape
+from samar.kinds.watch import WatchSettings
+from samar.landscapes.result import Landscape
 from samar.training.settings import TrainSettings, changes_text
 
 MOST_BUCKETS = 600
@@ -62,12 +63,12 @@ class StageRun:
         start: changes when the run was resumed, and with it records may have been replaced.
         kept: steps from which it can go on another way.
         mislabelled: some of its wrongly labelled images, if it has any.
-        classes: of its images.
+        classes: of its images; 0 where there are none.
     """
 
     id: str
     label: str
-    settings: TrainSettings
+    settings: TrainSettings | WatchSettings
     steps: Columns
     epochs: Columns
     events: Sequence[Event] = ()

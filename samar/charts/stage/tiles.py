@@ -1,6 +1,7 @@
 """Which tiles the stage has, what they are called, and what an empty one says."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,11 @@ CAP = 2.0
 """Losses are drawn up to this many times ln C, the loss of guessing among C classes."""
 
 
+FIRST_STEPS = 20
+LOSS = "Cross-entropy in nats: of each mini-batch, and after each epoch of training and test set."
+LOSS_OF_SCRIPT = "What the script gives: of each mini-batch, and after each epoch that it tells of."
+NO_LOOK = "None yet. It needs samar.watch(…, sample=…), and some seconds of training."
+NO_EVALUATION = "Not told: run.epoch(test_accuracy=…, test_loss=…) in the script tells it."
 NEAR = 2.0
 """A bound of λ is drawn up to this many times the largest λ."""
 
@@ -64,16 +70,25 @@ def _column(name: str, role: str = "main") -> dict[str, str]:
 
 
 def _landscape(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
-    classes = 10 if lead is None else lead.classes
+    watched = lead is not None and not lead.classes
     return _tile(
         "landscape",
         "Loss landscape",
         "The loss around the network along two fixed random directions, normalized to the filters: "
         "±1 is a step as long as the weights themselves. The mark is the network.",
-        _note(lead, due, "film_every"),
-        cap=CAP * math.log(max(classes, 2)),
+        NO_LOOK if watched and not due else _note(lead, due, "film_every"),
+        cap=_cap(lead),
         due=_due(lead, due),
     )
+
+
+def _cap(lead: StageRun | None) -> float:
+    """The highest loss that is drawn: a multiple of guessing, or of the loss at the start."""
+    if lead is None or lead.classes:
+        return CAP * math.log(max(10 if lead is None else lead.classes, 2))
+    first = lead.steps["loss"][:FIRST_STEPS]
+    first = first[np.isfinite(first)]
+    return CAP * float(first.max()) if len(first) and first.max() > 0 else sys.float_info.max
 
 
 def _lam(lead: StageRun | None) -> dict[str, Any]:
@@ -129,7 +144,7 @@ def _loss(lead: StageRun | None) -> dict[str, Any]:
     return _tile(
         "loss",
         "Loss",
-        "Cross-entropy in nats: of each mini-batch, and after each epoch of training and test set.",
+        LOSS_OF_SCRIPT if lead is not None and not lead.classes else LOSS,
         _first_step(lead),
         table="epochs",
         columns=[
@@ -159,12 +174,13 @@ def _accuracy(lead: StageRun | None) -> dict[str, Any]:
 
 
 def _eigenvalues(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+    watched = lead is not None and not lead.classes
     return _tile(
         "eigenvalues",
         "Top eigenvalues",
         "h₁ to h₃ of the Hessian of the training loss: how sharply the valley curves. Above 2/η "
         "plain gradient descent is unstable; for SAM and SAMAR it is only a reference.",
-        _note(lead, due, "curvature_every"),
+        NO_LOOK if watched and not due else _note(lead, due, "curvature_every"),
         table="curvature",
         columns=[_column("h2", "lesser"), _column("h3", "lesser"), _column("h1")],
         legend=_due(lead, due),
@@ -253,6 +269,8 @@ def _first_step(lead: StageRun | None, which: str = "first step") -> str:
 def _first_epoch(lead: StageRun | None) -> str:
     if lead is None:
         return ""
+    if not lead.classes:
+        return NO_EVALUATION
     if lead.active:
         return "Comes at the end of the first epoch."
     return "The run ended before its first epoch did."

@@ -42,7 +42,8 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
     elif whole.status == "running" and count == 0:
         parts.append("first steps…")
     if count:
-        parts.append(f"epoch {min(int(steps['epoch'][-1]), epochs)} of {epochs}")
+        epoch = int(steps["epoch"][-1])
+        parts.append(f"epoch {min(epoch, epochs)} of {epochs}" if epochs else f"epoch {epoch}")
         parts.append(f"step {at:,} of {whole.total:,}" if whole.total else f"step {at:,}")
     if whole.status == "running" and count > 1:
         recent = min(count, SPEED_WINDOW)

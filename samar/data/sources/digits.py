@@ -51,7 +51,9 @@ def _file() -> Path:
     for folder in (package and package.submodule_search_locations) or ():
         if (Path(folder) / FILE).is_file():
             return Path(folder) / FILE
-    raise DataError("scikit-learn's digits are not on this machine; pip install scikit-learn.")
+    raise DataError(
+        "scikit-learn's digits are not on this machine; pip install 'samar-lab[app]' brings them."
+    )
 
 
 def _in_order(digits: ImageSet, chosen: np.ndarray) -> ImageSet:

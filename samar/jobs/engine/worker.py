@@ -16,7 +16,7 @@ import psutil
 from sqlalchemy.exc import OperationalError
 
 from samar.device.catalog import CPU
-from samar.errors import NO_ROOM, SamarError
+from samar.errors import NO_ROOM, SamarError, told_if_missing
 from samar.jobs.engine.local import schedule
 from samar.jobs.files import log_path, resume_path
 from samar.jobs.job import Job
@@ -38,8 +38,9 @@ def run(store: Store, job: Job) -> None:
         restore = _stop_at_sigterm(work)
         status, message = "finished", ""
         try:
-            _check_memory(kind, work)
-            kind.work(job.settings, work)
+            with told_if_missing():
+                _check_memory(kind, work)
+                kind.work(job.settings, work)
         except Stopped:
             status, message = "stopped", work.why
         except Diverged as error:

@@ -29,6 +29,7 @@ from samar.web.text import plain
 PAGES = {
     "train": (TRAIN_PAGE, RUN),
     "race": (TRAIN_PAGE, RUN),
+    "watch": (TRAIN_PAGE, RUN),
     "landscape": (LANDSCAPE_PAGE, JOB),
     "curvature": (CURVATURE_PAGE, JOB),
     "sweep": (SWEEPS_PAGE, SWEEP),

@@ -12,6 +12,7 @@ import streamlit as st
 
 from samar.errors import SamarError
 from samar.jobs.job import Job
+from samar.jobs.kind import trains
 from samar.web.jobs.details import page_of
 from samar.web.service import cannot_upload, checked_upload, history, most_upload_mb, service
 from samar.web.state import IMPORT_PROBLEM, IMPORTED
@@ -27,7 +28,7 @@ def download_menu(job: Job) -> None:
         ("Everything (ZIP)", lambda: _zip(job), "zip", "application/zip"),
         ("Settings (JSON)", lambda: config(indent=2), "json", "application/json"),
     ]
-    if job.kind == "train":
+    if trains(job.kind):
         forms += [
             ("Report (HTML)", lambda: report([job]), "html", "text/html"),
             ("Steps (CSV)", lambda: _csv(job, 0), "steps.csv", "text/csv"),

@@ -8,7 +8,7 @@ import streamlit as st
 from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher
 from samar.jobs.engine.local import RAY, engine
 from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
-from samar.jobs.kind import SHORT, kinds
+from samar.jobs.kind import SHORT, kinds, trains
 from samar.jobs.store import MEMBER
 from samar.jobs.summary import progress, where
 from samar.web.controls import segmented
@@ -48,7 +48,7 @@ def _board(was_active: bool) -> None:
     _queue(jobs)
     view = segmented("Show", "show", VIEWS)
     if view == "runs":
-        jobs = [job for job in jobs if job.kind in ("train", "race")]
+        jobs = [job for job in jobs if job.kind == "race" or trains(job.kind)]
     elif view == "measurements":
         jobs = [job for job in jobs if job.kind in kinds() and kinds()[job.kind].lane == SHORT]
     if shown := filtered(jobs):
@@ -118,12 +118,13 @@ def _actions(job: Job) -> None:
             open_job(job)
         if job.status == "paused" or job.status in RESUMABLE:
             resume = partial(service().resume, job.id)
+            start = "" if job.status == "paused" else service().cannot_start(job.settings)
             st.button(
                 "Resume",
                 icon=":material/resume:",
                 on_click=attempt,
                 args=(resume,),
-                **unless(steer or (service().cannot_start() if job.status != "paused" else "")),
+                **unless(steer or start),
             )
         if job.active:
             _stop_button(job, "stop")
@@ -155,15 +156,16 @@ def _actions(job: Job) -> None:
 
 
 def _actions_for_many(jobs: Sequence[Job]) -> None:
-    runs = [job for job in jobs if job.kind == "train"]
+    runs = [job for job in jobs if trains(job.kind)]
+    comparable = [job for job in runs if job.kind == "train"]
     word = "runs" if len(runs) == len(jobs) else "jobs"
     with st.container(key="run_title"):
         st.markdown(f"**{len(jobs)} {word}**")
     with st.container(horizontal=True, key="run_actions"):
-        if len(runs) > 1 and st.button(
+        if len(comparable) > 1 and st.button(
             "Compare", icon=":material/compare:", type="primary", key="compare"
         ):
-            st.switch_page(COMPARE_PAGE, query_params={COMPARED: _ids(runs)})
+            st.switch_page(COMPARE_PAGE, query_params={COMPARED: _ids(comparable)})
         if len(runs) > 1 and st.button(
             "Show on one stage",
             icon=":material/stadium:",

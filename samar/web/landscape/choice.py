@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.landscape.catalog import DIRECTIONS
+from samar.landscapes.catalog import DIRECTIONS
 from samar.networks.load import SUFFIXES
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import settings_of

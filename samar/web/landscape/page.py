@@ -3,7 +3,7 @@
 import streamlit as st
 
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.landscape.catalog import LEVELS
+from samar.landscapes.catalog import LEVELS
 from samar.web.controls import link_problem
 from samar.web.landscape.choice import PREFIX, choose, choose_view, follow_link
 from samar.web.landscape.results import (

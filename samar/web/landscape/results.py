@@ -23,9 +23,9 @@ from samar.errors import DataError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.kinds.landscape import LEVEL, PREVIEW
-from samar.landscape.catalog import BATCHNORM
-from samar.landscape.export import can_write_vtp, to_csv, to_vtp
-from samar.landscape.result import Landscape
+from samar.landscapes.catalog import BATCHNORM
+from samar.landscapes.export import can_write_vtp, to_csv, to_vtp
+from samar.landscapes.result import Landscape
 from samar.web.landscape.choice import Wanted
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service

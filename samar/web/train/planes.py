@@ -11,7 +11,7 @@ from samar.jobs.job import Job
 from samar.web.service import service
 
 if TYPE_CHECKING:
-    from samar.landscape.result import Landscape
+    from samar.landscapes.result import Landscape
 
 
 def planes(run: Job) -> list[Plane]:
@@ -27,6 +27,6 @@ def planes(run: Job) -> list[Plane]:
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _load(run_id: str, path: str, _at: float) -> "Landscape":
-    from samar.landscape.result import Landscape
+    from samar.landscapes.result import Landscape
 
     return Landscape.load(job_dir(run_id) / path)

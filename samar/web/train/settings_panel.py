@@ -11,6 +11,7 @@ from streamlit.errors import StreamlitAPIException
 
 from samar.errors import SamarError
 from samar.jobs.job import Job
+from samar.settings.declare import Settings, settings_of
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
 from samar.web.controls import (
@@ -107,14 +108,21 @@ def _group(group: str, run: Job | None) -> None:
 
 def draw_setting(name: str, run: Job | None) -> None:
     """Draw a setting: of the next run, or of the one that is active, which it may steer."""
-    known = SETTINGS[name]
     idle = not relevant(name) or bool(run and run.active and service().cannot_steer(run))
     if run is None or not run.active:
         control(name, disabled=idle)
-    elif known.live and run.status != "queued" and name in type(run.settings).model_fields:
+    elif _steers(run, name) and run.status != "queued":
         control(name, in_link=False, disabled=idle, on_change=steer, args=(run.id, name))
     else:
         control(name, in_link=False, disabled=True)
+
+
+def _steers(run: Job, name: str) -> bool:
+    """Whether a run has a setting that may change while it trains."""
+    model: type[Settings] = type(run.settings)
+    own = settings_of(model).get(name)
+    there = name == HELD_SETTING or getattr(run.settings, name, None) is not None
+    return own is not None and own.live and there
 
 
 def _follow(run: Job | None) -> None:
@@ -129,8 +137,21 @@ def _follow(run: Job | None) -> None:
         for name in SETTINGS:
             with suppress(StreamlitAPIException):  # a widget of this session holds it
                 st.query_params.pop(name, None)
-    fill(run.settings, **service().live_values(run))
+    if run.settings.kind == TrainSettings.kind or hasattr(run.settings, "optimizers"):
+        fill(run.settings, **service().live_values(run))
+    else:
+        _show_steered(run)
     st.session_state[LOADED] = run.id
+
+
+def _show_steered(run: Job) -> None:
+    """Fill the controls that steer a script's run; the others are none of its."""
+    now = {"optimizer": run.settings.optimizer} | service().live_values(run)
+    for name, value in now.items():
+        known = SETTINGS[name]
+        if value is not None and (known.high is None or value <= known.high):
+            st.session_state[name] = value
+    st.session_state[HELD_SETTING] = now[HELD_SETTING]
 
 
 def _apply_preset() -> None:

@@ -19,12 +19,12 @@ from samar.jobs.access.roles import allow
 from samar.jobs.edits import edited
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, UNREADABLE, Job
+from samar.jobs.kind import training_kinds
 from samar.jobs.records import Event
 from samar.kinds.race import title_of as race_title
 from samar.web.service import attempt, explained, history, service
 from samar.web.state import COMPARED, FEED, MOVED, PROBLEM, show_run, shown_run
 from samar.web.static_files import PLOTLY_JS, STAGE_JS, component, static_url
-from samar.web.text import optimizer_titles
 from samar.web.train.planes import planes
 
 MOST_RUNS = 4
@@ -83,7 +83,7 @@ def shown_of(run_id: str | None, together: Sequence[str] = ()) -> Shown:
 
 
 def _run(run_id: str) -> Job:
-    return _readable(service().get(run_id, "train"))
+    return _readable(service().get(run_id, training_kinds()))
 
 
 def _readable(job: Job) -> Job:
@@ -204,7 +204,7 @@ def _runs(shown: Shown) -> list[StageRun]:
 
 def _labels(runs: Sequence[Job]) -> list[str]:
     """What tells the runs of one stage apart: their optimizers, or else their names."""
-    titles = [optimizer_titles([job.settings.optimizer]) for job in runs]
+    titles = [job.settings.optimizer_title for job in runs]
     if len(set(titles)) == len(titles):
         return titles
     members = [str(job.inputs.get("member", "")) for job in runs]

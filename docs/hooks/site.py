@@ -1,0 +1,164 @@
+"""What the site has besides the pages in ``docs/``: the app's own exports, and the API reference.
+
+The exports are made when the site is built, by the functions behind the app's download buttons,
+from a recording that ships with the app and from a descent that is computed anew. They share one
+plotly.js.
+
+A page of the reference names modules of samar in its front matter. Every public name of ``samar``
+is described on the page that names its module, or the package of its module; so a new name comes by
+itself, and one that no page wants fails the build.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils.meta import get_data
+from plotly.offline import get_plotlyjs
+
+import samar
+from samar.charts.html.lesson import Section, lesson_html
+from samar.charts.html.playground import standalone_html
+from samar.charts.lessons import landscape_figure
+from samar.charts.playground import panels, plane, surface
+from samar.charts.replay import TOP, measured_every, memorized, replay_figures
+from samar.home import ASSETS
+from samar.playground.catalog import LANDSCAPES
+from samar.playground.descent import descend
+from samar.playground.presets import PRESETS
+from samar.recordings.catalog import recording
+
+log = logging.getLogger("mkdocs.hooks.samar")
+
+PLOTLY = "plotly.min.js"
+PICTURES = ("icon.svg", "train.png")
+RECORDING, RACERS = "noisy_digits", {"SGD": "sgd_0", "SAMAR": "samar_0"}
+HEIGHTS = {"sgd": 300, "samar": 300, "strength": 240}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the exports with the script that they share, and pictures of the repository."""
+    made = {"race": _race(), "landscape": _landscape(), "playground": _playground()}
+    for name, page in made.items():
+        path = f"exports/{name}.html"
+        files.append(File.generated(config, path, content=_with_shared_script(page)))
+    files.append(File.generated(config, f"exports/{PLOTLY}", content=get_plotlyjs()))
+    for name in PICTURES:
+        files.append(File.generated(config, f"assets/{name}", abs_src_path=str(ASSETS / name)))
+    _warn_of_the_homeless(files)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
+    """Describe the public names that a page of the reference wants."""
+    if "modules" not in page.meta:
+        return markdown
+    wanted = _wanted(files)
+    own = [name for name in _public() if _page_of(name, wanted) == page.file.src_uri]
+    return markdown + "".join(_description(name) for name in own)
+
+
+def _with_shared_script(page: str) -> str:
+    """The page with a link in place of the plotly.js that it holds, some 5 MB."""
+    script = get_plotlyjs()
+    before, found, after = page.partition(script)
+    if not found or script in after:
+        raise ValueError("an export is expected to hold plotly.js once")
+    start = before.rindex("<script")
+    return f'{before[:start]}<script src="{PLOTLY}">{after}'
+
+
+def _race() -> str:
+    shipped = recording(RECORDING)
+    sgd, samar_run = (shipped.runs[key] for key in RACERS.values())
+    figures = replay_figures(samar_run, sgd)
+    noise = 100 * samar_run.config["label_noise"]
+    text = (
+        f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. SGD "
+        f"memorizes {memorized(sgd):.0f} % of the wrong labels, SAMAR {memorized(samar_run):.0f} %. "
+        f"Height and colour: the loss around each network, on one scale, cut at {TOP:g}, measured "
+        f"every {measured_every(samar_run)} epochs, interpolated between."
+    )
+    sized = [(figures[name], height) for name, height in HEIGHTS.items()]
+    return standalone_html("A recorded race", text, sized, shipped.manifest, play="loop")
+
+
+def _landscape() -> str:
+    shipped = recording(RECORDING)
+    figures = []
+    for title, key in RACERS.items():
+        film = shipped.runs[key].film
+        assert film is not None
+        figures.append((landscape_figure(film.axes, film.loss, title, top=TOP), 420))
+    section = Section(
+        title="A landscape over time",
+        question="How does the loss around a network change while it learns?",
+        finding=f"The loss on one plane through each network's weights, cut at {TOP:g}.",
+        look_for=[
+            "Press play above each figure: the network is the cross in the middle.",
+            "SGD ends in a narrow valley, SAMAR in a wide one.",
+        ],
+        figures=figures,
+        manifest=shipped.manifest,
+    )
+    return lesson_html(section)
+
+
+def _playground() -> str:
+    preset = PRESETS["two_valleys"]
+    settings = preset.config()
+    paths = descend(settings)
+    figures = [
+        (plane(settings, paths, "samar"), 440),
+        (panels(settings, paths), 400),
+        (surface(settings, paths, "samar"), 440),
+    ]
+    title = LANDSCAPES[settings.landscape].title
+    manifest = settings.effective | {"samar": samar.__version__}
+    return standalone_html(title, preset.help, figures, manifest, play="once")
+
+
+def _public() -> Iterator[str]:
+    yield from (name for name in samar.__all__ if name in samar._HOMES)
+
+
+def _wanted(files: Files) -> dict[str, str]:
+    """Modules, with the page that describes their names."""
+    pages = [file for file in files.documentation_pages() if file.src_uri.startswith("reference/")]
+    return {
+        module: file.src_uri
+        for file in pages
+        for module in get_data(Path(file.abs_src_path or "").read_text(encoding="utf-8"))[1].get(
+            "modules", []
+        )
+    }
+
+
+def _page_of(name: str, wanted: dict[str, str]) -> str | None:
+    """The page that names the module, or the nearest package above it."""
+    words = samar._HOMES[name].split(".")
+    for count in range(len(words), 0, -1):
+        if found := wanted.get(".".join(words[:count])):
+            return found
+    return None
+
+
+def _warn_of_the_homeless(files: Files) -> None:
+    wanted = _wanted(files)
+    for name in _public():
+        if _page_of(name, wanted) is None:
+            log.warning(
+                "samar.%s is on no page of the reference; name its module %s in one's front matter.",
+                name,
+                samar._HOMES[name],
+            )
+
+
+def _description(name: str) -> str:
+    return (
+        f"\n\n[](){{#samar.{name}}}\n\n::: samar.{samar._HOMES[name]}.{name}\n"
+        f"    options:\n      heading: samar.{name}\n      toc_label: {name}\n"
+    )

@@ -1,0 +1,173 @@
+"""What is measured of a network: the mean of a loss over fixed examples, as its weights move.
+
+    f(θ) = 1/n Σ_i ℓ(network_θ, example i)
+
+An objective comes in pieces that fit into memory; each piece is an objective of fewer examples, and
+f is the mean over the pieces, weighted by their examples. :class:`samar.data.sample.Sample` is
+cross-entropy over images; :class:`Batches` is any loss of any network over batches as they are.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from samar.device.precision import exact
+from samar.errors import ConfigError
+
+Network = Callable[..., Any]
+"""Whatever maps inputs to outputs: a module, or one with other weights put in."""
+BatchLoss = Callable[[Any, Any], Tensor]
+"""Of a network and a batch: the mean loss over the batch, 0-dim."""
+
+
+class Objective(ABC):
+    """A mean loss over ``len(self)`` fixed examples."""
+
+    plain = True
+    """Whether the network is only called, so that another that computes the same may stand in."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the examples are."""
+
+    @abstractmethod
+    def pieces(self, size: int) -> "Iterator[Objective]":
+        """Consecutive pieces of at most ``size`` examples, or of as few as it can be cut into."""
+
+    @abstractmethod
+    def loss(self, network: Network) -> Tensor:
+        """The mean loss of a network, 0-dim, to be differentiated."""
+
+    @abstractmethod
+    def sums(self, network: Network) -> tuple[Tensor, Tensor]:
+        """The sum of the losses and the number of examples that the network gets right.
+
+        Both 0-dim, in float64 where the device has it; the second NaN where there is no right.
+        """
+
+    @abstractmethod
+    def to(self, dtype: torch.dtype) -> "Objective":
+        """The same with inputs in the number format of a network, where they can be converted."""
+
+    @abstractmethod
+    def laid_out(self, layout: torch.memory_format) -> "Objective":
+        """The same with inputs of four dimensions in another layout."""
+
+
+class Batches(Objective):
+    """Batches as they were given, with the loss that was given for them.
+
+    Args:
+        batches: any structure of tensors each: a tensor, tuple, list or mapping.
+        loss: see :data:`BatchLoss`.
+        plain: see :class:`Objective`.
+
+    Raises:
+        ConfigError: there is no batch, or one without a tensor.
+    """
+
+    def __init__(self, batches: Sequence[Any], loss: BatchLoss, *, plain: bool = False) -> None:
+        if not batches:
+            raise ConfigError("There is no batch to measure on; give at least one.")
+        self._batches, self._loss, self.plain = tuple(batches), loss, plain
+        self._sizes = tuple(map(size_of, self._batches))
+
+    def __len__(self) -> int:
+        return sum(self._sizes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are."""
+        return first_tensor(self._batches[0]).device
+
+    def pieces(self, size: int) -> Iterator[Objective]:
+        """The batches, which are not cut: their loss need not be a mean over examples alone."""
+        for batch in self._batches:
+            yield Batches([batch], self._loss, plain=self.plain)
+
+    def loss(self, network: Network) -> Tensor:
+        """The mean loss of a network, 0-dim, to be differentiated."""
+        parts = []
+        for batch, size in zip(self._batches, self._sizes, strict=True):
+            parts.append(self._mean(network, batch) * (size / len(self)))
+        return torch.stack(parts).sum()
+
+    def sums(self, network: Network) -> tuple[Tensor, Tensor]:
+        """The sum of the losses, and NaN."""
+        total = exact(self.loss(network)) * len(self)
+        return total, torch.full_like(total, torch.nan)
+
+    def _mean(self, network: Network, batch: Any) -> Tensor:
+        found = self._loss(network, batch)
+        if not isinstance(found, Tensor) or found.dim():
+            what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else found
+            raise ConfigError(
+                f"The loss of a batch is {what!s:.60}; it must be a tensor without dimensions, "
+                "the mean over the batch."
+            )
+        return found
+
+    def to(self, dtype: torch.dtype) -> Objective:
+        """The same: what the network takes is the caller's business."""
+        return self
+
+    def laid_out(self, layout: torch.memory_format) -> Objective:
+        """The same with inputs of four dimensions in another layout."""
+
+        def change(tensor: Tensor) -> Tensor:
+            return tensor.contiguous(memory_format=layout) if tensor.dim() == 4 else tensor
+
+        return Batches([mapped(change, b) for b in self._batches], self._loss, plain=self.plain)
+
+
+def mapped(change: Callable[[Tensor], Tensor], batch: Any) -> Any:
+    """A batch of any structure with every tensor in it changed."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if isinstance(batch, Mapping):
+        return {name: mapped(change, each) for name, each in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(mapped(change, each) for each in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(mapped(change, each) for each in batch)
+    return batch
+
+
+def tensors_in(batch: Any) -> Iterator[Tensor]:
+    """Every tensor of a batch of any structure, in order."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping):
+        for each in batch.values():
+            yield from tensors_in(each)
+    elif isinstance(batch, list | tuple):
+        for each in batch:
+            yield from tensors_in(each)
+
+
+def first_tensor(batch: Any) -> Tensor:
+    """The first tensor of a batch.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = next(tensors_in(batch), None)
+    if found is None:
+        raise ConfigError(
+            f"A batch is a {type(batch).__name__} without a tensor in it; give tensors, or tuples, "
+            "lists or mappings of them."
+        )
+    return found
+
+
+def size_of(batch: Any) -> int:
+    """Examples in a batch: the length of its first tensor; 1 of one without dimensions."""
+    found = first_tensor(batch)
+    return len(found) if found.dim() else 1

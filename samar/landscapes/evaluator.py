@@ -1,0 +1,196 @@
+"""Loss and accuracy at any weights, from one forward pass, without touching the model.
+
+Works on a private copy with BatchNorm folded away and channels last. The number of images per
+forward matters as much as anything, so it is measured, briefly, on the first use.
+
+BatchNorm's running statistics belong to the weights they were collected at. They are kept fixed, or
+re-estimated at each point from calibration images: the mean over batches of mean and variance, each
+batch weighted by its size.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from samar.data.objective import Objective
+from samar.device.catalog import FP32
+from samar.device.memory import halving, is_out_of_memory
+from samar.device.placement import is_gpu, layout_of, possible_precision
+from samar.device.precision import DTYPES, full_precision
+from samar.device.waiting import on_host, synchronize
+from samar.landscapes.catalog import BATCHNORM
+from samar.landscapes.folding import BATCHNORM as NORMS
+from samar.landscapes.folding import FoldedNetwork
+from samar.landscapes.frame import State
+
+CHUNKS = (32, 64, 128, 256, 512)
+MORE_CHUNKS = (1024, 2048, 4096, 8192)
+"""On a GPU, which needs more of them to be busy."""
+CALIBRATION_BATCH = 128
+PROBE = 4
+SLOWER, AS_QUICK = 0.8, 0.95
+"""Shares of the best speed: below the first the search ends, above the second a size is chosen."""
+
+
+class Value(NamedTuple):
+    """Mean loss and fraction correct; both NaN where the loss is not finite.
+
+    The second is NaN too where nothing is right or wrong.
+    """
+
+    loss: float
+    accuracy: float
+
+
+class Evaluator:
+    """Measures one network's loss at other weights.
+
+    Args:
+        model: copied, buffers included, as it is now; never changed.
+        sample: the images or other examples, with their loss; the same for every point.
+        batchnorm: ``fixed`` or ``recalibrate``.
+        calibration: images for the statistics; those of the sample if None.
+        precision: ``fp32`` keeps the model's own format, and multiplies in it; ``bf16`` is a
+            preview, good to about 1 %, and becomes ``fp32`` where the device has none.
+        chunk: images per forward; measured if None.
+        check: called before every batch; may raise to cancel.
+
+    Attributes:
+        note: why the precision is not what was asked for; empty where it is.
+
+    Raises:
+        ValueError: an argument is none of the named ones.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        sample: Objective,
+        *,
+        batchnorm: str = "fixed",
+        calibration: Objective | None = None,
+        precision: str = FP32,
+        chunk: int | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        for name, value, known in (
+            ("batchnorm", batchnorm, BATCHNORM),
+            ("precision", precision, DTYPES),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+        self.device = next(model.parameters()).device
+        precision, self.note = possible_precision(self.device, precision)
+        self.batchnorm, self.precision, self._check = batchnorm, precision, check
+        self._plain = copy.deepcopy(model).eval().requires_grad_(False)
+        self._parameters = list(self._plain.parameters())
+        self._buffers = [(b, b.clone()) for b in self._plain.buffers()]
+        self._folded = FoldedNetwork(self._plain, DTYPES[precision], traced=sample.plain)
+        dtype, layout = DTYPES[precision] or self._parameters[0].dtype, layout_of(self.device)
+        self._sample = sample.to(dtype).laid_out(layout)
+        self._calibration = (sample if calibration is None else calibration).laid_out(layout)
+        self.forwards = 0
+        self.chunk = self._quickest_chunk() if chunk is None else chunk
+
+    @property
+    def images(self) -> int:
+        """Images, or other examples, in the sample."""
+        return len(self._sample)
+
+    @torch.no_grad()
+    @full_precision()
+    def at(self, weights: Iterable[Tensor]) -> Value:
+        """Measure at these weights, with the model's own or with re-estimated statistics."""
+        for parameter, weight in zip(self._parameters, weights, strict=True):
+            parameter.copy_(weight)
+        if self.batchnorm == "recalibrate":
+            self._recalibrate()
+        return self._measure()
+
+    @torch.no_grad()
+    @full_precision()
+    def own(self, state: State) -> Value:
+        """Measure another network of this kind as it is, its statistics included."""
+        self._plain.load_state_dict(dict(state), strict=False)
+        try:
+            return self._measure()
+        finally:
+            for buffer, value in self._buffers:
+                buffer.copy_(value)
+
+    def _measure(self) -> Value:
+        self._folded.load()
+        self.forwards += 1
+        network = self._folded.fitting(next(self._sample.pieces(PROBE)))
+        sums, self.chunk = halving(lambda size: self._sums(network, size), self.chunk)
+        loss, accuracy = on_host(sums / self.images).tolist()
+        return Value(loss, accuracy) if math.isfinite(loss) else Value(math.nan, math.nan)
+
+    def _sums(self, network: nn.Module, chunk: int) -> Tensor:
+        """Sum of the losses and number of what is right, (2,)."""
+        parts = []
+        for piece in self._sample.pieces(chunk):
+            self._check()
+            parts.append(torch.stack(piece.sums(network)))
+        return torch.stack(parts).sum(0)
+
+    def _recalibrate(self) -> None:
+        norms = [
+            m for m in self._plain.modules() if isinstance(m, NORMS) and m.running_mean is not None
+        ]
+        momenta = [norm.momentum for norm in norms]
+        seen = 0
+        try:
+            for norm in norms:
+                norm.train()
+            for piece in self._calibration.pieces(CALIBRATION_BATCH):
+                self._check()
+                seen += len(piece)
+                for norm in norms:
+                    norm.momentum = len(piece) / seen
+                piece.sums(self._plain)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+                norm.eval()
+
+    @torch.no_grad()
+    def _quickest_chunk(self) -> int:
+        """Time one forward of each size, best of two, from small to large until it gets slower.
+
+        The smallest of those that are about as quick as the quickest; all of few images.
+        """
+        self._folded.load()
+        known = CHUNKS + MORE_CHUNKS * is_gpu(self.device)
+        sizes = [size for size in known if size < self.images] or [self.images]
+        if len(sizes) == 1:
+            return sizes[0]
+        speeds: dict[int, float] = {}
+        for size in sizes:
+            self._check()
+            try:
+                if not speeds:
+                    self._speed(size)  # the first is slower
+                speeds[size] = max(self._speed(size), self._speed(size))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                break
+            if speeds[size] < SLOWER * max(speeds.values()):
+                break
+        if not speeds:
+            return sizes[0]  # a measurement takes as few as fit
+        return next(size for size in speeds if speeds[size] > AS_QUICK * max(speeds.values()))
+
+    def _speed(self, size: int) -> float:
+        synchronize(self.device)
+        started = time.perf_counter()
+        piece = next(self._sample.pieces(size))
+        piece.sums(self._folded.network)
+        synchronize(self.device)
+        return len(piece) / (time.perf_counter() - started)

@@ -1,0 +1,228 @@
+"""A finished landscape, or a level of one: arrays, a manifest, and a file that loses nothing."""
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from samar.errors import DataError
+from samar.landscapes.grid import Floats, Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Trail:
+    """Networks seen from a plane: a training run's snapshots, or the ends of a path.
+
+    Attributes:
+        coordinates: (k, d) of the nearest points of the plane.
+        off_plane: (k,) distance of each network to the plane, in weight space.
+        loss, accuracy: (k,) of the networks themselves, not of the plane below them.
+        names: of the networks.
+    """
+
+    coordinates: Floats
+    off_plane: Floats
+    loss: Floats
+    accuracy: Floats
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ball:
+    """The edge of the ball of radius ρ around the network, as far as the plane cuts it.
+
+    Attributes:
+        rho: radius in weight space.
+        coordinates: (k, d) of points on the edge.
+        loss: (k,) there.
+    """
+
+    rho: float
+    coordinates: Floats
+    loss: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """Loss and accuracy on a line or a plane.
+
+    Attributes:
+        axes: coordinates along each direction, each (n,).
+        loss, accuracy: (n,) on a line, (n, n) on a plane, ``[row y, column x]``; NaN where the loss
+            is not finite or not measured.
+        done: which cells are measured.
+        manifest: all that is needed to read and to repeat the picture, as plain values.
+        trail: networks on or near the plane.
+        ball: the ρ-ball's edge.
+    """
+
+    axes: tuple[Floats, ...]
+    loss: Floats
+    accuracy: Floats
+    done: Any
+    manifest: dict[str, Any] = field(default_factory=dict)
+    trail: Trail | None = None
+    ball: Ball | None = None
+
+    def __post_init__(self) -> None:
+        for array in (*self.axes, self.loss, self.accuracy, self.done):
+            array.flags.writeable = False
+
+    @classmethod
+    def of(
+        cls,
+        grid: Grid,
+        level: int,
+        manifest: dict[str, Any],
+        trail: Trail | None = None,
+        ball: Ball | None = None,
+    ) -> "Landscape":
+        """A copy of one level of a grid."""
+        stride = grid.stride(level)
+        cut = (slice(None, None, stride),) * grid.done.ndim
+        return cls(
+            tuple(axis[::stride].copy() for axis in grid.axes),
+            grid.loss[cut].copy(),
+            grid.accuracy[cut].copy(),
+            grid.done[cut].copy(),
+            manifest,
+            trail,
+            ball,
+        )
+
+    @property
+    def points(self) -> int:
+        """Points along an axis."""
+        return len(self.axes[0])
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether there are two directions."""
+        return len(self.axes) == 2
+
+    @property
+    def centre_loss(self) -> float:
+        """The loss at the origin; NaN if no point lies there."""
+        at_zero = [np.flatnonzero(axis == 0) for axis in reversed(self.axes)]
+        if any(len(found) == 0 for found in at_zero):
+            return float("nan")
+        return float(self.loss[tuple(int(found[0]) for found in at_zero)])
+
+    @property
+    def barrier(self) -> float:
+        """How far the loss on the line to another network rises above the chord between the two.
+
+        max over α in [0, 1] of L(α) − (1 − α) L(0) − α L(1), Frankle et al. 2020 (arXiv
+        1912.05671); NaN if 0 or 1 is not on the line.
+        """
+        (alpha,) = self.axes if not self.is_plane else (np.empty(0),)
+        inside = (alpha >= 0) & (alpha <= 1)
+        if not {0.0, 1.0} <= set(alpha.tolist()):
+            return float("nan")
+        loss, along = self.loss[inside], alpha[inside]
+        return float(np.max(loss - (1 - along) * loss[0] - along * loss[-1]))
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers that the command line prints."""
+        finite = self.loss[np.isfinite(self.loss)]
+        numbers = {
+            "centre_loss": self.centre_loss,
+            "model_loss": self.manifest.get("model_loss"),
+            "min_loss": float(finite.min()) if finite.size else float("nan"),
+            "max_loss": float(finite.max()) if finite.size else float("nan"),
+        }
+        kept = ("cosine", "norms", "forwards", "seconds")
+        numbers |= {name: self.manifest.get(name) for name in kept}
+        if self.manifest.get("directions") == "between" and not self.is_plane:
+            numbers["barrier"] = self.barrier
+        if self.ball is not None:
+            numbers["climb_within_rho"] = float(np.max(self.ball.loss)) - self.centre_loss
+        return numbers
+
+    def save(self, target: FilePath | BinaryIO) -> None:
+        """Write everything as a NumPy archive."""
+        arrays = {"loss": self.loss, "accuracy": self.accuracy, "done": self.done}
+        arrays |= {f"axis_{i}": axis for i, axis in enumerate(self.axes)}
+        texts: dict[str, Any] = {"manifest": self.manifest}
+        if self.trail is not None:
+            names = ("coordinates", "off_plane", "loss", "accuracy")
+            arrays |= {f"trail_{name}": getattr(self.trail, name) for name in names}
+            texts["trail_names"] = self.trail.names
+        if self.ball is not None:
+            arrays |= {"ball_coordinates": self.ball.coordinates, "ball_loss": self.ball.loss}
+            texts["rho"] = self.ball.rho
+        arrays["text"] = np.array(json.dumps(texts))
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)
+        if isinstance(target, FilePath):
+            target.write_bytes(content.getvalue())
+        else:
+            target.write(content.getvalue())
+
+    @classmethod
+    def load(cls, source: FilePath | BinaryIO) -> "Landscape":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or not one of these.
+        """
+        try:
+            with np.load(source, allow_pickle=False) as archive:
+                found = {name: archive[name] for name in archive.files}
+            texts = json.loads(str(found["text"]))
+            axes = tuple(found[f"axis_{i}"] for i in range(found["loss"].ndim))
+            _check(axes, found, texts)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
+            raise DataError(f"{source} holds no landscape ({error}); give a saved .npz.") from None
+        trail = ball = None
+        if "trail_names" in texts:
+            names = ("coordinates", "off_plane", "loss", "accuracy")
+            parts = {name: found[f"trail_{name}"] for name in names}
+            trail = Trail(**parts, names=tuple(texts["trail_names"]))
+        if "rho" in texts:
+            ball = Ball(texts["rho"], found["ball_coordinates"], found["ball_loss"])
+        arrays = (found["loss"], found["accuracy"], found["done"])
+        return cls(axes, *arrays, texts["manifest"], trail, ball)
+
+
+def _check(axes: tuple[Floats, ...], found: dict[str, Any], texts: dict[str, Any]) -> None:
+    """Arrays of the shapes and kinds that a figure draws; ValueError, KeyError or TypeError."""
+    if len(axes) not in (1, 2):
+        raise ValueError(f"it has {len(axes)} directions, not one or two")
+    shape = tuple(len(axis) for axis in axes[::-1])
+    _expect("loss", found["loss"], shape)
+    _expect("accuracy", found["accuracy"], shape)
+    _expect("done", found["done"], shape, "b")
+    for number, axis in enumerate(axes):
+        _expect(f"axis_{number}", axis, (axis.size,), finite=True)
+        if not axis.size or (np.diff(axis) <= 0).any():
+            raise ValueError(f"the points of axis_{number} do not ascend")
+    if not isinstance(texts["manifest"], dict):
+        raise ValueError("its manifest is none")
+    if "trail_names" in texts:
+        names = texts["trail_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("the names of its networks are none")
+        count = len(names)
+        _expect("coordinates", found["trail_coordinates"], (count, len(axes)), finite=True)
+        _expect("off_plane", found["trail_off_plane"], (count,))
+        _expect("loss", found["trail_loss"], (count,))
+        _expect("accuracy", found["trail_accuracy"], (count,))
+    if "rho" in texts:
+        count = len(found["ball_loss"])
+        _expect("ball_coordinates", found["ball_coordinates"], (count, len(axes)), finite=True)
+        _expect("ball_loss", found["ball_loss"], (count,))
+        if not count or not np.isfinite(float(texts["rho"])):
+            raise ValueError("its ball has no radius or no edge")
+
+
+def _expect(
+    name: str, array: Any, shape: tuple[int, ...], kinds: str = "fiu", *, finite: bool = False
+) -> None:
+    if array.shape != shape or array.dtype.kind not in kinds:
+        raise ValueError(f"{name} is {array.dtype} {array.shape} where it must be {shape}")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds a coordinate that is not finite")

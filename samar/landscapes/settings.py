@@ -1,0 +1,115 @@
+"""What landscape is wanted, as plain values that check themselves; torch-free."""
+
+from samar.device.catalog import BF16, FP32
+from samar.errors import ConfigError
+from samar.landscapes.catalog import BATCHNORM, DIRECTIONS, LEVELS
+from samar.settings.declare import Settings, setting, titles
+
+
+class LandscapeSettings(Settings):
+    """A line or a plane through the weights, and the images on which the loss is measured.
+
+    ``span`` is half the width. Random directions: −span to span. Between networks, which sit at 0
+    and 1: 0.5 − span to 0.5 + span. Main directions of a path: the path's own extent, widened on
+    each side by span / 4 of it or a little more, so that the network is a point of every grid.
+    """
+
+    directions: str = setting("filter", "The kind of directions.", choices=titles(DIRECTIONS))
+    dim: int = setting(
+        2, "A line or a plane.", label="shape", choices=lambda: {1: "line", 2: "plane"}
+    )
+    points: int = setting(
+        17,
+        "Points along each axis at the finest level.",
+        label="finest grid",
+        choices=lambda: {n: str(n) for n in LEVELS},
+    )
+    span: float | None = setting(
+        None,
+        "Range of the landscape on each side, in units of the directions: 1 for random ones is as "
+        "long as the weights themselves. Empty takes what suits them: "
+        + ", ".join(f"{info.span:g} for {name}" for name, info in DIRECTIONS.items())
+        + ".",
+        label="range (±)",
+        log=True,
+        ge=1e-4,
+        le=100,
+    )
+    seed: int = setting(
+        0,
+        "Seed of random directions.",
+        when=lambda s: s.directions not in ("between", "pca"),
+        ge=0,
+        le=2**31 - 1,
+    )
+    images: int = setting(
+        512,
+        "How many images, evenly spaced over the split; at most as many as there are.",
+        ge=1,
+        le=1_000_000,
+    )
+    split: str = setting(
+        "test",
+        "Images to measure on.",
+        label="images from",
+        choices=lambda: {"test": "test set", "train": "training set"},
+    )
+    batchnorm: str = setting(
+        "auto",
+        "BatchNorm statistics. They belong to the weights they were collected at: between two "
+        "networks they have to be estimated anew; around one network they are kept.",
+        label="BatchNorm statistics",
+        word="bn",
+        choices=titles({"auto": "what suits the directions"} | BATCHNORM),
+    )
+    rho: float = setting(
+        0.0,
+        "Radius of the ball whose edge is drawn, in which SAM looks for the highest loss; 0 draws "
+        "none.",
+        label="radius ρ",
+        ge=0,
+        le=100,
+    )
+    path: bool = setting(
+        False,
+        "Show the weights that the run kept on its way, as far as they lie near it. Each "
+        "is coloured by its own loss, not by that of the plane under it. Always shown with pca.",
+        label="show the run's path",
+        when=lambda s: s.directions not in ("between", "pca"),
+    )
+    precision: str = setting(
+        FP32,
+        "fp32, or bf16 for a quick preview, good to about 1 %.",
+        choices=lambda: {FP32: FP32, BF16: "bf16 (preview)"},
+    )
+
+    @property
+    def reach(self) -> float:
+        """The span: the one that was given, or what suits the directions."""
+        return DIRECTIONS[self.directions].span if self.span is None else self.span
+
+    @property
+    def fixes_batchnorm(self) -> bool:
+        """Whether running statistics are kept."""
+        auto = "recalibrate" if self.directions == "between" else "fixed"
+        return (auto if self.batchnorm == "auto" else self.batchnorm) == "fixed"
+
+    def require_others(self, given: int) -> None:
+        """Check how many further networks came along.
+
+        Raises:
+            ConfigError: too few or too many.
+        """
+        least = DIRECTIONS[self.directions].others
+        wanted = least + (self.dim - 1 if least else 0)
+        enough = given >= wanted if self.directions == "pca" else given == wanted
+        if not enough:
+            more = "or more " if self.directions == "pca" else ""
+            raise ConfigError(
+                f"directions {self.directions!r} with dim {self.dim} need {wanted} {more}further "
+                f"networks besides the first, got {given}; name them with --with, or give "
+                "a run that kept weight snapshots."
+                if wanted
+                else f"directions {self.directions!r} need no further networks, got {given}; "
+                "choose between or pca, or leave --with out."
+            )

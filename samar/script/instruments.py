@@ -1,0 +1,273 @@
+"""The instruments as functions: any network, any loss, any batch; the model is left as it was.
+
+They are the very functions that the app's jobs call, with a progress bar. The network is measured
+in eval mode: dropout is off, BatchNorm normalizes by its running statistics.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from samar.curvature.catalog import MAX_PRODUCTS, TRACE_PRODUCTS
+from samar.curvature.report import measure_on
+from samar.curvature.settings import CurvatureSettings
+from samar.data.given import Loss, objective_of
+from samar.data.objective import BatchLoss, Objective
+from samar.data.sample import Sample
+from samar.errors import ConfigError
+from samar.landscapes.eigenvectors import eigenvector_frame
+from samar.landscapes.evaluator import Evaluator
+from samar.landscapes.frame import Frame, frame_between, given_frame, random_frame
+from samar.landscapes.grid import Grid
+from samar.landscapes.sampler import Sampler
+from samar.landscapes.settings import LandscapeSettings
+from samar.models.guard import unwrapped
+from samar.script.results import HessianResult, LandscapeResult
+
+Tell = Callable[[int, int, str], None]
+
+
+def landscape(
+    model: nn.Module,
+    loss: Loss | None = None,
+    data: Any = None,
+    *,
+    forward: BatchLoss | None = None,
+    batch_size: int | None = None,
+    directions: str | Sequence[Sequence[Tensor]] = "filter",
+    between: nn.Module | Sequence[nn.Module] = (),
+    dim: int = 2,
+    points: int = 17,
+    span: float | None = None,
+    seed: int = 0,
+    rho: float = 0.0,
+    batchnorm: str = "auto",
+    title: str = "",
+    progress: bool = True,
+) -> LandscapeResult:
+    """Measure the loss on a line or a plane through a network's weights.
+
+    Args:
+        model: any module; is left bit for bit as it was.
+        loss, data, forward, batch_size: what is measured; see
+            :func:`samar.data.given.objective_of`. The same data at every point.
+        directions: ``filter`` (random, each filter as long as the network's own; Li et al. 2018),
+            ``layer``, ``raw``, ``hessian`` (top eigenvectors), or one or two directions of your
+            own, each with a tensor for every parameter.
+        between: one or two further networks of the same kind: the line to the first, or the plane
+            through all three.
+        dim: 1 for a line, 2 for a plane.
+        points: along each axis: 5, 9, 17, 33 or 65.
+        span: half the width, in units of the directions; what suits them if None. Between networks,
+            which lie at 0 and 1: 0.5 − span to 0.5 + span.
+        seed: of random directions.
+        rho: radius of the ball whose edge is measured too; 0 for none.
+        batchnorm: ``fixed`` keeps the running statistics, ``recalibrate`` estimates them anew at
+            every point from the data; ``auto`` takes the first around one network and the second
+            between several.
+        title: of the figure.
+        progress: whether a progress bar is shown.
+
+    Returns:
+        The landscape, which shows itself in a notebook.
+
+    Raises:
+        ConfigError: a value does not fit.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net, data = nn.Linear(3, 2), (torch.randn(8, 3), torch.randint(2, (8,)))
+        >>> landscape(net, data=data, points=5, progress=False).loss.shape
+        (5, 5)
+    """
+    network = unwrapped(model)
+    objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
+    others = [between] if isinstance(between, nn.Module) else list(between)
+    given = not isinstance(directions, str)
+    asked = LandscapeSettings.parse(
+        {
+            "directions": "between" if others else "filter" if given else directions,
+            "dim": len(others) or (len(directions) if given else dim),
+            **{"points": points, "span": span, "seed": seed, "rho": rho, "batchnorm": batchnorm},
+        }
+    )
+    if asked.directions == "pca":
+        raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
+    with _told(progress, title or "landscape") as tell:
+        frame = _frame(network, objective, asked, directions, others, tell)
+        evaluator = Evaluator(
+            network, objective, batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate"
+        )
+        reach, middle = asked.reach, 0.5 if others else 0.0
+        grid = Grid([(middle - reach, middle + reach)] * asked.dim, asked.points)
+        facts = {"title": title, "loss": _named(objective)}
+        sampler = Sampler(frame, evaluator, grid, facts=facts, rho=asked.rho)
+        *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
+    return LandscapeResult.of(found, title or "landscape")
+
+
+def hessian(
+    model: nn.Module,
+    loss: Loss | None = None,
+    data: Any = None,
+    *,
+    forward: BatchLoss | None = None,
+    batch_size: int | None = None,
+    top: int = 5,
+    tol: float = 1e-3,
+    both_ends: bool = False,
+    trace: bool = False,
+    trace_products: int = TRACE_PRODUCTS,
+    density: bool = False,
+    layers: bool = False,
+    max_products: int = MAX_PRODUCTS,
+    seed: int = 0,
+    title: str = "",
+    progress: bool = True,
+) -> HessianResult:
+    """Measure the Hessian of a loss at a network's weights, without ever forming it.
+
+    Over the parameters with ``requires_grad``; the others are held fixed.
+
+    Args:
+        model: any module; is left bit for bit as it was.
+        loss, data, forward, batch_size: what is measured; see
+            :func:`samar.data.given.objective_of`.
+        top: how many of the largest eigenvalues.
+        tol: largest residual of an eigenvalue, relative to it.
+        both_ends: the smallest eigenvalues must converge too.
+        trace: by Hutch++, with its standard error, from ``trace_products`` products.
+        density: of all eigenvalues, by stochastic Lanczos quadrature: 240 products.
+        layers: trace and largest eigenvalue of every layer's block.
+        max_products: give up after so many Hessian-vector products.
+        seed: of every random vector.
+        title: of the figure.
+        progress: whether a progress bar is shown.
+
+    Returns:
+        Eigenvalues with residuals, and what was asked for besides; shows itself in a notebook.
+
+    Raises:
+        ConfigError: a value does not fit, or the loss is not finite.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net, data = nn.Linear(3, 2), (torch.randn(8, 3), torch.randint(2, (8,)))
+        >>> len(hessian(net, data=data, top=2, progress=False).eigenvalues)
+        2
+    """
+    asked = {"top": top, "tol": tol, "both_ends": both_ends, "trace": trace, "density": density}
+    asked |= {"layers": layers, "trace_products": trace_products, "max_products": max_products}
+    settings = CurvatureSettings.parse(asked | {"seed": seed})
+    objective = objective_of(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
+    return _measured(model, objective, settings, title or "hessian", progress)
+
+
+def sharpness(
+    model: nn.Module,
+    loss: Loss | None = None,
+    data: Any = None,
+    *,
+    forward: BatchLoss | None = None,
+    batch_size: int | None = None,
+    rho: float = 0.05,
+    seed: int = 0,
+    title: str = "",
+    progress: bool = True,
+) -> HessianResult:
+    """Measure every number that is called sharpness, on the same weights and examples.
+
+    Args:
+        model: any module; is left bit for bit as it was.
+        loss, data, forward, batch_size: what is measured; see
+            :func:`samar.data.given.objective_of`.
+        rho: radius ρ, in weight space, within which the loss climbs.
+        seed: of every random vector.
+        title: of the table.
+        progress: whether a progress bar is shown.
+
+    Returns:
+        A result whose ``measures`` are plain numbers by name: the names, definitions and caveats
+        are those of :data:`samar.curvature.catalog.MEASURES`.
+
+    Raises:
+        ConfigError: a value does not fit, or the loss is not finite.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net, data = nn.Linear(3, 2), (torch.randn(8, 3), torch.randint(2, (8,)))
+        >>> found = sharpness(net, data=data, progress=False)
+        >>> found.measures["sam_ascent"] > 0
+        True
+    """
+    objective = objective_of(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
+    free = sum(p.numel() for p in unwrapped(model).parameters() if p.requires_grad)
+    asked: dict[str, Any] = {"top": max(1, min(5, free)), "trace": True, "sharpness": True}
+    settings = CurvatureSettings.parse(asked | {"rho": rho, "seed": seed})
+    return _measured(model, objective, settings, title or "sharpness", progress)
+
+
+def _measured(
+    model: nn.Module, objective: Objective, asked: CurvatureSettings, title: str, progress: bool
+) -> HessianResult:
+    facts = {"title": title, "loss": _named(objective)}
+    with _told(progress, title) as tell:
+        report = measure_on(unwrapped(model), objective, asked, facts=facts, progress=tell)
+    return HessianResult.of(report, title)
+
+
+def _frame(
+    network: nn.Module,
+    objective: Objective,
+    asked: LandscapeSettings,
+    directions: str | Sequence[Sequence[Tensor]],
+    others: Sequence[nn.Module],
+    tell: Tell,
+) -> Frame:
+    try:
+        if others:
+            return frame_between(network, *(unwrapped(each).state_dict() for each in others))
+        if not isinstance(directions, str):
+            labels = [f"direction {number + 1}" for number in range(len(directions))]
+            return given_frame(network, directions, labels)
+        if directions == "hessian":
+            count = 0
+
+            def product(sentence: str) -> None:
+                nonlocal count
+                count += 1
+                tell(count, 0, "eigenvectors")
+
+            return eigenvector_frame(
+                network, objective, dim=asked.dim, seed=asked.seed, tell=product
+            )
+        return random_frame(network, dim=asked.dim, kind=directions, seed=asked.seed)
+    except ValueError as error:
+        raise ConfigError(f"These directions do not fit the network: {error}") from None
+
+
+def _named(objective: Objective) -> str:
+    """What the loss is, for a figure's axis."""
+    return "cross-entropy" if isinstance(objective, Sample) else "given"
+
+
+@contextmanager
+def _told(progress: bool, title: str) -> Iterator[Tell]:
+    """A progress bar, which shows how much of the present part is done."""
+    with tqdm(desc=title, disable=not progress, leave=False) as bar:
+
+        def tell(done: int, most: int, what: str) -> None:
+            if (bar.total or 0) != most:
+                bar.reset(total=most or None)
+            bar.set_postfix_str(what, refresh=False)
+            bar.n = done
+            bar.update(0)
+            bar.refresh()
+
+        yield tell

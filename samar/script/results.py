@@ -1,0 +1,188 @@
+"""What an instrument found, for a notebook: shows itself, saves, exports, opens in the app."""
+
+import html
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samar.curvature.catalog import MEASURES
+from samar.curvature.result import Report
+from samar.errors import DataError
+from samar.landscapes.result import Landscape
+
+
+class _Shown:
+    """A result that a notebook shows as a figure."""
+
+    title: str
+
+    def figure(self) -> Any:
+        """The plotly figure, to change or to keep."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """What a notebook shows: an interactive figure, or the numbers where there is none."""
+        bundle: dict[str, Any] = self.figure()._repr_mimebundle_(include, exclude) or {}
+        return {"text/plain": repr(self)} | bundle
+
+    def open(self) -> str:
+        """Keep it as a finished job, which the app shows on its Jobs page; returns the job's id.
+
+        Raises:
+            SamarError: the store cannot be written.
+        """
+        from samar.kinds.measured import keep_measured
+
+        return keep_measured(self, self.title)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LandscapeResult(_Shown, Landscape):
+    """A line or a plane around a network; see :class:`samar.landscapes.result.Landscape`.
+
+    Attributes:
+        title: of the figure.
+    """
+
+    title: str = "landscape"
+
+    @classmethod
+    def of(cls, found: Landscape, title: str) -> "LandscapeResult":  # type: ignore[override]
+        """The same, with a title."""
+        own = {each.name: getattr(found, each.name) for each in fields(Landscape)}
+        return cls(**own, title=title)
+
+    def __repr__(self) -> str:
+        shape = " × ".join([str(self.points)] * len(self.axes))
+        low, high = np.nanmin(self.loss), np.nanmax(self.loss)
+        return f"<landscape {self.title!r}: {shape} points, loss {low:.4g} to {high:.4g}>"
+
+    def figure(self) -> Any:
+        """The plane as a surface, or the line as a curve."""
+        from samar.charts.landscape.figures import slices_figure, surface_figure
+        from samar.charts.landscape.scale import shared_scale
+
+        scale = shared_scale([self], "loss", bool(np.nanmin(self.loss) > 0))
+        if self.is_plane:
+            return surface_figure(self, scale, self.title).update_layout(height=600)
+        return slices_figure([(self.title, self)], scale)
+
+    def export(self, path: str | Path) -> Path:
+        """Write it: .npz loses nothing, .csv and .vtp are tables, .html is a page of its own.
+
+        Raises:
+            DataError: the file has another suffix.
+        """
+        from samar.charts.html.landscape import write
+
+        target = _with_suffix(path, (".npz", ".csv", ".vtp", ".html"))
+        write(self, self.title, target)
+        return target
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HessianResult(_Shown, Report):
+    """Curvature at a network's weights; see :class:`samar.curvature.result.Report`.
+
+    Attributes:
+        title: of the figure.
+    """
+
+    title: str = "hessian"
+
+    @classmethod
+    def of(cls, found: Report, title: str) -> "HessianResult":
+        """The same, with a title."""
+        own = {each.name: getattr(found, each.name) for each in fields(Report)}
+        return cls(**own, title=title)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{value:.4g}" for value in self.eigenvalues[:5])
+        return f"<hessian {self.title!r}: eigenvalues {values}; loss {self.loss:.4g}>"
+
+    @property
+    def eigenvalues(self) -> tuple[float, ...]:
+        """The largest eigenvalues, descending."""
+        return self.spectrum.values
+
+    @property
+    def residuals(self) -> tuple[float, ...]:
+        """‖H y − θ y‖ of each: the true error is far smaller."""
+        return self.spectrum.residuals
+
+    @property
+    def vectors(self) -> Any:
+        """Their eigenvectors, (k, n), over the trainable parameters; None if it was loaded."""
+        return self.spectrum.vectors
+
+    @property
+    def loss(self) -> float:
+        """The mean loss at the weights."""
+        return self.spectrum.loss
+
+    @property
+    def measures(self) -> dict[str, float | None]:
+        """Every number that is called sharpness, by its name; empty where none was asked for."""
+        return {each.name: each.value for each in self.sharpness or ()}
+
+    def figure(self) -> Any:
+        """The density where it was measured, else the eigenvalues."""
+        from samar.charts.curvature import density_figure, eigenvalue_figure
+
+        return (density_figure if self.density else eigenvalue_figure)([(self.title, self)])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        if not self.sharpness:
+            return super()._repr_mimebundle_(include, exclude)
+        return {"text/plain": repr(self), "text/html": self._table()}
+
+    def _table(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(MEASURES[each.name].title)}</td>"
+            f"<td>{'—' if each.value is None else f'{each.value:.4g}'}</td></tr>"
+            for each in self.sharpness or ()
+        )
+        return f"<table><caption>{html.escape(self.title)}</caption>{rows}</table>"
+
+    def save(self, path: str | Path) -> None:
+        """Write everything but the eigenvectors as JSON."""
+        Path(path).write_text(json.dumps(self.as_json() | {"title": self.title}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "HessianResult":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or not one of these.
+        """
+        try:
+            content = json.loads(Path(path).read_text())
+            found = Report.from_json({k: v for k, v in content.items() if k != "title"})
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise DataError(f"{path} holds no curvature ({error}); give a saved .json.") from None
+        return cls.of(found, str(content.get("title", "hessian")))
+
+    def export(self, path: str | Path) -> Path:
+        """Write it: .json keeps the numbers, .html the figure as a page of its own.
+
+        Raises:
+            DataError: the file has another suffix.
+        """
+        target = _with_suffix(path, (".json", ".html"))
+        if target.suffix == ".json":
+            self.save(target)
+        else:
+            self.figure().write_html(target)
+        return target
+
+
+def _with_suffix(path: str | Path, known: tuple[str, ...]) -> Path:
+    target = Path(path).expanduser()
+    if target.suffix not in known:
+        raise DataError(
+            f"{target.name} ends in {target.suffix or 'nothing'}; choose {', '.join(known)}."
+        )
+    return target
