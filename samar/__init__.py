@@ -6,7 +6,54 @@ The names that a script needs most are here, and are loaded when they are first 
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on first use
+    from samar.curvature.density import spectral_density as spectral_density
+    from samar.curvature.eigenvalues import top_eigenvalues as top_eigenvalues
+    from samar.curvature.product import hessian_of as hessian_of
+    from samar.curvature.trace import hessian_trace as hessian_trace
+    from samar.data.given import objective_of as objective_of
+    from samar.data.load import load_dataset as load_dataset
+    from samar.data.sample import Sample as Sample
+    from samar.landscapes.frame import random_frame as random_frame
+    from samar.landscapes.sampler import line as line
+    from samar.landscapes.sampler import plane as plane
+    from samar.models.build import build_model as build_model
+    from samar.optim.factory import build_optimizer as build_optimizer
+    from samar.optim.rules import Additive as Additive
+    from samar.optim.rules import DeadBand as DeadBand
+    from samar.optim.rules import Fixed as Fixed
+    from samar.optim.rules import LambdaRule as LambdaRule
+    from samar.optim.rules import Power as Power
+    from samar.optim.rules import Share as Share
+    from samar.optim.rules import Trend as Trend
+    from samar.optim.rules import TrendPower as TrendPower
+    from samar.optim.sam import ASAM as ASAM
+    from samar.optim.sam import SAM as SAM
+    from samar.optim.samar import SAMAR as SAMAR
+    from samar.optim.second_pass import Bound as Bound
+    from samar.optim.second_pass import Dither as Dither
+    from samar.optim.second_pass import EveryStep as EveryStep
+    from samar.optim.second_pass import Late as Late
+    from samar.optim.second_pass import Never as Never
+    from samar.optim.second_pass import Period as Period
+    from samar.optim.second_pass import SecondPass as SecondPass
+    from samar.optim.second_pass import Steady as Steady
+    from samar.optim.second_pass import Threshold as Threshold
+    from samar.optim.vasso import VaSSO as VaSSO
+    from samar.script.instruments import hessian as hessian
+    from samar.script.instruments import landscape as landscape
+    from samar.script.instruments import sharpness as sharpness
+    from samar.script.results import HessianResult as HessianResult
+    from samar.script.results import LandscapeResult as LandscapeResult
+    from samar.script.watch import WatchedRun as WatchedRun
+    from samar.script.watch import watch as watch
+    from samar.training.loop import train as train
+    from samar.training.records import EpochRecord as EpochRecord
+    from samar.training.records import StepRecord as StepRecord
+    from samar.training.settings import TrainSettings as TrainSettings
+    from samar.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
 

@@ -77,8 +77,8 @@ def _race() -> str:
     figures = replay_figures(samar_run, sgd)
     noise = 100 * samar_run.config["label_noise"]
     text = (
-        f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. SGD "
-        f"memorizes {memorized(sgd):.0f} % of the wrong labels, SAMAR {memorized(samar_run):.0f} %. "
+        f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. "
+        f"SGD memorizes {memorized(sgd):.0f} % of these labels, SAMAR {memorized(samar_run):.0f} %. "
         f"Height and colour: the loss around each network, on one scale, cut at {TOP:g}, measured "
         f"every {measured_every(samar_run)} epochs, interpolated between."
     )
@@ -111,8 +111,9 @@ def _playground() -> str:
     preset = PRESETS["two_valleys"]
     settings = preset.config()
     paths = descend(settings)
+    above = plane(settings, paths, "samar").update_layout(margin={"b": 90})  # two rows of a legend
     figures = [
-        (plane(settings, paths, "samar"), 440),
+        (above, 480),
         (panels(settings, paths), 400),
         (surface(settings, paths, "samar"), 440),
     ]
@@ -151,7 +152,7 @@ def _warn_of_the_homeless(files: Files) -> None:
     for name in _public():
         if _page_of(name, wanted) is None:
             log.warning(
-                "samar.%s is on no page of the reference; name its module %s in one's front matter.",
+                "samar.%s is on no page of the reference; name its module, %s, on one of them.",
                 name,
                 samar._HOMES[name],
             )

@@ -13,6 +13,7 @@ from samar.curvature.catalog import MEASURES
 from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.edits import edits_file
 from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.kind import training_kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
 from samar.networks.library import ImportedModel, find_model
@@ -138,7 +139,7 @@ def _export(options: argparse.Namespace) -> int:
         require_tensorboard()
         folder = out_folder(options.out.removeprefix(TENSORBOARD))
         service = Jobs()
-        for run in _named(service, options.ids, "train"):
+        for run in _named(service, options.ids, training_kinds()):
             print(write_tensorboard(service.store, run, folder))
         return 0
     path = out_file(options.out, FORMATS, f", or be {TENSORBOARD}FOLDER")
@@ -152,7 +153,9 @@ def _export(options: argparse.Namespace) -> int:
         else:
             from samar.charts.html.report import report_html
 
-            runs = _named(service, options.ids, "train")
+            runs = _named(service, options.ids, training_kinds())
+            if len(runs) > 1:
+                runs = _named(service, options.ids, "train")
             path.write_text(report_html(service.store, runs), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror or error}).") from None
@@ -181,7 +184,9 @@ def _only_one(jobs: Sequence[Job], suffix: str) -> Job:
     return jobs[0]
 
 
-def _named(service: Jobs, words: Sequence[str], kind: str | None = None) -> list[Job]:
+def _named(
+    service: Jobs, words: Sequence[str], kind: str | Sequence[str] | None = None
+) -> list[Job]:
     """Jobs by id or name; a word that is neither may be a tag of several."""
     found: dict[str, Job] = {}
     for word in words:

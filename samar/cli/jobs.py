@@ -10,9 +10,9 @@ from samar.cli.tables import print_table
 from samar.errors import ConfigError
 from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, STATUSES, UNREADABLE, Job, moment
-from samar.jobs.kind import kinds
+from samar.jobs.kind import kinds, training_kinds, trains
 from samar.jobs.service import Jobs
-from samar.jobs.summary import places, progress, summary
+from samar.jobs.summary import epochs, percent, places, progress, summary
 from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
@@ -63,13 +63,14 @@ def _list(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and value not in known:
             raise ConfigError(f"There is no {name} {value!r}; choose {', '.join(known)}.")
-    found = Jobs().all(options.kind)
+    runs = options.kind == "train"
+    found = Jobs().all(training_kinds() if runs else options.kind)
     if options.status:
         found = [job for job in found if job.status == options.status]
     if options.json:
         print(json_line([facts(job) for job in found]))
     elif not found:
-        what = "runs yet" if options.kind == "train" else "such jobs"
+        what = "runs yet" if runs else "such jobs"
         unread = sum(job.status == UNREADABLE for job in Jobs().all())
         note = f" ({unread} cannot be read; see: python -m samar doctor)" if unread else ""
         print(f"No {what}{note}; start one with: python -m samar train")
@@ -95,9 +96,9 @@ def _columns_of_run(run: Job) -> dict[str, str]:
         "id": run.id,
         "name": f"{run.title}{told}{run.badge}",
         "status": run.status,
-        "epoch": f"{last.epoch}/{getattr(run.settings, 'epochs', '?')}" if last else "",
-        "train": f"{last.train_accuracy:.2%}" if last else "",
-        "test": f"{last.test_accuracy:.2%}" if last else "",
+        "epoch": epochs(run, last.epoch) if last else "",
+        "train": percent(last.train_accuracy) if last else "",
+        "test": percent(last.test_accuracy) if last else "",
         "time": moment(run.created),
     }
 
@@ -105,7 +106,7 @@ def _columns_of_run(run: Job) -> dict[str, str]:
 def _show(options: argparse.Namespace) -> int:
     service = Jobs()
     job = service.get(options.id)
-    known = summary(service.store, job) if job.kind == "train" else facts(job)
+    known = summary(service.store, job) if trains(job.kind) else facts(job)
     kept = service.store.records.artifacts(job.key)
     more = {
         "number": job.key,

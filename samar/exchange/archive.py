@@ -33,6 +33,7 @@ from samar.jobs.branch import STATE
 from samar.jobs.edits import edits_of
 from samar.jobs.files import job_dir
 from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.kind import trains
 from samar.jobs.store import Store
 
 FORMAT, FORMAT_VERSION = "samar job", 2
@@ -73,7 +74,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
         put("config.json", job.settings.model_dump_json(indent=2).encode())
         events = store.records.events(job.key)
         put("events.json", _json([{name: vars(e)[name] for name in EVENT} for e in events]))
-        if job.kind == "train":
+        if trains(job.kind):
             for name, columns in (
                 ("steps", store.records.steps(job.key)),
                 ("epochs", store.records.epochs(job.key)),

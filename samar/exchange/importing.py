@@ -27,7 +27,7 @@ from samar.home import jobs_folder
 from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, Job
-from samar.jobs.kind import kind_of
+from samar.jobs.kind import kind_of, trains
 from samar.jobs.records import (
     EPOCH_COLUMNS,
     STEP_COLUMNS,
@@ -164,7 +164,7 @@ def _manifest(archive: zipfile.ZipFile, digest: str, what: str) -> dict[str, Any
     files, run = found.files, found.run
     run.setdefault("kind", "train")
     run[ARCHIVE] = digest
-    needed = (*NEEDED, *TABLES) if run["kind"] == "train" else NEEDED
+    needed = (*NEEDED, *TABLES) if trains(run["kind"]) else NEEDED
     missing = [name for name in needed if name not in files]
     odd = set(files) ^ (set(archive.namelist()) - {"manifest.json"})
     if missing or odd:
@@ -232,7 +232,7 @@ def _adopt(
         shutil.rmtree(target, ignore_errors=True)  # left behind by a deleted job
         db.execute(table.insert().values(**row))
         key = db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).scalar_one()
-        if kind == "train":
+        if trains(kind):
             write = partial(blocks.append, db, key)
             steps = _insert(staged / "steps.csv", STEP_COLUMNS, what, write)
             write = partial(_insert_epochs, db, key)

@@ -1,11 +1,13 @@
 """A job in a few words or numbers: how far it is, how long it will take, what came out."""
 
+import math
 import socket
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from samar.jobs.job import Job
+from samar.jobs.kind import kinds
 from samar.jobs.store import Store
 
 LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
@@ -41,6 +43,8 @@ def seconds_left(job: Job) -> float | None:
 def progress(job: Job) -> str:
     """How far a job is, and about how long it will take."""
     parts = [f"{job.done:,} of {job.total:,}"] if job.total else []
+    if job.done and not job.total and job.kind in kinds() and kinds()[job.kind].script:
+        parts = [f"step {job.done:,}"]
     parts += [job.doing] if job.doing and job.active else []
     if (left := seconds_left(job)) is not None:
         parts.append(f"about {duration(left)} left")
@@ -58,6 +62,17 @@ def places(jobs: Sequence[Job]) -> list[dict[str, str]]:
     """A further column for a table of jobs, row by row; none where all are of this machine."""
     found = [where(job) for job in jobs]
     return [{"where": each} if any(found) else {} for each in found]
+
+
+def epochs(job: Job, epoch: int) -> str:
+    """An epoch, of how many where that is known: ``3/60``."""
+    planned = getattr(job.settings, "epochs", "?")
+    return f"{epoch}" if planned is None else f"{epoch}/{planned}"
+
+
+def percent(share: float) -> str:
+    """A share for people; empty where nobody knows it."""
+    return "" if math.isnan(share) else f"{share:.2%}"
 
 
 def duration(seconds: float) -> str:

@@ -112,6 +112,12 @@ class Landscape:
         return float(self.loss[tuple(int(found[0]) for found in at_zero)])
 
     @property
+    def lowest(self) -> float:
+        """The lowest loss; NaN where none is finite."""
+        finite = self.loss[np.isfinite(self.loss)]
+        return float(finite.min()) if finite.size else float("nan")
+
+    @property
     def barrier(self) -> float:
         """How far the loss on the line to another network rises above the chord between the two.
 

@@ -57,15 +57,15 @@ class LandscapeResult(_Shown, Landscape):
 
     def __repr__(self) -> str:
         shape = " × ".join([str(self.points)] * len(self.axes))
-        low, high = np.nanmin(self.loss), np.nanmax(self.loss)
-        return f"<landscape {self.title!r}: {shape} points, loss {low:.4g} to {high:.4g}>"
+        high = np.nanmax(self.loss, initial=-np.inf)
+        return f"<landscape {self.title!r}: {shape} points, loss {self.lowest:.4g} to {high:.4g}>"
 
     def figure(self) -> Any:
         """The plane as a surface, or the line as a curve."""
         from samar.charts.landscape.figures import slices_figure, surface_figure
         from samar.charts.landscape.scale import shared_scale
 
-        scale = shared_scale([self], "loss", bool(np.nanmin(self.loss) > 0))
+        scale = shared_scale([self], "loss", self.lowest > 0)
         if self.is_plane:
             return surface_figure(self, scale, self.title).update_layout(height=600)
         return slices_figure([(self.title, self)], scale)

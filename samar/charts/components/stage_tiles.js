@@ -239,7 +239,7 @@ export class CurveTile extends Tile {
       const [member] = known[0];
       const [at, images] = ["step", "images"].map((name) => member.value(table, name, this.stage.stepOf(member)));
       this.legend.textContent = [`step ${at.toLocaleString("en")}`, this.spec.legend].filter(Boolean).join(" · ");
-      this.legend.title = `${this.legend.textContent}; ${images} training images`;
+      this.legend.title = `${this.legend.textContent}; ${images} ${this.spec.examples}`;
     }
     this.output.replaceChildren(...known.map(([member, value]) => {
       const word = document.createElement("span");
@@ -362,7 +362,7 @@ export class LandscapeTile extends Tile {
     const [steps, images] = ["step", "images"].map((name) => [...new Set(words.map(([, each]) => each[name]))]);
     const parts = steps.length > 1 ? ["measured at different steps"] : [`step ${plane.step.toLocaleString("en")}`];
     if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
-    parts.push(`${images.join(" or ")} training images`);
+    parts.push(`${images.join(" or ")} ${this.spec.examples}`);
     if (this.cut) parts.push(`losses above ${short(this.bounds[1], 2)} cut off`);
     if (this.spec.due) parts.push(this.spec.due);
     this.foot.textContent = this.foot.title = parts.join(" · ");

@@ -3,6 +3,7 @@
 Every word that a person wrote is escaped; plotly.js is in the file once.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from samar.exchange.archive import manifest_of
 from samar.jobs.job import Job
 from samar.jobs.records import Columns, Event
 from samar.jobs.store import Store
+from samar.jobs.summary import percent
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings, changes_text
 
@@ -135,9 +137,9 @@ def _result(run: Job) -> list[str]:
     if last is not None:
         numbers = [
             str(last.epoch),
-            f"{last.train_accuracy:.2%}",
-            f"{last.test_accuracy:.2%}",
-            f"{100 * last.gap:+.2f}",
+            percent(last.train_accuracy),
+            percent(last.test_accuracy),
+            "" if math.isnan(last.gap) else f"{100 * last.gap:+.2f}",
             f"{last.grad_evals:,}",
             f"{last.seconds:.1f}",
         ]

@@ -46,7 +46,8 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
         _sharpness(lead) if adaptive else _trace(lead, due.get("curvature", {})),
         _trace(lead, due.get("curvature", {})) if adaptive else _lr(lead),
     ]
-    return chosen
+    examples = "training images" if lead is None or lead.classes else "examples"
+    return [tile | {"examples": examples} for tile in chosen]
 
 
 def _tile(key: str, title: str, help: str, note: str, **more: Any) -> dict[str, Any]:

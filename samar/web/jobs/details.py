@@ -9,9 +9,11 @@ import streamlit as st
 from samar.compare.differences import shown
 from samar.jobs.files import job_dir, log_path
 from samar.jobs.job import ARCHIVE, Job, moment
+from samar.kinds.measured import MeasuredSettings
 from samar.plain_text import shown as shown_line
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
+from samar.web.jobs.picture import picture
 from samar.web.jobs.table import MARKS, kind_title, result_of
 from samar.web.service import service
 from samar.web.state import (
@@ -72,6 +74,8 @@ def details(jobs: Sequence[Job]) -> None:
             st.caption(plain(sentence))
         if result := result_of(job):
             st.markdown(plain(result))
+        if job.kind == MeasuredSettings.kind:
+            picture(job)
         left, right = st.columns(2)
         with left:
             model: type[JobSettings] = type(job.settings)

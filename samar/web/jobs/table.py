@@ -11,7 +11,7 @@ import streamlit as st
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
 from samar.jobs.store import MEMBER
-from samar.jobs.summary import places, progress
+from samar.jobs.summary import epochs, places, progress
 
 MARKS = {
     "queued": "… queued",
@@ -123,7 +123,7 @@ def _row(job: Job, run: bool) -> dict[str, Any]:
         racing = job.summary.get("members", {}).values()  # of a race, which trains them together
         epoch = last.epoch if last else max((each["epoch"] for each in racing), default=0)
         own |= {
-            "epoch": f"{epoch}/{getattr(job.settings, 'epochs', '?')}",
+            "epoch": epochs(job, epoch),
             "train": last.train_accuracy if last else None,
             "test": last.test_accuracy if last else None,
             "gap": last.gap if last else None,

@@ -8,6 +8,7 @@ import streamlit as st
 
 from samar.errors import NotAllowed
 from samar.jobs.job import RESUMABLE, Job
+from samar.jobs.kind import kind_of
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
 from samar.web.presenting import presenting
@@ -17,7 +18,7 @@ from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.edits import edits_table
 from samar.web.train.experiments import experiments
-from samar.web.train.settings_panel import prepare_settings, settings_panel
+from samar.web.train.settings_panel import facts, prepare_settings, settings_panel
 from samar.web.train.stage import several, shown_of, stage
 from samar.web.train.view import choose_view
 
@@ -51,7 +52,7 @@ def train_page() -> None:
         st.caption(plain(why_not))
     experiments(run)
     with st.sidebar:  # after the optimizer is chosen, on which it depends what applies
-        settings_panel(run)
+        facts(run) if run and kind_of(run.kind).script else settings_panel(run)
     show_problem()
     if run is None:
         offer_download(st.session_state["dataset"])
@@ -73,7 +74,9 @@ def _buttons(run: Job | None) -> None:
     under the pointer, also when the run ends by itself.
     """
     status = run.status if run else None
-    start, steer = service().cannot_start(), service().cannot_steer(run) if run else ""
+    script = run is not None and kind_of(run.kind).script
+    start = service().cannot_start(run.settings if run and script else None)
+    steer = service().cannot_steer(run) if run else ""
     ids = [run.id] if run else []
     with st.container(horizontal=True, key="run_buttons", width="content", gap="xsmall"):
         if run is None or not run.active:

@@ -5,12 +5,14 @@ While a run is active its live settings steer it, and the others show what it wa
 
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from samar.errors import SamarError
 from samar.jobs.job import Job
+from samar.jobs.kind import kind_of
 from samar.settings.declare import Settings, settings_of
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
@@ -26,6 +28,7 @@ from samar.web.controls import (
 from samar.web.networks import put
 from samar.web.service import attempt, service
 from samar.web.state import LINK_READ, LOADED, PRESET, PROBLEM
+from samar.web.text import plain
 
 GROUPS = {
     "data": "Images",
@@ -78,6 +81,25 @@ def settings_panel(run: Job | None) -> None:
     )
 
 
+def facts(run: Job) -> None:
+    """Draw what a run of somebody's own script says of itself, in place of settings."""
+    settings = run.settings
+    st.markdown("**A run of your own script**")
+    told = {
+        "Script": Path(settings.script).name,
+        "Network": settings.network,
+        "Parameters": f"{settings.parameters:,}",
+        "Optimizer": settings.optimizer_title,
+        "λ rule": settings.rule.replace("_", " "),
+        "Measurements": f"at most {settings.looks:.0%} of the time".replace("%", " %"),
+    }
+    for name, value in told.items():
+        if value:
+            st.caption(name)
+            st.markdown(plain(value))
+    st.caption("The script itself sets everything else.")
+
+
 def _preset_of_link() -> None:
     """A preset in the link, by its key or title, fills what the link itself does not set."""
     wanted = st.query_params.pop(PRESET, None)
@@ -110,7 +132,8 @@ def draw_setting(name: str, run: Job | None) -> None:
     """Draw a setting: of the next run, or of the one that is active, which it may steer."""
     idle = not relevant(name) or bool(run and run.active and service().cannot_steer(run))
     if run is None or not run.active:
-        control(name, disabled=idle)
+        script = run is not None and kind_of(run.kind).script
+        control(name, disabled=idle or script)
     elif _steers(run, name) and run.status != "queued":
         control(name, in_link=False, disabled=idle, on_change=steer, args=(run.id, name))
     else:
