@@ -1,8 +1,10 @@
-"""What the library needs, what the app adds, and what is said where the app's packages are missing."""
+"""What the library needs, what the app adds, and what is said where that is missing."""
 
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from samar.errors import APP_PACKAGES, ConfigError, told_if_missing
 from tests.test_architecture import FILES, imported
 
 ROOT = Path(__file__).parents[1]
+LISTS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
 COMES_ALONG = {"typing-extensions": "pydantic", "markupsafe": "jinja2", "pillow": "streamlit"}
 """Packages that samar imports and that another one brings."""
 
@@ -27,15 +30,20 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@cache
+def installed() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
 def distribution(package: str) -> str:
     """What to install for an import."""
-    names = {normalized(name) for name in packages_distributions()[package]}
+    names = {normalized(name) for name in installed()[package]}
     (name,) = names
     return COMES_ALONG.get(name, name)
 
 
 def test_every_import_is_in_a_list_of_requirements() -> None:
-    known = set().union(*map(requirements, ("library", "app", "cluster", "tensorboard")))
+    known = set().union(*map(requirements, LISTS))
     for path in FILES:
         packages = {module.partition(".")[0] for module in imported(path)}
         for package in packages - sys.stdlib_module_names - {"samar", ""}:
@@ -83,8 +91,18 @@ def closure():
 optimizer.step(closure)
 samar.top_eigenvalues(model, sample, k=1)
 axes = samar.random_frame(model, seed=0).axes
-page = standalone_html([("plane", samar.plane(model, sample, axes, points=3))])
+for missing in (lambda: samar.load_dataset("cifar10"), lambda: samar.build_model("resnet18")):
+    try:
+        missing()
+    except samar.errors.ConfigError as error:
+        assert "the package torchvision" in str(error)
+    else:
+        raise AssertionError
+page = standalone_html([("plane", samar.plane(model, sample, axes, points=5))])
 assert page.startswith("<!doctype html>")
+given = {"data": (sample.x, sample.y), "progress": False}
+for found in (samar.landscape(model, points=5, **given), samar.hessian(model, **given)):
+    assert found.figure().data
 """
     done = run_without_the_app(code, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -94,7 +112,6 @@ assert page.startswith("<!doctype html>")
     ("words", "package"),
     [
         ("app", "streamlit"),
-        ("download cifar10", "torchvision"),
         ("sweep --range rho=0.01:1:log --optimizer samar --sampler tpe --trials 2", "optuna"),
     ],
 )
@@ -118,7 +135,7 @@ def work(settings, work):
     import pandas
 worker.kind_of = lambda name: Kind("train", "", "", TrainSettings, work)
 store = Store()
-job = store.create(TrainSettings())
+job = store.get(store.create(TrainSettings(), here=True))
 worker.run(store, job)
 print(store.get(job.id).status, store.get(job.id).message)
 """

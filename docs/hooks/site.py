@@ -6,7 +6,8 @@ plotly.js.
 
 A page of the reference names modules of samar in its front matter. Every public name of ``samar``
 is described on the page that names its module, or the package of its module; so a new name comes by
-itself, and one that no page wants fails the build.
+itself, and one that no page wants fails the build. Under ``also`` a page names what else it
+describes, by its whole path.
 """
 
 import logging
@@ -54,11 +55,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
     """Describe the public names that a page of the reference wants."""
-    if "modules" not in page.meta:
+    if not {"modules", "also"} & set(page.meta):
         return markdown
     wanted = _wanted(files)
     own = [name for name in _public() if _page_of(name, wanted) == page.file.src_uri]
-    return markdown + "".join(_description(name) for name in own)
+    described = {f"samar.{name}": f"samar.{samar._HOMES[name]}.{name}" for name in own}
+    described |= {path: path for path in page.meta.get("also", [])}
+    return markdown + "".join(_description(*each) for each in described.items())
 
 
 def _with_shared_script(page: str) -> str:
@@ -77,8 +80,8 @@ def _race() -> str:
     figures = replay_figures(samar_run, sgd)
     noise = 100 * samar_run.config["label_noise"]
     text = (
-        f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. "
-        f"SGD memorizes {memorized(sgd):.0f} % of these labels, SAMAR {memorized(samar_run):.0f} %. "
+        f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. SGD "
+        f"memorizes {memorized(sgd):.0f} % of these labels, SAMAR {memorized(samar_run):.0f} %. "
         f"Height and colour: the loss around each network, on one scale, cut at {TOP:g}, measured "
         f"every {measured_every(samar_run)} epochs, interpolated between."
     )
@@ -158,8 +161,7 @@ def _warn_of_the_homeless(files: Files) -> None:
             )
 
 
-def _description(name: str) -> str:
-    return (
-        f"\n\n[](){{#samar.{name}}}\n\n::: samar.{samar._HOMES[name]}.{name}\n"
-        f"    options:\n      heading: samar.{name}\n      toc_label: {name}\n"
-    )
+def _description(name: str, path: str) -> str:
+    alias = f"[](){{#{name}}}\n\n" if name != path else ""
+    options = f"heading: {name}\n      toc_label: {name.rpartition('.')[2]}"
+    return f"\n\n{alias}::: {path}\n    options:\n      {options}\n"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -230,6 +231,9 @@ def _frame(
     others: Sequence[nn.Module],
     tell: Tell,
 ) -> Frame:
+    for each in others:
+        if _shapes(unwrapped(each)) != _shapes(network):
+            raise ConfigError("These networks have other parameters; give one of the same kind.")
     try:
         if others:
             return frame_between(network, *(unwrapped(each).state_dict() for each in others))
@@ -250,6 +254,10 @@ def _frame(
         return random_frame(network, dim=asked.dim, kind=directions, seed=asked.seed)
     except ValueError as error:
         raise ConfigError(f"These directions do not fit the network: {error}") from None
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _named(objective: Objective) -> str:

@@ -4,7 +4,7 @@ import html
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -54,6 +54,16 @@ class LandscapeResult(_Shown, Landscape):
         """The same, with a title."""
         own = {each.name: getattr(found, each.name) for each in fields(Landscape)}
         return cls(**own, title=title)
+
+    @classmethod
+    def load(cls, source: Path | BinaryIO) -> "LandscapeResult":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or not one of these.
+        """
+        found = super().load(source)
+        return cls.of(found, str(found.manifest.get("title") or "landscape"))
 
     def __repr__(self) -> str:
         shape = " × ".join([str(self.points)] * len(self.axes))

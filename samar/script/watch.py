@@ -72,6 +72,7 @@ class _Pending(NamedTuple):
     lr: float
     grad_evals: int
     seconds: float
+    told: bool
 
 
 def watch(
@@ -215,7 +216,7 @@ class WatchedRun:
         if self._recorder is None:
             return
         recorder, self._recorder = self._recorder, None
-        status, message = "stopped" if recorder.work.stopping else "finished", recorder.end_note
+        status, message = "stopped" if recorder.work.stopping else "finished", ""
         if kind is not None:
             status = "stopped" if issubclass(kind, KeyboardInterrupt) else "failed"
             message = f"{kind.__name__}: {error}"[:500]
@@ -246,9 +247,12 @@ class _Recorder(Steered):
         self._looks: _Looks | None = None
         self._pending: list[_Pending] = []
         self._step = self._epoch = self._grad_evals = 0
+        self._lr = self._lr_now()
         self._began, self._aside = time.perf_counter(), 0.0
         self._two_pass = optimizer if isinstance(optimizer, TwoPassOptimizer) else None
-        self.end_note = ""
+        self._note = ""
+        self._hook: Any = None
+        self._taken: tuple[float, Tensor] | None = None
 
     @property
     def finished(self) -> bool:
@@ -268,7 +272,7 @@ class _Recorder(Steered):
     @property
     def lr(self) -> float:
         """Learning rate η of the newest step."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        return self._lr
 
     def begin(self) -> None:
         """Tell with what the run computes."""
@@ -277,6 +281,22 @@ class _Recorder(Steered):
         self.work.note(device=str(first.device))
         self.work.summarize(about={"classes": 0})
         self.tell("started", device=str(first.device), torch=torch.__version__)
+        self._hook = self._optimizer.register_step_post_hook(self._stepped)
+
+    def _stepped(self, *_: Any) -> None:
+        """Right after the optimizer's step: the loop may drop gradients before it tells."""
+        with suppress(Exception):
+            self._taken = self._lr_now(), self._norm()
+
+    def _lr_now(self) -> float:
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def _norm(self) -> Tensor:
+        """‖g‖ of a plain optimizer; others know it."""
+        if self._two_pass is not None:
+            return self._two_pass.grad_norm
+        grads = [p.grad for p in self._network.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(grads) if grads else torch.tensor(NAN)
 
     def look_at(self, objective: Objective, share: float) -> None:
         """Measure landscape and eigenvalues on these examples from now on."""
@@ -288,9 +308,13 @@ class _Recorder(Steered):
         self._step += 1
         self._grad_evals += self._two_pass.gradients if self._two_pass else 1
         now = self.seconds
-        values = self._measured(loss)
-        epoch = self._epoch + 1
-        self._pending.append(_Pending(values, self._step, epoch, self.lr, self._grad_evals, now))
+        self._lr, norm = self._taken or (self._lr_now(), self._norm())
+        self._taken = None
+        values = self._measured(loss, norm)
+        epoch, told = self._epoch + 1, loss is not None or self._two_pass is not None
+        self._pending.append(
+            _Pending(values, self._step, epoch, self._lr, self._grad_evals, now, told)
+        )
         self.single_steps = max(0, self.single_steps - 1)
         if self.paused or time.monotonic() - self._flushed > FLUSH_SECONDS:
             started = time.perf_counter()
@@ -303,15 +327,13 @@ class _Recorder(Steered):
             self._flushed = time.monotonic()
             self._aside += time.perf_counter() - started
 
-    def _measured(self, loss: Tensor | float | None) -> Tensor:
+    def _measured(self, loss: Tensor | float | None, norm: Tensor) -> Tensor:
         """The step's numbers as one row on the device, in the order of a record."""
         if self._two_pass is not None:
             known = self._two_pass
             missing = torch.full_like(known.grad_norm, NAN)
             row = [getattr(known, name, missing) for name in MEASURED]
             return torch.stack([value.float() for value in row])
-        grads = [p.grad for p in self._network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(grads) if grads else torch.tensor(NAN)
         plain = torch.as_tensor(NAN if loss is None else loss, device=norm.device).detach().float()
         missing = torch.full_like(plain, NAN)
         return torch.stack([plain, missing, missing, missing, missing, norm.detach().float()])
@@ -325,8 +347,8 @@ class _Recorder(Steered):
         steps = []
         for row, each in zip(rows, pending, strict=True):
             loss, perturbed, sharpness, ratio, lam, norm = row
-            if not math.isfinite(loss) and not self.end_note and not math.isnan(loss):
-                self.end_note = f"The loss is not finite from step {each.step} on."
+            if each.told and not math.isfinite(loss) and not self._note:
+                self._note = f"The loss is not finite from step {each.step} on."
             steps.append(
                 StepRecord(
                     step=each.step,
@@ -403,12 +425,14 @@ class _Recorder(Steered):
         Args:
             whole: whether the loop came to its end.
         """
+        if self._hook is not None:
+            self._hook.remove()
         self.write()
         try:
             if whole:
                 self._look(_Looks.last)
         finally:
-            self.work.end(status, message)
+            self.work.end(status, message or self._note)
 
     def _look(self, how: Callable[["_Looks"], None]) -> None:
         """Look at the network; where that fails, it is not tried again."""

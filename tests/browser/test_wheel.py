@@ -16,12 +16,13 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from packaging.requirements import Requirement
 from playwright.sync_api import Page, expect
 
 from samar.cli import main
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("pyproject.toml", "requirements.txt", "README.md", "LICENSE", "app.py")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "app.py")
 FOLDERS = ("samar", "pages", "assets", ".streamlit")
 
 
@@ -34,6 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in FOLDERS:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copytree(ROOT / "requirements", folder / "requirements")
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--wheel-dir", "dist", "."], cwd=folder, check=True)
     (built,) = folder.glob("dist/samar_lab-*.whl")
@@ -113,6 +115,40 @@ def test_the_wheel_holds_what_the_repository_holds(wheel: Path) -> None:
     assert expected - packed == {"samar/shipped/__init__.py"}
     facts = wheel.name.split("-py3")[0] + ".dist-info"
     assert {name.split("/")[0] for name in packed} == {"samar", facts}
+
+
+def test_the_wheel_asks_for_what_the_lists_say(wheel: Path) -> None:
+    (facts,) = (n for n in zipfile.ZipFile(wheel).namelist() if n.endswith("/METADATA"))
+    asked: dict[str, set[Requirement]] = {}
+    for text in re.findall(
+        r"^Requires-Dist: (.*)$", zipfile.ZipFile(wheel).read(facts).decode(), re.M
+    ):
+        text, _, extra = text.partition("; extra == ")
+        asked.setdefault(extra.strip("\"'") or "library", set()).add(Requirement(text))
+    lists = {path.stem for path in (ROOT / "requirements").glob("*.txt")}
+    assert asked == {name: requirements(name) for name in lists - {"docs"}}
+
+
+def requirements(name: str) -> set[Requirement]:
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return {Requirement(line) for line in lines if not line.startswith("#")}
+
+
+def test_mypy_sees_the_types_of_the_wheel(environment: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from samar import top_eigenvalues\nreveal_type(top_eigenvalues)\n")
+    settings = tmp_path / "mypy.ini"  # PyTorch's own types would take half a minute
+    settings.write_text("[mypy]\nstrict = True\n[mypy-torch.*,numpy.*]\nfollow_imports = skip\n")
+    checker = [sys.executable, "-m", "mypy", "--config-file", settings]
+    done = subprocess.run(
+        [*checker, "--python-executable", environment / "bin" / "python", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "samar.curvature.result.Spectrum" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.browser

@@ -1,0 +1,27 @@
+"""The packages that the integrations need, and that samar does not bring by itself."""
+
+from importlib import import_module
+from typing import Any
+
+
+def require(extra: str, *names: str) -> Any:
+    """Import the first of some modules that is installed.
+
+    Args:
+        extra: of ``samar-lab``, which brings the first of them.
+        names: modules, the preferred one first.
+
+    Raises:
+        ImportError: none is installed; the message says what to install.
+    """
+    for name in names:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name and not name.startswith(f"{error.name}."):
+                raise  # it is there, and misses something of its own
+    package = names[0].partition(".")[0]
+    raise ImportError(
+        f"This needs the package {package}, which is not installed; "
+        f"pip install 'samar-lab[{extra}]' brings it."
+    ) from None

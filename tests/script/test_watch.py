@@ -1,0 +1,559 @@
+"""A loop that is watched takes the same steps bit for bit, whatever happens to samar."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from streamlit.testing.v1 import AppTest
+from torch import Tensor, nn
+
+import samar
+from samar.errors import RunError
+from samar.home import SHIPPED, home
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.service import Jobs
+from samar.jobs.store import Store
+from samar.kinds.watch import WatchSettings
+from samar.landscapes.result import Landscape
+from samar.script import watch as module
+
+Loop = Callable[[Any], Iterator[Tensor]]
+
+
+class Network(nn.Module):
+    """With all that has a state of its own: BatchNorm, dropout, attention, a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2))
+        self.block = nn.TransformerEncoderLayer(8, 2, 8, dropout=0.1, batch_first=True)
+        self.last = nn.Linear(8, 3)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.seen += 1
+        out: Tensor = self.last(self.block(self.first(x)[:, None])[:, 0])
+        return out
+
+
+def data() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(64, 6, generator=generator), torch.randint(3, (64,), generator=generator)
+
+
+def batches(steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    x, y = data()
+    for _ in range(steps):
+        chosen = torch.randperm(64)[:16]  # from the global generator
+        yield x[chosen], y[chosen]
+
+
+def plain(network: nn.Module, optimizer: Any, told: Callable[[Tensor | None], None]) -> None:
+    """SGD with a schedule, clipping, and two micro-batches a step."""
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5)
+    for step, (x, y) in enumerate(batches(12)):
+        loss = F.cross_entropy(network(x), y) / 2
+        loss.backward()
+        if step % 2:
+            nn.utils.clip_grad_norm_(network.parameters(), 0.5)
+            optimizer.step()
+            schedule.step()
+            told(loss)
+            optimizer.zero_grad()
+
+
+def mixed(network: nn.Module, optimizer: Any, told: Callable[[Tensor | None], None]) -> None:
+    """bf16 autocast."""
+    for x, y in batches(6):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = F.cross_entropy(network(x), y)
+        loss.backward()
+        optimizer.step()
+        told(loss)
+
+
+def twice(network: nn.Module, optimizer: Any, told: Callable[[Tensor | None], None]) -> None:
+    """A closure, called twice."""
+    for x, y in batches(6):
+
+        def closure(x: Tensor = x, y: Tensor = y) -> Tensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(x), y)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        told(None)
+
+
+def sgd(network: nn.Module) -> Any:
+    return torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+
+
+def adamw(network: nn.Module) -> Any:
+    return torch.optim.AdamW(network.parameters(), lr=0.01)
+
+
+def around_adamw(network: nn.Module) -> Any:
+    return samar.SAMAR(network.parameters(), torch.optim.AdamW, lr=0.01, model=network)
+
+
+LOOPS = {"plain": (plain, sgd), "bf16": (mixed, adamw), "two passes": (twice, around_adamw)}
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch, samar_home: Path) -> None:
+    """Look after every step."""
+    monkeypatch.setattr(module, "FLUSH_SECONDS", -1.0)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(module._Looks, "perhaps", module._Looks.now)
+
+
+def state_of(network: nn.Module, optimizer: Any) -> list[Tensor]:
+    kept = [torch.get_rng_state(), *network.state_dict().values()]
+    for each in (optimizer, getattr(optimizer, "base", optimizer)):
+        kept += [v for s in each.state.values() for v in s.values() if isinstance(v, Tensor)]
+    return kept
+
+
+def trained(loop: Any, build: Any, told: Any = lambda loss: None) -> list[Tensor]:
+    torch.manual_seed(1)
+    network = Network()
+    optimizer = build(network)
+    loop(network, optimizer, told)
+    return state_of(network, optimizer)
+
+
+def watched(loop: Any, build: Any, **asked: Any) -> tuple[list[Tensor], Job | None]:
+    torch.manual_seed(1)
+    network = Network()
+    optimizer = build(network)
+    asked = {"sample": data(), "quiet": True, **asked}
+    with samar.watch(network, optimizer, **asked) as run:
+        loop(network, optimizer, run.step)
+    return state_of(network, optimizer), Jobs().get(run.id) if run.id else None
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", LOOPS)
+def test_watching_changes_no_bit(name: str) -> None:
+    loop, build = LOOPS[name]
+    expected = trained(loop, build)
+    found, job = watched(loop, build, looks=1.0)
+    assert job is not None
+    assert job.status == "finished", job.message
+    looks = Store().records.artifacts(job.key, "film_plane")
+    assert len(looks) > 3, "it did look"
+    assert len(found) == len(expected)
+    for mine, other in zip(found, expected, strict=True):
+        assert torch.equal(mine, other)
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    return torch.compile(network, backend="eager")  # type: ignore[return-value]
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+@pytest.mark.parametrize("wrap", [compiled, nn.DataParallel, nn.parallel.DistributedDataParallel])
+def test_wrapped_networks(wrap: Any, alone: None) -> None:
+    states = []
+    for looks in (None, 1.0):
+        torch.manual_seed(1)
+        network = Network()
+        wrapped, optimizer = wrap(network), sgd(network)
+        if looks is None:
+            plain(wrapped, optimizer, lambda loss: None)
+        else:
+            with samar.watch(wrapped, optimizer, sample=data(), looks=looks, quiet=True) as run:
+                plain(wrapped, optimizer, run.step)
+            (job,) = Jobs().all("watch")
+            assert len(Store().records.artifacts(job.key, "film_plane")) > 3
+            assert job.settings.network == "Network"
+        states.append(state_of(network, optimizer))
+    assert all(map(torch.equal, *states))
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[None]:
+    """A group of one process, which DistributedDataParallel needs."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("eager")
+def test_what_is_recorded_is_what_happened() -> None:
+    seen: list[float] = []
+
+    def noting(network: Any, optimizer: Any, told: Any) -> None:
+        def both(loss: Tensor | None) -> None:
+            told(loss)
+            seen.append(optimizer.loss.item() if loss is None else loss.item())
+            lams.append(float(getattr(optimizer, "lam_used", float("nan"))))
+
+        twice(network, optimizer, both)
+
+    lams: list[float] = []
+    _, job = watched(noting, around_adamw, name="mine", steps=6)
+    assert job is not None
+    steps = Store().records.steps(job.key)
+    assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert steps["loss"].tolist() == pytest.approx(seen)
+    assert steps["lam"].tolist() == pytest.approx(lams)
+    assert steps["lr"].tolist() == [0.01] * 6
+    assert (job.title, job.done, job.total) == ("mine", 6, 6)
+    settings = job.settings
+    assert (settings.optimizer, settings.base, settings.network) == ("samar", "AdamW", "Network")
+    assert settings.optimizer_title == "SAMAR around AdamW"
+    events = Store().records.events(job.key)
+    curvature = [event for event in events if event.kind == "curvature"]
+    kept = Store().records.artifacts(job.key, "film_plane")
+    assert [each.step for each in kept] == [event.step for event in curvature]
+    plane = Landscape.load(job_dir(job.id) / kept[0].path)
+    assert plane.manifest["images"] == 64
+
+
+def test_the_gradient_of_a_plain_optimizer_is_measured(samar_home: Path) -> None:
+    norms: list[float] = []
+
+    def noting(network: Any, optimizer: Any, told: Any) -> None:
+        def both(loss: Tensor | None) -> None:
+            grads = [p.grad.flatten() for p in network.parameters()]
+            norms.append(torch.cat(grads).norm().item())
+            optimizer.zero_grad()
+            told(loss)
+
+        plain(network, optimizer, both)
+
+    _, job = watched(noting, sgd, sample=None)
+    assert job is not None
+    steps = Store().records.steps(job.key)
+    assert steps["grad_norm"].tolist() == pytest.approx(norms, rel=1e-5)
+    assert steps["lr"].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05, 0.05][: len(norms)])
+    assert not Store().records.artifacts(job.key)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sample": data(), "loss": nn.CrossEntropyLoss(label_smoothing=0.1)},
+        {"sample": {"x": data()[0]}, "forward": lambda net, batch: net(batch["x"]).square().mean()},
+        {"sample": [data(), data()]},
+    ],
+)
+def test_any_loss_and_batch(asked: dict[str, Any]) -> None:
+    _, job = watched(plain, sgd, **asked)
+    assert job is not None
+    assert Store().records.artifacts(job.key, "film_plane")
+    assert any(event.kind == "curvature" for event in Store().records.events(job.key))
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_look_that_fails_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[None] = []
+
+    def forward(network: Any, batch: Any) -> Tensor:
+        looked.append(None)
+        if len(looked) > 4:
+            raise ValueError("no such layer")
+        return network(batch).mean()
+
+    expected = trained(plain, sgd)
+    with pytest.warns(RuntimeWarning, match="no such layer") as told:
+        found, job = watched(plain, sgd, sample=data()[0], forward=forward)
+    assert len([each for each in told if "samar" in str(each.message)]) == 1
+    assert all(map(torch.equal, found, expected))
+    assert job is not None
+    assert job.status == "finished"
+    assert len(looked) == 5, "what fails is not tried again"
+    assert len(Store().records.steps(job.key)["step"]) == 6
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_sample_that_does_not_fit_is_one_warning() -> None:
+    with pytest.warns(RuntimeWarning, match=r"is not a pair.*The training goes on"):
+        found, job = watched(plain, sgd, sample=torch.zeros(3, 6))
+    assert all(map(torch.equal, found, trained(plain, sgd)))
+    assert job is not None
+    assert job.status == "finished"
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_full_disk_leaves_out_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    found, job = watched(plain, sgd)
+    assert all(map(torch.equal, found, trained(plain, sgd)))
+    assert job is not None
+    assert job.status == "finished"
+    assert any("not kept" in note for note in job.notes)
+    assert len(Store().records.steps(job.key)["step"]) == 6
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_store_that_is_lost_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trained(plain, sgd)
+    taken = 0
+
+    def losing(network: Any, optimizer: Any, told: Any) -> None:
+        def lose(loss: Tensor | None) -> None:
+            nonlocal taken
+            taken += 1
+            if taken == 3:
+                for path in home().glob("*.db*"):
+                    path.write_bytes(b"nonsense" * 1000)
+            told(loss)
+
+        plain(network, optimizer, lose)
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        torch.manual_seed(1)
+        network = Network()
+        optimizer = sgd(network)
+        with samar.watch(network, optimizer, sample=data(), quiet=True) as run:
+            losing(network, optimizer, run.step)
+    assert all(map(torch.equal, state_of(network, optimizer), expected))
+    assert 1 <= len([each for each in told if "The training goes on" in str(each.message)]) <= 1
+
+
+def test_a_store_that_cannot_be_opened_is_a_warning(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMAR_STORE", "mysql://nowhere/none")
+    expected = trained(plain, sgd)
+    with pytest.warns(RuntimeWarning, match="The training goes on"):
+        found, job = watched(plain, sgd)
+    assert job is None
+    assert all(map(torch.equal, found, expected))
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [(ValueError("mine"), "failed", "ValueError: mine"), (KeyboardInterrupt(), "stopped", "")],
+)
+def test_an_end_by_an_exception_is_told(
+    samar_home: Path, error: BaseException, status: str, told: str
+) -> None:
+    def raising(network: Any, optimizer: Any, told: Any) -> None:
+        told(torch.tensor(1.0))
+        raise error
+
+    with pytest.raises(type(error)):
+        watched(raising, sgd)
+    (job,) = Jobs().all("watch")
+    assert job.status == status
+    assert told in job.message
+    assert len(Store().records.steps(job.key)["step"]) == 1
+
+
+def test_a_loss_that_is_not_finite_is_told(samar_home: Path) -> None:
+    network = Network()
+    with samar.watch(network, sgd(network), quiet=True) as run:
+        for value in (1.0, float("inf"), float("nan")):
+            run.step(torch.tensor(value))
+    job = Jobs().get(str(run.id))
+    assert (job.status, job.message) == ("finished", "The loss is not finite from step 2 on.")
+
+
+def test_epochs_are_recorded(samar_home: Path) -> None:
+    network = Network()
+    with samar.watch(network, sgd(network), quiet=True) as run:
+        run.step(0.5)
+        run.epoch(train_accuracy=0.75, test_accuracy=torch.tensor(0.5))
+        run.step(0.4)
+        run.epoch()
+    job = Jobs().get(str(run.id))
+    epochs = Store().records.epochs(job.key)
+    assert epochs["epoch"].tolist() == [1, 2]
+    assert epochs["gap"][0] == 0.25
+    assert epochs["test_loss"].tolist() == pytest.approx([float("nan")] * 2, nan_ok=True)
+    assert Store().records.steps(job.key)["epoch"].tolist() == [1, 2]
+    assert job.last_epoch is not None
+
+
+def in_thread(act: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def running(samar_home: Path) -> Iterator[dict[str, Any]]:
+    """A loop in a thread that goes on until somebody stops it."""
+    shared: dict[str, Any] = {"steps": 0}
+
+    def loop() -> None:
+        network = Network()
+        optimizer = around_adamw(network)
+        shared["optimizer"] = optimizer
+        with samar.watch(network, optimizer, sample=data(), quiet=True) as run:
+            shared["id"] = run.id
+            while not run.stopping:
+                twice_once(network, optimizer)
+                run.step()
+                shared["steps"] += 1
+
+    thread = in_thread(loop)
+    until(lambda: shared["steps"] > 5)
+    yield shared
+    jobs = Jobs()
+    if jobs.get(shared["id"]).active:
+        jobs.stop(shared["id"])
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def twice_once(network: nn.Module, optimizer: Any) -> None:
+    (x, y) = next(batches(1))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(x), y)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+
+
+def test_it_is_paused_stepped_edited_and_stopped(running: dict[str, Any]) -> None:
+    jobs, job_id = Jobs(), running["id"]
+    jobs.pause(job_id)
+    until(lambda: jobs.get(job_id).status == "paused")
+    time.sleep(0.2)
+    held = running["steps"]
+    time.sleep(0.6)
+    assert running["steps"] == held
+    jobs.step(job_id)
+    until(lambda: running["steps"] == held + 1)
+    jobs.change(job_id, rho=0.3, lr=0.002)
+    jobs.change(job_id, lam_held=0.0)
+    until(lambda: running["optimizer"].held == 0.0)
+    group = running["optimizer"].param_groups[0]
+    assert (group["rho"], group["lr"]) == (0.3, 0.002)
+    jobs.measure(job_id)
+    until(lambda: bool(jobs.store.records.artifacts(jobs.get(job_id).key, "film_plane")))
+    jobs.resume(job_id)
+    until(lambda: running["steps"] > held + 5)
+    job = jobs.get(job_id)
+    assert job.edits == 2
+    assert [edit.values for edit in jobs.edits(job)] == [
+        {"rho": 0.3, "lr": 0.002},
+        {"lam_held": 0.0},
+    ]
+    jobs.stop(job_id)
+    until(lambda: not jobs.get(job_id).active)
+    assert jobs.get(job_id).status == "stopped"
+
+
+def test_what_a_script_does_nobody_else_starts(running: dict[str, Any]) -> None:
+    jobs, job_id = Jobs(), running["id"]
+    queued = jobs.submit(samar.TrainSettings(epochs=1, images_per_class=13))
+    until(lambda: jobs.get(queued).status == "finished", 60)  # it takes nobody's place
+    jobs.stop(job_id)
+    until(lambda: not jobs.get(job_id).active)
+    job = jobs.get(job_id)
+    for act in (lambda: jobs.again(job), lambda: jobs.resume(job_id)):
+        with pytest.raises(RunError, match="run the script again"):
+            act()
+    assert "run the script again" in jobs.cannot_start(job.settings)
+    assert job.command.startswith(("python ", "# run"))
+
+
+def test_the_stage_shows_it(running: dict[str, Any]) -> None:
+    page = AppTest.from_file(str(SHIPPED / "pages/experiment/train.py"), default_timeout=60)
+    page.query_params["run"] = running["id"]
+    page.run()
+    assert not page.exception
+    told = " ".join(each.value for each in (*page.markdown, *page.caption))
+    assert "A run of your own script" in told
+    assert "SAMAR around AdamW" in told
+    assert not page.select_slider(key="lr").disabled
+    assert page.selectbox(key="optimizer").disabled
+    Jobs().stop(running["id"])
+    until(lambda: not Jobs().get(running["id"]).active)
+    page.run()
+    assert not page.exception
+    assert page.button(key="button_start").disabled
+
+
+SCRIPT = """
+import os, signal, torch, samar
+network = torch.nn.Linear(3, 2)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+with samar.watch(network, optimizer) as run:
+    for step in range(3):
+        network(torch.randn(4, 3)).mean().backward()
+        optimizer.step()
+        run.step(1.0)
+    run._recorder.write()
+    run._recorder.work.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_script_is_noticed(samar_home: Path, tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT)
+    ended = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(SHIPPED)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert "samar watches this run as" in ended.stderr
+    (job,) = Jobs().all("watch")
+    assert job.status == "interrupted"
+    assert job.message == "The script that trained this run is gone."
+    assert job.command == f"python {script}"
+    assert len(Store().records.steps(job.key)["step"]) == 3
+
+
+def test_of_several_processes_only_the_first_is_watched(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "gathered", lambda: (1, 2))
+    network = Network()
+    with samar.watch(network, sgd(network), sample=data()) as run:
+        run.step(1.0)
+        run.epoch(test_loss=1.0)
+    assert run.id is None
+    assert not Jobs().all()
+
+
+def test_a_notebook_has_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/ipykernel_launcher"])
+    settings = module._described(nn.Linear(2, 2), sgd(nn.Linear(2, 2)), "", 0.1)
+    assert settings.script == ""
+    assert settings.command.startswith("#")
+    assert settings == WatchSettings.stored(settings.model_dump_json())
+    assert settings.described == "SGD · Linear"
