@@ -25,10 +25,9 @@ def images() -> tuple[str, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         data = samar.load_dataset("cifar10", images_per_class=500)
     except DataError:  # not downloaded
         data = samar.load_dataset("digits")
-    mean, std = data.train.images.float().mean(), data.train.images.float().std()
 
     def ready(part: ImageSet) -> tuple[Tensor, Tensor]:
-        pixels = (part.images.float() - mean) / std
+        pixels = data.normalization(part.images)
         return pixels.expand(-1, 3, -1, -1), part.labels  # the transformer wants three channels
 
     return data.name, ready(data.train), ready(data.test.evenly_spaced(1000))
@@ -64,7 +63,6 @@ def main(epochs: int = 8, most: int = 5000) -> str | None:
     few = (x[:128], y[:128])
     with samar.watch(network, optimizer, sample=few, name=f"vit on {name}") as run:
         for _ in range(epochs):
-            losses, hits = [], []
             for batch in torch.randperm(len(x)).split(100):
 
                 def closure(batch: Tensor = batch) -> Tensor:
@@ -73,7 +71,7 @@ def main(epochs: int = 8, most: int = 5000) -> str | None:
                     loss.backward()
                     return loss
 
-                losses.append(optimizer.step(closure))
+                optimizer.step(closure)
                 run.step()
                 if run.stopping:
                     return run.id

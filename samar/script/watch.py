@@ -231,9 +231,17 @@ class WatchedRun:
             if not self._warned:
                 self._warned = True
                 what = str(error) if isinstance(error, SamarError) else repr(error)
-                warnings.warn(f"samar: {what} The training goes on.", RuntimeWarning, stacklevel=3)
+                _warn(f"samar: {what} The training goes on.")
             if isinstance(error, JobLost):
                 self._recorder = None
+
+
+def _warn(sentence: str) -> None:
+    """Warn, also where warnings are errors: those would end the training."""
+    try:
+        warnings.warn(sentence, RuntimeWarning, stacklevel=4)
+    except RuntimeWarning:
+        print(sentence, file=sys.stderr)
 
 
 class _Recorder(Steered):

@@ -287,6 +287,17 @@ def test_a_look_that_fails_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(Store().records.steps(job.key)["step"]) == 6
 
 
+def test_warnings_that_are_errors_do_not_end_it(
+    samar_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, job = watched(plain, sgd, sample=torch.zeros(3, 6))
+    assert "The training goes on" in capsys.readouterr().err
+    assert job is not None
+    assert job.status == "finished"
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_sample_that_does_not_fit_is_one_warning() -> None:
     with pytest.warns(RuntimeWarning, match=r"is not a pair.*The training goes on"):
@@ -496,7 +507,7 @@ def test_the_stage_shows_it(running: dict[str, Any]) -> None:
     assert "A run of your own script" in told
     assert "SAMAR around AdamW" in told
     assert not page.select_slider(key="lr").disabled
-    assert page.selectbox(key="optimizer").disabled
+    assert page.text_input(key=f"optimizer_{running['id']}").value == "SAMAR around AdamW"
     Jobs().stop(running["id"])
     until(lambda: not Jobs().get(running["id"]).active)
     page.run()

@@ -50,7 +50,7 @@ def _board(was_active: bool) -> None:
     if view == "runs":
         jobs = [job for job in jobs if job.kind == "race" or trains(job.kind)]
     elif view == "measurements":
-        jobs = [job for job in jobs if job.kind in kinds() and kinds()[job.kind].lane == SHORT]
+        jobs = [job for job in jobs if _measures(job)]
     if shown := filtered(jobs):
         with st.container(key="runs_table"):
             selected = st.session_state.get(SELECTED, ())
@@ -70,6 +70,12 @@ def _board(was_active: bool) -> None:
         words = "Nothing passes the filter." if jobs else none
         st.info(words, icon=":material/filter_alt:")
     show_problem()
+
+
+def _measures(job: Job) -> bool:
+    """Whether it is a measurement, perhaps a script's."""
+    kind = kinds().get(job.kind)
+    return kind is not None and (kind.lane == SHORT or (kind.script and not kind.trains))
 
 
 def _cluster(jobs: Sequence[Job]) -> None:

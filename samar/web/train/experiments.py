@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from samar.jobs.job import Job
+from samar.jobs.kind import kind_of
 from samar.web.controls import SETTINGS, set_widget
 from samar.web.service import service
 from samar.web.state import HELD
@@ -19,7 +20,11 @@ def experiments(run: Job | None) -> None:
         places = st.columns([1.1, 1.5, 2, 2], vertical_alignment="bottom")
         for place, name in zip((places[0], *places[2:]), INLINE, strict=True):
             with place:
-                draw_setting(name, run)
+                if name == "optimizer" and run and kind_of(run.kind).script:
+                    title = run.settings.optimizer_title
+                    st.text_input("Optimizer", title, disabled=True, key=f"optimizer_{run.id}")
+                else:
+                    draw_setting(name, run)
         with places[1]:
             _hold(run)
 

@@ -1,0 +1,89 @@
+"""Every example runs, in small, and leaves a finished run in the store."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integrations.frameworks import Ended, need
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+NEEDS = {"lightning_loop": "lightning", "huggingface_loop": "transformers"}
+SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+def test_the_examples_are_all_there() -> None:
+    assert SCRIPTS == ["gpt", "huggingface_loop", "lightning_loop", "table", "vit"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_runs_and_is_watched(name: str, samar_home: Path) -> None:
+    if name in NEEDS:
+        need(NEEDS[name])
+    command = [sys.executable, "-W", "error::RuntimeWarning", str(EXAMPLES / f"{name}.py")]
+    offline = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    ran = subprocess.run(
+        [*command, "--small"],
+        cwd=samar_home,
+        env=offline,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip()
+    run = Ended()
+    assert run.job.status == "finished"
+    assert run.job.settings.optimizer_title == "SAMAR around AdamW"
+    assert len(run.steps["loss"]) >= 3
+    assert all(run.steps["lam"] > 0)
+    assert run.landscapes
+    if name != "gpt":
+        assert run.epochs["test_accuracy"][-1] > 0
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_begins_with_what_one_sees(name: str) -> None:
+    text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    assert text.startswith('"""')
+    assert "What one sees in the app" in text.partition('"""\n\n')[0]
+    assert f"python examples/{name}.py" in text
+
+
+def cells() -> list[dict[str, Any]]:
+    return json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+
+
+def test_the_notebook_runs(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cells in order in one namespace; what a cell ends with shows itself."""
+    known: dict[str, Any] = {}
+    shown = []
+    for cell in cells():
+        if cell["cell_type"] != "code":
+            continue
+        lines = [line.rstrip("\n") for line in cell["source"]]
+        try:
+            last = compile(lines[-1], "notebook", "eval")
+        except SyntaxError:
+            last = None
+        exec(compile("\n".join(lines[:-1] if last else lines), "notebook", "exec"), known)
+        found = eval(last, known) if last else None
+        if found is not None:
+            shown.append(found._repr_mimebundle_())
+    assert len(shown) == 4
+    assert all("text/plain" in each for each in shown)
+    assert known["flat_samar"].loss.shape == (17, 17)
+    told = capsys.readouterr().out
+    assert "test accuracy" in told
+    from samar.jobs.store import Store
+
+    assert sorted(job.kind for job in Store().all()) == ["curvature", "landscape"]
+
+
+def test_the_notebook_is_kept_without_its_outputs() -> None:
+    assert all(not cell.get("outputs") for cell in cells())
