@@ -1,9 +1,10 @@
 """The same under Lightning: its Trainer steps, one callback shows the run in the app.
 
 Needs `pip install 'samar-lab[lightning]'`. Lightning's automatic optimization hands SAMAR a closure
-that can be called twice, so nothing in the module changes but the optimizer. What one sees in the
-app: accuracy and loss of every epoch as the module logs them, λ and the landscape as in a plain
-loop.
+that can be called twice, so nothing in the module changes but the optimizer.
+
+What one sees in the app: accuracy and loss of every epoch as the module logs them, λ and the
+landscape as in a plain loop.
 
     python examples/lightning_loop.py
 """

@@ -16,6 +16,9 @@ from samar.settings.job import JobSettings
 OWN_LANE = "script"
 """Such jobs take no place: they are there when their script is."""
 
+MOST = 1e15
+"""What any number of a script may be."""
+
 
 class WatchSettings(JobSettings):
     """What a watched run says of itself; empty or 0 where it has no such thing."""
@@ -30,7 +33,7 @@ class WatchSettings(JobSettings):
     )
     base: str = setting("SGD", "Class of the optimizer that takes the step.", label="optimizer")
     network: str = setting("", "Class of the network.")
-    parameters: int = setting(0, "Trainable parameters of the network.", ge=0)
+    parameters: int = setting(0, "Trainable parameters of the network.", ge=0, le=MOST)
     script: str = setting("", "The script that trains it.")
     looks: float = setting(
         0.1,
@@ -40,20 +43,27 @@ class WatchSettings(JobSettings):
         le=1,
     )
     lr: float | None = setting(
-        None, "Learning rate η at the start.", label="learning rate η", live=True, ge=0
+        None, "Learning rate η at the start.", label="learning rate η", live=True, ge=0, le=MOST
     )
     rho: float | None = setting(
-        None, "Radius ρ of the perturbation.", label="radius ρ", live=True, ge=0
+        None, "Radius ρ of the perturbation.", label="radius ρ", live=True, ge=0, le=MOST
     )
     lam_held: float | None = setting(
-        None, "Value that λ is held at; empty lets it move.", label="λ held at", live=True, ge=0
+        None,
+        "Value that λ is held at; empty lets it move.",
+        label="λ held at",
+        live=True,
+        ge=0,
+        le=MOST,
     )
     rule: str = setting("", "The λ rule.", label="λ rule")
-    lam: float = setting(0.0, "λ at the start.", label="λ at the start", ge=0)
-    lam_min: float = setting(0.0, "λ never falls below this.", label="λ floor", ge=0)
-    lam_max: float = setting(0.0, "λ never rises above this.", label="λ ceiling", ge=0)
-    tau: float = setting(0.0, "Dead band of the λ rule, where it has one.", label="τ", ge=0)
-    scale: float = setting(0.0, "Scale of the λ rule, where it has one.", label="c", ge=0)
+    lam: float = setting(0.0, "λ at the start.", label="λ at the start", ge=0, le=MOST)
+    lam_min: float = setting(0.0, "λ never falls below this.", label="λ floor", ge=0, le=MOST)
+    lam_max: float = setting(0.0, "λ never rises above this.", label="λ ceiling", ge=0, le=MOST)
+    tau: float = setting(
+        0.0, "Dead band of the λ rule, where it has one.", label="τ", ge=0, le=MOST
+    )
+    scale: float = setting(0.0, "Scale of the λ rule, where it has one.", label="c", ge=0, le=MOST)
 
     @property
     def optimizer_title(self) -> str:
