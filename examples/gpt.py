@@ -89,7 +89,7 @@ def main(steps: int = 600) -> str | None:
 
     sample = draw(tokens, 16)
     with samar.watch(
-        network, optimizer, loss=loss_of, sample=sample, name="gpt", steps=steps
+        network, optimizer, loss=loss_of, sample=sample, name="gpt", steps=steps, looks=0.3
     ) as run:
         for _ in range(steps):
             x, y = draw(tokens, BATCH)

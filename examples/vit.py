@@ -8,6 +8,7 @@ ratio moves and λ follows. On CIFAR-10 the gap opens early, because there is no
 """
 
 import argparse
+import math
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ def evaluate(network: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
     return cross_entropy(out, y).item(), (out.argmax(1) == y).float().mean().item()
 
 
-def main(epochs: int = 8, most: int = 5000) -> str | None:
+def main(steps: int = 300, most: int = 5000) -> str | None:
     """Train on at most so many images, and return the id of the watched run."""
     torch.manual_seed(0)
     name, (x, y), test = images()
@@ -61,8 +62,8 @@ def main(epochs: int = 8, most: int = 5000) -> str | None:
     optimizer = samar.SAMAR(network.parameters(), torch.optim.AdamW, lr=1e-3, rho=0.1)
 
     few = (x[:128], y[:128])
-    with samar.watch(network, optimizer, sample=few, name=f"vit on {name}") as run:
-        for _ in range(epochs):
+    with samar.watch(network, optimizer, sample=few, name=f"vit on {name}", looks=0.3) as run:
+        for _ in range(math.ceil(steps / math.ceil(len(x) / 100))):
             for batch in torch.randperm(len(x)).split(100):
 
                 def closure(batch: Tensor = batch) -> Tensor:
@@ -90,4 +91,4 @@ def main(epochs: int = 8, most: int = 5000) -> str | None:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--small", action="store_true", help="train for a moment only")
-    main(epochs=1, most=300) if options.parse_args().small else main()
+    main(steps=3, most=300) if options.parse_args().small else main()

@@ -89,7 +89,7 @@ class SamarCallback(TrainerCallback):
         self._metrics = {**METRICS, **(metrics or {})}
         self.run: WatchedRun | None = None
         self._hook: Any = None
-        self._parts: list[tuple[Tensor, bool]] = []
+        self._told = _OwnLosses()
         self._losses: list[Tensor] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **known: Any) -> None:
@@ -102,31 +102,18 @@ class SamarCallback(TrainerCallback):
                 f"{type(optimizer).__name__} could not take its second gradient; use "
                 "samar.integrations.huggingface.SamarTrainer in its place."
             )
-        self._parts, self._losses = [], []
-        self._hook = network.register_forward_hook(self._saw, with_kwargs=True)
+        self._told, self._losses = _OwnLosses(), []
+        self._hook = network.register_forward_hook(self._told, with_kwargs=True)
         steps = state.max_steps - state.global_step
         self.run = watch(network, optimizer, steps=steps, **self._asked)
         self.run.__enter__()
 
-    def _saw(self, network: nn.Module, _: Any, given: Mapping[str, Any], outputs: Any) -> None:
-        """Keep the loss that the network returned in training."""
-        found = outputs.get("loss") if isinstance(outputs, Mapping) else None
-        if not isinstance(found, Tensor) or found.dim():
-            return
-        if network.training and torch.is_grad_enabled():
-            whole = given.get("num_items_in_batch") is not None
-            self._parts.append((found.detach(), whole))
-
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """Record the step, while the gradients are there."""
         optimizer = _bare(known["optimizer"])
-        parts, self._parts = self._parts, []
-        loss: Tensor | None = None
+        loss = self._told.drawn()
         if isinstance(optimizer, TwoPassOptimizer):
             loss = optimizer.loss
-        elif parts:
-            values = torch.stack([part for part, _ in parts])
-            loss = values.sum() if parts[0][1] else values.mean()
         if self.run is None:
             return
         self.run.step(loss)
@@ -162,6 +149,33 @@ class SamarCallback(TrainerCallback):
             self._hook = None
         if self.run is not None:
             self.run.__exit__(type(error) if error else None, error, None)
+
+
+class _OwnLosses:
+    """A hook that keeps what a network itself calls its loss, in training.
+
+    It knows nothing else, because a network is copied with its hooks.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[Tensor] = []
+        self._summed = False
+
+    def __call__(self, network: nn.Module, _: Any, given: Mapping[str, Any], outputs: Any) -> None:
+        found = outputs.get("loss") if isinstance(outputs, Mapping) else None
+        if not isinstance(found, Tensor) or found.dim():
+            return
+        if network.training and torch.is_grad_enabled():
+            self._parts.append(found.detach())
+            self._summed = given.get("num_items_in_batch") is not None
+
+    def drawn(self) -> Tensor | None:
+        """The loss of the batch since the last time, which may have had several parts."""
+        parts, self._parts = self._parts, []
+        if not parts:
+            return None
+        whole = torch.stack(parts)
+        return whole.sum() if self._summed else whole.mean()
 
 
 class SamarTrainer(Trainer):

@@ -175,7 +175,7 @@ class Evaluator:
             self._check()
             try:
                 if not speeds:
-                    self._speed(size)  # the first is slower
+                    self._measure_first(size)  # the first is slower
                 speeds[size] = max(self._speed(size), self._speed(size))
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -190,7 +190,12 @@ class Evaluator:
     def _speed(self, size: int) -> float:
         synchronize(self.device)
         started = time.perf_counter()
+        examples = self._measure_first(size)
+        synchronize(self.device)
+        return examples / (time.perf_counter() - started)
+
+    def _measure_first(self, size: int) -> int:
+        """Measure a piece of about so many examples; how many it has."""
         piece = next(self._sample.pieces(size))
         piece.sums(self._folded.network)
-        synchronize(self.device)
-        return len(piece) / (time.perf_counter() - started)
+        return len(piece)

@@ -330,6 +330,16 @@ def test_a_stop_in_the_app_ends_the_training(
     assert Ended().job.status == "stopped"
 
 
+def test_a_look_in_the_midst(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network is copied for it, with whatever the framework and the callback hung on it."""
+    monkeypatch.setattr("samar.script.watch.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
+    callback = SamarCallback(data()[:16], quiet=True)
+    look = AfterThree(lambda: Jobs().measure(str(callback.run and callback.run.id)))
+    fit(Net(samar), callback, others=[look])
+    assert 4 in Ended().landscapes
+
+
 def test_an_error_ends_the_run_with_its_sentence(samar_home: Path) -> None:
     def fail() -> None:
         raise ZeroDivisionError("a mistake")
