@@ -27,7 +27,9 @@ from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.watch import WatchSettings
 from samar.landscapes.result import Landscape
+from samar.script import recorder
 from samar.script import watch as module
+from samar.script.looks import Looks
 
 Loop = Callable[[Any], Iterator[Tensor]]
 
@@ -118,9 +120,8 @@ LOOPS = {"plain": (plain, sgd), "bf16": (mixed, adamw), "two passes": (twice, ar
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch, samar_home: Path) -> None:
     """Look after every step."""
-    monkeypatch.setattr(module, "FLUSH_SECONDS", -1.0)
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(module._Looks, "perhaps", module._Looks.now)
+    monkeypatch.setattr(recorder, "FLUSH_SECONDS", -1.0)
+    monkeypatch.setattr(Looks, "perhaps", Looks.now)
 
 
 def state_of(network: nn.Module, optimizer: Any) -> list[Tensor]:
