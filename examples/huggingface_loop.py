@@ -5,7 +5,8 @@ first half of a sequence hold more sevens than the second? `SamarTrainer` takes 
 Trainer, because the Trainer steps without a closure.
 
 What one sees in the app: for some hundred steps the network says "no" to everything, which is right
-three times in four; then it finds out how to count, and the loss falls at once.
+three times in four; then it finds out how to count, and the loss falls at once. Meanwhile λ swings
+up to the ceiling of 2 that it was given.
 
     python examples/huggingface_loop.py
 """
@@ -52,7 +53,7 @@ def main(epochs: int = 10, examples: int = 2000) -> str | None:
         attention_probs_dropout_prob=0.0,
     )
     network = BertForSequenceClassification(config)
-    optimizer = samar.SAMAR(network.parameters(), torch.optim.AdamW, lr=1e-3, rho=0.02)
+    optimizer = samar.SAMAR(network.parameters(), torch.optim.AdamW, lr=1e-3, rho=0.02, lam_max=2.0)
 
     training = sequences(examples, seed=0)
     sample = {name: torch.stack([e[name] for e in training[:200]]) for name in training[0]}

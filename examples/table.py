@@ -1,8 +1,8 @@
 """A plain training loop on a table: 569 tumours, 30 measurements each, benign or malignant.
 
-SAMAR wraps AdamW. What one sees in the app: the loss falls within a second, λ rises while the loss
-gets sharper, and the landscape around the weights is a bowl that widens as the network settles. The
-gap stays small: the test accuracy is about 97 %.
+SAMAR wraps AdamW. What one sees in the app: within 100 steps nearly all is learnt, and the test
+accuracy stays at about 96 %. The loss gets flatter all the time, so the ratio falls below 1, and λ
+to its floor: then few steps take a second gradient. The top eigenvalues fall too.
 
     python examples/table.py
 """

@@ -20,6 +20,7 @@ from samar.charts.stage.feed import (
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, story
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Columns, Event
+from samar.kinds.watch import WatchSettings
 from samar.landscapes.result import Landscape
 from samar.training.settings import TrainSettings
 
@@ -249,3 +250,31 @@ def test_a_race_is_told_by_steps_and_at_equal_cost() -> None:
     assert "At an equal time" in story(None, [slow, fast], "seconds")
     third = replace(fast, id="b", label="SAM")
     assert "SGD diverged" in story(None, [slow, fast, third], diverged=["s"])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "told", "expected"),
+    [
+        ("samar", True, ["lam", "ratio", "loss", "accuracy", "eigenvalues", "gap"]),
+        ("samar", False, ["lam", "ratio", "loss", "sharpness", "eigenvalues", "trace"]),
+        ("sam", True, ["gradient", "sharpness", "loss", "accuracy", "eigenvalues", "gap"]),
+        ("sam", False, ["gradient", "sharpness", "loss", "trace", "eigenvalues", "rate"]),
+        ("sgd", True, ["gradient", "trace", "loss", "accuracy", "eigenvalues", "gap"]),
+        ("sgd", False, ["gradient", "trace", "loss", "rate", "eigenvalues", "accuracy"]),
+    ],
+)
+def test_a_script_that_tells_no_accuracy_has_other_tiles(
+    optimizer: str, told: bool, expected: list[str]
+) -> None:
+    rule = "trend" if optimizer == "samar" else ""
+    settings = WatchSettings(optimizer=optimizer, base="AdamW", rule=rule)
+    run = run_of(50, 2 * told, settings=settings, classes=0)
+    if optimizer != "samar":
+        run.steps["ratio"][:] = np.nan
+    shown = tiles([run], {})
+    assert [tile["key"] for tile in shown[:7]] == ["landscape", *expected]
+    keys = [tile["key"] for tile in shown]
+    assert len(keys) == len(set(keys)) == 9
+    assert {tile["examples"] for tile in shown} == {"examples"}
+    assert shown[0]["cap"] == pytest.approx(2 * run.steps["loss"][:20].max())
+    assert all("epoch" not in tile["note"] for tile in shown[1:3])

@@ -321,7 +321,7 @@ class AfterThree(pl.Callback):
 def test_a_stop_in_the_app_ends_the_training(
     samar_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samar.script.watch.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("samar.script.recorder.FLUSH_SECONDS", 0.0)
     monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
     callback = SamarCallback(quiet=True)
     stop = AfterThree(lambda: Jobs().stop(callback.run.id))  # type: ignore[union-attr, arg-type]
@@ -332,7 +332,7 @@ def test_a_stop_in_the_app_ends_the_training(
 
 def test_a_look_in_the_midst(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network is copied for it, with whatever the framework and the callback hung on it."""
-    monkeypatch.setattr("samar.script.watch.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("samar.script.recorder.FLUSH_SECONDS", 0.0)
     monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
     callback = SamarCallback(data()[:16], quiet=True)
     look = AfterThree(lambda: Jobs().measure(str(callback.run and callback.run.id)))

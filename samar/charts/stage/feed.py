@@ -22,7 +22,7 @@ MOST_BUCKETS = 600
 """About twice as many as a tile is pixels wide."""
 SMOOTHED = 1000
 """Smoothing counts in steps up to so many, and in thousandths of the run beyond."""
-STEP_VALUES = ("loss", "lam", "ratio", "sharpness", "grad_norm")
+STEP_VALUES = ("loss", "lam", "ratio", "sharpness", "grad_norm", "lr")
 EPOCH_VALUES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "gap")
 PLACES = ("step", "grad_evals", "seconds")
 

@@ -27,7 +27,8 @@ NEAR = 2.0
 def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The tiles for these runs, the landscape first, then in reading order.
 
-    λ and its ratio give way to the gradient and the sharpness where no run has them.
+    λ and its ratio give way to the gradient and the sharpness where no run has them, accuracy and
+    gap where a script tells of none.
 
     Args:
         due: by ``curvature`` and ``film``, when the next measurement comes (``next_epoch``) and
@@ -35,16 +36,27 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
     """
     lead = next((run for run in runs if not run.ghost), None)
     adaptive = any(_adaptive(run) for run in runs if not run.ghost) or lead is None
+    curvature = due.get("curvature", {})
+    script = lead is not None and not lead.classes
+    plain = script and lead is not None and lead.settings.optimizer == "sgd"
+    moved = [_lam(lead), _ratio(lead)] if adaptive else [_gradient(lead)]
+    further = [*([] if plain else [_sharpness(lead)]), _trace(lead, curvature), _lr(lead)]
+    further += [_gradient(lead)] if adaptive else []
+    if not adaptive:
+        moved.append(further.pop(0))
+    told = [_accuracy(lead), _gap(lead)]
+    if script and lead is not None and not np.isfinite(lead.epochs["test_accuracy"]).any():
+        pool = [*further, *told, _sharpness(lead)]
+        told, further = pool[:2], pool[2:]
+    loss, eigenvalues = _loss(lead), _eigenvalues(lead, curvature)
     chosen = [
         _landscape(lead, due.get("film", {})),
-        *([_lam(lead), _ratio(lead)] if adaptive else [_gradient(lead), _sharpness(lead)]),
-        _loss(lead),
-        _accuracy(lead),
-        _eigenvalues(lead, due.get("curvature", {})),
-        _gap(lead),
-        # Shown where the screen is large.
-        _sharpness(lead) if adaptive else _trace(lead, due.get("curvature", {})),
-        _trace(lead, due.get("curvature", {})) if adaptive else _lr(lead),
+        *moved,
+        loss,
+        told[0],
+        eigenvalues,
+        told[1],
+        *further[:2],  # shown where the screen is large
     ]
     examples = "training images" if lead is None or lead.classes else "examples"
     return [tile | {"examples": examples} for tile in chosen]
@@ -247,10 +259,9 @@ def _gradient(lead: StageRun | None) -> dict[str, Any]:
 def _lr(lead: StageRun | None) -> dict[str, Any]:
     return _tile(
         "rate",
-        "Learning rate at the measurements",
+        "Learning rate",
         "η, as the schedule and changes by hand set it.",
-        _note(lead, {}, "curvature_every"),
-        table="curvature",
+        _first_step(lead),
         columns=[_column("lr")],
         zero=True,
     )
