@@ -45,8 +45,10 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
     if not adaptive:
         moved.append(further.pop(0))
     told = [_accuracy(lead), _gap(lead)]
+    further.append(_sharpness(lead))
     if script and lead is not None and not np.isfinite(lead.epochs["test_accuracy"]).any():
-        pool = [*further, *told, _sharpness(lead)]
+        *kept, last = further
+        pool = [*kept, *told, last]
         told, further = pool[:2], pool[2:]
     loss, eigenvalues = _loss(lead), _eigenvalues(lead, curvature)
     chosen = [
