@@ -24,6 +24,8 @@ FIRST = Effort(USUAL.curvature_images, 12, 6, USUAL.landscape_images, 5, 5)
 LOOK_SECONDS, LOOK_SHARE = 2.0, 0.02
 """From one look to the next at least so many seconds, and so large a share of the time so far: a
 run of ten hours keeps some 400 landscapes."""
+LAST_SECONDS = 60.0
+"""A last look is taken even where there is no time for it, if it takes less than that."""
 GRADIENT_FORWARDS = 3
 """A gradient takes about as long as so many forward passes."""
 
@@ -97,8 +99,12 @@ class Looks:
 
     @property
     def examples(self) -> float:
-        """Gradients of single examples that the time so far amounts to."""
-        return self.seconds / max(GRADIENT_FORWARDS * self._forward, 1e-9)
+        """Gradients of single examples that the time so far amounts to.
+
+        Counted as if there were as many as a usual measurement takes.
+        """
+        gradients = self.seconds / max(GRADIENT_FORWARDS * self._forward, 1e-9)
+        return gradients * USUAL.landscape_images / len(self._objective)
 
     @property
     def piece(self) -> int:
@@ -126,11 +132,11 @@ class Looks:
             self._take(each, USUAL)
 
     def last(self) -> None:
-        """Look at the end of the training, if there is time for it or it was never done."""
+        """Look at the end of the training, quickly if there is no time for more."""
         for each in self._measurements:
             if each.affordable(self):
                 each.now(self, USUAL)
-            elif not each.taken:
+            elif not each.taken or each.expected(self) < LAST_SECONDS:
                 each.now(self, FIRST)
 
     def _take(self, measurement: Measurement, effort: Effort) -> None:

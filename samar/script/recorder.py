@@ -23,6 +23,9 @@ from samar.script.looks import Looks
 from samar.training.records import NAN, EpochRecord, StepRecord
 from samar.training.trainer import MEASURED
 
+ALONE = ("pause", "step", "change")
+"""Orders that the others of several processes would have to obey too."""
+
 
 class _Pending(NamedTuple):
     """A step whose numbers wait on the device."""
@@ -194,6 +197,15 @@ class Recorder(Steered):
         file = f"film/{kind}-{step}.npz"
         self.work.keep_saved(kind, landscape, file, step=step, needed=False)
 
+    def follow(self, order: Order) -> None:
+        """Carry out one order, unless other processes would not hear of it."""
+        if order.command in ALONE and _several():
+            reason = "several processes train together, of which only the first is watched"
+            self.tell("refused", reason=f"{order.command}: {reason}.")
+            self.work.summarize(note=f"No {order.command}: {reason}.")
+            return
+        super().follow(order)
+
     def carry_out(self, order: Order) -> None:
         """Obey an order that is not about the steps themselves."""
         if order.command == "measure":
@@ -247,3 +259,9 @@ class Recorder(Steered):
         except Exception:
             self._looks = None
             raise
+
+
+def _several() -> bool:
+    """Whether other processes train with this one."""
+    group = torch.distributed
+    return group.is_available() and group.is_initialized() and group.get_world_size() > 1

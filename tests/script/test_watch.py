@@ -562,6 +562,24 @@ def test_of_several_processes_only_the_first_is_watched(
     assert not Jobs().all()
 
 
+def test_several_processes_obey_no_order_that_one_alone_hears(
+    running: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_several", lambda: True)
+    jobs, job_id = Jobs(), running["id"]
+    jobs.change(job_id, rho=0.3)
+    jobs.pause(job_id)
+    jobs.measure(job_id)
+    key = jobs.get(job_id).key
+    until(lambda: bool(jobs.store.records.artifacts(key, "film_plane")))
+    events = [e for e in jobs.store.records.events(key) if e.kind == "refused"]
+    assert [event.detail["reason"].partition(":")[0] for event in events] == ["change", "pause"]
+    assert running["optimizer"].param_groups[0]["rho"] == 0.1
+    assert jobs.get(job_id).status == "running"
+    assert jobs.get(job_id).edits == 0
+    assert "No pause: several processes" in jobs.get(job_id).notes[0]
+
+
 def test_a_notebook_has_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/usr/bin/ipykernel_launcher"])
     settings = module._described(nn.Linear(2, 2), sgd(nn.Linear(2, 2)), "", 0.1)

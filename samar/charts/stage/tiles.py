@@ -19,7 +19,7 @@ FIRST_STEPS = 20
 LOSS = "Cross-entropy in nats: of each mini-batch, and after each epoch of training and test set."
 LOSS_OF_SCRIPT = "What the script gives: of each mini-batch, and after each epoch that it tells of."
 NO_LOOK = "None yet. It needs samar.watch(…, sample=…), and some seconds of training."
-NO_EVALUATION = "Not told: run.epoch(test_accuracy=…, test_loss=…) in the script tells it."
+NO_EVALUATION = "Not told: run.epoch(train_accuracy=…, test_accuracy=…) in the script tells it."
 NEAR = 2.0
 """A bound of λ is drawn up to this many times the largest λ."""
 

@@ -43,7 +43,10 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
         parts.append("first steps…")
     if count:
         epoch = int(steps["epoch"][-1])
-        parts.append(f"epoch {min(epoch, epochs)} of {epochs}" if epochs else f"epoch {epoch}")
+        if epochs:
+            parts.append(f"epoch {min(epoch, epochs)} of {epochs}")
+        elif len(lead.epochs["step"]):  # of a script that tells of them
+            parts.append(f"epoch {epoch}")
         parts.append(f"step {at:,} of {whole.total:,}" if whole.total else f"step {at:,}")
     if whole.status == "running" and count > 1:
         recent = min(count, SPEED_WINDOW)
