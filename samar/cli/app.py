@@ -73,4 +73,5 @@ def _entry() -> Path:
         target = folder / source.relative_to(SHIPPED)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
+    (folder / "static").mkdir(exist_ok=True)  # else Streamlit warns that there is none
     return folder / "app.py"

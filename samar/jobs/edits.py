@@ -18,8 +18,9 @@ from samar.jobs.orders import CHANGE
 from samar.jobs.records import Event
 from samar.settings.declare import Settings, readable
 
-BY, ONLY = "by", "only"
-"""In the detail of an edit, beside the new values: who made it, and for which member of a race."""
+BY, ONLY, WAS = "by", "only", "was"
+"""In the detail of an edit, beside the new values: who made it, for which member of a race, and of
+a script's run the values before, which its settings do not tell."""
 EDITS = "edits"
 """Among a job's inputs: the edits that it is to make; in its summary: how many it has."""
 FROM_FILE = "edits file"
@@ -60,7 +61,7 @@ class PlannedEdit(BaseModel):
 
 def values_of(detail: Mapping[str, Any]) -> dict[str, Any]:
     """The new values in the detail of an edit."""
-    return {name: value for name, value in detail.items() if name not in (BY, ONLY)}
+    return {name: value for name, value in detail.items() if name not in (BY, ONLY, WAS)}
 
 
 def edits_of(settings: Settings, events: Iterable[Event]) -> list[Edit]:
@@ -75,6 +76,8 @@ def edits_of(settings: Settings, events: Iterable[Event]) -> list[Edit]:
             continue
         values = values_of(event.detail)
         before = {name: getattr(now, name, None) for name in values}
+        if isinstance(was := event.detail.get(WAS), Mapping):
+            before |= was
         by, only = (str(event.detail.get(word, "")) for word in (BY, ONLY))
         found.append(Edit(event.step, event.at, values, before, by, only))
         if not only:

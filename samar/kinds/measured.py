@@ -69,7 +69,7 @@ def work(settings: MeasuredSettings, work: Work) -> None:
 
 KIND = Kind(
     "measured",
-    "Measurement of a script",
+    "Measured",
     "A landscape or curvature that a script measured and opened in the app.",
     MeasuredSettings,
     work,

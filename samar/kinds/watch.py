@@ -3,6 +3,7 @@
 The script describes itself in these settings when it begins; samar cannot start it.
 """
 
+import shlex
 import sys
 from pathlib import Path
 from typing import ClassVar
@@ -102,9 +103,9 @@ class WatchSettings(JobSettings):
 
 
 def running_script() -> str:
-    """The script that runs, as it was called; empty in a notebook."""
+    """The script that runs with its arguments, as a shell takes it; empty in a notebook."""
     path = Path(sys.argv[0]) if sys.argv and sys.argv[0] else None
-    return str(path) if path is not None and path.suffix == ".py" else ""
+    return shlex.join(sys.argv) if path is not None and path.suffix == ".py" else ""
 
 
 def work(settings: WatchSettings, work: Work) -> None:

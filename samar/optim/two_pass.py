@@ -110,6 +110,11 @@ class TwoPassOptimizer(Optimizer):
                 f"base must take a step along a given gradient, but {base.__name__} evaluates the "
                 "loss itself; choose another, such as torch.optim.SGD"
             )
+        if taken := sorted(set(defaults) & set(signature(base).parameters)):
+            raise TypeError(
+                f"{base.__name__} has an argument {taken[0]!r} as {type(self).__name__} has, of "
+                "another meaning; choose another base, such as torch.optim.AdamW"
+            )
         super().__init__(params, {**base_kwargs, **defaults})
         self.base = base(self.param_groups, **base_kwargs)
         self.base.defaults = self.defaults = {**self.base.defaults, **self.defaults}

@@ -25,7 +25,7 @@ from samar.landscapes.frame import Frame, frame_between, given_frame, random_fra
 from samar.landscapes.grid import Grid
 from samar.landscapes.sampler import Sampler
 from samar.landscapes.settings import LandscapeSettings
-from samar.models.guard import unwrapped
+from samar.models.guard import undisturbed, unwrapped
 from samar.script.results import HessianResult, LandscapeResult
 
 Tell = Callable[[int, int, str], None]
@@ -87,6 +87,8 @@ def landscape(
     """
     network = unwrapped(model)
     objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
+    with undisturbed(network), torch.no_grad():
+        own = objective.loss(network).item()  # also says in its own words what does not fit
     others = [between] if isinstance(between, nn.Module) else list(between)
     given = not isinstance(directions, str)
     asked = LandscapeSettings.parse(
@@ -105,7 +107,7 @@ def landscape(
         )
         reach, middle = asked.reach, 0.5 if others else 0.0
         grid = Grid([(middle - reach, middle + reach)] * asked.dim, asked.points)
-        facts = {"title": title, "loss": _named(objective)}
+        facts = {"title": title, "loss": _named(objective), "model_loss": own}
         sampler = Sampler(frame, evaluator, grid, facts=facts, rho=asked.rho)
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
     return LandscapeResult.of(found, title or "landscape")
@@ -177,6 +179,7 @@ def sharpness(
     forward: BatchLoss | None = None,
     batch_size: int | None = None,
     rho: float = 0.05,
+    trace: bool = False,
     seed: int = 0,
     title: str = "",
     progress: bool = True,
@@ -188,6 +191,7 @@ def sharpness(
         loss, data, forward, batch_size: what is measured; see
             :func:`samar.data.given.objective_of`.
         rho: radius ρ, in weight space, within which the loss climbs.
+        trace: of the Hessian too, which takes as long as all the others together.
         seed: of every random vector.
         title: of the table.
         progress: whether a progress bar is shown.
@@ -209,8 +213,8 @@ def sharpness(
     """
     objective = objective_of(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
     free = sum(p.numel() for p in unwrapped(model).parameters() if p.requires_grad)
-    asked: dict[str, Any] = {"top": max(1, min(5, free)), "trace": True, "sharpness": True}
-    settings = CurvatureSettings.parse(asked | {"rho": rho, "seed": seed})
+    asked: dict[str, Any] = {"top": max(1, min(5, free)), "tol": 1e-2, "sharpness": True}
+    settings = CurvatureSettings.parse(asked | {"rho": rho, "trace": trace, "seed": seed})
     return _measured(model, objective, settings, title or "sharpness", progress)
 
 

@@ -1,14 +1,18 @@
 """Landscape and eigenvalues of a watched network, within a share of the time."""
 
+import math
 import time
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from samar.curvature.product import batch_size_on
 from samar.data.objective import Objective
+from samar.data.sample import Sample
 from samar.device.waiting import on_host
+from samar.jobs.summary import duration
 from samar.models.guard import undisturbed
 from samar.training.measurements import (
     USUAL,
@@ -19,8 +23,8 @@ from samar.training.measurements import (
     Notebook,
 )
 
-FIRST = Effort(USUAL.curvature_images, 12, 6, USUAL.landscape_images, 5, 5)
-"""The first look, which is soon there."""
+FIRST_IMAGES = 32
+"""Of a sample that can be cut the first look takes so many, evenly spaced."""
 LOOK_SECONDS, LOOK_SHARE = 2.0, 0.02
 """From one look to the next at least so many seconds, and so large a share of the time so far: a
 run of ten hours keeps some 400 landscapes."""
@@ -42,8 +46,8 @@ class Watched(Notebook, Protocol):
         """Time so far, without looks and pauses."""
 
     @property
-    def lr(self) -> float:
-        """Learning rate η of the newest step."""
+    def plain_lr(self) -> float | None:
+        """Learning rate η of the newest step of SGD; None of another base optimizer."""
 
     def go_on(self) -> bool:
         """Whether a look may go on."""
@@ -65,11 +69,16 @@ class Looks:
         self, loop: Watched, network: nn.Module, objective: Objective, share: float
     ) -> None:
         self.model, self._loop, self._objective = network, loop, objective
-        self._forward = self._seconds_of_forward()
+        whole = len(objective)
+        few = min(FIRST_IMAGES, whole) if isinstance(objective, Sample) else whole
+        self._first = Effort(few, 12, 6, few, 5, 5)
+        self._usual = replace(USUAL, curvature_images=whole, landscape_images=whole)
         self._measurements: list[Measurement] = [
             kind(loop, 1, share / 2, loop.go_on)
             for kind in (LandscapeMeasurement, CurvatureMeasurement)
         ]
+        pace = GRADIENT_FORWARDS * self._seconds_of_forward()
+        self._paces = dict.fromkeys(self._measurements, pace)
         self._next = 0.0
 
     def _seconds_of_forward(self) -> float:
@@ -93,18 +102,9 @@ class Looks:
         return self._loop.seconds
 
     @property
-    def lr(self) -> float:
-        """Learning rate η of the newest step."""
-        return self._loop.lr
-
-    @property
-    def examples(self) -> float:
-        """Gradients of single examples that the time so far amounts to.
-
-        Counted as if there were as many as a usual measurement takes.
-        """
-        gradients = self.seconds / max(GRADIENT_FORWARDS * self._forward, 1e-9)
-        return gradients * USUAL.landscape_images / len(self._objective)
+    def lr(self) -> float | None:
+        """Learning rate η of the newest step, where it says which curvature is too much."""
+        return self._loop.plain_lr
 
     @property
     def piece(self) -> int:
@@ -112,34 +112,72 @@ class Looks:
         return batch_size_on(self._objective.device)
 
     def sample(self, images: int) -> Objective:
-        """The examples that were given, all of them."""
-        return self._objective
+        """The examples that were given; evenly spaced ones, where there are more than needed."""
+        given = self._objective
+        if not isinstance(given, Sample) or images >= len(given):
+            return given
+        chosen = torch.arange(images, device=given.device) * len(given) // images
+        return Sample(given.x[chosen], given.y[chosen])
+
+    def outlook(self) -> dict[str, dict[str, Any]]:
+        """By kind of measurement, why there is none yet."""
+        found = self._measurements
+        return {each.kind: {"next_epoch": None, "reason": self._why(each)} for each in found}
+
+    def _why(self, measurement: Measurement) -> str:
+        if measurement.taken:
+            return ""
+        cost = self._cost(measurement, self._first)
+        share = measurement.share
+        wait = cost * (1 / share - 1) if share else math.inf
+        if not math.isfinite(wait):
+            return "Switched off: looks is 0. Measure now takes one."
+        return (
+            f"Comes after {duration(math.ceil(wait))} of training: it takes {duration(cost)}, and "
+            f"looks may take {2 * share:.0%} of the time. Measure now takes one at once."
+        ).replace("%", " %")
+
+    def _cost(self, measurement: Measurement, effort: Effort) -> float:
+        """Seconds that one is going to take."""
+        return self._paces[measurement] * measurement.gradients(effort)
+
+    def _affords(self, measurement: Measurement, effort: Effort) -> bool:
+        """Whether one keeps to its share of the time."""
+        taken = measurement.spent + self._cost(measurement, effort)
+        return taken <= measurement.share * (self.seconds + taken)
 
     def perhaps(self) -> None:
         """Look, if there is time for it."""
         if self.seconds < self._next:
             return
-        due = [each for each in self._measurements if each.affordable(self)]
-        for each in due:
-            self._take(each, USUAL if each.taken else FIRST)
+        wanted = [(m, self._usual if m.taken else self._first) for m in self._measurements]
+        due = [(m, effort) for m, effort in wanted if self._affords(m, effort)]
+        for measurement, effort in due:
+            self._take(measurement, effort)
         if due:
-            pause = max(LOOK_SECONDS, LOOK_SHARE * self.seconds)
-            self._next = self.seconds + pause
+            self._next = self.seconds + max(LOOK_SECONDS, LOOK_SHARE * self.seconds)
 
     def now(self) -> None:
-        """Look at once, because somebody asked for it."""
-        for each in self._measurements:
-            self._take(each, USUAL)
+        """Look at once, because somebody asked for it: quickly first."""
+        for effort in dict.fromkeys((self._first, self._usual)):
+            for each in self._measurements:
+                self._take(each, effort)
 
     def last(self) -> None:
         """Look at the end of the training, quickly if there is no time for more."""
         for each in self._measurements:
-            if each.affordable(self):
-                each.now(self, USUAL)
-            elif not each.taken or each.expected(self) < LAST_SECONDS:
-                each.now(self, FIRST)
+            if each.last["step"] == self.step_count:
+                continue
+            if self._affords(each, self._usual):
+                self._take(each, self._usual)
+            elif not each.taken or self._cost(each, self._first) < LAST_SECONDS:
+                self._take(each, self._first)
 
     def _take(self, measurement: Measurement, effort: Effort) -> None:
+        before = measurement.spent
         self._loop.busy(True)
         measurement.take(self, effort)
         self._loop.busy(False)
+        if measurement.last["step"] == self.step_count:
+            seconds = measurement.spent - before
+            self._paces[measurement] = seconds / measurement.gradients(effort)

@@ -13,16 +13,21 @@ from torch.optim import Optimizer
 
 from samar.data.objective import Objective
 from samar.device.waiting import on_host
-from samar.jobs.edits import values_of
+from samar.errors import ConfigError, SamarError
+from samar.jobs.edits import WAS, values_of
 from samar.jobs.orders import Order
 from samar.jobs.steered import PAUSED_POLL_SECONDS, Steered
-from samar.jobs.work import FLUSH_SECONDS, Work
+from samar.jobs.work import FLUSH_SECONDS, JobLost, Work
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.script.looks import Looks
+from samar.training.measurements import CurvatureMeasurement, LandscapeMeasurement
 from samar.training.records import NAN, EpochRecord, StepRecord
 from samar.training.trainer import MEASURED
 
+NO_SAMPLE = "Not asked for: samar.watch(…, sample=(x, y)) in the script does."
+ASKED_TO_STOP = "Asked to stop: the script decides when (it looks at run.stopping)."
+NOT_STOPPED = "It was asked to stop, and went on: the script does not look at run.stopping."
 ALONE = ("pause", "step", "change")
 """Orders that the others of several processes would have to obey too."""
 
@@ -54,6 +59,9 @@ class Recorder(Steered):
         self._began, self._aside = time.perf_counter(), 0.0
         self._two_pass = optimizer if isinstance(optimizer, TwoPassOptimizer) else None
         self._note = ""
+        self._told_to_stop = False
+        first = next(network.parameters(), torch.zeros(()))
+        self._format = torch.promote_types(first.dtype, torch.float32)
         self._hook: Any = None
         self._taken: tuple[float, Tensor] | None = None
 
@@ -73,16 +81,17 @@ class Recorder(Steered):
         return time.perf_counter() - self._began - self._aside
 
     @property
-    def lr(self) -> float:
-        """Learning rate η of the newest step."""
-        return self._lr
+    def plain_lr(self) -> float | None:
+        """Learning rate η of the newest step of SGD; None of another base optimizer."""
+        base = self._two_pass.base if self._two_pass else self._optimizer
+        return self._lr if isinstance(base, torch.optim.SGD) else None
 
     def begin(self) -> None:
         """Tell with what the run computes."""
         first = next(self._network.parameters(), torch.zeros(()))
         self.work.progress(0, self._total)
         self.work.note(device=str(first.device))
-        self.work.summarize(about={"classes": 0})
+        self.work.summarize(about={"classes": 0}, measurements=_missing(NO_SAMPLE))
         self.tell("started", device=str(first.device), torch=torch.__version__)
         self._hook = self._optimizer.register_step_post_hook(self._stepped)
 
@@ -92,7 +101,7 @@ class Recorder(Steered):
             self._taken = self._lr_now(), self._norm()
 
     def _lr_now(self) -> float:
-        return float(self._optimizer.param_groups[0]["lr"])
+        return float(self._optimizer.param_groups[0].get("lr", NAN))
 
     def _norm(self) -> Tensor:
         """‖g‖ of a plain optimizer; others know it."""
@@ -104,7 +113,15 @@ class Recorder(Steered):
     def look_at(self, objective: Objective, share: float) -> None:
         """Measure landscape and eigenvalues on these examples from now on."""
         self._looks = Looks(self, self._network, objective, share)
+        self.work.summarize(measurements=self._looks.outlook())
         self._began = time.perf_counter()
+
+    def miss_looks(self, why: str) -> None:
+        """Say in the app why there are no landscapes and eigenvalues any more."""
+        self._looks = None
+        known = self.work.summary.get("measurements", {})
+        missing = {kind: each for kind, each in known.items() if not each["reason"]}
+        self.work.summarize(measurements=_missing(why) | missing, note=why)
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """Note a step, and now and then write down, look and obey."""
@@ -113,7 +130,8 @@ class Recorder(Steered):
         now = self.seconds
         self._lr, norm = self._taken or (self._lr_now(), self._norm())
         self._taken = None
-        values = self._measured(loss, norm)
+        wrong = _wrong(loss)
+        values = self._measured(None if wrong else loss, norm)
         epoch, told = self._epoch + 1, loss is not None or self._two_pass is not None
         self._pending.append(
             _Pending(values, self._step, epoch, self._lr, self._grad_evals, now, told)
@@ -129,6 +147,15 @@ class Recorder(Steered):
                 self.obey()
             self._flushed = time.monotonic()
             self._aside += time.perf_counter() - started
+        if wrong:
+            raise ConfigError(wrong)
+
+    def obey(self) -> None:
+        """Carry out the orders since the last call; to stop is the script's own decision."""
+        super().obey()
+        if self.work.stopping and not self._told_to_stop:
+            self._told_to_stop = True
+            self.work.summarize(note=ASKED_TO_STOP)
 
     def _measured(self, loss: Tensor | float | None, norm: Tensor) -> Tensor:
         """The step's numbers as one row on the device, in the order of a record."""
@@ -136,10 +163,11 @@ class Recorder(Steered):
             known = self._two_pass
             missing = torch.full_like(known.grad_norm, NAN)
             row = [getattr(known, name, missing) for name in MEASURED]
-            return torch.stack([value.float() for value in row])
-        plain = torch.as_tensor(NAN if loss is None else loss, device=norm.device).detach().float()
+            return torch.stack([value.to(self._format) for value in row])
+        own = self._format
+        plain = torch.as_tensor(NAN if loss is None else loss, device=norm.device).detach().to(own)
         missing = torch.full_like(plain, NAN)
-        return torch.stack([plain, missing, missing, missing, missing, norm.detach().float()])
+        return torch.stack([plain, missing, missing, missing, missing, norm.detach().to(own)])
 
     def write(self) -> None:
         """Record the steps since the last time, fetched in one transfer."""
@@ -168,13 +196,19 @@ class Recorder(Steered):
                 )
             )
         self.work.record(steps)
+        if self._total and self._step > self._total:  # there are more than were promised
+            self._total = None
+            self.work.note(total=None)
         self.work.progress(self._step, self._total)
 
     def epoch(
-        self, train_loss: float, train_accuracy: float, test_loss: float, test_accuracy: float
+        self, train_loss: float, test_loss: float, train_accuracy: float, test_accuracy: float
     ) -> None:
         """Note what was evaluated after a pass over the data."""
         self._epoch += 1
+        wrong = [value for value in (train_accuracy, test_accuracy) if value < 0 or value > 1]
+        if wrong:
+            train_accuracy = test_accuracy = NAN
         record = EpochRecord(
             epoch=self._epoch,
             step=self._step,
@@ -191,6 +225,11 @@ class Recorder(Steered):
         known = {n: getattr(record, n) for n in EpochRecord.__dataclass_fields__}
         plain = {n: None if v != v else v for n, v in known.items()}
         self.work.summarize(epoch=plain)
+        if wrong:
+            raise ConfigError(
+                f"run.epoch was given an accuracy of {wrong[0]:g}; it is not recorded: give a "
+                "share between 0 and 1."
+            )
 
     def keep(self, kind: str, step: int, landscape: Any) -> None:
         """Keep a landscape of this moment."""
@@ -214,14 +253,17 @@ class Recorder(Steered):
             self._change(order.detail)
 
     def _change(self, detail: dict[str, Any]) -> None:
-        values = values_of(detail)
-        for name in ("lr", "rho"):
-            for group in self._optimizer.param_groups:
-                if name in values and name in group:
-                    group[name] = values[name]
+        values, groups = values_of(detail), self._optimizer.param_groups
+        was: dict[str, Any] = {}
+        for name in {"lr", "rho"} & set(values):
+            old = was[name] = groups[0][name]
+            for group in groups:  # those with a smaller rate keep their proportion
+                group[name] = group[name] * values[name] / old if old else values[name]
+            groups[0][name] = values[name]
         if "lam_held" in values and isinstance(self._optimizer, SAMAR):
+            was["lam_held"] = self._optimizer.held
             self._optimizer.hold(values["lam_held"])
-        self.note_edit(detail)
+        self.note_edit(detail | {WAS: {name: _plain(value) for name, value in was.items()}})
 
     def busy(self, looking: bool) -> None:
         """Say that a look is taken now, or no longer."""
@@ -248,6 +290,8 @@ class Recorder(Steered):
             if whole:
                 self._look(Looks.last)
         finally:
+            if self._told_to_stop:
+                self.work.summarize(note="" if status == "stopped" else NOT_STOPPED)
             self.work.end(status, message or self._note)
 
     def _look(self, how: Callable[["Looks"], None]) -> None:
@@ -256,9 +300,39 @@ class Recorder(Steered):
             return
         try:
             how(self._looks)
-        except Exception:
-            self._looks = None
+            self.work.summarize(measurements=self._looks.outlook())
+        except JobLost:
             raise
+        except Exception as error:
+            self.miss_looks(looks_failed(error))
+            raise ConfigError(looks_failed(error)) from error
+
+
+def looks_failed(error: Exception) -> str:
+    """Why there will be no landscapes and eigenvalues."""
+    what = str(error) if isinstance(error, SamarError) else f"{type(error).__name__}: {error}"
+    return f"Landscape and eigenvalues are not measured: {what[:300].rstrip('.')}."
+
+
+def _missing(why: str) -> dict[str, dict[str, Any]]:
+    """For each kind of measurement, why there is none."""
+    kinds = (LandscapeMeasurement.kind, CurvatureMeasurement.kind)
+    return {kind: {"next_epoch": None, "reason": why} for kind in kinds}
+
+
+def _wrong(loss: Any) -> str:
+    """What is wrong with a step's loss, in a sentence; empty for nothing."""
+    if loss is None or isinstance(loss, int | float):
+        return ""
+    if isinstance(loss, Tensor) and not loss.dim():
+        return ""
+    shape = getattr(loss, "shape", None)
+    what = repr(loss)[:40] if shape is None else f"of shape {tuple(shape)}"
+    return f"run.step was given a loss that is {what}; it is not recorded: give one number."
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) else value
 
 
 def _several() -> bool:

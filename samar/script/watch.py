@@ -27,7 +27,7 @@ from torch.optim import Optimizer
 from samar.data.given import Loss, objective_of
 from samar.data.objective import BatchLoss
 from samar.device.catalog import gathered
-from samar.errors import SamarError
+from samar.errors import ConfigError, SamarError
 from samar.jobs.store import Store
 from samar.jobs.work import JobLost, Work
 from samar.kinds.watch import WatchSettings, running_script
@@ -35,7 +35,7 @@ from samar.models.guard import unwrapped
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
-from samar.script.recorder import Recorder
+from samar.script.recorder import Recorder, looks_failed
 from samar.training.records import NAN
 
 PATIENCE_SECONDS = 2.0
@@ -116,10 +116,11 @@ class WatchedRun:
         self._name, self._looks, self._total, self._quiet = name, looks, steps, quiet
         self._store = store
         self._recorder: Recorder | None = None
-        self._warned = False
+        self._warned = self._entered = self._looked = False
         self.id: str | None = None
 
     def __enter__(self) -> "WatchedRun":
+        self._entered = True
         if _is_first_process():
             self._safely(self._begin)
         return self
@@ -136,14 +137,19 @@ class WatchedRun:
         work.__enter__()
         self._recorder.begin()
         if not self._quiet:
-            told = f"samar watches this run as {job.id}; see it live: samar app"
+            told = f"samar watches this run as {job.id}. See it live: samar app, then Jobs"
             with suppress(OSError):
                 print(told, file=sys.stderr, flush=True)
         loss, sample, forward = self._asked
-        if self._looks and sample is not None:
+        if sample is None:
+            return
+        try:
             network = unwrapped(self._model)
             objective = objective_of(network, loss, sample, forward=forward)
             self._recorder.look_at(objective, self._looks)
+        except Exception as error:
+            self._recorder.miss_looks(looks_failed(error))
+            raise ConfigError(looks_failed(error)) from error
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """Tell that a step was taken; call it after ``optimizer.step()``.
@@ -154,6 +160,9 @@ class WatchedRun:
         if self._recorder is not None:
             recorder = self._recorder
             self._safely(lambda: recorder.step(loss))
+        elif not self._entered:
+            self._entered = True
+            _warn("samar: nothing is watched: put the loop into 'with samar.watch(…) as run:'.")
 
     def epoch(
         self,
@@ -162,16 +171,26 @@ class WatchedRun:
         train_accuracy: float = NAN,
         test_loss: float = NAN,
         test_accuracy: float = NAN,
+        **unknown: float,
     ) -> None:
-        """Tell what was evaluated after a pass over the data; accuracies between 0 and 1."""
-        values = (train_loss, train_accuracy, test_loss, test_accuracy)
+        """Tell what was evaluated after a pass over the data.
+
+        Args:
+            train_loss, test_loss: mean losses.
+            train_accuracy, test_accuracy: shares between 0 and 1.
+            unknown: nothing else is known, and one warning says so.
+        """
+        losses, accuracies = (train_loss, test_loss), (train_accuracy, test_accuracy)
         if self._recorder is not None:
             recorder = self._recorder
-            self._safely(lambda: recorder.epoch(*(float(value) for value in values)))
+            self._safely(lambda: recorder.epoch(*map(float, losses), *map(float, accuracies)))
+            if unknown:
+                self._safely(lambda: _refuse(unknown))
 
     @property
     def stopping(self) -> bool:
         """Whether somebody asked the run to stop."""
+        self._looked = True
         return self._recorder is not None and self._recorder.work.stopping
 
     def __exit__(
@@ -183,7 +202,8 @@ class WatchedRun:
         if self._recorder is None:
             return
         recorder, self._recorder = self._recorder, None
-        status, message = "stopped" if recorder.work.stopping else "finished", ""
+        stopped = recorder.work.stopping and self._looked
+        status, message = "stopped" if stopped else "finished", ""
         if kind is not None:
             status = "stopped" if issubclass(kind, KeyboardInterrupt) else "failed"
             message = f"{kind.__name__}: {error}"[:500]
@@ -197,10 +217,19 @@ class WatchedRun:
         except Exception as error:
             if not self._warned:
                 self._warned = True
-                what = str(error) if isinstance(error, SamarError) else repr(error)
-                _warn(f"samar: {what} The training goes on.")
+                what = str(error) if isinstance(error, SamarError) else f"{error!r}."
+                lost = "" if self._recorder else "this run is not watched: "
+                _warn(f"samar: {lost}{what} The training goes on.")
             if isinstance(error, JobLost):
                 self._recorder = None
+
+
+def _refuse(unknown: Mapping[str, Any]) -> None:
+    names = ", ".join(unknown)
+    raise ConfigError(
+        f"run.epoch does not know {names[:60]}; give train_loss, train_accuracy, test_loss or "
+        "test_accuracy."
+    )
 
 
 def _warn(sentence: str) -> None:
@@ -224,7 +253,9 @@ def _described(model: nn.Module, optimizer: Optimizer, name: str, looks: float) 
         bounds = {"lam_min": optimizer.lam_min, "lam_max": optimizer.lam_max}
         values |= {"rule": str(rule.name), "lam": float(optimizer.lam), **bounds, **constants}
         values["lam_held"] = optimizer.held
-    values |= {"lr": float(group["lr"]), "rho": group.get("rho")}
+    values["lr"] = float(group["lr"]) if "lr" in group else None
+    if isinstance(optimizer, TwoPassOptimizer):
+        values["rho"] = float(group["rho"])
     known: Mapping[str, Any] = {
         "name": name,
         "optimizer": kind,

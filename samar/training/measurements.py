@@ -153,16 +153,12 @@ class Subject(Protocol):
         """Training time so far."""
 
     @property
-    def lr(self) -> float:
-        """Learning rate η of the newest step."""
+    def lr(self) -> float | None:
+        """Learning rate η of the newest step of plain gradient descent; None of another."""
 
     @property
     def direction_seed(self) -> int:
         """Of the landscapes' random directions, the same throughout the run."""
-
-    @property
-    def examples(self) -> float:
-        """Gradients of single examples that the training time so far amounts to."""
 
     @property
     def piece(self) -> int:
@@ -189,10 +185,12 @@ class Measurement:
         book: where it is recorded, as an event with the seconds it took.
         every: epochs from one to the next; 0 never measures.
         share: largest part of the run's wall time that it may take.
-        gradients: what a usual one is expected to cost, in gradients of single images.
         go_on: asked before every few images; a measurement that may not go on is given up.
 
     Attributes:
+        share: see above.
+        spent: seconds so far.
+        last: step and seconds of the newest; None and 0 before the first.
         vectors: what the next one may begin with, found by the last; None for nothing.
     """
 
@@ -204,27 +202,26 @@ class Measurement:
         book: Notebook,
         every: int,
         share: float,
-        gradients: float,
         go_on: GoOn = always,
     ) -> None:
         self._book, self._go_on = book, go_on
-        self._every, self._share, self._gradients = every, share, gradients
-        self._spent = 0.0
+        self._every, self.share = every, share
+        self.spent = 0.0
         self._cost, self._usual_at = 0.0, -1  # of the last usual one, and its step
-        self._last: dict[str, Any] = {"step": None, "seconds": 0.0}
+        self.last: dict[str, Any] = {"step": None, "seconds": 0.0}
         self._given_up = False  # the last one, which comes at the next chance
         self.vectors: Tensor | None = None
 
     @property
     def taken(self) -> bool:
         """Whether there was one in this run."""
-        return self._last["step"] is not None
+        return self.last["step"] is not None
 
     def recall(self, taken: Iterable[tuple[int, float]]) -> None:
         """Know of what was measured before the run was interrupted, as (step, seconds)."""
         for step, seconds in taken:
-            self._spent += seconds
-            self._last = {"step": step, "seconds": seconds}
+            self.spent += seconds
+            self.last = {"step": step, "seconds": seconds}
             self._given_up = False
 
     def at_start(self, trainer: Trainer) -> None:
@@ -253,18 +250,19 @@ class Measurement:
         try:
             self.check()
             found = self.measure(trainer, effort)
-        except ConfigError:
-            return  # the loss is not finite here; the run itself will say so
+        except ConfigError:  # the loss is not finite here; the run itself will say so
+            self.spent += time.perf_counter() - started
+            return
         except GivenUp:
             pass
         seconds = round(time.perf_counter() - started, 4)
-        self._spent += seconds
+        self.spent += seconds
         self._given_up = found is None
         if found is None:
             return
         if effort == USUAL:
             self._cost, self._usual_at = seconds, trainer.step_count
-        self._last = {"step": trainer.step_count, "seconds": seconds}
+        self.last = {"step": trainer.step_count, "seconds": seconds}
         self._book.note(trainer.step_count, self.kind, seconds=seconds, **found)
 
     def check(self) -> None:
@@ -291,27 +289,32 @@ class Measurement:
             epoch=epochs if over else trainer.step_count // trainer.steps_per_epoch,
             epochs=epochs,
             every=min(self._every, 1) if self._given_up else self._every,
-            share=self._share,
+            share=self.share,
             limit=trainer.config.probe_share,
             seconds=trainer.seconds,
-            spent=self._spent,
+            spent=self.spent,
             cost=self.expected(trainer),
         )
         if self._given_up and epoch is not None:
             if not self.taken:
                 epoch, reason = None, PAUSED + "It comes when the run goes on."
             reason = reason or PAUSED + "Press Measure now to have one at once."
-        return {"next_epoch": epoch, "reason": reason, **self._last}
+        return {"next_epoch": epoch, "reason": reason, **self.last}
 
-    def expected(self, trainer: Subject) -> float:
+    def expected(self, trainer: Trainer) -> float:
         """Seconds that a usual one is going to take."""
-        return self._cost or self._gradients * trainer.seconds / max(trainer.examples, 1)
+        return self._cost or self.gradients(USUAL) * trainer.seconds / max(trainer.examples, 1)
 
-    def affordable(self, trainer: Subject) -> bool:
+    @staticmethod
+    def gradients(effort: Effort) -> float:
+        """What one is expected to cost, in gradients of single images."""
+        raise NotImplementedError
+
+    def affordable(self, trainer: Trainer) -> bool:
         """Whether a usual one keeps to its share of the wall time."""
         cost = self.expected(trainer)
-        wall = trainer.seconds + self._spent + cost
-        return self._spent + cost <= self._share * wall
+        wall = trainer.seconds + self.spent + cost
+        return self.spent + cost <= self.share * wall
 
 
 class CurvatureMeasurement(Measurement):
@@ -319,10 +322,11 @@ class CurvatureMeasurement(Measurement):
 
     kind = "curvature"
 
-    def __init__(self, book: Notebook, every: int, share: float, go_on: GoOn = always) -> None:
-        products = USUAL_PRODUCTS + USUAL.trace_products
-        expected = products * PRODUCT_GRADIENTS * CURVATURE_IMAGES
-        super().__init__(book, every, share, expected, go_on)
+    @staticmethod
+    def gradients(effort: Effort) -> float:
+        """Of the products that the eigenvalues usually take, and of the trace."""
+        products = min(effort.products, USUAL_PRODUCTS) + effort.trace_products
+        return products * PRODUCT_GRADIENTS * effort.curvature_images
 
     def measure(self, trainer: Subject, effort: Effort) -> dict[str, Any]:
         """Eigenvalues, residuals, trace."""
@@ -357,10 +361,14 @@ class LandscapeMeasurement(Measurement):
     kind = "film"
 
     def __init__(self, book: Notebook, every: int, share: float, go_on: GoOn = always) -> None:
-        points = USUAL.line_points + USUAL.plane_points**2
-        gradients = points * FORWARD_GRADIENTS * LANDSCAPE_IMAGES
-        super().__init__(book, every, share, gradients, go_on)
+        super().__init__(book, every, share, go_on)
         self._chunks: dict[int, int] = {}
+
+    @staticmethod
+    def gradients(effort: Effort) -> float:
+        """Of a forward pass for every point."""
+        points = effort.line_points + effort.plane_points**2
+        return points * FORWARD_GRADIENTS * effort.landscape_images
 
     def measure(self, trainer: Subject, effort: Effort) -> dict[str, Any]:
         """Keep ``film_line`` and ``film_plane``."""

@@ -277,3 +277,9 @@ def test_an_optimizer_of_ones_own_can_be_the_base():
         plain.step(_closure(plain, theirs, k))
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=0)
+
+
+@every_kind
+def test_a_base_whose_rho_is_another_is_refused(kind, options):
+    with pytest.raises(TypeError, match=r"Adadelta has an argument 'rho' as .* of another"):
+        kind(_weights(), torch.optim.Adadelta, lr=1.0, **options)

@@ -226,7 +226,7 @@ def test_what_is_recorded_is_what_happened() -> None:
     events = Store().records.events(job.key)
     curvature = [event for event in events if event.kind == "curvature"]
     kept = Store().records.artifacts(job.key, "film_plane")
-    assert [each.step for each in kept] == [event.step for event in curvature]
+    assert [each.step for each in kept] == sorted({event.step for event in curvature})
     plane = Landscape.load(job_dir(job.id) / kept[0].path)
     assert plane.manifest["images"] == 64
 
@@ -306,6 +306,127 @@ def test_a_sample_that_does_not_fit_is_one_warning() -> None:
     assert all(map(torch.equal, found, trained(plain, sgd)))
     assert job is not None
     assert job.status == "finished"
+    assert "is not a pair" in job.notes[0], "the app tells it too"
+    assert "is not a pair" in job.summary["measurements"]["film"]["reason"]
+
+
+def test_the_app_says_why_there_is_no_landscape_yet(samar_home: Path) -> None:
+    _, job = watched(plain, sgd, sample=None)
+    assert job is not None
+    assert "Not asked for: samar.watch(…, sample" in job.summary["measurements"]["film"]["reason"]
+    reasons: list[str] = []
+
+    def noting(network: Any, optimizer: Any, told: Any) -> None:
+        (job,) = (j for j in Jobs().all("watch") if j.active)
+        time.sleep(1.0)
+        due = Jobs().get(job.id).summary["measurements"]
+        reasons.extend(due[kind]["reason"] for kind in ("film", "curvature"))
+        plain(network, optimizer, told)
+
+    _, job = watched(noting, sgd)
+    assert all("of training: it takes" in each for each in reasons)
+    assert job is not None
+    ends = job.summary["measurements"]
+    assert [ends[kind]["reason"] for kind in ("film", "curvature")] == ["", ""], "a last look"
+
+
+def warned(match: str, act: Callable[[samar.WatchedRun], None], **asked: Any) -> Job | None:
+    """The job of a run that does something wrong, of which one warning tells."""
+    runs = []
+
+    def whole() -> None:
+        network = Network()
+        with samar.watch(network, sgd(network), quiet=True, **asked) as run:
+            act(run)
+        runs.append(run)
+
+    with pytest.warns(RuntimeWarning, match=match) as told:
+        whole()
+    assert len([each for each in told if "samar" in str(each.message)]) == 1
+    return Jobs().get(runs[0].id) if runs[0].id else None
+
+
+def test_a_loss_that_is_no_number_is_left_out_alone(samar_home: Path) -> None:
+    def wrong(run: Any) -> None:
+        for value in (torch.tensor(1.0), torch.ones(2), "word", 3.0, torch.tensor(2.0).double()):
+            run.step(value)
+
+    job = warned(r"of shape \(2,\); it is not recorded: give one", wrong)
+    assert job is not None
+    losses = Store().records.steps(job.key)["loss"].tolist()
+    assert losses == pytest.approx([1, float("nan"), float("nan"), 3, 2], nan_ok=True)
+
+
+def test_what_is_called_wrongly_is_one_warning(samar_home: Path) -> None:
+    network = Network()
+    lost = samar.watch(network, sgd(network))
+    with pytest.warns(RuntimeWarning, match="put the loop into 'with samar"):
+        lost.step(1.0)
+    lost.step(1.0)
+
+    def percent(run: Any) -> None:
+        run.step(1.0)
+        run.epoch(test_accuracy=97.3, test_loss=0.5)
+
+    def another(run: Any) -> None:
+        run.step(1.0)
+        run.step(1.0)
+        run.epoch(accuracy=0.5)
+
+    assert warned("this run is not watched: looks is 5", percent, looks=5) is None
+    job = warned(r"accuracy of 97\.3; it is not recorded", percent)
+    assert job is not None
+    assert job.last_epoch is not None
+    assert job.last_epoch.test_loss == 0.5
+    job = warned("does not know accuracy; give train_loss", another, steps=1)
+    assert job is not None
+    assert (job.done, job.total) == (2, None), "there were more than were promised"
+
+
+def test_a_stop_that_nobody_heeds_is_told(samar_home: Path) -> None:
+    network = Network()
+    jobs = Jobs()
+    with samar.watch(network, sgd(network), quiet=True) as run:
+        run.step(1.0)
+        jobs.stop(str(run.id))
+        for _ in range(12):
+            time.sleep(0.1)
+            run.step(1.0)
+        time.sleep(0.8)
+        assert "the script decides" in jobs.get(str(run.id)).notes[0]
+    job = jobs.get(str(run.id))
+    assert job.status == "finished"
+    assert "went on" in job.notes[0]
+
+
+def test_an_edit_keeps_the_proportion_of_the_groups(samar_home: Path) -> None:
+    network = Network()
+    groups = [
+        {"params": network.first.parameters(), "lr": 0.1},
+        {"params": network.last.parameters(), "lr": 0.01},
+    ]
+    optimizer = torch.optim.Adam(groups)
+    jobs = Jobs()
+    with samar.watch(network, optimizer, quiet=True) as run:
+        run.step(1.0)
+        groups[0]["lr"] = 0.1
+        for group in optimizer.param_groups:
+            group["lr"] /= 2  # a scheduler
+        jobs.change(str(run.id), lr=0.2)
+        until(lambda: run.step(1.0) or optimizer.param_groups[0]["lr"] == 0.2)  # type: ignore[func-returns-value]
+    assert optimizer.param_groups[1]["lr"] == pytest.approx(0.02)
+    (edit,) = jobs.edits(jobs.get(str(run.id)))
+    assert (edit.before, edit.values) == ({"lr": 0.05}, {"lr": 0.2})
+    assert "--edits" not in jobs.get(str(run.id)).command
+
+
+@pytest.mark.usefixtures("eager")
+def test_where_two_over_eta_means_nothing_no_rate_is_told() -> None:
+    for build, told in ((sgd, True), (adamw, False)):
+        _, job = watched(plain if build is sgd else mixed, build)
+        assert job is not None
+        events = [e for e in Store().records.events(job.key) if e.kind == "curvature"]
+        assert all((event.detail["lr"] is not None) == told for event in events)
 
 
 @pytest.mark.usefixtures("eager")
@@ -507,7 +628,10 @@ def test_the_stage_shows_it(running: dict[str, Any]) -> None:
     told = " ".join(each.value for each in (*page.markdown, *page.caption))
     assert "A run of your own script" in told
     assert "SAMAR around AdamW" in told
-    assert not page.select_slider(key="lr").disabled
+    rate = page.number_input(key=f"lr_{running['id']}")
+    assert (rate.value, rate.disabled) == (0.01, False)
+    rate.set_value(0.005).run()
+    until(lambda: running["optimizer"].param_groups[0]["lr"] == 0.005)
     assert page.text_input(key=f"optimizer_{running['id']}").value == "SAMAR around AdamW"
     Jobs().stop(running["id"])
     until(lambda: not Jobs().get(running["id"]).active)
@@ -535,7 +659,7 @@ def test_a_killed_script_is_noticed(samar_home: Path, tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text(SCRIPT)
     ended = subprocess.run(
-        [sys.executable, script],
+        [sys.executable, script, "--epochs", "3"],
         env={**os.environ, "PYTHONPATH": str(SHIPPED)},
         capture_output=True,
         text=True,
@@ -546,7 +670,7 @@ def test_a_killed_script_is_noticed(samar_home: Path, tmp_path: Path) -> None:
     (job,) = Jobs().all("watch")
     assert job.status == "interrupted"
     assert job.message == "The script that trained this run is gone."
-    assert job.command == f"python {script}"
+    assert job.command == f"python {script} --epochs 3"
     assert len(Store().records.steps(job.key)["step"]) == 3
 
 

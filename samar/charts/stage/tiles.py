@@ -220,7 +220,8 @@ def _gap(lead: StageRun | None) -> dict[str, Any]:
 def _sharpness(lead: StageRun | None) -> dict[str, Any]:
     note = _first_step(lead)
     if lead is not None and lead.settings.optimizer == "sgd":
-        note = "SGD never perturbs the weights, so it measures no sharpness."
+        name = lead.settings.optimizer_title
+        note = f"{name} never perturbs the weights, so it measures no sharpness."
     return _tile(
         "sharpness",
         "Sharpness",

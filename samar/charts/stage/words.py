@@ -37,7 +37,7 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
     steps = lead.steps
     count, at = len(steps["step"]), int(max([0, *steps["step"][-1:]]))
     epochs = whole.settings.epochs
-    if whole.status == "running" and whole.doing:
+    if whole.status in ("running", "paused") and whole.doing:
         parts.append(whole.doing)
     elif whole.status == "running" and count == 0:
         parts.append("first steps…")

@@ -9,9 +9,12 @@ import streamlit as st
 from samar.compare.differences import shown
 from samar.jobs.edits import edits_file
 from samar.jobs.job import Job, edits_name
+from samar.jobs.kind import kind_of
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
 from samar.web.service import service
+
+TOLD = "The settings alone do not repeat it; this file does"
 
 
 def edits_table(run: Job) -> None:
@@ -33,7 +36,9 @@ def edits_table(run: Job) -> None:
         for name, value in edit.values.items()
     ]
     table = pd.DataFrame(rows)
-    st.markdown("**Edited while it trained.** The settings alone do not repeat it; this file does.")
+    script = kind_of(run.kind).script
+    told = "The script alone does not repeat it" if script else TOLD
+    st.markdown(f"**Edited while it trained.** {told}.")
     st.dataframe(
         table if any(table["only"]) else table.drop(columns="only"),
         hide_index=True,
@@ -42,6 +47,8 @@ def edits_table(run: Job) -> None:
         column_config={"time": st.column_config.DatetimeColumn(format="D MMM HH:mm:ss")},
         alt="Settings that were changed while the run trained.",
     )
+    if script:
+        return
     st.download_button(
         edits_name(run.id),
         edits_file(edits),

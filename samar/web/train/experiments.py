@@ -1,5 +1,6 @@
 """What a hand may change while a network learns: optimizer, λ held or free, rate and radius."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -7,10 +8,15 @@ import streamlit as st
 from samar.jobs.job import Job
 from samar.jobs.kind import kind_of
 from samar.web.controls import SETTINGS, set_widget
-from samar.web.service import service
+from samar.web.service import attempt, history, service
 from samar.web.state import HELD
-from samar.web.train.settings_panel import HELD_SETTING, INLINE, draw_setting, steer
+from samar.web.train.settings_panel import HELD_SETTING, INLINE, draw_setting, steer, steers
 
+NOW = {
+    "lr": "As it was when the page was opened. A change moves all parameter groups in proportion; "
+    "a scheduler of the script may move it again.",
+    "rho": "Radius of the perturbation, of samar's optimizers.",
+}
 HOLDS = {0.0: "0 (SGD)", 1.0: "1 (SAM)"}
 
 
@@ -20,13 +26,47 @@ def experiments(run: Job | None) -> None:
         places = st.columns([1.1, 1.5, 2, 2], vertical_alignment="bottom")
         for place, name in zip((places[0], *places[2:]), INLINE, strict=True):
             with place:
-                if name == "optimizer" and run and kind_of(run.kind).script:
-                    title = run.settings.optimizer_title
-                    st.text_input("Optimizer", title, disabled=True, key=f"optimizer_{run.id}")
+                if run and kind_of(run.kind).script:
+                    _of_script(name, run)
                 else:
                     draw_setting(name, run)
         with places[1]:
             _hold(run)
+
+
+def _of_script(name: str, run: Job) -> None:
+    """The optimizer of a script, or a number of it that can be changed, whatever its size."""
+    key = f"{name}_{run.id}"
+    if name == "optimizer":
+        st.text_input("Optimizer", run.settings.optimizer_title, disabled=True, key=key)
+        return
+    if key not in st.session_state:
+        st.session_state[key] = _now(name, run)
+    st.number_input(
+        SETTINGS[name].title,
+        min_value=0.0,
+        step=(st.session_state[key] or 0.01) / 10,
+        format="%.4g",
+        key=key,
+        disabled=not (run.active and steers(run, name)) or bool(service().cannot_steer(run)),
+        on_change=_change,
+        args=(run.id, name),
+        help=NOW[name],
+    )
+
+
+def _now(name: str, run: Job) -> float | None:
+    """A number of a script's run as it is now; its own scheduler may have moved the rate."""
+    rates = history(run).refresh()[0]["lr"]
+    if name == "lr" and len(rates):
+        return float(rates[-1])
+    value: float | None = service().live_values(run)[name]
+    return value
+
+
+def _change(run_id: str, name: str) -> None:
+    value = st.session_state[f"{name}_{run_id}"]
+    attempt(partial(service().change, run_id, **{name: value}))
 
 
 def _hold(run: Job | None) -> None:

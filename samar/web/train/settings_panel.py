@@ -3,6 +3,7 @@
 While a run is active its live settings steer it, and the others show what it was started with.
 """
 
+import shlex
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -86,7 +87,7 @@ def facts(run: Job) -> None:
     settings = run.settings
     st.markdown("**A run of your own script**")
     told = {
-        "Script": Path(settings.script).name,
+        "Script": Path(shlex.split(settings.script)[0]).name if settings.script else "",
         "Network": settings.network,
         "Parameters": f"{settings.parameters:,}",
         "Optimizer": settings.optimizer_title,
@@ -134,13 +135,13 @@ def draw_setting(name: str, run: Job | None) -> None:
     if run is None or not run.active:
         script = run is not None and kind_of(run.kind).script
         control(name, disabled=idle or script)
-    elif _steers(run, name) and run.status != "queued":
+    elif steers(run, name) and run.status != "queued":
         control(name, in_link=False, disabled=idle, on_change=steer, args=(run.id, name))
     else:
         control(name, in_link=False, disabled=True)
 
 
-def _steers(run: Job, name: str) -> bool:
+def steers(run: Job, name: str) -> bool:
     """Whether a run has a setting that may change while it trains."""
     model: type[Settings] = type(run.settings)
     own = settings_of(model).get(name)
@@ -163,18 +164,9 @@ def _follow(run: Job | None) -> None:
     if run.settings.kind == TrainSettings.kind or hasattr(run.settings, "optimizers"):
         fill(run.settings, **service().live_values(run))
     else:
-        _show_steered(run)
+        st.session_state[HELD_SETTING] = service().live_values(run)[HELD_SETTING]
+        st.session_state["optimizer"] = run.settings.optimizer
     st.session_state[LOADED] = run.id
-
-
-def _show_steered(run: Job) -> None:
-    """Fill the controls that steer a script's run; the others are none of its."""
-    now = {"optimizer": run.settings.optimizer} | service().live_values(run)
-    for name, value in now.items():
-        known = SETTINGS[name]
-        if value is not None and (known.high is None or value <= known.high):
-            st.session_state[name] = value
-    st.session_state[HELD_SETTING] = now[HELD_SETTING]
 
 
 def _apply_preset() -> None:
