@@ -177,7 +177,7 @@ export class CurveTile extends Tile {
     for (const { name, role } of columns) {
       const from = role === "raw" ? "steps" : table;
       const y = factor === 1 ? member.column(from, name) : member.column(from, name).map((v) => factor * v);
-      const common = { type: "scatter", mode: "lines", x: member.places(from, axis), opacity, hoverinfo: "skip", cliponaxis: false };
+      const common = { type: "scatter", mode: "lines", x: member.places(from, axis), opacity, hoverinfo: "skip", cliponaxis: false, connectgaps: this.spec.bridged };
       if (from === "steps") {
         const plain = role === "raw" && !race && !ghost ? GREY : line.color;
         const weight = smoothed && y.length > 2 ? smoothing ** member.facts.smoothing_steps : 0;

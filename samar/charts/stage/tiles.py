@@ -76,6 +76,7 @@ def _tile(key: str, title: str, help: str, note: str, **more: Any) -> dict[str, 
         "levels": [],
         "band": None,
         "legend": "",
+        "bridged": False,
     }
     return {"key": key, "title": title, "help": help, "note": note, **usual, **more}
 
@@ -229,6 +230,7 @@ def _sharpness(lead: StageRun | None) -> dict[str, Any]:
         note,
         columns=[_column("sharpness")],
         smoothed=True,
+        bridged=True,  # not every step measures it
         log=True,
         legend="" if lead is not None and lead.settings.optimizer == "samar" else _price(lead),
     )
