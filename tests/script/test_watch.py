@@ -25,6 +25,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.kinds.landscape import LandscapeJobSettings
 from samar.kinds.watch import WatchSettings
 from samar.landscapes.result import Landscape
 from samar.script import recorder
@@ -711,3 +712,11 @@ def test_a_notebook_has_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.command.startswith("#")
     assert settings == WatchSettings.stored(settings.model_dump_json())
     assert settings.described == "SGD · Linear"
+
+
+def test_its_network_is_the_scripts(samar_home: Path) -> None:
+    _, job = watched(plain, sgd, sample=None)
+    assert job is not None
+    for name in (job.id, f"{job.id}@3"):
+        with pytest.raises(RunError, match="only the script has; measure it there"):
+            Jobs().submit(LandscapeJobSettings(network=name))
