@@ -198,7 +198,7 @@ def test_a_preview_seeks_eigenvectors_once(store: Store, monkeypatch: pytest.Mon
     real = eigenvectors.eigenvector_frame
     monkeypatch.setattr("samar.device.precision.multiplies_bf16", lambda: True)
     monkeypatch.setattr(
-        eigenvectors, "eigenvector_frame", lambda *args: (calls.append(None), real(*args))[1]
+        eigenvectors, "eigenvector_frame", lambda *a, **k: (calls.append(None), real(*a, **k))[1]
     )
     job = run(store, submitted(store, directions="hessian", dim=1, preview=True))
     assert job.status == "finished"

@@ -125,7 +125,12 @@ def page(kind: str, name: str) -> None:
         st.session_state["found"] = str(error)
 
 
-WIDGETS = [case for case in CASES if case.values[1].kind is not tuple]
+WIDGETS = [
+    case
+    for place, case in enumerate(CASES)
+    if case.values[1].kind is not tuple
+    and case.values[1] not in [other.values[1] for other in CASES[:place]]  # kinds share many
+]
 
 
 def shown(model: type[JobSettings], known: Setting, text: str | None) -> AppTest:

@@ -183,7 +183,7 @@ def test_one_given_up_counts_and_comes_after_the_next_epoch(
 ) -> None:
     monkeypatch.setattr(measurements.time, "perf_counter", lambda: clock[0])
     patience = Patience()
-    slow = Slow(book, every=5, share=0.15, gradients=0, go_on=patience)
+    slow = Slow(book, every=5, share=0.15, go_on=patience)
 
     def at_epoch(epoch: int) -> None:
         trainer.seconds, trainer.step_count = 100.0 * epoch, trainer.steps_per_epoch * epoch
@@ -301,7 +301,7 @@ def test_the_outlook_comes_true(
     book: Book, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurements.time, "perf_counter", lambda: clock[0])
-    slow = Slow(book, every=1, share=0.15, gradients=0)
+    slow = Slow(book, every=1, share=0.15)
     promised = None
     for epoch in range(1, 60):
         trainer.seconds, trainer.step_count = 10.0 * epoch, trainer.steps_per_epoch * epoch
@@ -317,6 +317,10 @@ class Slow(Measurement):
 
     begun = 0
 
+    @staticmethod
+    def gradients(effort: Effort) -> float:
+        return 0.0
+
     def measure(self, trainer: Trainer, effort: Effort) -> dict[str, Any]:
         self.begun += 1
         clock[0] += 10
@@ -331,7 +335,7 @@ def test_they_keep_to_their_share(
     book: Book, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurements.time, "perf_counter", lambda: clock[0])
-    slow = Slow(book, every=1, share=0.15, gradients=0)
+    slow = Slow(book, every=1, share=0.15)
     for epoch in range(1, 101):
         trainer.seconds = 10.0 * epoch
         after_epoch(slow, trainer, epoch)
@@ -345,7 +349,7 @@ def test_every_second_epoch_and_never(
 ) -> None:
     monkeypatch.setattr(measurements.time, "perf_counter", time.perf_counter)
     for every, taken in ((2, 5), (0, 0)):
-        slow = Slow(book, every=every, share=1.0, gradients=0)
+        slow = Slow(book, every=every, share=1.0)
         for epoch in range(1, 11):
             after_epoch(slow, trainer, epoch)
         assert slow.begun == taken
