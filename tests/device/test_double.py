@@ -213,8 +213,7 @@ def test_curvature(
                 assert mine.value == pytest.approx(theirs.value, rel=0.05)
 
 
-@KINDS
-def test_a_recording(on_double: OnDouble, jobs: Jobs, float64: bool) -> None:
+def test_a_recording(on_double: OnDouble, jobs: Jobs) -> None:
     """Wrong labels learned are counted on the CPU, wherever the network is."""
     from samar.jobs.work import Work
 
@@ -223,7 +222,7 @@ def test_a_recording(on_double: OnDouble, jobs: Jobs, float64: bool) -> None:
     watch = Watch(eigenvalues_every=1, plane_every=1, plane_points=5, labels=labels)
     idle = jobs.get(jobs.submit(TrainSettings(**{**SMALL, "film_every": 0})))
     expected, _ = record_run(settings, watch, Work(jobs.store, idle))
-    with on_double(float64=float64):
+    with on_double(float64=False):
         found, trainer = record_run(settings, watch, Work(jobs.store, idle))
     assert str(trainer.placement) == "meta, fp32"
     for name in ("memorized", "recovered", "test_accuracy"):

@@ -107,7 +107,7 @@ def test_killed_while_the_store_was_away_it_resumes_from_what_the_store_knows(
 def test_a_worker_of_its_own_outlives_its_server(server: Any) -> None:
     """Without it for longer than makes a job look dead."""
     jobs = Jobs()
-    settings = TrainSettings(**{**TINY, "images_per_class": 20}, epochs=60)
+    settings = TrainSettings(**{**TINY, "images_per_class": 20}, epochs=30)
     calm = jobs.submit(settings)
     wait(jobs, calm, lambda job: job.status == "finished")
     run_id = jobs.submit(settings)

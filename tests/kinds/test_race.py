@@ -143,8 +143,9 @@ def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: J
     paused = wait(jobs, race_id, lambda race: race.status == "paused")
     assert {jobs.get(each).status for each in (sgd, samar)} == {"paused"}
     jobs.step(sgd)
-    wait(jobs, race_id, lambda race: race.done == paused.done + 1)
-    assert {jobs.get(each).done for each in (sgd, samar)} == {paused.done + 1}
+    for each in (race_id, sgd, samar):  # written one after the other
+        wait(jobs, each, lambda job: job.done == paused.done + 1)
+    assert {jobs.get(each).done for each in (race_id, sgd, samar)} == {paused.done + 1}
     jobs.measure(race_id)
     wait(jobs, race_id, lambda race: all(measured(jobs, each) for each in (sgd, samar)))
     with pytest.raises(ConfigError, match="rho is 9, but it must be at most 5"):
