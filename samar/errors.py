@@ -64,10 +64,15 @@ def told_if_missing() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in APP_PACKAGES:
             raise
-        raise ConfigError(
-            f"This needs the package {package}, which is not installed; "
-            "pip install 'samar-lab[app]' brings it."
-        ) from None
+        raise ConfigError(not_installed(package, "app")) from None
+
+
+def not_installed(package: str, extra: str) -> str:
+    """That a package is missing, and which extra of ``samar-lab`` brings it."""
+    return (
+        f"This needs the package {package}, which is not installed; "
+        f"pip install 'samar-lab[{extra}]' brings it."
+    )
 
 
 def of_the_disk(error: OSError) -> str:

@@ -70,7 +70,7 @@ def register_others(commands: Any) -> None:
     """Add a command for every kind of job that brings no command of its own."""
     for kind in kinds().values():
         name = kind.settings.verb or kind.name
-        if kind.work is not None and not kind.script and name not in commands.choices:
+        if kind.work is not None and name not in commands.choices:
             words = kind.help[0].lower() + kind.help[1:].rstrip(".")
             _add(commands, name, words, kind.help, kind.settings, _print_summary)
 

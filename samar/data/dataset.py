@@ -71,7 +71,12 @@ class ImageSet:
         n = len(self)
         if count >= n:
             return self
-        return self.subset(torch.arange(count, device=self.labels.device) * n // count)
+        return self.subset(evenly_spaced(count, n).to(self.labels.device))
+
+
+def evenly_spaced(count: int, n: int) -> Tensor:
+    """Which ``count`` of ``n`` things to take from all over: number i is ⌊i·n/count⌋, (count,)."""
+    return torch.arange(count) * n // max(count, 1)
 
 
 class Splits(NamedTuple):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from samar.data.catalog import FOLDER_PREFIX, dataset_info
-from samar.data.dataset import Dataset, ImageSet, Splits, checksum
+from samar.data.dataset import Dataset, ImageSet, Splits, checksum, evenly_spaced
 from samar.data.noise import with_label_noise
 from samar.data.normalization import Normalization
 from samar.data.sources.download import Progress, default_root
@@ -114,7 +114,7 @@ def _held_out(n: int, share: float) -> Tensor | None:
             f"A validation share of {share:g} takes {count} of {n} training images; choose another."
         )
     held_out = torch.zeros(n, dtype=torch.bool)
-    held_out[torch.arange(count) * n // count] = True
+    held_out[evenly_spaced(count, n)] = True
     return held_out
 
 

@@ -52,6 +52,21 @@ class Objective(ABC):
         Both 0-dim, in float64 where the device has it; the second NaN where there is no right.
         """
 
+    def measured(
+        self, network: Network, size: int, check: Callable[[], None] = lambda: None
+    ) -> Tensor:
+        """The sums of :meth:`sums`, (2,), from one piece after the other.
+
+        Args:
+            size: examples of a piece.
+            check: called before each; may raise to cancel.
+        """
+        parts = []
+        for piece in self.pieces(size):
+            check()
+            parts.append(torch.stack(piece.sums(network)))
+        return torch.stack(parts).sum(0)
+
     @abstractmethod
     def to(self, dtype: torch.dtype) -> "Objective":
         """The same with inputs in the number format of a network, where they can be converted."""

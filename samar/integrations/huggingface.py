@@ -6,7 +6,7 @@ and goes over them again. With any other optimizer it is the Trainer.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,14 @@ from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.device.randomness import RandomState, random_state
 from samar.errors import ConfigError
+from samar.integrations.callback import WatchingCallback
 from samar.integrations.packages import require
 from samar.jobs.store import Store
 from samar.models.guard import unwrapped
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.rng import replayed_rng
 from samar.optim.two_pass import TwoPassOptimizer
-from samar.script.watch import WatchedRun, watch
-from samar.training.records import NAN
+from samar.script.watch import watch
 
 transformers = require("huggingface", "transformers")
 accelerate = require("huggingface", "accelerate")
@@ -32,11 +32,8 @@ if TYPE_CHECKING:
 else:
     Trainer, TrainerCallback = transformers.Trainer, transformers.TrainerCallback
 
-METRICS = {"test_loss": "eval_loss", "test_accuracy": "eval_accuracy"}
-"""What an evaluation tells, by what samar calls it."""
 
-
-class SamarCallback(TrainerCallback):
+class SamarCallback(WatchingCallback, TrainerCallback):
     """Watch a training of Hugging Face's Trainer as a run that the app shows live.
 
     A step is recorded after every step of the optimizer, an epoch after every evaluation. The
@@ -68,6 +65,12 @@ class SamarCallback(TrainerCallback):
         >>> callback = SamarCallback(name="first try")
     """
 
+    METRICS: ClassVar[Mapping[str, str]] = {
+        "test_loss": "eval_loss",
+        "test_accuracy": "eval_accuracy",
+    }
+    """What an evaluation tells, by what samar calls it."""
+
     def __init__(
         self,
         sample: Any = None,
@@ -80,17 +83,9 @@ class SamarCallback(TrainerCallback):
         store: Store | None = None,
         quiet: bool = False,
     ) -> None:
-        if unknown := set(metrics or ()) - set(METRICS):
-            raise ConfigError(
-                f"There is no metric {sorted(unknown)[0]!r}; choose from {', '.join(METRICS)}."
-            )
-        self._asked: dict[str, Any] = {"sample": sample, "loss": loss, "forward": forward}
-        self._asked |= {"name": name, "looks": looks, "store": store, "quiet": quiet}
-        self._metrics = {**METRICS, **(metrics or {})}
-        self.run: WatchedRun | None = None
-        self._hook: Any = None
+        asked = {"sample": sample, "loss": loss, "forward": forward, "name": name}
+        super().__init__(metrics, looks=looks, store=store, quiet=quiet, **asked)
         self._told = _OwnLosses()
-        self._losses: list[Tensor] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """Begin the run, or refuse what could not train."""
@@ -132,23 +127,11 @@ class SamarCallback(TrainerCallback):
         """Record what was evaluated."""
         if self.run is None:
             return
-        told = metrics or {}
-        values = {ours: float(told.get(theirs, NAN)) for ours, theirs in self._metrics.items()}
-        mean = float(torch.stack(self._losses).mean()) if self._losses else NAN
-        self.run.epoch(train_loss=mean, **values)
-        self._losses = []
+        self._tell_epoch(metrics or {})
 
     def on_train_end(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """End the run."""
         self.end()
-
-    def end(self, error: BaseException | None = None) -> None:
-        """End the run, if there is one; with an error it failed."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
-        if self.run is not None:
-            self.run.__exit__(type(error) if error else None, error, None)
 
 
 class _OwnLosses:

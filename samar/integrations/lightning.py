@@ -6,20 +6,19 @@ step. Where Lightning's own settings would break the two passes, the callback re
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.errors import ConfigError
+from samar.integrations.callback import WatchingCallback
 from samar.integrations.packages import require
 from samar.jobs.store import Store
 from samar.optim.two_pass import TwoPassOptimizer
-from samar.script.watch import WatchedRun, watch
-from samar.training.records import NAN
+from samar.script.watch import watch
 
 pl = require("lightning", "lightning.pytorch", "pytorch_lightning")
 if TYPE_CHECKING:
@@ -27,11 +26,8 @@ if TYPE_CHECKING:
 else:
     Callback, LightningModule, Trainer = pl.Callback, pl.LightningModule, pl.Trainer
 
-METRICS = {"test_loss": "val_loss", "test_accuracy": "val_acc", "train_accuracy": "train_acc"}
-"""What a module logs, by what samar calls it."""
 
-
-class SamarCallback(Callback):
+class SamarCallback(WatchingCallback, Callback):
     """Watch a Lightning training as a run that the app shows live.
 
     A step is recorded for every batch in which the optimizer stepped, an epoch at the end of every
@@ -63,6 +59,13 @@ class SamarCallback(Callback):
         >>> callback = SamarCallback(name="first try", metrics={"test_accuracy": "val_accuracy"})
     """
 
+    METRICS: ClassVar[Mapping[str, str]] = {
+        "test_loss": "val_loss",
+        "test_accuracy": "val_acc",
+        "train_accuracy": "train_acc",
+    }
+    """What a module logs, by what samar calls it."""
+
     def __init__(
         self,
         sample: Any = None,
@@ -76,16 +79,9 @@ class SamarCallback(Callback):
         store: Store | None = None,
         quiet: bool = False,
     ) -> None:
-        if unknown := set(metrics or ()) - set(METRICS):
-            raise ConfigError(
-                f"There is no metric {sorted(unknown)[0]!r}; choose from {', '.join(METRICS)}."
-            )
-        self._asked: dict[str, Any] = {"sample": sample, "loss": loss, "forward": forward}
-        self._asked |= {"name": name, "looks": looks, "store": store, "quiet": quiet}
-        self._metrics = {**METRICS, **(metrics or {})}
+        asked = {"sample": sample, "loss": loss, "forward": forward, "name": name}
+        super().__init__(metrics, looks=looks, store=store, quiet=quiet, **asked)
         self._number = optimizer
-        self.run: WatchedRun | None = None
-        self._hook: Any = None
         self._forget()
 
     def _forget(self) -> None:
@@ -167,28 +163,17 @@ class SamarCallback(Callback):
             return
         if trainer.strategy.reduce_boolean_decision(self.run.stopping, all=False):
             trainer.should_stop = True
-        known = trainer.callback_metrics
-        values = {ours: float(known.get(theirs, NAN)) for ours, theirs in self._metrics.items()}
-        mean = float(torch.stack(self._losses).mean()) if self._losses else NAN
-        self.run.epoch(train_loss=mean, **values)
-        self._losses = []
+        self._tell_epoch(trainer.callback_metrics)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the run, while the network is still where it trained."""
-        self._end()
+        self.end()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """End the run, and say why."""
-        self._end(exception)
-
-    def _end(self, error: BaseException | None = None) -> None:
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
-        if self.run is not None:
-            self.run.__exit__(type(error) if error else None, error, None)
+        self.end(exception)
 
 
 def _check(trainer: Trainer, optimizer: TwoPassOptimizer, automatic: bool) -> None:

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from samar.errors import not_installed
+
 
 def require(extra: str, *names: str) -> Any:
     """Import the first of some modules that is installed.
@@ -20,8 +22,4 @@ def require(extra: str, *names: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != name and not name.startswith(f"{error.name}."):
                 raise  # it is there, and misses something of its own
-    package = names[0].partition(".")[0]
-    raise ImportError(
-        f"This needs the package {package}, which is not installed; "
-        f"pip install 'samar-lab[{extra}]' brings it."
-    ) from None
+    raise ImportError(not_installed(names[0].partition(".")[0], extra)) from None

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from pydantic import Field
 
 from samar.errors import RunError, SamarError
-from samar.jobs.kind import kind_of, kinds
+from samar.jobs.kind import kind_of, of_a_script
 from samar.jobs.sql import schema
 from samar.settings.job import MOST_CHARACTERS, JobSettings
 from samar.training.records import NAN, EpochRecord
@@ -137,8 +137,8 @@ class Job:
     @property
     def command(self) -> str:
         """The command that repeats the job, its edits included."""
-        script = self.kind in kinds() and kinds()[self.kind].script
-        more = f" --edits {edits_name(self.id)}" if self.edits and not script else ""
+        repeats = self.edits and not of_a_script(self.kind)
+        more = f" --edits {edits_name(self.id)}" if repeats else ""
         return f"{self.settings.command}{more}"
 
     @property

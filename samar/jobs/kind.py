@@ -33,7 +33,8 @@ class Kind:
         name: as stored, and the ``kind`` of its settings class.
         title, help: for people.
         settings: what a job of the kind is asked for.
-        work: does it, in the job's own process. Returns to say that the job is finished, and raises
+        work: does it, in the job's own process; None of a coordinator, and of a script's kind.
+            Returns to say that the job is finished, and raises
             :class:`samar.jobs.work.Stopped` where it was told to stop.
         lane: jobs of one lane wait for each other; ``None`` for a coordinator, which has no process
             and takes no slot.
@@ -118,6 +119,11 @@ def in_lane(name: str, lane: str | None) -> bool:
 def trains(name: str) -> bool:
     """Whether jobs of a kind are training runs, with steps and epochs."""
     return name in kinds() and kinds()[name].trains
+
+
+def of_a_script(name: str) -> bool:
+    """Whether a script of somebody's own does the jobs of a kind."""
+    return name in kinds() and kinds()[name].script
 
 
 def training_kinds() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from samar.jobs.edits import (
 from samar.jobs.engine.local import VARIABLES, schedule, slots
 from samar.jobs.files import job_dir
 from samar.jobs.job import HELD, RANKS, RESUMABLE, SKIPPED, Job
-from samar.jobs.kind import SHORT, in_lane, kind_of, kinds
+from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -127,7 +127,7 @@ class Jobs:
 
     def cannot_start(self, settings: JobSettings | None = None, *, more: int = 1) -> str:
         """Why whoever asks may not start a job now, in a sentence; empty if they may."""
-        if settings is not None and kind_of(settings.kind).script:
+        if settings is not None and of_a_script(settings.kind):
             return OF_A_SCRIPT
         return roles.why_not_start(self.who(), self.store, settings, more=more)
 
@@ -362,7 +362,7 @@ def _refuse_script(settings: JobSettings) -> None:
     Raises:
         RunError: it is not.
     """
-    if settings.kind in kinds() and kinds()[settings.kind].script:
+    if of_a_script(settings.kind):
         raise RunError(OF_A_SCRIPT)
 
 

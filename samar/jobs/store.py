@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from samar.errors import ConfigError, RunError
 from samar.jobs.files import read_reason
 from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, Job, job_from
-from samar.jobs.kind import in_lane, kind_of, kinds, trains
+from samar.jobs.kind import in_lane, kind_of, kinds, of_a_script, trains
 from samar.jobs.orders import PAUSE, Orders
 from samar.jobs.records import Event, Records, insert_events
 from samar.jobs.sql import schema
@@ -344,7 +344,7 @@ class Store:
             if gone if here else silent > STALE_SECONDS:
                 what = "trained this run" if trains(job.kind) else "did this job"
                 usual = f"The process that {what} is gone; resume it to go on."
-                if kind_of(job.kind).script:
+                if of_a_script(job.kind):
                     usual = f"The script that {what} is gone."
                 self.move(job, "interrupted", read_reason(job.id) or usual)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from samar.jobs.job import Job
-from samar.jobs.kind import kinds
+from samar.jobs.kind import of_a_script
 from samar.jobs.store import Store
 
 LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
@@ -43,7 +43,7 @@ def seconds_left(job: Job) -> float | None:
 def progress(job: Job) -> str:
     """How far a job is, and about how long it will take."""
     parts = [f"{job.done:,} of {job.total:,}"] if job.total else []
-    if job.done and not job.total and job.kind in kinds() and kinds()[job.kind].script:
+    if job.done and not job.total and of_a_script(job.kind):
         parts = [f"step {job.done:,}"]
     parts += [job.doing] if job.doing and job.active else []
     if (left := seconds_left(job)) is not None:

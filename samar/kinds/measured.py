@@ -62,17 +62,11 @@ def keep_measured(found: Landscape | Report, title: str, store: Store | None = N
     return job.id
 
 
-def work(settings: MeasuredSettings, work: Work) -> None:
-    """Never called: a script does it."""
-    raise NotImplementedError
-
-
 KIND = Kind(
     "measured",
     "Measured",
     "A landscape or curvature that a script measured and opened in the app.",
     MeasuredSettings,
-    work,
     lane=OWN_LANE,
     script=True,
 )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from samar.jobs.kind import Kind
-from samar.jobs.work import Work
 from samar.optim.catalog import OPTIMIZERS
 from samar.settings.declare import setting, titles
 from samar.settings.job import JobSettings
@@ -108,17 +107,11 @@ def running_script() -> str:
     return shlex.join(sys.argv) if path is not None and path.suffix == ".py" else ""
 
 
-def work(settings: WatchSettings, work: Work) -> None:
-    """Never called: the script does it."""
-    raise NotImplementedError
-
-
 KIND = Kind(
     "watch",
     "Watched run",
     "A training loop of your own, watched by samar.watch().",
     WatchSettings,
-    work,
     lane=OWN_LANE,
     trains=True,
     script=True,

@@ -127,17 +127,11 @@ class Evaluator:
         self._folded.load()
         self.forwards += 1
         network = self._folded.fitting(next(self._sample.pieces(PROBE)))
-        sums, self.chunk = halving(lambda size: self._sums(network, size), self.chunk)
+        sums, self.chunk = halving(
+            lambda size: self._sample.measured(network, size, self._check), self.chunk
+        )
         loss, accuracy = on_host(sums / self.images).tolist()
         return Value(loss, accuracy) if math.isfinite(loss) else Value(math.nan, math.nan)
-
-    def _sums(self, network: nn.Module, chunk: int) -> Tensor:
-        """Sum of the losses and number of what is right, (2,)."""
-        parts = []
-        for piece in self._sample.pieces(chunk):
-            self._check()
-            parts.append(torch.stack(piece.sums(network)))
-        return torch.stack(parts).sum(0)
 
     def _recalibrate(self) -> None:
         norms = [
@@ -175,7 +169,7 @@ class Evaluator:
             self._check()
             try:
                 if not speeds:
-                    self._measure_first(size)  # the first is slower
+                    self._measure_piece(size)  # the first is slower
                 speeds[size] = max(self._speed(size), self._speed(size))
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -190,12 +184,12 @@ class Evaluator:
     def _speed(self, size: int) -> float:
         synchronize(self.device)
         started = time.perf_counter()
-        examples = self._measure_first(size)
+        examples = self._measure_piece(size)
         synchronize(self.device)
         return examples / (time.perf_counter() - started)
 
-    def _measure_first(self, size: int) -> int:
-        """Measure a piece of about so many examples; how many it has."""
+    def _measure_piece(self, size: int) -> int:
+        """Measure one piece of about so many examples; how many it has."""
         piece = next(self._sample.pieces(size))
         piece.sums(self._folded.network)
         return len(piece)

@@ -15,7 +15,7 @@ from samar.data.sources.download import digest_of
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
-from samar.jobs.kind import kind_of, training_kinds
+from samar.jobs.kind import of_a_script, training_kinds
 from samar.jobs.records import Artifact
 from samar.jobs.store import Store
 from samar.models.catalog import model_info
@@ -187,7 +187,7 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
     """A run, the step that is meant where that is not its end, and the file with the weights."""
     name, at, moment = what.partition("@")
     run = store.get(name, training_kinds())
-    if kind_of(run.kind).script:
+    if of_a_script(run.kind):
         raise RunError(
             f"{run.label} is a script's run, whose network only the script has; measure it there "
             "with samar.landscape, samar.hessian or samar.sharpness."

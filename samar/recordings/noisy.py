@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from samar.data.dataset import Dataset
+from samar.data.dataset import Dataset, evenly_spaced
 from samar.device.waiting import on_host
 from samar.jobs.work import Work
 from samar.landscapes.sampler import sampler_of
@@ -134,7 +134,7 @@ def _examples(trained: dict[str, Trainer], data: Dataset) -> dict[str, Any]:
     right = right_labels(TrainSettings.parse({"label_noise": NOISE, "seed": 0}))
     given, images = on_host(data.train.labels), on_host(data.train.images)
     wrong = torch.nonzero(given != right).flatten()
-    chosen = wrong[torch.arange(EXAMPLES) * len(wrong) // EXAMPLES]
+    chosen = wrong[evenly_spaced(EXAMPLES, len(wrong))]
     tables = {
         "example_images": images[chosen, 0].numpy(),
         "example_right": right[chosen].numpy().astype(np.int8),

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from samar.curvature.catalog import MAX_PRODUCTS, TRACE_PRODUCTS
+from samar.curvature.product import batch_size_on
 from samar.curvature.report import measure_on
 from samar.curvature.settings import CurvatureSettings
 from samar.data.given import Loss, objective_of
 from samar.data.objective import BatchLoss, Objective
 from samar.data.sample import Sample
+from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.landscapes.eigenvectors import eigenvector_frame
 from samar.landscapes.evaluator import Evaluator
@@ -88,7 +90,8 @@ def landscape(
     network = unwrapped(model)
     objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
     with undisturbed(network), torch.no_grad():
-        own = objective.loss(network).item()  # also says in its own words what does not fit
+        # Also lets what does not fit say so in its own words.
+        total, _ = on_host(objective.measured(network, batch_size_on(objective.device))).tolist()
     others = [between] if isinstance(between, nn.Module) else list(between)
     given = not isinstance(directions, str)
     asked = LandscapeSettings.parse(
@@ -107,7 +110,7 @@ def landscape(
         )
         reach, middle = asked.reach, 0.5 if others else 0.0
         grid = Grid([(middle - reach, middle + reach)] * asked.dim, asked.points)
-        facts = {"title": title, "loss": _named(objective), "model_loss": own}
+        facts = {"title": title, "loss": _named(objective), "model_loss": total / len(objective)}
         sampler = Sampler(frame, evaluator, grid, facts=facts, rho=asked.rho)
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
     return LandscapeResult.of(found, title or "landscape")
@@ -278,8 +281,6 @@ def _told(progress: bool, title: str) -> Iterator[Tell]:
             if (bar.total or 0) != most:
                 bar.reset(total=most or None)
             bar.set_postfix_str(what, refresh=False)
-            bar.n = done
-            bar.update(0)
-            bar.refresh()
+            bar.update(done - bar.n)
 
         yield tell

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from samar.curvature.product import batch_size_on
+from samar.data.dataset import evenly_spaced
 from samar.data.objective import Objective
 from samar.data.sample import Sample
 from samar.device.waiting import on_host
@@ -21,6 +22,7 @@ from samar.training.measurements import (
     LandscapeMeasurement,
     Measurement,
     Notebook,
+    earned_after,
 )
 
 FIRST_IMAGES = 32
@@ -87,7 +89,7 @@ class Looks:
         with undisturbed(self.model), torch.no_grad():
             for _ in range(2):  # the first is slower
                 started = time.perf_counter()
-                on_host(self._objective.loss(self.model))
+                on_host(self._objective.measured(self.model, self.piece))
                 times.append(time.perf_counter() - started)
         return min(times) / len(self._objective)
 
@@ -116,7 +118,7 @@ class Looks:
         given = self._objective
         if not isinstance(given, Sample) or images >= len(given):
             return given
-        chosen = torch.arange(images, device=given.device) * len(given) // images
+        chosen = evenly_spaced(images, len(given)).to(given.device)
         return Sample(given.x[chosen], given.y[chosen])
 
     def outlook(self) -> dict[str, dict[str, Any]]:
@@ -127,9 +129,8 @@ class Looks:
     def _why(self, measurement: Measurement) -> str:
         if measurement.taken:
             return ""
-        cost = self._cost(measurement, self._first)
-        share = measurement.share
-        wait = cost * (1 / share - 1) if share else math.inf
+        cost, share = self._cost(measurement, self._first), measurement.share
+        wait = earned_after(cost, share)
         if not math.isfinite(wait):
             return "Switched off: looks is 0. Measure now takes one."
         return (
@@ -143,8 +144,7 @@ class Looks:
 
     def _affords(self, measurement: Measurement, effort: Effort) -> bool:
         """Whether one keeps to its share of the time."""
-        taken = measurement.spent + self._cost(measurement, effort)
-        return taken <= measurement.share * (self.seconds + taken)
+        return measurement.affords(self._cost(measurement, effort), self.seconds)
 
     def perhaps(self) -> None:
         """Look, if there is time for it."""

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from samar.optim.two_pass import TwoPassOptimizer
 from samar.script.looks import Looks
 from samar.training.measurements import CurvatureMeasurement, LandscapeMeasurement
 from samar.training.records import NAN, EpochRecord, StepRecord
-from samar.training.trainer import MEASURED
+from samar.training.trainer import step_values
 
 NO_SAMPLE = "Not asked for: samar.watch(…, sample=(x, y)) in the script does."
 ASKED_TO_STOP = "Asked to stop: the script decides when (it looks at run.stopping)."
@@ -36,11 +37,7 @@ class _Pending(NamedTuple):
     """A step whose numbers wait on the device."""
 
     values: Tensor
-    step: int
-    epoch: int
-    lr: float
-    grad_evals: int
-    seconds: float
+    known: dict[str, Any]
     told: bool
 
 
@@ -131,10 +128,22 @@ class Recorder(Steered):
         self._lr, norm = self._taken or (self._lr_now(), self._norm())
         self._taken = None
         wrong = _wrong(loss)
-        values = self._measured(None if wrong else loss, norm)
-        epoch, told = self._epoch + 1, loss is not None or self._two_pass is not None
+        known = NAN if wrong or loss is None else loss
+        plain = torch.as_tensor(known, device=norm.device)
+        values = step_values(self._optimizer, plain, norm, self._format)
+        told = loss is not None or self._two_pass is not None
         self._pending.append(
-            _Pending(values, self._step, epoch, self._lr, self._grad_evals, now, told)
+            _Pending(
+                values,
+                {
+                    "step": self._step,
+                    "epoch": self._epoch + 1,
+                    "lr": self._lr,
+                    "grad_evals": self._grad_evals,
+                    "seconds": now,
+                },
+                told,
+            )
         )
         self.single_steps = max(0, self.single_steps - 1)
         if self.paused or time.monotonic() - self._flushed > FLUSH_SECONDS:
@@ -157,18 +166,6 @@ class Recorder(Steered):
             self._told_to_stop = True
             self.work.summarize(note=ASKED_TO_STOP)
 
-    def _measured(self, loss: Tensor | float | None, norm: Tensor) -> Tensor:
-        """The step's numbers as one row on the device, in the order of a record."""
-        if self._two_pass is not None:
-            known = self._two_pass
-            missing = torch.full_like(known.grad_norm, NAN)
-            row = [getattr(known, name, missing) for name in MEASURED]
-            return torch.stack([value.to(self._format) for value in row])
-        own = self._format
-        plain = torch.as_tensor(NAN if loss is None else loss, device=norm.device).detach().to(own)
-        missing = torch.full_like(plain, NAN)
-        return torch.stack([plain, missing, missing, missing, missing, norm.detach().to(own)])
-
     def write(self) -> None:
         """Record the steps since the last time, fetched in one transfer."""
         pending, self._pending = self._pending, []
@@ -177,24 +174,10 @@ class Recorder(Steered):
         rows = on_host(torch.stack([each.values for each in pending])).tolist()
         steps = []
         for row, each in zip(rows, pending, strict=True):
-            loss, perturbed, sharpness, ratio, lam, norm = row
-            if each.told and not math.isfinite(loss) and not self._note:
-                self._note = f"The loss is not finite from step {each.step} on."
-            steps.append(
-                StepRecord(
-                    step=each.step,
-                    epoch=each.epoch,
-                    loss=loss,
-                    perturbed_loss=perturbed,
-                    sharpness=sharpness,
-                    ratio=ratio,
-                    lam=lam,
-                    grad_norm=norm,
-                    lr=each.lr,
-                    grad_evals=each.grad_evals,
-                    seconds=each.seconds,
-                )
-            )
+            record = StepRecord.of(row, **each.known)
+            if each.told and not math.isfinite(record.loss) and not self._note:
+                self._note = f"The loss is not finite from step {record.step} on."
+            steps.append(record)
         self.work.record(steps)
         if self._total and self._step > self._total:  # there are more than were promised
             self._total = None
@@ -222,9 +205,7 @@ class Recorder(Steered):
             gap=train_accuracy - test_accuracy,
         )
         self.work.record(epochs=[record])
-        known = {n: getattr(record, n) for n in EpochRecord.__dataclass_fields__}
-        plain = {n: None if v != v else v for n, v in known.items()}
-        self.work.summarize(epoch=plain)
+        self.work.summarize(epoch=asdict(record))
         if wrong:
             raise ConfigError(
                 f"run.epoch was given an accuracy of {wrong[0]:g}; it is not recorded: give a "

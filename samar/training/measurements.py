@@ -97,6 +97,11 @@ def efforts(trainer: Trainer) -> list[Effort]:
     return [quick, USUAL] if quick.plane_points < USUAL.plane_points else [USUAL]
 
 
+def earned_after(cost: float, share: float) -> float:
+    """Seconds of training of which, with them, ``cost`` seconds of measurements are a share."""
+    return cost * (1 / share - 1) if share else math.inf
+
+
 def when_next(
     *,
     epoch: int,
@@ -126,7 +131,7 @@ def when_next(
     if epoch >= epochs:
         return None, "The run is over."
     planned = min((epoch // every + 1) * every, epochs)
-    needed = (spent + cost) * (1 / share - 1) if share else math.inf
+    needed = earned_after(spent + cost, share)
     per_epoch = seconds / epoch if epoch else 0.0
     if not per_epoch or needed <= per_epoch * planned:
         return planned, ""
@@ -312,8 +317,15 @@ class Measurement:
 
     def affordable(self, trainer: Trainer) -> bool:
         """Whether a usual one keeps to its share of the wall time."""
-        cost = self.expected(trainer)
-        wall = trainer.seconds + self.spent + cost
+        return self.affords(self.expected(trainer), trainer.seconds)
+
+    def affords(self, cost: float, seconds: float) -> bool:
+        """Whether one that costs so much keeps to its share of the wall time.
+
+        Args:
+            seconds: training time so far.
+        """
+        wall = seconds + self.spent + cost
         return self.spent + cost <= self.share * wall
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from samar.data.dataset import Dataset
+from samar.data.dataset import Dataset, evenly_spaced
 from samar.data.sample import Sample
 from samar.device.placement import layout_of
 from samar.device.precision import full_precision
@@ -33,7 +33,7 @@ class Mislabelled:
         labels = dataset.train.labels
         wrong = torch.nonzero(on_host(labels != dataset.true_labels)).flatten()
         count = min(COUNT, len(wrong))
-        chosen = wrong[torch.arange(count) * len(wrong) // max(count, 1)].to(labels.device)
+        chosen = wrong[evenly_spaced(count, len(wrong))].to(labels.device)
         self._images = dataset.train.subset(chosen)
         self._sample = Sample.of(self._images, dataset.normalization)
         self._index, self._true = chosen, dataset.true_labels[chosen]

@@ -1,6 +1,8 @@
 """The stream that a training run yields: plain records, torch-free."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 NAN = float("nan")
 
@@ -34,6 +36,15 @@ class StepRecord:
     lr: float
     grad_evals: int
     seconds: float
+
+    @classmethod
+    def of(cls, measured: Sequence[float], **known: Any) -> "StepRecord":
+        """A record from the numbers of :data:`MEASURED`, in their order, and the others by name."""
+        return cls(**known | dict(zip(MEASURED, measured, strict=True)))
+
+
+MEASURED = ("loss", "perturbed_loss", "sharpness", "ratio", "lam", "grad_norm")
+"""What only the device knows of a step."""
 
 
 @dataclass(frozen=True, slots=True)

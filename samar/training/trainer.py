@@ -46,7 +46,8 @@ from samar.training.settings import LOCAL, SYNCED, TrainSettings
 
 QUICK_MACS, FEWEST_IMAGES = 1_300_000_000, 8
 """Multiply-accumulates that take a CPU a fraction of a second, and at least so many images."""
-MEASURED = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
+ATTRIBUTES = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
+"""Where a two-pass optimizer has what :data:`samar.training.records.MEASURED` names."""
 
 
 class _Pending(NamedTuple):
@@ -252,15 +253,10 @@ class Trainer:
         return loss
 
     def _measured(self, loss: Tensor) -> Tensor:
-        """The step's 0-dim values as one row, copied so that the next step may overwrite them."""
+        """The step's 0-dim values as one row."""
         if self.config.optimizer == "sgd":
             loss = mean_over_ranks(loss.detach(), ranks_of(self._network))
-            missing = torch.full_like(self._sgd_grad_norm, NAN)
-            row = [loss.detach(), missing, missing, missing, missing, self._sgd_grad_norm]
-        else:
-            missing = torch.full_like(loss, NAN)
-            row = [getattr(self.optimizer, name, missing) for name in MEASURED]
-        return torch.stack([value.float() for value in row])
+        return step_values(self.optimizer, loss, self._sgd_grad_norm)
 
     def drain(self) -> list[StepRecord]:
         """Fetch the records of all steps since the last call, in one transfer.
@@ -272,23 +268,13 @@ class Trainer:
         rows = on_host(torch.stack([step.values for step in self._pending])).tolist()
         records = []
         for row, step in zip(rows, self._pending, strict=True):
-            loss, perturbed, sharpness, ratio, lam, grad_norm = row
-            known = step.known
             self.seconds += seconds_between(step.began, step.ended)
-            if not math.isfinite(loss):
-                self.divergence = Divergence(known["step"], self._last, _hint(self.config))
+            record = StepRecord.of(row, seconds=self.seconds, **step.known)
+            if not math.isfinite(record.loss):
+                self.divergence = Divergence(record.step, self._last, _hint(self.config))
                 break
-            self._last = StepRecord(
-                loss=loss,
-                perturbed_loss=perturbed,
-                sharpness=sharpness,
-                ratio=ratio,
-                lam=lam,
-                grad_norm=grad_norm,
-                seconds=self.seconds,
-                **known,
-            )
-            records.append(self._last)
+            self._last = record
+            records.append(record)
         self._pending.clear()
         return records
 
@@ -404,6 +390,25 @@ class Trainer:
         if state.get("device_rng_of", CUDA) != self.placement.device.type:
             own = None  # it goes on elsewhere, where other numbers are drawn anyway
         set_random_state(RandomState(self.placement.device, state["rng"], own))
+
+
+def step_values(
+    optimizer: Optimizer, loss: Tensor, norm: Tensor, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The 0-dim values of a step as one row on the device, in the order of a record.
+
+    A copy, so that the next step may overwrite them; NaN where the optimizer has no such number.
+
+    Args:
+        loss, norm: of the mini-batch and its gradient; those of a two-pass optimizer are its own.
+    """
+    if isinstance(optimizer, TwoPassOptimizer):
+        missing = torch.full_like(optimizer.grad_norm, NAN)
+        row = [getattr(optimizer, name, missing) for name in ATTRIBUTES]
+    else:
+        missing = torch.full_like(norm, NAN)
+        row = [loss, missing, missing, missing, missing, norm]
+    return torch.stack([value.detach().to(dtype) for value in row])
 
 
 def _base(optimizer: Optimizer) -> Optimizer:

@@ -14,7 +14,10 @@ from samar.data.given import objective_of
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 
-X, Y, Z = torch.randn(6, 3), torch.randint(2, (6,)), torch.randn(6, 2)
+DRAWN = torch.Generator().manual_seed(4)
+X = torch.randn(6, 3, dtype=torch.float64, generator=DRAWN)
+Y = torch.randint(2, (6,), generator=DRAWN)
+Z = torch.randn(6, 2, dtype=torch.float64, generator=DRAWN)
 
 
 class Named(nn.Module):
@@ -22,7 +25,7 @@ class Named(nn.Module):
 
     def __init__(self, form: Any = lambda loss: {"loss": loss}) -> None:
         super().__init__()
-        self.layer, self.form = nn.Linear(3, 2), form
+        self.layer, self.form = nn.Linear(3, 2, dtype=torch.float64), form
 
     def forward(self, x: Tensor, y: Tensor) -> Any:
         return self.form(F.cross_entropy(self.layer(x), y))
@@ -31,13 +34,13 @@ class Named(nn.Module):
 class Two(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(3, 2)
+        self.layer = nn.Linear(3, 2, dtype=torch.float64)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return self.layer(a - b)
 
 
-NET, NAMED, TWO = nn.Linear(3, 2), Named(), Two()
+NET, NAMED, TWO = nn.Linear(3, 2, dtype=torch.float64), Named(), Two()
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from samar.home import SHIPPED
 from samar.jobs.files import job_dir
 from samar.jobs.service import Jobs
 
-X = torch.randn(12, 5, dtype=torch.float64)
-Y = torch.randn(12, 1, dtype=torch.float64)
-WORDS = torch.randint(7, (4, 6))
+DRAWN = torch.Generator().manual_seed(4)
+X = torch.randn(12, 5, dtype=torch.float64, generator=DRAWN)
+Y = torch.randn(12, 1, dtype=torch.float64, generator=DRAWN)
+WORDS = torch.randint(7, (4, 6), generator=DRAWN)
 
 
 class Tiny(nn.Module):

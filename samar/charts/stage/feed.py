@@ -81,6 +81,11 @@ class StageRun:
     classes: int = 10
     optimizer: str = ""
 
+    @property
+    def of_a_script(self) -> bool:
+        """Whether somebody's own script trains it."""
+        return isinstance(self.settings, WatchSettings)
+
 
 @dataclass
 class _Sent:

@@ -18,7 +18,6 @@ CAP = 2.0
 FIRST_STEPS = 20
 LOSS = "Cross-entropy in nats: of each mini-batch, and after each epoch of training and test set."
 LOSS_OF_SCRIPT = "What the script gives: of each mini-batch, and after each epoch that it tells of."
-NO_LOOK = "None yet. It needs samar.watch(…, sample=…), and some seconds of training."
 NO_EVALUATION = "Not told: run.epoch(train_accuracy=…, test_accuracy=…) in the script tells it."
 NEAR = 2.0
 """A bound of λ is drawn up to this many times the largest λ."""
@@ -37,7 +36,7 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
     lead = next((run for run in runs if not run.ghost), None)
     adaptive = any(_adaptive(run) for run in runs if not run.ghost) or lead is None
     curvature = due.get("curvature", {})
-    script = lead is not None and not lead.classes
+    script = lead is not None and lead.of_a_script
     plain = script and lead is not None and lead.settings.optimizer == "sgd"
     moved = [_lam(lead), _ratio(lead)] if adaptive else [_gradient(lead)]
     further = [*([] if plain else [_sharpness(lead)]), _trace(lead, curvature), _lr(lead)]
@@ -60,7 +59,7 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
         told[1],
         *further[:2],  # shown where the screen is large
     ]
-    examples = "training images" if lead is None or lead.classes else "examples"
+    examples = "examples" if script else "training images"
     return [tile | {"examples": examples} for tile in chosen]
 
 
@@ -86,13 +85,12 @@ def _column(name: str, role: str = "main") -> dict[str, str]:
 
 
 def _landscape(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
-    watched = lead is not None and not lead.classes
     return _tile(
         "landscape",
         "Loss landscape",
         "The loss around the network along two fixed random directions, normalized to the filters: "
         "±1 is a step as long as the weights themselves. The mark is the network.",
-        NO_LOOK if watched and not due else _note(lead, due, "film_every"),
+        _note(lead, due, "film_every"),
         cap=_cap(lead),
         due=_due(lead, due),
     )
@@ -100,7 +98,7 @@ def _landscape(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cap(lead: StageRun | None) -> float:
     """The highest loss that is drawn: a multiple of guessing, or of the loss at the start."""
-    if lead is None or lead.classes:
+    if lead is None or not lead.of_a_script:
         return CAP * math.log(max(10 if lead is None else lead.classes, 2))
     first = lead.steps["loss"][:FIRST_STEPS]
     first = first[np.isfinite(first)]
@@ -160,7 +158,7 @@ def _loss(lead: StageRun | None) -> dict[str, Any]:
     return _tile(
         "loss",
         "Loss",
-        LOSS_OF_SCRIPT if lead is not None and not lead.classes else LOSS,
+        LOSS_OF_SCRIPT if lead is not None and lead.of_a_script else LOSS,
         _first_step(lead),
         table="epochs",
         columns=[
@@ -190,13 +188,12 @@ def _accuracy(lead: StageRun | None) -> dict[str, Any]:
 
 
 def _eigenvalues(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
-    watched = lead is not None and not lead.classes
     return _tile(
         "eigenvalues",
         "Top eigenvalues",
         "h₁ to h₃ of the Hessian of the training loss: how sharply the valley curves. Above 2/η "
         "plain gradient descent is unstable; for SAM and SAMAR it is only a reference.",
-        NO_LOOK if watched and not due else _note(lead, due, "curvature_every"),
+        _note(lead, due, "curvature_every"),
         table="curvature",
         columns=[_column("h2", "lesser"), _column("h3", "lesser"), _column("h1")],
         legend=_due(lead, due),
@@ -286,7 +283,7 @@ def _first_step(lead: StageRun | None, which: str = "first step") -> str:
 def _first_epoch(lead: StageRun | None) -> str:
     if lead is None:
         return ""
-    if not lead.classes:
+    if lead.of_a_script:
         return NO_EVALUATION
     if lead.active:
         return "Comes at the end of the first epoch."

@@ -9,7 +9,7 @@ import streamlit as st
 from samar.compare.differences import shown
 from samar.jobs.edits import edits_file
 from samar.jobs.job import Job, edits_name
-from samar.jobs.kind import kind_of
+from samar.jobs.kind import of_a_script
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
 from samar.web.service import service
@@ -36,7 +36,7 @@ def edits_table(run: Job) -> None:
         for name, value in edit.values.items()
     ]
     table = pd.DataFrame(rows)
-    script = kind_of(run.kind).script
+    script = of_a_script(run.kind)
     told = "The script alone does not repeat it" if script else TOLD
     st.markdown(f"**Edited while it trained.** {told}.")
     st.dataframe(

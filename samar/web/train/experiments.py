@@ -1,14 +1,13 @@
 """What a hand may change while a network learns: optimizer, λ held or free, rate and radius."""
 
-from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from samar.jobs.job import Job
-from samar.jobs.kind import kind_of
+from samar.jobs.kind import of_a_script
 from samar.web.controls import SETTINGS, set_widget
-from samar.web.service import attempt, history, service
+from samar.web.service import history, service
 from samar.web.state import HELD
 from samar.web.train.settings_panel import HELD_SETTING, INLINE, draw_setting, steer, steers
 
@@ -26,7 +25,7 @@ def experiments(run: Job | None) -> None:
         places = st.columns([1.1, 1.5, 2, 2], vertical_alignment="bottom")
         for place, name in zip((places[0], *places[2:]), INLINE, strict=True):
             with place:
-                if run and kind_of(run.kind).script:
+                if run and of_a_script(run.kind):
                     _of_script(name, run)
                 else:
                     draw_setting(name, run)
@@ -49,8 +48,8 @@ def _of_script(name: str, run: Job) -> None:
         format="%.4g",
         key=key,
         disabled=not (run.active and steers(run, name)) or bool(service().cannot_steer(run)),
-        on_change=_change,
-        args=(run.id, name),
+        on_change=steer,
+        args=(run.id, name, key),
         help=NOW[name],
     )
 
@@ -62,11 +61,6 @@ def _now(name: str, run: Job) -> float | None:
         return float(rates[-1])
     value: float | None = service().live_values(run)[name]
     return value
-
-
-def _change(run_id: str, name: str) -> None:
-    value = st.session_state[f"{name}_{run_id}"]
-    attempt(partial(service().change, run_id, **{name: value}))
 
 
 def _hold(run: Job | None) -> None:

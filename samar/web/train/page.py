@@ -8,7 +8,7 @@ import streamlit as st
 
 from samar.errors import NotAllowed
 from samar.jobs.job import RESUMABLE, Job
-from samar.jobs.kind import kind_of
+from samar.jobs.kind import of_a_script
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
 from samar.web.presenting import presenting
@@ -52,7 +52,7 @@ def train_page() -> None:
         st.caption(plain(why_not))
     experiments(run)
     with st.sidebar:  # after the optimizer is chosen, on which it depends what applies
-        facts(run) if run and kind_of(run.kind).script else settings_panel(run)
+        facts(run) if run and of_a_script(run.kind) else settings_panel(run)
     show_problem()
     if run is None:
         offer_download(st.session_state["dataset"])
@@ -74,7 +74,7 @@ def _buttons(run: Job | None) -> None:
     under the pointer, also when the run ends by itself.
     """
     status = run.status if run else None
-    script = run is not None and kind_of(run.kind).script
+    script = run is not None and of_a_script(run.kind)
     start = service().cannot_start(run.settings if run and script else None)
     steer = service().cannot_steer(run) if run else ""
     ids = [run.id] if run else []

@@ -13,7 +13,7 @@ from streamlit.errors import StreamlitAPIException
 
 from samar.errors import SamarError
 from samar.jobs.job import Job
-from samar.jobs.kind import kind_of
+from samar.jobs.kind import of_a_script
 from samar.settings.declare import Settings, settings_of
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
@@ -133,7 +133,7 @@ def draw_setting(name: str, run: Job | None) -> None:
     """Draw a setting: of the next run, or of the one that is active, which it may steer."""
     idle = not relevant(name) or bool(run and run.active and service().cannot_steer(run))
     if run is None or not run.active:
-        script = run is not None and kind_of(run.kind).script
+        script = run is not None and of_a_script(run.kind)
         control(name, disabled=idle or script)
     elif steers(run, name) and run.status != "queued":
         control(name, in_link=False, disabled=idle, on_change=steer, args=(run.id, name))
@@ -175,8 +175,13 @@ def _apply_preset() -> None:
         fill(PRESETS[name].config())
 
 
-def steer(run_id: str, name: str) -> None:
-    """Send a moved control to the worker; if it is refused, the control goes back."""
-    attempt(partial(service().change, run_id, **{name: st.session_state[name]}))
+def steer(run_id: str, name: str, key: str = "") -> None:
+    """Send a moved control to the worker; if it is refused, the control goes back.
+
+    Args:
+        key: of the control, where that is not the setting's name.
+    """
+    key = key or name
+    attempt(partial(service().change, run_id, **{name: st.session_state[key]}))
     if PROBLEM in st.session_state:
-        st.session_state[name] = service().live_values(service().get(run_id))[name]
+        st.session_state[key] = service().live_values(service().get(run_id))[name]
