@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from samar.charts.theme import NEUTRAL, panel
 from samar.charts.training import Columns, View, curve, run_panel
+from samar.curvature.catalog import HESSIAN, MATRICES
 
 if TYPE_CHECKING:
     from samar.curvature.result import Report
@@ -78,13 +79,31 @@ def eigenvalue_figure(named: Named) -> go.Figure:
                     "hovertemplate": "%{y:.7g} ± %{customdata:.1e}",
                 }
             )
+        if report.gauss_newton is not None:
+            name = "Gauss–Newton part" if alone else f"{title}, Gauss–Newton part"
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": rank,
+                    "y": report.gauss_newton,
+                    "mode": "markers",
+                    "marker": {"color": color, "symbol": "line-ew-open", "size": 16},
+                    "name": name,
+                    "legendgroup": name,
+                    "hovertemplate": "%{y:.7g}",
+                }
+            )
     most = max(len(report.spectrum.values) for _, report in named)
+    info = MATRICES[named[0][1].matrix]
+    hessian = info is MATRICES[HESSIAN]
+    title = "Eigenvalues" if hessian else f"Eigenvalues · {info.title}"
+    of = "Hessian " if hessian else f"{info.title} "
     words = ", ".join(f"{title} {report.spectrum.values[0]:.4g}" for title, report in named)
     figure = panel(
         traces,
         [],
-        title=f"Eigenvalues · {html.escape(named[0][0])}" if alone else "Eigenvalues",
-        alt=f"Largest and smallest Hessian eigenvalues; the largest: {words}.",
+        title=f"{title} · {html.escape(named[0][0])}" if alone else title,
+        alt=f"Largest and smallest {of}eigenvalues; the largest: {words}.",
         x_axis={
             "title": "rank from either end",
             "tickmode": "linear" if most <= 20 else "auto",
@@ -135,7 +154,7 @@ def density_figure(named: Named) -> go.Figure:
         traces,
         [],
         title="Spectral density",
-        alt=f"Density of all Hessian eigenvalues, logarithmic. Outliers: {counts}.",
+        alt=f"Density of all eigenvalues, logarithmic. Outliers: {counts}.",
         x_axis={"title": "eigenvalue", "unifiedhovertitle": {"text": "eigenvalue %{x:.4~g}"}},
         y_axis={"title": "density", "type": "log", "exponentformat": "power", "nticks": 6},
         empty="",
@@ -174,7 +193,7 @@ def layers_figure(named: Named, quantity: str) -> go.Figure:
         [],
         title=title,
         alt=f"{title}.",
-        x_axis={"title": "of the layer's block of the Hessian"},
+        x_axis={"title": "of the layer's block"},
         y_axis={"title": "", "autorange": "reversed", "automargin": True, "type": "category"},
         empty="",
     )
@@ -190,7 +209,7 @@ def _with_room(figure: go.Figure, named: Named) -> go.Figure:
 def convergence_figure(
     estimates: Sequence[Mapping[str, Any]], images: int | None = None
 ) -> go.Figure:
-    """Estimates of the largest eigenvalues after each Hessian-vector product, on their way.
+    """Estimates of the largest eigenvalues after each matrix-vector product, on their way.
 
     Args:
         estimates: each with ``product``, ``values`` (descending) and their ``residuals``.
@@ -231,9 +250,9 @@ def convergence_figure(
         traces,
         [],
         title=f"Estimates after each product{of}",
-        alt="Estimates of the largest Hessian eigenvalues while they converge.",
+        alt="Estimates of the largest eigenvalues while they converge.",
         x_axis={
-            "title": "Hessian-vector products",
+            "title": "matrix-vector products",
             "tickformat": "d",
             "rangemode": "tozero",
             "unifiedhovertitle": {"text": "after %{x} products"},

@@ -187,6 +187,55 @@ def stability_figure(
     return moving(figure, until - 1, "measurement")
 
 
+def edge_figure(at: Mapping[str, Floats], shares: Mapping[str, Floats], until: int) -> go.Figure:
+    """Largest eigenvalue over each optimizer's own edge of stability, point by point.
+
+    Args:
+        at: steps of the measurements, by optimizer.
+        shares: h₁ over the edge.
+        until: measurements to show.
+    """
+    traces = [
+        line(
+            at[n][:until],
+            v[:until],
+            "gradient descent" if n == "sgd" else OPTIMIZER_STYLES[n].title,
+            n,
+        )
+        for n, v in shares.items()
+    ]
+    ends = ", ".join(f"{OPTIMIZER_STYLES[n].title} {v[until - 1]:.2f}" for n, v in shares.items())
+    figure = panel(
+        traces,
+        title="Largest eigenvalue over the optimizer's own edge",
+        alt=f"Largest eigenvalue as a multiple of each optimizer's edge; at last: {ends}.",
+        x_axis={"title": "step (all images at once)", "range": [0, float(at["sgd"][-1])]},
+        y_axis={
+            "title": "h₁ / edge",
+            "range": [0, 1.08 * max(float(v.max()) for v in shares.values())],
+        },
+        shapes=[_level(1, "edge", dash="longdash", width=2)],
+    )
+    return moving(figure, until - 1, "measurement")
+
+
+def kappa_figure(at: Floats, kappa: Floats, expected: Floats, until: int) -> go.Figure:
+    """What SAMAR's own perturbed pass says of the curvature, beside the Hessian's answer."""
+    traces = [
+        line(at[:until], kappa[:until], "measured: sharpness / ρ‖g‖", "samar"),
+        line(at[:until], expected[:until], "from the Hessian: 1 + ½ρ ĝᵀHĝ/‖g‖"),
+    ]
+    figure = panel(
+        traces,
+        title="κ along SAMAR's path",
+        alt=f"Measured kappa {kappa[until - 1]:.2f}, from the Hessian {expected[until - 1]:.2f}.",
+        x_axis={"title": "step (all images at once)", "range": [0, float(at[-1])]},
+        y_axis={"title": "κ", "range": [0.8, 1.05 * float(kappa.max())]},
+        shapes=[_level(1, "slope alone", dash="longdash", width=1.5)],
+    )
+    return moving(figure, until - 1, "measurement")
+
+
 def eigenvalues_figure(measured: Mapping[str, tuple[str, Mapping[str, Any]]]) -> go.Figure:
     """Largest eigenvalue of real runs between their epochs, and 2/η as the learning rate falls.
 

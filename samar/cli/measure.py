@@ -16,7 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from samar.curvature.catalog import MEASURES
+from samar.curvature.catalog import COVARIANCE, HESSIAN, MATRICES, MEASURES
+from samar.curvature.noise import noise_words
 from samar.errors import RunError, SamarError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
@@ -52,7 +53,8 @@ def register(commands: Any) -> None:
         commands,
         "hessian",
         "top eigenvalues, spectrum and trace of the Hessian",
-        "Curvature of the mean cross-entropy at the weights of a run or a file.",
+        "Curvature of the mean cross-entropy at the weights of a run or a file: of its Hessian, or "
+        "of another --matrix.",
         CurvatureJobSettings,
         _print_curvature,
     )
@@ -233,6 +235,9 @@ def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
         f"products in {spectrum.seconds:.1f} s, "
         f"{'converged' if spectrum.converged else 'NOT converged'}."
     )
+    if report.matrix != HESSIAN:
+        info = MATRICES[report.matrix]
+        print(f"Eigenvalues of the {info.title} matrix {info.symbol}:")
     rows = [
         ("largest", spectrum.values, spectrum.residuals),
         ("smallest", spectrum.lowest, spectrum.lowest_residuals),
@@ -240,9 +245,14 @@ def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     for end, values, residuals in rows:
         for value, residual in zip(values, residuals, strict=True):
             print(f"  {end:9}{value:14.6g} ± {residual:.1e}")
+    for rank, part in enumerate(report.gauss_newton or (), 1):
+        print(f"  Gauss–Newton part of eigenvalue {rank}: {part:.6g}")
     if report.trace:
         total = report.trace.total
         print(f"Trace {total.value:.6g} ± {total.error:.2g} (standard error).")
+        if report.matrix == COVARIANCE:
+            words = noise_words(report)
+            print(f"{words[0].upper()}{words[1:]}.")
     if report.density:
         density = report.density
         print(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,12 @@ METRICS: Mapping[str, Metric] = {
     "lr": Metric("Learning rate", "η", "steps", log=True),
     "lambda_max": Metric("Largest eigenvalue", "h₁ of the Hessian", "curvature", log=True),
     "trace": Metric("Hessian trace", "tr H", "curvature", log=True),
+    "edge": Metric("Edge of stability", "curvature that a step tolerates", "curvature", log=True),
+    "gradient_share": Metric(
+        "Gradient in the top eigenspace", "share of ‖g‖² in h₁ to h₃ (%)", "curvature", 100
+    ),
+    "kappa": Metric("κ", "sharpness / ρ‖g‖", "curvature"),
+    "kappa_expected": Metric("κ from curvature", "1 + ½ρ ĝᵀHĝ/‖g‖", "curvature"),
 }
 
 
@@ -67,9 +74,10 @@ def curve_of(
     if metric.of == "curvature":
         found = [event for event in events if event.kind == "curvature"]
         at = np.array([event.step for event in found], dtype=float)
-        values = [e.detail["values"][0] if name == "lambda_max" else e.detail[name] for e in found]
+        values = np.array([_measured(name, event.detail) for event in found], dtype=float)
         x = np.interp(at, steps["step"], steps[axis]) if at.size and steps["step"].size else at
-        return Curve(at, x, metric.factor * np.array(values, dtype=float))
+        kept = np.isfinite(values)
+        return Curve(at[kept], x[kept], metric.factor * values[kept])
     if name == "price":
         price = steps["grad_evals"] / np.maximum(steps["step"], 1)
         return Curve(steps["step"], steps[axis], price)
@@ -77,3 +85,10 @@ def curve_of(
     finite = np.isfinite(table[name])
     at, x, y = (table[column][finite] for column in ("step", axis, name))
     return Curve(at, x, metric.factor * y)
+
+
+def _measured(name: str, detail: Mapping[str, Any]) -> float | None:
+    """A quantity of one measurement; None where it was not taken."""
+    if name == "lambda_max":
+        return float(detail["values"][0])
+    return detail.get(name)

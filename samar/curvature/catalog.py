@@ -44,8 +44,54 @@ class MeasureInfo:
     invariant: bool
 
 
+@dataclass(frozen=True)
+class MatrixInfo:
+    """One matrix that says how a loss curves.
+
+    Attributes:
+        title: its name.
+        symbol: letter for it.
+        words: what it is, in a sentence.
+    """
+
+    title: str
+    symbol: str
+    words: str
+
+
+HESSIAN, REST, COVARIANCE = "hessian", "rest", "covariance"
+
+MATRICES = {
+    HESSIAN: MatrixInfo("Hessian", "H", "Second derivatives of the loss."),
+    "gauss_newton": MatrixInfo(
+        "Gauss–Newton",
+        "G",
+        "The Hessian with the network replaced by its tangent; under cross-entropy it is also the "
+        "exact Fisher matrix. No eigenvalue is negative.",
+    ),
+    REST: MatrixInfo(
+        "Hessian − Gauss–Newton",
+        "R",
+        "What the bending of the network itself adds to the Hessian; the negative eigenvalues are "
+        "its own.",
+    ),
+    "empirical_fisher": MatrixInfo(
+        "empirical Fisher",
+        "F",
+        "Mean of g gᵀ over the gradients g of single images with their labels.",
+    ),
+    COVARIANCE: MatrixInfo(
+        "gradient covariance",
+        "Σ",
+        "Spread of the gradients of single images around their mean: the noise of mini-batches. "
+        "With its trace comes the noise scale.",
+    ),
+}
+"""Formulas and sources are in :mod:`samar.curvature.matrices`."""
+
+LANCZOS = "lanczos"
 ENGINES = {
-    "lanczos": "our own: a residual for every eigenvalue, few products",
+    LANCZOS: "our own: a residual for every eigenvalue, few products",
     "pyhessian": "the package, as a reference: deflated power iteration",
 }
 

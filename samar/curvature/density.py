@@ -16,7 +16,7 @@ import torch
 
 from samar.curvature.eigenvalues import OnProduct
 from samar.curvature.krylov import KrylovSpace, random_signs, room_for
-from samar.curvature.product import Hessian
+from samar.curvature.product import CurvatureMatrix
 from samar.curvature.result import Density
 
 PROBES = 3
@@ -33,7 +33,7 @@ RESOLVED = 1e-3
 
 
 def spectral_density(
-    hessian: Hessian,
+    matrix: CurvatureMatrix,
     *,
     probes: int = PROBES,
     steps: int = STEPS,
@@ -43,19 +43,19 @@ def spectral_density(
     """Estimate the density of the Hessian's eigenvalues.
 
     Args:
-        hessian: of size n.
+        matrix: of size n.
         probes: random vectors that are averaged over.
         steps: of Lanczos per vector; fewer if n is smaller or the basis would not fit into memory.
         seed: of the vectors.
         on_product: called with the number of products so far and NaN; may raise to cancel.
     """
     generator = torch.Generator().manual_seed(seed)
-    room = room_for(hessian.gradient, 20, min(steps, len(hessian)))
-    steps = min(steps, len(hessian), room.vectors)
+    room = room_for(matrix.gradient, 20, min(steps, len(matrix)))
+    steps = min(steps, len(matrix), room.vectors)
     runs, products = [], 0
     for _ in range(probes):
-        start = random_signs(hessian.gradient, generator)
-        space = KrylovSpace(hessian.__matmul__, start, room, generator)
+        start = random_signs(matrix.gradient, generator)
+        space = KrylovSpace(matrix.__matmul__, start, room, generator)
         for _ in range(steps):
             space.grow()
             products += 1
@@ -70,7 +70,7 @@ def spectral_density(
     grid = np.linspace(nodes[0] - 5 * sigma, nodes[-1] + 5 * sigma, GRID)
     shares = weights / (sigma * np.sqrt(2 * np.pi))
     density = np.exp(-0.5 * ((grid[:, None] - nodes) / sigma) ** 2) @ shares
-    traces = [len(hessian) * float(run.weights @ run.values) for run in runs]
+    traces = [len(matrix) * float(run.weights @ run.values) for run in runs]
     spread = float(np.std(traces, ddof=1)) if probes > 1 else float("nan")
     low, high = np.interp([(1 - BULK) / 2, (1 + BULK) / 2], np.cumsum(weights), nodes)
     first = runs[0]

@@ -22,13 +22,15 @@ from torch import Tensor, nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.krylov import KrylovSpace, random_normal, room_for
-from samar.curvature.product import Hessian, OnBatch, hessian_of
+from samar.curvature.product import CurvatureMatrix, OnBatch, hessian_of
 from samar.curvature.result import Spectrum
 from samar.data.objective import Objective
 from samar.errors import ConfigError
 
-WARM_NOISE = 0.1
-"""Share of a random direction in a warm start, so that an eigenvector that is new can be found."""
+WARM_NOISE, COLD_NOISE = 0.1, 1.0
+"""Length of the random direction that is added to a start of length 1, so that every eigenvector
+can be found. The start is the eigenvectors of before or else the gradient, which lies largely in
+the top eigenspace (Gur-Ari et al. 2018, arXiv 1812.04754): h₁ is within 2 % after four products."""
 
 OnProduct = Callable[[int, float], None]
 """Called after each product with their number and the largest relative residual of the wanted pairs
@@ -62,9 +64,10 @@ def top_eigenvalues(
         k: how many eigenvalues.
         tol: largest residual relative to each eigenvalue, positive.
         max_products: give up, with ``converged=False``, after so many.
-        start: ``vectors`` of an earlier result, or one vector (n,); random if None.
+        start: ``vectors`` of an earlier result, or one vector (n,); the gradient and a random
+            direction if None.
         both_ends: whether the k smallest must converge too.
-        seed: of the random start.
+        seed: of the random part of the start.
         batch_size: images per pass, what suits the device if None.
         on_product: progress; see :data:`OnProduct`.
         on_estimate: see :data:`OnEstimate`.
@@ -89,7 +92,7 @@ def top_eigenvalues(
 
 
 def top_of(
-    hessian: Hessian,
+    matrix: CurvatureMatrix,
     *,
     k: int,
     tol: float,
@@ -104,15 +107,15 @@ def top_of(
     """:func:`top_eigenvalues` of an operator at hand.
 
     Args:
-        scaling: d (n,), to take the eigenvalues of diag(d) H diag(d) instead.
+        scaling: d (n,), to take the eigenvalues of diag(d) A diag(d) instead.
     """
-    check(len(hessian), k, tol, max_products)
+    check(len(matrix), k, tol, max_products)
     began = perf_counter()
     generator = torch.Generator().manual_seed(seed)
-    product = hessian.__matmul__
+    product = matrix.__matmul__
     if scaling is not None:
-        product = lambda v: scaling * (hessian @ (scaling * v))  # noqa: E731
-    first = _start(hessian, start, generator)
+        product = lambda v: scaling * (matrix @ (scaling * v))  # noqa: E731
+    first = _start(matrix, start, generator, scaling)
     room = room_for(first, 3 * k + 10, max_products)
     space = KrylovSpace(product, first, room, generator)
     products = 0
@@ -131,7 +134,7 @@ def top_of(
         if on_product:
             on_product(products, worst)
         # Where the whole space is spanned all is exact, also an eigenvalue of zero.
-        converged = worst < tol or space.size == len(hessian)
+        converged = worst < tol or space.size == len(matrix)
         if converged or products >= max_products:
             break
         if space.size == space.capacity:
@@ -145,7 +148,7 @@ def top_of(
         lowest_residuals=tuple(ritz.residuals[low].tolist()),
         products=products,
         converged=converged,
-        loss=hessian.loss,
+        loss=matrix.loss,
         seconds=perf_counter() - began,
     )
 
@@ -172,15 +175,24 @@ def _kept(size: int, k: int) -> list[int]:
     return sorted({*range(min(k, size // 4)), *range(size - 2 * k, size)})
 
 
-def _start(hessian: Hessian, start: Tensor | None, generator: torch.Generator) -> Tensor:
-    noise = random_normal(hessian.gradient, generator)
+def _start(
+    matrix: CurvatureMatrix,
+    start: Tensor | None,
+    generator: torch.Generator,
+    scaling: Tensor | None,
+) -> Tensor:
+    noise = random_normal(matrix.gradient, generator)
     if start is None:
-        return noise
-    if start.shape[-1] != len(hessian):
-        raise ConfigError(
-            f"The start vector has {start.shape[-1]} numbers, but the model has {len(hessian)} "
-            "trainable parameters; start from the same network."
-        )
-    known: Tensor = start.reshape(-1, len(hessian)).sum(0).to(noise)
-    known /= known.norm()
-    return known.add_(noise / noise.norm(), alpha=WARM_NOISE)
+        known = matrix.gradient if scaling is None else scaling * matrix.gradient
+        share = COLD_NOISE
+    else:
+        if start.shape[-1] != len(matrix):
+            raise ConfigError(
+                f"The start vector has {start.shape[-1]} numbers, but the model has {len(matrix)} "
+                "trainable parameters; start from the same network."
+            )
+        known, share = start.reshape(-1, len(matrix)).sum(0).to(noise), WARM_NOISE
+    # A gradient of zero leaves the random direction.
+    least = torch.finfo(noise.dtype).tiny
+    unit: Tensor = known / torch.linalg.vector_norm(known).clamp(min=least)
+    return unit.add_(noise / noise.norm(), alpha=share)

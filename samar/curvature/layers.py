@@ -12,7 +12,7 @@ from torch import nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.eigenvalues import top_of
-from samar.curvature.product import OnBatch, hessian_of
+from samar.curvature.product import CurvatureMatrix, Hessian, OnBatch, operator_of
 from samar.curvature.result import Layer, Trace
 from samar.data.objective import Objective
 
@@ -22,6 +22,7 @@ def layer_curvature(
     sample: Objective,
     trace: Trace,
     *,
+    matrix: type[CurvatureMatrix] = Hessian,
     tol: float = 1e-2,
     seed: int = 0,
     batch_size: int | None = None,
@@ -33,7 +34,8 @@ def layer_curvature(
     Args:
         model: left as it was.
         sample: the images.
-        trace: of the same model and images.
+        trace: of the same model, images and matrix.
+        matrix: whose blocks.
         tol: of each eigenvalue, relative.
         seed: of the start vectors.
         batch_size: images per pass, what suits the device if None.
@@ -41,11 +43,11 @@ def layer_curvature(
         on_batch: see :data:`samar.curvature.product.OnBatch`.
     """
     found: list[Layer] = []
-    with hessian_of(model, sample, batch_size=batch_size, on_batch=on_batch) as whole:
+    with operator_of(matrix, model, sample, batch_size=batch_size, on_batch=on_batch) as whole:
         names = {layer: whole.parameters_of(layer) for layer in whole.layers}
     for layer, members in names.items():
-        with hessian_of(
-            model, sample, batch_size=batch_size, only=members, on_batch=on_batch
+        with operator_of(
+            matrix, model, sample, batch_size=batch_size, only=members, on_batch=on_batch
         ) as block:
             most = min(MAX_PRODUCTS, len(block))
             top = top_of(block, k=1, tol=tol, max_products=most, seed=seed)

@@ -1,5 +1,8 @@
 """The Hessian of a loss over fixed examples, as an operator: v ↦ H v without ever forming H.
 
+What every curvature matrix of a loss has in common is in :class:`CurvatureMatrix`; those besides
+the Hessian are in :mod:`samar.curvature.matrices`.
+
     H = ∇²f(θ),   f = mean loss over all examples,   H v = d/dt ∇f(θ + t v) at t = 0
 
 Products are summed over batches, each weighted by its number of examples. The first batches, as
@@ -14,6 +17,7 @@ result (up to rounding) nor the peak memory depends on the number of batches.
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -45,10 +49,11 @@ OnBatch = Callable[[], None]
 """Called before every batch, also while an operator is built; may raise to cancel."""
 
 
-class Hessian:
-    """H of shape (n, n) over the trainable parameters, in their order, flattened and concatenated.
+class CurvatureMatrix(ABC):
+    """A matrix (n, n) over the trainable parameters, in their order, flattened and concatenated.
 
-    Made by :func:`hessian_of`, which keeps the model in the state that the products assume.
+    Made by :func:`operator_of`, which keeps the model in the state that the products assume. It is
+    the mean over the examples: each batch's part is weighted by its number of examples.
 
     Args:
         model: in eval mode; parameters with ``requires_grad=False`` are held fixed.
@@ -56,10 +61,11 @@ class Hessian:
             model's.
         batch_size: examples per pass, those of :data:`BATCH_SIZE` if None.
         only: names of the parameters that span the space, all trainable ones if None. The result is
-            then the diagonal block of H that belongs to them.
+            then the diagonal block that belongs to them.
         on_batch: see :data:`OnBatch`.
 
     Attributes:
+        at: θ, by the parameters' names.
         loss: f(θ).
         gradient: ∇f(θ), (n,).
         layers: name of each module with parameters of its own, to its part of the n coordinates.
@@ -68,6 +74,9 @@ class Hessian:
     Raises:
         ConfigError: there is no trainable parameter or no example, or the loss is not finite.
     """
+
+    keeps_graphs = False
+    """Whether products take the graphs of the batches' gradients, as many as are kept."""
 
     def __init__(
         self,
@@ -81,29 +90,29 @@ class Hessian:
         if len(sample) == 0:
             raise ConfigError("There are 0 images to measure curvature on; give at least 1.")
         self._fixed = {name: p.detach() for name, p in model.named_parameters()}
-        self._at: Parameters = {
+        self.at: Parameters = {
             name: self._fixed.pop(name)
             for name, p in model.named_parameters()
             if p.requires_grad and (only is None or name in only)
         }
-        if not self._at:
+        if not self.at:
             raise ConfigError(
                 "The model has 0 trainable parameters; set requires_grad=True on at least one."
             )
         # In one layout whatever that of a live model: second derivatives are quickest there, and
         # another layout rounds differently, which switches a few ReLUs.
-        self._at = {name: p.clone(memory_format=_LAYOUT) for name, p in self._at.items()}
-        self._loss_of, self._on_batch = _Loss(model), on_batch
+        self.at = {name: p.clone(memory_format=_LAYOUT) for name, p in self.at.items()}
+        self._asked, self._on_batch = _Asked(model), on_batch
         self._batch_size = batch_size or batch_size_on(sample.device)
         self._sample = sample.laid_out(_LAYOUT)
-        self._kept_bytes = kept_bytes_on(sample.device)
-        self._sizes = [p.numel() for p in self._at.values()]
+        self._kept_bytes = kept_bytes_on(sample.device) if self.keeps_graphs else -1
+        self._sizes = [p.numel() for p in self.at.values()]
         self.mode = "forward"
         self._graphs: list[GradientGraph] = []
         self.loss, self.gradient = self._frugally(self._loss_and_gradient)
         if not math.isfinite(self.loss):
             raise ConfigError(
-                f"The loss is {self.loss} at these weights, so it has no Hessian; "
+                f"The loss is {self.loss} at these weights, so it has no curvature; "
                 "choose weights from before the run diverged."
             )
 
@@ -116,9 +125,14 @@ class Hessian:
         return len(self._graphs)
 
     @property
+    def examples(self) -> int:
+        """Over how many examples the matrix is the mean."""
+        return len(self._sample)
+
+    @property
     def point(self) -> Tensor:
         """θ, (n,)."""
-        return _flat(self._at.values())
+        return flat(self.at.values())
 
     @property
     def dtype(self) -> torch.dtype:
@@ -134,7 +148,7 @@ class Hessian:
     def layers(self) -> dict[str, slice]:
         """Coordinates of each layer; a layer's parameters follow one another."""
         parts, start = {}, 0
-        named = zip(self._at, self._sizes, strict=True)
+        named = zip(self.at, self._sizes, strict=True)
         for layer, members in groupby(named, key=lambda item: item[0].rpartition(".")[0]):
             stop = start + sum(size for _, size in members)
             parts[layer or "model"] = slice(start, stop)
@@ -143,10 +157,10 @@ class Hessian:
 
     def parameters_of(self, layer: str) -> tuple[str, ...]:
         """Names of a layer's trainable parameters, as ``only`` takes them."""
-        return tuple(n for n in self._at if (n.rpartition(".")[0] or "model") == layer)
+        return tuple(n for n in self.at if (n.rpartition(".")[0] or "model") == layer)
 
     def __matmul__(self, vector: Tensor) -> Tensor:
-        """H v for v of shape (n,).
+        """The product with v of shape (n,).
 
         Raises:
             ConfigError: the product is not finite.
@@ -154,19 +168,28 @@ class Hessian:
         product = self._frugally(lambda: self._product(vector))
         if not on_host(torch.isfinite(product).all()):
             raise ConfigError(
-                "A Hessian-vector product is not finite at these weights, whose loss is "
+                "A matrix-vector product is not finite at these weights, whose loss is "
                 f"{self.loss:g}; choose weights from before the run diverged."
             )
         return product
 
     def _product(self, vector: Tensor) -> Tensor:
-        tangent = self._unflat(vector)
-        product = torch.zeros_like(vector)
+        return self.averaged(partial(self._part, tangent=self.unflat(vector)))
+
+    def averaged(self, part: Callable[[int, Objective], Iterable[Tensor]]) -> Tensor:
+        """The mean over the examples of what is computed batch by batch, (n,).
+
+        Args:
+            part: of a batch's place and the batch: its own mean, parameter by parameter.
+        """
+        total = torch.zeros_like(self.point)
         for index, piece in enumerate(self.batches()):
-            graph = self._graphs[index] if index < self.kept else None
-            part = graph.product(tangent) if graph else self._recomputed(piece, tangent)
-            product.add_(_flat(part), alpha=len(piece) / len(self._sample))
-        return product
+            total.add_(flat(part(index, piece)), alpha=len(piece) / self.examples)
+        return total
+
+    @abstractmethod
+    def _part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+        """The product with the matrix of one batch alone, parameter by parameter."""
 
     def _frugally(self, attempt: Callable[[], T]) -> T:
         """Do it; where memory is not enough, keep no graphs, and halve the batches until it is."""
@@ -178,17 +201,17 @@ class Hessian:
                     raise
             if not self._graphs:
                 self._batch_size = max(1, self._batch_size // 2)
-            self._graphs, self._kept_bytes = [], 0
+            self._graphs, self._kept_bytes = [], -1
             release()
 
     @torch.no_grad()
     def loss_at(self, offset: Tensor) -> float:
         """f(θ + offset) for an offset of shape (n,); the model's weights stay where they are."""
-        return self._frugally(lambda: self._loss_at(self._unflat(self.point + offset)))
+        return self._frugally(lambda: self._loss_at(self.unflat(self.point + offset)))
 
     def _loss_at(self, at: Parameters) -> float:
         losses = [exact(self._loss(at, piece)) * len(piece) for piece in self.batches()]
-        return on_host(torch.stack(losses).sum()).item() / len(self._sample)
+        return on_host(torch.stack(losses).sum()).item() / self.examples
 
     def batches(self) -> Iterator[Objective]:
         """The examples of one pass after the other."""
@@ -198,9 +221,13 @@ class Hessian:
             yield piece
 
     def _loss(self, at: Parameters, piece: Objective) -> Tensor:
+        return self.ask("loss", at, piece)
+
+    def ask(self, what: str, at: Parameters, piece: Objective) -> Tensor:
+        """What a method of an objective says of the network with these weights."""
         weights = {f"network.{name}": p for name, p in (self._fixed | at).items()}
-        loss: Tensor = functional_call(self._loss_of, weights, (piece,))
-        return loss
+        found: Tensor = functional_call(self._asked, weights, (what, piece))
+        return found
 
     def _loss_and_gradient(self) -> tuple[float, Tensor]:
         """Of all batches; what fits into memory of their graphs is kept on the way."""
@@ -208,45 +235,79 @@ class Hessian:
         held = size = 0
         for piece in self.batches():
             keep = held + size <= self._kept_bytes
-            graph = GradientGraph(partial(self._loss, piece=piece), self._at, again=keep)
+            graph = GradientGraph(partial(self._loss, piece=piece), self.at, again=keep)
             if keep:
                 size = graph.bytes
                 held += size
                 if held <= self._kept_bytes:
                     self._graphs.append(graph)
-            share = len(piece) / len(self._sample)
+            share = len(piece) / self.examples
             loss += share * graph.loss
-            total.add_(_flat(g.detach() for g in graph.gradient), alpha=share)
+            total.add_(flat(g.detach() for g in graph.gradient), alpha=share)
         return loss, total
 
-    def _recomputed(self, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
-        if self.mode == "forward":
-            try:
-                gradient = lambda at: grad(self._loss)(at, piece)  # noqa: E731
-                product: Parameters = jvp(gradient, (self._at,), (tangent,))[1]
-                return product.values()
-            except RuntimeError as error:
-                if not _no_forward_derivative(error):
-                    raise
-                self.mode = "reverse"
-        loss = partial(self._loss, piece=piece)
-        return GradientGraph(loss, self._at, again=True).product(tangent)
-
-    def _unflat(self, vector: Tensor) -> Parameters:
-        pieces = zip(self._at.items(), vector.split(self._sizes), strict=True)
+    def unflat(self, vector: Tensor) -> Parameters:
+        """The parts of a vector (n,) in the shapes of the parameters."""
+        pieces = zip(self.at.items(), vector.split(self._sizes), strict=True)
         return {name: piece.view(p.shape) for (name, p), piece in pieces}
 
 
-class _Loss(nn.Module):
-    """The loss as a module around the network, so that other weights can be put into it."""
+class _Asked(nn.Module):
+    """A question to an objective as a module around the network, so that weights can be put in."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, piece: Objective) -> Tensor:
-        """The mean loss over a piece of the examples."""
-        return piece.loss(self.network)
+    def forward(self, what: str, piece: Objective) -> Tensor:
+        """What that method of the objective says of the network."""
+        found: Tensor = getattr(piece, what)(self.network)
+        return found
+
+
+class Hessian(CurvatureMatrix):
+    """H = ∇²f(θ), (n, n); made by :func:`hessian_of`."""
+
+    keeps_graphs = True
+
+    def _part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+        if index < self.kept:
+            return self._graphs[index].product(tangent)
+        if self.mode == "forward":
+            try:
+                gradient = lambda at: grad(self._loss)(at, piece)  # noqa: E731
+                product: Parameters = jvp(gradient, (self.at,), (tangent,))[1]
+                return product.values()
+            except RuntimeError as error:
+                if not no_forward_derivative(error):
+                    raise
+                self.mode = "reverse"
+        loss = partial(self._loss, piece=piece)
+        return GradientGraph(loss, self.at, again=True).product(tangent)
+
+
+M = TypeVar("M", bound=CurvatureMatrix)
+
+
+@contextmanager
+def operator_of(
+    matrix: type[M],
+    model: nn.Module,
+    sample: Objective,
+    *,
+    batch_size: int | None = None,
+    only: tuple[str, ...] | None = None,
+    on_batch: OnBatch | None = None,
+) -> Iterator[M]:
+    """A curvature matrix of a model, which is left bit for bit as it was when the block ends.
+
+    In the block the model is in eval mode, and products are taken in full precision.
+    """
+    attention = sdpa_kernel(SDPBackend.MATH)  # the one with a second derivative
+    with undisturbed(model), full_precision(), attention, warnings.catch_warnings():
+        # torch.func.jvp meets a deprecated corner of torch itself.
+        warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
+        yield matrix(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
 
 
 @contextmanager
@@ -258,9 +319,7 @@ def hessian_of(
     only: tuple[str, ...] | None = None,
     on_batch: OnBatch | None = None,
 ) -> Iterator[Hessian]:
-    """The Hessian operator of a model, which is left bit for bit as it was when the block ends.
-
-    In the block the model is in eval mode, and products are taken in full precision.
+    """The Hessian of a model; see :func:`operator_of`.
 
     Example:
         >>> from samar.data.sample import Sample
@@ -269,11 +328,10 @@ def hessian_of(
         ...     (hessian @ torch.ones(len(hessian))).shape
         torch.Size([8])
     """
-    attention = sdpa_kernel(SDPBackend.MATH)  # the one with a second derivative
-    with undisturbed(model), full_precision(), attention, warnings.catch_warnings():
-        # torch.func.jvp meets a deprecated corner of torch itself.
-        warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
-        yield Hessian(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
+    with operator_of(
+        Hessian, model, sample, batch_size=batch_size, only=only, on_batch=on_batch
+    ) as hessian:
+        yield hessian
 
 
 def batch_size_on(device: torch.device) -> int:
@@ -286,7 +344,7 @@ def kept_bytes_on(device: torch.device) -> int:
     return int(KEPT_SHARE * free_bytes(device)) if is_gpu(device) else KEPT_BYTES
 
 
-def _no_forward_derivative(error: RuntimeError) -> bool:
+def no_forward_derivative(error: RuntimeError) -> bool:
     """Whether an operation has none, or is a custom function that torch.func does not know.
 
     Every other error, such as one of the device, is none of ours.
@@ -294,5 +352,6 @@ def _no_forward_derivative(error: RuntimeError) -> bool:
     return isinstance(error, NotImplementedError) or "setup_context" in str(error)
 
 
-def _flat(tensors: Iterable[Tensor]) -> Tensor:
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    """All numbers, one tensor after the other, (n,)."""
     return torch.cat([t.reshape(-1) for t in tensors])

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
 from samar.curvature.eigenvalues import OnProduct, Spectrum, check
-from samar.curvature.product import Hessian, OnBatch, hessian_of
+from samar.curvature.product import CurvatureMatrix, OnBatch, hessian_of
 from samar.data.sample import Sample
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
@@ -32,7 +32,9 @@ from samar.errors import ConfigError
 class _Counted(PyHessian):
     """PyHessian over the batches of our operator that tells how many products it has taken."""
 
-    def __init__(self, model: nn.Module, batches: Hessian, on_product: OnProduct | None) -> None:
+    def __init__(
+        self, model: nn.Module, batches: CurvatureMatrix, on_product: OnProduct | None
+    ) -> None:
         super().__init__(model, F.cross_entropy, None, _pairs(batches), False)
         self.device = batches.device
         self.products, self._batches, self._on_product = 0, batches, on_product
@@ -46,7 +48,7 @@ class _Counted(PyHessian):
         return result
 
 
-def _pairs(batches: Hessian) -> Iterator[tuple[Tensor, Tensor]]:
+def _pairs(batches: CurvatureMatrix) -> Iterator[tuple[Tensor, Tensor]]:
     """Images and labels of one pass after the other."""
     for piece in batches.batches():
         assert isinstance(piece, Sample)

@@ -11,10 +11,12 @@ import torch
 from torch import nn
 
 from samar import __version__
+from samar.curvature.catalog import HESSIAN
 from samar.curvature.density import PROBES, STEPS, spectral_density
 from samar.curvature.eigenvalues import OnEstimate, OnProduct, top_of
 from samar.curvature.layers import layer_curvature
-from samar.curvature.product import OnBatch, batch_size_on, hessian_of
+from samar.curvature.matrices import MATRICES, in_gauss_newton
+from samar.curvature.product import Hessian, OnBatch, batch_size_on, operator_of
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
 from samar.curvature.sharpness import sharpness_measures
@@ -24,8 +26,8 @@ from samar.data.objective import Objective
 from samar.data.sample import Sample
 from samar.device.catalog import CPU
 from samar.device.placement import provenance
+from samar.device.waiting import on_host
 
-PRODUCT = "Hessian-vector product"
 GIVEN = ("images", "split")
 """Of a request, what the examples themselves say."""
 
@@ -93,8 +95,8 @@ def measure_on(
     Raises:
         ConfigError: the request does not fit the network, or the loss is not finite.
     """
-    began = perf_counter()
-    spectrum = density = trace = layers = sharpness = None
+    began, what = perf_counter(), product_of(request.matrix)
+    spectrum = density = trace = layers = sharpness = parts = None
     if request.engine == "pyhessian":
         from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
 
@@ -106,41 +108,48 @@ def measure_on(
             tol=request.tol,
             max_products=request.max_products,
             seed=request.seed,
-            on_product=_until_accurate(progress),
+            on_product=_until_accurate(progress, what),
             on_batch=on_batch,
         )
-    with hessian_of(network, sample, on_batch=on_batch) as hessian:
+    matrix = MATRICES[request.matrix]
+    with operator_of(matrix, network, sample, on_batch=on_batch) as operator:
         if spectrum is None:
             spectrum = top_of(
-                hessian,
+                operator,
                 k=request.top,
                 tol=request.tol,
                 max_products=request.max_products,
                 both_ends=request.both_ends,
                 seed=request.seed,
-                on_product=_until_accurate(progress),
+                on_product=_until_accurate(progress, what),
                 on_estimate=on_estimate,
             )
         if request.density:
-            most = PROBES * min(STEPS, len(hessian))
-            told = _teller(progress, f"Spectral density: {PRODUCT}s", most)
+            most = PROBES * min(STEPS, len(operator))
+            told = _teller(progress, f"Spectral density: {what}s", most)
             density = spectral_density(
-                hessian, probes=PROBES, steps=STEPS, seed=request.seed, on_product=told
+                operator, probes=PROBES, steps=STEPS, seed=request.seed, on_product=told
             )
         if request.trace or request.layers:
             most = request.trace_products
-            told = _teller(progress, f"Trace: {PRODUCT}s", most)
-            trace = hessian_trace(hessian, products=most, seed=request.seed, on_product=told)
+            told = _teller(progress, f"Trace: {what}s", most)
+            trace = hessian_trace(operator, products=most, seed=request.seed, on_product=told)
         if request.sharpness:
-            told = _until_accurate(progress, "Scale-adjusted h₁: ")
+            told = _until_accurate(progress, f"Scale-adjusted h₁: {what}")
+            assert isinstance(operator, Hessian)
             sharpness = sharpness_measures(
-                hessian, spectrum, trace, rho=request.rho, seed=request.seed, on_product=told
+                operator, spectrum, trace, rho=request.rho, seed=request.seed, on_product=told
             )
+        if request.gauss_newton:
+            assert isinstance(operator, Hessian)
+            parts = in_gauss_newton(operator, spectrum.vectors)
+        gradient_norm = on_host(operator.gradient.norm()).item()
     if request.layers and trace:
         layers = layer_curvature(
             network,
             sample,
             trace,
+            matrix=matrix,
             seed=request.seed,
             on_layer=lambda done, most: progress(done, most, "Layers"),
             on_batch=on_batch,
@@ -164,18 +173,26 @@ def measure_on(
         images=len(sample),
         seconds=perf_counter() - began,
         manifest=manifest,
+        matrix=request.matrix,
+        gradient_norm=gradient_norm,
+        gauss_newton=parts,
     )
+
+
+def product_of(matrix: str) -> str:
+    """What a product with a matrix is called."""
+    return "Hessian-vector product" if matrix == HESSIAN else "Matrix-vector product"
 
 
 def _teller(progress: Progress, what: str, most: int) -> OnProduct:
     return lambda count, _: progress(count, most, what)
 
 
-def _until_accurate(progress: Progress, what: str = "") -> OnProduct:
+def _until_accurate(progress: Progress, what: str) -> OnProduct:
     """Nobody knows how many products it takes: the number and the largest residual are told."""
 
     def tell(count: int, residual: float) -> None:
         error = f", largest residual {residual:.0e}" if math.isfinite(residual) else ""
-        progress(count, 0, f"{what}{PRODUCT} {count} (stops when accurate){error}")
+        progress(count, 0, f"{what} {count} (stops when accurate){error}")
 
     return tell

@@ -1,7 +1,8 @@
 """What the curvature instruments find: plain results that need no torch, and their JSON."""
 
+import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from samar.curvature.catalog import HESSIAN, MATRICES
 from samar.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -151,6 +153,9 @@ class Report:
         images: how many were used.
         seconds: wall time of everything.
         manifest: plain values: subject, request, versions, device.
+        matrix: whose curvature, a key of :data:`samar.curvature.catalog.MATRICES`.
+        gradient_norm: ‖∇f‖ at the weights; NaN in a report of an earlier version.
+        gauss_newton: vᵀ G v of each eigenvector v of the Hessian; None where not asked for.
     """
 
     spectrum: Spectrum
@@ -161,6 +166,9 @@ class Report:
     images: int
     seconds: float
     manifest: dict[str, Any]
+    matrix: str = HESSIAN
+    gradient_norm: float = float("nan")
+    gauss_newton: tuple[float, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``json.dumps``; eigenvectors are left out."""
@@ -175,7 +183,11 @@ class Report:
             "images": self.images,
             "lowest": list(spectrum.lowest),
             "lowest_residuals": list(spectrum.lowest_residuals),
+            "matrix": self.matrix,
+            "gradient_norm": None if math.isnan(self.gradient_norm) else self.gradient_norm,
         }
+        if self.gauss_newton is not None:
+            content["gauss_newton"] = list(self.gauss_newton)
         if self.trace:
             content |= {"trace": self.trace.total.value, "trace_error": self.trace.total.error}
             content["trace_layers"] = {n: asdict(each) for n, each in self.trace.layers.items()}
@@ -224,8 +236,19 @@ class Report:
         if found.trace is not None:
             total = Estimate(found.trace, found.trace_error)
             trace = Trace(total, found.trace_layers, found.trace_products)
-        others = (found.layers, found.sharpness, found.images, found.seconds_total, found.manifest)
-        return cls(spectrum, density, trace, *others)
+        return cls(
+            spectrum=spectrum,
+            density=density,
+            trace=trace,
+            layers=found.layers,
+            sharpness=found.sharpness,
+            images=found.images,
+            seconds=found.seconds_total,
+            manifest=found.manifest,
+            matrix=found.matrix,
+            gradient_norm=found.gradient_norm,
+            gauss_newton=found.gauss_newton,
+        )
 
 
 CURVES = ("grid", "density", "nodes", "weights", "outliers")
@@ -275,10 +298,15 @@ class _Content(BaseModel):
     sharpness: tuple[Measure, ...] | None = None
     seconds_total: FiniteFloat
     manifest: dict[str, Any]
+    matrix: Literal[tuple(MATRICES)] = HESSIAN  # type: ignore[valid-type]
+    gradient_norm: Perhaps = float("nan")
+    gauss_newton: Numbers | None = None
 
     @model_validator(mode="after")
     def _of_one_length(self) -> "_Content":
         pairs = [(self.eigenvalues, self.residuals), (self.lowest, self.lowest_residuals)]
+        if self.gauss_newton is not None:
+            pairs.append((self.eigenvalues, self.gauss_newton))
         if self.density is not None:
             pairs.append((self.density.grid, self.density.density))
             pairs.append((self.density.nodes, self.density.weights))

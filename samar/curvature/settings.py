@@ -1,12 +1,27 @@
-"""What to measure of the Hessian, and how exactly, as plain values that check themselves."""
+"""What to measure of the curvature, and how exactly, as plain values that check themselves."""
 
-from samar.curvature.catalog import ENGINES, MAX_PRODUCTS, TRACE_PRODUCTS
+from pydantic import model_validator
+from typing_extensions import Self
+
+from samar.curvature.catalog import (
+    ENGINES,
+    HESSIAN,
+    LANCZOS,
+    MATRICES,
+    MAX_PRODUCTS,
+    TRACE_PRODUCTS,
+)
 from samar.settings.declare import Settings, setting
 
 
 class CurvatureSettings(Settings):
     """Whose eigenvalues to how many digits, on which images, and what to measure besides."""
 
+    matrix: str = setting(
+        HESSIAN,
+        " ".join(f"{info.title}: {info.words}" for info in MATRICES.values()),
+        choices=lambda: {name: info.title for name, info in MATRICES.items()},
+    )
     top: int = setting(5, "How many of the largest eigenvalues.", label="eigenvalues", ge=1, le=100)
     tol: float = setting(
         1e-3,
@@ -24,9 +39,10 @@ class CurvatureSettings(Settings):
         choices=lambda: {"test": "test set", "train": "training set"},
     )
     engine: str = setting(
-        "lanczos",
+        LANCZOS,
         "; ".join(f"{name}: {words}" for name, words in ENGINES.items()) + ".",
         choices=lambda: {name: name for name in ENGINES},
+        when=lambda settings: settings.matrix == HESSIAN,
     )
     both_ends: bool = setting(
         False,
@@ -46,13 +62,24 @@ class CurvatureSettings(Settings):
         when=lambda settings: settings.trace or settings.layers,
     )
     layers: bool = setting(False, "Trace and largest eigenvalue of every layer's block.")
-    sharpness: bool = setting(False, "Table of every measure that is called sharpness.")
+    sharpness: bool = setting(
+        False,
+        "Table of every measure that is called sharpness.",
+        when=lambda settings: settings.matrix == HESSIAN,
+    )
+    gauss_newton: bool = setting(
+        False,
+        "How much of each eigenvalue is Gauss–Newton: one more product for each.",
+        label="Gauss–Newton part",
+        when=lambda settings: settings.matrix == HESSIAN,
+    )
     rho: float = setting(
         0.05,
         "Radius of the sharpness measures.",
         label="radius ρ of the sharpness measures",
         gt=0,
         le=100,
+        when=lambda settings: settings.sharpness,
     )
     max_products: int = setting(
         MAX_PRODUCTS,
@@ -62,3 +89,13 @@ class CurvatureSettings(Settings):
         le=100_000,
     )
     seed: int = setting(0, "Seed of every random vector.", ge=0, le=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _of_the_hessian(self) -> Self:
+        for name, plain in (("engine", LANCZOS), ("sharpness", False), ("gauss_newton", False)):
+            if getattr(self, name) != plain and not self.applies(name):
+                raise ValueError(
+                    f"{name.replace('_', '-')} is of the Hessian only, but matrix is "
+                    f"{self.matrix!r}; leave one of them out."
+                )
+        return self

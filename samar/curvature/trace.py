@@ -23,14 +23,14 @@ from torch import Tensor
 from samar.curvature.catalog import TRACE_PRODUCTS
 from samar.curvature.eigenvalues import OnProduct
 from samar.curvature.krylov import random_signs
-from samar.curvature.product import Hessian
+from samar.curvature.product import CurvatureMatrix
 from samar.curvature.result import Estimate, Trace
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
 
 
 def hessian_trace(
-    hessian: Hessian,
+    matrix: CurvatureMatrix,
     *,
     products: int = TRACE_PRODUCTS,
     seed: int = 0,
@@ -39,7 +39,7 @@ def hessian_trace(
     """Estimate the trace by Hutch++.
 
     Args:
-        hessian: of size n.
+        matrix: of size n.
         products: at least 6; with 3 n or more the trace is exact.
         seed: of the sketch and the probes.
         on_product: called with the number of products so far and NaN; may raise to cancel.
@@ -56,28 +56,28 @@ def hessian_trace(
         nonlocal done
         result = torch.empty_like(rows)
         for i, row in enumerate(rows):
-            result[i] = hessian @ row
+            result[i] = matrix @ row
             done += 1
             if on_product:
                 on_product(done, float("nan"))
         return result
 
-    third = min(products // 3, len(hessian))
-    like = hessian.gradient.expand(third, -1)
+    third = min(products // 3, len(matrix))
+    like = matrix.gradient.expand(third, -1)
     sketch = times(random_signs(like, generator))
     q = torch.linalg.qr(sketch.T).Q.T.contiguous()  # (third, n)
     hq = times(q)
     outside = hq - (hq @ q.T) @ q  # Π H q
     exact = ((hq + outside) * q).sum(0)  # (n,), sums to the trace on Q
-    if third == len(hessian):
-        samples = torch.zeros(1, len(hessian)).to(q)
+    if third == len(matrix):
+        samples = torch.zeros(1, len(matrix)).to(q)
     else:
         g = random_signs(like, generator)
         hg = times(g - (g @ q.T) @ q)
         samples = g * (hg - (hg @ q.T) @ q)  # (third, n), rows sum to gᵀ Π H Π g
     layers = {
         name: _estimate(exact[part].sum(), samples[:, part].sum(1))
-        for name, part in hessian.layers.items()
+        for name, part in matrix.layers.items()
     }
     return Trace(_estimate(exact.sum(), samples.sum(1)), layers, done)
 

@@ -69,7 +69,7 @@ def objective_of(
             return Sample(torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches]))
     if batch_size is not None:
         batches = [piece for batch in batches for piece in _cut(batch, batch_size)]
-    return Batches(batches, partial(_of_pair, loss or F.cross_entropy), plain=True)
+    return Batches(batches, _outputs, partial(_criterion, loss or F.cross_entropy), plain=True)
 
 
 def _batches(data: Any) -> Iterable[Any]:
@@ -88,13 +88,17 @@ def _batches(data: Any) -> Iterable[Any]:
     return data
 
 
-def _of_pair(loss: Loss, network: Callable[..., Any], batch: Any) -> Tensor:
-    inputs, targets = batch
+def _outputs(network: Callable[..., Any], batch: Any) -> Any:
+    inputs, _ = batch
     if isinstance(inputs, Mapping):
-        return loss(network(**inputs), targets)
+        return network(**inputs)
     if isinstance(inputs, list | tuple):
-        return loss(network(*inputs), targets)
-    return loss(network(inputs), targets)
+        return network(*inputs)
+    return network(inputs)
+
+
+def _criterion(loss: Loss, outputs: Any, batch: Any) -> Tensor:
+    return loss(outputs, batch[1])
 
 
 def _own_loss(network: Callable[..., Any], batch: Mapping[str, Any]) -> Tensor:

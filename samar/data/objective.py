@@ -21,6 +21,8 @@ Network = Callable[..., Any]
 """Whatever maps inputs to outputs: a module, or one with other weights put in."""
 BatchLoss = Callable[[Any, Any], Tensor]
 """Of a network and a batch: the mean loss over the batch, 0-dim."""
+Criterion = Callable[[Tensor, Any], Tensor]
+"""Of outputs and a batch: the mean loss over the batch, 0-dim."""
 
 
 class Objective(ABC):
@@ -44,6 +46,29 @@ class Objective(ABC):
     @abstractmethod
     def loss(self, network: Network) -> Tensor:
         """The mean loss of a network, 0-dim, to be differentiated."""
+
+    def outputs(self, network: Network) -> Tensor:
+        """The outputs of a network of which the loss is a function, to be differentiated.
+
+        Raises:
+            ConfigError: it is known as a function of the network alone.
+        """
+        raise ConfigError(
+            "This loss is known as a whole, not as a function of the network's outputs; give "
+            "loss= and pairs of inputs and targets."
+        )
+
+    def loss_of(self, outputs: Tensor) -> Tensor:
+        """The mean loss of the outputs of :meth:`outputs`, 0-dim."""
+        raise NotImplementedError
+
+    def losses(self, network: Network) -> Tensor:
+        """The loss of every example, (n,), whose mean is that of :meth:`loss`.
+
+        Raises:
+            ConfigError: the loss is not a mean over examples.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def sums(self, network: Network) -> tuple[Tensor, Tensor]:
@@ -81,17 +106,26 @@ class Batches(Objective):
 
     Args:
         batches: any structure of tensors each: a tensor, tuple, list or mapping.
-        loss: see :data:`BatchLoss`.
+        loss: see :data:`BatchLoss`; with a criterion, the network's outputs for the batch instead.
+        criterion: where the loss is known as a function of outputs, that function.
         plain: see :class:`Objective`.
 
     Raises:
         ConfigError: there is no batch, or one without a tensor.
     """
 
-    def __init__(self, batches: Sequence[Any], loss: BatchLoss, *, plain: bool = False) -> None:
+    def __init__(
+        self,
+        batches: Sequence[Any],
+        loss: BatchLoss,
+        criterion: Criterion | None = None,
+        *,
+        plain: bool = False,
+    ) -> None:
         if not batches:
             raise ConfigError("There is no batch to measure on; give at least one.")
         self._batches, self._loss, self.plain = tuple(batches), loss, plain
+        self._criterion = criterion
         self._sizes = tuple(map(size_of, self._batches))
 
     def __len__(self) -> int:
@@ -105,7 +139,7 @@ class Batches(Objective):
     def pieces(self, size: int) -> Iterator[Objective]:
         """The batches, which are not cut: their loss need not be a mean over examples alone."""
         for batch in self._batches:
-            yield Batches([batch], self._loss, plain=self.plain)
+            yield Batches([batch], self._loss, self._criterion, plain=self.plain)
 
     def loss(self, network: Network) -> Tensor:
         """The mean loss of a network, 0-dim, to be differentiated."""
@@ -114,6 +148,39 @@ class Batches(Objective):
             parts.append(self._mean(network, batch) * (size / len(self)))
         return torch.stack(parts).sum()
 
+    def outputs(self, network: Network) -> Tensor:
+        """The outputs of a network for the one batch of a piece."""
+        if self._criterion is None:
+            return super().outputs(network)
+        (batch,) = self._batches
+        found = self._loss(network, batch)
+        if not isinstance(found, Tensor):
+            raise ConfigError(
+                f"The network's output is a {type(found).__name__}; this curvature needs one "
+                "tensor."
+            )
+        return found
+
+    def loss_of(self, outputs: Tensor) -> Tensor:
+        """The mean loss of the outputs for the one batch of a piece."""
+        assert self._criterion is not None
+        (batch,) = self._batches
+        return self._criterion(outputs, batch)
+
+    def losses(self, network: Network) -> Tensor:
+        """The loss of every example of the one batch of a piece, (n,)."""
+        outputs, criterion = self.outputs(network), self._criterion
+        assert criterion is not None
+        (batch,), (size,) = self._batches, self._sizes
+
+        def one(index: int) -> Callable[[Tensor], Tensor]:
+            return lambda t: t[index : index + 1] if t.dim() and len(t) == size else t
+
+        if not outputs.dim() or len(outputs) != size:
+            raise ConfigError("The outputs are not one for each example, so neither is the loss.")
+        each = [criterion(one(i)(outputs), mapped(one(i), batch)) for i in range(size)]
+        return torch.stack(each)
+
     def sums(self, network: Network) -> tuple[Tensor, Tensor]:
         """The sum of the losses, and NaN."""
         total = exact(self.loss(network)) * len(self)
@@ -121,6 +188,8 @@ class Batches(Objective):
 
     def _mean(self, network: Network, batch: Any) -> Tensor:
         found = self._loss(network, batch)
+        if self._criterion is not None:
+            found = self._criterion(found, batch)
         if not isinstance(found, Tensor) or found.dim():
             what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else found
             raise ConfigError(
@@ -139,7 +208,8 @@ class Batches(Objective):
         def change(tensor: Tensor) -> Tensor:
             return tensor.contiguous(memory_format=layout) if tensor.dim() == 4 else tensor
 
-        return Batches([mapped(change, b) for b in self._batches], self._loss, plain=self.plain)
+        changed = [mapped(change, batch) for batch in self._batches]
+        return Batches(changed, self._loss, self._criterion, plain=self.plain)
 
 
 def mapped(change: Callable[[Tensor], Tensor], batch: Any) -> Any:

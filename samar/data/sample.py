@@ -60,7 +60,20 @@ class Sample(Objective):
 
     def loss(self, network: Network) -> Tensor:
         """Mean cross-entropy of a network's logits, 0-dim."""
-        return F.cross_entropy(network(self.x), self.y)
+        return self.loss_of(network(self.x))
+
+    def outputs(self, network: Network) -> Tensor:
+        """A network's logits, (n, classes)."""
+        logits: Tensor = network(self.x)
+        return logits
+
+    def loss_of(self, outputs: Tensor) -> Tensor:
+        """Mean cross-entropy of logits, 0-dim."""
+        return F.cross_entropy(outputs, self.y)
+
+    def losses(self, network: Network) -> Tensor:
+        """Cross-entropy of every image, (n,)."""
+        return F.cross_entropy(network(self.x), self.y, reduction="none")
 
     def sums(self, network: Network) -> tuple[Tensor, Tensor]:
         """Sum of the cross-entropies, and the number of images that the network gets right."""

@@ -104,6 +104,9 @@ def write_tensorboard(store: Store, run: Job, folder: Path) -> Path:
             if event.kind == "curvature":
                 scalar("hessian/trace", event.detail["trace"], event.step, event.at)
                 scalar("hessian/lambda_max", event.detail["values"][0], event.step, event.at)
+                for name in ("edge", "gradient_share", "kappa", "kappa_expected"):
+                    if (value := event.detail.get(name)) is not None:
+                        scalar(f"hessian/{name}", value, event.step, event.at)
     finally:
         writer.close()
     return target

@@ -1,4 +1,4 @@
-"""Curvature: eigenvalues, density, trace and sharpness of the Hessian at a network's weights."""
+"""Curvature: eigenvalues, density, trace and sharpness at a network's weights."""
 
 import json
 import time
@@ -40,7 +40,7 @@ class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
         """The largest eigenvalues from few images, to a residual of 5 %, and nothing besides."""
         if self.images < WORTH_IMAGES:
             return None
-        kept = {"network", "model", "dataset", "normalize", "split", "seed"}
+        kept = {"network", "model", "dataset", "normalize", "split", "seed", "matrix"}
         return CurvatureJobSettings.parse(
             self.model_dump(include=kept)
             | {"images": FIRST_IMAGES, "top": min(FIRST_TOP, self.top), "tol": FIRST_TOLERANCE}
@@ -50,7 +50,7 @@ class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
 def work(settings: CurvatureJobSettings, work: Work) -> None:
     """Measure, with estimates of the eigenvalues while they converge."""
     from samar.curvature.product import batch_size_on
-    from samar.curvature.report import measure
+    from samar.curvature.report import measure, product_of
     from samar.device.placement import described, use_fitting_threads
 
     work.progress(0, doing="Loading network and images…")
@@ -86,7 +86,7 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
         if batches * piece < images:
             progress(batches * piece, images, "Gradient: images")
         elif (batches - 1) * piece < images:
-            progress(0, 0, "Hessian-vector product 1 (stops when accurate)")
+            progress(0, 0, f"{product_of(settings.matrix)} 1 (stops when accurate)")
         batches += 1
 
     report = measure(
@@ -142,7 +142,8 @@ def rehearse() -> None:
 KIND = Kind(
     "curvature",
     "Curvature",
-    "Top eigenvalues, density, trace and sharpness of the Hessian at a network's weights.",
+    "Top eigenvalues, density and trace of the Hessian or another curvature matrix at a network's "
+    "weights.",
     CurvatureJobSettings,
     work,
     lane=SHORT,

@@ -141,6 +141,14 @@ class TwoPassOptimizer(Optimizer):
         first: Tensor = self.param_groups[0]["params"][0]
         return first.device
 
+    @property
+    def ascent_radius(self) -> float | None:
+        """ρ where the perturbation is ρ g/‖g‖ with one ρ throughout; None where it is another."""
+        groups = self.param_groups
+        same = {group["rho"] for group in groups}
+        plain = all("theta" not in group and not group["adaptive"] for group in groups)
+        return float(same.pop()) if plain and len(same) == 1 else None
+
     def _apart(self) -> Any:
         """The processes, where each has a first gradient of its own; else None."""
         return ranks_of(self.model) if self.local_perturbation else None

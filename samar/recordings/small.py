@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samar.curvature.dynamics import dynamics_of, edge_of_stability
 from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
 from samar.curvature.sharpness import sharpness_measures
@@ -35,7 +36,7 @@ from samar.training.settings import TrainSettings
 
 HIDDEN = 32
 LR, NOISE = 0.2, 0.4
-STEPS, MEASURED_EVERY = 1600, 20
+STEPS, MEASURED_EVERY, EIGENVALUES = 1600, 20, 3
 SMALL_STEPS: dict[str, dict[str, Any]] = {
     "sgd": {},
     "sam": {"rho": 0.05},
@@ -68,8 +69,10 @@ def step_size(work: Work) -> Recording:
         f"A network of 64-{HIDDEN}-10 units with ReLU on all 1,000 digits at once, "
         f"{NOISE:.0%} of them with a wrong label, "
         f"η = {LR} throughout, no momentum, no weight decay, {STEPS} steps from one start. "
-        "Tables NAME_loss per step; NAME_lam_max, NAME_residual and NAME_at at every "
-        f"{MEASURED_EVERY}th step; ρ = 0.05 for SAM and SAMAR."
+        "Tables NAME_loss per step; NAME_lam_max with its NAME_residual, NAME_edge (of stability), "
+        "NAME_share (of the squared gradient in the top three eigenvectors), NAME_kappa and "
+        f"NAME_kappa_expected (1 + ½ρ ĝᵀHĝ/‖g‖) at the steps NAME_at, every {MEASURED_EVERY}th; "
+        "ρ = 0.05 for SAM and SAMAR."
     )
     return Recording("step_size", manifest(about, started, checksum_of(data)), {}, tables)
 
@@ -147,23 +150,38 @@ def _descend(name: str, changes: dict[str, Any], sample: Sample, work: Work) -> 
         loss.backward()
         return loss
 
-    losses, at, values, residuals, lams = [], [], [], [], []
+    rho = changes.get("rho", 0.0)
+    losses, lams = [], []
+    measured: list[dict[str, float]] = []
     start: Tensor | None = None
     for step in range(STEPS + 1):
         work.check()
         if step % MEASURED_EVERY == 0:
             with hessian_of(model, sample, batch_size=len(sample)) as hessian:
-                top = top_of(hessian, k=1, tol=1e-3, start=start)
+                top = top_of(hessian, k=EIGENVALUES, tol=1e-3, start=start)
+                found = dynamics_of(hessian, top.vectors, rho)
             start = top.vectors
-            at.append(step)
-            values.append(top.values[0])
-            residuals.append(top.residuals[0])
+            assert found is not None
+            lam = float(getattr(optimizer, "lam", 1.0))
+            measured.append(
+                {
+                    "at": step,
+                    "lam_max": top.values[0],
+                    "residual": top.residuals[0],
+                    "edge": edge_of_stability(LR, lam * rho, found.gradient_norm),
+                    "share": found.gradient_share,
+                    "kappa": math.nan if found.kappa is None else found.kappa,
+                    "kappa_expected": (
+                        math.nan if found.kappa_expected is None else found.kappa_expected
+                    ),
+                }
+            )
         if step == STEPS:
             break
         loss: Any = optimizer.step(closure)  # type: ignore[arg-type]
         losses.append(float(loss.detach()))
         lams.append(float(getattr(optimizer, "lam_used", math.nan)))
-    columns = {"loss": losses, "at": at, "lam_max": values, "residual": residuals}
+    columns = {"loss": losses, **{key: [row[key] for row in measured] for key in measured[0]}}
     if name == "samar":
         columns["lam"] = lams
     return {key: np.array(column) for key, column in columns.items()}

@@ -123,6 +123,7 @@ def hessian(
     *,
     forward: BatchLoss | None = None,
     batch_size: int | None = None,
+    matrix: str = "hessian",
     top: int = 5,
     tol: float = 1e-3,
     both_ends: bool = False,
@@ -130,26 +131,33 @@ def hessian(
     trace_products: int = TRACE_PRODUCTS,
     density: bool = False,
     layers: bool = False,
+    gauss_newton: bool = False,
     max_products: int = MAX_PRODUCTS,
     seed: int = 0,
     title: str = "",
     progress: bool = True,
 ) -> HessianResult:
-    """Measure the Hessian of a loss at a network's weights, without ever forming it.
+    """Measure the Hessian, or another curvature matrix, of a loss at a network's weights.
 
-    Over the parameters with ``requires_grad``; the others are held fixed.
+    The matrix is never formed. It is over the parameters with ``requires_grad``; the others are
+    held fixed.
 
     Args:
         model: any module; is left bit for bit as it was.
         loss, data, forward, batch_size: what is measured; see
             :func:`samar.data.given.objective_of`.
+        matrix: ``hessian``, ``gauss_newton``, ``rest`` (Hessian − Gauss–Newton),
+            ``empirical_fisher`` or ``covariance`` (of the gradients of single examples); see
+            :mod:`samar.curvature.matrices`. All but the first need ``loss`` and pairs of inputs
+            and targets, the last two a loss that is a mean over examples.
         top: how many of the largest eigenvalues.
         tol: largest residual of an eigenvalue, relative to it.
         both_ends: the smallest eigenvalues must converge too.
         trace: by Hutch++, with its standard error, from ``trace_products`` products.
         density: of all eigenvalues, by stochastic Lanczos quadrature: 240 products.
         layers: trace and largest eigenvalue of every layer's block.
-        max_products: give up after so many Hessian-vector products.
+        gauss_newton: how much of each eigenvalue of the Hessian is Gauss–Newton.
+        max_products: give up after so many products.
         seed: of every random vector.
         title: of the figure.
         progress: whether a progress bar is shown.
@@ -167,7 +175,8 @@ def hessian(
         >>> len(hessian(net, data=data, top=2, progress=False).eigenvalues)
         2
     """
-    asked = {"top": top, "tol": tol, "both_ends": both_ends, "trace": trace, "density": density}
+    asked: dict[str, Any] = {"matrix": matrix, "gauss_newton": gauss_newton}
+    asked |= {"top": top, "tol": tol, "both_ends": both_ends, "trace": trace, "density": density}
     asked |= {"layers": layers, "trace_products": trace_products, "max_products": max_products}
     settings = CurvatureSettings.parse(asked | {"seed": seed})
     objective = objective_of(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)

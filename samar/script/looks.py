@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from samar.curvature.product import batch_size_on
 from samar.data.dataset import evenly_spaced
@@ -50,6 +51,10 @@ class Watched(Notebook, Protocol):
     @property
     def plain_lr(self) -> float | None:
         """Learning rate η of the newest step of SGD; None of another base optimizer."""
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What takes its steps."""
 
     def go_on(self) -> bool:
         """Whether a look may go on."""
@@ -107,6 +112,11 @@ class Looks:
     def lr(self) -> float | None:
         """Learning rate η of the newest step, where it says which curvature is too much."""
         return self._loop.plain_lr
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What takes the steps."""
+        return self._loop.optimizer
 
     @property
     def piece(self) -> int:

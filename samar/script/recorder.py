@@ -48,7 +48,7 @@ class Recorder(Steered):
         self, work: Work, network: nn.Module, optimizer: Optimizer, total: int | None
     ) -> None:
         super().__init__(work)
-        self._network, self._optimizer, self._total = network, optimizer, total
+        self._network, self.optimizer, self._total = network, optimizer, total
         self._looks: Looks | None = None
         self._pending: list[_Pending] = []
         self._step = self._epoch = self._grad_evals = 0
@@ -80,7 +80,7 @@ class Recorder(Steered):
     @property
     def plain_lr(self) -> float | None:
         """Learning rate η of the newest step of SGD; None of another base optimizer."""
-        base = self._two_pass.base if self._two_pass else self._optimizer
+        base = self._two_pass.base if self._two_pass else self.optimizer
         return self._lr if isinstance(base, torch.optim.SGD) else None
 
     def begin(self) -> None:
@@ -90,7 +90,7 @@ class Recorder(Steered):
         self.work.note(device=str(first.device))
         self.work.summarize(about={"classes": 0}, measurements=_missing(NO_SAMPLE))
         self.tell("started", device=str(first.device), torch=torch.__version__)
-        self._hook = self._optimizer.register_step_post_hook(self._stepped)
+        self._hook = self.optimizer.register_step_post_hook(self._stepped)
 
     def _stepped(self, *_: Any) -> None:
         """Right after the optimizer's step: the loop may drop gradients before it tells."""
@@ -98,7 +98,7 @@ class Recorder(Steered):
             self._taken = self._lr_now(), self._norm()
 
     def _lr_now(self) -> float:
-        return float(self._optimizer.param_groups[0].get("lr", NAN))
+        return float(self.optimizer.param_groups[0].get("lr", NAN))
 
     def _norm(self) -> Tensor:
         """‖g‖ of a plain optimizer; others know it."""
@@ -130,7 +130,7 @@ class Recorder(Steered):
         wrong = _wrong(loss)
         known = NAN if wrong or loss is None else loss
         plain = torch.as_tensor(known, device=norm.device)
-        values = step_values(self._optimizer, plain, norm, self._format)
+        values = step_values(self.optimizer, plain, norm, self._format)
         told = loss is not None or self._two_pass is not None
         self._pending.append(
             _Pending(
@@ -234,16 +234,16 @@ class Recorder(Steered):
             self._change(order.detail)
 
     def _change(self, detail: dict[str, Any]) -> None:
-        values, groups = values_of(detail), self._optimizer.param_groups
+        values, groups = values_of(detail), self.optimizer.param_groups
         was: dict[str, Any] = {}
         for name in {"lr", "rho"} & set(values):
             old = was[name] = groups[0][name]
             for group in groups:  # those with a smaller rate keep their proportion
                 group[name] = group[name] * values[name] / old if old else values[name]
             groups[0][name] = values[name]
-        if "lam_held" in values and isinstance(self._optimizer, SAMAR):
-            was["lam_held"] = self._optimizer.held
-            self._optimizer.hold(values["lam_held"])
+        if "lam_held" in values and isinstance(self.optimizer, SAMAR):
+            was["lam_held"] = self.optimizer.held
+            self.optimizer.hold(values["lam_held"])
         self.note_edit(detail | {WAS: {name: _plain(value) for name, value in was.items()}})
 
     def busy(self, looking: bool) -> None:

@@ -8,8 +8,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from samar.curvature.catalog import MEASURES
-from samar.curvature.result import Report
+from samar.curvature.catalog import COVARIANCE, MEASURES
+from samar.curvature.noise import noise_scale
+from samar.curvature.result import Estimate, Report
 from samar.errors import DataError
 from samar.landscapes.result import Landscape
 
@@ -132,6 +133,17 @@ class HessianResult(_Shown, Report):
     def loss(self) -> float:
         """The mean loss at the weights."""
         return self.spectrum.loss
+
+    @property
+    def noise_scale(self) -> Estimate | None:
+        """The gradient noise scale tr Σ / ‖g‖², in examples, with its standard error.
+
+        None where the trace of the gradient covariance was not measured, or where the noise of so
+        few examples is as large as the gradient.
+        """
+        if self.matrix != COVARIANCE or self.trace is None:
+            return None
+        return noise_scale(self.trace.total, self.gradient_norm, self.images)
 
     @property
     def measures(self) -> dict[str, float | None]:

@@ -13,19 +13,24 @@ stops the run, it is given up, and comes at the next chance.
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from samar.curvature.dynamics import dynamics_of, edge_of_stability
 from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
 from samar.curvature.trace import hessian_trace
 from samar.data.objective import Objective
 from samar.device.placement import is_gpu
+from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.landscapes.frame import random_frame
 from samar.landscapes.sampler import line, plane
+from samar.optim.two_pass import TwoPassOptimizer
 from samar.training.settings import TrainSettings
 from samar.training.trainer import FEWEST_IMAGES, Trainer
 
@@ -160,6 +165,10 @@ class Subject(Protocol):
     @property
     def lr(self) -> float | None:
         """Learning rate η of the newest step of plain gradient descent; None of another."""
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What takes its steps."""
 
     @property
     def direction_seed(self) -> int:
@@ -330,18 +339,18 @@ class Measurement:
 
 
 class CurvatureMeasurement(Measurement):
-    """Top eigenvalues with residuals, and the trace, warm-started from the one before."""
+    """Top eigenvalues, trace, and how the steps meet them; warm-started from the one before."""
 
     kind = "curvature"
 
     @staticmethod
     def gradients(effort: Effort) -> float:
-        """Of the products that the eigenvalues usually take, and of the trace."""
-        products = min(effort.products, USUAL_PRODUCTS) + effort.trace_products
+        """Of the products that the eigenvalues usually take, of the trace, along the gradient."""
+        products = min(effort.products, USUAL_PRODUCTS) + effort.trace_products + 1
         return products * PRODUCT_GRADIENTS * effort.curvature_images
 
     def measure(self, trainer: Subject, effort: Effort) -> dict[str, Any]:
-        """Eigenvalues, residuals, trace."""
+        """Eigenvalues, residuals, trace; the edge of stability, and the gradient against them."""
         sample = trainer.sample(effort.curvature_images)
         with hessian_of(
             trainer.model, sample, batch_size=trainer.piece, on_batch=self.check
@@ -354,17 +363,40 @@ class CurvatureMeasurement(Measurement):
                 start=self.vectors,
             )
             trace = hessian_trace(hessian, products=effort.trace_products).total
+            rho = _radius(trainer.optimizer)
+            found = dynamics_of(hessian, top.vectors, rho)
         self.vectors = top.vectors
         return {
             "values": top.values,
             "residuals": top.residuals,
             "converged": top.converged,
-            "products": top.products + effort.trace_products,
+            "products": top.products + effort.trace_products + (found is not None),
             "trace": trace.value,
             "trace_error": trace.error,
             "images": len(sample),
             "lr": trainer.lr,
+            "edge": _edge(trainer),
+            **(asdict(found) if found else {}),
         }
+
+
+def _radius(optimizer: Optimizer) -> float | None:
+    """ρ of a perturbation along the gradient, if there is one."""
+    return optimizer.ascent_radius if isinstance(optimizer, TwoPassOptimizer) else None
+
+
+def _edge(trainer: Subject) -> float | None:
+    """The curvature that the newest step tolerates; None where the theory does not say."""
+    optimizer, lr = trainer.optimizer, trainer.lr
+    if not lr:
+        return None
+    if not isinstance(optimizer, TwoPassOptimizer):
+        return edge_of_stability(lr)
+    if (rho := _radius(optimizer)) is None:
+        return None
+    norm = on_host(optimizer.grad_norm).item()
+    lam = on_host(getattr(optimizer, "lam_used", torch.ones(()))).item()
+    return edge_of_stability(lr, lam * rho, norm) if norm > 0 and lam >= 0 else None
 
 
 class LandscapeMeasurement(Measurement):

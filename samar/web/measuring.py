@@ -300,12 +300,11 @@ def _progress(job: Job) -> str:
 
 
 def _ended_early(job: Job) -> str:
-    if job.message:
-        return plain(job.message)
     word = "cancelled" if job.status == "stopped" else job.status
+    why = plain(job.message) or f"{word}."
     if kind_of(job.kind).resumable:
-        return f"{word}; what was measured is kept, and **Continue** goes on from there."
-    return f"{word}; nothing was kept."
+        return f"{why} What was measured is kept, and **Continue** goes on from there."
+    return f"{why} Nothing was kept."
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

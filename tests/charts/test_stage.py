@@ -159,10 +159,11 @@ def test_messages_are_numbered_so_that_a_lost_one_is_noticed() -> None:
     assert [feed.message([])["number"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_the_stage_has_seven_tiles_and_two_more_where_there_is_room() -> None:
+def test_the_stage_has_seven_tiles_and_four_more_where_there_is_room() -> None:
     shown = tiles([run_of(5, 1)], {})
     assert tuple(tile["key"] for tile in shown[:7]) == TILES
-    assert len(shown) == 9
+    assert [tile["key"] for tile in shown[-2:]] == ["share", "kappa"]
+    assert len(shown) == 11
     assert all(tile["title"] and tile["help"] for tile in shown)
 
 
@@ -274,7 +275,7 @@ def test_a_script_that_tells_no_accuracy_has_other_tiles(
     shown = tiles([run], {})
     assert [tile["key"] for tile in shown[:7]] == ["landscape", *expected]
     keys = [tile["key"] for tile in shown]
-    assert len(keys) == len(set(keys)) == 9
+    assert len(keys) == len(set(keys)) == 11
     assert {tile["examples"] for tile in shown} == {"examples"}
     assert shown[0]["cap"] == pytest.approx(2 * run.steps["loss"][:20].max())
     assert all("epoch" not in tile["note"] for tile in shown[1:3])

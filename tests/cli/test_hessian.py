@@ -93,6 +93,22 @@ def test_what_was_measured_is_the_answer_unless_anew(digits, capsys) -> None:
         assert len(Store().all("curvature")) == count
 
 
+def test_another_matrix_and_its_noise_scale(digits, capsys) -> None:
+    few = [*digits, "--images", "40", "--top", "2", "--tol", "1e-2"]
+    assert main([*few, "--matrix", "covariance", "--trace"]) == 0
+    text = capsys.readouterr().out
+    assert "Eigenvalues of the gradient covariance matrix Σ" in text
+    assert "Noise scale " in text
+    assert main([*few, "--matrix", "gauss_newton", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["matrix"] == found["manifest"]["matrix"] == "gauss_newton"
+    assert min(found["lowest"]) > -1e-4
+    assert main([*few, "--gauss-newton", "--json"]) == 0
+    split = json.loads(capsys.readouterr().out)
+    assert len(split["gauss_newton"]) == 2
+    assert split["gauss_newton"] == pytest.approx(found["eigenvalues"], rel=0.2)
+
+
 @pytest.mark.parametrize("engine", ["lanczos", "pyhessian"])
 def test_engines_agree(digits, capsys, engine) -> None:
     assert main([*digits, "--images", "30", "--top", "1", "--engine", engine, "--json"]) == 0
@@ -107,6 +123,14 @@ def test_engines_agree(digits, capsys, engine) -> None:
     ("words", "sentence"),
     [
         ("--top 0", "top is '0', but it must be at least 1; choose another value."),
+        (
+            "--matrix covariance --sharpness",
+            "sharpness is of the Hessian only, but matrix is 'covariance'; leave one of them out.",
+        ),
+        (
+            "--matrix rest --engine pyhessian",
+            "engine is of the Hessian only, but matrix is 'rest'; leave one of them out.",
+        ),
         ("--top 101", "top is '101', but it must be at most 100; choose another value."),
         ("--top 9 --max-products 8", "9 eigenvalues need at least 9 products, not 8."),
         ("--images 0", "images is '0', but it must be at least 1; choose another value."),

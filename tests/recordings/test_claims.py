@@ -106,8 +106,9 @@ def test_lesson_5_gradient_descent_climbs_to_the_line_and_sam_stays_below() -> N
     late = slice(-20, None)
     assert tables["sgd_lam_max"][:10].mean() < 0.6 * bound
     assert 0.9 * bound < tables["sgd_lam_max"][late].mean() < 1.3 * bound
+    assert tables["sam_lam_max"][late].max() < bound
     for name in ("sam", "samar"):
-        assert tables[f"{name}_lam_max"][late].max() < bound
+        assert tables[f"{name}_lam_max"][late].mean() < 0.9 * bound
         assert tables[f"{name}_loss"][-1] < 0.5 * tables[f"{name}_loss"][0]
     for name in ("sgd", "sam", "samar"):
         assert (tables[f"{name}_residual"] < 2e-3 * tables[f"{name}_lam_max"]).all()
@@ -121,6 +122,28 @@ def test_lesson_5_samars_lam_rises_steeply_where_its_curvature_falls() -> None:
     strong = np.array([lam[max(0, step - 20) : step].mean() > 3 for step in at[1:].tolist()])
     moved = np.diff(top)
     assert moved[strong].mean() < 0 < moved[~strong].mean()
+
+
+def test_lesson_5_each_hovers_at_its_own_edge_and_lam_moves_samars() -> None:
+    tables = recording("step_size").tables
+    over = {n: tables[f"{n}_lam_max"] / tables[f"{n}_edge"] for n in ("sgd", "sam", "samar")}
+    for name in ("sgd", "sam", "samar"):
+        assert 0.85 < over[name][-20:].mean() < 1.35
+    assert (tables["sam_edge"] < tables["sgd_edge"]).all()
+    at = tables["samar_at"].astype(int)
+    before = np.array([tables["samar_lam"][max(0, s - 20) : s].max() for s in at[1:].tolist()])
+    thrown = np.flatnonzero(before > 10) + 1
+    assert over["samar"][thrown[0] - 1] > 1
+    assert tables["samar_lam_max"][thrown[-1]] < 0.5 * tables["samar_lam_max"][thrown[0] - 1]
+
+
+def test_lesson_5_the_sharpness_that_samar_measures_is_slope_and_curvature() -> None:
+    tables = recording("step_size").tables
+    for name in ("sam", "samar"):
+        kappa, expected = tables[f"{name}_kappa"], tables[f"{name}_kappa_expected"]
+        assert np.abs(kappa / expected - 1).max() < 0.2
+        assert np.median(np.abs(kappa / expected - 1)) < 0.06
+    assert tables["samar_kappa"].max() > 2
 
 
 def test_lesson_6_filter_normalized_pictures_agree_and_raw_ones_do_not() -> None:

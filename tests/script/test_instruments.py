@@ -282,7 +282,7 @@ def test_a_network_that_diverged_gets_a_sentence() -> None:
     network = regression()
     with torch.no_grad():
         network[0].weight.fill_(float("nan"))
-    with pytest.raises(ConfigError, match="no Hessian"):
+    with pytest.raises(ConfigError, match="no curvature"):
         samar.hessian(network, F.mse_loss, (X, Y), progress=False)
     nowhere = samar.landscape(network, F.mse_loss, (X, Y), points=5, progress=False)
     assert np.isnan(nowhere.loss).all()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from samar.curvature.dynamics import edge_of_stability
 from samar.curvature.eigenvalues import top_eigenvalues
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
@@ -66,6 +67,36 @@ def take(book: Book, trainer: Trainer, *kinds: str, effort: Effort = USUAL) -> N
     for measurement in measurements_of(trainer.config, book):
         if measurement.kind in (kinds or ("curvature", "film")):
             measurement.take(trainer, effort)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "more", "along"),
+    [
+        ("sgd", {}, False),
+        ("sam", {"rho": 0.1}, True),
+        ("samar", {"rho": 0.1, "rule": "fixed", "lam": 3.0}, True),
+        ("vasso", {"rho": 0.1}, False),
+    ],
+)
+def test_curvature_meets_the_step_that_was_taken(
+    book: Book, optimizer: str, more: dict[str, Any], along: bool
+) -> None:
+    """Edge of the step as it was, κ only where the perturbation is along the gradient."""
+    settings = TrainSettings(**TINY, optimizer=optimizer, **more)
+    trainer = Trainer(settings, dataset_of(settings))
+    for _ in range(2):
+        trainer.step()
+    trainer.drain()
+    take(book, trainer, "curvature")
+    *_, (_, _, found) = book.events
+    assert 0 < found["gradient_share"] <= 1
+    assert (found["kappa"] is not None) == (found["kappa_expected"] is not None) == along
+    if optimizer == "vasso":
+        assert found["edge"] is None
+        return
+    radius = {"sgd": 0.0, "sam": 0.1, "samar": 0.3}[optimizer]
+    norm = float(trainer.optimizer.grad_norm) if along else 1.0
+    assert found["edge"] == pytest.approx(edge_of_stability(trainer.lr, radius, norm), rel=1e-5)
 
 
 def test_curvature_equals_a_direct_measurement(book: Book, trainer: Trainer) -> None:

@@ -199,6 +199,40 @@ def test_two_networks_and_both_engines(page: AppTest, recorded: Callable[..., Jo
     assert f"{label}, pyhessian" in said.replace("\\", "")
 
 
+def test_another_matrix(page: AppTest) -> None:
+    page.toggle(key="curvature_sharpness").set_value(True).run()
+    page.selectbox(key="curvature_matrix").set_value("covariance").run()
+    assert page.toggle(key="curvature_sharpness").disabled
+    page.toggle(key="curvature_trace").set_value(True).run()
+    press(page)
+    finish()
+    page.run()
+    (job,) = jobs()
+    assert (job.status, job.settings.matrix, job.settings.sharpness) == (
+        "finished",
+        "covariance",
+        False,
+    )
+    said = words(page)
+    assert "of the gradient covariance matrix Σ" in said
+    assert "noise scale" in said
+    titles = [chart["layout"]["title"]["text"] for chart in charts(page)]
+    assert any("gradient covariance" in title for title in titles)
+
+
+def test_how_much_is_gauss_newton(page: AppTest) -> None:
+    page.toggle(key="curvature_gauss_newton").set_value(True).run()
+    press(page)
+    finish()
+    page.run()
+    assert "of it Gauss–Newton" in words(page)
+    assert any(
+        trace.get("name") == "Gauss–Newton part"
+        for figure in charts(page)
+        for trace in figure["data"]
+    )
+
+
 def test_a_link_to_a_job_fills_the_controls(page: AppTest, network: Job) -> None:
     page.number_input(key="curvature_seed").set_value(5).run()
     press(page)

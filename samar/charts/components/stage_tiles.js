@@ -200,21 +200,26 @@ export class CurveTile extends Tile {
     return found;
   }
 
-  /** 2/η as a line where the eigenvalues reach near it, and as an arrow with its value where not. */
+  /** The edge of stability as a line where the eigenvalues reach near it, else as an arrow with its value. */
   stability(layout, drawn) {
     const member = this.stage.lead;
+    const edges = member?.column("curvature", "edge") ?? [];
     const rates = member?.column("curvature", "lr") ?? [];
     const highest = Math.max(...drawn.flatMap(({ y }) => y.filter(Number.isFinite)), 0);
     if (!rates.length || !highest) return;
+    const known = edges.some(Number.isFinite); // not in runs of earlier versions, nor for VaSSO
+    const name = known ? "edge" : "2/η";
+    const all = known ? edges : rates.map((rate) => 2 / rate);
     layout.yaxis.range = [Math.min(0, ...drawn.flatMap(({ y }) => y.filter(Number.isFinite))), 1.25 * highest];
-    const limits = rates.map((rate) => (2 / rate > 1.25 * highest ? NaN : 2 / rate));
+    const limits = all.map((edge) => (edge > 1.25 * highest ? NaN : edge));
     const x = member.places("curvature", this.stage.view.axis);
     drawn.push({ type: "scatter", mode: "lines", x, y: limits, line: { color: GREY, dash: "dash", width: 1.5 }, hoverinfo: "skip" });
-    const now = 2 / (member.value("curvature", "lr", this.stage.stepOf(member)) || NaN);
+    const step = this.stage.stepOf(member);
+    const now = known ? member.value("curvature", "edge", step) : 2 / (member.value("curvature", "lr", step) || NaN);
     if (Number.isFinite(now) && now > 1.25 * highest)
-      layout.annotations.push({ text: now > 100 * highest ? "↑ 2/η far above" : `↑ 2/η ${short(now)}`, showarrow: false, xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top" });
+      layout.annotations.push({ text: now > 100 * highest ? `↑ ${name} far above` : `↑ ${name} ${short(now)}`, showarrow: false, xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top" });
     else if (Number.isFinite(limits.at(-1)))
-      layout.annotations.push({ text: "2/η", showarrow: false, x: x.at(-1), y: limits.at(-1), xanchor: "right", yanchor: "bottom" });
+      layout.annotations.push({ text: name, showarrow: false, x: x.at(-1), y: limits.at(-1), xanchor: "right", yanchor: "bottom" });
   }
 
   /** The cursor and the heading's numbers at the clock's moment. */

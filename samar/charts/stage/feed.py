@@ -208,22 +208,24 @@ def _facts(run: StageRun, count: int, width: int) -> dict[str, Any]:
     }
 
 
+MEASURED = ("trace", "lr", "edge", "kappa", "kappa_expected", "gradient_share", "images")
+"""Of a measurement, besides its eigenvalues."""
+
+
 def _curvature(events: Sequence[Event]) -> dict[str, np.ndarray]:
     """One row per measurement of the Hessian."""
-    found = [event for event in events if event.kind == "curvature"]
-    rows = [
-        {
-            "step": event.step,
-            **{f"h{n}": value for n, value in enumerate(event.detail["values"][:3], 1)},
-            "trace": event.detail.get("trace"),
-            "lr": event.detail.get("lr"),
-            "images": event.detail.get("images"),
-            "converged": event.detail.get("converged", True),
-        }
-        for event in found
-    ]
-    names = ("step", "h1", "h2", "h3", "trace", "lr", "images", "converged")
-    return {n: np.array([r.get(n) for r in rows], dtype=float) for n in names}
+    found = [(e.step, e.detail) for e in events if e.kind == "curvature"]
+    columns: dict[str, list[Any]] = {
+        "step": [step for step, _ in found],
+        **{f"h{n}": [_rank(detail["values"], n) for _, detail in found] for n in (1, 2, 3)},
+        **{name: [detail.get(name) for _, detail in found] for name in MEASURED},
+        "converged": [detail.get("converged", True) for _, detail in found],
+    }
+    return {name: np.array(column, dtype=float) for name, column in columns.items()}
+
+
+def _rank(values: Sequence[float], rank: int) -> float | None:
+    return values[rank - 1] if len(values) >= rank else None
 
 
 def _marks(events: Sequence[Event]) -> list[dict[str, Any]]:

@@ -58,6 +58,8 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
         eigenvalues,
         told[1],
         *further[:2],  # shown where the screen is large
+        _share(lead, curvature),
+        _kappa(lead, curvature),
     ]
     examples = "examples" if script else "training images"
     return [tile | {"examples": examples} for tile in chosen]
@@ -191,8 +193,9 @@ def _eigenvalues(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any
     return _tile(
         "eigenvalues",
         "Top eigenvalues",
-        "h₁ to h₃ of the Hessian of the training loss: how sharply the valley curves. Above 2/η "
-        "plain gradient descent is unstable; for SAM and SAMAR it is only a reference.",
+        "h₁ to h₃ of the Hessian of the training loss: how sharply the valley curves. Dashed: the "
+        "edge of stability, above which a step overshoots. For gradient descent it is 2/η, for SAM "
+        "and SAMAR lower; momentum and mini-batches move it.",
         _note(lead, due, "curvature_every"),
         table="curvature",
         columns=[_column("h2", "lesser"), _column("h3", "lesser"), _column("h1")],
@@ -255,6 +258,38 @@ def _gradient(lead: StageRun | None) -> dict[str, Any]:
         smoothed=True,
         log=True,
         zero=True,
+    )
+
+
+def _share(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+    return _tile(
+        "share",
+        "Gradient in top eigenspace",
+        "How much of the squared gradient lies in the directions of h₁ to h₃: steps along them "
+        "jump across the valley, steps outside of them go along it.",
+        _note(lead, due, "curvature_every"),
+        table="curvature",
+        columns=[_column("gradient_share")],
+        factor=100,
+        unit=" %",
+        zero=True,
+    )
+
+
+def _kappa(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+    note = _note(lead, due, "curvature_every")
+    if lead is not None and lead.settings.optimizer == "sgd":
+        note = f"{lead.settings.optimizer_title} never perturbs the weights, so it has no κ."
+    return _tile(
+        "kappa",
+        "κ: curvature in the sharpness",
+        "The measured sharpness over ρ‖g‖, what the slope alone gives. What is above 1 is "
+        "curvature along the gradient: open circles are 1 + ½ρ ĝᵀHĝ/‖g‖.",
+        note,
+        table="curvature",
+        columns=[_column("kappa_expected", "train"), _column("kappa")],
+        levels=[{"y": 1, "dash": "solid"}],
+        legend="● measured ○ from curvature",
     )
 
 

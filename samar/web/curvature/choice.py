@@ -1,4 +1,4 @@
-"""What the Curvature page is asked: whose Hessian, on which images, how exactly."""
+"""What the Curvature page is asked: which matrix of whom, on which images, how exactly."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from samar.curvature.catalog import ENGINES
+from samar.curvature.catalog import ENGINES, HESSIAN, LANCZOS
 from samar.curvature.settings import CurvatureSettings
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.networks.load import SUFFIXES
@@ -19,7 +19,9 @@ PREFIX = "curvature_"
 OF, ENGINE, FILE = "curvature_of", "curvature_engine", "curvature_file"
 SOURCES = {"run": "one network", "two": "two", "file": "a file"}
 RUNS = {"run": ("curvature_run1",), "two": ("curvature_run1", "curvature_run2")}
-EXTRAS = ("density", "trace", "layers", "sharpness")
+EXTRAS = ("density", "trace", "layers", "sharpness", "gauss_newton")
+HESSIANS = ("sharpness", "gauss_newton")
+"""Of these, what only a Hessian has."""
 MORE = ("split", "rho", "seed", "max_products", "trace_products", "both_ends")
 BOTH = "both"
 
@@ -40,22 +42,25 @@ def choose() -> list[Wanted]:
     """
     source = segmented("Measure", OF, SOURCES)
     networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
+    hessian = _control("matrix") == HESSIAN
     with st.container(horizontal=True):
         _control("top")
         _control("images")
     _control("tol")
     with st.container(horizontal=True, key="curvature_extras"):
         for name in EXTRAS:
-            _control(name)
+            _control(name, disabled=name in HESSIANS and not hessian)
     with st.expander("More"):
-        engine = _control("engine", options=(*ENGINES, BOTH))
+        engine = _control("engine", options=(*ENGINES, BOTH), disabled=not hessian)
         for name in MORE:
             _control(name)
-    engines = tuple(ENGINES) if engine == BOTH else (engine,)
+    engines = (LANCZOS,) if not hessian else tuple(ENGINES) if engine == BOTH else (engine,)
     wanted = []
     for network in dict.fromkeys(networks):
         for each in engines:
             fixed: dict[str, Any] = {"engine": each, **network.values}
+            if not hessian:
+                fixed |= dict.fromkeys(HESSIANS, False)
             if each != engines[0]:  # the second engine repeats the eigenvalues alone
                 fixed |= dict.fromkeys(EXTRAS, False)
             settings = settings_from_controls(CurvatureJobSettings, PREFIX, **fixed)

@@ -14,7 +14,8 @@ from samar.charts.curvature import (
     eigenvalue_figure,
     layers_figure,
 )
-from samar.curvature.catalog import MEASURES
+from samar.curvature.catalog import COVARIANCE, HESSIAN, MATRICES, MEASURES
+from samar.curvature.noise import noise_words
 from samar.curvature.result import Report, Spectrum
 from samar.jobs.job import Job
 from samar.jobs.records import Event
@@ -161,15 +162,26 @@ def show_footer(named: Sequence[tuple[str, Report]]) -> None:
 
 def _summary(title: str, report: Report) -> str:
     spectrum = report.spectrum
+    info = MATRICES[report.matrix]
+    of = "" if report.matrix == HESSIAN else f" of the {info.title} matrix {info.symbol}"
     parts = [
         f"**{plain(title)}**",
-        f"largest eigenvalue h₁ {spectrum.values[0]:.5g} ± {spectrum.residuals[0]:.0e}",
-        f"{spectrum.products} Hessian-vector products in {spectrum.seconds:.1f} s",
+        f"largest eigenvalue{of} h₁ {spectrum.values[0]:.5g} ± {spectrum.residuals[0]:.0e}",
+        f"{spectrum.products} matrix-vector products in {spectrum.seconds:.1f} s",
         f"loss {spectrum.loss:.5g} on {report.images} images",
     ]
     if report.trace:
         total = report.trace.total
         parts.insert(2, f"trace {total.value:.5g} ± {total.error:.2g} (standard error)")
+    if report.matrix == COVARIANCE and report.trace:
+        parts.insert(3, noise_words(report))
+    if report.gauss_newton is not None:
+        shares = ", ".join(
+            f"{part / value:.0%}".replace("%", " %")
+            for part, value in zip(report.gauss_newton, spectrum.values, strict=True)
+            if value
+        )
+        parts.insert(2, f"of it Gauss–Newton {shares} (h₁, h₂, …)")
     if report.density:
         low, high = report.density.lowest, report.density.highest
         parts.insert(-2, f"spectrum {low:.4g} to {high:.4g}".replace("-", "−"))

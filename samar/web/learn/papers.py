@@ -51,6 +51,31 @@ SOURCES: dict[str, Source] = {
         "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability",
         "ICLR 2021, arXiv 2103.00065",
     ),
+    "sam_edge": Source(
+        "Long, Bartlett",
+        "Sharpness-Aware Minimization and the Edge of Stability",
+        "JMLR 2024, arXiv 2309.12488",
+    ),
+    "top_subspace": Source(
+        "Gur-Ari, Roberts, Dyer",
+        "Gradient Descent Happens in a Tiny Subspace",
+        "2018, arXiv 1812.04754",
+    ),
+    "natural_gradient": Source(
+        "Martens",
+        "New Insights and Perspectives on the Natural Gradient Method",
+        "JMLR 2020, arXiv 1412.1193",
+    ),
+    "empirical_fisher": Source(
+        "Kunstner, Balles, Hennig",
+        "Limitations of the Empirical Fisher Approximation for Natural Gradient Descent",
+        "NeurIPS 2019, arXiv 1905.12558",
+    ),
+    "large_batch": Source(
+        "McCandlish, Kaplan, Amodei and others",
+        "An Empirical Model of Large-Batch Training",
+        "2018, arXiv 1812.06162",
+    ),
     "memorize": Source(
         "Zhang, Bengio, Hardt, Recht, Vinyals",
         "Understanding Deep Learning Requires Rethinking Generalization",

@@ -226,6 +226,64 @@ TERMS: dict[str, Term] = {
         ("edge",),
         5,
     ),
+    "edge": Term(
+        "edge of stability",
+        "The bend above which a step overshoots by more than it corrects.",
+        "For gradient descent it is [[two_over_eta]]. A second gradient, taken ρ uphill, sees "
+        "more of the bend, so SAM's edge is lower, the lower the smaller the gradient is. With λ "
+        "in place of 1, which is our own step, SAMAR's edge falls as its [[lam|λ]] rises.",
+        r"h=\frac{\lVert g\rVert}{2\lambda\rho}\left(\sqrt{1+"
+        r"\frac{8\lambda\rho}{\eta\lVert g\rVert}}-1\right)",
+        ("edge", "sam_edge"),
+        5,
+    ),
+    "kappa": Term(
+        "κ",
+        "How much more the loss climbs within ρ than the slope alone would make it.",
+        "The measured [[sharpness]] over ρ‖g‖. What is above 1 is curvature along the gradient: "
+        "where [[sharpness]] and the [[lam_max|Hessian]] are measured on the same images, both "
+        "sides of the equation can be compared.",
+        r"\kappa=\frac{f(x+\rho\hat g)-f(x)}{\rho\lVert g\rVert}\approx "
+        r"1+\tfrac12\rho\,\frac{\hat g^\top H\hat g}{\lVert g\rVert},\quad \hat g=g/\lVert g\rVert",
+        ("sam",),
+        5,
+    ),
+    "top_eigenspace": Term(
+        "gradient in the top eigenspace",
+        "Which part of the squared gradient points along the sharpest directions.",
+        "Often most of it does, although these are a handful of many thousand directions: the "
+        "steps jump to and fro across a narrow valley, and little of them leads along it.",
+        r"\frac{\lVert V^\top g\rVert^2}{\lVert g\rVert^2}",
+        ("top_subspace",),
+        5,
+    ),
+    "gauss_newton": Term(
+        "Gauss–Newton matrix",
+        "The Hessian as it would be if the network were replaced by its tangent.",
+        "Its eigenvalues are never negative. Under cross-entropy it is the exact [[fisher|Fisher "
+        "matrix]] too. What the Hessian has besides comes from the bending of the network, and "
+        "shrinks as the answers become right.",
+        r"H=\underbrace{J^\top\nabla^2_z\ell\,J}_{G}+\sum_j\frac{\partial\ell}{\partial z_j}"
+        r"\nabla^2 z_j",
+        ("natural_gradient",),
+    ),
+    "fisher": Term(
+        "Fisher matrix",
+        "The mean of g gᵀ over the gradients g of single examples.",
+        "Exact: labels are drawn from the network's own probabilities. Empirical: the labels are "
+        "those of the data, and the matrix is no approximation of the Hessian where they are "
+        "not fitted.",
+        r"F=\frac1n\sum_i g_i g_i^\top",
+        ("natural_gradient", "empirical_fisher"),
+    ),
+    "noise_scale": Term(
+        "gradient noise scale",
+        "How many images a mini-batch needs until its gradient is as large as its noise.",
+        "The trace of the gradient covariance over the squared gradient. Below it, doubling the "
+        "batch nearly halves the steps; far above it, it hardly helps.",
+        r"B=\operatorname{tr}\Sigma/\lVert g\rVert^2",
+        ("large_batch",),
+    ),
     "landscape": Term(
         "loss landscape",
         "The loss over one or two directions in the space of all weights.",
