@@ -245,6 +245,11 @@ def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     for end, values, residuals in rows:
         for value, residual in zip(values, residuals, strict=True):
             print(f"  {end:9}{value:14.6g} ± {residual:.1e}")
+    for rank, each in enumerate(report.held_out or (), 1):
+        print(
+            f"  On other images, along eigenvector {rank}: {each.value:.6g} ± {each.error:.2g} "
+            "(standard error)."
+        )
     for rank, part in enumerate(report.gauss_newton or (), 1):
         print(f"  Gauss–Newton part of eigenvalue {rank}: {part:.6g}")
     if report.trace:

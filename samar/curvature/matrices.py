@@ -39,15 +39,17 @@ MEAN_TOLERANCE = 1e-3
 class GaussNewton(CurvatureMatrix):
     """G = Jᵀ ∇²_z ℓ J, (n, n)."""
 
-    def _part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+        """The product with the matrix of one batch alone, parameter by parameter."""
         return gauss_newton_product(self, piece, tangent)
 
 
 class Rest(Hessian):
     """R = H − G, (n, n): what the bending of the network itself adds to Gauss–Newton."""
 
-    def _part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
-        whole = super()._part(index, piece, tangent)
+    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+        """The product with the matrix of one batch alone, parameter by parameter."""
+        whole = super().part(index, piece, tangent)
         pairs = zip(whole, gauss_newton_product(self, piece, tangent), strict=True)
         return [h - g for h, g in pairs]
 
@@ -70,7 +72,8 @@ class EmpiricalFisher(CurvatureMatrix):
                 f"{self.loss:g}; gradients of single examples need a loss that is a mean over them."
             )
 
-    def _part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+        """The product with the matrix of one batch alone, parameter by parameter."""
         losses = partial(self.ask, "losses", piece=piece)
         return sandwich(self, losses, lambda _, moved: moved / len(moved), tangent)
 

@@ -174,7 +174,7 @@ class CurvatureMatrix(ABC):
         return product
 
     def _product(self, vector: Tensor) -> Tensor:
-        return self.averaged(partial(self._part, tangent=self.unflat(vector)))
+        return self.averaged(partial(self.part, tangent=self.unflat(vector)))
 
     def averaged(self, part: Callable[[int, Objective], Iterable[Tensor]]) -> Tensor:
         """The mean over the examples of what is computed batch by batch, (n,).
@@ -188,7 +188,7 @@ class CurvatureMatrix(ABC):
         return total
 
     @abstractmethod
-    def _part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
         """The product with the matrix of one batch alone, parameter by parameter."""
 
     def _frugally(self, attempt: Callable[[], T]) -> T:
@@ -270,7 +270,8 @@ class Hessian(CurvatureMatrix):
 
     keeps_graphs = True
 
-    def _part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
+        """The product with the Hessian of one batch alone, parameter by parameter."""
         if index < self.kept:
             return self._graphs[index].product(tangent)
         if self.mode == "forward":

@@ -14,6 +14,7 @@ from samar import __version__
 from samar.curvature.catalog import HESSIAN
 from samar.curvature.density import PROBES, STEPS, spectral_density
 from samar.curvature.eigenvalues import OnEstimate, OnProduct, top_of
+from samar.curvature.held_out import PIECES, along
 from samar.curvature.layers import layer_curvature
 from samar.curvature.matrices import MATRICES, in_gauss_newton
 from samar.curvature.product import Hessian, OnBatch, batch_size_on, operator_of
@@ -68,6 +69,9 @@ def measure(
         network,
         Sample.of(images, dataset.normalization, request.images),
         request,
+        other=Sample.of(images.others(request.images), dataset.normalization)
+        if request.held_out
+        else None,
         facts=dict(facts or {}) | {"split": request.split, "checksum": dataset.checksum},
         progress=progress,
         on_estimate=on_estimate,
@@ -80,6 +84,7 @@ def measure_on(
     sample: Objective,
     request: CurvatureSettings,
     *,
+    other: Objective | None = None,
     facts: Mapping[str, Any] | None = None,
     progress: Progress = lambda done, most, what: None,
     on_estimate: OnEstimate | None = None,
@@ -90,13 +95,14 @@ def measure_on(
     Args:
         network: left as it was.
         sample: the examples and their loss; takes the place of the request's images and split.
+        other: further examples with the same loss, for what is held out.
         request, facts, progress, on_estimate, on_batch: as for :func:`measure`.
 
     Raises:
         ConfigError: the request does not fit the network, or the loss is not finite.
     """
     began, what = perf_counter(), product_of(request.matrix)
-    spectrum = density = trace = layers = sharpness = parts = None
+    spectrum = density = trace = layers = sharpness = parts = held_out = None
     if request.engine == "pyhessian":
         from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
 
@@ -144,6 +150,11 @@ def measure_on(
             assert isinstance(operator, Hessian)
             parts = in_gauss_newton(operator, spectrum.vectors)
         gradient_norm = on_host(operator.gradient.norm()).item()
+    if request.held_out and other is not None:
+        progress(0, 0, "Other images")
+        size = max(1, min(batch_size_on(other.device), len(other) // PIECES))
+        with operator_of(matrix, network, other, batch_size=size, on_batch=on_batch) as others:
+            held_out = along(others, spectrum.vectors)
     if request.layers and trace:
         layers = layer_curvature(
             network,
@@ -176,6 +187,7 @@ def measure_on(
         matrix=request.matrix,
         gradient_norm=gradient_norm,
         gauss_newton=parts,
+        held_out=held_out,
     )
 
 

@@ -156,6 +156,7 @@ class Report:
         matrix: whose curvature, a key of :data:`samar.curvature.catalog.MATRICES`.
         gradient_norm: ‖∇f‖ at the weights; NaN in a report of an earlier version.
         gauss_newton: vᵀ G v of each eigenvector v of the Hessian; None where not asked for.
+        held_out: vᵀ A v of each eigenvector v on as many other examples; None where not asked for.
     """
 
     spectrum: Spectrum
@@ -169,6 +170,7 @@ class Report:
     matrix: str = HESSIAN
     gradient_norm: float = float("nan")
     gauss_newton: tuple[float, ...] | None = None
+    held_out: tuple[Estimate, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``json.dumps``; eigenvectors are left out."""
@@ -188,6 +190,8 @@ class Report:
         }
         if self.gauss_newton is not None:
             content["gauss_newton"] = list(self.gauss_newton)
+        if self.held_out is not None:
+            content["held_out"] = [asdict(each) for each in self.held_out]
         if self.trace:
             content |= {"trace": self.trace.total.value, "trace_error": self.trace.total.error}
             content["trace_layers"] = {n: asdict(each) for n, each in self.trace.layers.items()}
@@ -248,6 +252,7 @@ class Report:
             matrix=found.matrix,
             gradient_norm=found.gradient_norm,
             gauss_newton=found.gauss_newton,
+            held_out=found.held_out,
         )
 
 
@@ -301,12 +306,15 @@ class _Content(BaseModel):
     matrix: Literal[tuple(MATRICES)] = HESSIAN  # type: ignore[valid-type]
     gradient_norm: Perhaps = float("nan")
     gauss_newton: Numbers | None = None
+    held_out: tuple[Estimate, ...] | None = None
 
     @model_validator(mode="after")
     def _of_one_length(self) -> "_Content":
         pairs = [(self.eigenvalues, self.residuals), (self.lowest, self.lowest_residuals)]
         if self.gauss_newton is not None:
             pairs.append((self.eigenvalues, self.gauss_newton))
+        if self.held_out is not None:
+            pairs.append((self.eigenvalues, tuple(each.value for each in self.held_out)))
         if self.density is not None:
             pairs.append((self.density.grid, self.density.density))
             pairs.append((self.density.nodes, self.density.weights))

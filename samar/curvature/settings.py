@@ -4,6 +4,7 @@ from pydantic import model_validator
 from typing_extensions import Self
 
 from samar.curvature.catalog import (
+    COVARIANCE,
     ENGINES,
     HESSIAN,
     LANCZOS,
@@ -81,6 +82,13 @@ class CurvatureSettings(Settings):
         le=100,
         when=lambda settings: settings.sharpness,
     )
+    held_out: bool = setting(
+        False,
+        "Each eigenvector's curvature on as many other images, with its standard error: one more "
+        "product for each. With the eigenvalue it encloses that over all images.",
+        label="other images",
+        when=lambda settings: settings.matrix != COVARIANCE,
+    )
     max_products: int = setting(
         MAX_PRODUCTS,
         "Give up after so many Hessian-vector products.",
@@ -91,11 +99,12 @@ class CurvatureSettings(Settings):
     seed: int = setting(0, "Seed of every random vector.", ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")
-    def _of_the_hessian(self) -> Self:
-        for name, plain in (("engine", LANCZOS), ("sharpness", False), ("gauss_newton", False)):
+    def _fit_the_matrix(self) -> Self:
+        usual = {"engine": LANCZOS, "sharpness": False, "gauss_newton": False, "held_out": False}
+        for name, plain in usual.items():
             if getattr(self, name) != plain and not self.applies(name):
                 raise ValueError(
-                    f"{name.replace('_', '-')} is of the Hessian only, but matrix is "
-                    f"{self.matrix!r}; leave one of them out."
+                    f"{name.replace('_', '-')} is not for matrix {self.matrix!r}; leave one of "
+                    "them out."
                 )
         return self

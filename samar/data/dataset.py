@@ -10,7 +10,7 @@ from torch import Tensor
 
 from samar.data.normalization import Normalization
 from samar.device.waiting import on_host
-from samar.errors import DataError
+from samar.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,23 @@ class ImageSet:
         if count >= n:
             return self
         return self.subset(evenly_spaced(count, n).to(self.labels.device))
+
+    def others(self, count: int) -> "ImageSet":
+        """As many images as :meth:`evenly_spaced` gives, from all over the set, and none of them.
+
+        Raises:
+            ConfigError: the set has fewer than twice as many.
+        """
+        n = len(self)
+        if 2 * count > n:
+            raise ConfigError(
+                f"{count} images and as many others were asked for, but there are {n}; choose at "
+                f"most {n // 2} images."
+            )
+        left = torch.ones(n, dtype=torch.bool)
+        left[evenly_spaced(count, n)] = False
+        rest = left.nonzero()[:, 0]
+        return self.subset(rest[evenly_spaced(count, len(rest))].to(self.labels.device))
 
 
 def evenly_spaced(count: int, n: int) -> Tensor:

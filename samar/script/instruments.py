@@ -132,6 +132,7 @@ def hessian(
     density: bool = False,
     layers: bool = False,
     gauss_newton: bool = False,
+    held_out: Any = None,
     max_products: int = MAX_PRODUCTS,
     seed: int = 0,
     title: str = "",
@@ -157,6 +158,8 @@ def hessian(
         density: of all eigenvalues, by stochastic Lanczos quadrature: 240 products.
         layers: trace and largest eigenvalue of every layer's block.
         gauss_newton: how much of each eigenvalue of the Hessian is Gauss–Newton.
+        held_out: other data of the same form: along each eigenvector also its curvature there, with
+            its standard error.
         max_products: give up after so many products.
         seed: of every random vector.
         title: of the figure.
@@ -178,9 +181,11 @@ def hessian(
     asked: dict[str, Any] = {"matrix": matrix, "gauss_newton": gauss_newton}
     asked |= {"top": top, "tol": tol, "both_ends": both_ends, "trace": trace, "density": density}
     asked |= {"layers": layers, "trace_products": trace_products, "max_products": max_products}
-    settings = CurvatureSettings.parse(asked | {"seed": seed})
-    objective = objective_of(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
-    return _measured(model, objective, settings, title or "hessian", progress)
+    settings = CurvatureSettings.parse(asked | {"seed": seed, "held_out": held_out is not None})
+    more: dict[str, Any] = {"forward": forward, "batch_size": batch_size}
+    objective = objective_of(unwrapped(model), loss, data, **more)
+    other = None if held_out is None else objective_of(unwrapped(model), loss, held_out, **more)
+    return _measured(model, objective, settings, title or "hessian", progress, other)
 
 
 def sharpness(
@@ -231,11 +236,18 @@ def sharpness(
 
 
 def _measured(
-    model: nn.Module, objective: Objective, asked: CurvatureSettings, title: str, progress: bool
+    model: nn.Module,
+    objective: Objective,
+    asked: CurvatureSettings,
+    title: str,
+    progress: bool,
+    other: Objective | None = None,
 ) -> HessianResult:
     facts = {"title": title, "loss": _named(objective)}
     with _told(progress, title) as tell:
-        report = measure_on(unwrapped(model), objective, asked, facts=facts, progress=tell)
+        report = measure_on(
+            unwrapped(model), objective, asked, other=other, facts=facts, progress=tell
+        )
     return HessianResult.of(report, title)
 
 

@@ -222,10 +222,12 @@ def test_another_matrix(page: AppTest) -> None:
 
 def test_how_much_is_gauss_newton(page: AppTest) -> None:
     page.toggle(key="curvature_gauss_newton").set_value(True).run()
+    page.toggle(key="curvature_held_out").set_value(True).run()
     press(page)
     finish()
     page.run()
     assert "of it Gauss–Newton" in words(page)
+    assert "on other images" in words(page)
     assert any(
         trace.get("name") == "Gauss–Newton part"
         for figure in charts(page)

@@ -282,7 +282,7 @@ def _kappa(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
         note = f"{lead.settings.optimizer_title} never perturbs the weights, so it has no κ."
     return _tile(
         "kappa",
-        "κ: curvature in the sharpness",
+        "κ",
         "The measured sharpness over ρ‖g‖, what the slope alone gives. What is above 1 is "
         "curvature along the gradient: open circles are 1 + ½ρ ĝᵀHĝ/‖g‖.",
         note,

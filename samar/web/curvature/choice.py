@@ -19,9 +19,7 @@ PREFIX = "curvature_"
 OF, ENGINE, FILE = "curvature_of", "curvature_engine", "curvature_file"
 SOURCES = {"run": "one network", "two": "two", "file": "a file"}
 RUNS = {"run": ("curvature_run1",), "two": ("curvature_run1", "curvature_run2")}
-EXTRAS = ("density", "trace", "layers", "sharpness", "gauss_newton")
-HESSIANS = ("sharpness", "gauss_newton")
-"""Of these, what only a Hessian has."""
+EXTRAS = ("density", "trace", "layers", "sharpness", "gauss_newton", "held_out")
 MORE = ("split", "rho", "seed", "max_products", "trace_products", "both_ends")
 BOTH = "both"
 
@@ -42,14 +40,16 @@ def choose() -> list[Wanted]:
     """
     source = segmented("Measure", OF, SOURCES)
     networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
-    hessian = _control("matrix") == HESSIAN
+    asked = CurvatureSettings(matrix=_control("matrix"))
+    idle = [name for name in EXTRAS if not asked.applies(name)]
+    hessian = asked.matrix == HESSIAN
     with st.container(horizontal=True):
         _control("top")
         _control("images")
     _control("tol")
     with st.container(horizontal=True, key="curvature_extras"):
         for name in EXTRAS:
-            _control(name, disabled=name in HESSIANS and not hessian)
+            _control(name, disabled=name in idle)
     with st.expander("More"):
         engine = _control("engine", options=(*ENGINES, BOTH), disabled=not hessian)
         for name in MORE:
@@ -59,8 +59,7 @@ def choose() -> list[Wanted]:
     for network in dict.fromkeys(networks):
         for each in engines:
             fixed: dict[str, Any] = {"engine": each, **network.values}
-            if not hessian:
-                fixed |= dict.fromkeys(HESSIANS, False)
+            fixed |= dict.fromkeys(idle, False)
             if each != engines[0]:  # the second engine repeats the eigenvalues alone
                 fixed |= dict.fromkeys(EXTRAS, False)
             settings = settings_from_controls(CurvatureJobSettings, PREFIX, **fixed)

@@ -175,6 +175,9 @@ def _summary(title: str, report: Report) -> str:
         parts.insert(2, f"trace {total.value:.5g} ± {total.error:.2g} (standard error)")
     if report.matrix == COVARIANCE and report.trace:
         parts.insert(3, noise_words(report))
+    if report.held_out is not None:
+        first = report.held_out[0]
+        parts.insert(2, f"on other images {first.value:.5g} ± {first.error:.2g} (standard error)")
     if report.gauss_newton is not None:
         shares = ", ".join(
             f"{part / value:.0%}".replace("%", " %")

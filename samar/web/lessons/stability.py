@@ -37,7 +37,7 @@ def _draw() -> Shown:
         f"η = {lr:g}, so 2/η = {2 / lr:g}. After step {int(at['sgd'][until - 1])} the largest "
         f"eigenvalue is {ends['sgd']:.1f} with gradient descent, {ends['sam']:.1f} with SAM and "
         f"{ends['samar']:.1f} with SAMAR: {over['sgd'][until - 1]:.2f}, "
-        f"{over['sam'][until - 1]:.2f} and {over['samar'][until - 1]:.2f} times each one's own edge."
+        f"{over['sam'][until - 1]:.2f} and {over['samar'][until - 1]:.2f} times each one's edge."
     )
     noisy = recording("noisy_digits").runs
     measured = {
@@ -84,9 +84,9 @@ LESSON = Lesson(
         "three hover around 1: each climbs until its own steps overshoot.",
         "While the curvature climbs, SAMAR keeps its [[lam|λ]] at the floor. When the sharpness "
         "grows fast, λ rises to the ceiling, which lowers SAMAR's edge far below the curvature: "
-        "the weights are thrown to a flatter place (the loss jumps a little), and λ falls again.",
+        "the weights are thrown to a flatter place (the loss jumps), and λ falls again.",
         "SAMAR never computes a Hessian. What it sees of it is [[kappa]]: what it measures and "
-        "what the Hessian gives agree to a few percent.",
+        "what the Hessian gives agree to some ten percent.",
         "At the line the [[loss]] begins to jitter, and still falls on the whole.",
         "At the bottom the runs of lesson 4: mini-batches, momentum, falling η. Nothing holds them "
         "at the line, and they do not follow it.",
