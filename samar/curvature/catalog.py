@@ -10,7 +10,7 @@ BATCH_SIZE = {False: 64, True: 256}
 longer. A GPU needs more of them to be busy; half as many are taken where its memory is short."""
 
 KEPT_BYTES = 1 << 30
-"""What kept graphs may take: that of some 280 images of 32 × 32 pixels in a ResNet-20. A product
+"""What kept graphs may take: that of some 600 images of 32 × 32 pixels in a ResNet-20. A product
 from a kept graph takes two thirds of the time of one that recomputes it."""
 
 KEPT_SHARE = 0.25

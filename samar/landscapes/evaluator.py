@@ -24,9 +24,9 @@ from samar.device.placement import is_gpu, layout_of, possible_precision
 from samar.device.precision import DTYPES, full_precision
 from samar.device.waiting import on_host, synchronize
 from samar.landscapes.catalog import BATCHNORM
-from samar.landscapes.folding import BATCHNORM as NORMS
 from samar.landscapes.folding import FoldedNetwork
 from samar.landscapes.frame import State
+from samar.models.folding import BATCHNORM as NORMS
 
 CHUNKS = (32, 64, 128, 256, 512)
 MORE_CHUNKS = (1024, 2048, 4096, 8192)

@@ -1,20 +1,10 @@
-r"""BatchNorm folded into the convolution before it: the same function in fewer passes.
+"""A network for the points of a landscape: BatchNorm folded, ReLU fused, weights put in and out.
 
-With fixed statistics, y = γ (W x + b − μ) / √(σ² + ε) + β is itself a convolution,
-
-    W' = W γ / √(σ² + ε),    b' = (b − μ) γ / √(σ² + ε) + β,
-
-exactly. The network is traced once; at every point of a landscape W' and b' are computed anew from
-the weights there, which costs nothing beside a forward pass. A BatchNorm whose input is no
-convolution or linear layer, or is used elsewhere too, stays as it is.
-
-Reference:
-    Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-
-    Only Inference", CVPR 2018, section 3.2, arXiv 1712.05877.
+See :mod:`samar.models.folding`; W' and b' are computed anew at every point.
 """
 
 import copy
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,14 +12,12 @@ from torch import Tensor, fx, nn
 
 from samar.data.objective import Objective, tensors_in
 from samar.device.placement import layout_of
-from samar.device.precision import exact
 from samar.device.waiting import on_host
 from samar.landscapes.fusing import fuse_relu
+from samar.models.folding import folded, without_batchnorm
 
-FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 ALMOST_OVERFLOW = 1e25
 """Logits from here on say that float32, which ends at 3e38, may have overflowed on the way."""
-BATCHNORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class FoldedNetwork:
@@ -49,24 +37,15 @@ class FoldedNetwork:
     def __init__(
         self, source: nn.Module, dtype: torch.dtype | None = None, *, traced: bool = True
     ) -> None:
-        duplicate = copy.deepcopy(source).eval()
-        pairs: list[tuple[str, str]] = []
-        self.network: nn.Module = duplicate
-        if traced:
-            # A network with branches that depend on its input has none; any error may come.
-            with suppress(Exception):
-                graph = fx.symbolic_trace(duplicate)
-                pairs = _take_out_batchnorm(graph)
-                self.network = graph
+        self.network: nn.Module
+        self.network, pairs = (
+            without_batchnorm(source) if traced else (copy.deepcopy(source).eval(), [])
+        )
         self.folded = len(pairs)
-        self._folds = []
-        for convolution, norm in pairs:
-            target: Any = self.network.get_submodule(convolution)
-            if target.bias is None:
-                target.bias = nn.Parameter(target.weight.new_zeros(len(target.weight)))
-            self._folds.append(
-                (target, source.get_submodule(convolution), source.get_submodule(norm))
-            )
+        find: Callable[[str], Any] = source.get_submodule
+        self._folds: list[tuple[Any, Any, Any]] = [
+            (self.network.get_submodule(c), find(c), find(norm)) for c, norm in pairs
+        ]
         self.network.to(dtype=dtype)
         layout = layout_of(next(iter(source.parameters())).device)
         self.network.to(memory_format=layout)  # type: ignore[call-overload]
@@ -84,7 +63,7 @@ class FoldedNetwork:
     def load(self) -> None:
         """Take over the source's weights and statistics."""
         for target, convolution, norm in self._folds:
-            weight, bias = _fold(convolution, norm)
+            weight, bias = folded(convolution, norm)
             target.weight.copy_(weight)
             target.bias.copy_(bias)
         for target, tensor in self._copies:
@@ -108,42 +87,3 @@ class FoldedNetwork:
         probe.sums(watched)
         fits = on_host((torch.stack(largest) < ALMOST_OVERFLOW).all()).item()
         return self.network if fits else self._plain
-
-
-def _fold(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
-    """W' and b' in float64, so that each is rounded once."""
-    weight = exact(convolution.weight)
-    scale = torch.rsqrt(exact(norm.running_var) + norm.eps)
-    shift = -exact(norm.running_mean) * scale
-    if convolution.bias is not None:
-        shift = shift + exact(convolution.bias) * scale
-    if norm.affine:
-        factor = exact(norm.weight)
-        scale, shift = scale * factor, shift * factor + exact(norm.bias)
-    return weight * scale.view(-1, *[1] * (weight.dim() - 1)), shift
-
-
-def _take_out_batchnorm(traced: fx.GraphModule) -> list[tuple[str, str]]:
-    """Remove what can be folded from the graph; names of (convolution, BatchNorm)."""
-    modules = dict(traced.named_modules())
-    calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    pairs = []
-    for node in list(traced.graph.nodes):
-        if node.op != "call_module" or not isinstance(modules[node.target], BATCHNORM):
-            continue
-        before = node.args[0]
-        if (
-            isinstance(before, fx.Node)
-            and modules[node.target].running_mean is not None
-            and before.op == "call_module"
-            and isinstance(modules[before.target], FOLDABLE)
-            and len(before.users) == 1
-            and calls.count(before.target) == calls.count(node.target) == 1
-        ):
-            node.replace_all_uses_with(before)
-            traced.graph.erase_node(node)
-            pairs.append((str(before.target), str(node.target)))
-    traced.graph.lint()
-    traced.recompile()
-    traced.delete_all_unused_submodules()
-    return pairs

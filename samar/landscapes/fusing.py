@@ -2,7 +2,7 @@
 
 On a CPU, oneDNN's convolution applies bias, sum and ReLU while the result is still in the cache; it
 is the operation that ``torch.compile`` uses too, called here without a compiler and its slow start.
-Once BatchNorm is folded (:mod:`samar.landscapes.folding`), convolution, sum and ReLU are
+Once BatchNorm is folded (:mod:`samar.models.folding`), convolution, sum and ReLU are
 neighbours. Elsewhere, on GPUs and in float64, the network stays as it is.
 
 oneDNN's ReLU turns NaN into 0, which would show a plain where a network has overflowed. So

@@ -229,7 +229,20 @@ def _csv(named: Sequence[tuple[str, Report]]) -> str:
         )
         for end, values, residuals in ends:
             rows += [
-                {"network": title, "end": end, "rank": i + 1, "eigenvalue": v, "residual": r}
+                {"network": title, "matrix": report.matrix, "end": end, "rank": i + 1}
+                | {"eigenvalue": v, "residual": r}
+                | (_besides(report, i) if end == "largest" else {})
                 for i, (v, r) in enumerate(zip(values, residuals, strict=True))
             ]
     return str(pd.DataFrame(rows).to_csv(index=False))
+
+
+def _besides(report: Report, rank: int) -> dict[str, float]:
+    """What else was measured along an eigenvector."""
+    found = {}
+    if report.gauss_newton is not None:
+        found["gauss_newton"] = report.gauss_newton[rank]
+    if report.held_out is not None:
+        found["held_out"] = report.held_out[rank].value
+        found["held_out_error"] = report.held_out[rank].error
+    return found
