@@ -19,6 +19,10 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.landscapes.frame import random_frame as random_frame
     from samar.landscapes.sampler import line as line
     from samar.landscapes.sampler import plane as plane
+    from samar.landscapes.topology.merge_tree import MergeTree as MergeTree
+    from samar.landscapes.topology.merge_tree import topology_of as topology_of
+    from samar.landscapes.topology.merge_tree import topology_of_points as topology_of_points
+    from samar.landscapes.topology.samples import Samples as Samples
     from samar.models.build import build_model as build_model
     from samar.optim.factory import build_optimizer as build_optimizer
     from samar.optim.rules import Additive as Additive
@@ -44,6 +48,7 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.optim.vasso import VaSSO as VaSSO
     from samar.script.instruments import hessian as hessian
     from samar.script.instruments import landscape as landscape
+    from samar.script.instruments import landscape_samples as landscape_samples
     from samar.script.instruments import sharpness as sharpness
     from samar.script.results import HessianResult as HessianResult
     from samar.script.results import LandscapeResult as LandscapeResult
@@ -91,8 +96,13 @@ _HOMES = {
     "line": "landscapes.sampler",
     "plane": "landscapes.sampler",
     "random_frame": "landscapes.frame",
+    "MergeTree": "landscapes.topology.merge_tree",
+    "Samples": "landscapes.topology.samples",
+    "topology_of": "landscapes.topology.merge_tree",
+    "topology_of_points": "landscapes.topology.merge_tree",
     "hessian": "script.instruments",
     "landscape": "script.instruments",
+    "landscape_samples": "script.instruments",
     "sharpness": "script.instruments",
     "watch": "script.watch",
     "HessianResult": "script.results",

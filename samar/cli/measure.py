@@ -1,7 +1,7 @@
 """``landscape``, ``hessian``, ``evaluate``, and every kind of job without another command.
 
 Each submits a job, shows its progress and prints what it found. An equal job that has finished is
-the answer at once; ``--anew`` computes it again.
+the answer at once; ``--anew`` computes it again. ``topology`` reads landscapes that are measured.
 """
 
 import argparse
@@ -16,9 +16,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from samar.cli.tables import print_table
 from samar.curvature.catalog import COVARIANCE, HESSIAN, MATRICES, MEASURES
 from samar.curvature.noise import noise_words
-from samar.errors import RunError, SamarError
+from samar.errors import DataError, RunError, SamarError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
@@ -28,12 +29,14 @@ from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LEVEL, LandscapeJobSettings
 from samar.landscapes.export import require_vtp
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.report import CAVEAT, THRESHOLD, as_json, told, tree_csv
+from samar.landscapes.topology.samples import Samples
 from samar.networks.library import find_model
 from samar.networks.load import SUFFIXES
 from samar.networks.settings import NetworkSettings
 from samar.settings.command import add_settings, json_line, refuse, settings_from
 from samar.settings.job import JobSettings
-from samar.settings.paths import out_file
+from samar.settings.paths import expanded, out_file
 
 POLL_SECONDS = 0.1
 FORMATS = (".npz", ".csv", ".html", ".vtp")
@@ -49,6 +52,7 @@ def register(commands: Any) -> None:
         LandscapeJobSettings,
         _print_landscape,
     ).add_argument("--out", metavar="FILE", help=f"file to write, one of {', '.join(FORMATS)}")
+    _register_topology(commands)
     _add(
         commands,
         "hessian",
@@ -66,6 +70,90 @@ def register(commands: Any) -> None:
         EvaluateSettings,
         _print_evaluation,
     )
+
+
+def _register_topology(commands: Any) -> None:
+    parser = commands.add_parser(
+        "topology",
+        help="minima, saddles and merge tree of measured landscapes",
+        description="Minima and saddles of the loss on measured lines and planes, the persistence "
+        "of each basin, and numbers that compare landscapes. Nothing is measured.",
+    )
+    parser.add_argument(
+        "landscapes",
+        metavar="LANDSCAPE",
+        nargs="+",
+        help="saved .npz of a landscape or of samples, or number, id or name of a landscape job",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=THRESHOLD,
+        metavar="SHARE",
+        help="leave out basins less deep than this share of the range of the loss "
+        f"(default {THRESHOLD:g})",
+    )
+    parser.add_argument(
+        "--neighbours",
+        type=int,
+        metavar="N",
+        help="of a cell of a plane, 8 or 4 (default 8); to which each of samples is joined "
+        "(default 4 times the directions)",
+    )
+    parser.add_argument("--out", metavar="FILE", help="file to write, .json or .csv")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.set_defaults(run=_topology)
+
+
+def _topology(options: argparse.Namespace) -> int:
+    out = None if options.out is None else out_file(options.out, (".json", ".csv"))
+    if out is not None and len(options.landscapes) > 1:
+        raise SamarError(f"--out takes one landscape, got {len(options.landscapes)}; give one.")
+    rows, found = [], []
+    for word in options.landscapes:
+        title, landscape = _landscape_named(word)
+        tree, words = told(landscape, threshold=options.threshold, neighbours=options.neighbours)
+        content = as_json(tree, title=title)
+        if out is not None:
+            text = tree_csv(tree) if out.suffix == ".csv" else json_line(content)
+            out.write_text(text, encoding="utf-8")
+        found.append(content)
+        numbers = tree.numbers()
+        counted = f"{numbers['minima']} ({numbers['border_minima']})"
+        names = (("total_persistence", "relative_persistence"), ("smad", "relative_smad"))
+        shares = [f"{numbers[one]:.4g} ({numbers[share]:.2%})" for one, share in names]
+        rows.append((title, counted, str(numbers["saddles"]), *shares, f"{tree.range:.4g}"))
+        if not options.json:
+            print(f"{title}: {' '.join(words)}")
+    if options.json:
+        print(json_line(found[0] if len(found) == 1 else {"landscapes": found}))
+    else:
+        columns = ("", "minima (border)", "saddles", "total persistence", "SMAD", "range")
+        print(CAVEAT)
+        print_table(columns, rows)
+    return 0
+
+
+def _landscape_named(word: str) -> tuple[str, Landscape | Samples]:
+    """A saved landscape, saved samples, or the finest landscape that a job has kept."""
+    if Path(word).suffix == ".npz":
+        landscape: Landscape | Samples
+        try:
+            landscape = Landscape.load(expanded(word))
+        except DataError:
+            with suppress(DataError):
+                landscape = Samples.load(expanded(word))
+                return str(landscape.manifest.get("title") or Path(word).stem), landscape
+            raise
+        return str(landscape.manifest.get("title") or Path(word).stem), landscape
+    jobs = Jobs()
+    job = jobs.get(word)
+    kept = jobs.store.records.artifacts(job.key, LEVEL)
+    if not kept:
+        raise DataError(
+            f"Job {job.id} ({job.kind}) holds no landscape; give a landscape job or a saved .npz."
+        )
+    return job.label, Landscape.load(job_dir(job.id) / kept[-1].path)
 
 
 def register_others(commands: Any) -> None:

@@ -25,6 +25,7 @@ from samar.landscapes.directions import Weights, random_direction, weights_of
 Floats = npt.NDArray[np.float64]
 State = Mapping[str, Tensor]
 """A network's ``state_dict``: parameters and buffers by name."""
+MOST_AXES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +34,12 @@ class Frame:
 
     Attributes:
         origin: θ₀, parameters only; buffers never move.
-        axes: one or two directions shaped like it.
+        axes: one or two directions shaped like it; up to eight for samples of a subspace.
         labels: what one unit along each axis is, in words.
         facts: how the axes came about, for the manifest.
 
     Raises:
-        ValueError: there are no axes, more than two, or one has other shapes than the origin.
+        ValueError: there are no axes, too many, or one has other shapes than the origin.
     """
 
     origin: Weights
@@ -47,9 +48,9 @@ class Frame:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.axes) not in (1, 2) or len(self.labels) != len(self.axes):
+        if not 1 <= len(self.axes) <= MOST_AXES or len(self.labels) != len(self.axes):
             raise ValueError(
-                f"axes must be one or two, each with a label, got {len(self.axes)} and "
+                f"axes must be 1 to {MOST_AXES}, each with a label, got {len(self.axes)} and "
                 f"{len(self.labels)} labels; give a line one axis and a plane two."
             )
         shapes = [tensor.shape for tensor in self.origin]
@@ -81,7 +82,13 @@ class Frame:
         return coordinates, float(np.sqrt(_inner(offset, offset)))
 
     def ball(self, rho: float, count: int = 32) -> Floats:
-        """Coordinates (count, 2) of the points at distance ρ; the two ends (2, 1) on a line."""
+        """Coordinates (count, 2) of the points at distance ρ; the two ends (2, 1) on a line.
+
+        Raises:
+            ValueError: the axes are parallel, or more than two.
+        """
+        if len(self.axes) > 2:
+            raise ValueError(f"a ball is drawn on one or two axes, got {len(self.axes)}; give two.")
         values, vectors = np.linalg.eigh(self.gram())
         if values[0] <= 1e-12 * values[-1]:
             raise ValueError("the axes must span a plane, got two that are parallel; draw anew.")

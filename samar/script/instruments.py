@@ -23,10 +23,12 @@ from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.landscapes.eigenvectors import eigenvector_frame
 from samar.landscapes.evaluator import Evaluator
-from samar.landscapes.frame import Frame, frame_between, given_frame, random_frame
+from samar.landscapes.frame import MOST_AXES, Frame, frame_between, given_frame, random_frame
 from samar.landscapes.grid import Grid
 from samar.landscapes.sampler import Sampler
 from samar.landscapes.settings import LandscapeSettings
+from samar.landscapes.topology.merge_tree import MOST_POINTS
+from samar.landscapes.topology.samples import Samples, sample_subspace
 from samar.models.guard import undisturbed, unwrapped
 from samar.script.results import HessianResult, LandscapeResult
 
@@ -114,6 +116,82 @@ def landscape(
         sampler = Sampler(frame, evaluator, grid, facts=facts, rho=asked.rho)
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
     return LandscapeResult.of(found, title or "landscape")
+
+
+def landscape_samples(
+    model: nn.Module,
+    loss: Loss | None = None,
+    data: Any = None,
+    *,
+    forward: BatchLoss | None = None,
+    batch_size: int | None = None,
+    directions: str = "filter",
+    dim: int = 4,
+    points: int = 513,
+    span: float | None = None,
+    seed: int = 0,
+    batchnorm: str = "auto",
+    title: str = "",
+    progress: bool = True,
+) -> Samples:
+    """Measure the loss at points of a subspace of several directions, for its merge tree.
+
+    It takes as many forward passes over the data as there are points. They lie far apart: 513 in
+    four directions are as dense as 5 along each axis.
+
+    Args:
+        model: any module; is left bit for bit as it was.
+        loss, data, forward, batch_size: what is measured; see
+            :func:`samar.data.given.objective_of`.
+        directions: ``filter``, ``layer``, ``raw`` or ``hessian``, as of :func:`landscape`.
+        dim: how many directions, 2 to 8.
+        points: how many, the network itself included; 16 to 20,000.
+        span: half the width of the cube, in units of the directions; what suits them if None.
+        seed: of the directions and of the Sobol sequence.
+        batchnorm: ``fixed``, ``recalibrate`` or ``auto``.
+        title: for people.
+        progress: whether a progress bar is shown.
+
+    Raises:
+        ConfigError: a value does not fit.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net, data = nn.Linear(3, 2), (torch.randn(8, 3), torch.randint(2, (8,)))
+        >>> found = landscape_samples(net, data=data, dim=3, points=65, progress=False)
+        >>> found.points.shape, len(found.topology(threshold=0.05).minima)
+        ((65, 3), 1)
+    """
+    network = unwrapped(model)
+    objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
+    asked = LandscapeSettings.parse(
+        {"directions": directions, "span": span, "seed": seed, "batchnorm": batchnorm}
+    )
+    if directions in ("pca", "between"):
+        raise ConfigError(
+            f"directions is {directions!r}, which needs further networks; choose 'filter'."
+        )
+    for name, value, low, high in (("dim", dim, 2, MOST_AXES), ("points", points, 16, MOST_POINTS)):
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ConfigError(f"{name} is {value!r}, but must be a whole number, {low} to {high}.")
+    with _told(progress, title or "samples") as tell:
+        if directions == "hessian":
+            frame = eigenvector_frame(network, objective, dim=dim, seed=seed)
+        else:
+            frame = random_frame(network, dim=dim, kind=directions, seed=seed)
+        evaluator = Evaluator(
+            network, objective, batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate"
+        )
+        return sample_subspace(
+            frame,
+            evaluator,
+            span=asked.reach,
+            points=points,
+            seed=seed,
+            facts={"title": title, "loss": _named(objective)},
+            progress=lambda done, total: tell(done, total, "points"),
+        )
 
 
 def hessian(

@@ -13,6 +13,8 @@ from samar.curvature.noise import noise_scale
 from samar.curvature.result import Estimate, Report
 from samar.errors import DataError
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.merge_tree import MergeTree, topology_of
+from samar.landscapes.topology.report import THRESHOLD
 
 
 class _Shown:
@@ -80,6 +82,19 @@ class LandscapeResult(_Shown, Landscape):
         if self.is_plane:
             return surface_figure(self, scale, self.title).update_layout(height=600)
         return slices_figure([(self.title, self)], scale)
+
+    def topology(self, *, threshold: float = THRESHOLD, neighbours: int = 8) -> MergeTree:
+        """Minima, saddles and merge tree of the loss; see :func:`samar.topology_of`.
+
+        Args:
+            threshold: basins less deep than this share of the range of the loss are left out.
+            neighbours: of a cell of a plane, 8 or 4.
+
+        Raises:
+            ConfigError: a value does not fit.
+            DataError: no cell is finite.
+        """
+        return topology_of(self, neighbours=neighbours).simplified(threshold)
 
     def export(self, path: str | Path) -> Path:
         """Write it: .npz loses nothing, .csv and .vtp are tables, .html is a page of its own.

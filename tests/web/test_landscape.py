@@ -135,6 +135,26 @@ def test_an_equal_finished_job_is_shown_at_once_and_computed_anew_on_request(
     assert "measured on" not in words(other)
 
 
+def test_minima_and_saddles_are_told_marked_and_linked(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY, l_marks="true"), "compute")
+    assert page.toggle(key="l_marks").value
+    assert "merge tree" in words(page)
+    assert "of the range of the loss" in words(page)
+    assert "Minima of a slice are not those" in words(page)
+    (table,) = page.table
+    assert list(table.value.index)[:2] == ["minima", "saddles"]
+    page.number_input(key="l_depth").set_value(40.0).run()
+    assert "40 %" in words(page).replace("\u00a0", " ")
+    assert f"samar topology {jobs()[0].id} --threshold 0.4" in words(page)
+    assert visit(**QUERY, l_marks="true", l_depth="2").number_input(key="l_depth").value == 2.0
+    assert visit(**QUERY, l_marks="true", l_depth="x").number_input(key="l_depth").value == 1.0
+    page.toggle(key="l_marks").set_value(False).run()
+    assert not page.exception
+    assert not page.table
+    line = press(visit(**QUERY, l_dim="line", l_marks="true"), "compute")
+    assert "of the range of the loss" in words(line)
+
+
 def test_the_path_of_a_run_and_its_eigenvectors(visit: Callable[..., AppTest]) -> None:
     page = press(visit(**QUERY, l_directions="pca"), "compute")
     assert "explain" in words(page)

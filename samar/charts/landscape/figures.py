@@ -12,9 +12,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from samar.charts.landscape.scale import COLORS, Scale, clipped, float32, quantity_of
+from samar.charts.landscape.topology import floor_marks, marks
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, panel
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Ball, Landscape, Trail
+from samar.landscapes.topology.merge_tree import MergeTree
 
 CAMERAS = {
     "45°": {"x": 1.4, "y": -1.4, "z": 1.05},
@@ -33,8 +35,14 @@ LINES = (("#0072B2", "solid", "circle"), ("#D55E00", "dash", "square"))
 """First and second network, or first and second direction of one."""
 
 
-def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
-    """The plane in three dimensions, its contours projected under it."""
+def surface_figure(
+    landscape: Landscape, scale: Scale, title: str, tree: MergeTree | None = None
+) -> go.Figure:
+    """The plane in three dimensions, its contours projected under it.
+
+    Args:
+        tree: whose minima and saddles are marked.
+    """
     z, (low, high) = scale.drawn(quantity_of(landscape, scale.quantity)), scale.drawn_bounds
     start, step = _contours(low, high)
     surface: dict[str, Any] = {
@@ -57,7 +65,7 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     traces: list[dict[str, Any]] = [surface]
     lift = 0.01 * (high - low)
     meta: dict[str, Any] = {"alt": _alt(landscape, scale, "Surface", title)}
-    for overlay in _overlays(landscape, scale):
+    for overlay in _overlays(landscape, scale, tree, solid=True):
         if overlay["name"] == PATH_NAME and has_film(landscape):
             last = len(overlay["x"]) - 1
             film = {"last": last, "label": "snapshot", "grow": [len(traces)], "speed": SNAPSHOTS}
@@ -69,6 +77,8 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     heading = _heading(landscape, scale, title) + f" · {scale.quantity}"
     heading += " (log scale)" if scale.logarithmic else ""
     floor = low - 0.35 * (high - low)
+    if tree is not None and scale.quantity == "loss":
+        traces += floor_marks(tree, floor)
     axes: dict[str, Any] = {
         f"{name}axis": {"title": f"direction {i + 1}", "nticks": 5} for i, name in enumerate("xy")
     }
@@ -102,8 +112,14 @@ def surface_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     return go.Figure(data=traces, layout=layout)
 
 
-def contour_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
-    """The plane from above; a path on it has a frame for each of its networks."""
+def contour_figure(
+    landscape: Landscape, scale: Scale, title: str, tree: MergeTree | None = None
+) -> go.Figure:
+    """The plane from above; a path on it has a frame for each of its networks.
+
+    Args:
+        tree: whose minima and saddles are marked.
+    """
     z, (low, high) = scale.drawn(quantity_of(landscape, scale.quantity)), scale.drawn_bounds
     start, step = _contours(low, high)
     contour = {
@@ -127,7 +143,7 @@ def contour_figure(landscape: Landscape, scale: Scale, title: str) -> go.Figure:
     }
     traces: list[dict[str, Any]] = [contour]
     frames = []
-    for overlay in _overlays(landscape, scale):
+    for overlay in _overlays(landscape, scale, tree):
         overlay.pop("value")
         if overlay["name"] == PATH_NAME and has_film(landscape):
             frames = _frames(overlay, len(traces))
@@ -212,8 +228,10 @@ def _contours(low: float, high: float) -> tuple[float, float]:
     return float(np.ceil(low / step) * step), float(step)
 
 
-def _overlays(landscape: Landscape, scale: Scale) -> list[dict[str, Any]]:
-    """Network, ρ-ball and path over a plane, with the value each is drawn at."""
+def _overlays(
+    landscape: Landscape, scale: Scale, tree: MergeTree | None, *, solid: bool = False
+) -> list[dict[str, Any]]:
+    """Network, ρ-ball, path, minima and saddles of a plane, with the value each is drawn at."""
     found: list[dict[str, Any]] = []
     ball, path = landscape.ball, landscape.trail
     if ball is not None and scale.quantity == "loss":
@@ -228,6 +246,8 @@ def _overlays(landscape: Landscape, scale: Scale) -> list[dict[str, Any]]:
         }
         dot |= {"x": [0.0], "y": [0.0], "name": "the network", "value": np.array([own])}
         found.append(dot | {"hovertemplate": "the network<extra></extra>"})
+    if tree is not None and scale.quantity == "loss":
+        found += marks(tree, solid=solid)
     return found
 
 

@@ -107,6 +107,7 @@ def choose_view() -> tuple[str, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="l_look"):
         quantity = segmented("Show", "l_show", QUANTITIES)
         log = st.toggle("Log scale", value=True, key="l_log", bind="query-params")
+        st.toggle("Minima and saddles", key="l_marks", bind="query-params")
     return quantity, bool(log)
 
 

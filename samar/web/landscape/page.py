@@ -14,6 +14,7 @@ from samar.web.landscape.results import (
     show_state,
     show_top,
 )
+from samar.web.landscape.topology import find_topology, show_topology
 from samar.web.measuring import buttons, find, find_first, how_to_repeat, problem_of_jobs, watch
 from samar.web.service import explained, show_problem
 from samar.web.state import TRAIN_PAGE
@@ -58,12 +59,14 @@ def landscape_page() -> None:
         note = f"The first picture comes after {LEVELS[0] ** settings[0].dim} points."
     elif first.behind:
         note = "The first picture comes after<br>the measurement at work."
-    show_top(wanted, shown, scale, note)
+    topology = find_topology(shown)
+    show_top(wanted, shown, scale, note, [each.tree for each in topology])
     if scale is not None:
         show_state(shown, scale)
     watch(KIND, jobs, first=first)
     if scale is not None:
-        show_rest(shown, scale)
+        show_rest(shown, scale, [each.tree for each in topology])
+        show_topology(shown, topology, scale)
         for number, each in enumerate(shown):
             if each is not None:
                 show_footer(number, each)

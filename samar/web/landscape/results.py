@@ -26,6 +26,7 @@ from samar.kinds.landscape import LEVEL, PREVIEW
 from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.export import can_write_vtp, to_csv, to_vtp
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.merge_tree import MergeTree
 from samar.web.landscape.choice import Wanted
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
@@ -105,12 +106,17 @@ def scale_of(shown: Sequence[Shown | None], quantity: str, log: bool) -> Scale |
 
 
 def show_top(
-    wanted: Sequence[Wanted], shown: Sequence[Shown | None], scale: Scale | None, note: str
+    wanted: Sequence[Wanted],
+    shown: Sequence[Shown | None],
+    scale: Scale | None,
+    note: str,
+    trees: Sequence[MergeTree | None],
 ) -> None:
     """What tops the page: surface and contour map of one network, surfaces of two, or a line.
 
     Args:
         note: stands where there is nothing yet.
+        trees: whose minima and saddles are marked.
     """
     if wanted[0].settings.dim == 1:
         if scale is None:
@@ -125,7 +131,7 @@ def show_top(
                 _wait_for(each, number + 1, note)
             else:
                 plotly_chart(
-                    surface_figure(found.landscape, scale, each.title),
+                    surface_figure(found.landscape, scale, each.title, trees[number]),
                     key=f"surface_{number + 1}",
                     height=SURFACE_HEIGHT,
                     ratio=SURFACE_RATIO,
@@ -138,10 +144,12 @@ def show_top(
             if shown[0] is None or scale is None:
                 _wait_for(wanted[0], 2, note)
             else:
-                _contour(1, shown[0], scale)
+                _contour(1, shown[0], scale, trees[0])
 
 
-def show_rest(shown: Sequence[Shown | None], scale: Scale) -> None:
+def show_rest(
+    shown: Sequence[Shown | None], scale: Scale, trees: Sequence[MergeTree | None]
+) -> None:
     """The contour maps of two networks, and slices."""
     found = [each for each in shown if each is not None]
     if not found[0].landscape.is_plane:
@@ -150,7 +158,7 @@ def show_rest(shown: Sequence[Shown | None], scale: Scale) -> None:
         for number, (column, each) in enumerate(zip(st.columns(2), shown, strict=True)):
             if each is not None:
                 with column:
-                    _contour(number + 1, each, scale)
+                    _contour(number + 1, each, scale, trees[number])
     _slices(shown, scale, 300)
 
 
@@ -162,9 +170,9 @@ def _wait_for(wanted: Wanted, number: int, note: str) -> None:
     plotly_chart(empty_figure(asked.reach, note, asked.dim), key=f"waiting_{number}", **size)
 
 
-def _contour(number: int, shown: Shown, scale: Scale) -> None:
+def _contour(number: int, shown: Shown, scale: Scale, tree: MergeTree | None) -> None:
     plotly_chart(
-        contour_figure(shown.landscape, scale, shown.wanted.title),
+        contour_figure(shown.landscape, scale, shown.wanted.title, tree),
         key=f"contour_{number}",
         height=SURFACE_HEIGHT,
         ratio=CONTOUR_RATIO,
@@ -215,7 +223,7 @@ def show_footer(number: int, shown: Shown) -> None:
         st.markdown(_numbers(landscape), width="content")
     st.caption(_manifest(landscape))
     st.caption(" ".join(_reading(landscape)))
-    stem = "landscape-" + "".join(c if c.isalnum() else "-" for c in wanted.settings.network)[-32:]
+    stem = file_stem(wanted, "landscape")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("Export", width="content")
         for kind, (content, mime) in exports(wanted.title, landscape).items():
@@ -228,6 +236,11 @@ def show_footer(number: int, shown: Shown) -> None:
                 on_click="ignore",
                 icon=":material/download:",
             )
+
+
+def file_stem(wanted: Wanted, kind: str) -> str:
+    """The name of a file of a network's, without its ending."""
+    return f"{kind}-" + "".join(c if c.isalnum() else "-" for c in wanted.settings.network)[-32:]
 
 
 def exports(title: str, landscape: Landscape) -> dict[str, tuple[Callable[[], str | bytes], str]]:

@@ -81,4 +81,19 @@ SOURCES: dict[str, Source] = {
         "Understanding Deep Learning Requires Rethinking Generalization",
         "ICLR 2017, arXiv 1611.03530",
     ),
+    "persistence": Source(
+        "Edelsbrunner, Letscher, Zomorodian",
+        "Topological Persistence and Simplification",
+        "Discrete & Computational Geometry 28, 2002",
+    ),
+    "contour_trees": Source(
+        "Carr, Snoeyink, Axen",
+        "Computing Contour Trees in All Dimensions",
+        "Computational Geometry 24, 2003",
+    ),
+    "landscaper": Source(
+        "Chen, Hadler, Xie and others",
+        "Landscaper: Understanding Loss Landscapes Through Multi-Dimensional Topological Analysis",
+        "arXiv 2602.07135",
+    ),
 }

@@ -301,6 +301,43 @@ TERMS: dict[str, Term] = {
         ("landscape",),
         6,
     ),
+    "minimum": Term(
+        "minimum",
+        "A point from which every small step leads up.",
+        "A minimum of a plot is one only within the plot: another direction may lead down from it. "
+        "At the border of a plot it is not known to be one, since the loss may go on falling.",
+    ),
+    "saddle": Term(
+        "saddle",
+        "The lowest pass between two basins: up towards some sides, down towards others.",
+        "Among all ways from one [[minimum]] to the other, the best one climbs just to it. The "
+        "[[merge_tree]] holds these saddles, and none of those around a mountain.",
+        sources=("contour_trees",),
+    ),
+    "persistence": Term(
+        "persistence",
+        "How far the loss must climb to leave a basin for a deeper one.",
+        "The loss at the [[saddle]] minus the loss at the [[minimum]]. A ripple has little, a "
+        "valley of its own has much, and the lowest basin is never left. A persistence diagram "
+        "draws each basin as a point, the higher above the diagonal the deeper.",
+        r"L(\text{saddle})-L(\text{minimum})",
+        ("persistence",),
+    ),
+    "merge_tree": Term(
+        "merge tree",
+        "Which basins become one as the level of the loss rises, and at what loss.",
+        "Fill the landscape with water: every [[minimum]] begins a lake, and at a [[saddle]] two "
+        "lakes become one. Leaves are minima, forks are saddles.",
+        sources=("contour_trees", "landscaper"),
+    ),
+    "smad": Term(
+        "SMAD",
+        "The saddle-minimum average distance: how far the loss climbs, on average, from a minimum "
+        "to the first saddle above it.",
+        "The mean length of the leaves of the [[merge_tree]]. 0 is a single basin. It is of the "
+        "slice, its range and its grid, so compare only what was measured alike.",
+        sources=("landscaper",),
+    ),
     "rescaling": Term(
         "rescaling",
         "Multiply one layer and divide the next: other weights, the same function.",
