@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ def _quick_workers() -> None:
     fork_workers()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _components_looked_for_once() -> Iterator[None]:
+    """Each AppTest would go through the metadata of every package that is installed."""
+    from streamlit.components.v2 import manifest_scanner
+
+    known = cache(manifest_scanner.scan_component_manifests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", known)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_main() -> Iterator[None]:
     """A page that a test runs takes the place of the main module, which new processes run."""
@@ -65,8 +77,10 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests of a module with ``BOTH_STORES`` run over either database."""
-    if getattr(metafunc.module, "BOTH_STORES", False) and "samar_home" in metafunc.fixturenames:
+    """Tests that a module names in ``BOTH_STORES``, or all of it, run over either database."""
+    both = getattr(metafunc.module, "BOTH_STORES", False)
+    named = both is True or (both and metafunc.function.__name__ in both)
+    if named and "samar_home" in metafunc.fixturenames:
         metafunc.parametrize("samar_home", [SQLITE, POSTGRESQL], indirect=True)
 
 

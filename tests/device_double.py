@@ -193,9 +193,9 @@ def on_double(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AbstractContextM
 
     def begin(**words: Any) -> AbstractContextManager[Double]:
         monkeypatch.setattr(placement, "device_of", lambda name: DEVICE)
-        # torch.func wraps tensors of its own around the double's, which those do not survive; a
-        # product is then taken in reverse. The walk on the meta device takes it forward.
-        monkeypatch.setattr(product, "_no_forward_derivative", lambda error: True)
+        # torch.func wraps tensors of its own around the double's, which those do not survive, so
+        # that products are taken in reverse. The walk on the meta device takes them forward.
+        monkeypatch.setattr(product.CurvatureMatrix, "mode", "reverse")
         everywhere(monkeypatch, placement.measuring_device, lambda: DEVICE)
         if not words.get("float64", True):
             own = precision.has_float64

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from tests import forked
+
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "app.py"
 START_SECONDS = 30
@@ -41,13 +43,19 @@ class Server:
 
 @contextmanager
 def serving(
-    home: Path, app: Path = APP, *options: str, root: Path = ROOT, **environment: str
+    home: Path,
+    app: Path = APP,
+    *options: str,
+    root: Path = ROOT,
+    forks: bool = False,
+    **environment: str,
 ) -> Iterator[Server]:
     """Serve an app over a home of its own; in the end nothing that it started is left.
 
     Args:
         options: of the command line.
         root: of the repository, whose .streamlit/config.toml is what users get.
+        forks: whether its workers are forked, which is quicker (see :mod:`tests.forked`).
         environment: further variables.
 
     Raises:
@@ -56,7 +64,11 @@ def serving(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
+    program = ["-m", "streamlit"]
+    if forks and forked.FORKS:
+        forked.forking()
+        program = ["-m", "tests.forked", "streamlit"]
+    command = [sys.executable, *program, "run", str(app), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
     command += ["--client.showErrorDetails", "full", *options]
     variables = {"SAMAR_HOME": str(home), "PYTHONPATH": str(root), **environment}
@@ -71,6 +83,7 @@ def serving(
             yield Server(address, process.pid, log)
         finally:
             _end(process)
+            forked.end_workers(home)
 
 
 def _wait_until_healthy(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:

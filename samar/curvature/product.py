@@ -80,6 +80,7 @@ class CurvatureMatrix(ABC):
         ConfigError: there is no trainable parameter or no example, or the loss is not finite.
     """
 
+    mode = "forward"
     keeps_graphs = False
     """Whether products take the graphs of the batches' gradients, as many as are kept."""
 
@@ -112,7 +113,6 @@ class CurvatureMatrix(ABC):
         self._sample = sample.laid_out(_LAYOUT)
         self._kept_bytes = kept_bytes_on(sample.device) if self.keeps_graphs else -1
         self._sizes = [p.numel() for p in self.at.values()]
-        self.mode = "forward"
         self._graphs: list[GradientGraph] = []
         self.loss, self.gradient = self._frugally(self._loss_and_gradient)
         if not math.isfinite(self.loss):

@@ -32,6 +32,8 @@ STALE_SECONDS = 20.0
 # A worker whose process lives on this machine may have been asleep with it.
 ASLEEP_SECONDS = 600.0
 SHORTEST_BEGINNING = 4
+OTHERS = schema.jobs.alias()
+"""The jobs once more, for conditions on another one: made anew it costs milliseconds a look."""
 
 
 class Store:
@@ -395,7 +397,7 @@ def alive(pid: int | None, created: float | None) -> bool:
 
 def _waiting(names: Sequence[str]) -> sa.ColumnElement[bool]:
     """Queued jobs of some kinds that may start."""
-    table, other = schema.jobs.c, schema.jobs.alias().c
+    table, other = schema.jobs.c, OTHERS.c
     coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
     resting = sa.select(other.id).where(
         other.kind.in_(coordinators) & other.status.in_(("paused", "stopped"))
@@ -446,7 +448,7 @@ def _running(db: sa.Connection, lane: str) -> int:
 
 def _hosted(owner: int | None = None) -> sa.ColumnElement[bool]:
     """Jobs whose work is done by the process of the job that owns them, perhaps only one's."""
-    table, other = schema.jobs.c, schema.jobs.alias()
+    table, other = schema.jobs.c, OTHERS
     found: sa.ColumnElement[bool] = sa.false()
     for host in kinds().values():
         if host.members is not None:

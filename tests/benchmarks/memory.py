@@ -1,8 +1,8 @@
 """Peak memory: what was forecast, and what processes really take.
 
-Each measurement is a process of its own, because the largest resident size of a process never
-shrinks. What a process takes that only imports and builds is taken off. On a GPU the allocator is
-asked instead (``--gpu``, in this process).
+Each task is a process of its own that takes more and more, because the largest resident size of a
+process never shrinks. What a process takes that only imports and builds is taken off. On a GPU the
+allocator is asked instead (``--gpu``, in this process).
 
     PYTHONPATH=. python -m tests.benchmarks.memory [--model resnet20] [--size 32] [--gpu]
 """
@@ -89,33 +89,39 @@ def forecast(task: str, model: str, size: int, amount: int) -> int:
     return curvature_bytes(asked, model, name) - images_of(name)
 
 
-def resident(task: str, model: str, size: int, amount: int, first: str = "") -> float:
-    """Largest resident size in bytes of a process that does one task.
+def resident(task: str, model: str, size: int, *amounts: int, first: str = "") -> list[float]:
+    """Largest resident sizes in bytes, so far, of a process that does a task again and again.
 
     Args:
+        amounts: of what the task is done with, rising; 0 only imports and builds.
         first: code that the process runs before.
     """
     code = (
         "from pathlib import Path\n"
         f"{first}\n"
         "from tests.benchmarks.memory import TASKS\n"
-        f"TASKS[{task!r}][0]({model!r}, {size}, {amount}, 'cpu')\n"
+        f"for amount in {amounts}:\n"
+        f"    TASKS[{task!r}][0]({model!r}, {size}, amount, 'cpu')\n"
         # Not ru_maxrss, which is at least what the process that started this one has.
-        "status = Path('/proc/self/status').read_text()\n"
-        "print(1024 * int(status.partition('VmHWM:')[2].split()[0]))"
+        "    status = Path('/proc/self/status').read_text()\n"
+        "    print(1024 * int(status.partition('VmHWM:')[2].split()[0]))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [float(line) for line in done.stdout.split()]
 
 
-def allocated(task: str, model: str, size: int, amount: int) -> float:
-    """Most bytes that one task had on the GPU."""
+def allocated(task: str, model: str, size: int, *amounts: int) -> list[float]:
+    """Most bytes that a task had on the GPU, for each amount."""
     import torch
 
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    TASKS[task][0](model, size, amount, "cuda")
-    return float(torch.cuda.max_memory_allocated())
+    most = []
+    for amount in amounts:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        TASKS[task][0](model, size, amount, "cuda")
+        most.append(float(torch.cuda.max_memory_allocated()))
+    return most
 
 
 def main() -> None:
@@ -127,9 +133,9 @@ def main() -> None:
     options = parser.parse_args()
     peak = allocated if options.gpu else resident
     for task, (_, amounts, unit) in TASKS.items():
-        base = peak(task, options.model, options.size, 0)
-        for amount in amounts:
-            used = peak(task, options.model, options.size, amount) - base
+        base, *peaks = peak(task, options.model, options.size, 0, *amounts)
+        for amount, most in zip(amounts, peaks, strict=True):
+            used = most - base
             said = forecast(task, options.model, options.size, amount)
             print(
                 f"{options.model:10} {task:10} {amount:5} {unit:15} {in_words(used):>8} taken, "

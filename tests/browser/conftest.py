@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.forked import end_workers
 from tests.serving import serving
 
 # Software WebGL: the machines that run the tests have no GPU.
@@ -37,29 +38,56 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+class Homes:
+    """A folder for each app, made when it is first asked for."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self.known: dict[Path, Path] = {}
+        self._factory = factory
+
+    def __call__(self, app: Path) -> Path:
+        if app not in self.known:
+            self.known[app] = self._factory.mktemp("home")
+        return self.known[app]
+
+
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
+def home_of(tmp_path_factory: pytest.TempPathFactory) -> Homes:
+    """``home_of(app)`` is the folder (``SAMAR_HOME``) where ``serve(app)`` keeps its runs."""
+    return Homes(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def serve(home_of: Homes) -> Iterator[Callable[[Path], str]]:
     """``serve(app)`` runs an app file for the rest of the session and returns its address.
 
-    The app keeps its runs in a folder of its own (``SAMAR_HOME``), shared by the tests of that app.
+    The app keeps its runs in a folder of its own, shared by the tests of that app.
     """
     addresses: dict[Path, str] = {}
     with ExitStack() as servers:
 
         def serve(app: Path) -> str:
             if app not in addresses:
-                home = tmp_path_factory.mktemp("home")
-                addresses[app] = servers.enter_context(serving(home, app)).address
+                server = servers.enter_context(serving(home_of(app), app, forks=True))
+                addresses[app] = server.address
             return addresses[app]
 
         yield serve
+
+
+@pytest.fixture(autouse=True)
+def _no_job_outlives_its_test(home_of: Homes) -> Iterator[None]:
+    """What a test that failed left running would slow down all others."""
+    yield
+    for home in home_of.known.values():
+        end_workers(home)
 
 
 @pytest.fixture
 def serve_anew(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     """``serve_anew(app)`` runs an app file on a server that nobody has visited yet."""
     with ExitStack() as servers:
-        yield lambda app: servers.enter_context(serving(tmp_path, app)).address
+        yield lambda app: servers.enter_context(serving(tmp_path, app, forks=True)).address
 
 
 @pytest.fixture

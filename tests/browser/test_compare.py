@@ -1,12 +1,10 @@
 """Jobs and Compare in a real browser: tag, pin, compare, take away, and import what was taken."""
 
-import os
 import re
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,30 +12,6 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 NAME = "<script>alert(1)</script>"
-
-# Four ended runs with made-up records, in a process of its own as its home is another one.
-FILL = """
-import json
-from dataclasses import asdict
-from samar.training.settings import TrainSettings
-from samar.jobs.store import Store
-from samar.training.records import EpochRecord, StepRecord
-store = Store()
-for name in ("sgd", "samar"):
-    for seed in (0, 1):
-        title = sys.argv[1] if (name, seed) == ("samar", 1) else ""
-        store.create(TrainSettings(optimizer=name, seed=seed, name=title))
-        run = store.claim_next("long", 9)
-        steps = [
-            StepRecord(k, 1, 2 / k, 2 / k, 0.1, 1.0, 1.0, 1.0, 0.1, k, k / 9) for k in range(1, 21)
-        ]
-        epochs = [
-            EpochRecord(n, 10 * n, 10 * n, n, 1, 0.9, 9, 1, 0.8 + seed / 50, 0.1) for n in (1, 2)
-        ]
-        store.records.append(run.key, steps, epochs)
-        store.beat(run, done=20, total=20, summary=json.dumps({"epoch": asdict(epochs[-1])}))
-        store.move(run, "finished")
-"""
 
 
 def select_row(page: Page, row: int) -> None:
@@ -47,11 +21,15 @@ def select_row(page: Page, row: int) -> None:
 
 
 def test_compare_take_away_and_import(
-    serve_anew: Callable[[Path], str], visit: Callable[..., Page], tmp_path: Path
+    serve_anew: Callable[[Path], str],
+    visit: Callable[..., Page],
+    tmp_path: Path,
+    recorded: Callable[..., Any],
 ) -> None:
-    environment = os.environ | {"SAMAR_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "ignore", "-c", f"import sys\n{FILL}", NAME]
-    subprocess.run(command, check=True, env=environment, cwd=tmp_path)
+    for optimizer in ("sgd", "samar"):
+        for seed in (0, 1):
+            name = NAME if (optimizer, seed) == ("samar", 1) else ""
+            recorded(optimizer=optimizer, seed=seed, name=name)
     page = visit(f"{serve_anew(ROOT / 'app.py')}/runs", accept_downloads=True)
 
     page.locator(".st-key-runs_table canvas").first.wait_for(timeout=30_000)

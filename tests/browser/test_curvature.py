@@ -1,27 +1,18 @@
 """The Curvature page in a real browser: measure, watch, cancel, come back, take numbers away."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[2]
-WEIGHTS = """
-import sys
-from pathlib import Path
-import torch
 from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
-torch.manual_seed(0)
-save_weights(build_model("cnn", classes=10, channels=1), Path(sys.argv[1]), {})
-"""
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -42,9 +33,7 @@ def test_measure_cancel_and_download(
     page: Page, visit: Callable[..., Page], tmp_path: Path
 ) -> None:
     weights = tmp_path / "weights.safetensors"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", WEIGHTS, str(weights)]
-    subprocess.run(command, check=True, env=environment, cwd=ROOT)
+    save_weights(build_model("cnn", classes=10, channels=1), weights, {})
 
     field = page.get_by_label("Checkpoint")
     expect(field).to_be_visible(timeout=30_000)

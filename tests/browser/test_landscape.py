@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from samar.training.settings import TrainSettings
+from tests.inline import jobs_at
+
 pytestmark = pytest.mark.browser
 
 # Another name of the same file: a server, and a folder of runs, of its own.
@@ -16,22 +19,22 @@ EYE = "p._fullLayout.scene._scene.getCamera().eye"
 """The camera as it is now, also where it is not stored yet."""
 
 
-@pytest.fixture
-def landscape(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Callable[..., Page]:
-    """``landscape(query)`` opens the page over a store with two short runs."""
-    address = serve(APP)
-    page = visit(f"{address}/landscape")
-    nothing = page.get_by_text("Choose trained networks")
-    expect(page.locator(".st-key-l_buttons").or_(nothing)).to_be_visible(timeout=30_000)
-    if nothing.count():
+@pytest.fixture(scope="module")
+def address(serve: Callable[[Path], str], home_of: Callable[[Path], Path]) -> str:
+    """Of the page, over a store with two short runs."""
+    with jobs_at(home_of(APP)) as jobs:
         for optimizer in ("sgd", "samar"):
-            few = "epochs=4&images_per_class=10&snapshots=3"
-            page.goto(f"{address}/train?optimizer={optimizer}&{few}")
-            page.locator(".st-key-button_start button").click(timeout=30_000)
-            expect(page.locator(".stage-status")).to_contain_text("Finished", timeout=60_000)
+            few = {"epochs": 4, "images_per_class": 10, "snapshots": 3, "device": "cpu"}
+            jobs.submit(TrainSettings.parse({"optimizer": optimizer, **few}))
+    return f"{serve(APP)}/landscape"
+
+
+@pytest.fixture
+def landscape(address: str, visit: Callable[..., Page]) -> Callable[..., Page]:
+    """``landscape(query)`` opens the page."""
 
     def landscape(query: str, *, compute: bool = True, **options: object) -> Page:
-        page = visit(f"{address}/landscape?{query}", **options)
+        page = visit(f"{address}?{query}", **options)
         button = page.locator(".st-key-l_compute button").first
         expect(button).to_be_visible(timeout=30_000)
         if compute:
@@ -65,7 +68,7 @@ def test_a_first_picture_comes_unasked_on_the_first_screen(
     landscape: Callable[..., Page],
 ) -> None:
     screen = {"width": 1280, "height": 720}
-    page = landscape("l_directions=pca&l_dim=plane", compute=False, viewport=screen)
+    page = landscape("l_directions=pca&l_dim=plane&l_images=128", compute=False, viewport=screen)
     expect(page.get_by_text("First result: 9 × 9 points, 32 images.")).to_be_visible(timeout=60_000)
     for chart in ("surface_1", "contour_1"):
         look(page, chart, "1")

@@ -3,7 +3,7 @@
 With ``apple`` the device has no float64, as an Apple GPU.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,13 +25,16 @@ from samar.networks.checkpoint import load_weights
 from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
 from samar.recordings.record import Watch, record_run
 from samar.training.loop import dataset_of
+from samar.training.measurements import Effort
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from tests.device_double import DEVICE, Double, on_double
+from tests.inline import jobs_at
 
 __all__ = ["on_double"]
 
 OnDouble = Callable[..., AbstractContextManager[Double]]
+FEW = Effort(64, 12, 3, 64, 5, 5)
 SMALL: dict[str, Any] = {"images_per_class": 13, "batch_size": 32, "epochs": 2}
 NOISY = {**SMALL, "label_noise": 0.2, "validation": 0.2}
 KINDS = pytest.mark.parametrize("float64", [True, False], ids=["gpu", "apple"])
@@ -41,9 +44,36 @@ WAITING = {"threshold"}
 """Policies that say in their documentation that they wait."""
 
 
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    """One store for all tests here, who only add to it; what is measured there costs little."""
+    with pytest.MonkeyPatch.context() as patch, jobs_at(tmp_path_factory.mktemp("home")) as jobs:
+        patch.setattr("samar.training.measurements.USUAL", FEW)
+        patch.setattr("samar.training.measurements.quick_effort", lambda trainer: FEW)
+        patch.setattr("samar.recordings.record.MAX_PRODUCTS", 6)
+        patch.setattr("samar.curvature.report.PROBES", 2)
+        patch.setattr("samar.curvature.report.STEPS", 8)
+        yield jobs
+
+
 @pytest.fixture
-def jobs(inline: None) -> Jobs:
-    return Jobs()
+def here(jobs: Jobs) -> Callable[[Any], Job]:
+    """``here(settings)`` does a job on the CPU, once for all tests that ask for it."""
+
+    def here(settings: Any) -> Job:
+        for job in jobs.store.all(settings.kind):
+            if job.settings == settings and job.device != "meta, fp32":
+                return job
+        return done(jobs, settings, "cpu")
+
+    return here
+
+
+def done(jobs: Jobs, settings: Any, device: str = "meta, fp32") -> Job:
+    job = jobs.get(jobs.submit(settings, anew=True))
+    assert (job.status, job.message) == ("finished", "")
+    assert str(job.device).startswith(device)
+    return job
 
 
 def losses_of(settings: TrainSettings, steps: int = 6) -> list[tuple[float, ...]]:
@@ -76,8 +106,13 @@ def test_a_run_and_its_resume_are_those_of_the_cpu(
         assert one == pytest.approx(other, rel=1e-5, abs=1e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize("policy", sorted(set(SECOND_PASSES) - WAITING))
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("rule", "policy"),
+    sorted(
+        {(rule, policy) for rule in RULES for policy in ("always", "dither")}
+        | {("trend_power", policy) for policy in set(SECOND_PASSES) - WAITING}
+    ),
+)
 def test_no_step_waits(on_double: OnDouble, rule: str, policy: str) -> None:
     settings = TrainSettings(optimizer="samar", rule=rule, second_pass=policy, **SMALL)
     data = dataset_of(settings)
@@ -123,40 +158,37 @@ def test_the_double_finds_what_a_gpu_would() -> None:
 
 @KINDS
 def test_a_live_run_with_its_measurements_and_a_race(
-    on_double: OnDouble, jobs: Jobs, float64: bool
+    on_double: OnDouble, jobs: Jobs, here: Callable[[Any], Job], float64: bool
 ) -> None:
     """Landscapes, eigenvalues, snapshots, wrong labels, saved weights; then two at once."""
     settings = {**NOISY, "probe_share": 1.0, "snapshots": 2}
-    here = jobs.get(jobs.submit(TrainSettings(second_pass="always", **settings)))
+    run = TrainSettings(second_pass="always", **settings)
+    on_cpu = here(run)
     with on_double(float64=float64):
-        there = jobs.get(jobs.submit(TrainSettings(second_pass="always", **settings)))
-        race = jobs.get(jobs.submit(RaceSettings(optimizers="sgd,samar", **settings)))
-    assert (there.status, race.status) == ("finished", "finished")
-    assert there.device == "meta, fp32"
-    kinds = [[e.kind for e in jobs.store.records.events(job.key)] for job in (here, there)]
+        there = done(jobs, run)
+        race = done(jobs, RaceSettings(optimizers="sgd,samar", **settings))
+    kinds = [[e.kind for e in jobs.store.records.events(job.key)] for job in (on_cpu, there)]
     assert kinds[0] == kinds[1]
     assert {"film", "curvature", "mislabelled"} <= {*kinds[1]} or "film" in kinds[1]
-    final = [load_weights(weights_path(job.id)) for job in (here, there)]
+    final = [load_weights(weights_path(job.id)) for job in (on_cpu, there)]
     for name, tensor in final[0].items():
         torch.testing.assert_close(final[1][name], tensor, rtol=1e-4, atol=1e-5)
     assert {job.status for job in jobs.members(race.id)} == {"finished"}
 
 
 @pytest.fixture
-def trained(jobs: Jobs) -> Job:
-    return jobs.get(jobs.submit(TrainSettings(**{**SMALL, "epochs": 6, "film_every": 0})))
+def trained(here: Callable[[Any], Job]) -> Job:
+    return here(TrainSettings(**{**SMALL, "epochs": 6, "film_every": 0}))
 
 
 @KINDS
 def test_a_stored_network_is_evaluated(
-    on_double: OnDouble, jobs: Jobs, trained: Job, float64: bool
+    on_double: OnDouble, jobs: Jobs, here: Callable[[Any], Job], trained: Job, float64: bool
 ) -> None:
-    ask = {"network": trained.id, "images": 300}
-    expected = jobs.get(jobs.submit(EvaluateSettings(**ask))).summary
+    ask = EvaluateSettings(network=trained.id, images=300)
+    expected = here(ask).summary
     with on_double(float64=float64):
-        found = jobs.get(jobs.submit(EvaluateSettings(**ask), anew=True))
-    assert found.status == "finished", found.message
-    assert found.device == "meta, fp32"
+        found = done(jobs, ask)
     assert found.summary["correct"] == expected["correct"]
     assert found.summary["loss"] == pytest.approx(expected["loss"], rel=1e-6)
 
@@ -164,22 +196,25 @@ def test_a_stored_network_is_evaluated(
 @KINDS
 @pytest.mark.parametrize("directions", ["filter", "raw", "hessian", "pca", "between"])
 def test_a_landscape(
-    on_double: OnDouble, jobs: Jobs, trained: Job, directions: str, float64: bool
+    on_double: OnDouble,
+    jobs: Jobs,
+    here: Callable[[Any], Job],
+    trained: Job,
+    directions: str,
+    float64: bool,
 ) -> None:
     settings = {"network": trained.id, "images": 64, "points": 5, "directions": directions}
     if directions == "between":
-        other = jobs.get(jobs.submit(TrainSettings(seed=1, **SMALL)))
+        other = here(TrainSettings(seed=1, **SMALL))
         settings |= {"others": (other.id,), "dim": 1}
     elif directions == "filter":
         settings |= {"rho": 0.1, "path": True}
+    asked = LandscapeJobSettings(**settings)
+    expected = here(asked)
+    with on_double(float64=float64):
+        found = done(jobs, asked)
     surfaces = []
-    for where in ("here", "there"):
-        if where == "there":
-            with on_double(float64=float64):
-                job = jobs.get(jobs.submit(LandscapeJobSettings(**settings), anew=True))
-        else:
-            job = jobs.get(jobs.submit(LandscapeJobSettings(**settings)))
-        assert job.status == "finished", job.message
+    for job in (expected, found):
         kept = jobs.store.records.artifacts(job.key, LEVEL)[-1]
         surfaces.append(Landscape.load(job_dir(job.id) / kept.path))
     assert surfaces[1].manifest["device"] == "meta"
@@ -192,17 +227,22 @@ def test_a_landscape(
 @KINDS
 @pytest.mark.parametrize("engine", ["lanczos", "pyhessian"])
 def test_curvature(
-    on_double: OnDouble, jobs: Jobs, trained: Job, engine: str, float64: bool
+    on_double: OnDouble,
+    jobs: Jobs,
+    here: Callable[[Any], Job],
+    trained: Job,
+    engine: str,
+    float64: bool,
 ) -> None:
     settings: dict[str, Any] = {"network": trained.id, "images": 48, "top": 2, "engine": engine}
     settings |= {"tol": 1e-3}
     if engine == "lanczos":
         more = {"trace": True, "trace_products": 6, "layers": True, "sharpness": True}
         settings |= {**more, "density": True}
-    expected = jobs.get(jobs.submit(CurvatureJobSettings(**settings)))
+    asked = CurvatureJobSettings(**settings)
+    expected = here(asked)
     with on_double(float64=float64):
-        found = jobs.get(jobs.submit(CurvatureJobSettings(**settings), anew=True))
-    assert found.status == "finished", found.message
+        found = done(jobs, asked)
     one, other = (report_of(jobs.store, job) for job in (found, expected))
     assert one.spectrum.values == pytest.approx(other.spectrum.values, rel=2e-3)
     assert one.manifest["device"] == "meta"
@@ -213,17 +253,16 @@ def test_curvature(
                 assert mine.value == pytest.approx(theirs.value, rel=0.05)
 
 
-def test_a_recording(on_double: OnDouble, jobs: Jobs) -> None:
+def test_a_recording(on_double: OnDouble, jobs: Jobs, trained: Job) -> None:
     """Wrong labels learned are counted on the CPU, wherever the network is."""
     from samar.jobs.work import Work
 
     settings = TrainSettings(**{**SMALL, "label_noise": 0.4})
     labels = dataset_of(settings.changed(label_noise=0.0)).train.labels
     watch = Watch(eigenvalues_every=1, plane_every=1, plane_points=5, labels=labels)
-    idle = jobs.get(jobs.submit(TrainSettings(**{**SMALL, "film_every": 0})))
-    expected, _ = record_run(settings, watch, Work(jobs.store, idle))
+    expected, _ = record_run(settings, watch, Work(jobs.store, trained))
     with on_double(float64=False):
-        found, trainer = record_run(settings, watch, Work(jobs.store, idle))
+        found, trainer = record_run(settings, watch, Work(jobs.store, trained))
     assert str(trainer.placement) == "meta, fp32"
     for name in ("memorized", "recovered", "test_accuracy"):
         np.testing.assert_allclose(found.epochs[name], expected.epochs[name], atol=0.02)
@@ -272,7 +311,7 @@ def test_a_landscape_and_a_hessian_that_do_not_fit_are_taken_in_smaller_pieces(
     sample = Sample.of(data.train, data.normalization, 96)
     expected = Evaluator(network, sample, chunk=96).at(weights_of(network))
     with hessian_of(network, sample, batch_size=96) as hessian:
-        values = top_of(hessian, k=1, tol=1e-3).values
+        values = top_of(hessian, k=1, tol=0.2).values
     with on_double(memory=20 * IMAGE):
         there, images = network.to(DEVICE), Sample(sample.x.to(DEVICE), sample.y.to(DEVICE))
         evaluator = Evaluator(there, images, chunk=96)
@@ -281,7 +320,7 @@ def test_a_landscape_and_a_hessian_that_do_not_fit_are_taken_in_smaller_pieces(
         evaluator = Evaluator(there, images)
         assert evaluator.at(weights_of(there)) == pytest.approx(expected, rel=1e-6)
         with hessian_of(there, images, batch_size=96) as hessian:
-            assert top_of(hessian, k=1, tol=1e-3).values == pytest.approx(values, rel=1e-4)
+            assert top_of(hessian, k=1, tol=0.2).values == pytest.approx(values, rel=1e-4)
             assert hessian._batch_size == 12
 
 

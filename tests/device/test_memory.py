@@ -23,14 +23,14 @@ KEEP_NO_GRAPHS = "from samar.curvature import product; product.KEPT_BYTES = 0"
 @pytest.mark.parametrize(("task", "few", "many"), [("landscape", 5, 9), ("hessian", 64, 384)])
 def test_peak_memory_grows_with_neither_points_nor_batches(task: str, few: int, many: int) -> None:
     """The graphs of the five further batches alone would take over 200 MB."""
-    used = [resident(task, "resnet20", 16, amount, KEEP_NO_GRAPHS) for amount in (few, many)]
+    used = resident(task, "resnet20", 16, few, many, first=KEEP_NO_GRAPHS)
     assert used[1] - used[0] < 60 * MEGABYTE, used
 
 
 @linux
 @pytest.mark.parametrize(("task", "amount"), [("train", 128), ("landscape", 5), ("hessian", 128)])
 def test_the_forecast_is_about_what_a_process_takes(task: str, amount: int) -> None:
-    base, used = (resident(task, "cnn", 32, each) for each in (0, amount))
+    base, used = resident(task, "cnn", 32, 0, amount)
     assert 0.6 < forecast(task, "cnn", 32, amount) / (used - base) < 1.8
 
 

@@ -14,7 +14,7 @@ from samar.jobs.files import job_dir, read_reason
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.sql.database import StoreBusy
-from samar.jobs.store import STALE_SECONDS, Store
+from samar.jobs.store import Store
 from samar.jobs.work import JobLost, Work
 from samar.kinds.train import Training
 from samar.training.settings import TrainSettings
@@ -104,8 +104,11 @@ def test_killed_while_the_store_was_away_it_resumes_from_what_the_store_knows(
     assert difference(jobs, run, calm) == ""
 
 
-def test_a_worker_of_its_own_outlives_its_server(server: Any) -> None:
+def test_a_worker_of_its_own_outlives_its_server(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without it for longer than makes a job look dead."""
+    monkeypatch.setattr("samar.jobs.store.STALE_SECONDS", 2.0)
     jobs = Jobs()
     settings = TrainSettings(**{**TINY, "images_per_class": 20}, epochs=30)
     calm = jobs.submit(settings)
@@ -113,7 +116,7 @@ def test_a_worker_of_its_own_outlives_its_server(server: Any) -> None:
     run_id = jobs.submit(settings)
     wait(jobs, run_id, lambda job: job.done > 20)
     server.stop()
-    time.sleep(1.5 * STALE_SECONDS)
+    time.sleep(3.0)
     server.start()
     schedule(jobs.store)  # nobody takes it for dead
     run = wait(jobs, run_id, lambda job: job.status == "finished")

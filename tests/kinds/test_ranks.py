@@ -21,6 +21,7 @@ from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
+from tests.forked import FORKS, workers_of
 from tests.sameness import difference
 from tests.waiting import wait
 
@@ -64,24 +65,32 @@ def test_edited_stopped_and_resumed(jobs: Jobs) -> None:
     assert difference(jobs, run, whole) == ""
 
 
-def test_a_process_that_is_killed_ends_the_run_with_a_sentence(jobs: Jobs) -> None:
-    settings = TrainSettings.parse(TWO | {"optimizer": "sam", "epochs": 50})
+def the_other(run: Job, home: Path) -> psutil.Process:
+    """The second process of a run in two."""
+    (other,) = (process for process in workers_of(home) if process.pid != run.pid)
+    return other
+
+
+@pytest.mark.skipif(not FORKS, reason="the second process is known as one that was forked")
+def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
+    jobs: Jobs, samar_home: Path
+) -> None:
+    settings = TrainSettings.parse(TWO | {"optimizer": "sam", "epochs": 30})
     whole = ended(jobs, jobs.submit(settings))
     run_id = jobs.submit(settings)
     run = wait(jobs, run_id, lambda job: job.done > 20)
-    (other,) = (p for p in psutil.Process(run.pid).children() if "ranks" in " ".join(p.cmdline()))
-    os.kill(other.pid, signal.SIGKILL)
+    the_other(run, samar_home).kill()
     run = wait(jobs, run_id, lambda job: not job.active)
     assert run.status == "failed"
     assert run.message.startswith("One of the processes that train together is gone; resume")
     before = run.done
     jobs.resume(run_id)
     run = wait(jobs, run_id, lambda job: job.done > before + 5)
-    first = psutil.Process(run.pid)
-    (other,) = first.children()
-    first.kill()
+    other = the_other(run, samar_home)
+    os.kill(run.pid, signal.SIGKILL)
     psutil.wait_procs([other], timeout=20)
     assert not other.is_running()
+    wait(jobs, run_id, lambda job: job.status == "interrupted")
     jobs.resume(run_id)
     assert difference(jobs, ended(jobs, run_id), whole) == ""
 

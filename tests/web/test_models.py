@@ -15,6 +15,7 @@ from samar.models.build import build_model
 from samar.networks.library import imported_models
 from samar.networks.public import PUBLIC
 from samar.web.service import service
+from tests.forked import forking
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGE = "pages/analysis/models.py"
@@ -212,7 +213,10 @@ def test_neither_the_page_nor_the_commands_load_torch(samar_home: Path, tmp_path
 import sys, time
 from streamlit.testing.v1 import AppTest
 import samar.cli
+from tests.forked import fork_workers
+fork_workers()
 from samar.web.service import service
+from tests.forked import forking
 app = AppTest.from_file({str(APP)!r}, default_timeout=120)
 app.query_params["models_file"] = {str(path)!r}
 app.run().switch_page({PAGE!r}).run()
@@ -226,6 +230,7 @@ assert samar.cli.main(["import", {str(path)!r}]) == 0
 heavy = {{"torch", "scipy", "optuna"}} & set(sys.modules)
 assert not heavy, heavy
 """
+    forking()
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=APP.parent, check=True)
     assert len(imported_models()) == 1
 
