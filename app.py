@@ -38,6 +38,9 @@ page = st.navigation(
             st.Page("pages/analysis/models.py", title="Models", icon=":material/inventory_2:"),
             st.Page("pages/analysis/landscape.py", title="Landscape", icon=":material/landscape:"),
             st.Page("pages/analysis/curvature.py", title="Curvature", icon=":material/ssid_chart:"),
+            st.Page(
+                "pages/analysis/connectivity.py", title="Connectivity", icon=":material/route:"
+            ),
             st.Page("pages/analysis/compare.py", title="Compare", icon=":material/compare:"),
         ],
         "About": [

@@ -49,9 +49,11 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.script.instruments import hessian as hessian
     from samar.script.instruments import landscape as landscape
     from samar.script.instruments import landscape_samples as landscape_samples
+    from samar.script.instruments import path as path
     from samar.script.instruments import sharpness as sharpness
     from samar.script.results import HessianResult as HessianResult
     from samar.script.results import LandscapeResult as LandscapeResult
+    from samar.script.results import PathResult as PathResult
     from samar.script.watch import WatchedRun as WatchedRun
     from samar.script.watch import watch as watch
     from samar.training.loop import train as train
@@ -103,10 +105,12 @@ _HOMES = {
     "hessian": "script.instruments",
     "landscape": "script.instruments",
     "landscape_samples": "script.instruments",
+    "path": "script.instruments",
     "sharpness": "script.instruments",
     "watch": "script.watch",
     "HessianResult": "script.results",
     "LandscapeResult": "script.results",
+    "PathResult": "script.results",
     "WatchedRun": "script.watch",
     "objective_of": "data.given",
     "hessian_of": "curvature.product",

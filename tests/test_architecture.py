@@ -18,6 +18,7 @@ FLOORS = [
     {"curvature"},
     {"landscapes"},
     {"training", "playground"},
+    {"connectivity"},
     {"jobs"},
     {"networks"},
     {"sweeps", "recordings"},

@@ -1,4 +1,4 @@
-"""``landscape``, ``hessian``, ``evaluate``, and every kind of job without another command.
+"""``landscape``, ``path``, ``hessian``, ``evaluate``, and every kind without another command.
 
 Each submits a job, shows its progress and prints what it found. An equal job that has finished is
 the answer at once; ``--anew`` computes it again. ``topology`` reads landscapes that are measured.
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from samar.cli.tables import print_table
+from samar.connectivity.catalog import SPLIT_TITLES
 from samar.curvature.catalog import COVARIANCE, HESSIAN, MATRICES, MEASURES
 from samar.curvature.noise import noise_words
 from samar.errors import DataError, RunError, SamarError
@@ -24,6 +25,12 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
+from samar.kinds.connectivity import (
+    PATHS,
+    ConnectivityJobSettings,
+    connection_of,
+    planes_of,
+)
 from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LEVEL, LandscapeJobSettings
@@ -35,11 +42,13 @@ from samar.networks.library import find_model
 from samar.networks.load import SUFFIXES
 from samar.networks.settings import NetworkSettings
 from samar.settings.command import add_settings, json_line, refuse, settings_from
+from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 from samar.settings.paths import expanded, out_file
 
 POLL_SECONDS = 0.1
 FORMATS = (".npz", ".csv", ".html", ".vtp")
+PATH_FORMATS = (".npz", ".csv", ".html")
 
 
 def register(commands: Any) -> None:
@@ -51,8 +60,19 @@ def register(commands: Any) -> None:
         "Loss and accuracy on a line or a plane through a network's weights.",
         LandscapeJobSettings,
         _print_landscape,
-    ).add_argument("--out", metavar="FILE", help=f"file to write, one of {', '.join(FORMATS)}")
+        formats=FORMATS,
+    )
     _register_topology(commands)
+    _add(
+        commands,
+        "path",
+        "measure paths between two networks",
+        "Loss and accuracy on paths between two networks, with the barriers: on the straight line "
+        "and on a curve with a trained bend, before and after the second's neurons are aligned.",
+        ConnectivityJobSettings,
+        _print_paths,
+        formats=PATH_FORMATS,
+    )
     _add(
         commands,
         "hessian",
@@ -172,21 +192,24 @@ def _add(
     description: str,
     settings: type[JobSettings],
     show: Callable[[Jobs, Job, argparse.Namespace], None],
-) -> argparse.ArgumentParser:
+    formats: tuple[str, ...] = (),
+) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=description)
     add_settings(parser, settings)
     parser.add_argument(
         "--anew", action="store_true", help="compute again what an earlier job has found"
     )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
-    parser.set_defaults(run=_measure, settings=settings, show=show)
-    return parser
+    if formats:
+        told = f"file to write, one of {', '.join(formats)}"
+        parser.add_argument("--out", metavar="FILE", help=told)
+    parser.set_defaults(run=_measure, settings=settings, show=show, formats=formats)
 
 
 def _measure(options: argparse.Namespace) -> int:
     settings = settings_from(options, options.settings)
     if getattr(options, "out", None) is not None:
-        options.out = out_file(options.out, FORMATS)
+        options.out = out_file(options.out, options.formats)
         if options.out.suffix == ".vtp":
             require_vtp(plane=settings.dim == 2)
     if isinstance(settings, NetworkSettings):
@@ -213,9 +236,16 @@ def _refuse_known(options: argparse.Namespace, settings: NetworkSettings) -> Non
         ConfigError: such an option was given.
     """
     what = settings.network
-    if not any(Path(each).suffix in SUFFIXES for each in (what, *getattr(settings, "others", ()))):
+    if not any(Path(each).suffix in SUFFIXES for each in _networks(settings)):
         own = ("model",) if find_model(what) else ("model", "dataset", "normalize")
         refuse(options, f"on {what!r}, which knows its own", *own)
+
+
+def _networks(settings: NetworkSettings) -> list[str]:
+    """Every network that the settings name."""
+    known = settings_of(type(settings)).values()
+    values = [getattr(settings, each.name) for each in known if each.pinned]
+    return [name for value in values for name in ((value,) if isinstance(value, str) else value)]
 
 
 def submitted(jobs: Jobs, settings: JobSettings, **words: Any) -> str:
@@ -233,7 +263,7 @@ def print_note(job: Job) -> None:
 
 
 def _has_result(jobs: Jobs, job: Job) -> bool:
-    return bool(jobs.store.records.artifacts(job.key, LEVEL))
+    return any(jobs.store.records.artifacts(job.key, kind) for kind in (LEVEL, PATHS))
 
 
 def follow(jobs: Jobs, job_id: str, words_of: Callable[[Job], str] | None = None) -> Job:
@@ -292,6 +322,29 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     for name in ("barrier", "climb_within_rho"):
         if name in numbers:
             print(f"{name.replace('_', ' ').capitalize()}: {numbers[name]:.6g}.")
+
+
+def _print_paths(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
+    found = connection_of(jobs.store, job)
+    assert found is not None
+    title = str(job.inputs["title"])
+    if options.out is not None:
+        from samar.charts.html.connectivity import write
+
+        write(found, planes_of(jobs.store, job), title, options.out)
+    if options.json:
+        print(json_line(found.summary()))
+        return
+    if job.status == "stopped":
+        print(f"Stopped after {len(found.paths)} paths.", file=sys.stderr)
+    print(f"{title}: barriers of the loss, ± standard error over images.")
+    for path in found.paths:
+        for split in path.along:
+            loss, right = path.barrier(split), path.accuracy_barrier(split)
+            print(
+                f"  {path.title:30}{SPLIT_TITLES[split]:16} {loss.value:9.4f} ± {loss.error:.4f} "
+                f"at t = {loss.t:<6.4g} accuracy falls by {right.value:.2%} ± {right.error:.2%}"
+            )
 
 
 def _print_summary(_: Jobs, job: Job, options: argparse.Namespace) -> None:

@@ -77,6 +77,17 @@ class Objective(ABC):
         Both 0-dim, in float64 where the device has it; the second NaN where there is no right.
         """
 
+    def each(self, network: Network) -> tuple[Tensor, Tensor]:
+        """Every example's own loss, float64 (n,), and whether the network gets it right, bool (n,).
+
+        Raises:
+            ConfigError: the loss is not one of single examples.
+        """
+        raise ConfigError(
+            "This loss is known for whole batches alone, and its error needs it for each example; "
+            "leave the loss out, and give inputs with labels, for cross-entropy."
+        )
+
     def measured(
         self, network: Network, size: int, check: Callable[[], None] = lambda: None
     ) -> Tensor:

@@ -77,10 +77,15 @@ class Sample(Objective):
 
     def sums(self, network: Network) -> tuple[Tensor, Tensor]:
         """Sum of the cross-entropies, and the number of images that the network gets right."""
+        losses, hits = self.each(network)
+        return losses.sum(), exact(hits).sum()
+
+    def each(self, network: Network) -> tuple[Tensor, Tensor]:
+        """The cross-entropy of every image, float64 (n,), and whether it is right, bool (n,)."""
         logits = network(self.x)
         logits = logits if logits.dtype == torch.float64 else logits.float()
         losses = exact(F.cross_entropy(logits, self.y, reduction="none"))
-        return losses.sum(), exact(logits.argmax(1) == self.y).sum()
+        return losses, logits.argmax(1) == self.y
 
     def to(self, dtype: torch.dtype) -> "Sample":
         """The same images in another number format; inputs that are whole numbers stay."""

@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 import safetensors
 
+from samar.connectivity.result import Connection
 from samar.curvature.result import Report
 from samar.errors import DataError, SamarError
 from samar.exchange.checked_zip import opened_zip
-from samar.exchange.contents import FilmFacts, LandscapeFacts, fitting
+from samar.exchange.contents import (
+    ConnectionFacts,
+    FilmFacts,
+    LandscapeFacts,
+    PlaneFacts,
+    fitting,
+)
 from samar.exchange.plain_json import plain_json
+from samar.kinds.connectivity import PATHS
+from samar.kinds.connectivity import PLANES as PATH_PLANES
 from samar.kinds.curvature import REPORT
 from samar.kinds.inspect import FOUND
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
@@ -28,6 +37,8 @@ MOST_ARRAYS = 128 * MB
 FILM = {"film_plane": 2, "film_line": 1}
 """Directions of the landscapes that a training run measures."""
 LANDSCAPES = (LEVEL, PREVIEW, PARTIAL)
+PLANES = dict.fromkeys(PATH_PLANES.values(), 2)
+"""Directions of the planes between two networks."""
 MOST_IMAGES, MOST_CLASSES, LARGEST_SIDE = 100, 10_000, 1024
 
 
@@ -70,37 +81,52 @@ def _check_weights(path: Path, what: str) -> None:
 
 
 def _check_arrays(path: Path, kind: str, settings: JobSettings, what: str) -> None:
-    drawn = kind in (*LANDSCAPES, *FILM)
+    drawn = kind in (*LANDSCAPES, *FILM, *PLANES)
     try:
         if drawn:
             landscape = Landscape.load(path)
+        elif kind == PATHS:
+            connection = Connection.load(path)
         else:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
     except (SamarError, ValueError, EOFError, OSError, MemoryError, OverflowError) as error:
-        missing = "landscape" if drawn else "readable arrays"
+        missing = "landscape" if drawn else "paths" if kind == PATHS else "readable arrays"
         reason = shown(error, 160)
         raise DataError(f"{what} holds no {missing} ({reason}); export the job again.") from None
     if drawn:
         _check_landscape(landscape, kind, settings, what)
+    elif kind == PATHS:
+        _check_paths(connection, what)
     elif kind == MISLABELLED and not _are_mislabelled(arrays):
         raise DataError(f"{what} holds no images with their labels; export the job again.")
 
 
 def _check_landscape(landscape: Landscape, kind: str, settings: JobSettings, what: str) -> None:
     """A landscape of the directions that its kind has, with the facts that stand under it."""
-    dim = FILM.get(kind) or getattr(settings, "dim", 0)
+    dim = (FILM | PLANES).get(kind) or getattr(settings, "dim", 0)
     if len(landscape.axes) != dim:
         raise DataError(
             f"{what} has {len(landscape.axes)} directions where it must have {dim}; export the job "
             "again."
         )
     wrong = f"{what} does not say how it was measured"
-    facts = fitting(FilmFacts if kind in FILM else LandscapeFacts, landscape.manifest, wrong)
+    fits = FilmFacts if kind in FILM else PlaneFacts if kind in PLANES else LandscapeFacts
+    facts = fitting(fits, landscape.manifest, wrong)
     names = landscape.trail.names if landscape.trail is not None else ()
     if len(getattr(facts, "labels", "xy")) < dim:
         raise DataError(f"{wrong} (labels: one for each direction); export the job again.")
     if any(shown(text) != text for text in (*names, *_texts(landscape.manifest))):
+        raise DataError(f"{what} holds hidden characters or an endless text, and is refused.")
+
+
+def _check_paths(connection: Connection, what: str) -> None:
+    """Paths with the facts that stand under them."""
+    wrong = f"{what} does not say how it was measured"
+    fitting(ConnectionFacts, connection.manifest, wrong)
+    if not connection.paths or not connection.splits:
+        raise DataError(f"{what} holds no path; export the job again.")
+    if any(shown(text) != text for text in _texts(connection.manifest)):
         raise DataError(f"{what} holds hidden characters or an endless text, and is refused.")
 
 

@@ -3,7 +3,7 @@
 What nothing reads may be there too: it is bounded, its texts are safe to show, and it is kept.
 """
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, create_model
 
@@ -197,6 +197,29 @@ class LandscapeFacts(Facts):
             OfEigenvectors.model_validate(self.model_extra)
         elif self.directions == "pca":
             OfPath.model_validate(self.model_extra)
+
+
+class PlaneFacts(LandscapeFacts):
+    """The manifest of a plane through two networks and the bend between them."""
+
+    curve: Literal["bezier", "chain"]
+    split: Literal["train", "test"]
+    bend: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+class ConnectionFacts(Facts):
+    """The manifest of paths between two networks."""
+
+    images: dict[Literal["train", "test", "given"], Count]
+    calibration_images: Count
+    distance: FiniteFloat
+    aligned_distance: FiniteFloat | None = None
+    moved: Count = 0
+    neurons: Count = 0
+    precision: Word
+    device: Word
+    samar: Word
+    torch: Word
 
 
 class OfEigenvectors(Facts):

@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
+from samar.connectivity.result import Connection
 from samar.curvature.result import Report
 from samar.jobs.kind import Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
+from samar.kinds.connectivity import PATHS
 from samar.kinds.curvature import REPORT
 from samar.kinds.landscape import LEVEL
 from samar.kinds.watch import OWN_LANE, running_script
@@ -15,7 +17,11 @@ from samar.landscapes.result import Landscape
 from samar.settings.declare import setting
 from samar.settings.job import JobSettings
 
-INSTRUMENTS: Mapping[str, str] = {"landscape": "landscape", "hessian": "curvature"}
+INSTRUMENTS: Mapping[str, str] = {
+    "landscape": "landscape",
+    "hessian": "curvature",
+    "path": "connectivity",
+}
 
 
 class MeasuredSettings(JobSettings):
@@ -37,14 +43,17 @@ class MeasuredSettings(JobSettings):
         return f"python {self.script}" if self.script else "# run the script or notebook again"
 
 
-def keep_measured(found: Landscape | Report, title: str, store: Store | None = None) -> str:
+def keep_measured(
+    found: Landscape | Report | Connection, title: str, store: Store | None = None
+) -> str:
     """Keep a result as a finished job and return the job's id.
 
     Raises:
         SamarError: the store cannot be written.
     """
     store = store or Store()
-    instrument = "landscape" if isinstance(found, Landscape) else "hessian"
+    others = "path" if isinstance(found, Connection) else "hessian"
+    instrument = "landscape" if isinstance(found, Landscape) else others
     settings = MeasuredSettings(name=title, instrument=instrument, script=running_script())
     job = store.get(store.create(settings, here=True))
     with Work(store, job) as work:
@@ -52,6 +61,9 @@ def keep_measured(found: Landscape | Report, title: str, store: Store | None = N
             numbers = found.summary() | {"points": found.points}
             file = f"{LEVEL}-{found.points}.npz"
             work.keep_saved(LEVEL, found, file, step=found.points, summary=numbers)
+        elif isinstance(found, Connection):
+            numbers = found.summary()
+            work.keep_saved(PATHS, found, "paths.npz", summary=numbers)
         else:
             spectrum = found.spectrum
             numbers = {"eigenvalues": list(spectrum.values), "residuals": list(spectrum.residuals)}
@@ -65,7 +77,7 @@ def keep_measured(found: Landscape | Report, title: str, store: Store | None = N
 KIND = Kind(
     "measured",
     "Measured",
-    "A landscape or curvature that a script measured and opened in the app.",
+    "A landscape, curvature or paths that a script measured and opened in the app.",
     MeasuredSettings,
     lane=OWN_LANE,
     script=True,

@@ -106,11 +106,32 @@ class Evaluator:
     @full_precision()
     def at(self, weights: Iterable[Tensor]) -> Value:
         """Measure at these weights, with the model's own or with re-estimated statistics."""
-        for parameter, weight in zip(self._parameters, weights, strict=True):
-            parameter.copy_(weight)
-        if self.batchnorm == "recalibrate":
-            self._recalibrate()
+        self._take(weights)
         return self._measure()
+
+    @torch.no_grad()
+    @full_precision()
+    def each(self, weights: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """Every example's own loss and whether it is right at these weights, as :meth:`at`.
+
+        Returns:
+            float64 (n,) and bool (n,), on the CPU.
+
+        Raises:
+            ConfigError: the loss is not one of single examples.
+        """
+        self._take(weights)
+        network = self._loaded()
+        parts, self.chunk = halving(lambda size: self._each(network, size), self.chunk)
+        losses, hits = (on_host(torch.cat(columns)) for columns in zip(*parts, strict=True))
+        return losses, hits
+
+    @torch.no_grad()
+    @full_precision()
+    def state_at(self, weights: Iterable[Tensor]) -> dict[str, Tensor]:
+        """The network at these weights with the statistics that it is measured with, a copy."""
+        self._take(weights)
+        return {name: each.clone() for name, each in self._plain.state_dict().items()}
 
     @torch.no_grad()
     @full_precision()
@@ -123,10 +144,26 @@ class Evaluator:
             for buffer, value in self._buffers:
                 buffer.copy_(value)
 
-    def _measure(self) -> Value:
+    def _take(self, weights: Iterable[Tensor]) -> None:
+        for parameter, weight in zip(self._parameters, weights, strict=True):
+            parameter.copy_(weight)
+        if self.batchnorm == "recalibrate":
+            self._recalibrate()
+
+    def _loaded(self) -> nn.Module:
         self._folded.load()
         self.forwards += 1
-        network = self._folded.fitting(next(self._sample.pieces(PROBE)))
+        return self._folded.fitting(next(self._sample.pieces(PROBE)))
+
+    def _each(self, network: nn.Module, size: int) -> list[tuple[Tensor, Tensor]]:
+        parts = []
+        for piece in self._sample.pieces(size):
+            self._check()
+            parts.append(piece.each(network))
+        return parts
+
+    def _measure(self) -> Value:
+        network = self._loaded()
         sums, self.chunk = halving(
             lambda size: self._sample.measured(network, size, self._check), self.chunk
         )

@@ -8,6 +8,7 @@ with what processes really take.
 
 from collections.abc import Callable
 
+from samar.connectivity.settings import ConnectivitySettings
 from samar.curvature.catalog import BASIS_BYTES, BATCH_SIZE, KEPT_BYTES, MAX_PRODUCTS
 from samar.curvature.settings import CurvatureSettings
 from samar.data.catalog import dataset_info
@@ -28,6 +29,9 @@ EXTRA_COPIES = {"sgd": 0, "sam": 1, "vasso": 2, "samar": 2}
 
 PLANE_COPIES = 9
 """Of the weights: origin, axes, point, network, folded network, and float64 on the way."""
+
+PATH_COPIES = 14
+"""Of the weights: both networks, bend, gradient, momentum, a point, and float64 on the way."""
 
 SECOND_DERIVATIVE = 3
 """What a graph that is differentiated twice keeps, in forward passes."""
@@ -72,6 +76,18 @@ def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> in
     if settings.directions == "hessian":
         found += _lanczos(info, data.size, settings.images, settings.dim, MAX_PRODUCTS)
     return found
+
+
+def connectivity_bytes(settings: ConnectivitySettings, model: str, dataset: str) -> int:
+    """Of paths between two networks: as a landscape, and the training of a bend."""
+    info, data = model_info(model), dataset_info(dataset)
+    sample = 3 * settings.images * data.channels * data.size**2
+    held = images_of(dataset) + SCRATCH + BYTES * (PATH_COPIES * info.parameters + sample)
+    passed = _forward(info, data.size, min(CHUNK, settings.images))
+    if settings.curve == "line":
+        return held + passed
+    saved = info.saved_at(data.size) + 2 * info.widest_at(data.size)
+    return held + max(passed, BYTES * settings.batch_size * saved)
 
 
 def curvature_bytes(settings: CurvatureSettings, model: str, dataset: str) -> int:

@@ -26,6 +26,7 @@ PROTOCOLS = {
     "step_size": "small",
     "rescaling": "small",
     "rate": "small",
+    "connected": "connected",
 }
 """Every recording that ships, and the module beside this one that has a function to make it."""
 Array = npt.NDArray[Any]

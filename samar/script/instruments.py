@@ -12,12 +12,16 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from samar.connectivity.catalog import GIVEN
+from samar.connectivity.measure import Connector
+from samar.connectivity.settings import ConnectivitySettings
 from samar.curvature.catalog import MAX_PRODUCTS, TRACE_PRODUCTS
 from samar.curvature.product import batch_size_on
 from samar.curvature.report import measure_on
 from samar.curvature.settings import CurvatureSettings
 from samar.data.given import Loss, objective_of
 from samar.data.objective import BatchLoss, Objective
+from samar.data.randomness import Purpose, generator
 from samar.data.sample import Sample
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
@@ -30,7 +34,7 @@ from samar.landscapes.settings import LandscapeSettings
 from samar.landscapes.topology.merge_tree import MOST_POINTS
 from samar.landscapes.topology.samples import Samples, sample_subspace
 from samar.models.guard import undisturbed, unwrapped
-from samar.script.results import HessianResult, LandscapeResult
+from samar.script.results import HessianResult, LandscapeResult, PathResult
 
 Tell = Callable[[int, int, str], None]
 
@@ -311,6 +315,96 @@ def sharpness(
     asked: dict[str, Any] = {"top": max(1, min(5, free)), "tol": 1e-2, "sharpness": True}
     settings = CurvatureSettings.parse(asked | {"rho": rho, "trace": trace, "seed": seed})
     return _measured(model, objective, settings, title or "sharpness", progress)
+
+
+def path(
+    model: nn.Module,
+    other: nn.Module,
+    data: Any,
+    train: Any = None,
+    *,
+    curve: str = "bezier",
+    align: str = "both",
+    points: int = 33,
+    steps: int = 600,
+    lr: float = 0.05,
+    batch_size: int = 128,
+    seed: int = 0,
+    title: str = "",
+    progress: bool = True,
+) -> PathResult:
+    """Measure paths between two classifiers of one architecture, with the barriers of the loss.
+
+    On the straight line, and on a curve whose bend is trained so that the loss is low along it
+    (Garipov et al. 2018, arXiv 1802.10026); before and after the second network's neurons are put
+    into the order of the first's (Ainsworth et al. 2022, arXiv 2209.04836). BatchNorm's statistics
+    are estimated anew at every point.
+
+    Args:
+        model, other: two modules with the same layers; are left bit for bit as they were.
+        data: inputs and labels to measure on, as :func:`samar.data.given.objective_of` takes them;
+            the loss is cross-entropy.
+        train: inputs and labels on which the bend is trained and BatchNorm's statistics are
+            estimated; ``data`` if None.
+        curve: ``line`` (nothing is trained), ``bezier`` or ``chain``.
+        align: ``none``, ``weights``, or ``both`` to compare.
+        points: along each path: 5, 9, 17, 33 or 65.
+        steps, lr, batch_size: of the bend's training.
+        seed: of the training and of the order in which layers are aligned.
+        title: of the figure.
+        progress: whether a progress bar is shown.
+
+    Returns:
+        The paths, which show themselves in a notebook.
+
+    Raises:
+        ConfigError: a value does not fit, or the networks cannot be joined.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> one, two = (nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)) for _ in "ab")
+        >>> data = (torch.randn(8, 3), torch.randint(2, (8,)))
+        >>> found = path(one, two, data, curve="line", points=5, progress=False)
+        >>> [each.title for each in found.paths]
+        ['Straight line', 'Straight line, aligned']
+    """
+    network, second = unwrapped(model), unwrapped(other)
+    asked: dict[str, Any] = {"curve": curve, "align": align, "points": points, "steps": steps}
+    asked |= {"lr": lr, "batch_size": batch_size, "seed": seed, "plane": 0, "augment": "none"}
+    settings = ConnectivitySettings.parse(asked)
+    measured = _labelled(network, data)
+    if len(measured) < 2:
+        raise ConfigError("There is 1 example, but a standard error needs at least 2; give more.")
+    learned = measured if train is None else _labelled(network, train)
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        """A batch drawn with a seed and a number of its own."""
+        draw = generator(seed, Purpose.ORDER, step)
+        chosen = draw.choice(len(learned), min(batch_size, len(learned)), replace=False)
+        index = torch.from_numpy(chosen).to(learned.device)
+        return learned.x[index], learned.y[index]
+
+    with _told(progress, title or "path") as tell:
+        connector = Connector(
+            network,
+            second.state_dict(),
+            settings,
+            sets={GIVEN: measured},
+            calibration=learned,
+            batch=batch,
+            progress=tell,
+        )
+        paths = tuple(connector.path(*each) for each in settings.paths)
+    manifest = connector.manifest() | {"title": title}
+    return PathResult(paths, manifest, title or "path")
+
+
+def _labelled(network: nn.Module, data: Any) -> Sample:
+    found = objective_of(network, None, data)
+    if not isinstance(found, Sample):
+        raise ConfigError("These are not inputs with labels; give data=(inputs, labels).")
+    return found
 
 
 def _measured(

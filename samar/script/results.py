@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from samar.connectivity.result import Connection
 from samar.curvature.catalog import COVARIANCE, MEASURES
 from samar.curvature.noise import noise_scale
 from samar.curvature.result import Estimate, Report
@@ -106,6 +107,50 @@ class LandscapeResult(_Shown, Landscape):
 
         target = _with_suffix(path, (".npz", ".csv", ".vtp", ".html"))
         write(self, self.title, target)
+        return target
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PathResult(_Shown, Connection):
+    """Paths between two networks; see :class:`samar.connectivity.result.Connection`.
+
+    Attributes:
+        title: of the figure.
+    """
+
+    title: str = "path"
+
+    @classmethod
+    def load(cls, source: Path | BinaryIO) -> "PathResult":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or not one of these.
+        """
+        found = super().load(source)
+        return cls(found.paths, found.manifest, str(found.manifest.get("title") or "path"))
+
+    def __repr__(self) -> str:
+        found = [(path, path.barrier(self.splits[0])) for path in self.paths]
+        told = [f"{p.title.lower()} {b.value:.4g} ± {b.error:.2g}" for p, b in found]
+        return f"<path {self.title!r}, barriers: {'; '.join(told)}>"
+
+    def figure(self) -> Any:
+        """The loss along the paths."""
+        from samar.charts.connectivity import paths_figure
+
+        return paths_figure(self, self.splits[0], "loss")
+
+    def export(self, path: str | Path) -> Path:
+        """Write it: .npz loses nothing, .csv is a table, .html is a page of its own.
+
+        Raises:
+            DataError: the file has another suffix.
+        """
+        from samar.charts.html.connectivity import write
+
+        target = _with_suffix(path, (".npz", ".csv", ".html"))
+        write(self, {}, self.title, target)
         return target
 
 

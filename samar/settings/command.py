@@ -103,7 +103,8 @@ def command_text(command: str, settings: Settings, without: Container[str] = ("n
 
 def option_words(settings: Settings, without: Container[str] = ("name",)) -> Iterable[str]:
     """The settings that are not at their defaults, as words of a command line."""
-    for name, known in settings_of(type(settings)).items():
+    every = settings_of(type(settings)).items()
+    for name, known in sorted(every, key=lambda each: not each[1].positional):
         value = getattr(settings, name)
         if name not in without and (value != known.default or (known.positional and value)):
             yield option_word(known, value)

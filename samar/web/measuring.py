@@ -21,6 +21,7 @@ from samar.jobs.kind import SHORT, in_lane, kind_of
 from samar.models.catalog import MODELS
 from samar.networks.load import belongs_to
 from samar.networks.settings import NetworkSettings
+from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 from samar.web.service import attempt, explained, service, unless
 from samar.web.state import FIRST_JOBS, JOB, PROBLEM
@@ -136,7 +137,8 @@ def _is_cheap(settings: NetworkSettings) -> bool:
 def _question(settings: JobSettings, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
     """What is asked of which weights, whatever a person called the networks."""
     networks = [each["sha256"] for each in inputs["networks"]], inputs["networks"][0]["dataset"]
-    return settings.model_dump(exclude={"name", "network", "others"}), networks
+    named = {name for name, known in settings_of(type(settings)).items() if known.pinned}
+    return settings.model_dump(exclude={"name", *named}), networks
 
 
 def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | None]) -> None:

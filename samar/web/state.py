@@ -74,6 +74,9 @@ LANDSCAPE_PAGE = "pages/analysis/landscape.py"
 CURVATURE_PAGE = "pages/analysis/curvature.py"
 """Where the Hessian at a network's weights is measured."""
 
+CONNECTIVITY_PAGE = "pages/analysis/connectivity.py"
+"""Where paths between two networks are shown."""
+
 FIRST_JOBS = "first_jobs"
 """Session: the jobs of first results that this tab started last."""
 

@@ -57,6 +57,7 @@ LINKS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "experiment/sweeps": [{"s_sampler": "random"}, {"s_vary": "rho"}, {"sweep": "SWEEP"}],
     "analysis/landscape": [{"l_of": each} for each in ("one", "two", "three", "file")],
     "analysis/curvature": [{"curvature_of": each} for each in ("run", "two", "file")],
+    "analysis/connectivity": [{"c_of": each} for each in ("runs", "files")],
     "analysis/compare": [{"runs": "1,2"}, {"runs": "1,2", "compare_view": "flatness"}],
 }
 """Links under which a page draws further widgets, whose keys are attacked too."""
@@ -205,6 +206,7 @@ def _known(path: str) -> Page:
         "sweeps": [("", "train"), (state.SWEEP_FORM, "sweep")],
         "landscape": [("l_", "landscape")],
         "curvature": [("curvature_", "curvature")],
+        "connectivity": [("c_", "connectivity")],
         "models": [(state.MODELS, "inspect")],
     }
     words = (

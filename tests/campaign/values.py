@@ -186,6 +186,8 @@ def _needed(verb: str) -> tuple[str, ...]:
     by_file = {"import": "weights.pt", "download": "cifar10", "sweep": "--grid=rho=0.1"}
     if verb in ("landscape", "hessian", "evaluate"):
         return ("weights.pt", "--model=cnn")
+    if verb == "path":
+        return ("weights.pt", "other.pt", "--model=cnn")
     return (by_file[verb],) if verb in by_file else ()
 
 

@@ -20,6 +20,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.kind import kind_of, kinds
 from samar.jobs.service import Jobs
+from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
@@ -35,6 +36,9 @@ QUICK: dict[str, Callable[[str], JobSettings]] = {
     "train": lambda run: TrainSettings(**TINY, epochs=2),
     "landscape": lambda run: LandscapeJobSettings(network=run, points=5, images=16),
     "curvature": lambda run: CurvatureJobSettings(network=run, top=1, tol=0.1, images=16),
+    "connectivity": lambda run: ConnectivityJobSettings(
+        network=run, other="other", points=5, images=16, steps=3, plane=5, align="none"
+    ),
     "evaluate": lambda run: EvaluateSettings(network=run),
     "sweep": lambda run: SweepSpec(base={**TINY, "epochs": 1}, grid={"rho": (0.1,)}, seeds=2),
     "race": lambda run: RaceSettings(**TINY, epochs=2, optimizers="sgd,samar"),
@@ -47,6 +51,9 @@ LONG: dict[str, Callable[[str], JobSettings]] = {
     "curvature": lambda run: CurvatureJobSettings(
         network=run, top=100, tol=1e-6, images=700, max_products=100_000, density=True
     ),
+    "connectivity": lambda run: ConnectivityJobSettings(
+        network=run, other="other", points=5, images=16, steps=100_000, align="none"
+    ),
     "sweep": lambda run: SweepSpec(base={**TINY, "epochs": 5000}, grid={"rho": (0.1,)}, seeds=2),
     "race": lambda run: RaceSettings(**TINY, epochs=5000, optimizers="sgd,samar"),
 }
@@ -55,7 +62,8 @@ REUSED = [name for name in QUICK if kind_of(name).reused]
 
 @pytest.fixture
 def run(jobs: Jobs, recorded: Callable[..., Any]) -> str:
-    """A finished run with weights, which other jobs measure."""
+    """A finished run with weights, which other jobs measure; another one is called other."""
+    recorded(weights=True, seed=2, name="other")
     return str(recorded(weights=True).id)
 
 
@@ -221,7 +229,7 @@ def test_every_kind_is_listed_without_torch(samar_home: Path) -> None:
 import sys
 from samar.jobs.kind import kinds
 from samar.settings.declare import settings_of
-assert {"train", "landscape", "curvature", "evaluate", "sweep"} <= set(kinds())
+assert {"train", "landscape", "curvature", "connectivity", "evaluate", "sweep"} <= set(kinds())
 for kind in kinds().values():
     assert settings_of(kind.settings)
 heavy = {"torch", "torchvision", "scipy", "optuna", "sklearn"} & set(sys.modules)

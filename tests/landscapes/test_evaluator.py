@@ -10,7 +10,7 @@ from torch import nn
 from samar.data.sample import Sample
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.folding import FoldedNetwork
-from samar.landscapes.frame import frame_between, random_frame
+from samar.landscapes.frame import frame_between, random_frame, weights_of
 
 
 def reference(net: nn.Module, weights, sample: Sample) -> tuple[float, float]:
@@ -170,3 +170,21 @@ def test_bad_arguments(network, sample) -> None:
         Evaluator(network(), sample, batchnorm="off")
     with pytest.raises(ValueError, match="precision must be one of fp32, bf16, got 'fp16'"):
         Evaluator(network(), sample, precision="fp16")
+
+
+@pytest.mark.parametrize("batchnorm", ["fixed", "recalibrate"])
+def test_each_example_has_its_share_of_the_mean(network, sample: Sample, batchnorm: str) -> None:
+    net = network()
+    evaluator = Evaluator(net, sample, batchnorm=batchnorm, chunk=16)
+    moved = [p + 0.05 for p in weights_of(net)]
+    losses, hits = evaluator.each(moved)
+    value = evaluator.at(moved)
+    assert (losses.dtype, losses.shape, hits.dtype) == (torch.float64, (40,), torch.bool)
+    assert float(losses.mean()) == pytest.approx(value.loss, rel=1e-12)
+    assert float(hits.double().mean()) == value.accuracy
+    # As a network of its own, with the statistics it was measured with.
+    own = network()
+    own.load_state_dict(evaluator.state_at(moved))
+    with torch.no_grad():
+        alone = F.cross_entropy(own.eval()(sample.x), sample.y, reduction="none")
+    assert torch.allclose(losses.float(), alone, atol=1e-4, rtol=1e-4)

@@ -8,6 +8,7 @@ from samar.playground.descent import descend
 from samar.playground.paths import outcome
 from samar.playground.presets import PRESETS
 from samar.recordings.catalog import recording
+from samar.web.lessons.connected import PAIRS, connection, plane_of
 from samar.web.lessons.memory import groups
 from samar.web.lessons.radius import radii
 
@@ -168,3 +169,37 @@ def test_lesson_7_the_mean_squared_gradient_falls_like_one_over_root_k(name: str
     mean, smallest = (tables[f"{name}_{kind}"].mean(axis=1) for kind in ("mean", "min"))
     assert -0.6 < slope(horizon, mean) < -0.4
     assert slope(horizon, smallest) < -0.4
+
+
+def test_lesson_9_from_one_start_the_straight_line_does_not_rise() -> None:
+    tables = recording("connected").tables
+    assert tables["same_start_barrier"].max() < 0.0025
+    assert tables["same_start_distance"].max() < 0.5 * tables["mixed_distance"].min()
+
+
+@pytest.mark.parametrize("name", ["sgd", "samar", "mixed"])
+def test_lesson_9_from_two_starts_it_does_and_alignment_lowers_it(name: str) -> None:
+    tables = recording("connected").tables
+    plain, aligned = tables[f"{name}_barrier"][:, 0], tables[f"{name}_barrier"][:, 1]
+    errors = tables[f"{name}_barrier_error"]
+    assert plain.min() > 0.8
+    assert (aligned < 0.35 * plain).all()
+    assert (aligned > 2 * errors[:, 1]).all(), "it does not remove it"
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_lesson_9_the_curve_goes_around_every_barrier(name: str) -> None:
+    tables = recording("connected").tables
+    found = connection(name, tables)
+    line, _, bezier = found.paths
+    for column, split in enumerate(found.splits):
+        assert line.barrier(split).value == pytest.approx(
+            tables[f"{name}_barrier"][0, 0, column], abs=1e-6
+        )
+        assert bezier.barrier(split).value <= 0.06 * max(line.barrier(split).value, 0.02)
+    plane = plane_of(name, tables, found)
+    assert plane.trail is not None
+    np.testing.assert_allclose(plane.trail.coordinates[[0, -1]], [[0, 0], [1, 0]], atol=1e-6)
+    for axis, places in zip(plane.axes, plane.trail.coordinates.T, strict=True):
+        assert axis[0] < places.min()
+        assert axis[-1] > places.max()

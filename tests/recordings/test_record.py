@@ -15,7 +15,7 @@ from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
 from samar.kinds.record import RecordSettings
-from samar.recordings import small
+from samar.recordings import connected, small
 from samar.recordings.catalog import Recording
 from samar.recordings.noisy import right_labels
 from samar.recordings.record import Watch, learned, record_run, say
@@ -23,6 +23,7 @@ from samar.recordings.small import _rescale, network
 from samar.training.loop import dataset_of, train
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
+from samar.web.lessons.connected import connection
 
 
 @pytest.fixture
@@ -173,3 +174,20 @@ def test_what_failed_goes_on_with_what_is_missing(
     Jobs().resume(job.id)
     assert Jobs().get(job.id).status == "finished"
     assert inline == ["rate", "step_size", "rate"]
+
+
+def test_what_lies_between_minima_is_recorded(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = connected.SETTINGS.changed(points=5, images=20, steps=2, plane=5)
+    monkeypatch.setattr(connected, "SETTINGS", few)
+    monkeypatch.setattr(connected, "SEEDS", 1)
+    monkeypatch.setattr(connected, "EPOCHS", 1)
+    monkeypatch.setattr(connected, "PAIRS", {"same_start": (("sgd_0", "samar_0"),)})
+    found = connected.connected(work)
+    tables = found.tables
+    assert set(found.runs) == {"sgd_0", "samar_0"}
+    assert tables["same_start_barrier"].shape == (1, 2, 2)
+    assert tables["same_start_paths"].shape == (3, 2, 8, 5)
+    assert tables["same_start_plane"].shape == (5, 5)
+    paths = connection("same_start", tables).paths
+    for path, barriers in zip(paths, tables["same_start_barrier"][0], strict=False):
+        assert [path.barrier(split).value for split in path.along] == pytest.approx(barriers)

@@ -84,7 +84,7 @@ def test_json_and_option_give_the_same(model: type[JobSettings], known: Setting)
     assert getattr(settings, known.name) == value
     assert model.stored(settings.model_dump_json()) == settings
     if known.positional:
-        words = list(value) if known.kind is tuple else [str(value)]
+        words = list(value) if known.kind is tuple else positionals(model)
     else:
         without = set(settings_of(model)) - {known.name}
         words = shlex.split(" ".join(option_words(settings, without)))

@@ -21,7 +21,7 @@ LINK = re.compile(r"\]\(([^)]+)\)")
 LINKS = LINK.findall(TEXT.read_text(encoding="utf-8"))
 FOLDERS = {"playground": "learn", "lessons": "learn", "glossary": "learn", "train": "experiment"}
 FOLDERS |= {"study": "home", "compare": "analysis", "landscape": "analysis"}
-FOLDERS |= {"curvature": "analysis"}
+FOLDERS |= {"curvature": "analysis", "connectivity": "analysis"}
 
 
 @pytest.fixture

@@ -208,6 +208,7 @@ ODD_LINKS = [
     ("experiment/sweeps", {"s_seeds": "0"}, f"{NO_FIT} seeds is '0', but it must be at least 1"),
     ("analysis/landscape", {"job": "no"}, "The link names a measurement that is not here."),
     ("analysis/curvature", {"job": "no"}, "The link names a measurement that is not here."),
+    ("analysis/connectivity", {"job": "no"}, "The link names a measurement that is not here."),
     ("analysis/landscape", {"l_of": "no"}, "Networks: there is no choice 'no'; choose another."),
     ("experiment/train", {"seed": "inf"}, f"{NO_FIT} seed is 'inf', but it must be a whole number"),
     ("learn/lessons", {"lesson": "9" * 5000}, "There is no lesson “99999999999999999999”"),
@@ -301,7 +302,7 @@ def test_links_of_version_01_open(
 
 PAGES = (
     *("experiment/train", "experiment/runs", "experiment/sweeps", "analysis/models"),
-    *("analysis/landscape", "analysis/curvature", "analysis/compare"),
+    *("analysis/landscape", "analysis/curvature", "analysis/compare", "analysis/connectivity"),
 )
 
 

@@ -17,6 +17,7 @@ from samar.web.jobs.picture import picture
 from samar.web.jobs.table import MARKS, kind_title, result_of
 from samar.web.service import service
 from samar.web.state import (
+    CONNECTIVITY_PAGE,
     CURVATURE_PAGE,
     JOB,
     JOBS_PAGE,
@@ -34,6 +35,7 @@ PAGES = {
     "watch": (TRAIN_PAGE, RUN),
     "landscape": (LANDSCAPE_PAGE, JOB),
     "curvature": (CURVATURE_PAGE, JOB),
+    "connectivity": (CONNECTIVITY_PAGE, JOB),
     "sweep": (SWEEPS_PAGE, SWEEP),
 }
 """Where a kind is shown, and how the address there names a job."""

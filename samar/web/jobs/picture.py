@@ -4,11 +4,13 @@ from typing import Any
 
 import streamlit as st
 
+from samar.charts.connectivity import paths_figure
 from samar.charts.curvature import density_figure, eigenvalue_figure
 from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
 from samar.charts.landscape.scale import shared_scale
 from samar.errors import DataError
 from samar.jobs.job import Job
+from samar.kinds.connectivity import PATHS, connection_of
 from samar.kinds.curvature import REPORT, report_of
 from samar.landscapes.result import Landscape
 from samar.web.landscape.results import landscape_of
@@ -20,7 +22,7 @@ HEIGHT = 420
 
 
 def picture(job: Job) -> None:
-    """Draw a landscape, or eigenvalues and density."""
+    """Draw a landscape, eigenvalues and density, or paths."""
     if service().store.records.artifacts(job.key, REPORT):
         try:
             named = [(job.title, report_of(service().store, job))]
@@ -29,6 +31,15 @@ def picture(job: Job) -> None:
             return
         figures = [eigenvalue_figure(named)]
         figures += [density_figure(named)] if named[0][1].density else []
+    elif service().store.records.artifacts(job.key, PATHS):
+        try:
+            connection = connection_of(service().store, job)
+        except DataError as error:
+            st.warning(plain(str(error)), icon=":material/broken_image:")
+            return
+        assert connection is not None
+        split = connection.splits[0]
+        figures = [paths_figure(connection, split, each) for each in ("loss", "accuracy")]
     elif (found := landscape_of(job)) is not None:
         figures = _of_landscape(found, job.title)
     else:

@@ -76,6 +76,36 @@ SOURCES: dict[str, Source] = {
         "An Empirical Model of Large-Batch Training",
         "2018, arXiv 1812.06162",
     ),
+    "garipov": Source(
+        "Garipov, Izmailov, Podoprikhin, Vetrov, Wilson",
+        "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs",
+        "NeurIPS 2018, arXiv 1802.10026",
+    ),
+    "draxler": Source(
+        "Draxler, Veschgini, Salmhofer, Hamprecht",
+        "Essentially No Barriers in Neural Network Energy Landscape",
+        "ICML 2018, arXiv 1803.00885",
+    ),
+    "linear": Source(
+        "Frankle, Dziugaite, Roy, Carbin",
+        "Linear Mode Connectivity and the Lottery Ticket Hypothesis",
+        "ICML 2020, arXiv 1912.05671",
+    ),
+    "permutations": Source(
+        "Entezari, Sedghi, Saukh, Neyshabur",
+        "The Role of Permutation Invariance in Linear Mode Connectivity of Neural Networks",
+        "ICLR 2022, arXiv 2110.06296",
+    ),
+    "rebasin": Source(
+        "Ainsworth, Hayase, Srinivasa",
+        "Git Re-Basin: Merging Models modulo Permutation Symmetries",
+        "ICLR 2023, arXiv 2209.04836",
+    ),
+    "repair": Source(
+        "Jordan, Sedghi, Saukh, Entezari, Neyshabur",
+        "REPAIR: REnormalizing Permuted Activations for Interpolation Repair",
+        "ICLR 2023, arXiv 2211.08403",
+    ),
     "memorize": Source(
         "Zhang, Bengio, Hardt, Recht, Vinyals",
         "Understanding Deep Learning Requires Rethinking Generalization",

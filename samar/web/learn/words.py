@@ -346,6 +346,36 @@ TERMS: dict[str, Term] = {
         ("dinh",),
         6,
     ),
+    "mode_connectivity": Term(
+        "mode connectivity",
+        "Two trained networks are connected if a path of low loss leads from one to the other.",
+        "The straight path mostly has a [[barrier]]. A bent one, whose bend is trained, often has "
+        "none: the minima are one valley, not two.",
+        r"\min_w\;\mathbb E_{t\sim U(0,1)}\,f\big(\theta_w(t)\big),\qquad"
+        r"\theta_w(t)=(1-t)^2x_1+2t(1-t)\,w+t^2x_2",
+        ("garipov", "draxler"),
+        9,
+    ),
+    "barrier": Term(
+        "loss barrier",
+        "How far the loss on a path between two networks rises above its values at the ends.",
+        "Measured against the straight connection of the two ends' losses, at the highest point "
+        "of the path. 0 means that the path never rises.",
+        r"\max_t\; f\big(\theta(t)\big)-(1-t)\,f(x_1)-t\,f(x_2)",
+        ("linear", "permutations"),
+        9,
+    ),
+    "alignment": Term(
+        "neuron alignment",
+        "Putting one network's neurons into the order of another's, which changes nothing of what "
+        "it computes.",
+        "The neurons of a layer have no order of their own: permute them, and the next layer's "
+        "inputs alike, and the function stays (permutation symmetry). Weight matching looks for "
+        "the order in which the two networks' [[weights]] are nearest.",
+        r"\max_P\;\sum_{\text{layers}}\big\langle W_1,\,P(W_2)\big\rangle",
+        ("rebasin", "permutations"),
+        9,
+    ),
     "rate": Term(
         "rate O(1/√K)",
         "Four times as many steps K make the average squared gradient about half as large.",

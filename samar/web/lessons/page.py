@@ -1,6 +1,7 @@
 """The lessons, in order; adding one is one entry here."""
 
 from samar.web.lessons import (
+    connected,
     controller,
     memory,
     radius,
@@ -21,6 +22,7 @@ LESSONS: tuple[Lesson, ...] = (
     rescaling.LESSON,
     rate.LESSON,
     reading.LESSON,
+    connected.LESSON,
 )
 
 

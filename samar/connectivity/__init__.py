@@ -1,0 +1,1 @@
+"""Mode connectivity: paths of low loss between two trained networks of one architecture."""

@@ -1,0 +1,282 @@
+"""From two networks and a wish to paths, barriers and planes, one after the other.
+
+:class:`Connector` is what the app's job and :func:`samar.path` drive: they ask for one path after
+the other and keep each as it is there.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from samar import __version__
+from samar.connectivity.alignment import Alignment, align
+from samar.connectivity.bend import Batch, Bend, train_bend
+from samar.connectivity.curve import coefficients, point
+from samar.connectivity.result import Along, Path
+from samar.connectivity.settings import ConnectivitySettings
+from samar.data.sample import Sample
+from samar.device.placement import provenance
+from samar.device.precision import exact
+from samar.device.randomness import kept_random_state
+from samar.errors import ConfigError
+from samar.landscapes.directions import Weights
+from samar.landscapes.evaluator import Evaluator
+from samar.landscapes.frame import Frame, State, given_frame, parameters_in, weights_of
+from samar.landscapes.grid import Grid, Span
+from samar.landscapes.result import Trail
+from samar.landscapes.sampler import Sampler
+
+Progress = Callable[[int, int, str], None]
+MARGIN = 0.25
+"""What a plane shows beside the curve, as a share of the distance between the networks."""
+FLAT = 1e-6
+"""A bend that is nearer to the line than this share of its length spans no plane with it."""
+
+
+class Connector:
+    """Two networks of one architecture, and what is measured between them.
+
+    Args:
+        model: the first network; is left as it was.
+        second: the second one's ``state_dict``.
+        settings: which paths, and how the bend is trained.
+        sets: images by name, keys of :data:`samar.connectivity.catalog.SPLIT_TITLES`, on the
+            model's device.
+        calibration: images for BatchNorm's statistics, estimated anew at every point.
+        batch: mini-batches for the bend's training.
+        check: called before every batch; may raise to cancel.
+        progress: called with what is done, of how much, and what it is.
+
+    Raises:
+        ConfigError: the networks cannot be joined.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        second: State,
+        settings: ConnectivitySettings,
+        *,
+        sets: Mapping[str, Sample],
+        calibration: Sample,
+        batch: Batch,
+        check: Callable[[], None] = lambda: None,
+        progress: Progress = lambda done, total, what: None,
+    ) -> None:
+        require_alike(model.state_dict(), second)
+        self.model, self.settings = model, settings
+        self.t = np.linspace(0.0, 1.0, settings.points)
+        self._second, self._sets, self._calibration = second, sets, calibration
+        self._batch, self._check, self._progress = batch, check, progress
+        self._first = weights_of(model)
+        self._alignment: Alignment | None = None
+        self._bends: dict[bool, Bend] = {}
+        self._paths: dict[tuple[str, bool], Path] = {}
+        self.device = self._first[0].device
+        x = torch.cat([each.x for each in sets.values()])
+        y = torch.cat([each.y for each in sets.values()])
+        self._evaluator = self._evaluator_on(Sample(x, y))
+
+    @property
+    def alignment(self) -> Alignment:
+        """The second network in the order of the first, found when it is first asked for."""
+        if self._alignment is None:
+            self._progress(0, 0, "Aligning the second network")
+            images = next(iter(self._sets.values())).x[:1]
+            with kept_random_state(self.device):
+                self._alignment = align(
+                    self.model, self._second, images, seed=self.settings.seed, check=self._check
+                )
+        return self._alignment
+
+    def end(self, aligned: bool) -> Weights:
+        """The second network's parameters, as it is or aligned."""
+        return parameters_in(self.model, self.alignment.state if aligned else self._second)
+
+    def bend(self, aligned: bool) -> Bend:
+        """The trained bend between the first network and such a second one."""
+        if aligned not in self._bends:
+            settings, end = self.settings, self.end(aligned)
+            named = "Training the bend, aligned" if aligned else "Training the bend"
+
+            def tell(done: int, loss: float) -> None:
+                self._check()
+                self._progress(done, settings.steps, named)
+
+            with kept_random_state(self.device):
+                torch.manual_seed(settings.seed)
+                self._bends[aligned] = train_bend(
+                    self.model,
+                    self._first,
+                    end,
+                    settings.curve,
+                    self._batch,
+                    steps=settings.steps,
+                    lr=settings.lr,
+                    seed=settings.seed,
+                    progress=tell,
+                )
+        return self._bends[aligned]
+
+    def bend_state(self, aligned: bool) -> dict[str, torch.Tensor]:
+        """The bend as a network, with statistics of its own."""
+        return self._evaluator.state_at(self.bend(aligned).weights)
+
+    def know(self, path: Path, bend: Weights | None) -> None:
+        """Take a path that was measured before, with its bend."""
+        self._paths[path.curve, path.aligned] = path
+        if bend is not None:
+            self._bends[path.aligned] = Bend(bend, path.training[:, 0], path.training[:, 1])
+
+    def same(self, curve: str, aligned: bool) -> bool:
+        """Whether a path is the one without alignment, which moved nothing."""
+        return aligned and (curve, False) in self._paths and not self.alignment.moved
+
+    def path(self, curve: str, aligned: bool) -> Path:
+        """Measure one path, if it is not known."""
+        if (curve, aligned) not in self._paths:
+            if self.same(curve, aligned):
+                known = replace(self._paths[curve, False], aligned=True)
+                if curve != "line":
+                    self._bends[True] = self._bends[False]
+            else:
+                known = self._measured(curve, aligned)
+            self._paths[curve, aligned] = known
+        return self._paths[curve, aligned]
+
+    def _measured(self, curve: str, aligned: bool) -> Path:
+        end, training = self.end(aligned), np.empty((0, 2))
+        middle = self._first
+        if curve != "line":
+            bend = self.bend(aligned)
+            middle, training = bend.weights, np.stack([bend.t, bend.loss], axis=1)
+        losses, hits = [], []
+        for done, t in enumerate(self.t.tolist()):
+            self._progress(done, len(self.t), "Measuring the path")
+            with kept_random_state(self.device):
+                found = self._evaluator.each(point(curve, t, self._first, middle, end))
+            losses.append(found[0].numpy())
+            hits.append(found[1].double().numpy())
+        along, start = {}, 0
+        for name, sample in self._sets.items():
+            part = slice(start, start := start + len(sample))
+            along[name] = Along.of(self.t, np.stack(losses)[:, part], np.stack(hits)[:, part])
+        return Path(curve, aligned, self.t, along, training)
+
+    def plane(self, path: Path, split: str, facts: Mapping[str, Any]) -> Sampler | None:
+        """What measures the plane through both networks and the bend of a path, the curve on it.
+
+        The axes are orthogonal and as long as the distance between the networks, which lie at
+        (0, 0) and (1, 0).
+
+        Args:
+            path: with a bend.
+            split: on which images.
+            facts: further entries of the manifest.
+
+        Returns:
+            None where the bend lies on the line between the networks, so that there is no plane.
+        """
+        frame = plane_frame(self.model, self.end(path.aligned), self.bend(path.aligned).weights)
+        if frame is None:
+            return None
+        x, y = frame.project(self.bend(path.aligned).weights)[0].tolist()
+        shares = np.array([coefficients(path.curve, t) for t in path.t.tolist()])
+        curve = shares @ np.array([[0.0, 0.0], [x, y], [1.0, 0.0]])
+        values = path.along[split]
+        trail = Trail(
+            coordinates=curve,
+            off_plane=np.zeros(len(curve)),
+            loss=values.loss,
+            accuracy=values.accuracy,
+            names=tuple(f"t = {t:.3g}" for t in path.t),
+        )
+        grid = Grid(_spans(np.vstack([curve, [[x, y]]])), self.settings.plane)
+        known = {"split": split, "curve": path.curve, "aligned": path.aligned, "bend": [x, y]}
+        evaluator = self._evaluator_on(self._sets[split])
+        return Sampler(frame, evaluator, grid, facts=dict(facts) | known, trail=trail)
+
+    def manifest(self) -> dict[str, Any]:
+        """What there is to know of how it was measured."""
+        found: dict[str, Any] = {
+            "settings": self.settings.model_dump(),
+            "images": {name: len(sample) for name, sample in self._sets.items()},
+            "calibration_images": len(self._calibration),
+            "batchnorm": self._evaluator.batchnorm,
+            "distance": _distance(self._first, self.end(False)),
+            "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            "samar": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        } | provenance(self.device, self._evaluator.precision)
+        if self._alignment is not None:
+            each = self._alignment
+            found |= {"aligned_distance": each.after, "moved": each.moved, "neurons": each.neurons}
+        return found
+
+    def _evaluator_on(self, sample: Sample) -> Evaluator:
+        return Evaluator(
+            self.model,
+            sample,
+            batchnorm="recalibrate",
+            calibration=self._calibration,
+            check=self._check,
+        )
+
+
+def require_alike(first: State, second: State) -> None:
+    """Make sure that two networks have the same layers.
+
+    Raises:
+        ConfigError: names the first tensor in which they differ.
+    """
+    for name in [*first, *(name for name in second if name not in first)]:
+        shapes = [tuple(each[name].shape) if name in each else None for each in (first, second)]
+        if shapes[0] != shapes[1]:
+            told = [f"has {s} there" if s is not None else "has no such tensor" for s in shapes]
+            raise ConfigError(
+                f"The two networks have other layers: for {name} the first {told[0]}, the second "
+                f"{told[1]}; choose two of one architecture."
+            )
+
+
+def plane_frame(model: nn.Module, second: Weights, bend: Weights) -> Frame | None:
+    """Orthogonal axes from the model: to a second network, and to the bend; None without a plane.
+
+    Both are as long as the distance between the networks.
+    """
+    first = weights_of(model)
+    across = [exact(b) - exact(a) for a, b in zip(first, second, strict=True)]
+    up = [exact(w) - exact(a) for a, w in zip(first, bend, strict=True)]
+    length = _inner(across, across) ** 0.5
+    share = _inner(up, across) / length**2
+    up = [u - share * c for u, c in zip(up, across, strict=True)]
+    height = _inner(up, up) ** 0.5
+    if not height > FLAT * length:
+        return None
+    axes = [
+        [tensor.to(a) for tensor, a in zip(axis, first, strict=True)]
+        for axis in (across, [u * (length / height) for u in up])
+    ]
+    labels = ("towards the second network (1 = there)", "towards the bend (same unit)")
+    return given_frame(model, axes, labels, "between")
+
+
+def _spans(places: np.ndarray) -> list[Span]:
+    low, high = places.min(axis=0) - MARGIN, places.max(axis=0) + MARGIN
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def _inner(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> float:
+    return float(sum(float((a * b).sum()) for a, b in zip(one, other, strict=True)))
+
+
+def _distance(one: Weights, other: Weights) -> float:
+    difference = [exact(a) - exact(b) for a, b in zip(one, other, strict=True)]
+    return float(_inner(difference, difference) ** 0.5)

@@ -1,0 +1,284 @@
+"""Connectivity: paths of low loss between two networks, their barriers, and a plane through both.
+
+Each path is kept as it is measured, with the bend that was trained for it, and so is each level of
+a plane. A job that is started again goes on from there; a bend in training begins again.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from samar.connectivity.catalog import SPLITS
+from samar.connectivity.result import Connection, Path
+from samar.connectivity.settings import NO_PLANE, ConnectivitySettings
+from samar.errors import ConfigError, DataError
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.kind import SHORT, Kind
+from samar.jobs.store import Store
+from samar.jobs.work import Work
+from samar.landscapes.result import Landscape
+from samar.networks.load import belongs_to, load_pinned, pinned
+from samar.networks.memory import connectivity_bytes, of_stored
+from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
+from samar.settings.declare import setting
+
+if TYPE_CHECKING:
+    from samar.connectivity.measure import Connector
+    from samar.networks.load import Network
+
+PATHS = "paths"
+BENDS = {False: "bend", True: "bend_aligned"}
+PLANES = {False: "plane", True: "plane_aligned"}
+"""Kinds of artifacts, the last two by whether the second network is aligned."""
+FIRST_POINTS = 9
+
+
+class ConnectivityJobSettings(ConnectivitySettings, NetworkSettings):
+    """Which paths between which two networks."""
+
+    kind: ClassVar[str] = "connectivity"
+    verb: ClassVar[str] = "path"
+
+    other: str = setting(
+        "",
+        "The second network: of the same architecture, on the same images.",
+        group="network",
+        label="second run or checkpoint",
+        positional=True,
+        pinned=True,
+    )
+
+    @property
+    def described(self) -> str:
+        """The two networks."""
+        return f"paths from {self.network} to {self.other}"
+
+    @property
+    def first(self) -> "ConnectivityJobSettings | None":
+        """The straight lines alone, from few images, at few points."""
+        if self.images < WORTH_IMAGES:
+            return None
+        kept = {"network", "other", "model", "dataset", "normalize", "align", "split", "seed"}
+        few = {"curve": "line", "images": FIRST_IMAGES, "points": min(FIRST_POINTS, self.points)}
+        return ConnectivityJobSettings.parse(self.model_dump(include=kept) | few)
+
+
+def prepare(store: Store, settings: ConnectivityJobSettings) -> Mapping[str, Any]:
+    """Find both networks, and check that they can be joined as far as that is known already."""
+    first = pinned(store, settings)
+    if not settings.other.strip():
+        raise ConfigError("No second network was chosen; give another run, model or checkpoint.")
+    second = pinned(store, settings, settings.other)
+    if first["sha256"] == second["sha256"]:
+        raise ConfigError(
+            f"{first['title']} and {second['title']} have the same weights; choose two networks."
+        )
+    found = [settings, settings.changed(network=settings.other)]
+    models = [belongs_to(store, each)[0] for each in found]
+    if None not in models and models[0] != models[1]:
+        raise ConfigError(
+            f"{first['title']} is a {models[0]} and {second['title']} a {models[1]}; choose two "
+            "networks of one architecture."
+        )
+    if first["dataset"] != second["dataset"]:
+        raise ConfigError(
+            f"{first['title']} was trained on {first['dataset']} and {second['title']} on "
+            f"{second['dataset']}; choose two networks of the same images."
+        )
+    return {"networks": [first, second], "title": f"{first['title']} to {second['title']}"}
+
+
+def work(settings: ConnectivityJobSettings, work: Work) -> None:
+    """Measure what is missing, and keep each path as it is there."""
+    from samar.device.placement import described, use_fitting_threads
+
+    work.progress(0, doing="Loading networks and images…")
+    network, other = load_pinned(work.store, settings, work.job.inputs)
+    use_fitting_threads(network.macs * settings.images)
+    note = _compared(network, other)
+    if note:
+        work.summarize(note=note)
+    connector = _connector(settings, work, network, other)
+    work.note(device=described(connector.device))
+    for known in _kept_paths(work):
+        _take_up(connector, work, known)
+    paths: list[Path] = []
+    facts = {"title": work.job.inputs["title"]}
+    facts["networks"] = [dict(each.facts) for each in (network, other)]
+    for curve, aligned in settings.paths:
+        paths.append(connector.path(curve, aligned))
+        if curve != "line":
+            _keep_bend(connector, work, aligned)
+        found = Connection(tuple(paths), connector.manifest() | facts)
+        work.keep_saved(PATHS, found, "paths.npz", step=0, summary=found.summary())
+        work.summarize(**found.summary())
+    if settings.curve != "line" and settings.plane != NO_PLANE:
+        for path in paths:
+            if path.curve != "line" and not connector.same(path.curve, path.aligned):
+                _measure_plane(connector, work, path, network)
+
+
+def _connector(
+    settings: ConnectivityJobSettings, work: Work, network: "Network", other: "Network"
+) -> "Connector":
+    from samar.connectivity.measure import Connector
+    from samar.data.augment import augmentation_for
+    from samar.data.batches import Batches
+    from samar.data.sample import Sample
+    from samar.device.placement import layout_of
+
+    data = network.dataset
+    device = next(network.model.parameters()).device
+    batches = Batches(
+        data.train,
+        settings.batch_size,
+        seed=settings.seed,
+        augmentation=augmentation_for(settings.augment, data.name, data.train.size),
+        normalization=data.normalization,
+        memory_format=layout_of(device),
+    )
+    sets = {
+        name: Sample.of(getattr(data, name), data.normalization, settings.images)
+        for name in SPLITS[settings.split]
+    }
+    return Connector(
+        network.model,
+        other.model.state_dict(),
+        ConnectivitySettings(**settings.model_dump(include=set(ConnectivitySettings.model_fields))),
+        sets=sets,
+        calibration=Sample.of(data.train, data.normalization, settings.images),
+        batch=batches.batch,
+        check=work.check,
+        progress=lambda done, total, what: work.progress(done, total or None, what),
+    )
+
+
+def _compared(network: "Network", other: "Network") -> str:
+    """What to know of two networks that were not trained on the same images.
+
+    Raises:
+        ConfigError: they see the same image differently.
+    """
+    one, two = network.dataset, other.dataset
+    if one.normalization != two.normalization:
+        raise ConfigError(
+            f"{network.title} and {other.title} normalize images differently, so that no network "
+            "between them fits both; choose two with the same normalization."
+        )
+    if one.checksum == two.checksum:
+        return ""
+    return (
+        "The two networks were trained on different images or labels; those of the first are "
+        "measured, and the bend is trained on them."
+    )
+
+
+def _kept_paths(work: Work) -> tuple[Path, ...]:
+    """What an earlier process measured."""
+    for artifact in work.kept(PATHS):
+        try:
+            return Connection.load(work.folder / artifact.path).paths
+        except DataError:
+            pass
+    return ()
+
+
+def _take_up(connector: "Connector", work: Work, path: Path) -> None:
+    """Give the connector a path that was measured before, if its bend is there."""
+    from samar.errors import CheckpointError
+    from samar.landscapes.frame import parameters_in
+    from samar.networks.checkpoint import load_weights
+
+    if path.curve == "line":
+        connector.know(path, None)
+    for artifact in work.kept(BENDS[path.aligned]) if path.curve != "line" else ():
+        with suppress(CheckpointError, KeyError):
+            state = load_weights(work.folder / artifact.path)
+            connector.know(path, parameters_in(connector.model, state))
+
+
+def _keep_bend(connector: "Connector", work: Work, aligned: bool) -> None:
+    import copy
+
+    from samar.networks.checkpoint import save_weights
+
+    kind = BENDS[aligned]
+    if work.kept(kind):
+        return
+    network = copy.deepcopy(connector.model)
+    network.load_state_dict(connector.bend_state(aligned))
+    facts = {"bend": connector.settings.curve, "aligned": str(aligned)}
+    work.keep(kind, lambda part: save_weights(network, part, facts), f"{kind}.safetensors")
+
+
+def _measure_plane(connector: "Connector", work: Work, path: Path, network: "Network") -> None:
+    kind = PLANES[path.aligned]
+    points = connector.settings.plane
+    if any(kept.step == points for kept in work.kept(kind)):
+        return
+    split = SPLITS[connector.settings.split][0]
+    facts = {"title": f"{work.job.inputs['title']}: {path.title}"}
+    facts["data_checksum"] = network.dataset.checksum
+    sampler = connector.plane(path, split, facts)
+    if sampler is None:
+        return
+    words = "Measuring the plane, aligned" if path.aligned else "Measuring the plane"
+    for level in sampler.levels(progress=lambda done, total: work.progress(done, total, words)):
+        numbers = {"points": level.points, "min_loss": level.lowest}
+        file = f"{kind}-{level.points}.npz"
+        work.keep_saved(kind, level, file, step=level.points, summary=numbers)
+
+
+def connection_of(store: Store, job: Job) -> Connection | None:
+    """What a job has measured so far; None before its first path.
+
+    Raises:
+        DataError: its file is gone or damaged.
+    """
+    kept = store.records.artifacts(job.key, PATHS)
+    if not kept:
+        return None
+    try:
+        return Connection.load(job_dir(job.id) / kept[-1].path)
+    except DataError:
+        raise DataError(f"The paths of job {job.id} cannot be read; measure them anew.") from None
+
+
+def planes_of(store: Store, job: Job) -> dict[bool, Landscape]:
+    """The finest level of each plane that a job has kept, by whether the second is aligned."""
+    found = {}
+    for aligned, kind in PLANES.items():
+        if kept := store.records.artifacts(job.key, kind):
+            finest = max(kept, key=lambda artifact: artifact.step)
+            with suppress(DataError):  # the file was deleted by hand
+                found[aligned] = Landscape.load(job_dir(job.id) / finest.path)
+    return found
+
+
+def memory(store: Store, settings: ConnectivityJobSettings) -> int | None:
+    """Forecast what it takes."""
+    return of_stored(store, settings, partial(connectivity_bytes, settings))
+
+
+def rehearse() -> None:
+    """Import what the paths need."""
+    import scipy.optimize  # noqa: F401
+
+    from samar.connectivity import measure  # noqa: F401
+
+
+KIND = Kind(
+    "connectivity",
+    "Connectivity",
+    "Paths of low loss between two networks, before and after their neurons are aligned.",
+    ConnectivityJobSettings,
+    work,
+    lane=SHORT,
+    prepare=prepare,
+    reused=True,
+    resumable=True,
+    rehearse=rehearse,
+    memory=memory,
+)

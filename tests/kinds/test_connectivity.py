@@ -1,0 +1,249 @@
+"""Paths between two networks as a job, in this very process: prepared, measured, taken up again."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from samar.cli import main
+from samar.connectivity.measure import Connector
+from samar.connectivity.result import Connection
+from samar.connectivity.symmetry import neuron_groups, permuted
+from samar.errors import ConfigError, DataError, RunError
+from samar.exchange.artifacts import check_artifact
+from samar.jobs.engine import worker
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.store import Store
+from samar.jobs.work import Work
+from samar.kinds import connectivity as kind
+from samar.kinds.connectivity import ConnectivityJobSettings, connection_of, planes_of
+from samar.models.build import build_model
+from samar.networks.checkpoint import load_weights, save_weights
+
+FEW = {"points": 5, "images": 24, "steps": 4, "batch_size": 16, "plane": 5}
+
+
+@pytest.fixture
+def store(recorded: Callable[..., Any]) -> Store:
+    """With two runs of random weights, and one that is the first with its neurons permuted."""
+    for seed, name in enumerate(("first", "second")):
+        recorded(name=name, seed=seed, weights=True)
+    twin = recorded(name="twin", weights=True)
+    network = build_model("cnn", classes=10, channels=1)
+    path = job_dir(Store().get("first").id) / "weights.safetensors"
+    network.load_state_dict(load_weights(path))
+    groups = neuron_groups(network, torch.zeros(1, 1, 8, 8))
+    random = np.random.default_rng(0)
+    state = permuted(network.state_dict(), groups, [random.permutation(g.size) for g in groups])
+    network.load_state_dict(state)
+    save_weights(network, job_dir(twin.id) / "weights.safetensors", {"model": "cnn"})
+    return Store()
+
+
+def asked(**values: Any) -> ConnectivityJobSettings:
+    return ConnectivityJobSettings(**{"network": "first", "other": "second", **FEW, **values})
+
+
+def submitted(store: Store, **values: Any) -> Job:
+    settings = asked(**values)
+    return store.get(store.create(settings, inputs=kind.prepare(store, settings)))
+
+
+def run(store: Store, job: Job) -> Job:
+    claimed = store.claim_next("short", 1)
+    assert claimed is not None
+    worker.run(store, claimed)
+    return store.get(job.id)
+
+
+def found_by(store: Store, job: Job) -> Connection:
+    found = connection_of(store, job)
+    assert found is not None
+    return found
+
+
+def test_all_paths_are_kept_with_bends_and_planes(store: Store) -> None:
+    job = run(store, submitted(store))
+    assert (job.status, job.message) == ("finished", "")
+    found = found_by(store, job)
+    four = [("line", False), ("line", True), ("bezier", False), ("bezier", True)]
+    assert [(path.curve, path.aligned) for path in found.paths] == four
+    assert found.splits == ("train", "test")
+    ends = [path.along["test"].loss[[0, -1]] for path in found.paths]
+    np.testing.assert_allclose(ends, [ends[0]] * 4, rtol=1e-5)
+    assert [len(path.training) for path in found.paths] == [0, 0, 4, 4]
+    assert job.summary["line_barrier"] == found.paths[0].barrier("train").value
+    planes = planes_of(store, job)
+    assert list(planes) == [False, True]
+    for aligned, plane in planes.items():
+        curve = found.paths[2 + aligned]
+        assert plane.trail is not None
+        np.testing.assert_array_equal(plane.trail.loss, curve.along["train"].loss)
+        np.testing.assert_allclose(plane.trail.coordinates[[0, -1]], [[0, 0], [1, 0]], atol=1e-6)
+        assert plane.manifest["cosine"] == pytest.approx(0, abs=1e-6)
+        assert plane.manifest["norms"][0] == pytest.approx(plane.manifest["norms"][1], rel=1e-5)
+    assert found.manifest["aligned_distance"] < found.manifest["distance"]
+    bend = load_weights(job_dir(job.id) / "bend.safetensors")
+    assert bend["features.1.running_mean"].abs().sum() > 0, "it has statistics of its own"
+
+
+def test_a_network_with_its_own_neurons_permuted_has_no_barrier_once_aligned(store: Store) -> None:
+    job = run(store, submitted(store, other="twin", curve="line", split="test"))
+    plain, aligned = found_by(store, job).paths
+    assert plain.barrier("test").value > 0
+    assert aligned.barrier("test").rise == pytest.approx(0, abs=1e-6)
+    assert np.ptp(aligned.along["test"].loss) == pytest.approx(0, abs=1e-6)
+    assert found_by(store, job).manifest["aligned_distance"] == 0
+
+
+def test_where_alignment_moves_nothing_nothing_is_trained_twice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build_model("cnn", classes=10, channels=1)
+    state = load_weights(job_dir(store.get("first").id) / "weights.safetensors")
+    network.load_state_dict({name: tensor * 1.01 for name, tensor in state.items()})
+    save_weights(network, job_dir(store.get("twin").id) / "weights.safetensors", {"model": "cnn"})
+    trained: list[bool] = []
+    real = Connector._measured
+    monkeypatch.setattr(
+        Connector, "_measured", lambda *args: (trained.append(args[2]), real(*args))[1]
+    )
+    job = run(store, submitted(store, other="twin"))
+    assert job.status == "finished"
+    assert trained == [False, False]
+    assert [path.aligned for path in found_by(store, job).paths] == [False, True, False, True]
+    assert list(planes_of(store, job)) == [False]
+
+
+def test_cancelled_it_keeps_whole_paths_and_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = found_by(store, run(store, submitted(store)))
+    real, measured = Work.progress, list[str]()
+
+    def progress(work: Work, done: int, total: int | None = None, doing: str = "") -> None:
+        measured.append(doing)
+        work.stopping = work.stopping or (doing.startswith("Training") and "aligned" in doing)
+        real(work, done, total, doing)
+
+    job = submitted(store, name="stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "progress", progress)
+        job = run(store, job)
+    assert job.status == "stopped"
+    assert len(found_by(store, job).paths) == 3
+    store.requeue(job)
+    measured.clear()
+    monkeypatch.setattr(
+        Work,
+        "progress",
+        lambda *a, **k: (measured.append(k.get("doing") or a[-1]), real(*a, **k))[1],
+    )
+    job = run(store, job)
+    assert job.status == "finished"
+    assert "Training the bend" not in measured
+    assert measured.count("Measuring the path") == FEW["points"]
+    for one, other in zip(whole.paths, found_by(store, job).paths, strict=True):
+        np.testing.assert_allclose(other.along["test"].loss, one.along["test"].loss, rtol=1e-5)
+
+
+def test_a_first_result_is_the_lines_alone_from_few_images() -> None:
+    whole = asked(images=512, points=33, name="x")
+    assert whole.first == ConnectivityJobSettings(
+        network="first", other="second", curve="line", images=32, points=9
+    )
+    assert asked(images=127).first is None
+
+
+def test_what_cannot_be_joined_is_said_before_anything_starts(
+    store: Store, recorded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.networks.load.require_data", lambda dataset: None)
+    monkeypatch.setattr("samar.networks.load.stamp", str)
+    recorded(name="wide", weights=True, seed=5, model="resnet20")
+    recorded(name="cifar", weights=True, seed=6, dataset="cifar10")
+    recorded(name="empty")
+    for values, error, sentence in (
+        ({"other": ""}, ConfigError, "No second network was chosen"),
+        ({"other": "nothing"}, RunError, "There is no run 'nothing'"),
+        ({"other": "first"}, ConfigError, "have the same weights; choose two networks"),
+        ({"other": "wide"}, ConfigError, "is a cnn and wide.* a resnet20; choose two"),
+        ({"other": "cifar"}, ConfigError, "on digits and cifar.* on cifar10; choose two"),
+        ({"other": "empty"}, RunError, "has saved no weights yet"),
+    ):
+        with pytest.raises(error, match=sentence) as caught:
+            kind.prepare(store, asked(**values))
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="images is 1, but it must be at least 2"):
+        ConnectivityJobSettings.parse({"network": "first", "other": "second", "images": 1})
+
+
+def test_what_shows_in_the_weights_alone_is_said_by_the_job(
+    store: Store, recorded: Callable[..., Any], tmp_path: Path
+) -> None:
+    recorded(name="normalized", weights=True, seed=3, normalize="half")
+    wider, broken = build_model("cnn", classes=4, channels=1), build_model("cnn", channels=1)
+    with torch.no_grad():
+        next(broken.parameters()).fill_(float("nan"))
+    for name, network in (("wider", wider), ("broken", broken)):
+        save_weights(network, tmp_path / f"{name}.safetensors", {})
+    files = {"network": str(tmp_path / "wider.safetensors"), "model": "cnn", "dataset": "digits"}
+    for values, sentence in (
+        ({"other": "normalized"}, "normalize images differently"),
+        (files, "classes"),
+        (
+            {**files, "network": "first", "other": str(tmp_path / "broken.safetensors")},
+            "not finite",
+        ),
+    ):
+        job = run(store, submitted(store, **values))
+        assert job.status == "failed"
+        assert re.search(sentence, job.message), job.message
+        assert "\n" not in job.message
+
+
+def test_on_the_command_line(
+    store: Store, inline: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(steps=9, name="x").command.startswith("python -m samar path first second --")
+    words = ["path", "first", "second", "--curve", "chain", "--align", "none", "--steps", "2"]
+    words += ["--points", "5", "--images", "16", "--plane", "5"]
+    assert main([*words, "--out", str(tmp_path / "a.csv")]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"Chain with one bend +test images +\d\.\d{4} ± \d\.\d{4} at t = ", out)
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
+    assert len(rows) == 2 * 2 * 5
+    assert main([*words, "--json", "--out", str(tmp_path / "a.npz")]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    saved = Connection.load(tmp_path / "a.npz")
+    assert numbers["paths"][1]["test_barrier"] == saved.paths[1].barrier("test").value
+    assert main([*words, "--out", str(tmp_path / "a.html")]) == 0
+    html = (tmp_path / "a.html").read_text()
+    assert "Loss along the paths" in html
+    assert "Chain with one bend" in html
+    assert main([*words, "--out", str(tmp_path / "a.vtp")]) == 2
+    assert "must end in .npz, .csv or .html" in capsys.readouterr().err
+    assert main(["path", "first", "second", "--curve", "arc"]) == 2
+    assert "curve is 'arc', but it must be one of: line, bezier, chain" in capsys.readouterr().err
+
+
+def test_paths_from_somebody_else_must_say_how_they_were_measured(
+    store: Store, tmp_path: Path
+) -> None:
+    job = run(store, submitted(store, curve="line", align="none"))
+    found, path = found_by(store, job), tmp_path / "paths.npz"
+    check_artifact(job_dir(job.id) / "paths.npz", "paths", job.settings, "It")
+    for change in ({"device": 3}, {"images": {"moon": 3}}, {"torch": "\u202e"}, {"distance": None}):
+        Connection(found.paths, found.manifest | change).save(path)
+        with pytest.raises(DataError, match=r"^It "):
+            check_artifact(path, "paths", job.settings, "It")
+    Connection(()).save(path)
+    with pytest.raises(DataError, match=r"^It "):
+        check_artifact(path, "paths", job.settings, "It")

@@ -1,0 +1,130 @@
+"""The Connectivity page without a browser: two networks in, barriers, figures and files out."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samar.jobs.engine.worker import run as work
+from samar.jobs.files import job_dir
+from samar.jobs.job import Job
+from samar.jobs.store import Store
+from samar.web.service import service
+
+APP = Path(__file__).parents[2] / "app.py"
+FEW = {"c_points": "5", "c_images": "20", "c_steps": "3", "c_plane": "5 × 5", "c_align": "none"}
+
+
+@pytest.fixture
+def visit(recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """``visit(c_curve="chain", …)`` opens the page over two runs; :func:`finish` does jobs."""
+    for seed, name in enumerate(("second", "first")):
+        recorded(weights=True, seed=seed, name=name)
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    service.clear()
+
+    def visit(**query: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run().switch_page("pages/analysis/connectivity.py").run()
+
+    return visit
+
+
+def finish() -> None:
+    """Do what is queued, in this process."""
+    store = Store()
+    while (job := store.claim_next("short", 1)) is not None:
+        work(store, job)
+
+
+def words(page: AppTest) -> str:
+    """Everything the page says."""
+    assert not page.exception
+    boxes = (page.caption, page.markdown, page.info, page.warning, page.error, page.code)
+    said = " ".join(element.value for box in boxes for element in box)
+    return said.replace("\\", "")
+
+
+def titles(page: AppTest) -> list[str]:
+    """Of the figures, in order."""
+    found = [json.loads(chart.proto.json).get("figure") for chart in page.get("bidi_component")]
+    figures: list[dict[str, Any]] = [json.loads(figure) for figure in found if figure]
+    return [figure["layout"]["title"]["text"] for figure in figures]
+
+
+def test_two_runs_are_joined_and_the_link_shows_it_again(visit: Callable[..., AppTest]) -> None:
+    page = visit(**FEW)
+    assert "lie far from each other" in words(page)
+    page.button(key="c_compute").click().run()
+    (job,) = Store().all("connectivity")
+    assert (job.settings.network, job.settings.other) == tuple(
+        Store().get(name).id for name in ("first", "second")
+    )
+    assert job.settings.curve == "bezier"
+    finish()
+    page.run()
+    said = words(page)
+    assert "Straight line: " in said
+    assert "Bézier curve: " in said
+    assert "measured on" in said
+    assert "20 training images · 20 test images" in said
+    assert "different images" not in said
+    table = page.table[0].value
+    assert list(table.index) == ["Straight line", "Bézier curve"]
+    assert "barrier of the loss, test images" in table.columns
+    assert [title.split(",")[0] for title in titles(page)] == [
+        *["<b>Loss along the paths", "<b>Accuracy along the paths"] * 2,
+        *("<b>Bézier curve</b>", "<b>Training of the bend</b>"),
+    ]
+    assert job.settings.command in said
+    again = visit(job=job.id)
+    assert again.selectbox(key="c_curve").value == "bezier"
+    assert again.number_input(key="c_images").value == 20
+    assert "measured on" in words(again)
+
+
+def test_a_first_result_comes_by_itself_and_is_called_so(visit: Callable[..., AppTest]) -> None:
+    page = visit(c_curve="chain", c_align="weights")
+    finish()
+    page.run()
+    (job,) = Store().all("connectivity")
+    assert job.settings.curve == "line"
+    assert "first result, 32 images" in words(page)
+    assert list(page.table[0].value.index) == ["Straight line", "Straight line, aligned"]
+
+
+def test_what_does_not_fit_is_one_sentence(visit: Callable[..., AppTest]) -> None:
+    page = visit(c_lr="99", **FEW)
+    assert "The link holds a setting that does not fit. lr is '99'" in words(page)
+    page = visit(job="nothing", **FEW)
+    assert "The link names a measurement that is not here" in words(page)
+    same = Store().get("first").id
+    page = visit(c_run=same, c_run2=same, **FEW)
+    assert "have the same weights; choose two networks" in words(page)
+    page = visit(c_of="files", c_file="/nowhere/a.safetensors", c_file2="b.safetensors", **FEW)
+    assert "There is no file /nowhere/a.safetensors" in words(page)
+
+
+def test_without_two_networks_it_says_what_to_do(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    service.clear()
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    app.switch_page("pages/analysis/connectivity.py").run()
+    assert "Choose two trained networks on the left" in words(app)
+
+
+def test_a_file_that_was_deleted_by_hand_is_said(visit: Callable[..., AppTest]) -> None:
+    page = visit(c_curve="line", **FEW)
+    page.button(key="c_compute").click().run()
+    finish()
+    (job,) = Store().all("connectivity")
+    (job_dir(job.id) / "paths.npz").write_bytes(b"")
+    page.run()
+    assert "cannot be read; measure them anew" in words(page)
