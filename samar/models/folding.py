@@ -14,6 +14,7 @@ Reference:
 """
 
 import copy
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
-from samar.device.precision import exact
+from samar.device.precision import exact, has_float64
 
 FOLDABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 BATCHNORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -53,16 +54,22 @@ def without_batchnorm(source: nn.Module) -> tuple[nn.Module, list[Pair]]:
     return duplicate, []
 
 
-def folded(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
-    """W' and b' in float64, so that each is rounded once."""
-    weight = exact(convolution.weight)
-    scale = torch.rsqrt(exact(norm.running_var) + norm.eps)
-    shift = -exact(norm.running_mean) * scale
+def folded(
+    convolution: Any, norm: Any, widened: Callable[[Tensor], Tensor] = exact
+) -> tuple[Tensor, Tensor]:
+    """W' and b', by default in float64, so that each is rounded once.
+
+    Args:
+        widened: what the weights are computed in; :func:`exact` leaves a device without float64.
+    """
+    weight = widened(convolution.weight)
+    scale = torch.rsqrt(widened(norm.running_var) + norm.eps)
+    shift = -widened(norm.running_mean) * scale
     if convolution.bias is not None:
-        shift = shift + exact(convolution.bias) * scale
+        shift = shift + widened(convolution.bias) * scale
     if norm.affine:
-        factor = exact(norm.weight)
-        scale, shift = scale * factor, shift * factor + exact(norm.bias)
+        factor = widened(norm.weight)
+        scale, shift = scale * factor, shift * factor + widened(norm.bias)
     return weight * scale.view(-1, *[1] * (weight.dim() - 1)), shift
 
 
@@ -94,9 +101,10 @@ class Folding(nn.Module):
         own |= dict(self.source.named_buffers())
         weights = {name: own[name] for name in self._shared}
         for convolution, norm in self.pairs:
-            target = self.source.get_submodule(convolution)
-            weight, bias = folded(target, self.source.get_submodule(norm))
-            dtype = own[f"{convolution}.weight"].dtype
+            held, find = own[f"{convolution}.weight"], self.source.get_submodule
+            dtype = held.dtype
+            widened = exact if has_float64(held.device) else Tensor.clone
+            weight, bias = folded(find(convolution), find(norm), widened)
             weights[f"{convolution}.weight"] = weight.to(dtype)
             weights[f"{convolution}.bias"] = bias.to(dtype)
         return functional_call(self._traced, weights, inputs, named)

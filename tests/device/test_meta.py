@@ -126,6 +126,8 @@ HOST_SIDE = {
     "landscapes/export.py": {"tolist"},
     "landscapes/result.py": {"tolist"},
     "landscapes/trajectory.py": {"tolist"},
+    "landscapes/merge_tree.py": {"tolist"},
+    "landscapes/samples.py": {"tolist"},
     "curvature/eigenvalues.py": {"tolist"},
     "curvature/result.py": {"tolist"},
 }
