@@ -127,7 +127,7 @@ HOST_SIDE = {
     "landscapes/result.py": {"tolist"},
     "landscapes/trajectory.py": {"tolist"},
     "landscapes/merge_tree.py": {"tolist"},
-    "landscapes/samples.py": {"tolist"},
+    "landscapes/samples.py": {"tolist", "numpy"},
     "curvature/eigenvalues.py": {"tolist"},
     "curvature/result.py": {"tolist"},
 }
