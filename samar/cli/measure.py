@@ -319,6 +319,8 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
         f"{numbers['min_loss']:.6f} to {numbers['max_loss']:.6g} over {landscape.loss.size} "
         f"points in {numbers['seconds']:.1f} s."
     )
+    if landscape.is_adaptive:
+        print(f"{landscape.sampling}.")
     for name in ("barrier", "climb_within_rho"):
         if name in numbers:
             print(f"{name.replace('_', ' ').capitalize()}: {numbers[name]:.6g}.")

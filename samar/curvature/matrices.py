@@ -63,9 +63,8 @@ class EmpiricalFisher(CurvatureMatrix):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        total = sum(
-            on_host(self.ask("losses", self.at, piece).sum()).item() for piece in self.batches()
-        )
+        parts = [self.losses(self.at, piece).sum() for piece in self.batches()]
+        total = on_host(torch.stack(parts).sum()).item()
         if abs(total / self.examples - self.loss) > MEAN_TOLERANCE * (abs(self.loss) + 1e-6):
             raise ConfigError(
                 f"The mean of the examples' losses is {total / self.examples:g}, but the loss is "
@@ -74,8 +73,13 @@ class EmpiricalFisher(CurvatureMatrix):
 
     def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
         """The product with the matrix of one batch alone, parameter by parameter."""
-        losses = partial(self.ask, "losses", piece=piece)
+        losses = partial(self.losses, piece=piece)
         return sandwich(self, losses, lambda _, moved: moved / len(moved), tangent)
+
+    def losses(self, at: Parameters, piece: Objective) -> Tensor:
+        """The loss of every example of a batch, (n,)."""
+        found: Tensor = self.ask("each", at, piece)[0]
+        return found
 
 
 class GradientCovariance(EmpiricalFisher):

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -226,13 +226,13 @@ class CurvatureMatrix(ABC):
             yield piece
 
     def _loss(self, at: Parameters, piece: Objective) -> Tensor:
-        return self.ask("loss", at, piece)
+        loss: Tensor = self.ask("loss", at, piece)
+        return loss
 
-    def ask(self, what: str, at: Parameters, piece: Objective) -> Tensor:
+    def ask(self, what: str, at: Parameters, piece: Objective) -> Any:
         """What a method of an objective says of the network with these weights."""
         weights = {f"{self._asked.prefix}{name}": p for name, p in (self._fixed | at).items()}
-        found: Tensor = functional_call(self._asked, weights, (what, piece))
-        return found
+        return functional_call(self._asked, weights, (what, piece))
 
     def _loss_and_gradient(self) -> tuple[float, Tensor]:
         """Of all batches; what fits into memory of their graphs is kept on the way."""
@@ -277,10 +277,9 @@ class _Asked(nn.Module):
                 if folding.pairs:
                     self.network, self.prefix = folding, "network.source."
 
-    def forward(self, what: str, piece: Objective) -> Tensor:
+    def forward(self, what: str, piece: Objective) -> Any:
         """What that method of the objective says of the network."""
-        found: Tensor = getattr(piece, what)(self.network)
-        return found
+        return getattr(piece, what)(self.network)
 
 
 class Hessian(CurvatureMatrix):

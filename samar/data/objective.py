@@ -25,9 +25,17 @@ Criterion = Callable[[Tensor, Any], Tensor]
 """Of outputs and a batch: the mean loss over the batch, 0-dim."""
 
 
+UNKNOWN_EACH = (
+    "This loss is known for whole batches alone, and its error needs it for each example; leave "
+    "the loss out, and give inputs with labels, for cross-entropy."
+)
+
+
 class Objective(ABC):
     """A mean loss over ``len(self)`` fixed examples."""
 
+    by_example = False
+    """Whether the loss is a mean over examples that each have one of their own."""
     plain = True
     """Whether the network is only called, so that another that computes the same may stand in."""
 
@@ -62,14 +70,6 @@ class Objective(ABC):
         """The mean loss of the outputs of :meth:`outputs`, 0-dim."""
         raise NotImplementedError
 
-    def losses(self, network: Network) -> Tensor:
-        """The loss of every example, (n,), whose mean is that of :meth:`loss`.
-
-        Raises:
-            ConfigError: the loss is not a mean over examples.
-        """
-        raise NotImplementedError
-
     @abstractmethod
     def sums(self, network: Network) -> tuple[Tensor, Tensor]:
         """The sum of the losses and the number of examples that the network gets right.
@@ -78,15 +78,14 @@ class Objective(ABC):
         """
 
     def each(self, network: Network) -> tuple[Tensor, Tensor]:
-        """Every example's own loss, float64 (n,), and whether the network gets it right, bool (n,).
+        """Every example's own loss, and whether the network gets it right (1, 0 or NaN), (n,) both.
+
+        Float64 where the device has it. The mean of the losses is that of :meth:`loss`.
 
         Raises:
             ConfigError: the loss is not one of single examples.
         """
-        raise ConfigError(
-            "This loss is known for whole batches alone, and its error needs it for each example; "
-            "leave the loss out, and give inputs with labels, for cross-entropy."
-        )
+        raise ConfigError(UNKNOWN_EACH)
 
     def measured(
         self, network: Network, size: int, check: Callable[[], None] = lambda: None
@@ -102,6 +101,23 @@ class Objective(ABC):
             check()
             parts.append(torch.stack(piece.sums(network)))
         return torch.stack(parts).sum(0)
+
+    def measured_each(
+        self, network: Network, size: int, check: Callable[[], None] = lambda: None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As :meth:`measured`, with what :meth:`each` says of all examples, (2, n).
+
+        None where the loss of a batch is all that there is.
+        """
+        if not self.by_example:
+            return self.measured(network, size, check), None
+        sums, each = [], []
+        for piece in self.pieces(size):
+            check()
+            found = piece.each(network)
+            sums.append(torch.stack([column.sum() for column in found]))
+            each.append(torch.stack(found))
+        return torch.stack(sums).sum(0), torch.cat(each, 1)
 
     @abstractmethod
     def to(self, dtype: torch.dtype) -> "Objective":
@@ -178,10 +194,14 @@ class Batches(Objective):
         (batch,) = self._batches
         return self._criterion(outputs, batch)
 
-    def losses(self, network: Network) -> Tensor:
-        """The loss of every example of the one batch of a piece, (n,)."""
-        outputs, criterion = self.outputs(network), self._criterion
-        assert criterion is not None
+    def each(self, network: Network) -> tuple[Tensor, Tensor]:
+        """The loss of every example of the one batch of a piece, and NaN, (n,) both.
+
+        It is for the caller to see whether their mean is the loss of the batch.
+        """
+        if (criterion := self._criterion) is None:
+            return super().each(network)
+        outputs = self.outputs(network)
         (batch,), (size,) = self._batches, self._sizes
 
         def one(index: int) -> Callable[[Tensor], Tensor]:
@@ -190,7 +210,8 @@ class Batches(Objective):
         if not outputs.dim() or len(outputs) != size:
             raise ConfigError("The outputs are not one for each example, so neither is the loss.")
         each = [criterion(one(i)(outputs), mapped(one(i), batch)) for i in range(size)]
-        return torch.stack(each)
+        losses = torch.stack(each)
+        return losses, torch.full_like(losses, torch.nan)
 
     def sums(self, network: Network) -> tuple[Tensor, Tensor]:
         """The sum of the losses, and NaN."""

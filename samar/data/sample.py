@@ -22,6 +22,8 @@ class Sample(Objective):
         y: int64 (n,).
     """
 
+    by_example = True
+
     x: Tensor
     y: Tensor
 
@@ -71,21 +73,17 @@ class Sample(Objective):
         """Mean cross-entropy of logits, 0-dim."""
         return F.cross_entropy(outputs, self.y)
 
-    def losses(self, network: Network) -> Tensor:
-        """Cross-entropy of every image, (n,)."""
-        return F.cross_entropy(network(self.x), self.y, reduction="none")
-
     def sums(self, network: Network) -> tuple[Tensor, Tensor]:
         """Sum of the cross-entropies, and the number of images that the network gets right."""
         losses, hits = self.each(network)
-        return losses.sum(), exact(hits).sum()
+        return losses.sum(), hits.sum()
 
     def each(self, network: Network) -> tuple[Tensor, Tensor]:
-        """The cross-entropy of every image, float64 (n,), and whether it is right, bool (n,)."""
+        """The cross-entropy of every image, and 1 where it is right, else 0; float64 (n,)."""
         logits = network(self.x)
         logits = logits if logits.dtype == torch.float64 else logits.float()
         losses = exact(F.cross_entropy(logits, self.y, reduction="none"))
-        return losses, logits.argmax(1) == self.y
+        return losses, exact(logits.argmax(1) == self.y)
 
     def to(self, dtype: torch.dtype) -> "Sample":
         """The same images in another number format; inputs that are whole numbers stay."""

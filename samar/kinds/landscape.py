@@ -62,7 +62,7 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
         if self.images < WORTH_IMAGES:
             return None
         points = min(FIRST_POINTS, self.points)
-        plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32}
+        plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32, "sampling": "grid"}
         return self.changed(images=FIRST_IMAGES, points=points, **plain)
 
 
@@ -137,7 +137,8 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     rough = settings.preview and settings.precision == FP32 and has_bf16(device) and pays
     if rough and not exact.grid.finest:
         points = min(PREVIEW_POINTS, settings.points)
-        preview = sampler(settings.changed(precision=BF16, points=points), exact.frame)
+        coarse = settings.changed(precision=BF16, points=points, sampling="grid")
+        preview = sampler(coarse, exact.frame)
         _measure(preview, work, PREVIEW)
     try:
         _measure(exact, work, LEVEL)
@@ -152,7 +153,10 @@ def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
 
     def progress(done: int, total: int) -> None:
         nonlocal kept
-        work.progress(done, total, words)
+        if sampler.refinement is None:
+            work.progress(done, total, words)
+        else:  # nobody knows how many there will be
+            work.progress(done, doing=f"{done:,} of at most {total:,} points; {sampler.refinement}")
         if kind == LEVEL and time.monotonic() - kept > PARTIAL_SECONDS:
             _keep_partial(sampler, work)
             kept = time.monotonic()
@@ -174,7 +178,7 @@ def _keep_partial(sampler: "Sampler", work: Work) -> None:
 
 def _take_up(sampler: "Sampler", work: Work) -> None:
     """Put what an earlier process measured into the grid."""
-    from samar.landscapes.result import Landscape
+    from samar.landscapes.result import ERRORS, Landscape
 
     seconds, forwards = 0.0, 0
     for artifact in (*work.kept(LEVEL), *work.kept(PARTIAL)):
@@ -184,9 +188,10 @@ def _take_up(sampler: "Sampler", work: Work) -> None:
             continue
         stride = sampler.grid.stride(known.points)
         cut = (slice(None, None, stride),) * known.done.ndim
-        for name in ("loss", "accuracy", "done"):
-            mine = getattr(sampler.grid, name)[cut]
-            mine[known.done] = getattr(known, name)[known.done]
+        for name in ("loss", "accuracy", "done", *ERRORS):
+            theirs = getattr(known, name)
+            if theirs is not None:
+                getattr(sampler.grid, name)[cut][known.done] = theirs[known.done]
         seconds = max(seconds, known.manifest["seconds"])
         forwards = max(forwards, known.manifest["forwards"])
     sampler.seconds += seconds

@@ -56,3 +56,8 @@ BATCHNORM = {
 
 LEVELS = (5, 9, 17, 33, 65)
 """Points along an axis; each level holds all points of the one before."""
+
+SAMPLING = {
+    "grid": "the whole grid",
+    "adaptive": "adaptive",
+}

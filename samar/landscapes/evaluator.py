@@ -17,12 +17,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from samar.data.objective import Objective
+from samar.data.objective import UNKNOWN_EACH, Objective
 from samar.device.catalog import FP32
 from samar.device.memory import halving, is_out_of_memory
 from samar.device.placement import is_gpu, layout_of, possible_precision
 from samar.device.precision import DTYPES, full_precision
 from samar.device.waiting import on_host, synchronize
+from samar.errors import ConfigError
 from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.folding import FoldedNetwork
 from samar.landscapes.frame import State
@@ -38,13 +39,24 @@ SLOWER, AS_QUICK = 0.8, 0.95
 
 
 class Value(NamedTuple):
-    """Mean loss and fraction correct; both NaN where the loss is not finite.
+    """What is measured at one point; all NaN where the loss is not finite.
 
-    The second is NaN too where nothing is right or wrong.
+    The examples are taken as independent draws from what they stand for, so the standard errors are
+    of the mean over the whole population, σ / √n. They leave out that BatchNorm's statistics may
+    have been estimated from a sample too.
+
+    Attributes:
+        loss: mean over the examples.
+        accuracy: fraction correct; NaN where nothing is right or wrong.
+        loss_se: standard error of the loss; NaN where the loss of each example is not known.
+        difference_se: standard error of the loss minus that at the reference weights, paired by
+            example; 0 at these weights, NaN where there is no reference.
     """
 
     loss: float
     accuracy: float
+    loss_se: float = math.nan
+    difference_se: float = math.nan
 
 
 class Evaluator:
@@ -94,6 +106,8 @@ class Evaluator:
         dtype, layout = DTYPES[precision] or self._parameters[0].dtype, layout_of(self.device)
         self._sample = sample.to(dtype).laid_out(layout)
         self._calibration = (sample if calibration is None else calibration).laid_out(layout)
+        self._each: Tensor | None = None
+        self._reference: Tensor | None = None
         self.forwards = 0
         self.chunk = self._quickest_chunk() if chunk is None else chunk
 
@@ -109,6 +123,17 @@ class Evaluator:
         self._take(weights)
         return self._measure()
 
+    @property
+    def has_reference(self) -> bool:
+        """Whether :meth:`refer_to` was called."""
+        return self._reference is not None
+
+    def refer_to(self, weights: Iterable[Tensor]) -> Value:
+        """Measure at these weights, with which every later point is compared, image by image."""
+        value = self.at(weights)
+        self._reference = None if self._each is None else self._each[0]
+        return value._replace(difference_se=0.0 * value.loss_se)
+
     @torch.no_grad()
     @full_precision()
     def each(self, weights: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
@@ -120,11 +145,11 @@ class Evaluator:
         Raises:
             ConfigError: the loss is not one of single examples.
         """
-        self._take(weights)
-        network = self._loaded()
-        parts, self.chunk = halving(lambda size: self._each(network, size), self.chunk)
-        losses, hits = (on_host(torch.cat(columns)) for columns in zip(*parts, strict=True))
-        return losses, hits
+        self.at(weights)
+        if self._each is None:
+            raise ConfigError(UNKNOWN_EACH)
+        losses, hits = on_host(self._each)
+        return losses, hits.bool()
 
     @torch.no_grad()
     @full_precision()
@@ -150,25 +175,24 @@ class Evaluator:
         if self.batchnorm == "recalibrate":
             self._recalibrate()
 
-    def _loaded(self) -> nn.Module:
+    def _measure(self) -> Value:
         self._folded.load()
         self.forwards += 1
-        return self._folded.fitting(next(self._sample.pieces(PROBE)))
-
-    def _each(self, network: nn.Module, size: int) -> list[tuple[Tensor, Tensor]]:
-        parts = []
-        for piece in self._sample.pieces(size):
-            self._check()
-            parts.append(piece.each(network))
-        return parts
-
-    def _measure(self) -> Value:
-        network = self._loaded()
-        sums, self.chunk = halving(
-            lambda size: self._sample.measured(network, size, self._check), self.chunk
+        network = self._folded.fitting(next(self._sample.pieces(PROBE)))
+        (sums, self._each), self.chunk = halving(
+            lambda size: self._sample.measured_each(network, size, self._check), self.chunk
         )
-        loss, accuracy = on_host(sums / self.images).tolist()
-        return Value(loss, accuracy) if math.isfinite(loss) else Value(math.nan, math.nan)
+        numbers = [*sums / self.images, *self._standard_errors()]
+        loss, accuracy, *errors = on_host(torch.stack(numbers)).tolist()
+        return Value(loss, accuracy, *errors) if math.isfinite(loss) else Value(math.nan, math.nan)
+
+    def _standard_errors(self) -> list[Tensor]:
+        """Of the mean of the losses, and of the mean of their differences to the reference."""
+        if self._each is None or self.images < 2:
+            return []
+        found, reference = self._each[0], self._reference
+        compared = [found] if reference is None else [found, found - reference]
+        return [values.std() / len(values) ** 0.5 for values in compared]
 
     def _recalibrate(self) -> None:
         norms = [

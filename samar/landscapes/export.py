@@ -12,19 +12,24 @@ from samar.errors import ConfigError
 from samar.landscapes.result import Landscape
 
 COLUMNS = ("alpha", "beta", "loss", "accuracy", "done")
+"""Of a table; standard errors follow where they are known."""
 
 
 def to_csv(landscape: Landscape) -> str:
-    """One row per cell in reading order: coordinates, loss, accuracy, whether it is measured.
+    """One row per point in reading order: coordinates, loss, accuracy, whether it is measured.
 
-    Numbers are written so that reading them gives back the same float64.
+    A point that is not measured has a loss all the same where that was interpolated. The standard
+    errors follow, see :class:`samar.landscapes.result.Landscape`. Numbers are written so that
+    reading them gives back the same float64.
     """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([name for name in COLUMNS if name != "beta" or landscape.is_plane])
+    errors = {name: array for name, array in landscape.errors.items() if array is not None}
+    names = [name for name in COLUMNS if name != "beta" or landscape.is_plane]
+    writer.writerow([*names, *errors])
     places = np.meshgrid(*landscape.axes)
-    columns = [*places, landscape.loss, landscape.accuracy]
-    cells = (column.ravel().tolist() for column in (*columns, landscape.done.astype(int)))
+    columns = [*places, landscape.loss, landscape.accuracy, landscape.done.astype(int)]
+    cells = (column.ravel().tolist() for column in (*columns, *errors.values()))
     writer.writerows(zip(*cells, strict=True))
     return text.getvalue()
 
@@ -49,6 +54,8 @@ def require_vtp(*, plane: bool) -> None:
 def to_vtp(landscape: Landscape) -> bytes:
     """The surface z = loss over the plane, with loss and accuracy at every point.
 
+    So are standard errors where they are known, and of an adaptive plane which are measured.
+
     Cells with a corner that is not finite are left out.
 
     Raises:
@@ -60,6 +67,9 @@ def to_vtp(landscape: Landscape) -> bytes:
     x, y = (place.ravel() for place in np.meshgrid(*landscape.axes))
     loss = np.nan_to_num(landscape.loss.ravel(), nan=0.0)
     values = {"loss": landscape.loss.ravel(), "accuracy": landscape.accuracy.ravel()}
+    values |= {name: array.ravel() for name, array in landscape.errors.items() if array is not None}
+    if landscape.is_adaptive:
+        values["measured"] = landscape.done.ravel().astype(np.float64)
     quads = _quads(landscape)
     connectivity = quads.ravel()
     offsets = 4 * np.arange(1, len(quads) + 1)

@@ -49,6 +49,8 @@ class Grid:
         shape = (points,) * len(spans)
         self.loss = np.full(shape, np.nan)
         self.accuracy = np.full(shape, np.nan)
+        self.loss_se = np.full(shape, np.nan)
+        self.difference_se = np.full(shape, np.nan)
         self.done = np.zeros(shape, dtype=bool)
 
     @property
@@ -76,9 +78,17 @@ class Grid:
         """(α) or (α, β) of a cell."""
         return tuple(float(axis[i]) for axis, i in zip(self.axes, reversed(index), strict=True))
 
-    def put(self, index: tuple[int, ...], loss: float, accuracy: float) -> None:
-        """Record a measurement; NaN is one too."""
+    def put(
+        self,
+        index: tuple[int, ...],
+        loss: float,
+        accuracy: float,
+        loss_se: float = np.nan,
+        difference_se: float = np.nan,
+    ) -> None:
+        """Record a measurement, see :class:`samar.landscapes.evaluator.Value`; NaN is one too."""
         self.loss[index], self.accuracy[index], self.done[index] = loss, accuracy, True
+        self.loss_se[index], self.difference_se[index] = loss_se, difference_se
 
 
 def _proper(span: Span) -> bool:

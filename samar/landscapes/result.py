@@ -11,6 +11,9 @@ import numpy as np
 from samar.errors import DataError
 from samar.landscapes.grid import Floats, Grid
 
+ERRORS = ("loss_se", "difference_se")
+"""Arrays of standard errors, in a landscape as in a grid."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trail:
@@ -52,11 +55,15 @@ class Landscape:
     Attributes:
         axes: coordinates along each direction, each (n,).
         loss, accuracy: (n,) on a line, (n, n) on a plane, ``[row y, column x]``; NaN where the loss
-            is not finite or not measured.
-        done: which cells are measured.
+            is not finite, or not known. Interpolated at the points that adaptive sampling left out.
+        done: which points are measured.
         manifest: all that is needed to read and to repeat the picture, as plain values.
         trail: networks on or near the plane.
         ball: the ρ-ball's edge.
+        loss_se: standard error of the loss at every point, from the spread over the images; NaN
+            where it is not measured. None where no point has one.
+        difference_se: of the loss minus the loss at the origin, paired image by image: how sure
+            the shape is, where ``loss_se`` says how sure the level is.
     """
 
     axes: tuple[Floats, ...]
@@ -66,9 +73,12 @@ class Landscape:
     manifest: dict[str, Any] = field(default_factory=dict)
     trail: Trail | None = None
     ball: Ball | None = None
+    loss_se: Floats | None = None
+    difference_se: Floats | None = None
 
     def __post_init__(self) -> None:
-        for array in (*self.axes, self.loss, self.accuracy, self.done):
+        known = (array for array in self.errors.values() if array is not None)
+        for array in (*self.axes, self.loss, self.accuracy, self.done, *known):
             array.flags.writeable = False
 
     @classmethod
@@ -91,6 +101,29 @@ class Landscape:
             manifest,
             trail,
             ball,
+            *(_known(getattr(grid, name)[cut]) for name in ERRORS),
+        )
+
+    @property
+    def errors(self) -> dict[str, Floats | None]:
+        """The standard errors by name."""
+        return {name: getattr(self, name) for name in ERRORS}
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether only some points are measured, and the others interpolated."""
+        return self.manifest.get("sampling") == "adaptive"
+
+    @property
+    def sampling(self) -> str:
+        """Of an adaptive plane: how many points are measured, and the error at the others."""
+        if not self.is_adaptive:
+            return ""
+        facts, of = self.manifest, {"loss": "", "range": " of the range"}
+        return (
+            f"{facts['measured']:,} of {self.loss.size:,} points measured; the loss at the others "
+            f"is interpolated, estimated error {percent(facts['error'])}"
+            f"{of[facts['error_of']]} (tolerated {percent(facts['tolerance'])})"
         )
 
     @property
@@ -106,10 +139,13 @@ class Landscape:
     @property
     def centre_loss(self) -> float:
         """The loss at the origin; NaN if no point lies there."""
+        return self._at_origin(self.loss)
+
+    def _at_origin(self, values: Floats | None) -> float:
         at_zero = [np.flatnonzero(axis == 0) for axis in reversed(self.axes)]
-        if any(len(found) == 0 for found in at_zero):
+        if values is None or any(len(found) == 0 for found in at_zero):
             return float("nan")
-        return float(self.loss[tuple(int(found[0]) for found in at_zero)])
+        return float(values[tuple(int(found[0]) for found in at_zero)])
 
     @property
     def lowest(self) -> float:
@@ -133,7 +169,7 @@ class Landscape:
 
     def summary(self) -> dict[str, Any]:
         """The numbers that the command line prints."""
-        finite = self.loss[np.isfinite(self.loss)]
+        finite = self.loss[self.done & np.isfinite(self.loss)]
         numbers = {
             "centre_loss": self.centre_loss,
             "model_loss": self.manifest.get("model_loss"),
@@ -144,6 +180,12 @@ class Landscape:
         numbers |= {name: self.manifest.get(name) for name in kept}
         if self.manifest.get("directions") == "between" and not self.is_plane:
             numbers["barrier"] = self.barrier
+        if self.loss_se is not None:
+            numbers["centre_loss_se"] = self._at_origin(self.loss_se)
+        if self.difference_se is not None:
+            numbers["max_difference_se"] = float(np.nanmax(self.difference_se))
+        if self.is_adaptive:
+            numbers |= {name: self.manifest[name] for name in ("measured", "tolerance", "error")}
         if self.ball is not None:
             numbers["climb_within_rho"] = float(np.max(self.ball.loss)) - self.centre_loss
         return numbers
@@ -151,6 +193,7 @@ class Landscape:
     def save(self, target: FilePath | BinaryIO) -> None:
         """Write everything as a NumPy archive."""
         arrays = {"loss": self.loss, "accuracy": self.accuracy, "done": self.done}
+        arrays |= {name: array for name, array in self.errors.items() if array is not None}
         arrays |= {f"axis_{i}": axis for i, axis in enumerate(self.axes)}
         texts: dict[str, Any] = {"manifest": self.manifest}
         if self.trail is not None:
@@ -191,7 +234,23 @@ class Landscape:
         if "rho" in texts:
             ball = Ball(texts["rho"], found["ball_coordinates"], found["ball_loss"])
         arrays = (found["loss"], found["accuracy"], found["done"])
-        return cls(axes, *arrays, texts["manifest"], trail, ball)
+        errors = (found.get(name) for name in ERRORS)
+        return cls(axes, *arrays, texts["manifest"], trail, ball, *errors)
+
+
+def percent(share: float) -> str:
+    """A share, in few digits."""
+    return (
+        f"{100 * share:.2g} %"
+        if share < 1
+        else f"{100 * share:.0f} %"
+        if share < 10
+        else "> 1000 %"
+    )
+
+
+def _known(array: Floats) -> Floats | None:
+    return array.copy() if np.isfinite(array).any() else None
 
 
 def _check(axes: tuple[Floats, ...], found: dict[str, Any], texts: dict[str, Any]) -> None:
@@ -202,6 +261,9 @@ def _check(axes: tuple[Floats, ...], found: dict[str, Any], texts: dict[str, Any
     _expect("loss", found["loss"], shape)
     _expect("accuracy", found["accuracy"], shape)
     _expect("done", found["done"], shape, "b")
+    for name in ERRORS:
+        if name in found:
+            _expect(name, found[name], shape)
     for number, axis in enumerate(axes):
         _expect(f"axis_{number}", axis, (axis.size,), finite=True)
         if not axis.size or (np.diff(axis) <= 0).any():

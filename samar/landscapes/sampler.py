@@ -21,8 +21,9 @@ from samar.data.sample import Sample
 from samar.device.placement import provenance
 from samar.device.randomness import kept_random_state
 from samar.errors import ConfigError
+from samar.landscapes.adaptive.refinement import Refinement
 from samar.landscapes.catalog import LEVELS
-from samar.landscapes.evaluator import Evaluator
+from samar.landscapes.evaluator import Evaluator, Value
 from samar.landscapes.frame import Frame, State, frame_between, given_frame, random_frame
 from samar.landscapes.grid import Grid, Span
 from samar.landscapes.result import Ball, Landscape, Trail
@@ -32,6 +33,9 @@ from samar.models.guard import undisturbed
 
 Progress = Callable[[int, int], None]
 BALL_POINTS = 32
+STEADY_CHUNK = 128
+"""Images a forward pass where points are chosen by what was measured: one that was timed may differ
+from run to run, and with it the last bits of a loss."""
 
 
 class Sampler:
@@ -44,6 +48,8 @@ class Sampler:
         facts: further entries of the manifest.
         trail: networks to show on it.
         rho: radius of the ball whose edge is measured too; 0 for none.
+        tolerance: largest error of the loss between the points of a plane that are chosen by
+            :mod:`samar.landscapes.adaptive.refinement`; None measures every point of the grid.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Sampler:
         facts: Mapping[str, Any] | None = None,
         trail: Trail | None = None,
         rho: float = 0.0,
+        tolerance: float | None = None,
     ) -> None:
         if len(frame.axes) != len(grid.axes):
             raise ValueError(
@@ -63,13 +70,19 @@ class Sampler:
             )
         self.frame, self.evaluator, self.grid = frame, evaluator, grid
         self.trail, self.rho, self.ball = trail, rho, None  # type: Trail | None, float, Ball | None
+        self.refinement: Refinement | None = None
+        if tolerance is not None:
+            if len(grid.axes) != 2:
+                raise ValueError("tolerance goes with a plane, got a line; leave it out.")
+            self.refinement = Refinement(grid.points, tolerance)
+        self._origin: Value | None = None
         self.seconds = 0.0
         self._facts = frame.describe() | dict(facts or {})
 
     def levels(
         self, *, progress: Progress | None = None, budget: float | None = None
     ) -> Iterator[Landscape]:
-        """Measure what is missing and yield each level as it is complete.
+        """Measure what is missing and yield each level, or each batch, as it is complete.
 
         Stop whenever you like: what is measured stays measured. The model is not touched and the
         random state is that of before at every yield, also after an exception.
@@ -79,21 +92,33 @@ class Sampler:
             budget: seconds; a level after the first is not begun if it would exceed them.
         """
         started, measured = time.perf_counter(), 0
-        for level in self.grid.levels:
-            todo = self.grid.pending(level)
+        for level, todo in self._parts():
             if budget is not None and measured:
                 per_point = (time.perf_counter() - started) / measured
                 if (measured + len(todo)) * per_point > budget:
                     return
             self._measure(todo, progress)
             measured += len(todo)
+            if self.refinement is not None:
+                self.refinement.observe(self.grid.loss)
+                if not todo and not self.refinement.finished:
+                    continue  # an earlier process showed this picture
             yield self.at_level(level)
+
+    def _parts(self) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
+        """The level that each picture shows, and the points that it still needs."""
+        if self.refinement is None:
+            for level in self.grid.levels:
+                yield level, self.grid.pending(level)
+            return
+        while batch := self.refinement.batch():
+            yield self.grid.points, [index for index in batch if not self.grid.done[index]]
 
     def _measure(self, todo: Sequence[tuple[int, ...]], progress: Progress | None) -> None:
         for index in todo:
             started = time.perf_counter()
             with kept_random_state(self.frame.origin[0].device):
-                value = self.evaluator.at(self.frame.at(self.grid.coordinates(index)))
+                value = self._at(self.grid.coordinates(index))
             self.grid.put(index, *value)
             self.seconds += time.perf_counter() - started
             if progress is not None:
@@ -102,6 +127,14 @@ class Sampler:
             edge = self.frame.ball(self.rho, BALL_POINTS)
             losses = [self.evaluator.at(self.frame.at(point)).loss for point in edge.tolist()]
             self.ball = Ball(self.rho, edge, np.array(losses))
+
+    def _at(self, place: tuple[float, ...]) -> Value:
+        """Measure at a place, after the origin, with which every other is compared."""
+        if not self.evaluator.has_reference:
+            self._origin = self.evaluator.refer_to(self.frame.at((0.0,) * len(place)))
+        if self._origin is not None and not any(place):
+            return self._origin
+        return self.evaluator.at(self.frame.at(place))
 
     def at_level(self, level: int) -> Landscape:
         """The landscape at a level, complete or not, with its manifest."""
@@ -122,7 +155,8 @@ class Sampler:
             }
             | provenance(self.frame.origin[0].device, self.evaluator.precision)
         )
-        return Landscape.of(self.grid, level, manifest, self.trail, self.ball)
+        found = Landscape.of(self.grid, level, manifest, self.trail, self.ball)
+        return found if self.refinement is None else self.refinement.completed(found)
 
 
 def sampler_of(
@@ -158,6 +192,7 @@ def sampler_of(
         batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
         calibration=calibration,
         precision=config.precision,
+        chunk=None if config.allowed_error is None else STEADY_CHUNK,
         check=check,
     )
     if frame is None:
@@ -172,7 +207,15 @@ def sampler_of(
     known["model_loss"] = own.loss
     if evaluator.note:
         known["note"] = evaluator.note
-    return Sampler(frame, evaluator, grid, facts=known, trail=track, rho=config.rho)
+    return Sampler(
+        frame,
+        evaluator,
+        grid,
+        facts=known,
+        trail=track,
+        rho=config.rho,
+        tolerance=config.allowed_error,
+    )
 
 
 def _frame(config: LandscapeSettings, model: nn.Module, others: Sequence[State]) -> Frame:
@@ -219,10 +262,16 @@ def plane(
     span: Span = (-1.0, 1.0),
     chunk: int | None = None,
     budget: float | None = None,
+    tolerance: float | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Landscape:
-    """The loss over two fixed directions; see :func:`line`."""
-    return _quick(model, sample, directions, [span, span], points, chunk, budget, check)
+    """The loss over two fixed directions; see :func:`line`.
+
+    Args:
+        tolerance: measure only where the surface between the points needs it, until its error is
+            estimated to be at most this; see :mod:`samar.landscapes.adaptive.refinement`.
+    """
+    return _quick(model, sample, directions, [span, span], points, chunk, budget, check, tolerance)
 
 
 def _quick(
@@ -234,11 +283,14 @@ def _quick(
     chunk: int | None,
     budget: float | None,
     check: Callable[[], None],
+    tolerance: float | None = None,
 ) -> Landscape:
     labels = [f"direction {i + 1}" for i in range(len(directions))]
     frame = given_frame(model, directions, labels)
+    if tolerance is not None and chunk is None:
+        chunk = STEADY_CHUNK
     evaluator = Evaluator(model, sample, chunk=chunk, check=check)
-    sampler = Sampler(frame, evaluator, Grid(spans, points))
+    sampler = Sampler(frame, evaluator, Grid(spans, points), tolerance=tolerance)
     return list(sampler.levels(budget=budget))[-1]
 
 

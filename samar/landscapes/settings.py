@@ -2,7 +2,7 @@
 
 from samar.device.catalog import BF16, FP32
 from samar.errors import ConfigError
-from samar.landscapes.catalog import BATCHNORM, DIRECTIONS, LEVELS
+from samar.landscapes.catalog import BATCHNORM, DIRECTIONS, LEVELS, SAMPLING
 from samar.settings.declare import Settings, setting, titles
 
 
@@ -23,6 +23,24 @@ class LandscapeSettings(Settings):
         "Points along each axis at the finest level.",
         label="finest grid",
         choices=lambda: {n: str(n) for n in LEVELS},
+    )
+    sampling: str = setting(
+        "grid",
+        "Measure every point of the finest grid, or only those that the surface needs: the others "
+        "are interpolated, and the estimated error is shown. A line is always measured whole.",
+        label="points measured",
+        choices=titles(SAMPLING),
+        when=lambda s: s.dim == 2,
+    )
+    tolerance: float = setting(
+        0.1,
+        "Adaptive points stop when the loss between them is estimated to be at most this share "
+        "too high or too low: 0.1 for 10 %.",
+        label="tolerated error",
+        log=True,
+        when=lambda s: s.allowed_error is not None,
+        ge=1e-3,
+        le=1,
     )
     span: float | None = setting(
         None,
@@ -87,6 +105,11 @@ class LandscapeSettings(Settings):
     def reach(self) -> float:
         """The span: the one that was given, or what suits the directions."""
         return DIRECTIONS[self.directions].span if self.span is None else self.span
+
+    @property
+    def allowed_error(self) -> float | None:
+        """The tolerance of adaptive sampling; None where every point is measured."""
+        return self.tolerance if self.sampling == "adaptive" and self.dim == 2 else None
 
     @property
     def fixes_batchnorm(self) -> bool:

@@ -29,7 +29,7 @@ from samar.landscapes.eigenvectors import eigenvector_frame
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import MOST_AXES, Frame, frame_between, given_frame, random_frame
 from samar.landscapes.grid import Grid
-from samar.landscapes.sampler import Sampler
+from samar.landscapes.sampler import STEADY_CHUNK, Sampler
 from samar.landscapes.settings import LandscapeSettings
 from samar.landscapes.topology.merge_tree import MOST_POINTS
 from samar.landscapes.topology.samples import Samples, sample_subspace
@@ -50,6 +50,8 @@ def landscape(
     between: nn.Module | Sequence[nn.Module] = (),
     dim: int = 2,
     points: int = 17,
+    sampling: str = "grid",
+    tolerance: float = 0.1,
     span: float | None = None,
     seed: int = 0,
     rho: float = 0.0,
@@ -70,6 +72,11 @@ def landscape(
             through all three.
         dim: 1 for a line, 2 for a plane.
         points: along each axis: 5, 9, 17, 33 or 65.
+        sampling: ``grid`` measures all points; ``adaptive`` only those of a plane that its surface
+            needs, and interpolates the others: ``done`` says which are measured, and
+            ``manifest["error"]`` how far the loss is off in between, by estimate.
+        tolerance: the error at which adaptive sampling stops: 0.1 for a loss that is at most 10 %
+            too high or too low; see :mod:`samar.landscapes.adaptive.refinement`.
         span: half the width, in units of the directions; what suits them if None. Between networks,
             which lie at 0 and 1: 0.5 − span to 0.5 + span.
         seed: of random directions.
@@ -105,6 +112,7 @@ def landscape(
             "directions": "between" if others else "filter" if given else directions,
             "dim": len(others) or (len(directions) if given else dim),
             **{"points": points, "span": span, "seed": seed, "rho": rho, "batchnorm": batchnorm},
+            **{"sampling": sampling, "tolerance": tolerance},
         }
     )
     if asked.directions == "pca":
@@ -112,12 +120,17 @@ def landscape(
     with _told(progress, title or "landscape") as tell:
         frame = _frame(network, objective, asked, directions, others, tell)
         evaluator = Evaluator(
-            network, objective, batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate"
+            network,
+            objective,
+            batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate",
+            chunk=None if asked.allowed_error is None else STEADY_CHUNK,
         )
         reach, middle = asked.reach, 0.5 if others else 0.0
         grid = Grid([(middle - reach, middle + reach)] * asked.dim, asked.points)
         facts = {"title": title, "loss": _named(objective), "model_loss": total / len(objective)}
-        sampler = Sampler(frame, evaluator, grid, facts=facts, rho=asked.rho)
+        sampler = Sampler(
+            frame, evaluator, grid, facts=facts, rho=asked.rho, tolerance=asked.allowed_error
+        )
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
     return LandscapeResult.of(found, title or "landscape")
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,27 @@ def test_rows_are_y_and_columns_x(draw) -> None:
     np.testing.assert_allclose(trace.y, found.axes[1])
     np.testing.assert_allclose(trace.z, np.minimum(found.loss, 13.1), rtol=1e-6)
     assert "loss 12.1" in trace.text[0][4], "the label tells what was measured"
+
+
+def test_an_adaptive_plane_shows_what_is_measured_and_how_sure_it_is() -> None:
+    whole = plane()
+    done = whole.done.copy()
+    done[3, 3] = done[4, 0] = False
+    errors = [np.where(done, value, np.nan) for value in (0.25, 0.0125)]
+    known = {"loss_se": errors[0], "difference_se": errors[1]}
+    found = replace(whole, done=done, manifest=whole.manifest | {"sampling": "adaptive"}, **known)
+    figure = contour_figure(found, shared_scale([found], "loss", False), "net")
+    dots = next(trace for trace in figure.data if trace.name == "measured")
+    assert len(dots.x) == 79
+    assert (found.axes[0][3], found.axes[1][3]) not in set(zip(dots.x, dots.y, strict=True))
+    assert "(interpolated)" in figure.data[0].text[3][3]
+    assert "±" not in figure.data[0].text[3][3]
+    assert "loss 12.1 ± 0.25<br>difference to the network ± 0.013" in figure.data[0].text[0][4]
+    across, along = slices_figure([("net", found)], shared_scale([found], "loss", False)).data
+    assert list(across.marker.size) == [0] + 8 * [6], "one point of it is interpolated"
+    assert along.marker.size == 6
+    plain = contour_figure(whole, shared_scale([whole], "loss", False), "net")
+    assert not any(trace.name == "measured" for trace in plain.data)
 
 
 def test_only_the_figure_is_cut_off() -> None:

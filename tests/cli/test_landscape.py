@@ -10,7 +10,7 @@ from samar.cli import main
 from samar.landscapes.result import Landscape
 
 KEYS = ["centre_loss", "model_loss", "min_loss", "max_loss"]
-KEYS += ["cosine", "norms", "forwards", "seconds"]
+KEYS += ["cosine", "norms", "forwards", "seconds", "centre_loss_se", "max_difference_se"]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,19 @@ def test_a_run_as_json_and_every_file(
     page = (tmp_path / "a.html").read_text()
     assert "Manifest" in page
     assert 'src="http' not in page
+
+
+def test_an_adaptive_plane(run: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    line = f"landscape {run} --points 17 --images 32 --sampling adaptive --tolerance 0.3"
+    assert main([*line.split(), "--out", str(tmp_path / "a.npz")]) == 0
+    said = capsys.readouterr().out
+    found = Landscape.load(tmp_path / "a.npz")
+    assert f"{found.done.sum()} of 289 points measured; the loss at the others" in said
+    assert "(tolerated 30 %)" in said
+    assert main([*line.split(), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert row["measured"] == found.done.sum() == row["forwards"]
+    assert row["error"] <= row["tolerance"] == 0.3
 
 
 def test_between_runs_and_pca(run: str, capsys: pytest.CaptureFixture[str]) -> None:

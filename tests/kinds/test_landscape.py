@@ -131,12 +131,41 @@ def test_cancelled_within_a_batch_it_keeps_whole_points_and_goes_on(
     store.requeue(job)
     job = run(store, job)
     assert job.status == "finished"
-    assert len(measured) == 81 - 30
+    assert len(measured) == 81 - 30 + 1, "and the centre, with which every point is compared"
     finished = kept(store, job)[-1]
     np.testing.assert_array_equal(finished.loss, whole.loss)
     np.testing.assert_array_equal(finished.accuracy, whole.accuracy)
-    assert finished.manifest["forwards"] == whole.manifest["forwards"] + 1  # broken off
+    again = 2  # the centre, and the point that was broken off
+    assert finished.manifest["forwards"] == whole.manifest["forwards"] + again
     assert finished.manifest["seconds"] > partial.manifest["seconds"]
+
+
+def test_an_adaptive_plane_goes_on_where_it_was_stopped(
+    store: Store, stop_after: Callable[[int], None], measured: list[None]
+) -> None:
+    values = {"points": 17, "images": 32, "sampling": "adaptive", "tolerance": 0.01}
+    job = run(store, submitted(store, **values))
+    (whole,) = kept(store, job)
+    assert whole.loss.shape == (17, 17)
+    assert job.summary["measured"] == whole.done.sum() < 289
+    assert job.summary["error"] <= 0.01
+    assert re.fullmatch(r"\d+ of at most 289 points; error about .*", job.doing)
+    measured.clear()
+    job = submitted(store, **values, name="stopped")
+    stop_after(1 + 28)
+    job = run(store, job)
+    assert job.status == "stopped"
+    assert [int(found.done.sum()) for found in kept(store, job)] == [25]
+    before = len(measured)
+    store.requeue(job)
+    job = run(store, job)
+    assert job.status == "finished"
+    (again,) = kept(store, job)
+    for name in ("loss", "accuracy", "done", "loss_se", "difference_se"):
+        assert getattr(again, name).tobytes() == getattr(whole, name).tobytes()
+    # Once more: the point that was broken off, and the centre.
+    assert len(measured) == whole.done.sum() + 2
+    assert before < 30
 
 
 def test_cancelled_while_eigenvectors_are_sought(
@@ -169,7 +198,7 @@ def test_what_was_measured_survives_any_end_of_the_process(
     store.requeue(job)
     measured.clear()
     assert run(store, job).status == "finished"
-    assert len(measured) == 81 - 40
+    assert len(measured) == 81 - 40 + 1, "and the centre, with which every point is compared"
 
 
 def test_a_preview_comes_first_and_never_into_the_exact_picture(

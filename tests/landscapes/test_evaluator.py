@@ -2,11 +2,13 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from samar.data.objective import Batches
 from samar.data.sample import Sample
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.folding import FoldedNetwork
@@ -44,7 +46,7 @@ def test_equals_the_plain_network(
         assert (evaluator._folded.folded, evaluator._folded.fused) == (folded, fused)
         for point in ((0.0, 0.0), (0.2, -0.1)):
             weights = frame.at(point)
-            loss, accuracy = evaluator.at(weights)
+            loss, accuracy, *_ = evaluator.at(weights)
             expected = reference(net, weights, sample)
             assert loss == pytest.approx(expected[0], rel=1e-5)
             assert accuracy == expected[1]
@@ -188,3 +190,48 @@ def test_each_example_has_its_share_of_the_mean(network, sample: Sample, batchno
     with torch.no_grad():
         alone = F.cross_entropy(own.eval()(sample.x), sample.y, reduction="none")
     assert torch.allclose(losses.float(), alone, atol=1e-4, rtol=1e-4)
+
+
+def test_standard_errors_against_every_image(network, sample) -> None:
+    """In float64, image by image: the spread of the losses, and of their paired differences."""
+    net = network("cnn").eval().double()
+    frame = random_frame(net)
+    double = Sample(sample.x.double(), sample.y)
+    evaluator = Evaluator(net, double, chunk=7)
+    without = evaluator.at(frame.at((0.3, 0.1)))
+    assert np.isnan(without.difference_se)
+    centre = evaluator.refer_to(frame.at((0.0, 0.0)))
+    there = evaluator.at(frame.at((0.3, 0.1)))
+    assert without[:3] == there[:3]
+
+    def losses(point: tuple[float, float]) -> np.ndarray:
+        other = copy.deepcopy(net)
+        with torch.no_grad():
+            for parameter, weight in zip(other.parameters(), frame.at(point), strict=True):
+                parameter.copy_(weight)
+            each = F.cross_entropy(other(double.x), double.y, reduction="none")
+        return each.numpy()
+
+    one, other = losses((0.0, 0.0)), losses((0.3, 0.1))
+    root = np.sqrt(len(one))
+    assert centre == pytest.approx((one.mean(), centre.accuracy, one.std(ddof=1) / root, 0.0))
+    assert there.loss_se == pytest.approx(other.std(ddof=1) / root)
+    assert there.difference_se == pytest.approx((other - one).std(ddof=1) / root)
+
+
+def test_the_loss_is_bit_for_bit_that_of_the_sums(network, sample) -> None:
+    evaluator = Evaluator(network(), sample, chunk=7)
+    found = evaluator.at(random_frame(network()).at((0.1, 0.2)))
+    with torch.no_grad():
+        sums = evaluator._sample.measured(evaluator._folded.network, 7)
+    assert found[:2] == tuple((sums / len(sample)).tolist())
+
+
+def test_no_standard_error_where_no_example_has_a_loss_of_its_own(network, sample) -> None:
+    net = network()
+    batches = [(sample.x[:20], sample.y[:20]), (sample.x[20:], sample.y[20:])]
+    given = Batches(batches, lambda model, batch: F.cross_entropy(model(batch[0]), batch[1]))
+    found = Evaluator(net, given).at(random_frame(net).at((0.1, 0.0)))
+    assert np.isnan(found.loss_se)
+    single = Evaluator(net, Sample(sample.x[:1], sample.y[:1]))
+    assert np.isnan(single.at(random_frame(net).at((0.1, 0.0))).loss_se)

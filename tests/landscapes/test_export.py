@@ -1,12 +1,13 @@
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from samar.errors import ConfigError, DataError
-from samar.landscapes.export import to_csv, to_vtp
+from samar.landscapes.export import can_write_vtp, to_csv, to_vtp
 from samar.landscapes.grid import Grid
 from samar.landscapes.result import Ball, Landscape, Trail
 
@@ -57,6 +58,43 @@ def test_csv_rows_are_in_reading_order_and_exact() -> None:
     np.testing.assert_array_equal(table[:, 1], np.repeat(found.axes[1], 5))
     np.testing.assert_array_equal(table[:, 2], found.loss.ravel())
     assert to_csv(landscape(1)).splitlines()[0] == "alpha,loss,accuracy,done"
+
+
+def with_errors(**facts: object) -> Landscape:
+    """Without the last point measured."""
+    found = landscape()
+    errors = [np.where(found.done, scale * np.abs(found.loss), np.nan) for scale in (0.1, 0.02)]
+    return replace(
+        found, loss_se=errors[0], difference_se=errors[1], manifest=found.manifest | facts
+    )
+
+
+def test_standard_errors_and_what_is_measured_are_written(tmp_path: Path) -> None:
+    before = with_errors(sampling="adaptive")
+    before.save(tmp_path / "a.npz")
+    after = Landscape.load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(after.loss_se, before.loss_se)
+    np.testing.assert_array_equal(after.difference_se, before.difference_se)
+    with pytest.raises(ValueError, match="read-only"):
+        after.loss_se[0, 0] = 1
+    header, *rows = csv.reader(to_csv(before).splitlines())
+    assert header[-3:] == ["done", "loss_se", "difference_se"]
+    table = np.array(rows, dtype=float)
+    np.testing.assert_array_equal(table[:, -2], before.loss_se.ravel())
+    np.testing.assert_array_equal(table[:, -3], before.done.ravel())
+    if can_write_vtp():
+        head = to_vtp(before).split(b"<AppendedData", 1)[0]
+        for name in (b'"loss_se"', b'"difference_se"', b'"measured"'):
+            assert name in head
+
+
+def test_standard_errors_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with_errors().save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as archive:
+        arrays = dict(archive)
+    np.savez(tmp_path / "b.npz", **arrays | {"loss_se": np.zeros(3)})
+    with pytest.raises(DataError, match="loss_se is float64"):
+        Landscape.load(tmp_path / "b.npz")
 
 
 def test_vtp_holds_the_surface() -> None:

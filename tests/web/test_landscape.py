@@ -118,6 +118,21 @@ def test_a_run_is_measured_and_repeatable(visit: Callable[..., AppTest]) -> None
     )
 
 
+def test_adaptive_points_and_their_error(visit: Callable[..., AppTest]) -> None:
+    page = visit(l_points="9", l_images="32", l_sampling="adaptive")
+    page.select_slider(key="l_tolerance").set_value(0.3).run()
+    page = press(page, "compute")
+    said = words(page).replace("\\", "")
+    assert "of 81 points measured (the dots on the map); the loss at the others is" in said
+    assert "(tolerated 30 %)" in said
+    assert "its difference to the network's own loss, on the same images, to ±" in said
+    assert "--sampling adaptive --tolerance 0.3" in " ".join(page.code[0].value.split())
+    assert settings().allowed_error == 0.3
+    page.selectbox(key="l_dim").set_value(1).run()
+    assert not page.exception
+    assert "l_tolerance" not in {each.key for each in page.select_slider}
+
+
 def test_an_equal_finished_job_is_shown_at_once_and_computed_anew_on_request(
     visit: Callable[..., AppTest],
 ) -> None:

@@ -142,6 +142,8 @@ def contour_figure(
         },
     }
     traces: list[dict[str, Any]] = [contour]
+    if landscape.is_adaptive:
+        traces.append(_measured_points(landscape))
     frames = []
     for overlay in _overlays(landscape, scale, tree):
         overlay.pop("value")
@@ -169,6 +171,19 @@ def contour_figure(
     return figure
 
 
+def _measured_points(landscape: Landscape) -> dict[str, Any]:
+    rows, columns = np.nonzero(landscape.done)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": float32(landscape.axes[0][columns]),
+        "y": float32(landscape.axes[1][rows]),
+        "marker": {"color": "#FFFFFF", "size": 3, "opacity": 0.7},
+        "name": "measured",
+        "hoverinfo": "skip",
+    }
+
+
 def has_film(landscape: Landscape) -> bool:
     """Whether a path of several moments lies on the plane, which can be played."""
     own = landscape.manifest.get("directions") != "between"
@@ -186,17 +201,27 @@ def _labels(landscape: Landscape) -> list[str]:
 
 def _hover(landscape: Landscape) -> Any:
     """What was measured at each point, whatever is cut off in the figure: (n, n) texts."""
-    rows = [
-        [
-            f"{x:.3g}, {y:.3g}<br>loss {loss:.4g}"
-            + (f"<br>accuracy {accuracy:.1%}" if np.isfinite(accuracy) else "")
-            for x, loss, accuracy in zip(landscape.axes[0], losses, accuracies, strict=True)
-        ]
-        for y, losses, accuracies in zip(
-            landscape.axes[1], landscape.loss, landscape.accuracy, strict=True
-        )
-    ]
-    return np.array(rows, dtype=object)  # plotly takes nested lists of a surface for one string
+    unknown = np.full_like(landscape.loss, np.nan)
+    errors = (unknown if each is None else each for each in landscape.errors.values())
+    x, y = np.meshgrid(*landscape.axes)
+    columns = (x, y, landscape.loss, landscape.accuracy, *errors, landscape.done)
+    left_out = landscape.is_adaptive
+    rows = zip(*(column.ravel().tolist() for column in columns), strict=True)
+    texts = [_point(row[:-1], bool(row[-1]) or not left_out) for row in rows]
+    # plotly takes nested lists of a surface for one string
+    return np.array(texts, dtype=object).reshape(landscape.loss.shape)
+
+
+def _point(numbers: Sequence[float], measured: bool) -> str:
+    x, y, loss, accuracy, loss_se, difference_se = numbers
+    words = f"{x:.3g}, {y:.3g}<br>loss {loss:.4g}"
+    if np.isfinite(loss_se):
+        words += f" ± {loss_se:.2g}"
+    if not measured:
+        words += " (interpolated)"
+    if np.isfinite(difference_se):
+        words += f"<br>difference to the network ± {difference_se:.2g}"
+    return words + (f"<br>accuracy {accuracy:.1%}" if np.isfinite(accuracy) else "")
 
 
 def _heading(landscape: Landscape, scale: Scale, title: str) -> str:
@@ -311,8 +336,8 @@ def slices_figure(
     if len(named) == 1 and named[0][1].is_plane:
         _, landscape = named[0]
         curves = [
-            (f"along direction {i + 1}", axis, values)
-            for i, (axis, values) in enumerate(_slices(landscape, scale.quantity))
+            (f"along direction {i + 1}", *slice_)
+            for i, slice_ in enumerate(_slices(landscape, scale.quantity))
         ]
         x_title = "distance from the network along the direction"
     else:
@@ -321,7 +346,7 @@ def slices_figure(
     traces: list[dict[str, Any]] = []
     styles = [OPTIMIZER_STYLES[name] for name in optimizers if name in OPTIMIZER_STYLES]
     own = [(style.color, style.dash, style.symbol) for style in styles]
-    for (name, x, y), (color, dash, symbol) in zip(
+    for (name, x, y, measured), (color, dash, symbol) in zip(
         curves, own if len(set(own)) == len(curves) > 1 else LINES, strict=False
     ):
         traces.append(
@@ -332,7 +357,9 @@ def slices_figure(
                 "name": name,
                 "mode": "lines+markers",
                 "line": {"color": color, "dash": dash, "width": 2},
-                "marker": {"symbol": symbol, "size": 6},
+                # An interpolated point is a part of the line alone.
+                "marker": {"symbol": symbol, "opacity": 1}
+                | {"size": 6 if measured.all() else 6 * measured},
                 "hovertemplate": "%{y:.4~g}",
             }
         )
@@ -386,12 +413,15 @@ def empty_figure(reach: float, note: str, dim: int = 2) -> go.Figure:
     return figure.update_layout(xaxis=edge | beside, yaxis=edge | same)
 
 
-def _slices(landscape: Landscape, quantity: str) -> list[tuple[Floats, Floats]]:
+def _slices(landscape: Landscape, quantity: str) -> list[tuple[Floats, Floats, Any]]:
+    """Coordinates, values, and which of them are measured."""
     values = quantity_of(landscape, quantity)
+    shown = landscape.done if landscape.is_adaptive else np.ones_like(values, dtype=bool)
     if not landscape.is_plane:
-        return [(landscape.axes[0], values)]
+        return [(landscape.axes[0], values, shown)]
     column, row = (int(np.argmin(np.abs(axis))) for axis in landscape.axes)
-    return [(landscape.axes[0], values[row]), (landscape.axes[1], values[:, column])]
+    across = (landscape.axes[0], values[row], shown[row])
+    return [across, (landscape.axes[1], values[:, column], shown[:, column])]
 
 
 def _barrier(landscape: Landscape) -> float:

@@ -78,6 +78,10 @@ def _draw(source: str) -> dict[str, Any]:
     with right:
         _control("rho")
         _control("points")
+    if asked.changed(dim=fixed.get("dim") or st.session_state["l_dim"]).applies("sampling"):
+        chosen = _control("sampling")
+        if chosen == "adaptive":
+            _control("tolerance")
     _control("span")
     if asked.applies("path") and source in ("one", "two"):
         _control("path")

@@ -81,6 +81,9 @@ class Shown:
             now += f" in {facts['precision']}"
         finest = " × ".join([str(asked.points)] * asked.dim)
         whole = f"{finest} points, {asked.images:,} images" if self.first else f"{finest} points"
+        if sampling := self.landscape.sampling:
+            now += f"; {sampling.replace(' measured', ' measured (the dots on the map)', 1)}"
+            whole = "the tolerance"
         if self.refining:
             return f"{now}; refining to {whole}."
         if self.first:
@@ -270,6 +273,8 @@ def _when(job: Job) -> str:
 def _numbers(landscape: Landscape) -> str:
     numbers = landscape.summary()
     parts = [f"loss {numbers['centre_loss']:.4f} at the centre"]
+    if np.isfinite(numbers.get("centre_loss_se", np.nan)):
+        parts[0] += f" ± {numbers['centre_loss_se']:.2g}"
     parts.append(f"{numbers['min_loss']:.4f} to {numbers['max_loss']:.4g} around it")
     if "climb_within_rho" in numbers:
         parts.append(f"climbs {numbers['climb_within_rho']:+.4f} within ρ")
@@ -292,6 +297,8 @@ def _manifest(landscape: Landscape) -> str:
     parts.append(f"BatchNorm: {BATCHNORM[facts['batchnorm']]}")
     parts.append(f"{facts['images']:,} {facts['split']} images")
     parts.append(f"{facts['precision']}, {_grid(landscape)} points")
+    if landscape.is_adaptive:
+        parts[-1] += f", {facts['measured']:,} of them measured"
     parts.append(
         f"{facts['forwards']:,} forward passes in {facts['seconds']:.1f} s on {facts['device']}"
         + (f" ({facts['threads']} threads)" if facts.get("threads", 1) > 1 else "")
@@ -322,9 +329,25 @@ def _reading(landscape: Landscape) -> list[str]:
             "A random plane almost never contains the directions in which the loss curves most: "
             "read it beside the Hessian's eigenvalues."
         )
+    if landscape.loss_se is not None and landscape.difference_se is not None:
+        words.append(_certainty(landscape))
     if landscape.trail is not None:
         words.append(
             f"Networks lie up to {landscape.trail.off_plane.max():.3g} off the picture and are "
             "coloured by their own loss."
         )
     return words
+
+
+def _certainty(landscape: Landscape) -> str:
+    """How sure the level and the shape are, by the images on which they are measured."""
+    assert landscape.loss_se is not None
+    assert landscape.difference_se is not None
+    level, shape = (
+        float(np.nanmedian(each)) for each in (landscape.loss_se, landscape.difference_se)
+    )
+    return (
+        f"From {landscape.manifest['images']:,} images the loss is known to ± {level:.2g} at the "
+        f"median point (standard error), and its difference to the network's own loss, on the same "
+        f"images, to ± {shape:.2g}."
+    )

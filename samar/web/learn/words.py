@@ -293,6 +293,25 @@ TERMS: dict[str, Term] = {
         ("landscape",),
         6,
     ),
+    "adaptive_sampling": Term(
+        "adaptive sampling",
+        "Measure a plane only at the points that its surface needs, and interpolate the others.",
+        "The surplus of a point is how far its loss lies from what the other points let expect. "
+        "Where surpluses are large, more points are measured. The error shown is an estimate: a "
+        "dent between the points can be missed.",
+        r"s_i=\lvert \ln L(x_i)-\ln\hat L_{-i}(x_i)\rvert",
+        ("landscape",),
+        6,
+    ),
+    "standard_error": Term(
+        "standard error",
+        "How far a mean over n images may lie from the mean over all images there could be.",
+        "On the same images at every point, the difference of two losses is known better than each "
+        "of them: the shape of a landscape is sure before its level is.",
+        r"\mathrm{SE}=\sigma/\sqrt n",
+        ("landscape",),
+        6,
+    ),
     "filter_normalization": Term(
         "filter normalization",
         "Random directions are scaled, filter by filter, to the size of the network's own weights.",

@@ -1,0 +1,1 @@
+"""Planes of which only the points that the surface needs are measured."""
