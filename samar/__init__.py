@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on first use
-    from samar.curvature.density import spectral_density as spectral_density
-    from samar.curvature.eigenvalues import top_eigenvalues as top_eigenvalues
     from samar.curvature.product import hessian_of as hessian_of
-    from samar.curvature.trace import hessian_trace as hessian_trace
+    from samar.curvature.solvers.density import spectral_density as spectral_density
+    from samar.curvature.solvers.eigenvalues import top_eigenvalues as top_eigenvalues
+    from samar.curvature.solvers.trace import hessian_trace as hessian_trace
     from samar.data.given import objective_of as objective_of
     from samar.data.load import load_dataset as load_dataset
     from samar.data.sample import Sample as Sample
@@ -114,9 +114,9 @@ _HOMES = {
     "WatchedRun": "script.watch",
     "objective_of": "data.given",
     "hessian_of": "curvature.product",
-    "hessian_trace": "curvature.trace",
-    "spectral_density": "curvature.density",
-    "top_eigenvalues": "curvature.eigenvalues",
+    "hessian_trace": "curvature.solvers.trace",
+    "spectral_density": "curvature.solvers.density",
+    "top_eigenvalues": "curvature.solvers.eigenvalues",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from torch import nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import CurvatureMatrix, Hessian, OnBatch, operator_of
 from samar.curvature.result import Layer, Trace
+from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.objective import Objective
 
 

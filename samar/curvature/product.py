@@ -324,7 +324,8 @@ def operator_of(
     attention = sdpa_kernel(SDPBackend.MATH)  # the one with a second derivative
     with undisturbed(model), full_precision(), attention, warnings.catch_warnings():
         # torch.func.jvp meets a deprecated corner of torch itself.
-        warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", category)
         yield matrix(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
 
 

@@ -12,8 +12,6 @@ from torch import nn
 
 from samar import __version__
 from samar.curvature.catalog import HESSIAN
-from samar.curvature.density import PROBES, STEPS, spectral_density
-from samar.curvature.eigenvalues import OnEstimate, OnProduct, top_of
 from samar.curvature.held_out import PIECES, along
 from samar.curvature.layers import layer_curvature
 from samar.curvature.matrices import MATRICES, in_gauss_newton
@@ -21,7 +19,9 @@ from samar.curvature.product import Hessian, OnBatch, batch_size_on, operator_of
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
 from samar.curvature.sharpness import sharpness_measures
-from samar.curvature.trace import hessian_trace
+from samar.curvature.solvers.density import PROBES, STEPS, spectral_density
+from samar.curvature.solvers.eigenvalues import OnEstimate, OnProduct, top_of
+from samar.curvature.solvers.trace import hessian_trace
 from samar.data.dataset import Dataset
 from samar.data.objective import Objective
 from samar.data.sample import Sample
@@ -104,7 +104,7 @@ def measure_on(
     began, what = perf_counter(), product_of(request.matrix)
     spectrum = density = trace = layers = sharpness = parts = held_out = None
     if request.engine == "pyhessian":
-        from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
+        from samar.curvature.solvers.pyhessian_engine import pyhessian_eigenvalues
 
         assert isinstance(sample, Sample)
         spectrum = pyhessian_eigenvalues(

@@ -16,10 +16,10 @@ from statistics import fmean, stdev
 import torch
 from torch import Tensor
 
-from samar.curvature.eigenvalues import OnProduct, top_of
-from samar.curvature.krylov import random_normal
 from samar.curvature.product import Hessian
 from samar.curvature.result import Estimate, Measure, Spectrum, Trace
+from samar.curvature.solvers.eigenvalues import OnProduct, top_of
+from samar.curvature.solvers.krylov import random_normal
 from samar.device.waiting import on_host
 
 GAUSSIAN_PAIRS = 20

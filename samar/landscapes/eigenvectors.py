@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from samar.curvature.eigenvalues import top_eigenvalues
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
 from samar.data.objective import Objective
 from samar.landscapes.frame import Frame, given_frame
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from samar import __version__
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
+from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.dataset import Dataset
 from samar.data.sample import Sample
 from samar.device.catalog import CPU

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samar.curvature.dynamics import dynamics_of, edge_of_stability
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
 from samar.curvature.sharpness import sharpness_measures
+from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.sample import Sample
 from samar.jobs.work import Work
 from samar.landscapes.frame import random_frame

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from samar.curvature.dynamics import dynamics_of, edge_of_stability
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
-from samar.curvature.trace import hessian_trace
+from samar.curvature.solvers.eigenvalues import top_of
+from samar.curvature.solvers.trace import hessian_trace
 from samar.data.objective import Objective
 from samar.device.placement import is_gpu
 from samar.device.waiting import on_host

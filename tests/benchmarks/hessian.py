@@ -25,9 +25,9 @@ import torch.nn.functional as F
 from pyhessian import hessian as PyHessian
 from torch import nn
 
-from samar.curvature.eigenvalues import top_eigenvalues
-from samar.curvature.krylov import KrylovSpace, Room, random_normal
 from samar.curvature.product import hessian_of
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
+from samar.curvature.solvers.krylov import KrylovSpace, Room, random_normal
 from samar.data.sample import Sample
 
 K = 5

@@ -59,7 +59,7 @@ def test_measure_cancel_and_download(
     expect(estimates).to_contain_text("h₁", timeout=60_000)
     page.wait_for_url(re.compile("job="))
     page.get_by_role("button", name="Cancel").click()
-    expect(status).to_contain_text("nothing was kept", timeout=30_000)
+    expect(status).to_contain_text("Nothing was kept", timeout=30_000)
 
     toggle(page, "layers", "density")
     page.wait_for_url(lambda url: "curvature_density" not in url)

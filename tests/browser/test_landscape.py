@@ -101,7 +101,7 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
     page.locator(".st-key-l_cancel button").dispatch_event("click")  # drawing keeps the mouse busy
     button = page.locator(".st-key-l_compute button").first
     expect(button).to_contain_text("Continue", timeout=30_000)
-    expect(page.get_by_text("what was measured is kept")).to_be_visible()
+    expect(page.get_by_text("What was measured is kept")).to_be_visible()
     coarse = int(look(page, "contour_1", "p.data[0].text.length"))
     assert coarse < 33, "the picture came before the finest grid"
     page.locator(PLOT.format("surface_1")).get_by_text("top", exact=True).click()

@@ -50,7 +50,7 @@ def campaign(short: bool) -> Outcome:
                 run = wait(
                     jobs, run.id, lambda job: job.status == "running" and job.pid is not None
                 )
-                time.sleep(chance.uniform(0.0, 3.0))
+                time.sleep(chance.uniform(0.0, 1.5))
                 run = jobs.get(run.id)
                 if run.status != "running":
                     break

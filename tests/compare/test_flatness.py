@@ -184,10 +184,10 @@ def test_a_job_measures_what_was_measured_before_there_were_jobs(
     recorded: Callable[..., Job], inline: None
 ) -> None:
     """The steps of version 0.1, one by one, against a job with the protocol's settings."""
-    from samar.curvature.eigenvalues import top_of
     from samar.curvature.product import hessian_of
     from samar.curvature.sharpness import sharpness_measures
-    from samar.curvature.trace import hessian_trace
+    from samar.curvature.solvers.eigenvalues import top_of
+    from samar.curvature.solvers.trace import hessian_trace
     from samar.data.sample import Sample
     from samar.networks.load import load_network
 

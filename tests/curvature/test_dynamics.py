@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from samar.curvature.dynamics import dynamics_of, edge_of_stability
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.noise import noise_scale
 from samar.curvature.product import hessian_of
 from samar.curvature.result import Estimate
+from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.sample import Sample
 
 

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.held_out import along
 from samar.curvature.matrices import MATRICES
 from samar.curvature.product import operator_of
+from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.dataset import ImageSet
 from samar.data.sample import Sample
 from samar.errors import ConfigError

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
-from samar.curvature.density import spectral_density
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.matrices import MATRICES, in_gauss_newton
 from samar.curvature.product import hessian_of, operator_of
-from samar.curvature.trace import hessian_trace
+from samar.curvature.solvers.density import spectral_density
+from samar.curvature.solvers.eigenvalues import top_of
+from samar.curvature.solvers.trace import hessian_trace
 from samar.data.given import objective_of
 from samar.data.sample import Sample
 from samar.errors import ConfigError

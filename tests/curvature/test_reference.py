@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from samar.curvature.eigenvalues import top_eigenvalues
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
 from samar.data.sample import Sample
 from samar.jobs.store import Store
 from samar.networks.load import load_network

@@ -3,10 +3,10 @@ import torch
 from torch import nn
 
 from samar.curvature.catalog import MEASURES
-from samar.curvature.eigenvalues import top_eigenvalues
 from samar.curvature.product import hessian_of
 from samar.curvature.sharpness import gaussian_sharpness, sharpness_measures
-from samar.curvature.trace import hessian_trace
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
+from samar.curvature.solvers.trace import hessian_trace
 from samar.data.sample import Sample
 from samar.optim.sam import SAM
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from samar.curvature.eigenvalues import top_eigenvalues
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device.memory import free_bytes

@@ -300,8 +300,8 @@ def test_an_evaluation_that_does_not_fit_is_taken_in_smaller_pieces(images: int)
 def test_a_landscape_and_a_hessian_that_do_not_fit_are_taken_in_smaller_pieces(
     on_double: OnDouble,
 ) -> None:
-    from samar.curvature.eigenvalues import top_of
     from samar.curvature.product import hessian_of
+    from samar.curvature.solvers.eigenvalues import top_of
     from samar.data.sample import Sample
     from samar.landscapes.directions import weights_of
     from samar.landscapes.evaluator import Evaluator

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from samar.curvature.eigenvalues import top_of
 from samar.curvature.product import hessian_of
-from samar.curvature.trace import hessian_trace
+from samar.curvature.solvers.eigenvalues import top_of
+from samar.curvature.solvers.trace import hessian_trace
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device import placement, waiting

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from samar.curvature.dynamics import edge_of_stability
-from samar.curvature.eigenvalues import top_eigenvalues
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.training import measurements

@@ -292,7 +292,7 @@ def test_a_job_at_work_is_watched_and_cancelled(visit: Callable[..., AppTest]) -
     assert [order.command for order in Store().orders.after(0, job.key)] == [STOP]
     Store().move(job, "stopped")
     page.run()
-    assert "what was measured is kept" in words(page)
+    assert "What was measured is kept" in words(page)
     assert not has(page, "cancel")
     assert page.button(key="l_compute").label == "Continue"
     press(page, "compute")

@@ -88,7 +88,7 @@ def test_a_study_is_made_once_and_goes_on_where_it_was_left(
     found = rows(study)
     assert len(found) == 8
     assert made() == 7
-    assert rows(make("tune", "final")) == found
+    assert repr(rows(make("tune", "final"))) == repr(found)  # NaN in both
     assert made() == 7
     twins = [row for row in found if row.phase == "final" and row.optimizer == "sam"]
     assert [row.arm for row in twins] == ["sam_default", "sam"]
@@ -217,9 +217,9 @@ def test_a_row_says_what_the_training_loop_says(make: Callable[..., Job]) -> Non
 
 
 def test_the_curvature_is_that_of_the_protocol(jobs: Jobs, make: Callable[..., Job]) -> None:
-    from samar.curvature.eigenvalues import top_eigenvalues
     from samar.curvature.product import hessian_of
-    from samar.curvature.trace import hessian_trace
+    from samar.curvature.solvers.eigenvalues import top_eigenvalues
+    from samar.curvature.solvers.trace import hessian_trace
     from samar.data.sample import Sample
     from samar.networks.load import load_network
 
@@ -271,7 +271,7 @@ def test_the_command_line(jobs: Jobs, tmp_path: Path, capsys: pytest.CaptureFixt
     (study,) = jobs.store.all("study")
     assert study.settings.command.startswith("python -m samar study --phase final --arm samar sam_")
     assert main(["study", "--report", "--out", out]) == 0
-    assert "| SAMAR, defaults |" in capsys.readouterr().out
+    assert "\n| SAMAR" in capsys.readouterr().out
 
 
 def test_the_same_command_goes_on_with_a_study_that_was_stopped(
@@ -349,6 +349,5 @@ def test_a_run_that_somebody_edited_is_made_again(
     assert first.settings in [other.settings for other in others]
     assert not any(other.edits for other in others)
     plain = make("tune", out=str(Path(edited.settings.out).with_name("plain.csv")))
-    assert [replace(row, seconds=0.0) for row in rows(edited)] == [
-        replace(row, seconds=0.0) for row in rows(plain)
-    ]
+    both = [[replace(row, seconds=0.0) for row in rows(each)] for each in (edited, plain)]
+    assert repr(both[0]) == repr(both[1])  # NaN in both

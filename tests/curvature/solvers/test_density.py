@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from samar.curvature.density import spectral_density
 from samar.curvature.product import hessian_of
+from samar.curvature.solvers.density import spectral_density
 
 
 def test_matches_the_exact_spectrum(network, sample, dense) -> None:

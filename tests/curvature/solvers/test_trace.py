@@ -3,7 +3,7 @@ import torch
 
 from samar.curvature.layers import layer_curvature
 from samar.curvature.product import hessian_of
-from samar.curvature.trace import hessian_trace
+from samar.curvature.solvers.trace import hessian_trace
 from samar.errors import ConfigError
 
 

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
-from samar.curvature.krylov import KrylovSpace, random_normal, room_for
 from samar.curvature.product import CurvatureMatrix, OnBatch, hessian_of
 from samar.curvature.result import Spectrum
+from samar.curvature.solvers.krylov import KrylovSpace, random_normal, room_for
 from samar.data.objective import Objective
 from samar.errors import ConfigError
 

@@ -22,8 +22,8 @@ from pyhessian import hessian as PyHessian
 from torch import Tensor, nn
 
 from samar.curvature.catalog import MAX_PRODUCTS
-from samar.curvature.eigenvalues import OnProduct, Spectrum, check
 from samar.curvature.product import CurvatureMatrix, OnBatch, hessian_of
+from samar.curvature.solvers.eigenvalues import OnProduct, Spectrum, check
 from samar.data.sample import Sample
 from samar.device.waiting import on_host
 from samar.errors import ConfigError

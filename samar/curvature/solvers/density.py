@@ -14,10 +14,10 @@ the trace n · mean(Σ w θ) this is Hutchinson's estimate.
 import numpy as np
 import torch
 
-from samar.curvature.eigenvalues import OnProduct
-from samar.curvature.krylov import KrylovSpace, random_signs, room_for
 from samar.curvature.product import CurvatureMatrix
 from samar.curvature.result import Density
+from samar.curvature.solvers.eigenvalues import OnProduct
+from samar.curvature.solvers.krylov import KrylovSpace, random_signs, room_for
 
 PROBES = 3
 STEPS = 80

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from samar.curvature.eigenvalues import top_eigenvalues
-from samar.curvature.pyhessian_engine import pyhessian_eigenvalues
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
+from samar.curvature.solvers.pyhessian_engine import pyhessian_eigenvalues
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 

@@ -4,8 +4,8 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 
-from samar.curvature.eigenvalues import top_eigenvalues
 from samar.curvature.product import hessian_of
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 
@@ -49,9 +49,9 @@ def test_agrees_with_scipy_and_residuals_are_true(wide) -> None:
 def test_thick_restart_gives_the_same_in_bounded_memory(wide, monkeypatch) -> None:
     net, images = wide
     whole = top_eigenvalues(net, images, k=4, tol=1e-7)
-    monkeypatch.setattr("samar.curvature.krylov.BASIS_BYTES", 0)
+    monkeypatch.setattr("samar.curvature.solvers.krylov.BASIS_BYTES", 0)
     seen: list[int] = []
-    from samar.curvature import krylov
+    from samar.curvature.solvers import krylov
 
     restart = krylov.KrylovSpace.restart
     monkeypatch.setattr(

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from samar.curvature.catalog import TRACE_PRODUCTS
-from samar.curvature.eigenvalues import OnProduct
-from samar.curvature.krylov import random_signs
 from samar.curvature.product import CurvatureMatrix
 from samar.curvature.result import Estimate, Trace
+from samar.curvature.solvers.eigenvalues import OnProduct
+from samar.curvature.solvers.krylov import random_signs
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
 

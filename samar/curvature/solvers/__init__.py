@@ -1,0 +1,1 @@
+"""Eigenvalues, density and trace of a matrix that is known by its products."""
