@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from samar.curvature.solvers import krylov
 from samar.curvature.product import hessian_of
+from samar.curvature.solvers import krylov
 from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
