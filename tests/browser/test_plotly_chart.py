@@ -119,8 +119,8 @@ def test_what_the_reader_did_survives_data_rerun_and_theme(
     assert image.get_attribute("aria-label") == "first rises."
 
 
-def test_camera_survives_and_frames_arrive(demo: str, visit: Callable[..., Page]) -> None:
-    page = visit(f"{demo}?surface=1&every=1", viewport=SMALL)
+def turned_and_closer(page: Page) -> Any:
+    """Drag the surface and turn the wheel over it; where its camera then is."""
     start = look(page, "surface", EYE)
     for _ in range(3):  # a drag that a redraw overtakes turns nothing
         drag(page, "surface", (0.5, 0.5), (0.6, 0.4))
@@ -135,9 +135,19 @@ def test_camera_survives_and_frames_arrive(demo: str, visit: Callable[..., Page]
         if closer != turned:  # plotly.js ignores the wheel for half a second after a redraw
             break
     assert closer != turned
-    page.get_by_role("button", name="Rerun").click()
-    wait_ticks(page, 3)
-    assert look(page, "surface", EYE) == pytest.approx(closer, abs=1e-3)
+    return closer
+
+
+def test_camera_survives_and_frames_arrive(demo: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{demo}?surface=1&every=1", viewport=SMALL)
+    for _ in range(3):  # a crowded machine may take a WebGL context away, and with it the camera
+        closer = turned_and_closer(page)
+        page.get_by_role("button", name="Rerun").click()
+        wait_ticks(page, 3)
+        kept = look(page, "surface", EYE)
+        if kept == pytest.approx(closer, abs=1e-3):
+            break
+    assert kept == pytest.approx(closer, abs=1e-3)
     frames = page.locator(PLOT.format("film")).evaluate("p => p._transitionData._frames.length")
     assert frames == 3
 
