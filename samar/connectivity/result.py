@@ -18,7 +18,6 @@ Reference:
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -29,6 +28,7 @@ import numpy.typing as npt
 
 from samar.connectivity.catalog import CURVES, SPLIT_TITLES, path_title
 from samar.errors import DataError
+from samar.npz import read_npz, write_npz
 
 Floats = npt.NDArray[np.float64]
 COLUMNS = (
@@ -175,12 +175,7 @@ class Connection:
                 for name in COLUMNS:
                     arrays[f"{split}_{name}_{number}"] = getattr(along, name)
         text = {"manifest": self.manifest, "paths": about}
-        content = io.BytesIO()
-        np.savez_compressed(content, text=np.array(json.dumps(text)), **arrays)
-        if isinstance(target, FilePath):
-            target.write_bytes(content.getvalue())
-        else:
-            target.write(content.getvalue())
+        write_npz(target, arrays, text)
 
     @classmethod
     def load(cls, source: FilePath | BinaryIO) -> "Connection":
@@ -190,9 +185,7 @@ class Connection:
             DataError: the file is missing or not one of these.
         """
         try:
-            with np.load(source, allow_pickle=False) as archive:
-                found = {name: archive[name] for name in archive.files}
-            text = json.loads(str(found["text"]))
+            found, text = read_npz(source)
             if not isinstance(text["manifest"], dict):
                 raise ValueError("its manifest is none")
             paths = tuple(_loaded(n, each, found) for n, each in enumerate(text["paths"]))

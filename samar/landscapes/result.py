@@ -1,7 +1,5 @@
 """A finished landscape, or a level of one: arrays, a manifest, and a file that loses nothing."""
 
-import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, BinaryIO
@@ -10,6 +8,7 @@ import numpy as np
 
 from samar.errors import DataError
 from samar.landscapes.grid import Floats, Grid
+from samar.npz import read_npz, write_npz
 
 ERRORS = ("loss_se", "difference_se")
 """Arrays of standard errors, in a landscape as in a grid."""
@@ -203,13 +202,7 @@ class Landscape:
         if self.ball is not None:
             arrays |= {"ball_coordinates": self.ball.coordinates, "ball_loss": self.ball.loss}
             texts["rho"] = self.ball.rho
-        arrays["text"] = np.array(json.dumps(texts))
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)
-        if isinstance(target, FilePath):
-            target.write_bytes(content.getvalue())
-        else:
-            target.write(content.getvalue())
+        write_npz(target, arrays, texts)
 
     @classmethod
     def load(cls, source: FilePath | BinaryIO) -> "Landscape":
@@ -219,9 +212,7 @@ class Landscape:
             DataError: the file is missing or not one of these.
         """
         try:
-            with np.load(source, allow_pickle=False) as archive:
-                found = {name: archive[name] for name in archive.files}
-            texts = json.loads(str(found["text"]))
+            found, texts = read_npz(source)
             axes = tuple(found[f"axis_{i}"] for i in range(found["loss"].ndim))
             _check(axes, found, texts)
         except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from samar.errors import DataError
 from samar.home import ASSETS
+from samar.npz import read_npz
 from samar.training.settings import TrainSettings
 
 FOLDER = ASSETS / "replay"
@@ -119,9 +120,7 @@ class Recording:
             DataError: it is not there or not a recording.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            text = json.loads(str(arrays.pop("text")))
+            arrays, text = read_npz(path)
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"The recorded run {path.name} cannot be read ({type(error).__name__}); "

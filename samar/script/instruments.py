@@ -118,7 +118,7 @@ def landscape(
     if asked.directions == "pca":
         raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
     with _told(progress, title or "landscape") as tell:
-        frame = _frame(network, objective, asked, directions, others, tell)
+        frame = _frame(network, objective, directions, others, asked.dim, seed, tell)
         evaluator = Evaluator(
             network,
             objective,
@@ -193,10 +193,7 @@ def landscape_samples(
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ConfigError(f"{name} is {value!r}, but must be a whole number, {low} to {high}.")
     with _told(progress, title or "samples") as tell:
-        if directions == "hessian":
-            frame = eigenvector_frame(network, objective, dim=dim, seed=seed)
-        else:
-            frame = random_frame(network, dim=dim, kind=directions, seed=seed)
+        frame = _frame(network, objective, directions, (), dim, seed, tell)
         evaluator = Evaluator(
             network, objective, batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate"
         )
@@ -439,9 +436,10 @@ def _measured(
 def _frame(
     network: nn.Module,
     objective: Objective,
-    asked: LandscapeSettings,
     directions: str | Sequence[Sequence[Tensor]],
     others: Sequence[nn.Module],
+    dim: int,
+    seed: int,
     tell: Tell,
 ) -> Frame:
     for each in others:
@@ -461,10 +459,8 @@ def _frame(
                 count += 1
                 tell(count, 0, "eigenvectors")
 
-            return eigenvector_frame(
-                network, objective, dim=asked.dim, seed=asked.seed, tell=product
-            )
-        return random_frame(network, dim=asked.dim, kind=directions, seed=asked.seed)
+            return eigenvector_frame(network, objective, dim=dim, seed=seed, tell=product)
+        return random_frame(network, dim=dim, kind=directions, seed=seed)
     except ValueError as error:
         raise ConfigError(f"These directions do not fit the network: {error}") from None
 

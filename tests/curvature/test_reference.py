@@ -17,7 +17,7 @@ TABLE = (
 
 @pytest.mark.shared
 def test_the_top_of_the_table(shared_data: Path) -> None:
-    """The first five of ten, to within what a few ReLUs at their kinks can do.
+    """All ten of them, to within what a few ReLUs at their kinks can do.
 
     A network's Hessian jumps where a ReLU switches, and in float32 the order of a sum, which
     changes with the number of threads, switches a handful of 47 million: seen up to 2e-4,
@@ -32,8 +32,8 @@ def test_the_top_of_the_table(shared_data: Path) -> None:
     )
     data = network.dataset
     sample = Sample.of(data.test, data.normalization, 250)
-    found = top_eigenvalues(network.model, sample, k=5, tol=1e-3)
+    found = top_eigenvalues(network.model, sample, k=10, tol=1e-3)
     assert found.loss == pytest.approx(1.02356637, rel=1e-6)
-    assert found.values == pytest.approx(TABLE[:5], rel=5e-4)
+    assert found.values == pytest.approx(TABLE, rel=5e-4)
     assert found.converged
-    assert found.products <= 20
+    assert found.products <= 30

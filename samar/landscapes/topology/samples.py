@@ -5,8 +5,6 @@ than independent draws (Owen 1998, "Scrambling Sobol' and Niederreiter–Xing po
 no surface to draw, but a merge tree: see :func:`samar.topology_of_points`.
 """
 
-import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from samar.errors import DataError
 from samar.landscapes.grid import Floats
 from samar.landscapes.topology.merge_tree import MergeTree, topology_of_points
+from samar.npz import read_npz, write_npz
 
 if TYPE_CHECKING:
     from samar.landscapes.evaluator import Evaluator
@@ -58,14 +57,8 @@ class Samples:
 
     def save(self, target: Path | BinaryIO) -> None:
         """Write everything as a NumPy archive."""
-        content = io.BytesIO()
-        arrays: dict[str, Any] = {"points": self.points, "loss": self.loss}
-        arrays |= {"accuracy": self.accuracy, "text": np.array(json.dumps(self.manifest))}
-        np.savez_compressed(content, **arrays)
-        if isinstance(target, Path):
-            target.write_bytes(content.getvalue())
-        else:
-            target.write(content.getvalue())
+        arrays = {"points": self.points, "loss": self.loss, "accuracy": self.accuracy}
+        write_npz(target, arrays, self.manifest)
 
     @classmethod
     def load(cls, source: Path | BinaryIO) -> "Samples":
@@ -75,9 +68,7 @@ class Samples:
             DataError: the file is missing or not one of these.
         """
         try:
-            with np.load(source, allow_pickle=False) as archive:
-                found = {name: archive[name] for name in archive.files}
-            manifest = json.loads(str(found["text"]))
+            found, manifest = read_npz(source)
             points, loss, accuracy = (found[name] for name in ("points", "loss", "accuracy"))
             fits = points.ndim == 2 and loss.shape == accuracy.shape == points.shape[:1]
             if not fits or not all(each.dtype.kind == "f" for each in (points, loss, accuracy)):
