@@ -78,8 +78,14 @@ def join(place: Mapping[str, str] | None = None) -> Group:
     return Group(dist.get_rank(), dist.get_world_size(), together, talk)
 
 
-def leave() -> None:
-    """Let go of the others."""
+def leave(model: nn.Module) -> None:
+    """Let go of the others.
+
+    What averages the gradients of :func:`parallel` goes first. Were it the last that holds the
+    group, it would keep Python's lock while it waits for a thread that waits for that lock.
+    """
+    if isinstance(model, DistributedDataParallel):
+        del model.reducer, model.logger
     if dist.is_initialized():
         dist.destroy_process_group()
 

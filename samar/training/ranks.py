@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from samar.data.dataset import Dataset
-from samar.device.ranks import Group, join, leave, lost, tell
+from samar.device.ranks import Group, join, lost, tell
 from samar.errors import RunError, SamarError
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
@@ -70,7 +70,7 @@ class Leader(Trainer):
         """Let the others end."""
         with suppress(RunError):
             self._tell(None)
-        leave()
+        self.leave()
 
     def _tell(self, *message: Any) -> None:
         try:
@@ -91,12 +91,14 @@ def follow() -> None:
     (settings,) = tell(None, group)
     config = TrainSettings.model_validate_json(settings)
     trainer = Trainer(config, dataset_of(config), group)
-    while (message := tell(None, group))[0] is not None:
-        name, arguments = message
-        with suppress(SamarError):  # the first says so
-            getattr(trainer, name)(**arguments)
-        trainer.forget()
-    leave()
+    try:
+        while (message := tell(None, group))[0] is not None:
+            name, arguments = message
+            with suppress(SamarError):  # the first says so
+                getattr(trainer, name)(**arguments)
+            trainer.forget()
+    finally:
+        trainer.leave()
 
 
 if __name__ == "__main__":

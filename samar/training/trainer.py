@@ -27,7 +27,7 @@ from samar.device.catalog import CUDA
 from samar.device.compiling import compiled, explained
 from samar.device.placement import Placement, is_gpu
 from samar.device.randomness import RandomState, random_state, set_random_state
-from samar.device.ranks import Group, mean_over_ranks, parallel, ranks_of
+from samar.device.ranks import Group, leave, mean_over_ranks, parallel, ranks_of
 from samar.device.waiting import Mark, mark, on_host, seconds_between, synchronize
 from samar.errors import CheckpointError, ConfigError
 from samar.models.build import build_model
@@ -281,6 +281,10 @@ class Trainer:
     def forget(self) -> None:
         """Drop the records that wait on the device."""
         self._pending.clear()
+
+    def leave(self) -> None:
+        """Let go of the processes that it trained together with; it can take no further step."""
+        leave(self._network)
 
     def evaluate_epoch(self) -> EpochRecord:
         """Measure train and test loss and accuracy at the current weights.

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,33 +125,40 @@ def test_under_torchrun(samar_home: Path) -> None:
     jobs = Jobs()
     words = "-m samar train --optimizer samar --images-per-class 16 --batch-size 32 --device cpu"
     words += " --batchnorm synced --epochs 400 --curvature-every 0 --film-every 0"
-    first = torchrun(2, words, samar_home / "first.log")
-    while not (found := jobs.all()):
-        assert first.poll() is None
-        time.sleep(0.2)
-    run = wait(jobs, found[0].id, lambda run: run.done > 10)
-    first.send_signal(signal.SIGINT)
-    first.wait(60)
+    with torchrun(2, words, samar_home / "first.log") as first:
+        while not (found := jobs.all()):
+            assert first.poll() is None
+            time.sleep(0.2)
+        run = wait(jobs, found[0].id, lambda run: run.done > 10)
+        first.send_signal(signal.SIGINT)
+        first.wait(60)
     run = jobs.get(run.id)
     assert run.status == "stopped", (samar_home / "first.log").read_text()
     assert run.settings.ranks == 2
-    second = torchrun(3, f"-m samar resume {run.id}", samar_home / "second.log")
-    run = wait(jobs, run.id, lambda again: again.done > run.done + 5)
-    assert str(run.device).endswith(", 3 ranks")
-    jobs.stop(run.id)
-    assert second.wait(60) == 0
+    with torchrun(3, f"-m samar resume {run.id}", samar_home / "second.log") as second:
+        run = wait(jobs, run.id, lambda again: again.done > run.done + 5)
+        assert str(run.device).endswith(", 3 ranks")
+        jobs.stop(run.id)
+        assert second.wait(60) == 0
     assert jobs.get(run.id).status == "stopped"
 
 
-def torchrun(count: int, words: str, log: Path) -> "subprocess.Popen[bytes]":
+@contextmanager
+def torchrun(count: int, words: str, log: Path) -> "Iterator[subprocess.Popen[bytes]]":
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}"]
-    with log.open("wb") as output:
-        return subprocess.Popen(
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
             [*command, "--standalone", *words.split()],
             env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
             stdout=output,
             stderr=subprocess.STDOUT,
-        )
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.terminate()  # and the processes it started with it
 
 
 @pytest.mark.parametrize(
