@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from samar.training.settings import TrainSettings
+from tests.browser.webgl import ink, lose_context
 from tests.inline import jobs_at
 
 pytestmark = pytest.mark.browser
@@ -170,6 +171,11 @@ def test_one_clock_moves_everything_and_the_camera_stays(open_page: Callable[...
     expect(footer).to_contain_text("step 96 ")  # drawn a moment after the status is told
     at_end = {tile: heading(page, tile) for tile in TILES}
     last = footer.inner_text()
+    drawn = ink(surface)
+    assert drawn > 1000
+    lose_context(surface)
+    assert ink(surface) == pytest.approx(drawn, rel=0.05)
+    assert page.evaluate(camera) == pytest.approx(turned, abs=1e-3)
 
     slider = page.get_by_label("Moment of the run")
     slider.fill("30")

@@ -8,7 +8,7 @@
 
 // Parts come from beside this file, with the same mark against outdated copies.
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
-const [{ Clock, Film }, { pick }, { loadPlotly, hasWebGL, themeTemplate, glConfig, NO_PLOTLY, WEBGL }] = await Promise.all(
+const [{ Clock, Film }, { pick }, { loadPlotly, hasWebGL, themeTemplate, glConfig, storeCameras, outliveContexts, NO_PLOTLY, WEBGL }] = await Promise.all(
   ["plotly_clock.js", "plotly_pick.js", "plotly_page.js"].map(part));
 
 const charts = new WeakMap(); // parentElement -> Chart
@@ -139,7 +139,7 @@ class Chart {
     const range = this.group?.range;
     if (range) layout.xaxis = { ...layout.xaxis, range: [...range], autorange: false };
     calm(layout);
-    this.storeCameras();
+    storeCameras(this.plot);
     await this.Plotly.react(this.plot, traces, layout, {
       displaylogo: false,
       ...(traces.some(({ type }) => WEBGL.test(type)) && glConfig()),
@@ -150,8 +150,9 @@ class Chart {
     if (this.gone) return;
     if (!this.figure) {
       this.listen();
-      this.storeCameras(); // else a camera that a button sets would be taken for the figure's own
+      storeCameras(this.plot); // else a camera that a button sets would be taken for the figure's own
     }
+    this.outlive();
     if (this.group && this.group.range !== range) await this.follow(); // another was zoomed meanwhile
     if (data.figure !== this.figure && (frames || this.frames)) {
       // One by one from the end: plotly.js sorts the indices as text, and fails beyond ten frames.
@@ -168,10 +169,9 @@ class Chart {
     this.describe(data.alt ?? layout.meta?.alt ?? layout.title?.text ?? data.name);
   }
 
-  /** plotly.js 4.1 stores the camera when a drag ends, but not after the mouse wheel. */
-  storeCameras() {
-    const full = this.plot._fullLayout;
-    for (const scene of full?._subplots?.gl3d ?? []) full[scene]._scene?.saveLayout(this.plot.layout);
+  /** Go on where the browser takes the WebGL context away. */
+  outlive() {
+    outliveContexts(this.plot, () => this.gone || this.quietly(this.Plotly.redraw(this.plot).then(() => this.outlive())));
   }
 
   /** One image with a description for screen readers; the mode bar's buttons stay reachable. */

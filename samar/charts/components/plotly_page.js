@@ -49,6 +49,32 @@ export function move3d(plot, changes) {
   scene.glplot.redraw();
 }
 
+function scenes(plot) {
+  const full = plot._fullLayout;
+  return (full?._subplots?.gl3d ?? []).map((name) => full[name]).filter(({ _scene }) => _scene);
+}
+
+/** plotly.js 4.1 stores the camera when a drag ends, but not after the mouse wheel. */
+export function storeCameras(plot) {
+  for (const { _scene } of scenes(plot)) _scene.saveLayout(plot.layout);
+}
+
+/**
+ * A browser takes WebGL contexts away where there are many. plotly.js then waits for the same one
+ * to come back, which Chromium's never does: let `redraw` draw the 3-D scenes of a plot anew, from
+ * where the reader looked. To be called after each such drawing.
+ */
+export function outliveContexts(plot, redraw) {
+  for (const { _scene } of scenes(plot))
+    _scene.recoverContext = () => {
+      storeCameras(plot);
+      for (const scene of scenes(plot)) if (scene._scene === _scene) delete scene._scene;
+      _scene.glplot.onrender = null; // else it would be drawn once more
+      _scene.destroy();
+      redraw();
+    };
+}
+
 /** Everything neutral in a figure (paper, type, grid, marks) in the colours of Streamlit's theme. */
 export function themeTemplate(element) {
   const css = getComputedStyle(element);

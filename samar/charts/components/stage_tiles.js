@@ -1,7 +1,7 @@
 /** The tiles of the stage: a curve of every run over one axis, and the landscapes of a moment. */
 
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
-const [data, { glConfig, move3d }] = await Promise.all(["stage_data.js", "plotly_page.js"].map(part));
+const [data, { glConfig, move3d, outliveContexts }] = await Promise.all(["stage_data.js", "plotly_page.js"].map(part));
 
 const VIRIDIS = "Viridis";
 const GREY = "#808080";
@@ -404,7 +404,8 @@ export class LandscapeTile extends Tile {
     const frame = JSON.stringify([plane.x, plane.y, this.bounds, plot.clientWidth, plot.clientHeight, size, this.stage.background]);
     if (plot.shown === "surface" && plot.frame === frame)
       return move3d(plot, [[0, { z, intensity: z }], [1, { intensity: z }], [2, { z: [here, floor] }]]);
-    const camera = plot.shown === "surface" ? plot._fullLayout?.scene?._scene?.getCamera() : undefined;
+    const scene = plot._fullLayout?.scene; // where its context was lost, the camera was stored in the layout
+    const camera = plot.shown === "surface" ? scene?._scene?.getCamera() ?? scene?.camera : undefined;
     if (plot.shown === "contour") this.stage.Plotly.purge(plot);
     [plot.shown, plot.frame] = ["surface", frame];
     const place = { x: plane.y.flatMap(() => plane.x), y: plane.y.flatMap((v) => plane.x.map(() => v)) };
@@ -423,6 +424,7 @@ export class LandscapeTile extends Tile {
       margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: { aspectmode: "cube", camera: camera ?? this.stage.camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [floor - 0.02 * (zmax - zmin), zmax + 0.02 * (zmax - zmin)], nticks: 4 } }, // what lies on the edge would flicker
     }, { displayModeBar: false, ...glConfig() });
+    outliveContexts(plot, () => ((plot.frame = plot.signature = ""), this.move()));
     if (!plot.turns) {
       plot.turns = true;
       plot.on("plotly_relayout", (change) => {
