@@ -4,7 +4,8 @@ One plane of 5 × 5 points of a network with evenly spaced random inputs; whole 
 with its set-up. Contenders take turns within each repeat, so a slow moment of the machine hits all
 alike; times are medians per point. The naive loop is ``inference_mode`` over all images at once, or
 over the batch size that a search beforehand found best. Libraries that fail on BatchNorm run on the
-same network with BatchNorm folded away.
+same network with BatchNorm folded away. The last line holds our speed against that of one large
+matrix product: more than that no exact convolution reaches, however its loop is written.
 
     pip install --no-deps loss-landscapes==3.0.6 nngeom==0.2.0 loss-landscape-3d==0.1.3
     PYTHONPATH=. python tests/benchmarks/landscape.py [--images 512] [--threads 2] [--repeats 3]
@@ -31,6 +32,7 @@ from samar.landscapes.frame import Frame, random_frame
 from samar.landscapes.grid import Grid
 from samar.landscapes.sampler import Sampler
 from samar.models.build import build_model
+from samar.models.catalog import MODELS
 
 POINTS = 5
 BATCHES = (32, 64, 128, 256, 512)
@@ -97,6 +99,12 @@ def seconds(call: Callable[[], object]) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+def multiplications(device: torch.device, size: int = 1024) -> float:
+    """Multiply-accumulates a second in a product of two large matrices, the best of ten."""
+    one, two = torch.randn(2, size, size, device=device)
+    return size**3 / min(seconds(lambda: one @ two) for _ in range(10))
 
 
 def contenders(
@@ -178,6 +186,9 @@ def main() -> None:
     print(f"{'':42}{'ms/point':>10}{'ratio':>8}")
     for name, total in medians.items():
         print(f"{name:42}{1e3 * total / POINTS**2:10.1f}{total / medians[NAIVE]:8.2f}")
+    rate = MODELS[options.model].macs_at(32) * options.images * POINTS**2 / medians["samar fp32"]
+    most = multiplications(device)
+    print(f"{2e-9 * rate:.0f} GFLOP/s, {rate / most:.2f} of a matrix product's {2e-9 * most:.0f}")
     small = Sample(sample.x[:256], sample.y[:256])
     print(f"first picture, 256 images: {seconds(lambda: ours(model, frame, small)):.2f} s")
 
