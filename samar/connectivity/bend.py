@@ -14,8 +14,9 @@ Reference:
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,20 +53,8 @@ class Bend:
     loss: npt.NDArray[np.float64]
 
 
-def train_bend(
-    model: nn.Module,
-    first: Sequence[Tensor],
-    second: Sequence[Tensor],
-    curve: str,
-    batch: Batch,
-    *,
-    steps: int,
-    lr: float,
-    seed: int = 0,
-    momentum: float = MOMENTUM,
-    progress: Callable[[int, float], None] = lambda done, loss: None,
-) -> Bend:
-    """Train the bend of a curve, from the middle between its ends.
+class BendTraining:
+    """Trains the bend of a curve, from the middle between its ends.
 
     Args:
         model: says what is computed; copied, never changed.
@@ -75,39 +64,94 @@ def train_bend(
         steps: of SGD with momentum.
         lr: learning rate of the first step.
         seed: of the places on the curve, and of dropout.
-        progress: called before every step with the steps done and the newest loss that is known
-            (NaN at first); may raise to cancel.
 
     Raises:
-        ConfigError: the loss is not finite any more, or the curve has no bend.
+        ConfigError: the curve has no bend.
     """
-    if coefficients(curve, 0.5)[1] == 0:
-        raise ConfigError(f"The curve {curve!r} has no bend to train; choose bezier or chain.")
-    network = copy.deepcopy(model).train().requires_grad_(False)
-    names = [name for name, _ in network.named_parameters()]
-    places = np.random.default_rng(seed).random(steps)
-    bend = [((a + b) / 2).requires_grad_() for a, b in zip(first, second, strict=True)]
-    optimizer = torch.optim.SGD(bend, lr=lr, momentum=momentum)
-    losses: list[Tensor] = []
-    newest = float("nan")
-    for step, t in enumerate(places.tolist()):
-        progress(step, newest)
-        optimizer.param_groups[0]["lr"] = lr * lr_factor("cosine", step, steps)
-        x, y = batch(step)
-        weights = point(curve, t, first, bend, second)
-        loss = F.cross_entropy(
-            functional_call(network, dict(zip(names, weights, strict=True)), x), y
-        )
-        optimizer.zero_grad()
+
+    def __init__(
+        self,
+        model: nn.Module,
+        first: Sequence[Tensor],
+        second: Sequence[Tensor],
+        curve: str,
+        batch: Batch,
+        *,
+        steps: int,
+        lr: float,
+        seed: int = 0,
+        momentum: float = MOMENTUM,
+    ) -> None:
+        if coefficients(curve, 0.5)[1] == 0:
+            raise ConfigError(f"The curve {curve!r} has no bend to train; choose bezier or chain.")
+        self._network = copy.deepcopy(model).train().requires_grad_(False)
+        self._names = [name for name, _ in model.named_parameters()]
+        self._first, self._second, self._curve, self._batch = first, second, curve, batch
+        self._steps, self._lr, self._seed = steps, lr, seed
+        self._t = np.random.default_rng(seed).random(steps)
+        self._bend = [((a + b) / 2).requires_grad_() for a, b in zip(first, second, strict=True)]
+        self._optimizer = torch.optim.SGD(self._bend, lr=lr, momentum=momentum)
+        self._losses: list[Tensor] = []
+
+    @property
+    def done(self) -> int:
+        """Steps taken."""
+        return len(self._losses)
+
+    @property
+    def bend(self) -> Bend:
+        """As it is by now; a copy."""
+        losses = torch.stack(self._losses) if self._losses else torch.empty(0)
+        weights = tuple(weight.detach().clone() for weight in self._bend)
+        return Bend(weights, self._t[: self.done], on_host(losses).double().numpy())
+
+    def run(self, before_step: Callable[[], None] = lambda: None) -> Bend:
+        """Take the steps that are left; each calls ``before_step``, which may raise to cancel.
+
+        Raises:
+            ConfigError: the loss is not finite any more.
+        """
+        while self.done < self._steps:
+            before_step()
+            self.step()
+        return self.bend
+
+    def step(self) -> None:
+        """Take one step, whose dropout depends on nothing but the seed and its number.
+
+        Raises:
+            ConfigError: the loss is not finite any more.
+        """
+        step = self.done
+        torch.manual_seed(hash((self._seed, step)))
+        self._optimizer.param_groups[0]["lr"] = self._lr * lr_factor("cosine", step, self._steps)
+        x, y = self._batch(step)
+        weights = point(self._curve, float(self._t[step]), self._first, self._bend, self._second)
+        named = dict(zip(self._names, weights, strict=True))
+        loss = F.cross_entropy(functional_call(self._network, named, x), y)
+        self._optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
-        if step % LOOK_EVERY == 0 or step == steps - 1:
-            newest = float(on_host(losses[-1]))
-            if not np.isfinite(newest):
-                raise ConfigError(
-                    f"The loss on the curve is {newest} after {step + 1} steps; train the bend "
-                    f"with a smaller learning rate than {lr:g}."
-                )
-    found = tuple(weight.detach() for weight in bend)
-    return Bend(found, places, on_host(torch.stack(losses)).double().numpy())
+        self._optimizer.step()
+        self._losses.append(loss.detach())
+        looks = step % LOOK_EVERY == 0 or step == self._steps - 1
+        if looks and not np.isfinite(found := float(on_host(loss.detach()))):
+            raise ConfigError(
+                f"The loss on the curve is {found} after {step + 1} steps; train the bend with a "
+                f"smaller learning rate than {self._lr:g}."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` goes on from, bit for bit."""
+        return {
+            "step": self.done,
+            "bend": [weight.detach() for weight in self._bend],
+            "optimizer": self._optimizer.state_dict(),
+            "losses": list(self._losses),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another training of the same bend was."""
+        for weight, saved in zip(self._bend, state["bend"], strict=True):
+            weight.data.copy_(saved)
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._losses = [loss.to(self._bend[0].device) for loss in state["losses"]]

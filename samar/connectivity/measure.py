@@ -16,7 +16,7 @@ from torch import nn
 
 from samar import __version__
 from samar.connectivity.alignment import Alignment, align
-from samar.connectivity.bend import Batch, Bend, train_bend
+from samar.connectivity.bend import Batch, Bend, BendTraining
 from samar.connectivity.curve import coefficients, point
 from samar.connectivity.result import Along, Path
 from samar.connectivity.settings import ConnectivitySettings
@@ -35,8 +35,21 @@ from samar.landscapes.sampler import Sampler
 Progress = Callable[[int, int, str], None]
 MARGIN = 0.25
 """What a plane shows beside the curve, as a share of the distance between the networks."""
+SAVE_SECONDS = 20.0
+"""So much of a bend's training a killed process loses at most."""
 FLAT = 1e-6
 """A bend that is nearer to the line than this share of its length spans no plane with it."""
+
+
+class Saves:
+    """Keeps the state of a bend in training; this one keeps nothing."""
+
+    def load(self, aligned: bool) -> Mapping[str, Any] | None:
+        """What was saved of the bend to such a second network, if anything was."""
+        return None
+
+    def save(self, aligned: bool, state: Mapping[str, Any]) -> None:
+        """Replace what was saved."""
 
 
 class Connector:
@@ -52,6 +65,7 @@ class Connector:
         batch: mini-batches for the bend's training.
         check: called before every batch; may raise to cancel.
         progress: called with what is done, of how much, and what it is.
+        saves: keeps the state of a bend in training.
 
     Raises:
         ConfigError: the networks cannot be joined.
@@ -68,12 +82,14 @@ class Connector:
         batch: Batch,
         check: Callable[[], None] = lambda: None,
         progress: Progress = lambda done, total, what: None,
+        saves: "Saves | None" = None,
     ) -> None:
         require_alike(model.state_dict(), second)
         self.model, self.settings = model, settings
         self.t = np.linspace(0.0, 1.0, settings.points)
         self._second, self._sets, self._calibration = second, sets, calibration
         self._batch, self._check, self._progress = batch, check, progress
+        self._saves = saves or Saves()
         self._first = weights_of(model)
         self._alignment: Alignment | None = None
         self._bends: dict[bool, Bend] = {}
@@ -102,27 +118,41 @@ class Connector:
     def bend(self, aligned: bool) -> Bend:
         """The trained bend between the first network and such a second one."""
         if aligned not in self._bends:
-            settings, end = self.settings, self.end(aligned)
-            named = "Training the bend, aligned" if aligned else "Training the bend"
-
-            def tell(done: int, loss: float) -> None:
-                self._check()
-                self._progress(done, settings.steps, named)
-
             with kept_random_state(self.device):
-                torch.manual_seed(settings.seed)
-                self._bends[aligned] = train_bend(
-                    self.model,
-                    self._first,
-                    end,
-                    settings.curve,
-                    self._batch,
-                    steps=settings.steps,
-                    lr=settings.lr,
-                    seed=settings.seed,
-                    progress=tell,
-                )
+                self._bends[aligned] = self._trained(aligned)
         return self._bends[aligned]
+
+    def _trained(self, aligned: bool) -> Bend:
+        settings, saved_at = self.settings, time.monotonic()
+        named = "Training the bend, aligned" if aligned else "Training the bend"
+        training = BendTraining(
+            self.model,
+            self._first,
+            self.end(aligned),
+            settings.curve,
+            self._batch,
+            steps=settings.steps,
+            lr=settings.lr,
+            seed=settings.seed,
+        )
+        if (state := self._saves.load(aligned)) is not None:
+            training.load_state_dict(state)
+
+        def before_step() -> None:
+            nonlocal saved_at
+            due = time.monotonic() > saved_at + SAVE_SECONDS
+            try:
+                self._check()
+            except BaseException:
+                due = True
+                raise
+            finally:
+                if due:
+                    self._saves.save(aligned, training.state_dict())
+                    saved_at = time.monotonic()
+            self._progress(training.done, settings.steps, named)
+
+        return training.run(before_step)
 
     def bend_state(self, aligned: bool) -> dict[str, torch.Tensor]:
         """The bend as a network, with statistics of its own."""

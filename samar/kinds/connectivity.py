@@ -1,7 +1,7 @@
 """Connectivity: paths of low loss between two networks, their barriers, and a plane through both.
 
 Each path is kept as it is measured, with the bend that was trained for it, and so is each level of
-a plane. A job that is started again goes on from there; a bend in training begins again.
+a plane. A job that is started again goes on from there, also within a bend's training.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from samar.connectivity.catalog import SPLITS
 from samar.connectivity.result import Connection, Path
 from samar.connectivity.settings import NO_PLANE, ConnectivitySettings
 from samar.errors import ConfigError, DataError
-from samar.jobs.files import job_dir
+from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
@@ -25,7 +25,7 @@ from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 from samar.settings.declare import setting
 
 if TYPE_CHECKING:
-    from samar.connectivity.measure import Connector
+    from samar.connectivity.measure import Connector, Saves
     from samar.networks.load import Network
 
 PATHS = "paths"
@@ -152,7 +152,32 @@ def _connector(
         batch=batches.batch,
         check=work.check,
         progress=lambda done, total, what: work.progress(done, total or None, what),
+        saves=_saves(work),
     )
+
+
+def _saves(work: Work) -> "Saves":
+    """Keeps the state of a bend in training in the job's folder; without room the one before."""
+    from samar.connectivity.measure import Saves
+    from samar.errors import CheckpointError
+    from samar.networks.checkpoint import load_resume_state, save_resume_state
+
+    path = resume_path(work.job.id)
+
+    class InFolder(Saves):
+        def load(self, aligned: bool) -> Mapping[str, Any] | None:
+            with suppress(CheckpointError):
+                state = load_resume_state(path)
+                return state if state["aligned"] == aligned else None
+            return None
+
+        def save(self, aligned: bool, state: Mapping[str, Any]) -> None:
+            try:
+                save_resume_state({**state, "aligned": aligned}, path)
+            except OSError as error:
+                work.miss(path.name, error)
+
+    return InFolder()
 
 
 def _compared(network: "Network", other: "Network") -> str:

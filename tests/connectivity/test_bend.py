@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samar.connectivity.bend import train_bend
+from samar.connectivity.bend import BendTraining
 from samar.connectivity.curve import coefficients, point
 from samar.errors import ConfigError
 from samar.landscapes.directions import weights_of
@@ -46,7 +46,9 @@ def test_steps_are_those_of_gradients_by_hand(curve: str) -> None:
     a, b = (torch.randn(3, 4).double() for _ in range(2))
     batches = [(torch.randn(6, 4).double(), torch.randint(3, (6,))) for _ in range(5)]
     before = weights_of(model)
-    found = train_bend(model, (a,), (b,), curve, batches.__getitem__, steps=5, lr=0.3, seed=4)
+    found = BendTraining(
+        model, (a,), (b,), curve, batches.__getitem__, steps=5, lr=0.3, seed=4
+    ).run()
     w, velocity = (a + b) / 2, torch.zeros(3, 4).double()
     for step, t in enumerate(np.random.default_rng(4).random(5).tolist()):
         (x, y), (ca, cw, cb) = batches[step], coefficients(curve, t)
@@ -74,7 +76,7 @@ def test_a_bend_goes_around_a_barrier() -> None:
     order = torch.arange(8).roll(3)
     first = weights_of(model)
     second = (first[0][order], first[1][order], first[2][:, order], first[3])
-    found = train_bend(model, first, second, "bezier", lambda _: (x, y), steps=400, lr=0.1)
+    found = BendTraining(model, first, second, "bezier", lambda _: (x, y), steps=400, lr=0.1).run()
 
     def highest(curve: str) -> float:
         losses = []
@@ -100,11 +102,11 @@ def test_what_cannot_be_trained_is_said() -> None:
         return torch.full((2, 2), 1e30), torch.tensor([0, 1])
 
     with pytest.raises(ConfigError, match="'line' has no bend to train; choose bezier or chain"):
-        train_bend(model, *ends, "line", batch, steps=1, lr=0.1)
+        BendTraining(model, *ends, "line", batch, steps=1, lr=0.1)
     with pytest.raises(
         ConfigError, match=r"not finite|is (nan|inf) after .* smaller learning rate"
     ):
-        train_bend(model, *ends, "chain", batch, steps=30, lr=1e30)
+        BendTraining(model, *ends, "chain", batch, steps=30, lr=1e30).run()
 
 
 def test_dropout_and_statistics_of_the_model_stay_as_they_were() -> None:
@@ -113,7 +115,31 @@ def test_dropout_and_statistics_of_the_model_stay_as_they_were() -> None:
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     x, y = torch.randn(8, 2), torch.randint(2, (8,))
     ends = weights_of(model), tuple(p + 0.1 for p in weights_of(model))
-    train_bend(model, *ends, "bezier", lambda _: (x, y), steps=3, lr=0.1)
+    BendTraining(model, *ends, "bezier", lambda _: (x, y), steps=3, lr=0.1).run()
     assert not model.training
     assert all(torch.equal(tensor, kept[name]) for name, tensor in model.state_dict().items())
     assert all(p.requires_grad for p in model.parameters())
+
+
+def test_a_training_that_is_loaded_goes_on_bit_for_bit() -> None:
+    """Momentum, places, learning rate and the masks of dropout are those of the whole training."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 2)]
+    model = nn.Sequential(*layers)
+    x, y = torch.randn(16, 2), torch.randint(2, (16,))
+    ends = weights_of(model), tuple(p + torch.randn_like(p) for p in weights_of(model))
+
+    def training() -> BendTraining:
+        return BendTraining(model, *ends, "bezier", lambda _: (x, y), steps=9, lr=0.1, seed=3)
+
+    whole = training().run()
+    cut, again = training(), training()
+    for _ in range(4):
+        cut.step()
+    assert cut.done == 4
+    again.load_state_dict(cut.state_dict())
+    torch.rand(7)  # whatever else was drawn meanwhile
+    found = again.run()
+    for one, other in zip(whole.weights, found.weights, strict=True):
+        assert torch.equal(one, other)
+    assert whole.loss.tolist() == found.loss.tolist()

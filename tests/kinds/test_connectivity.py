@@ -18,7 +18,7 @@ from samar.connectivity.symmetry import neuron_groups, permuted
 from samar.errors import ConfigError, DataError, RunError
 from samar.exchange.artifacts import check_artifact
 from samar.jobs.engine import worker
-from samar.jobs.files import job_dir
+from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.jobs.work import Work
@@ -122,36 +122,33 @@ def test_where_alignment_moves_nothing_nothing_is_trained_twice(
     assert list(planes_of(store, job)) == [False]
 
 
-def test_cancelled_it_keeps_whole_paths_and_goes_on(
+def test_cancelled_it_goes_on_bit_for_bit_also_within_a_bend(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = found_by(store, run(store, submitted(store)))
-    real, measured = Work.progress, list[str]()
+    real, told = Work.progress, list[tuple[str, int]]()
 
     def progress(work: Work, done: int, total: int | None = None, doing: str = "") -> None:
-        measured.append(doing)
-        work.stopping = work.stopping or (doing.startswith("Training") and "aligned" in doing)
+        told.append((doing, done))
+        work.stopping = work.stopping or (doing, done) == ("Training the bend, aligned", 1)
         real(work, done, total, doing)
 
-    job = submitted(store, name="stopped")
-    with monkeypatch.context() as patch:
-        patch.setattr(Work, "progress", progress)
-        job = run(store, job)
+    monkeypatch.setattr(Work, "progress", progress)
+    job = run(store, submitted(store, name="stopped"))
     assert job.status == "stopped"
     assert len(found_by(store, job).paths) == 3
+    assert resume_path(job.id).is_file()
     store.requeue(job)
-    measured.clear()
-    monkeypatch.setattr(
-        Work,
-        "progress",
-        lambda *a, **k: (measured.append(k.get("doing") or a[-1]), real(*a, **k))[1],
-    )
+    told.clear()
     job = run(store, job)
-    assert job.status == "finished"
-    assert "Training the bend" not in measured
-    assert measured.count("Measuring the path") == FEW["points"]
+    assert (job.status, job.message) == ("finished", "")
+    assert not resume_path(job.id).exists()
+    trained = [(doing, done) for doing, done in told if doing.startswith("Training")]
+    assert trained == [("Training the bend, aligned", done) for done in (2, 3)]
+    assert [doing for doing, _ in told].count("Measuring the path") == FEW["points"]
     for one, other in zip(whole.paths, found_by(store, job).paths, strict=True):
-        np.testing.assert_allclose(other.along["test"].loss, one.along["test"].loss, rtol=1e-5)
+        np.testing.assert_array_equal(other.along["test"].loss, one.along["test"].loss)
+        np.testing.assert_array_equal(other.training, one.training)
 
 
 def test_a_first_result_is_the_lines_alone_from_few_images() -> None:
