@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.landscapes.topology.merge_tree import MergeTree as MergeTree
     from samar.landscapes.topology.merge_tree import topology_of as topology_of
     from samar.landscapes.topology.merge_tree import topology_of_points as topology_of_points
-    from samar.landscapes.topology.samples import Samples as Samples
     from samar.models.build import build_model as build_model
     from samar.optim.factory import build_optimizer as build_optimizer
     from samar.optim.rules import Additive as Additive
@@ -54,6 +53,7 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.script.results import HessianResult as HessianResult
     from samar.script.results import LandscapeResult as LandscapeResult
     from samar.script.results import PathResult as PathResult
+    from samar.script.results import SamplesResult as SamplesResult
     from samar.script.watch import WatchedRun as WatchedRun
     from samar.script.watch import watch as watch
     from samar.training.loop import train as train
@@ -99,7 +99,6 @@ _HOMES = {
     "plane": "landscapes.sampler",
     "random_frame": "landscapes.frame",
     "MergeTree": "landscapes.topology.merge_tree",
-    "Samples": "landscapes.topology.samples",
     "topology_of": "landscapes.topology.merge_tree",
     "topology_of_points": "landscapes.topology.merge_tree",
     "hessian": "script.instruments",
@@ -111,6 +110,7 @@ _HOMES = {
     "HessianResult": "script.results",
     "LandscapeResult": "script.results",
     "PathResult": "script.results",
+    "SamplesResult": "script.results",
     "WatchedRun": "script.watch",
     "objective_of": "data.given",
     "hessian_of": "curvature.product",

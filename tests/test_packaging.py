@@ -98,7 +98,7 @@ for missing in (lambda: samar.load_dataset("cifar10"), lambda: samar.build_model
         assert "the package torchvision" in str(error)
     else:
         raise AssertionError
-page = standalone_html([("plane", samar.plane(model, sample, axes, points=5))])
+page = standalone_html("plane", samar.plane(model, sample, axes, points=5))
 assert page.startswith("<!doctype html>")
 given = {"data": (sample.x, sample.y), "progress": False}
 for found in (samar.landscape(model, points=5, **given), samar.hessian(model, **given)):

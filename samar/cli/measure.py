@@ -36,12 +36,13 @@ from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LEVEL, LandscapeJobSettings
 from samar.landscapes.export import require_vtp
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.report import CAVEAT, THRESHOLD, as_json, told, tree_csv
-from samar.landscapes.topology.samples import Samples
+from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.networks.library import find_model
 from samar.networks.load import SUFFIXES
 from samar.networks.settings import NetworkSettings
-from samar.settings.command import add_settings, json_line, refuse, settings_from
+from samar.settings.command import PROGRAM, add_settings, json_line, refuse, settings_from
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 from samar.settings.paths import expanded, out_file
@@ -57,7 +58,8 @@ def register(commands: Any) -> None:
         commands,
         "landscape",
         "measure the loss around a network",
-        "Loss and accuracy on a line or a plane through a network's weights.",
+        "Loss and accuracy on a line or a plane through a network's weights, or at points in more "
+        "directions.",
         LandscapeJobSettings,
         _print_landscape,
         formats=FORMATS,
@@ -96,8 +98,9 @@ def _register_topology(commands: Any) -> None:
     parser = commands.add_parser(
         "topology",
         help="minima, saddles and merge tree of measured landscapes",
-        description="Minima and saddles of the loss on measured lines and planes, the persistence "
-        "of each basin, and numbers that compare landscapes. Nothing is measured.",
+        description="Minima and saddles of the loss on measured lines and planes and at points in "
+        "more directions, the persistence of each basin, and numbers that compare landscapes. "
+        "Nothing is measured.",
     )
     parser.add_argument(
         "landscapes",
@@ -120,13 +123,13 @@ def _register_topology(commands: Any) -> None:
         help="of a cell of a plane, 8 or 4 (default 8); to which each of samples is joined "
         "(default 4 times the directions)",
     )
-    parser.add_argument("--out", metavar="FILE", help="file to write, .json or .csv")
+    parser.add_argument("--out", metavar="FILE", help="file to write, .json, .csv or .html")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.set_defaults(run=_topology)
 
 
 def _topology(options: argparse.Namespace) -> int:
-    out = None if options.out is None else out_file(options.out, (".json", ".csv"))
+    out = None if options.out is None else out_file(options.out, (".json", ".csv", ".html"))
     if out is not None and len(options.landscapes) > 1:
         raise SamarError(f"--out takes one landscape, got {len(options.landscapes)}; give one.")
     rows, found = [], []
@@ -135,8 +138,7 @@ def _topology(options: argparse.Namespace) -> int:
         tree, words = told(landscape, threshold=options.threshold, neighbours=options.neighbours)
         content = as_json(tree, title=title)
         if out is not None:
-            text = tree_csv(tree) if out.suffix == ".csv" else json_line(content)
-            out.write_text(text, encoding="utf-8")
+            _write_topology(out, title, landscape, (tree, words), content)
         found.append(content)
         numbers = tree.numbers()
         counted = f"{numbers['minima']} ({numbers['border_minima']})"
@@ -154,17 +156,26 @@ def _topology(options: argparse.Namespace) -> int:
     return 0
 
 
+def _write_topology(
+    out: Path,
+    title: str,
+    landscape: Landscape | Samples,
+    topology: tuple[MergeTree, list[str]],
+    content: dict[str, Any],
+) -> None:
+    if out.suffix == ".html":
+        from samar.charts.html.landscape import write
+
+        write(landscape, title, out, topology)
+        return
+    text = tree_csv(topology[0]) if out.suffix == ".csv" else json_line(content)
+    out.write_text(text, encoding="utf-8")
+
+
 def _landscape_named(word: str) -> tuple[str, Landscape | Samples]:
     """A saved landscape, saved samples, or the finest landscape that a job has kept."""
     if Path(word).suffix == ".npz":
-        landscape: Landscape | Samples
-        try:
-            landscape = Landscape.load(expanded(word))
-        except DataError:
-            with suppress(DataError):
-                landscape = Samples.load(expanded(word))
-                return str(landscape.manifest.get("title") or Path(word).stem), landscape
-            raise
+        landscape = load_landscape(expanded(word))
         return str(landscape.manifest.get("title") or Path(word).stem), landscape
     jobs = Jobs()
     job = jobs.get(word)
@@ -173,7 +184,7 @@ def _landscape_named(word: str) -> tuple[str, Landscape | Samples]:
         raise DataError(
             f"Job {job.id} ({job.kind}) holds no landscape; give a landscape job or a saved .npz."
         )
-    return job.label, Landscape.load(job_dir(job.id) / kept[-1].path)
+    return job.label, load_landscape(job_dir(job.id) / kept[-1].path)
 
 
 def register_others(commands: Any) -> None:
@@ -211,7 +222,7 @@ def _measure(options: argparse.Namespace) -> int:
     if getattr(options, "out", None) is not None:
         options.out = out_file(options.out, options.formats)
         if options.out.suffix == ".vtp":
-            require_vtp(plane=settings.dim == 2)
+            require_vtp(dim=settings.dim)
     if isinstance(settings, NetworkSettings):
         _refuse_known(options, settings)
     jobs = Jobs()
@@ -302,7 +313,7 @@ def follow(jobs: Jobs, job_id: str, words_of: Callable[[Job], str] | None = None
 
 def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     newest = jobs.store.records.artifacts(job.key, LEVEL)[-1]
-    landscape = Landscape.load(job_dir(job.id) / newest.path)
+    landscape = load_landscape(job_dir(job.id) / newest.path)
     title = str(job.inputs["title"])
     if options.out is not None:
         from samar.charts.html.landscape import write
@@ -313,13 +324,19 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
         print(json_line(numbers))
         return
     if job.status == "stopped":
-        print(f"Stopped at {landscape.points} points an axis.", file=sys.stderr)
+        axis = " an axis" if isinstance(landscape, Landscape) else ""
+        print(f"Stopped at {len(landscape.loss)} points{axis}.", file=sys.stderr)
     print(
         f"{title}: loss {numbers['centre_loss']:.6f} at the centre, from "
         f"{numbers['min_loss']:.6f} to {numbers['max_loss']:.6g} over {landscape.loss.size} "
         f"points in {numbers['seconds']:.1f} s."
     )
-    if landscape.is_adaptive:
+    if isinstance(landscape, Samples):
+        print(
+            f"They lie up to {numbers['max_distance']:.4g} from the network, in {landscape.dim} "
+            f"directions. For minima and saddles: {PROGRAM} topology {job.id}"
+        )
+    elif landscape.is_adaptive:
         print(f"{landscape.sampling}.")
     for name in ("barrier", "climb_within_rho"):
         if name in numbers:

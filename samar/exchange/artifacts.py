@@ -26,6 +26,7 @@ from samar.kinds.inspect import FOUND
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
 from samar.kinds.train import MISLABELLED
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.samples import Samples
 from samar.networks.inspection import Inspection
 from samar.plain_text import shown
 from samar.settings.job import JobSettings
@@ -84,7 +85,8 @@ def _check_arrays(path: Path, kind: str, settings: JobSettings, what: str) -> No
     drawn = kind in (*LANDSCAPES, *FILM, *PLANES)
     try:
         if drawn:
-            landscape = Landscape.load(path)
+            sampled = kind in LANDSCAPES and getattr(settings, "dim", 0) > 2
+            landscape = Samples.load(path) if sampled else Landscape.load(path)
         elif kind == PATHS:
             connection = Connection.load(path)
         else:
@@ -102,18 +104,20 @@ def _check_arrays(path: Path, kind: str, settings: JobSettings, what: str) -> No
         raise DataError(f"{what} holds no images with their labels; export the job again.")
 
 
-def _check_landscape(landscape: Landscape, kind: str, settings: JobSettings, what: str) -> None:
+def _check_landscape(
+    landscape: Landscape | Samples, kind: str, settings: JobSettings, what: str
+) -> None:
     """A landscape of the directions that its kind has, with the facts that stand under it."""
     dim = (FILM | PLANES).get(kind) or getattr(settings, "dim", 0)
-    if len(landscape.axes) != dim:
+    if landscape.dim != dim:
         raise DataError(
-            f"{what} has {len(landscape.axes)} directions where it must have {dim}; export the job "
-            "again."
+            f"{what} has {landscape.dim} directions where it must have {dim}; export the job again."
         )
     wrong = f"{what} does not say how it was measured"
     fits = FilmFacts if kind in FILM else PlaneFacts if kind in PLANES else LandscapeFacts
     facts = fitting(fits, landscape.manifest, wrong)
-    names = landscape.trail.names if landscape.trail is not None else ()
+    trail = landscape.trail if isinstance(landscape, Landscape) else None
+    names = trail.names if trail is not None else ()
     if len(getattr(facts, "labels", "xy")) < dim:
         raise DataError(f"{wrong} (labels: one for each direction); export the job again.")
     if any(shown(text) != text for text in (*names, *_texts(landscape.manifest))):

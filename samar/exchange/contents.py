@@ -11,7 +11,7 @@ from samar.errors import DataError
 from samar.exchange.tables import LATER
 from samar.jobs.records import EPOCH_COLUMNS, LABELS
 from samar.kinds.curvature import ESTIMATE
-from samar.landscapes.catalog import BATCHNORM
+from samar.landscapes.catalog import BATCHNORM, MOST_AXES
 from samar.plain_text import shown
 
 MOST_MEMBERS = 50_000
@@ -186,8 +186,9 @@ class LandscapeFacts(Facts):
     samar: Word
     torch: Word
     note: str = ""
-    labels: Annotated[list[Word], Field(min_length=1, max_length=2)]
+    labels: Annotated[list[Word], Field(min_length=1, max_length=MOST_AXES)]
     model_loss: Maybe = None
+    weight_norm: Maybe = None
 
     def model_post_init(self, _: Any) -> None:
         """Look at what only some directions have."""

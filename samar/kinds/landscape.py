@@ -1,4 +1,4 @@
-"""A landscape: the loss on a line or a plane through a network's weights, level by level.
+"""A landscape: the loss on a line, a plane or in a cube through a network's weights, by levels.
 
 Every level that is complete is an artifact, and so is what was measured of the next one when the
 job was stopped: a job that is started again goes on from there.
@@ -14,7 +14,7 @@ from samar.errors import DataError
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
-from samar.landscapes.settings import LandscapeSettings
+from samar.landscapes.settings import SHAPES, LandscapeSettings
 from samar.networks.load import load_pinned, path_of, pinned, snapshots_before
 from samar.networks.memory import landscape_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
@@ -22,11 +22,13 @@ from samar.settings.declare import setting
 
 if TYPE_CHECKING:
     from samar.landscapes.frame import Frame
-    from samar.landscapes.sampler import Sampler
+    from samar.landscapes.result import Landscape
+    from samar.landscapes.sampler import CubeSampler, Sampler
+    from samar.landscapes.topology.samples import Samples
 
 LEVEL, PREVIEW, PARTIAL = "landscape", "preview", "partial"
 """Kinds of artifacts: a level of the picture, of its rough form, or part of a level."""
-PREVIEW_POINTS, FIRST_POINTS = 17, 9
+PREVIEW_POINTS, FIRST_POINTS, FEW_SAMPLES = 17, 9, 65
 PARTIAL_SECONDS = 10.0
 
 
@@ -49,21 +51,24 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
         "Measure a rough picture in bf16 first, good to about 1 %. Left out where the processor "
         "does not multiply bf16 natively, since it would be slower.",
         label="quick preview first",
+        when=lambda s: not s.is_sampled,
     )
 
     @property
     def described(self) -> str:
         """The network and the directions."""
-        return f"landscape of {self.network}, {self.directions}"
+        shape = f", {SHAPES[self.dim]}" if self.is_sampled else ""
+        return f"landscape of {self.network}, {self.directions}{shape}"
 
     @property
     def first(self) -> "LandscapeJobSettings | None":
         """The same picture from few images, at few points, without the ball's edge."""
         if self.images < WORTH_IMAGES:
             return None
-        points = min(FIRST_POINTS, self.points)
+        most = {"samples": FEW_SAMPLES} if self.is_sampled else {"points": FIRST_POINTS}
+        fewer = {name: min(count, getattr(self, name)) for name, count in most.items()}
         plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32, "sampling": "grid"}
-        return self.changed(images=FIRST_IMAGES, points=points, **plain)
+        return self.changed(images=FIRST_IMAGES, **fewer, **plain)
 
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
@@ -84,7 +89,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     from samar.device.placement import described, is_gpu, use_fitting_threads
     from samar.device.precision import has_bf16, multiplies_bf16
     from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
-    from samar.landscapes.sampler import sampler_of
+    from samar.landscapes.sampler import cube_sampler_of, sampler_of
 
     work.progress(0, doing="Loading network and images…")
     store = work.store
@@ -94,7 +99,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     ends: list[tuple[str, Mapping[str, Any]]]
     ends = [(other.title, other.model.state_dict()) for other in others]
     # A run's own snapshots: pca is taken of them, on any other plane they are shown.
-    own = settings.path and settings.directions != "between"
+    own = settings.path and settings.applies("path")
     path = path_of(store, network) if own or settings.directions == "pca" else []
     if settings.directions == "pca" and not ends:
         ends, path = path, []
@@ -116,6 +121,8 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
             on_batch=work.check,
         )
 
+    facts = {"title": work.job.inputs["title"], **network.facts}
+
     def sampler(wanted: LandscapeJobSettings, frame: "Frame | None") -> "Sampler":
         return sampler_of(
             wanted,
@@ -124,18 +131,24 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
             others=ends,
             path=path,
             frame=frame,
-            facts={"title": work.job.inputs["title"], **network.facts},
+            facts=facts,
             check=work.check,
         )
 
-    exact = sampler(settings, frame)
+    exact = (
+        cube_sampler_of(
+            settings, network.model, network.dataset, frame=frame, facts=facts, check=work.check
+        )
+        if settings.is_sampled
+        else sampler(settings, frame)
+    )
     _take_up(exact, work)
     work.note(device=described(device, exact.evaluator.precision))
     if exact.evaluator.note:
         work.summarize(note=exact.evaluator.note)
     pays = is_gpu(device) or multiplies_bf16()
-    rough = settings.preview and settings.precision == FP32 and has_bf16(device) and pays
-    if rough and not exact.grid.finest:
+    rough = settings.preview and settings.applies("preview") and settings.precision == FP32
+    if rough and has_bf16(device) and pays and not exact.grid.finest:
         points = min(PREVIEW_POINTS, settings.points)
         coarse = settings.changed(precision=BF16, points=points, sampling="grid")
         preview = sampler(coarse, exact.frame)
@@ -147,47 +160,47 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
         raise
 
 
-def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
+def _measure(sampler: "Sampler | CubeSampler", work: Work, kind: str) -> None:
+    refinement = getattr(sampler, "refinement", None)
     words = "Quick preview" if kind == PREVIEW else "Measuring points"
     kept = time.monotonic()
 
     def progress(done: int, total: int) -> None:
         nonlocal kept
-        if sampler.refinement is None:
+        if refinement is None:
             work.progress(done, total, words)
         else:  # nobody knows how many there will be
-            work.progress(done, doing=f"{done:,} of at most {total:,} points; {sampler.refinement}")
+            work.progress(done, doing=f"{done:,} of at most {total:,} points; {refinement}")
         if kind == LEVEL and time.monotonic() - kept > PARTIAL_SECONDS:
             _keep_partial(sampler, work)
             kept = time.monotonic()
 
+    level: Landscape | Samples
     for level in sampler.levels(progress=progress):
-        numbers = level.summary()
-        work.keep_saved(
-            kind, level, f"{kind}-{level.points}.npz", step=level.points, summary=numbers
-        )
-        work.summarize(**numbers, points=level.points)
+        numbers, points = level.summary(), len(level.loss)
+        work.keep_saved(kind, level, f"{kind}-{points}.npz", step=points, summary=numbers)
+        work.summarize(**numbers, points=points)
 
 
-def _keep_partial(sampler: "Sampler", work: Work) -> None:
+def _keep_partial(sampler: "Sampler | CubeSampler", work: Work) -> None:
     """Keep what is measured beyond the last level, so that no end of the process loses it."""
     if sampler.grid.done.sum() > sampler.grid.finest**sampler.grid.done.ndim:
-        points = sampler.grid.points
+        points = sampler.grid.reached
         work.keep_saved(PARTIAL, sampler.at_level(points), f"{PARTIAL}.npz", step=points)
 
 
-def _take_up(sampler: "Sampler", work: Work) -> None:
+def _take_up(sampler: "Sampler | CubeSampler", work: Work) -> None:
     """Put what an earlier process measured into the grid."""
-    from samar.landscapes.result import ERRORS, Landscape
+    from samar.landscapes.result import ERRORS
+    from samar.landscapes.topology.samples import load_landscape
 
     seconds, forwards = 0.0, 0
     for artifact in (*work.kept(LEVEL), *work.kept(PARTIAL)):
         try:
-            known = Landscape.load(work.folder / artifact.path)
+            known = load_landscape(work.folder / artifact.path)
         except DataError:
             continue
-        stride = sampler.grid.stride(known.points)
-        cut = (slice(None, None, stride),) * known.done.ndim
+        cut = sampler.grid.part(len(known.loss))
         for name in ("loss", "accuracy", "done", *ERRORS):
             theirs = getattr(known, name)
             if theirs is not None:
@@ -211,7 +224,7 @@ def rehearse() -> None:
 KIND = Kind(
     "landscape",
     "Landscape",
-    "Loss and accuracy on a line or a plane through a network's weights.",
+    "Loss and accuracy on a line, a plane or in a cube through a network's weights.",
     LandscapeJobSettings,
     work,
     lane=SHORT,

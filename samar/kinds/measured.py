@@ -14,6 +14,7 @@ from samar.kinds.curvature import REPORT
 from samar.kinds.landscape import LEVEL
 from samar.kinds.watch import OWN_LANE, running_script
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.samples import Samples
 from samar.settings.declare import setting
 from samar.settings.job import JobSettings
 
@@ -44,7 +45,7 @@ class MeasuredSettings(JobSettings):
 
 
 def keep_measured(
-    found: Landscape | Report | Connection, title: str, store: Store | None = None
+    found: Landscape | Samples | Report | Connection, title: str, store: Store | None = None
 ) -> str:
     """Keep a result as a finished job and return the job's id.
 
@@ -53,14 +54,15 @@ def keep_measured(
     """
     store = store or Store()
     others = "path" if isinstance(found, Connection) else "hessian"
-    instrument = "landscape" if isinstance(found, Landscape) else others
+    instrument = "landscape" if isinstance(found, Landscape | Samples) else others
     settings = MeasuredSettings(name=title, instrument=instrument, script=running_script())
     job = store.get(store.create(settings, here=True))
     with Work(store, job) as work:
-        if isinstance(found, Landscape):
-            numbers = found.summary() | {"points": found.points}
-            file = f"{LEVEL}-{found.points}.npz"
-            work.keep_saved(LEVEL, found, file, step=found.points, summary=numbers)
+        if isinstance(found, Landscape | Samples):
+            points = len(found.loss)
+            numbers = found.summary() | {"points": points}
+            file = f"{LEVEL}-{points}.npz"
+            work.keep_saved(LEVEL, found, file, step=points, summary=numbers)
         elif isinstance(found, Connection):
             numbers = found.summary()
             work.keep_saved(PATHS, found, "paths.npz", summary=numbers)

@@ -10,13 +10,16 @@ import numpy as np
 
 from samar.errors import ConfigError
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.samples import Samples
 
-COLUMNS = ("alpha", "beta", "loss", "accuracy", "done")
-"""Of a table; standard errors follow where they are known."""
+COLUMNS = ("loss", "accuracy", "done")
+"""Of a table, after the coordinates; standard errors follow where they are known."""
 
 
-def to_csv(landscape: Landscape) -> str:
+def to_csv(landscape: Landscape | Samples) -> str:
     """One row per point in reading order: coordinates, loss, accuracy, whether it is measured.
+
+    Of samples: the coefficients a1, a2 and so on, and the distance from the network.
 
     A point that is not measured has a loss all the same where that was interpolated. The standard
     errors follow, see :class:`samar.landscapes.result.Landscape`. Numbers are written so that
@@ -25,9 +28,13 @@ def to_csv(landscape: Landscape) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     errors = {name: array for name, array in landscape.errors.items() if array is not None}
-    names = [name for name in COLUMNS if name != "beta" or landscape.is_plane]
-    writer.writerow([*names, *errors])
-    places = np.meshgrid(*landscape.axes)
+    if isinstance(landscape, Samples):
+        names = [f"a{i + 1}" for i in range(landscape.dim)] + ["distance"]
+        places = [*landscape.points.T, landscape.distance]
+    else:
+        names = ["alpha", "beta"][: len(landscape.axes)]
+        places = [*np.meshgrid(*landscape.axes)]
+    writer.writerow([*names, *COLUMNS, *errors])
     columns = [*places, landscape.loss, landscape.accuracy, landscape.done.astype(int)]
     cells = (column.ravel().tolist() for column in (*columns, *errors.values()))
     writer.writerows(zip(*cells, strict=True))
@@ -39,19 +46,20 @@ def can_write_vtp() -> bool:
     return find_spec("pyevtk") is not None
 
 
-def require_vtp(*, plane: bool) -> None:
+def require_vtp(*, dim: int) -> None:
     """Make sure that a landscape can be written as ``.vtp``.
 
     Raises:
-        ConfigError: it is a line, or pyevtk is not installed.
+        ConfigError: it is no plane, or pyevtk is not installed.
     """
-    if not plane:
-        raise ConfigError("A line has no surface to write as .vtp; choose .csv, or dim 2.")
+    if dim != 2:
+        what = "A line has" if dim == 1 else f"Points in {dim} directions have"
+        raise ConfigError(f"{what} no surface to write as .vtp; choose .csv, or dim 2.")
     if not can_write_vtp():
         raise ConfigError("Writing .vtp needs pyevtk; install it with: pip install pyevtk")
 
 
-def to_vtp(landscape: Landscape) -> bytes:
+def to_vtp(landscape: Landscape | Samples) -> bytes:
     """The surface z = loss over the plane, with loss and accuracy at every point.
 
     So are standard errors where they are known, and of an adaptive plane which are measured.
@@ -61,7 +69,8 @@ def to_vtp(landscape: Landscape) -> bytes:
     Raises:
         ConfigError: it is a line, or pyevtk is not installed.
     """
-    require_vtp(plane=landscape.is_plane)
+    require_vtp(dim=landscape.dim)
+    assert isinstance(landscape, Landscape)
     from pyevtk.vtk import VtkFile, VtkPolyData
 
     x, y = (place.ravel() for place in np.meshgrid(*landscape.axes))

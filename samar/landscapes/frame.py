@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from samar.device.precision import exact
 from samar.device.waiting import on_host
+from samar.landscapes.catalog import MOST_AXES
 from samar.landscapes.directions import Weights, random_direction, weights_of
 
 Floats = npt.NDArray[np.float64]
 State = Mapping[str, Tensor]
 """A network's ``state_dict``: parameters and buffers by name."""
-MOST_AXES = 8
 
 
 @dataclass(frozen=True, eq=False)

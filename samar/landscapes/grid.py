@@ -8,6 +8,7 @@ Arrays are indexed like an image, ``loss[row, column]``: the first direction run
 the second along rows (y). A line has one index.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,67 @@ Floats = npt.NDArray[np.float64]
 Span = tuple[float, float]
 
 
-class Grid:
+class Points(ABC):
+    """Points being measured, level by level: what is found at each, and which are done.
+
+    Args:
+        points: the finest level.
+        shape: of the arrays.
+
+    Attributes:
+        loss, accuracy, loss_se, difference_se: NaN where nothing is measured yet.
+        done: which points are.
+    """
+
+    def __init__(self, points: int, shape: tuple[int, ...]) -> None:
+        self.points = points
+        self.loss = np.full(shape, np.nan)
+        self.accuracy = np.full(shape, np.nan)
+        self.loss_se = np.full(shape, np.nan)
+        self.difference_se = np.full(shape, np.nan)
+        self.done = np.zeros(shape, dtype=bool)
+
+    @property
+    @abstractmethod
+    def levels(self) -> tuple[int, ...]:
+        """The levels on the way to the finest; each holds all points of the one before."""
+
+    @property
+    def finest(self) -> int:
+        """The finest level that is complete; 0 if none is."""
+        return max((n for n in self.levels if not self.pending(n)), default=0)
+
+    @property
+    @abstractmethod
+    def reached(self) -> int:
+        """The smallest part, counted as a level, that holds all that is done."""
+
+    @abstractmethod
+    def part(self, level: int) -> tuple[slice, ...]:
+        """Which points of the arrays a level holds."""
+
+    @abstractmethod
+    def pending(self, level: int) -> list[tuple[int, ...]]:
+        """Indices of a level that are not measured yet, in the order to measure them."""
+
+    @abstractmethod
+    def coordinates(self, index: Sequence[int]) -> tuple[float, ...]:
+        """Along each direction."""
+
+    def put(
+        self,
+        index: tuple[int, ...],
+        loss: float,
+        accuracy: float,
+        loss_se: float = np.nan,
+        difference_se: float = np.nan,
+    ) -> None:
+        """Record a measurement, see :class:`samar.landscapes.evaluator.Value`; NaN is one too."""
+        self.loss[index], self.accuracy[index], self.done[index] = loss, accuracy, True
+        self.loss_se[index], self.difference_se[index] = loss_se, difference_se
+
+
+class Grid(Points):
     """A line or a plane in the making.
 
     Args:
@@ -43,15 +104,9 @@ class Grid:
                 f"spans must be one or two pairs of finite low < high, got {list(spans)}; "
                 "try (-1, 1)."
             )
-        self.points = points
+        super().__init__(points, (points,) * len(spans))
         share = np.arange(points) / (points - 1)
         self.axes = tuple(low * (1 - share) + high * share for low, high in spans)
-        shape = (points,) * len(spans)
-        self.loss = np.full(shape, np.nan)
-        self.accuracy = np.full(shape, np.nan)
-        self.loss_se = np.full(shape, np.nan)
-        self.difference_se = np.full(shape, np.nan)
-        self.done = np.zeros(shape, dtype=bool)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -59,36 +114,28 @@ class Grid:
         return tuple(level for level in LEVELS if level <= self.points)
 
     @property
-    def finest(self) -> int:
-        """The finest level that is complete; 0 if none is."""
-        return max((n for n in self.levels if not self.pending(n)), default=0)
+    def reached(self) -> int:
+        """The finest grid."""
+        return self.points
 
-    def stride(self, level: int) -> int:
+    def part(self, level: int) -> tuple[slice, ...]:
+        """Every so many rows and columns."""
+        return (slice(None, None, self._stride(level)),) * self.done.ndim
+
+    def _stride(self, level: int) -> int:
         """How many of the finest steps make one of this level."""
         return (self.points - 1) // (level - 1)
 
     def pending(self, level: int) -> list[tuple[int, ...]]:
         """Indices of a level that are not measured yet, from the centre outwards."""
-        stride, middle = self.stride(level), (self.points - 1) / 2
-        coarse = self.done[(slice(None, None, stride),) * self.done.ndim]
+        stride, middle = self._stride(level), (self.points - 1) / 2
+        coarse = self.done[self.part(level)]
         missing = [tuple(int(i) * stride for i in index) for index in np.argwhere(~coarse)]
         return sorted(missing, key=lambda index: sum((i - middle) ** 2 for i in index))
 
     def coordinates(self, index: Sequence[int]) -> tuple[float, ...]:
         """(α) or (α, β) of a cell."""
         return tuple(float(axis[i]) for axis, i in zip(self.axes, reversed(index), strict=True))
-
-    def put(
-        self,
-        index: tuple[int, ...],
-        loss: float,
-        accuracy: float,
-        loss_se: float = np.nan,
-        difference_se: float = np.nan,
-    ) -> None:
-        """Record a measurement, see :class:`samar.landscapes.evaluator.Value`; NaN is one too."""
-        self.loss[index], self.accuracy[index], self.done[index] = loss, accuracy, True
-        self.loss_se[index], self.difference_se[index] = loss_se, difference_se
 
 
 def _proper(span: Span) -> bool:

@@ -90,17 +90,16 @@ class Landscape:
         ball: Ball | None = None,
     ) -> "Landscape":
         """A copy of one level of a grid."""
-        stride = grid.stride(level)
-        cut = (slice(None, None, stride),) * grid.done.ndim
+        cut = grid.part(level)
         return cls(
-            tuple(axis[::stride].copy() for axis in grid.axes),
+            tuple(axis[cut[0]].copy() for axis in grid.axes),
             grid.loss[cut].copy(),
             grid.accuracy[cut].copy(),
             grid.done[cut].copy(),
             manifest,
             trail,
             ball,
-            *(_known(getattr(grid, name)[cut]) for name in ERRORS),
+            *(known(getattr(grid, name)[cut]) for name in ERRORS),
         )
 
     @property
@@ -129,6 +128,11 @@ class Landscape:
     def points(self) -> int:
         """Points along an axis."""
         return len(self.axes[0])
+
+    @property
+    def dim(self) -> int:
+        """How many directions there are."""
+        return len(self.axes)
 
     @property
     def is_plane(self) -> bool:
@@ -240,7 +244,8 @@ def percent(share: float) -> str:
     )
 
 
-def _known(array: Floats) -> Floats | None:
+def known(array: Floats) -> Floats | None:
+    """A copy of an array; None where nothing in it is."""
     return array.copy() if np.isfinite(array).any() else None
 
 

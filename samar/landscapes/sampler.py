@@ -1,13 +1,15 @@
 """From a model and a wish to a landscape, level by level.
 
-:class:`Sampler` is what the browser and the command line drive. :func:`line` and :func:`plane` are
-for code that has a live model and fixed directions, such as a probe during training.
+:class:`Sampler` and :class:`CubeSampler` are what browser and command line drive. :func:`line` and
+:func:`plane` are for code that has a live model and fixed directions, such as a probe during
+training.
 """
 
 import platform
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -25,63 +27,44 @@ from samar.landscapes.adaptive.refinement import Refinement
 from samar.landscapes.catalog import LEVELS
 from samar.landscapes.evaluator import Evaluator, Value
 from samar.landscapes.frame import Frame, State, frame_between, given_frame, random_frame
-from samar.landscapes.grid import Grid, Span
+from samar.landscapes.grid import Grid, Points, Span
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.settings import LandscapeSettings
+from samar.landscapes.topology.samples import Cube, Samples
 from samar.landscapes.trajectory import pca_frame, trail
 from samar.models.guard import undisturbed
 
 Progress = Callable[[int, int], None]
 BALL_POINTS = 32
 STEADY_CHUNK = 128
-"""Images a forward pass where points are chosen by what was measured: one that was timed may differ
-from run to run, and with it the last bits of a loss."""
+"""Images a forward pass where the last bits of a loss count, since points are chosen by what was
+measured, or a tree compares each with the others: one that was timed may differ from run to run."""
 
 
-class Sampler:
-    """One landscape being measured; every level that is complete can be taken out.
+Found = TypeVar("Found", Landscape, Samples)
+
+
+class Levels(ABC, Generic[Found]):
+    """Points being measured; every level that is complete can be taken out.
 
     Args:
-        frame: where it lies.
-        evaluator: what measures it.
+        frame: where they lie.
+        evaluator: what measures them.
         grid: how far and how fine; may be partly done already.
         facts: further entries of the manifest.
-        trail: networks to show on it.
-        rho: radius of the ball whose edge is measured too; 0 for none.
-        tolerance: largest error of the loss between the points of a plane that are chosen by
-            :mod:`samar.landscapes.adaptive.refinement`; None measures every point of the grid.
     """
 
     def __init__(
-        self,
-        frame: Frame,
-        evaluator: Evaluator,
-        grid: Grid,
-        *,
-        facts: Mapping[str, Any] | None = None,
-        trail: Trail | None = None,
-        rho: float = 0.0,
-        tolerance: float | None = None,
+        self, frame: Frame, evaluator: Evaluator, grid: Points, facts: Mapping[str, Any] | None
     ) -> None:
-        if len(frame.axes) != len(grid.axes):
-            raise ValueError(
-                f"grid must have as many axes as the frame, got {len(grid.axes)} and "
-                f"{len(frame.axes)}; give one span per direction."
-            )
         self.frame, self.evaluator, self.grid = frame, evaluator, grid
-        self.trail, self.rho, self.ball = trail, rho, None  # type: Trail | None, float, Ball | None
-        self.refinement: Refinement | None = None
-        if tolerance is not None:
-            if len(grid.axes) != 2:
-                raise ValueError("tolerance goes with a plane, got a line; leave it out.")
-            self.refinement = Refinement(grid.points, tolerance)
         self._origin: Value | None = None
         self.seconds = 0.0
         self._facts = frame.describe() | dict(facts or {})
 
     def levels(
         self, *, progress: Progress | None = None, budget: float | None = None
-    ) -> Iterator[Landscape]:
+    ) -> Iterator[Found]:
         """Measure what is missing and yield each level, or each batch, as it is complete.
 
         Stop whenever you like: what is measured stays measured. The model is not touched and the
@@ -99,20 +82,16 @@ class Sampler:
                     return
             self._measure(todo, progress)
             measured += len(todo)
-            if self.refinement is not None:
-                self.refinement.observe(self.grid.loss)
-                if not todo and not self.refinement.finished:
-                    continue  # an earlier process showed this picture
-            yield self.at_level(level)
+            if self._is_worth_showing(todo):
+                yield self.at_level(level)
 
     def _parts(self) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
         """The level that each picture shows, and the points that it still needs."""
-        if self.refinement is None:
-            for level in self.grid.levels:
-                yield level, self.grid.pending(level)
-            return
-        while batch := self.refinement.batch():
-            yield self.grid.points, [index for index in batch if not self.grid.done[index]]
+        for level in self.grid.levels:
+            yield level, self.grid.pending(level)
+
+    def _is_worth_showing(self, measured: Sequence[tuple[int, ...]]) -> bool:
+        return True
 
     def _measure(self, todo: Sequence[tuple[int, ...]], progress: Progress | None) -> None:
         for index in todo:
@@ -123,10 +102,6 @@ class Sampler:
             self.seconds += time.perf_counter() - started
             if progress is not None:
                 progress(int(self.grid.done.sum()), self.grid.done.size)
-        if self.rho and self.ball is None:
-            edge = self.frame.ball(self.rho, BALL_POINTS)
-            losses = [self.evaluator.at(self.frame.at(point)).loss for point in edge.tolist()]
-            self.ball = Ball(self.rho, edge, np.array(losses))
 
     def _at(self, place: tuple[float, ...]) -> Value:
         """Measure at a place, after the origin, with which every other is compared."""
@@ -136,14 +111,16 @@ class Sampler:
             return self._origin
         return self.evaluator.at(self.frame.at(place))
 
-    def at_level(self, level: int) -> Landscape:
-        """The landscape at a level, complete or not, with its manifest."""
-        manifest = (
+    @abstractmethod
+    def at_level(self, level: int) -> Found:
+        """What is found at a level, complete or not, with its manifest."""
+
+    def _manifest(self, level: int, **facts: Any) -> dict[str, Any]:
+        return (
             self._facts
+            | {"dim": len(self.frame.axes), "points": level}
+            | facts
             | {
-                "dim": len(self.grid.axes),
-                "points": level,
-                "spans": [[float(axis[0]), float(axis[-1])] for axis in self.grid.axes],
                 "images": self.evaluator.images,
                 "batchnorm": self.evaluator.batchnorm,
                 "chunk": self.evaluator.chunk,
@@ -155,8 +132,93 @@ class Sampler:
             }
             | provenance(self.frame.origin[0].device, self.evaluator.precision)
         )
+
+
+class Sampler(Levels[Landscape]):
+    """A line or a plane being measured; see :class:`Levels`.
+
+    Args:
+        trail: networks to show on it.
+        rho: radius of the ball whose edge is measured too; 0 for none.
+        tolerance: largest error of the loss between the points of a plane that are chosen by
+            :mod:`samar.landscapes.adaptive.refinement`; None measures every point of the grid.
+    """
+
+    grid: Grid
+
+    def __init__(
+        self,
+        frame: Frame,
+        evaluator: Evaluator,
+        grid: Grid,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        trail: Trail | None = None,
+        rho: float = 0.0,
+        tolerance: float | None = None,
+    ) -> None:
+        if len(frame.axes) != len(grid.axes):
+            raise ValueError(
+                f"grid must have as many axes as the frame, got {len(grid.axes)} and "
+                f"{len(frame.axes)}; give one span per direction."
+            )
+        super().__init__(frame, evaluator, grid, facts)
+        self.trail, self.rho, self.ball = trail, rho, None  # type: Trail | None, float, Ball | None
+        self.refinement: Refinement | None = None
+        if tolerance is not None:
+            if len(grid.axes) != 2:
+                raise ValueError("tolerance goes with a plane, got a line; leave it out.")
+            self.refinement = Refinement(grid.points, tolerance)
+
+    def _parts(self) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
+        if self.refinement is None:
+            yield from super()._parts()
+            return
+        while batch := self.refinement.batch():
+            yield self.grid.points, [index for index in batch if not self.grid.done[index]]
+
+    def _is_worth_showing(self, measured: Sequence[tuple[int, ...]]) -> bool:
+        """Not what an earlier process showed of an adaptive plane."""
+        if self.refinement is None:
+            return True
+        self.refinement.observe(self.grid.loss)
+        return bool(measured) or self.refinement.finished
+
+    def _measure(self, todo: Sequence[tuple[int, ...]], progress: Progress | None) -> None:
+        super()._measure(todo, progress)
+        if self.rho and self.ball is None:
+            edge = self.frame.ball(self.rho, BALL_POINTS)
+            losses = [self.evaluator.at(self.frame.at(point)).loss for point in edge.tolist()]
+            self.ball = Ball(self.rho, edge, np.array(losses))
+
+    def at_level(self, level: int) -> Landscape:
+        """The landscape at a level, complete or not, with its manifest."""
+        spans = [[float(axis[0]), float(axis[-1])] for axis in self.grid.axes]
+        manifest = self._manifest(level, spans=spans)
         found = Landscape.of(self.grid, level, manifest, self.trail, self.ball)
         return found if self.refinement is None else self.refinement.completed(found)
+
+
+class CubeSampler(Levels[Samples]):
+    """Points of a cube in several directions being measured; see :class:`Levels`."""
+
+    grid: Cube
+
+    def __init__(
+        self,
+        frame: Frame,
+        evaluator: Evaluator,
+        grid: Cube,
+        *,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(frame, evaluator, grid, facts)
+        self._gram = frame.gram()
+
+    def at_level(self, level: int) -> Samples:
+        """The first so many samples, with their manifest."""
+        manifest = self._manifest(level, span=self.grid.span, sobol_seed=self.grid.seed)
+        return Samples.of(self.grid, level, self._gram, manifest)
 
 
 def sampler_of(
@@ -183,39 +245,69 @@ def sampler_of(
         ConfigError: the further networks do not go with the directions.
     """
     config.require_others(len(others))
-    images = getattr(dataset, config.split)
-    sample = Sample.of(images, dataset.normalization, config.images)
-    calibration = Sample.of(dataset.train, dataset.normalization, config.images)
-    evaluator = Evaluator(
-        model,
-        sample,
-        batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
-        calibration=calibration,
-        precision=config.precision,
-        chunk=None if config.allowed_error is None else STEADY_CHUNK,
-        check=check,
-    )
+    evaluator = _evaluator(config, model, dataset, check)
     if frame is None:
         frame = _frame(config, model, [state for _, state in others])
     shown = [*path, *others, ("this network", model.state_dict())]
     track = trail(frame, evaluator, model, shown) if path or others else None
     grid = Grid(_spans(config, track), config.points)
-    with undisturbed(model):
-        chosen = images.evenly_spaced(config.images)
-        own = evaluate(model, chosen, dataset.normalization, progress=lambda *_: check())
-    known = dict(facts or {}) | {"split": config.split, "data_checksum": dataset.checksum}
-    known["model_loss"] = own.loss
-    if evaluator.note:
-        known["note"] = evaluator.note
     return Sampler(
         frame,
         evaluator,
         grid,
-        facts=known,
+        facts=_facts(config, model, dataset, facts, evaluator.note, check),
         trail=track,
         rho=config.rho,
         tolerance=config.allowed_error,
     )
+
+
+def cube_sampler_of(
+    config: LandscapeSettings,
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    frame: Frame | None = None,
+    facts: Mapping[str, Any] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> CubeSampler:
+    """Prepare samples in more than two directions; see :func:`sampler_of`."""
+    evaluator = _evaluator(config, model, dataset, check)
+    frame = frame or _frame(config, model, ())
+    cube = Cube(config.dim, config.reach, config.samples, config.seed)
+    known = _facts(config, model, dataset, facts, evaluator.note, check)
+    return CubeSampler(frame, evaluator, cube, facts=known)
+
+
+def _evaluator(
+    config: LandscapeSettings, model: nn.Module, dataset: Dataset, check: Callable[[], None]
+) -> Evaluator:
+    images = getattr(dataset, config.split)
+    return Evaluator(
+        model,
+        Sample.of(images, dataset.normalization, config.images),
+        batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
+        calibration=Sample.of(dataset.train, dataset.normalization, config.images),
+        precision=config.precision,
+        chunk=STEADY_CHUNK if config.is_sampled or config.allowed_error is not None else None,
+        check=check,
+    )
+
+
+def _facts(
+    config: LandscapeSettings,
+    model: nn.Module,
+    dataset: Dataset,
+    facts: Mapping[str, Any] | None,
+    note: str,
+    check: Callable[[], None],
+) -> dict[str, Any]:
+    """What a manifest says of the images and of the network's own loss on them."""
+    chosen = getattr(dataset, config.split).evenly_spaced(config.images)
+    with undisturbed(model):
+        own = evaluate(model, chosen, dataset.normalization, progress=lambda *_: check())
+    known = dict(facts or {}) | {"split": config.split, "data_checksum": dataset.checksum}
+    return known | {"model_loss": own.loss} | ({"note": note} if note else {})
 
 
 def _frame(config: LandscapeSettings, model: nn.Module, others: Sequence[State]) -> Frame:

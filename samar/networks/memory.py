@@ -68,10 +68,11 @@ def evaluation_bytes(model: str, dataset: str) -> int:
 
 
 def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> int:
-    """Of a line or a plane, however many points it has."""
+    """Of a line, a plane or samples of more directions, however many points there are."""
     info, data = model_info(model), dataset_info(dataset)
     sample = 2 * settings.images * data.channels * data.size**2
-    found = images_of(dataset) + SCRATCH + BYTES * (PLANE_COPIES * info.parameters + sample)
+    copies = PLANE_COPIES + max(settings.dim - 2, 0)
+    found = images_of(dataset) + SCRATCH + BYTES * (copies * info.parameters + sample)
     found += _forward(info, data.size, min(CHUNK, settings.images))
     if settings.directions == "hessian":
         found += _lanczos(info, data.size, settings.images, settings.dim, MAX_PRODUCTS)

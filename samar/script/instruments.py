@@ -25,16 +25,16 @@ from samar.data.randomness import Purpose, generator
 from samar.data.sample import Sample
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
+from samar.landscapes.catalog import FEWEST_SAMPLES, MOST_AXES, MOST_SAMPLES
 from samar.landscapes.eigenvectors import eigenvector_frame
 from samar.landscapes.evaluator import Evaluator
-from samar.landscapes.frame import MOST_AXES, Frame, frame_between, given_frame, random_frame
+from samar.landscapes.frame import Frame, frame_between, given_frame, random_frame
 from samar.landscapes.grid import Grid
-from samar.landscapes.sampler import STEADY_CHUNK, Sampler
+from samar.landscapes.sampler import STEADY_CHUNK, CubeSampler, Sampler
 from samar.landscapes.settings import LandscapeSettings
-from samar.landscapes.topology.merge_tree import MOST_POINTS
-from samar.landscapes.topology.samples import Samples, sample_subspace
+from samar.landscapes.topology.samples import Cube
 from samar.models.guard import undisturbed, unwrapped
-from samar.script.results import HessianResult, LandscapeResult, PathResult
+from samar.script.results import HessianResult, LandscapeResult, PathResult, SamplesResult
 
 Tell = Callable[[int, int, str], None]
 
@@ -115,6 +115,10 @@ def landscape(
             **{"sampling": sampling, "tolerance": tolerance},
         }
     )
+    if asked.is_sampled:
+        raise ConfigError(
+            f"dim is {asked.dim}, but a landscape is a line or a plane; call landscape_samples."
+        )
     if asked.directions == "pca":
         raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
     with _told(progress, title or "landscape") as tell:
@@ -150,7 +154,7 @@ def landscape_samples(
     batchnorm: str = "auto",
     title: str = "",
     progress: bool = True,
-) -> Samples:
+) -> SamplesResult:
     """Measure the loss at points of a subspace of several directions, for its merge tree.
 
     It takes as many forward passes over the data as there are points. They lie far apart: 513 in
@@ -168,6 +172,9 @@ def landscape_samples(
         batchnorm: ``fixed``, ``recalibrate`` or ``auto``.
         title: for people.
         progress: whether a progress bar is shown.
+
+    Returns:
+        The points and their losses, which show themselves in a notebook.
 
     Raises:
         ConfigError: a value does not fit.
@@ -189,23 +196,23 @@ def landscape_samples(
         raise ConfigError(
             f"directions is {directions!r}, which needs further networks; choose 'filter'."
         )
-    for name, value, low, high in (("dim", dim, 2, MOST_AXES), ("points", points, 16, MOST_POINTS)):
+    bounds = (("dim", dim, 2, MOST_AXES), ("points", points, FEWEST_SAMPLES, MOST_SAMPLES))
+    for name, value, low, high in bounds:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ConfigError(f"{name} is {value!r}, but must be a whole number, {low} to {high}.")
     with _told(progress, title or "samples") as tell:
         frame = _frame(network, objective, directions, (), dim, seed, tell)
         evaluator = Evaluator(
-            network, objective, batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate"
+            network,
+            objective,
+            batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate",
+            chunk=STEADY_CHUNK,
         )
-        return sample_subspace(
-            frame,
-            evaluator,
-            span=asked.reach,
-            points=points,
-            seed=seed,
-            facts={"title": title, "loss": _named(objective)},
-            progress=lambda done, total: tell(done, total, "points"),
-        )
+        cube = Cube(dim, asked.reach, points, seed)
+        facts = {"title": title, "loss": _named(objective)}
+        sampler = CubeSampler(frame, evaluator, cube, facts=facts)
+        *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
+    return SamplesResult.of(found, title or "samples")
 
 
 def hessian(

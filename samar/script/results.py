@@ -15,7 +15,8 @@ from samar.curvature.result import Estimate, Report
 from samar.errors import DataError
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree, topology_of
-from samar.landscapes.topology.report import THRESHOLD
+from samar.landscapes.topology.report import THRESHOLD, told
+from samar.landscapes.topology.samples import Samples
 
 
 class _Shown:
@@ -43,8 +44,30 @@ class _Shown:
         return keep_measured(self, self.title)  # type: ignore[arg-type]
 
 
+class _ShownPoints(_Shown):
+    """A landscape, or samples, with what the two have in common."""
+
+    def export(self, path: str | Path, *, marks: bool = False) -> Path:
+        """Write it: .npz loses nothing, .csv is a table, .html is a page of its own.
+
+        A plane may be .vtp too.
+
+        Args:
+            marks: whether the page shows minima and saddles, with persistence diagram and tree.
+
+        Raises:
+            DataError: the file has another suffix, or no loss is finite that could be marked.
+        """
+        from samar.charts.html.landscape import write
+
+        assert isinstance(self, Landscape | Samples)
+        target = _with_suffix(path, (".npz", ".csv", ".vtp", ".html"))
+        write(self, self.title, target, told(self) if marks else None)
+        return target
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class LandscapeResult(_Shown, Landscape):
+class LandscapeResult(_ShownPoints, Landscape):
     """A line or a plane around a network; see :class:`samar.landscapes.result.Landscape`.
 
     Attributes:
@@ -97,17 +120,45 @@ class LandscapeResult(_Shown, Landscape):
         """
         return topology_of(self, neighbours=neighbours).simplified(threshold)
 
-    def export(self, path: str | Path) -> Path:
-        """Write it: .npz loses nothing, .csv and .vtp are tables, .html is a page of its own.
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SamplesResult(_ShownPoints, Samples):
+    """Points of a subspace; see :class:`samar.landscapes.topology.samples.Samples`.
+
+    Attributes:
+        title: of the figure.
+    """
+
+    title: str = "samples"
+
+    @classmethod
+    def of(cls, found: Samples, title: str) -> "SamplesResult":  # type: ignore[override]
+        """The same, with a title."""
+        return cls(
+            **{each.name: getattr(found, each.name) for each in fields(Samples)}, title=title
+        )
+
+    @classmethod
+    def load(cls, source: Path | BinaryIO) -> "SamplesResult":
+        """Read what :meth:`save` wrote.
 
         Raises:
-            DataError: the file has another suffix.
+            DataError: the file is missing or not one of these.
         """
-        from samar.charts.html.landscape import write
+        found = super().load(source)
+        return cls.of(found, str(found.manifest.get("title") or "samples"))
 
-        target = _with_suffix(path, (".npz", ".csv", ".vtp", ".html"))
-        write(self, self.title, target)
-        return target
+    def __repr__(self) -> str:
+        high = np.nanmax(self.loss, initial=-np.inf)
+        shape = f"{len(self.loss)} points in {self.dim} directions"
+        return f"<samples {self.title!r}: {shape}, loss {self.lowest:.4g} to {high:.4g}>"
+
+    def figure(self) -> Any:
+        """The loss of each point over its distance from the network."""
+        from samar.charts.landscape.samples import distance_figure
+        from samar.charts.landscape.scale import shared_scale
+
+        return distance_figure(self, shared_scale([self], "loss", self.lowest > 0), self.title)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

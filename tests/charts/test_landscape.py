@@ -12,6 +12,7 @@ from samar.charts.landscape.figures import (
 )
 from samar.charts.landscape.scale import shared_scale
 from samar.landscapes.result import Ball, Landscape, Trail
+from samar.landscapes.topology.report import told as told_of
 
 
 def plane(height: float = 1.0, points: int = 9, **extra) -> Landscape:
@@ -174,8 +175,21 @@ def test_a_line_between_networks_shows_its_barrier() -> None:
 
 
 def test_the_page_stands_alone_and_escapes() -> None:
-    page = standalone_html([("<b>net</b>", plane())])
+    page = standalone_html("<b>net</b>", plane())
     assert "&lt;b&gt;net" in page
     assert "<script src" not in page
     assert "<link" not in page.split("<h1>")[0]
     assert page.count("Plotly.newPlot(") >= 3
+
+
+def test_a_page_carries_the_marks_it_is_given() -> None:
+    x = np.linspace(-1.5, 1.5, 33)
+    well = (x**2 - 1) ** 2 + 0.1 * x + 0.2
+    line = Landscape((x,), well, np.ones(33), np.ones(33, dtype=bool), {"labels": ["x"]})
+    for found in (plane(), line):
+        plain, marked = (standalone_html("net", found, told) for told in (None, told_of(found)))
+        for word in ("Merge tree", "Persistence diagram", "Minima of a slice are not"):
+            assert word not in plain
+            assert word in marked
+        assert plain.count('"minima"') == 0
+        assert marked.count('"minima"') >= 2

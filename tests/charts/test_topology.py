@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samar.charts.landscape.figures import contour_figure, surface_figure
+from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
 from samar.charts.landscape.scale import shared_scale
 from samar.charts.landscape.topology import (
     MOST_MARKS,
@@ -103,3 +103,31 @@ def test_titles_from_people_are_no_markup() -> None:
         assert "·" not in alone.layout.title.text
         many = draw(TREE, shared_scale([WELLS], "loss", False), "n" * 99, (0.0, 2.0))
         assert many.layout.title.text.endswith("n…</b>")
+
+
+def test_minima_and_maxima_of_a_line_are_marked_on_it() -> None:
+    x = np.linspace(-1.5, 1.5, 65)
+    line = plane_of((x**2 - 1) ** 2 + 0.1 * x + 0.2, reach=1.5)
+    tree = topology_of(line)
+    scale = shared_scale([line], "loss", True)
+    figure = slices_figure([("net", line)], scale, trees=[tree])
+    curve, minima, maxima = figure.data
+    assert (minima.name, maxima.name) == ("minima", "maxima")
+    np.testing.assert_allclose(sorted(minima.x), [-1, 1], atol=0.05)
+    assert maxima.x[0] == pytest.approx(0, abs=0.05)
+    for trace in (minima, maxima):  # a line is drawn as it is measured, its axis may be logarithmic
+        assert set(trace.y) <= set(line.loss)
+        assert set(np.float32(trace.y)) <= set(curve.y)
+    assert "maximum at" in maxima.text[0]
+    two = slices_figure([("a", line), ("b", line)], scale, trees=[tree, tree])
+    shown = [trace.showlegend for trace in two.data if trace.name == "minima"]
+    assert shown == [True, False]
+    accuracy = shared_scale([line], "accuracy", False)
+    assert len(slices_figure([("net", line)], accuracy, trees=[tree]).data) == 1
+    plane = slices_figure([("net", WELLS)], shared_scale([WELLS], "loss", False), trees=[TREE])
+    assert "minima" not in {trace.name for trace in plane.data}
+    assert {trace.name for trace in merge_tree_figure(tree, scale, "", (0, 2)).data} == {
+        "branches",
+        "minima",
+        "maxima",
+    }

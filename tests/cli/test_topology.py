@@ -44,6 +44,11 @@ def test_as_json_and_every_file(
     assert main(["topology", str(saved), "--out", str(tmp_path / "a.csv")]) == 0
     rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
     assert [each["kind"] for each in rows] == ["minimum", "minimum", "saddle"]
+    assert main(["topology", str(saved), "--out", str(tmp_path / "a.html")]) == 0
+    page = (tmp_path / "a.html").read_text()
+    assert "Persistence diagram" in page
+    assert '"saddles"' in page
+    capsys.readouterr()
     assert main(["topology", str(saved), str(saved), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out.splitlines()[-1])["landscapes"]) == 2
 
@@ -69,7 +74,7 @@ def test_threshold_and_neighbours_are_options(
         ("FILE --threshold 1", "threshold is 1.0, but must be a share"),
         ("FILE --threshold nan", "threshold is nan, but must be a share"),
         ("FILE --neighbours 5", "neighbours is 5, but a cell of a plane has 8 or 4"),
-        ("FILE --out a.txt", "must end in .json or .csv"),
+        ("FILE --out a.txt", "must end in .json, .csv or .html"),
         ("FILE FILE --out a.csv", "--out takes one landscape, got 2"),
     ],
 )

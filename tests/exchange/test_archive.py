@@ -31,6 +31,7 @@ from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.samples import Samples
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT
 from samar.sweeps.spec import SweepSpec
@@ -183,6 +184,7 @@ def test_every_kind_comes_back(recorded: Callable[..., Job], elsewhere) -> None:
     made = []
     for settings in (
         LandscapeJobSettings(network=run_id, points=5, images=16, name="*hill*"),
+        LandscapeJobSettings(network=run_id, dim=3, samples=17, images=16),
         CurvatureJobSettings(network=run_id, top=2, tol=0.1, images=16),
         EvaluateSettings(network=run_id),
         ConnectivityJobSettings(network=run_id, other=other, points=5, images=16, steps=2, plane=5),
@@ -198,7 +200,7 @@ def test_every_kind_comes_back(recorded: Callable[..., Job], elsewhere) -> None:
         here.create(TrainSettings(rho=rho, optimizer="sam"), parent=sweep)
     here.move(here.get(sweep), "finished")
     jobs = [here.get(each) for each in (*made, sweep)]
-    assert [job.status for job in jobs] == ["finished"] * 5
+    assert [job.status for job in jobs] == ["finished"] * 6
     zips = [job_zip(here, job) for job in jobs]
     files = {
         job.id: {a.path: (job_dir(job.id) / a.path).read_bytes() for a in kept}
@@ -223,7 +225,7 @@ def test_every_kind_comes_back(recorded: Callable[..., Job], elsewhere) -> None:
             assert (job_dir(back.id) / path).read_bytes() == old
         # It is no answer to a question asked here: nobody here has seen it computed.
         assert there.same(back.settings, back.inputs) is None
-    assert set(files) == {made[0], made[1], made[3]}
+    assert set(files) == {made[0], made[1], made[2], made[4]}
     assert [(m.id, m.settings) for m in there.all(parent=sweep)] == members
     assert {m.status for m in there.all(parent=sweep)} == {"stopped"}
 
@@ -301,3 +303,39 @@ def test_arrays_in_folders_as_the_recordings_have_them(tmp_path: Path) -> None:
         np.savez(file, **{odd: np.ones(1)})
         with pytest.raises(SamarError, match=r"noisy\.npz in x\.zip"):
             check_artifact(file, "recording", TrainSettings(), "noisy.npz in x.zip")
+
+
+def test_samples_from_elsewhere_are_checked(tmp_path: Path) -> None:
+    """They must have the directions of their job, and say what stands under their figures."""
+    file = tmp_path / "landscape-3.npz"
+    manifest = {
+        **{"directions": "filter", "batchnorm": "fixed", "split": "test", "precision": "fp32"},
+        **{"device": "cpu", "samar": "0.1", "torch": "2", "labels": ["a", "b", "c"]},
+        **{"norms": [1.0, 1.0, 1.0], "cosine": None, "images": 5, "forwards": 3, "seconds": 1.0},
+    }
+    asked = LandscapeJobSettings(network="x", dim=3, samples=17)
+
+    def check(dim: int = 3, **changed: object) -> None:
+        ones = np.ones(3)
+        Samples(np.ones((3, dim)), ones, ones, ones, manifest | changed).save(file)
+        check_artifact(file, "landscape", asked, "landscape-3.npz in x.zip")
+
+    check()
+    check(weight_norm=3.5)
+    with pytest.raises(SamarError, match="has 4 directions where it must have 3"):
+        check(dim=4)
+    for changed in (
+        {"weight_norm": "long"},
+        {"labels": ["a"]},
+        {"batchnorm": "off"},
+        {"seconds": "x"},
+    ):
+        with pytest.raises(SamarError, match="does not say how it was measured"):
+            check(**changed)
+    with pytest.raises(SamarError, match="hidden characters"):
+        check(labels=["a", "b", "c\x1b[31m"])
+    axis = np.linspace(-1, 1, 3)
+    plane = np.ones((3, 3))
+    Landscape((axis, axis), plane, plane, plane > 0, manifest).save(file)
+    with pytest.raises(SamarError, match="holds no landscape"):
+        check_artifact(file, "landscape", asked, "landscape-3.npz in x.zip")

@@ -352,7 +352,10 @@ def test_they_open_in_the_app(
     plane: samar.LandscapeResult, spectrum: samar.HessianResult, samar_home: Path
 ) -> None:
     jobs = Jobs()
-    for found, what in ((plane, "landscape"), (spectrum, "hessian")):
+    samples = samar.landscape_samples(
+        regression(), F.mse_loss, (X, Y), dim=3, points=17, title="samples", progress=False
+    )
+    for found, what in ((plane, "landscape"), (samples, "landscape"), (spectrum, "hessian")):
         job = jobs.get(found.open())
         assert (job.status, job.title, job.settings.instrument) == ("finished", found.title, what)
         page = AppTest.from_file(str(SHIPPED / "pages/experiment/runs.py"), default_timeout=30)

@@ -170,6 +170,55 @@ def test_minima_and_saddles_are_told_marked_and_linked(visit: Callable[..., AppT
     assert "of the range of the loss" in words(line)
 
 
+def titles(page: AppTest) -> list[str]:
+    """Of the figures on the page."""
+    found = []
+    for chart in page.get("bidi_component"):
+        data = json.loads(chart.proto.json) if chart.proto.json else {}
+        if isinstance(figure := data.get("figure"), str):
+            found.append(json.loads(figure)["layout"]["title"]["text"])
+    return found
+
+
+def test_samples_in_more_directions(visit: Callable[..., AppTest]) -> None:
+    page = visit(l_dim="4 directions", l_samples="33", l_images="32", l_marks="true", l_depth="0")
+    keys = {each.key for each in (*page.selectbox, *page.number_input, *page.toggle)}
+    assert {"l_samples", "l_pair"} <= keys
+    assert not {"l_points", "l_sampling", "l_path", "l_preview"} & keys
+    assert page.number_input(key="l_rho").disabled
+    page = press(page, "compute")
+    said = words(page).replace("\\", "")
+    assert "33 points in 4 directions, 32 images." in said
+    assert "A cube of 4 directions is almost empty at its centre" in said
+    assert "33 points in 4 directions are as dense as 2.4 along each axis" in said
+    assert "Minima of a slice are not those" in said
+    (table,) = page.table
+    assert list(table.value.index)[:2] == ["minima", "saddles"]
+    assert "--dim 4 --samples 33" in " ".join(page.code[-1].value.split())
+    assert settings() == LandscapeJobSettings(network=run_id("samar"), dim=4, samples=33, images=32)
+    assert "samar topology " + jobs()[0].id in said
+    assert page.selectbox(key="l_pair").options[-1] == "3 and 4"
+    assert any("directions 1 and 2" in each for each in titles(page))
+    page.selectbox(key="l_pair").set_value("3 and 4").run()
+    assert any("directions 3 and 4" in each for each in titles(page))
+    page.selectbox(key="l_dim").set_value(3).run()
+    assert not page.exception
+    assert page.selectbox(key="l_pair").value == "1 and 2"
+    page.selectbox(key="l_directions").set_value("pca").run()
+    assert not page.exception
+    assert page.selectbox(key="l_dim").options == ["line", "plane"]
+    again = visit(job=jobs()[0].id, l_show="accuracy")
+    two = press(visit(l_of="two", l_dim="3", l_samples="17", l_images="32"), "compute")
+    assert sum("loss over distance" in each for each in titles(two)) == 2
+    assert not again.exception
+
+
+def test_a_link_with_directions_that_samples_have_not(visit: Callable[..., AppTest]) -> None:
+    page = visit(l_dim="3", l_samples="5", l_pair="7 and 8", l_images="32")
+    assert "samples is '5', but it must be at least 16" in page.warning[0].value
+    assert page.selectbox(key="l_pair").value == "1 and 2"
+
+
 def test_the_path_of_a_run_and_its_eigenvectors(visit: Callable[..., AppTest]) -> None:
     page = press(visit(**QUERY, l_directions="pca"), "compute")
     assert "explain" in words(page)
@@ -475,12 +524,13 @@ from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("app.py", default_timeout=60).run()
 app.query_params["job"] = sys.argv[1]
 app.switch_page("pages/analysis/landscape.py").run()
+app.toggle(key="l_marks").set_value(True).run()
 assert not app.exception and not app.error, app
 assert any("centre" in each.value for each in app.markdown), app
 from samar.web.service import service
 from samar.web.landscape.results import exports, landscape_of
 made = exports("net", landscape_of(service().get(sys.argv[1])))
-assert set(made) == {"npz", "csv", "html", "vtp"}
+assert ",".join(made) == sys.argv[2], made
 assert all(len(content()) > 100 for content, _ in made.values())
 heavy = {"torch", "torchvision", "sklearn", "scipy"} & set(sys.modules)
 assert not heavy, heavy
@@ -489,5 +539,7 @@ assert not heavy, heavy
 
 def test_neither_results_nor_files_need_torch(visit: Callable[..., AppTest]) -> None:
     press(visit(**QUERY), "compute")
-    command = [sys.executable, "-W", "ignore", "-c", CODE, jobs()[0].id]
-    subprocess.run(command, cwd=ROOT, check=True)
+    press(visit(l_dim="3", l_samples="17", l_images="32", l_marks="true"), "compute")
+    for job, kinds in zip(jobs(), ("npz,csv,html", "npz,csv,html,vtp"), strict=True):
+        command = [sys.executable, "-W", "ignore", "-c", CODE, job.id, kinds]
+        subprocess.run(command, cwd=ROOT, check=True)

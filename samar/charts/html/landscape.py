@@ -1,38 +1,67 @@
 """A landscape as one HTML file that needs neither network nor server."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
+
+import plotly.graph_objects as go
 
 from samar.charts.html.render import charts, render
 from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
+from samar.charts.landscape.samples import distance_figure, projection_figure
 from samar.charts.landscape.scale import shared_scale
+from samar.charts.landscape.topology import bounds_of, merge_tree_figure, persistence_figure
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.merge_tree import MergeTree
+from samar.landscapes.topology.report import CAVEAT
+from samar.landscapes.topology.samples import Samples
+
+Told: TypeAlias = tuple[MergeTree, list[str]]
+"""A merge tree and what it says, as :func:`samar.landscapes.topology.report.told` gives them."""
 
 
-def standalone_html(named: Sequence[tuple[str, Landscape]], *, log: bool = True) -> str:
-    """Surface, contour map and slices of one or two landscapes, with their manifests.
+def standalone_html(
+    title: str, landscape: Landscape | Samples, topology: Told | None = None, *, log: bool = True
+) -> str:
+    """Surface, contour map and slices of a plane, a line, or samples, with their manifest.
 
     Args:
-        named: titles and landscapes; two share one range.
+        topology: the merge tree whose minima and saddles are marked and shown, and its reading.
         log: logarithmic loss.
     """
-    scale = shared_scale([landscape for _, landscape in named], "loss", log)
-    figures = []
-    for title, landscape in named:
+    scale = shared_scale([landscape], "loss", log)
+    tree, words = topology or (None, [])
+    figures: list[tuple[go.Figure, int]] = []
+    if isinstance(landscape, Samples):
+        figures.append((distance_figure(landscape, scale, title, tree), 480))
+        figures.append((projection_figure(landscape, scale, title, tree), 560))
+    else:
         if landscape.is_plane:
-            figures.append((surface_figure(landscape, scale, title), 560))
-            figures.append((contour_figure(landscape, scale, title), 480))
-    figures.append((slices_figure(named, scale), 340))
+            figures.append((surface_figure(landscape, scale, title, tree), 560))
+            figures.append((contour_figure(landscape, scale, title, tree), 480))
+        figures.append((slices_figure([(title, landscape)], scale, trees=[tree]), 340))
+    if tree is not None:
+        bounds = bounds_of([tree], log=log)
+        figures += [
+            (draw(tree, scale, "", bounds), 380) for draw in (merge_tree_figure, persistence_figure)
+        ]
     return render(
         "landscape.html.j2",
-        title=" and ".join(title for title, _ in named),
+        title=title,
         charts=charts(figures),
-        manifest=[landscape.manifest for _, landscape in named],
+        reading=" ".join(words),
+        caveat=CAVEAT,
+        manifest=[landscape.manifest],
     )
 
 
-def write(landscape: Landscape, title: str, path: Path) -> None:
-    """Write a landscape in the format that the suffix names: .npz, .csv, .vtp or .html."""
+def write(
+    landscape: Landscape | Samples, title: str, path: Path, topology: Told | None = None
+) -> None:
+    """Write a landscape in the format that the suffix names: .npz, .csv, .vtp or .html.
+
+    Args:
+        topology: marked in .html.
+    """
     from samar.landscapes.export import to_csv, to_vtp
 
     if path.suffix == ".npz":
@@ -42,4 +71,4 @@ def write(landscape: Landscape, title: str, path: Path) -> None:
     elif path.suffix == ".vtp":
         path.write_bytes(to_vtp(landscape))
     else:
-        path.write_text(standalone_html([(title, landscape)]), encoding="utf-8")
+        path.write_text(standalone_html(title, landscape, topology), encoding="utf-8")

@@ -17,6 +17,7 @@ from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, panel
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.topology.merge_tree import MergeTree
+from samar.landscapes.topology.samples import Samples
 
 CAMERAS = {
     "45°": {"x": 1.4, "y": -1.4, "z": 1.05},
@@ -225,11 +226,16 @@ def _point(numbers: Sequence[float], measured: bool) -> str:
 
 
 def _heading(landscape: Landscape, scale: Scale, title: str) -> str:
-    cut = f" · cut off at {scale.bounds[1]:.3g}" if clipped(landscape, scale) else ""
-    return f"<b>{html.escape(_short(title))}</b>{cut}"
+    return f"<b>{html.escape(short(title))}</b>{cut_off(landscape, scale)}"
 
 
-def _short(title: str) -> str:
+def cut_off(landscape: Landscape | Samples, scale: Scale) -> str:
+    """Where the range ends, for a title, if a value lies above."""
+    return f" · cut off at {scale.bounds[1]:.3g}" if clipped(landscape, scale) else ""
+
+
+def short(title: str) -> str:
+    """A title that fits over a narrow figure."""
     return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip(" ·,") + "…"
 
 
@@ -326,12 +332,16 @@ def _frames(overlay: dict[str, Any], trace: int) -> list[dict[str, Any]]:
 
 
 def slices_figure(
-    named: Sequence[tuple[str, Landscape]], scale: Scale, optimizers: Sequence[str] = ()
+    named: Sequence[tuple[str, Landscape]],
+    scale: Scale,
+    optimizers: Sequence[str] = (),
+    trees: Sequence[MergeTree | None] = (),
 ) -> go.Figure:
     """Lines through the centre: both directions of one plane, or the first of two; or a line.
 
     Args:
         optimizers: what two runs were trained with; their colours are used if they differ.
+        trees: whose minima, and the maxima between them, are marked on lines.
     """
     if len(named) == 1 and named[0][1].is_plane:
         _, landscape = named[0]
@@ -341,7 +351,7 @@ def slices_figure(
         ]
         x_title = "distance from the network along the direction"
     else:
-        curves = [(_short(title), *_slices(each, scale.quantity)[0]) for title, each in named]
+        curves = [(short(title), *_slices(each, scale.quantity)[0]) for title, each in named]
         x_title = named[0][1].manifest.get("labels", ["direction 1"])[0]
     traces: list[dict[str, Any]] = []
     styles = [OPTIMIZER_STYLES[name] for name in optimizers if name in OPTIMIZER_STYLES]
@@ -368,6 +378,8 @@ def slices_figure(
         heading = f"Slice · barrier {barrier:.4g}"
     else:
         heading = "Slices through the centre" if named[0][1].is_plane else "Slice"
+    if not named[0][1].is_plane and scale.quantity == "loss":
+        traces += _line_marks(trees)
     y_axis: dict[str, Any] = {"title": scale.title, "nticks": 6}
     if scale.quantity == "accuracy":
         y_axis["range"] = [0, 103]
@@ -384,6 +396,18 @@ def slices_figure(
         y_axis=y_axis,
         empty="",
     )
+
+
+def _line_marks(trees: Sequence[MergeTree | None]) -> list[dict[str, Any]]:
+    """Minima and maxima of lines; each kind stands once in the legend."""
+    traces: list[dict[str, Any]] = []
+    for tree in filter(None, trees):
+        for each in marks(tree, at=lambda node: (node.position[0], node.loss), on_paper=True):
+            each.pop("value")
+            known = any(each["name"] == other["name"] for other in traces)
+            group = {"legendgroup": each["name"], "showlegend": not known}
+            traces.append({**each, **group, "type": "scatter"})
+    return traces
 
 
 def empty_figure(reach: float, note: str, dim: int = 2) -> go.Figure:

@@ -8,6 +8,7 @@ import numpy as np
 
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Landscape, Trail
+from samar.landscapes.topology.samples import Samples
 
 COLORS = "Viridis"
 CROSS_ENTROPY = "cross-entropy (nats)"
@@ -64,12 +65,12 @@ class Scale:
         return {"tickvals": np.log10(kept).tolist(), "ticktext": [f"{v:g}" for v in kept]}
 
 
-def quantity_of(landscape: Landscape | Trail, quantity: str) -> Floats:
+def quantity_of(landscape: Landscape | Samples | Trail, quantity: str) -> Floats:
     """The loss, or the accuracy in percent."""
     return landscape.loss if quantity == "loss" else 100 * landscape.accuracy
 
 
-def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> Scale:
+def shared_scale(landscapes: Sequence[Landscape | Samples], quantity: str, log: bool) -> Scale:
     """One range for all, without the steepest quarter if it is far above.
 
     A linear loss is cut at four times the upper quartile's height over the lowest value, because
@@ -80,8 +81,10 @@ def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> S
     values = values[np.isfinite(values)]
     given = any(each.manifest.get("loss") == "given" for each in landscapes)
     loss = "loss" if given else CROSS_ENTROPY
-    if quantity == "accuracy" or not values.size:
-        return Scale(quantity, log, (0.0, 100.0 if quantity == "accuracy" else 1.0), loss)
+    if quantity == "accuracy":
+        return Scale(quantity, log, (0.0, 100.0), loss)
+    if not values.size:
+        return Scale(quantity, log, (0.1 * log, 1.0), loss)
     low, high = float(values.min()), float(values.max())
     if log:
         return Scale(quantity, log, (max(low, 1e-6), max(high, 1e-6)), loss)
@@ -89,7 +92,7 @@ def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> S
     return Scale(quantity, log, (0.0 if 0 <= low <= top / 2 else low, top), loss)
 
 
-def clipped(landscape: Landscape, scale: Scale) -> bool:
+def clipped(landscape: Landscape | Samples, scale: Scale) -> bool:
     """Whether a value lies above what is shown."""
     highest = np.nanmax(quantity_of(landscape, scale.quantity), initial=-np.inf)
     return bool(highest > scale.bounds[1] * (1 + 1e-9))

@@ -1,7 +1,7 @@
 """Minima and saddles over a landscape, its persistence diagram, and its merge tree."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,19 @@ MOST_MARKS = 60
 """The deepest so many minima are marked; more would hide the map."""
 
 
-def marks(tree: MergeTree, *, solid: bool = False) -> list[dict[str, Any]]:
-    """Minima, those at the border hollow, and saddles, to stand over a surface or a contour map.
+def marks(
+    tree: MergeTree,
+    *,
+    at: Callable[[Saddle], tuple[float, ...]] = lambda node: node.position,
+    solid: bool = False,
+    on_paper: bool = False,
+) -> list[dict[str, Any]]:
+    """Minima, those at the border hollow, and saddles, to stand over a figure.
 
     Args:
+        at: where a node stands, its coordinates on a plane if not told otherwise.
         solid: for a surface, where a cross is a letter that not every machine has.
+        on_paper: for a figure whose ground is the page's, not a map's.
 
     Returns:
         traces without a type, each with the loss (``value``) at its points.
@@ -32,29 +40,40 @@ def marks(tree: MergeTree, *, solid: bool = False) -> list[dict[str, Any]]:
     inner = [each for each in minima if not each.border]
     border = [each for each in minima if each.border]
     saddles = tree.saddles if len(minima) == len(tree.minima) else tree.saddles[-MOST_MARKS:]
-    groups: tuple[tuple[str, Sequence[Saddle], dict[str, Any]], ...] = (
-        ("minima", inner, {"symbol": "circle", "color": WHITE, "size": 10}),
-        (BORDER, border, {"symbol": "circle-open", "color": WHITE, "size": 10}),
-        (
-            "saddles",
-            saddles,
-            {"symbol": "square" if solid else "x", "color": WHITE, "size": 8 - 3 * solid},
-        ),
+    size = 8 - 3 * solid
+    groups: tuple[tuple[str, Sequence[Saddle], str, str, int], ...] = (
+        ("minima", inner, MINIMUM, "circle", 10 + 2 * on_paper),
+        (BORDER, border, MINIMUM, "circle-open", 10 + 2 * on_paper),
+        (_saddles(tree), saddles, SADDLE, "square" if solid else "x", size + 2 * on_paper),
     )
+
+    def marker(name: str, color: str, symbol: str, size: int) -> dict[str, Any]:
+        shape = {"symbol": symbol, "size": size}
+        if on_paper:
+            rim = {"width": 2.5, "color": color} if name == BORDER else {"width": 1, "color": WHITE}
+            return {**shape, "color": color, "line": rim}
+        rim = {"width": 1.5, "color": WHITE if name == BORDER else DARK}
+        return {**shape, "color": WHITE, "line": rim}
+
     return [
         {
-            "x": [each.position[0] for each in found],
-            "y": [each.position[1] for each in found],
+            "x": [at(each)[0] for each in found],
+            "y": [at(each)[1] for each in found],
             "value": np.array([each.loss for each in found]),
             "mode": "markers",
             "name": name,
-            "marker": look | {"line": {"width": 1.5, "color": WHITE if name == BORDER else DARK}},
+            "marker": marker(name, color, symbol, size),
             "text": [_told(each) for each in found],
             "hovertemplate": "%{text}<extra></extra>",
         }
-        for name, found, look in groups
+        for name, found, color, symbol, size in groups
         if found
     ]
+
+
+def _saddles(tree: MergeTree) -> str:
+    """What merges two basins: on a line, a maximum."""
+    return "maxima" if len(tree.minima[0].position) == 1 else "saddles"
 
 
 def floor_marks(tree: MergeTree, height: float) -> list[dict[str, Any]]:
@@ -82,7 +101,8 @@ def floor_marks(tree: MergeTree, height: float) -> list[dict[str, Any]]:
 def _told(node: Saddle) -> str:
     place = ", ".join(f"{each:.3g}" for each in node.position)
     if not isinstance(node, Minimum):
-        return f"saddle at {place}<br>loss {node.loss:.4g}"
+        kind = "maximum" if len(node.position) == 1 else "saddle"
+        return f"{kind} at {place}<br>loss {node.loss:.4g}"
     kind = "lowest place at the border" if node.border else "minimum"
     depth = "the lowest" if node.saddle is None else f"persistence {node.persistence:.4g}"
     return f"{kind} at {place}<br>loss {node.loss:.4g}<br>{depth}"
@@ -184,7 +204,7 @@ def merge_tree_figure(
     looks = (
         ("minima", [n for n in range(count) if not border[n]], MINIMUM, "circle"),
         ("at the border", [n for n in range(count) if border[n]], MINIMUM, "circle-open"),
-        ("saddles", list(range(count, len(nodes))), SADDLE, "x"),
+        (_saddles(tree), list(range(count, len(nodes))), SADDLE, "x"),
     )
     for name, own, color, symbol in looks:
         if own:

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samar.errors import ConfigError, DataError
+from samar.landscapes.catalog import MOST_SAMPLES
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.neighbours import (
@@ -34,7 +35,6 @@ from samar.landscapes.topology.neighbours import (
     nearest_edges,
 )
 
-MOST_POINTS = 20_000
 NEIGHBOURS_PER_DIRECTION = 4
 
 
@@ -248,7 +248,7 @@ def topology_of_points(
     taken to lie at the border of what was sampled.
 
     Args:
-        points: (n, d) coefficients, such as those of :mod:`samar.landscapes.samples`.
+        points: (n, d) coefficients, such as those of :mod:`samar.landscapes.topology.samples`.
         loss: (n,); points where it is not finite are left out.
         neighbours: k; 4 d if None, with which an inner point almost always has neighbours on
             every side.
@@ -263,8 +263,8 @@ def topology_of_points(
             f"points must be (n, d) and loss (n,), got {places.shape} and {values.shape}; give one "
             "loss for each point."
         )
-    if len(places) > MOST_POINTS:
-        raise DataError(f"There are {len(places)} points; give at most {MOST_POINTS}.")
+    if len(places) > MOST_SAMPLES:
+        raise DataError(f"There are {len(places)} points; give at most {MOST_SAMPLES}.")
     if not np.isfinite(places).all():
         raise DataError("points holds a coordinate that is not finite; leave that point out.")
     finite = np.isfinite(values)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from samar.landscapes.catalog import FEWEST_SAMPLES
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree, Minimum, topology_of
 from samar.landscapes.topology.neighbours import GRID_NEIGHBOURS
@@ -18,19 +19,24 @@ COORDINATES = ("alpha", "beta")
 CAVEAT = (
     "Minima of a slice are not those of the network's loss: another direction may lead down from "
     "them, and what is narrower than the distance of two points is not seen. Compare only what was "
-    "measured alike: with the same directions, range and grid."
+    "measured alike: with the same directions, range and points."
 )
 
 
 def reading(
-    tree: MergeTree, coarser: MergeTree | None = None, whole: MergeTree | None = None
+    tree: MergeTree,
+    coarser: MergeTree | None = None,
+    whole: MergeTree | None = None,
+    *,
+    fewer: str = "every second point",
 ) -> list[str]:
     """What a merge tree says, in sentences; :data:`CAVEAT` is what it does not.
 
     Args:
         tree: simplified with the threshold that is to be told.
-        coarser: of every second point along each axis, simplified alike.
+        coarser: of fewer points, such as every second along each axis, simplified alike.
         whole: before it was simplified.
+        fewer: the points of the coarser tree.
     """
     if tree.range == 0:
         return ["The loss is the same at every finite point, so there is nothing to tell apart."]
@@ -77,8 +83,8 @@ def reading(
         words.append(f"{tree.left_out} points are not finite, or not measured, and are left out.")
     if coarser is not None:
         other = len(coarser.minima)
-        same = "as many" if other == count else f"{other}, so that the grid decides"
-        words.append(f"On every second point alone there are {same}.")
+        same = "as many" if other == count else f"{other}, so that the points decide"
+        words.append(f"On {fewer} alone there are {same}.")
     return words
 
 
@@ -106,9 +112,7 @@ def told(
         DataError: no cell is finite.
     """
     if isinstance(landscape, Samples):
-        whole = landscape.topology(threshold=0.0, neighbours=neighbours)
-        tree = whole.simplified(threshold)
-        return tree, reading(tree, whole=whole)
+        return _told_of_samples(landscape, threshold, neighbours)
     neighbours = GRID_NEIGHBOURS[0] if neighbours is None else neighbours
     whole = topology_of(landscape, neighbours=neighbours)
     tree = whole.simplified(threshold)
@@ -123,6 +127,29 @@ def told(
             "measured: a basin narrower than the distance of measured points is not seen."
         )
     return tree, words
+
+
+def _told_of_samples(
+    samples: Samples, threshold: float, neighbours: int | None
+) -> tuple[MergeTree, list[str]]:
+    whole = samples.topology(threshold=0.0, neighbours=neighbours)
+    tree, coarser = whole.simplified(threshold), None
+    half = samples.first((len(samples.loss) + 1) // 2)
+    known = int(np.isfinite(half.loss).sum())
+    if known >= FEWEST_SAMPLES:
+        fitting = neighbours and min(neighbours, known - 1)
+        coarser = half.topology(threshold=threshold, neighbours=fitting)
+    words = reading(tree, coarser, whole, fewer=f"the first {len(half.loss):,} points")
+    return tree, [*words, _density(samples)]
+
+
+def _density(samples: Samples) -> str:
+    count = len(samples.loss)
+    return (
+        f"{count:,} points in {samples.dim} directions are as dense as "
+        f"{count ** (1 / samples.dim):.2g} along each axis: smaller basins between them are not "
+        "seen, and a narrow one may be taken for several."
+    )
 
 
 def as_json(tree: MergeTree, **facts: Any) -> dict[str, Any]:

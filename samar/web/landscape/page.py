@@ -3,9 +3,8 @@
 import streamlit as st
 
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.landscapes.catalog import LEVELS
 from samar.web.controls import link_problem
-from samar.web.landscape.choice import PREFIX, choose, choose_view, follow_link
+from samar.web.landscape.choice import PREFIX, choose, choose_pair, choose_view, follow_link
 from samar.web.landscape.results import (
     best,
     scale_of,
@@ -56,18 +55,25 @@ def landscape_page() -> None:
     scale = scale_of(shown, quantity, log)
     note = "Press Compute."
     if first.active or any(job is not None and job.active for job in jobs):
-        note = f"The first picture comes after {LEVELS[0] ** settings[0].dim} points."
+        note = f"The first picture comes after {settings[0].first_picture} points."
     elif first.behind:
         note = "The first picture comes after<br>the measurement at work."
     topology = find_topology(shown)
-    show_top(wanted, shown, scale, note, [each.tree for each in topology])
-    if scale is not None:
-        show_state(shown, scale)
+    trees = [each.tree for each in topology]
+    top = st.container()
+    across = (0, 1)
+    with st.container(horizontal=True, horizontal_alignment="distribute", key="l_state"):
+        if scale is not None:
+            show_state(shown, scale)
+        if settings[0].is_sampled:
+            across = choose_pair(settings[0].dim)
+    with top:
+        show_top(wanted, shown, scale, note, trees, across)
     watch(KIND, jobs, first=first)
     if scale is not None:
-        show_rest(shown, scale, [each.tree for each in topology])
+        show_rest(shown, scale, trees, across)
         show_topology(shown, topology, scale)
         for number, each in enumerate(shown):
             if each is not None:
-                show_footer(number, each)
+                show_footer(number, each, topology[number].told)
     how_to_repeat(settings)

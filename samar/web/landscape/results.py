@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from samar.charts.html.landscape import standalone_html
+from samar.charts.html.landscape import Told, standalone_html
 from samar.charts.landscape.figures import (
     contour_figure,
     empty_figure,
@@ -18,6 +18,7 @@ from samar.charts.landscape.figures import (
     slices_figure,
     surface_figure,
 )
+from samar.charts.landscape.samples import distance_figure, projection_figure
 from samar.charts.landscape.scale import Scale, clipped, shared_scale
 from samar.errors import DataError
 from samar.jobs.files import job_dir
@@ -27,6 +28,7 @@ from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.export import can_write_vtp, to_csv, to_vtp
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
+from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.web.landscape.choice import Wanted
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
@@ -38,7 +40,7 @@ SURFACE_HEIGHT, LINE_HEIGHT = 680, 420
 CLOCK = "path"
 
 
-def landscape_of(job: Job) -> Landscape | None:
+def landscape_of(job: Job) -> Landscape | Samples | None:
     """The finest level that a job has kept; of equally fine ones the exact one, not the preview."""
     kept = service().store.records.artifacts(job.key)
     levels = [artifact for artifact in kept if artifact.kind in (LEVEL, PREVIEW)]
@@ -49,9 +51,9 @@ def landscape_of(job: Job) -> Landscape | None:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _load(path: Path, at: float) -> Landscape | None:
+def _load(path: Path, at: float) -> Landscape | Samples | None:
     try:
-        return Landscape.load(path)
+        return load_landscape(path)
     except DataError:  # the file was deleted by hand
         return None
 
@@ -68,7 +70,7 @@ class Shown:
 
     wanted: Wanted
     job: Job
-    landscape: Landscape
+    landscape: Landscape | Samples
     first: bool
     refining: bool
 
@@ -76,12 +78,13 @@ class Shown:
     def state(self) -> str:
         """What is shown now, and what is or can be asked for."""
         asked, facts = self.wanted.settings, self.landscape.manifest
-        now = f"{_grid(self.landscape)} points, {facts['images']:,} images"
+        now = f"{_points(self.landscape)}, {facts['images']:,} images"
         if facts["precision"] != "fp32":
             now += f" in {facts['precision']}"
         finest = " × ".join([str(asked.points)] * asked.dim)
-        whole = f"{finest} points, {asked.images:,} images" if self.first else f"{finest} points"
-        if sampling := self.landscape.sampling:
+        whole = f"{asked.samples:,} points" if asked.is_sampled else f"{finest} points"
+        whole += f", {asked.images:,} images" if self.first else ""
+        if isinstance(self.landscape, Landscape) and (sampling := self.landscape.sampling):
             now += f"; {sampling.replace(' measured', ' measured (the dots on the map)', 1)}"
             whole = "the tolerance"
         if self.refining:
@@ -97,7 +100,7 @@ def best(wanted: Wanted, job: Job | None, first: Job | None) -> Shown | None:
     known = [(each, landscape) for each, landscape in found if landscape is not None]
     if not known:
         return None
-    newest, landscape = max(known, key=lambda pair: (pair[1].points, pair[0] is job))
+    newest, landscape = max(known, key=lambda pair: (len(pair[1].loss), pair[0] is job))
     refining = job is not None and job.active
     return Shown(wanted, newest, landscape, newest is not job, refining)
 
@@ -114,18 +117,22 @@ def show_top(
     scale: Scale | None,
     note: str,
     trees: Sequence[MergeTree | None],
+    across: tuple[int, int],
 ) -> None:
     """What tops the page: surface and contour map of one network, surfaces of two, or a line.
+
+    Of samples the loss over the distance stands for the surface, and their map for the contours.
 
     Args:
         note: stands where there is nothing yet.
         trees: whose minima and saddles are marked.
+        across: the directions of a map of samples.
     """
     if wanted[0].settings.dim == 1:
         if scale is None:
             _wait_for(wanted[0], 1, note)
         else:
-            _slices(shown, scale, LINE_HEIGHT)
+            _slices(shown, scale, LINE_HEIGHT, trees)
         return
     columns = st.columns(2)
     for number, (each, found) in enumerate(zip(wanted, shown, strict=True)):
@@ -133,36 +140,32 @@ def show_top(
             if found is None or scale is None:
                 _wait_for(each, number + 1, note)
             else:
-                plotly_chart(
-                    surface_figure(found.landscape, scale, each.title, trees[number]),
-                    key=f"surface_{number + 1}",
-                    height=SURFACE_HEIGHT,
-                    ratio=SURFACE_RATIO,
-                    link="surfaces",
-                    uirevision="surfaces",
-                    clock=CLOCK if has_film(found.landscape) else None,
-                )
+                _surface(number + 1, found, scale, trees[number])
     if len(wanted) == 1:
         with columns[1]:
             if shown[0] is None or scale is None:
                 _wait_for(wanted[0], 2, note)
             else:
-                _contour(1, shown[0], scale, trees[0])
+                _map(1, shown[0], scale, trees[0], across)
 
 
 def show_rest(
-    shown: Sequence[Shown | None], scale: Scale, trees: Sequence[MergeTree | None]
+    shown: Sequence[Shown | None],
+    scale: Scale,
+    trees: Sequence[MergeTree | None],
+    across: tuple[int, int],
 ) -> None:
-    """The contour maps of two networks, and slices."""
+    """The maps of two networks, and slices of planes."""
     found = [each for each in shown if each is not None]
-    if not found[0].landscape.is_plane:
+    if found[0].landscape.dim == 1:
         return
     if len(shown) > 1:
         for number, (column, each) in enumerate(zip(st.columns(2), shown, strict=True)):
             if each is not None:
                 with column:
-                    _contour(number + 1, each, scale, trees[number])
-    _slices(shown, scale, 300)
+                    _map(number + 1, each, scale, trees[number], across)
+    if found[0].landscape.dim == 2:
+        _slices(shown, scale, 300)
 
 
 def _wait_for(wanted: Wanted, number: int, note: str) -> None:
@@ -173,21 +176,55 @@ def _wait_for(wanted: Wanted, number: int, note: str) -> None:
     plotly_chart(empty_figure(asked.reach, note, asked.dim), key=f"waiting_{number}", **size)
 
 
-def _contour(number: int, shown: Shown, scale: Scale, tree: MergeTree | None) -> None:
+def _surface(number: int, shown: Shown, scale: Scale, tree: MergeTree | None) -> None:
+    landscape, title = shown.landscape, shown.wanted.title
+    if isinstance(landscape, Samples):
+        figure = distance_figure(landscape, scale, title, tree)
+        size: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
+        plotly_chart(figure, key=f"distance_{number}", link="distances", **size)
+        return
     plotly_chart(
-        contour_figure(shown.landscape, scale, shown.wanted.title, tree),
+        surface_figure(landscape, scale, title, tree),
+        key=f"surface_{number}",
+        height=SURFACE_HEIGHT,
+        ratio=SURFACE_RATIO,
+        link="surfaces",
+        uirevision="surfaces",
+        clock=CLOCK if has_film(landscape) else None,
+    )
+
+
+def _map(
+    number: int, shown: Shown, scale: Scale, tree: MergeTree | None, across: tuple[int, int]
+) -> None:
+    landscape, title = shown.landscape, shown.wanted.title
+    if isinstance(landscape, Samples):
+        figure = projection_figure(landscape, scale, title, tree, across=across)
+        size: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
+        plotly_chart(figure, key=f"projection_{number}", link="projections", **size)
+        return
+    plotly_chart(
+        contour_figure(landscape, scale, title, tree),
         key=f"contour_{number}",
         height=SURFACE_HEIGHT,
         ratio=CONTOUR_RATIO,
         link="contours",
-        clock=CLOCK if has_film(shown.landscape) else None,
+        clock=CLOCK if has_film(landscape) else None,
     )
 
 
-def _slices(shown: Sequence[Shown | None], scale: Scale, height: int) -> None:
-    found = [each for each in shown if each is not None]
-    titled = [(each.wanted.title, each.landscape) for each in found]
-    figure = slices_figure(titled, scale, [each.wanted.optimizer for each in found])
+def _slices(
+    shown: Sequence[Shown | None],
+    scale: Scale,
+    height: int,
+    trees: Sequence[MergeTree | None] = (),
+) -> None:
+    titled, optimizers = [], []
+    for each in shown:
+        if each is not None and isinstance(each.landscape, Landscape):
+            titled.append((each.wanted.title, each.landscape))
+            optimizers.append(each.wanted.optimizer)
+    figure = slices_figure(titled, scale, optimizers, trees)
     plotly_chart(figure, key="slices", height=height)
 
 
@@ -211,8 +248,12 @@ def show_state(shown: Sequence[Shown | None], scale: Scale) -> None:
     st.caption(" ".join(words))
 
 
-def show_footer(number: int, shown: Shown) -> None:
-    """What was measured, when and how, the numbers, and files to export."""
+def show_footer(number: int, shown: Shown, topology: Told | None) -> None:
+    """What was measured, when and how, the numbers, and files to export.
+
+    Args:
+        topology: shown in the page that is exported.
+    """
     wanted, landscape = shown.wanted, shown.landscape
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(wanted.title)}**", width="content")
@@ -229,7 +270,7 @@ def show_footer(number: int, shown: Shown) -> None:
     stem = file_stem(wanted, "landscape")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("Export", width="content")
-        for kind, (content, mime) in exports(wanted.title, landscape).items():
+        for kind, (content, mime) in exports(wanted.title, landscape, topology).items():
             st.download_button(
                 kind.upper(),
                 content,
@@ -246,7 +287,9 @@ def file_stem(wanted: Wanted, kind: str) -> str:
     return f"{kind}-" + "".join(c if c.isalnum() else "-" for c in wanted.settings.network)[-32:]
 
 
-def exports(title: str, landscape: Landscape) -> dict[str, tuple[Callable[[], str | bytes], str]]:
+def exports(
+    title: str, landscape: Landscape | Samples, topology: Told | None = None
+) -> dict[str, tuple[Callable[[], str | bytes], str]]:
     """What makes each kind of file, and its media type."""
 
     def npz() -> bytes:
@@ -257,9 +300,9 @@ def exports(title: str, landscape: Landscape) -> dict[str, tuple[Callable[[], st
     kinds: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "npz": (npz, "application/octet-stream"),
         "csv": (lambda: to_csv(landscape), "text/csv"),
-        "html": (lambda: standalone_html([(title, landscape)]), "text/html"),
+        "html": (lambda: standalone_html(title, landscape, topology), "text/html"),
     }
-    if landscape.is_plane and can_write_vtp():
+    if landscape.dim == 2 and can_write_vtp():
         kinds["vtp"] = (lambda: to_vtp(landscape), "application/xml")
     return kinds
 
@@ -270,7 +313,7 @@ def _when(job: Job) -> str:
     return time.strftime(" on %d %b %Y, %H:%M", time.localtime(job.finished))
 
 
-def _numbers(landscape: Landscape) -> str:
+def _numbers(landscape: Landscape | Samples) -> str:
     numbers = landscape.summary()
     parts = [f"loss {numbers['centre_loss']:.4f} at the centre"]
     if np.isfinite(numbers.get("centre_loss_se", np.nan)):
@@ -283,11 +326,13 @@ def _numbers(landscape: Landscape) -> str:
     return " · ".join(parts)
 
 
-def _grid(landscape: Landscape) -> str:
-    return " × ".join([str(landscape.points)] * len(landscape.axes))
+def _points(landscape: Landscape | Samples) -> str:
+    if isinstance(landscape, Samples):
+        return f"{len(landscape.loss):,} points in {landscape.dim} directions"
+    return " × ".join([str(landscape.points)] * landscape.dim) + " points"
 
 
-def _manifest(landscape: Landscape) -> str:
+def _manifest(landscape: Landscape | Samples) -> str:
     facts = landscape.manifest
     seed = f" seed {facts['seed']}" if "seed" in facts else ""
     norms = ", ".join(f"{norm:.3g}" for norm in facts["norms"])
@@ -296,8 +341,8 @@ def _manifest(landscape: Landscape) -> str:
         parts.append(f"cosine {facts['cosine']:+.3f}")
     parts.append(f"BatchNorm: {BATCHNORM[facts['batchnorm']]}")
     parts.append(f"{facts['images']:,} {facts['split']} images")
-    parts.append(f"{facts['precision']}, {_grid(landscape)} points")
-    if landscape.is_adaptive:
+    parts.append(f"{facts['precision']}, {_points(landscape)}")
+    if isinstance(landscape, Landscape) and landscape.is_adaptive:
         parts[-1] += f", {facts['measured']:,} of them measured"
     parts.append(
         f"{facts['forwards']:,} forward passes in {facts['seconds']:.1f} s on {facts['device']}"
@@ -307,7 +352,7 @@ def _manifest(landscape: Landscape) -> str:
     return plain(" · ".join(parts))
 
 
-def _reading(landscape: Landscape) -> list[str]:
+def _reading(landscape: Landscape | Samples) -> list[str]:
     """What to keep in mind before this picture."""
     facts, kind = landscape.manifest, landscape.manifest["directions"]
     words = [facts["note"]] if "note" in facts else []
@@ -325,13 +370,16 @@ def _reading(landscape: Landscape) -> list[str]:
             "dimensions would be high too."
         )
     elif kind != "between":
+        what = f"{landscape.dim} random directions almost never contain the"
         words.append(
-            "A random plane almost never contains the directions in which the loss curves most: "
-            "read it beside the Hessian's eigenvalues."
+            f"{'A random plane almost never contains the' if landscape.dim <= 2 else what} "
+            "directions in which the loss curves most: read it beside the Hessian's eigenvalues."
         )
     if landscape.loss_se is not None and landscape.difference_se is not None:
         words.append(_certainty(landscape))
-    if landscape.trail is not None:
+    if isinstance(landscape, Samples):
+        words.append(_far(landscape))
+    elif landscape.trail is not None:
         words.append(
             f"Networks lie up to {landscape.trail.off_plane.max():.3g} off the picture and are "
             "coloured by their own loss."
@@ -339,7 +387,17 @@ def _reading(landscape: Landscape) -> list[str]:
     return words
 
 
-def _certainty(landscape: Landscape) -> str:
+def _far(samples: Samples) -> str:
+    """Where the points of a cube lie."""
+    near, middle = np.quantile(samples.distance[1:], [0, 0.5])
+    return (
+        f"A cube of {samples.dim} directions is almost empty at its centre: the nearest point lies "
+        f"{near:.3g} from the network, and half of them farther than {middle:.3g}. What the loss "
+        "does closer by, a line or a plane shows."
+    )
+
+
+def _certainty(landscape: Landscape | Samples) -> str:
     """How sure the level and the shape are, by the images on which they are measured."""
     assert landscape.loss_se is not None
     assert landscape.difference_se is not None

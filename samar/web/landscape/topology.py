@@ -15,6 +15,7 @@ from samar.errors import DataError
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.report import CAVEAT, THRESHOLD, as_json, told, tree_csv
+from samar.landscapes.topology.samples import Samples
 from samar.settings.command import PROGRAM
 from samar.web.landscape.results import Shown, file_stem
 from samar.web.learn.glossary import glossary_style, prose
@@ -25,6 +26,14 @@ SWITCH, DEPTH = "l_marks", "l_depth"
 HEIGHT = 380
 LEAST, MOST = 0.0, 50.0
 """Of the threshold, in percent."""
+_MARKED = {
+    1: "A maximum, over which two basins merge, is a cross: on a line it is the [[saddle]].",
+    2: "A [[saddle]], over which two basins merge, is a cross on the map and a square on the "
+    "surface. The same marks stand among the contours beneath the surface.",
+    3: "A [[saddle]], over which two basins merge, is a cross. Each [[sobol|point]] is joined to "
+    "its nearest, and a way leads from point to point.",
+}
+"""What marks mean on a line, on a plane, and on samples of more directions."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,11 @@ class Found:
 
     tree: MergeTree | None = None
     words: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[MergeTree, list[str]] | None:
+        """The tree and its reading, for a file."""
+        return None if self.tree is None else (self.tree, list(self.words))
 
 
 def find_topology(shown: Sequence[Shown | None]) -> list[Found]:
@@ -57,12 +71,16 @@ def _threshold() -> float:
     return value if LEAST <= value <= MOST else 100 * THRESHOLD
 
 
-def _arrays(landscape: Landscape) -> tuple[bytes, ...]:
-    return tuple(each.tobytes() for each in (landscape.loss, *landscape.axes))
+def _arrays(landscape: Landscape | Samples) -> tuple[bytes, ...]:
+    places = [landscape.points] if isinstance(landscape, Samples) else landscape.axes
+    return tuple(each.tobytes() for each in (landscape.loss, *places))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={Landscape: _arrays})
-def _found(landscape: Landscape, threshold: float) -> Found:
+HASHED: dict[str | type[Any], Callable[[Any], Any]] = {Landscape: _arrays, Samples: _arrays}
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASHED)
+def _found(landscape: Landscape | Samples, threshold: float) -> Found:
     try:
         tree, words = told(landscape, threshold=threshold)
     except DataError as error:
@@ -93,9 +111,8 @@ def show_topology(shown: Sequence[Shown | None], found: Sequence[Found], scale: 
             "rounding and few images make many.",
         )
     prose(
-        "A [[minimum]] is marked by a dot, hollow where it lies at the border. A [[saddle]], over "
-        "which two basins merge, is a cross on the map and a square on the surface. The same marks "
-        "stand among the contours beneath the surface. The [[persistence]] of a basin is the climb "
+        f"A [[minimum]] is marked by a dot, hollow where it lies at the border. "
+        f"{_MARKED[min(pairs[0][0].landscape.dim, 3)]} The [[persistence]] of a basin is the climb "
         "out of it; the [[merge_tree]] shows which basin merges with which, and how high."
     )
     for each, topology in pairs:

@@ -121,6 +121,11 @@ SOURCES: dict[str, Source] = {
         "Computing Contour Trees in All Dimensions",
         "Computational Geometry 24, 2003",
     ),
+    "sobol": Source(
+        "Owen",
+        "Scrambling Sobol' and Niederreiter–Xing Points",
+        "Journal of Complexity 14, 1998",
+    ),
     "landscaper": Source(
         "Chen, Hadler, Xie and others",
         "Landscaper: Understanding Loss Landscapes Through Multi-Dimensional Topological Analysis",

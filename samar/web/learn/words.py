@@ -357,6 +357,14 @@ TERMS: dict[str, Term] = {
         "slice, its range and its grid, so compare only what was measured alike.",
         sources=("landscaper",),
     ),
+    "sobol": Term(
+        "samples of a cube",
+        "Points that fill a cube of several directions evenly, where a grid would take too many.",
+        "A grid of 5 points along each of 8 directions has 390,625. A Sobol sequence places as "
+        "many points as one wants, each where there are few so far. There is no surface between "
+        "them, but each has nearest points, and so there are minima, saddles and a [[merge_tree]].",
+        sources=("sobol",),
+    ),
     "rescaling": Term(
         "rescaling",
         "Multiply one layer and divide the next: other weights, the same function.",

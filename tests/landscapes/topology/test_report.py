@@ -66,7 +66,7 @@ def test_the_coarser_grid_speaks_for_or_against_the_count() -> None:
     assert coarse is not None
     assert coarse.loss.shape == (9, 9)
     np.testing.assert_array_equal(coarse.loss, rough.loss[::2, ::2])
-    assert any("so that the grid decides" in each for each in told(rough)[1])
+    assert any("so that the points decide" in each for each in told(rough)[1])
     assert coarsened(square(surfaces.bowl, 5, 1.0)) is None
     half_gone = rough.loss.copy()
     half_gone[::2, ::2] = np.nan

@@ -1,5 +1,6 @@
 """Samples of a subspace, measured through the instrument that scripts use."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import samar
 from samar.cli import main
 from samar.errors import ConfigError, DataError
 from samar.landscapes.frame import random_frame
-from samar.landscapes.topology.samples import Samples
+from samar.landscapes.topology.report import told
+from samar.landscapes.topology.samples import Cube, Samples, load_landscape
 
 DRAWN = torch.Generator().manual_seed(2)
 X = torch.randn(9, 3, dtype=torch.float64, generator=DRAWN)
@@ -42,6 +44,10 @@ def test_every_loss_is_that_of_the_weights_at_its_point(found: Samples) -> None:
     assert not found.points[0].any(), "the first is the network itself"
     assert np.abs(found.points).max() <= found.manifest["span"] == 1.0
     assert found.manifest["cosine"] is None
+    origin = torch.cat([each.flatten() for each in frame.origin])
+    for place, distance in zip(found.points.tolist(), found.distance, strict=True):
+        moved = torch.cat([each.flatten() for each in frame.at(place)])
+        assert torch.linalg.vector_norm(moved - origin).item() == pytest.approx(distance, 1e-12)
     halves = (found.points[1:] > 0).sum(axis=0)
     assert halves.tolist() == [32, 32, 32], "a Sobol sequence is even"
 
@@ -79,7 +85,9 @@ def test_a_file_loses_nothing_and_the_command_reads_it(
     found.save(path)
     read = Samples.load(path)
     np.testing.assert_array_equal(read.points, found.points)
-    np.testing.assert_array_equal(read.loss, found.loss)
+    for name in ("distance", "loss", "accuracy", "loss_se", "difference_se"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
+    assert load_landscape(path).manifest == read.manifest
     assert read.manifest == found.manifest
     assert main(["topology", str(path), "--json"]) == 0
     told = capsys.readouterr().out
@@ -91,10 +99,26 @@ def test_other_files_are_no_samples(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with pytest.raises(DataError, match="holds no samples"):
         Samples.load(path)
-    for arrays in ({"points": np.ones((3, 2))}, {"points": np.ones(3), "loss": np.ones(3)}):
-        np.savez(path, accuracy=np.ones(3), text=np.array("{}"), **arrays)
+    sound = {"points": np.ones((3, 2)), "text": np.array("{}")}
+    sound |= {name: np.ones(3) for name in ("distance", "loss", "accuracy")}
+    np.savez(path, **sound)
+    assert len(Samples.load(path).loss) == 3
+    for changed in (
+        {"points": np.ones(3)},
+        {"points": np.full((3, 2), np.nan)},
+        {"points": np.ones((0, 2))},
+        {"loss": np.ones(4)},
+        {"loss": np.array(["a", "b", "c"])},
+        {"distance": np.full(3, np.inf)},
+        {"loss_se": np.ones((3, 1))},
+        {"text": np.array("[]")},
+        {"text": np.array("{")},
+    ):
+        np.savez(path, **sound | changed)
         with pytest.raises(DataError, match="holds no samples"):
             Samples.load(path)
+        with pytest.raises(DataError, match="holds no landscape"):
+            load_landscape(path)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +138,53 @@ def test_other_files_are_no_samples(tmp_path: Path) -> None:
 def test_bad_values_get_a_sentence(asked: dict[str, object], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         samar.landscape_samples(network(), mse_loss, (X, Y), progress=False, **asked)
+
+
+def test_the_levels_of_a_cube_are_nested_and_measured_in_order() -> None:
+    cube = Cube(5, 0.5, 100, seed=1)
+    assert cube.levels == (17, 33, 65, 100)
+    assert Cube(2, 1.0, 16).levels == (16,)
+    assert cube.pending(17) == [(number,) for number in range(17)]
+    for index in cube.pending(33)[:20]:
+        cube.put(index, 1.0, 1.0)
+    assert (cube.finest, cube.reached) == (17, 20)
+    assert cube.pending(33) == [(number,) for number in range(20, 33)]
+    np.testing.assert_array_equal(Cube(5, 0.5, 33, seed=1).places, cube.places[:33])
+    assert cube.coordinates((0,)) == (0.0,) * 5
+    assert np.abs(cube.places).max() <= 0.5
+
+
+def test_half_of_the_samples_speaks_for_or_against_the_count(found: Samples) -> None:
+    tree, words = told(found, threshold=0.05)
+    said = " ".join(words)
+    assert "On the first 33 points alone there are" in said
+    assert "65 points in 3 directions are as dense as 4 along each axis" in said
+    half = found.first(33)
+    np.testing.assert_array_equal(half.loss, found.loss[:33])
+    assert ("as many" in said) == (len(half.topology(threshold=0.05).minima) == len(tree.minima))
+    assert "alone" not in " ".join(told(found.first(17))[1])
+    assert told(found, neighbours=40)[0].neighbours == 40
+
+
+def test_what_a_script_found_is_exported_and_shown(
+    found: samar.SamplesResult, tmp_path: Path
+) -> None:
+    assert repr(found).startswith("<samples 'net': 65 points in 3 directions, loss ")
+    assert found.figure().data[0].name == "samples"
+    read = samar.SamplesResult.load(found.export(tmp_path / "a.npz"))
+    assert (read.title, len(read.loss)) == ("net", 65)
+    rows = list(csv.DictReader(found.export(tmp_path / "a.csv").read_text().splitlines()))
+    for number, row in enumerate(rows):
+        assert [float(row[f"a{i}"]) for i in (1, 2, 3)] == found.points[number].tolist()
+        assert float(row["loss"]) == found.loss[number]
+        assert float(row["distance"]) == found.distance[number]
+    plain = found.export(tmp_path / "a.html").read_text()
+    marked = found.export(tmp_path / "b.html", marks=True).read_text()
+    assert "Merge tree" not in plain
+    assert "Merge tree" in marked
+    assert "Minima of a slice are not those" in marked
+    with pytest.raises(ConfigError, match="Points in 3 directions have no surface"):
+        found.export(tmp_path / "a.vtp")
 
 
 def test_the_script_results_give_their_tree() -> None:
