@@ -68,7 +68,7 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
         most = {"samples": FEW_SAMPLES} if self.is_sampled else {"points": FIRST_POINTS}
         fewer = {name: min(count, getattr(self, name)) for name, count in most.items()}
         plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32, "sampling": "grid"}
-        return self.changed(images=FIRST_IMAGES, **fewer, **plain)
+        return self.changed(images=FIRST_IMAGES, initial_images=None, **fewer, **plain)
 
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
@@ -161,7 +161,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
 
 
 def _measure(sampler: "Sampler | CubeSampler", work: Work, kind: str) -> None:
-    refinement = getattr(sampler, "refinement", None)
+    refinement = sampler.refinement
     words = "Quick preview" if kind == PREVIEW else "Measuring points"
     kept = time.monotonic()
 
@@ -170,7 +170,9 @@ def _measure(sampler: "Sampler | CubeSampler", work: Work, kind: str) -> None:
         if refinement is None:
             work.progress(done, total, words)
         else:  # nobody knows how many there will be
-            work.progress(done, doing=f"{done:,} of at most {total:,} points; {refinement}")
+            images = sampler.images
+            count = "" if images is None else f", {int(images.each.counts.sum()):,} evaluations"
+            work.progress(done, doing=f"{done:,} of at most {total:,} points{count}; {refinement}")
         if kind == LEVEL and time.monotonic() - kept > PARTIAL_SECONDS:
             _keep_partial(sampler, work)
             kept = time.monotonic()
@@ -184,14 +186,15 @@ def _measure(sampler: "Sampler | CubeSampler", work: Work, kind: str) -> None:
 
 def _keep_partial(sampler: "Sampler | CubeSampler", work: Work) -> None:
     """Keep what is measured beyond the last level, so that no end of the process loses it."""
-    if sampler.grid.done.sum() > sampler.grid.finest**sampler.grid.done.ndim:
+    beyond = sampler.grid.done.sum() > sampler.grid.finest**sampler.grid.done.ndim
+    if beyond or (sampler.images is not None and sampler.grid.done.any()):
         points = sampler.grid.reached
         work.keep_saved(PARTIAL, sampler.at_level(points), f"{PARTIAL}.npz", step=points)
 
 
 def _take_up(sampler: "Sampler | CubeSampler", work: Work) -> None:
     """Put what an earlier process measured into the grid."""
-    from samar.landscapes.result import ERRORS
+    from samar.landscapes.result import ERRORS, Landscape
     from samar.landscapes.topology.samples import load_landscape
 
     seconds, forwards = 0.0, 0
@@ -205,6 +208,8 @@ def _take_up(sampler: "Sampler | CubeSampler", work: Work) -> None:
             theirs = getattr(known, name)
             if theirs is not None:
                 getattr(sampler.grid, name)[cut][known.done] = theirs[known.done]
+        if sampler.images is not None and isinstance(known, Landscape) and known.each is not None:
+            sampler.images.each.take(known.each)
         seconds = max(seconds, known.manifest["seconds"])
         forwards = max(forwards, known.manifest["forwards"])
     sampler.seconds += seconds

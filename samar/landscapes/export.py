@@ -13,7 +13,8 @@ from samar.landscapes.result import Landscape
 from samar.landscapes.topology.samples import Samples
 
 COLUMNS = ("loss", "accuracy", "done")
-"""Of a table, after the coordinates; standard errors follow where they are known."""
+"""Of a table, after the coordinates; standard errors follow where they are known, and images where
+these differ."""
 
 
 def to_csv(landscape: Landscape | Samples) -> str:
@@ -22,21 +23,24 @@ def to_csv(landscape: Landscape | Samples) -> str:
     Of samples: the coefficients a1, a2 and so on, and the distance from the network.
 
     A point that is not measured has a loss all the same where that was interpolated. The standard
-    errors follow, see :class:`samar.landscapes.result.Landscape`. Numbers are written so that
+    errors follow, see :class:`samar.landscapes.result.Landscape`, and on how many images a point
+    was measured where they differ in that. Numbers are written so that
     reading them gives back the same float64.
     """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     errors = {name: array for name, array in landscape.errors.items() if array is not None}
+    images = {}
     if isinstance(landscape, Samples):
         names = [f"a{i + 1}" for i in range(landscape.dim)] + ["distance"]
         places = [*landscape.points.T, landscape.distance]
     else:
         names = ["alpha", "beta"][: len(landscape.axes)]
         places = [*np.meshgrid(*landscape.axes)]
-    writer.writerow([*names, *COLUMNS, *errors])
+        images = {} if landscape.each is None else {"images": landscape.each.counts}
+    writer.writerow([*names, *COLUMNS, *errors, *images])
     columns = [*places, landscape.loss, landscape.accuracy, landscape.done.astype(int)]
-    cells = (column.ravel().tolist() for column in (*columns, *errors.values()))
+    cells = (column.ravel().tolist() for column in (*columns, *errors.values(), *images.values()))
     writer.writerows(zip(*cells, strict=True))
     return text.getvalue()
 
@@ -62,7 +66,8 @@ def require_vtp(*, dim: int) -> None:
 def to_vtp(landscape: Landscape | Samples) -> bytes:
     """The surface z = loss over the plane, with loss and accuracy at every point.
 
-    So are standard errors where they are known, and of an adaptive plane which are measured.
+    So are standard errors where they are known, and of an adaptive plane which are measured and on
+    how many images.
 
     Cells with a corner that is not finite are left out.
 
@@ -79,6 +84,8 @@ def to_vtp(landscape: Landscape | Samples) -> bytes:
     values |= {name: array.ravel() for name, array in landscape.errors.items() if array is not None}
     if landscape.is_adaptive:
         values["measured"] = landscape.done.ravel().astype(np.float64)
+    if landscape.each is not None:
+        values["images"] = landscape.each.counts.ravel().astype(np.float64)
     quads = _quads(landscape)
     connectivity = quads.ravel()
     offsets = 4 * np.arange(1, len(quads) + 1)

@@ -18,6 +18,7 @@ from samar.landscapes.catalog import LEVELS
 
 Floats = npt.NDArray[np.float64]
 Span = tuple[float, float]
+Index = tuple[int, ...]
 
 
 class Points(ABC):
@@ -60,7 +61,7 @@ class Points(ABC):
         """Which points of the arrays a level holds."""
 
     @abstractmethod
-    def pending(self, level: int) -> list[tuple[int, ...]]:
+    def pending(self, level: int) -> list[Index]:
         """Indices of a level that are not measured yet, in the order to measure them."""
 
     @abstractmethod
@@ -69,7 +70,7 @@ class Points(ABC):
 
     def put(
         self,
-        index: tuple[int, ...],
+        index: Index,
         loss: float,
         accuracy: float,
         loss_se: float = np.nan,
@@ -126,7 +127,7 @@ class Grid(Points):
         """How many of the finest steps make one of this level."""
         return (self.points - 1) // (level - 1)
 
-    def pending(self, level: int) -> list[tuple[int, ...]]:
+    def pending(self, level: int) -> list[Index]:
         """Indices of a level that are not measured yet, from the centre outwards."""
         stride, middle = self._stride(level), (self.points - 1) / 2
         coarse = self.done[self.part(level)]
@@ -136,6 +137,12 @@ class Grid(Points):
     def coordinates(self, index: Sequence[int]) -> tuple[float, ...]:
         """(α) or (α, β) of a cell."""
         return tuple(float(axis[i]) for axis, i in zip(self.axes, reversed(index), strict=True))
+
+
+def index_of_origin(axes: Sequence[Floats]) -> Index | None:
+    """The cell at 0 along every axis; None where there is none."""
+    found = [np.flatnonzero(axis == 0).tolist() for axis in reversed(axes)]
+    return tuple(each[0] for each in found) if all(found) else None
 
 
 def _proper(span: Span) -> bool:

@@ -23,11 +23,12 @@ from samar.data.sample import Sample
 from samar.device.placement import provenance
 from samar.device.randomness import kept_random_state
 from samar.errors import ConfigError
+from samar.landscapes.adaptive.images import ImagePlane
 from samar.landscapes.adaptive.refinement import Refinement
 from samar.landscapes.catalog import LEVELS
 from samar.landscapes.evaluator import Evaluator, Value
 from samar.landscapes.frame import Frame, State, frame_between, given_frame, random_frame
-from samar.landscapes.grid import Grid, Points, Span
+from samar.landscapes.grid import Grid, Index, Points, Span, index_of_origin
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.settings import LandscapeSettings
 from samar.landscapes.topology.samples import Cube, Samples
@@ -52,7 +53,13 @@ class Levels(ABC, Generic[Found]):
         evaluator: what measures them.
         grid: how far and how fine; may be partly done already.
         facts: further entries of the manifest.
+
+    Attributes:
+        refinement: chooses the points of an adaptive plane; None where every point is measured.
+        seconds: spent on measuring points.
     """
+
+    refinement: Refinement | None = None
 
     def __init__(
         self, frame: Frame, evaluator: Evaluator, grid: Points, facts: Mapping[str, Any] | None
@@ -61,6 +68,11 @@ class Levels(ABC, Generic[Found]):
         self._origin: Value | None = None
         self.seconds = 0.0
         self._facts = frame.describe() | dict(facts or {})
+
+    @property
+    def images(self) -> ImagePlane | None:
+        """What is known of single images, where points differ in how many they have."""
+        return None if self.refinement is None else self.refinement.images
 
     def levels(
         self, *, progress: Progress | None = None, budget: float | None = None
@@ -85,23 +97,25 @@ class Levels(ABC, Generic[Found]):
             if self._is_worth_showing(todo):
                 yield self.at_level(level)
 
-    def _parts(self) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
+    def _parts(self) -> Iterator[tuple[int, list[Index]]]:
         """The level that each picture shows, and the points that it still needs."""
         for level in self.grid.levels:
             yield level, self.grid.pending(level)
 
-    def _is_worth_showing(self, measured: Sequence[tuple[int, ...]]) -> bool:
+    def _is_worth_showing(self, measured: Sequence[Index]) -> bool:
         return True
 
-    def _measure(self, todo: Sequence[tuple[int, ...]], progress: Progress | None) -> None:
+    def _measure(self, todo: Sequence[Index], progress: Progress | None) -> None:
         for index in todo:
             started = time.perf_counter()
             with kept_random_state(self.frame.origin[0].device):
-                value = self._at(self.grid.coordinates(index))
-            self.grid.put(index, *value)
+                self._measure_point(index)
             self.seconds += time.perf_counter() - started
             if progress is not None:
                 progress(int(self.grid.done.sum()), self.grid.done.size)
+
+    def _measure_point(self, index: Index) -> None:
+        self.grid.put(index, *self._at(self.grid.coordinates(index)))
 
     def _at(self, place: tuple[float, ...]) -> Value:
         """Measure at a place, after the origin, with which every other is compared."""
@@ -142,6 +156,10 @@ class Sampler(Levels[Landscape]):
         rho: radius of the ball whose edge is measured too; 0 for none.
         tolerance: largest error of the loss between the points of a plane that are chosen by
             :mod:`samar.landscapes.adaptive.refinement`; None measures every point of the grid.
+        initial_images: with a tolerance: the first so many images of the evaluator's are measured
+            at every point, more of them only where that is needed; see
+            :mod:`samar.landscapes.adaptive.images`. They must stand in a random order. None
+            measures all at every point.
     """
 
     grid: Grid
@@ -156,6 +174,7 @@ class Sampler(Levels[Landscape]):
         trail: Trail | None = None,
         rho: float = 0.0,
         tolerance: float | None = None,
+        initial_images: int | None = None,
     ) -> None:
         if len(frame.axes) != len(grid.axes):
             raise ValueError(
@@ -164,32 +183,58 @@ class Sampler(Levels[Landscape]):
             )
         super().__init__(frame, evaluator, grid, facts)
         self.trail, self.rho, self.ball = trail, rho, None  # type: Trail | None, float, Ball | None
-        self.refinement: Refinement | None = None
         if tolerance is not None:
             if len(grid.axes) != 2:
                 raise ValueError("tolerance goes with a plane, got a line; leave it out.")
-            self.refinement = Refinement(grid.points, tolerance)
+            images = None
+            if initial_images is not None:
+                origin = index_of_origin(grid.axes)
+                images = ImagePlane(grid.points, initial_images, evaluator.images, origin)
+            self.refinement = Refinement(grid.points, tolerance, images)
+        elif initial_images is not None:
+            raise ValueError("initial_images goes with a tolerance; give one, or leave it out.")
 
-    def _parts(self) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
+    def _parts(self) -> Iterator[tuple[int, list[Index]]]:
         if self.refinement is None:
             yield from super()._parts()
             return
         while batch := self.refinement.batch():
-            yield self.grid.points, [index for index in batch if not self.grid.done[index]]
+            yield self.grid.points, [index for index in batch if self._lacks(index)]
 
-    def _is_worth_showing(self, measured: Sequence[tuple[int, ...]]) -> bool:
+    def _lacks(self, index: Index) -> bool:
+        """Whether a point of a batch is still to be measured, or on more images."""
+        if self.images is None or self.refinement is None:
+            return not self.grid.done[index]
+        return bool(self.images.each.counts[index] < self.refinement.wanted[index])
+
+    def _is_worth_showing(self, measured: Sequence[Index]) -> bool:
         """Not what an earlier process showed of an adaptive plane."""
         if self.refinement is None:
             return True
-        self.refinement.observe(self.grid.loss)
+        self.refinement.observe(None if self.images is not None else self.grid.loss)
         return bool(measured) or self.refinement.finished
 
-    def _measure(self, todo: Sequence[tuple[int, ...]], progress: Progress | None) -> None:
+    def _measure(self, todo: Sequence[Index], progress: Progress | None) -> None:
+        if self.images is not None and self.images.lacks_network:
+            own = self.evaluator.each(self.frame.at((0.0,) * len(self.grid.axes)))
+            self.images.network = np.stack([each.double().numpy() for each in own])
         super()._measure(todo, progress)
         if self.rho and self.ball is None:
             edge = self.frame.ball(self.rho, BALL_POINTS)
             losses = [self.evaluator.at(self.frame.at(point)).loss for point in edge.tolist()]
             self.ball = Ball(self.rho, edge, np.array(losses))
+
+    def _measure_point(self, index: Index) -> None:
+        if self.images is None or self.refinement is None:
+            super()._measure_point(index)
+            return
+        place, known = self.grid.coordinates(index), self.images.each
+        lacking = int(known.counts[index]), int(self.refinement.wanted[index])
+        if any(place):
+            known.add(index, *self.evaluator.each(self.frame.at(place), *lacking))
+        else:
+            known.add(index, *self.images.network[:, slice(*lacking)])
+        self.grid.done[index] = True
 
     def at_level(self, level: int) -> Landscape:
         """The landscape at a level, complete or not, with its manifest."""
@@ -259,6 +304,7 @@ def sampler_of(
         trail=track,
         rho=config.rho,
         tolerance=config.allowed_error,
+        initial_images=config.fewest_images,
     )
 
 
@@ -283,9 +329,10 @@ def _evaluator(
     config: LandscapeSettings, model: nn.Module, dataset: Dataset, check: Callable[[], None]
 ) -> Evaluator:
     images = getattr(dataset, config.split)
+    sample = Sample.of(images, dataset.normalization, config.images)
     return Evaluator(
         model,
-        Sample.of(images, dataset.normalization, config.images),
+        sample if config.fewest_images is None else sample.shuffled(),
         batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
         calibration=Sample.of(dataset.train, dataset.normalization, config.images),
         precision=config.precision,

@@ -94,6 +94,16 @@ class LandscapeSettings(Settings):
         ge=1,
         le=1_000_000,
     )
+    initial_images: int | None = setting(
+        None,
+        "Adaptive points begin with so many of the images, and take more of them, up to all, only "
+        "where the tolerated error asks for it: the estimated error is then of points and images "
+        "together. Empty measures every point on all images.",
+        label="images at first",
+        when=lambda s: s.allowed_error is not None,
+        ge=16,
+        le=1_000_000,
+    )
     split: str = setting(
         "test",
         "Images to measure on.",
@@ -158,6 +168,11 @@ class LandscapeSettings(Settings):
     def allowed_error(self) -> float | None:
         """The tolerance of adaptive sampling; None where every point is measured."""
         return self.tolerance if self.sampling == "adaptive" and self.dim == 2 else None
+
+    @property
+    def fewest_images(self) -> int | None:
+        """Images with which every point begins; None where every point has all."""
+        return None if self.allowed_error is None else self.initial_images
 
     @property
     def fixes_batchnorm(self) -> bool:

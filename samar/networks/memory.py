@@ -42,6 +42,9 @@ EVALUATED, CHUNK = 256, 512
 FORWARD = 2.5
 """What a forward pass holds at a time, in numbers of its widest layer."""
 
+IMAGE_LOSS = 16
+"""Bytes of the loss of an image at a point, where points differ in their images, and its answer."""
+
 SCRATCH = 20_000_000
 """Bytes that the libraries take for themselves when they first compute."""
 
@@ -74,6 +77,8 @@ def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> in
     copies = PLANE_COPIES + max(settings.dim - 2, 0)
     found = images_of(dataset) + SCRATCH + BYTES * (copies * info.parameters + sample)
     found += _forward(info, data.size, min(CHUNK, settings.images))
+    if settings.fewest_images is not None:
+        found += IMAGE_LOSS * settings.images * settings.points**2
     if settings.directions == "hessian":
         found += _lanczos(info, data.size, settings.images, settings.dim, MAX_PRODUCTS)
     return found

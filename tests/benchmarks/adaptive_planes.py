@@ -1,30 +1,34 @@
-"""How many points an adaptive plane needs where a uniform grid needs all of its own.
+"""How many points and images an adaptive plane needs where a uniform grid needs all of its own.
 
-Every plane is measured once on a whole grid, which is kept, and the rule of
-``samar/landscapes/adaptive/refinement.py`` is tried on the kept losses. Errors are relative: the
-largest factor, less one, by which a surface is off at the points of the whole grid. A uniform grid
-is taken as figures draw it, linear between its points, and also with the spline of adaptive planes.
+Every plane is measured once on a whole grid, of which the loss of every image is kept, and the rule
+of ``samar/landscapes/adaptive/refinement.py`` is tried on the kept losses. Errors are relative: the
+largest factor, less one, by which a surface is off at the points of the whole grid, on all images.
+A uniform grid is taken as figures draw it, linear between its points, and also with the spline of
+adaptive planes. An evaluation is the loss of one image at one point.
 
     PYTHONPATH=. python tests/benchmarks/adaptive_planes.py DATA [--planes NAME …] [--keep FOLDER]
 
-``DATA`` holds ``checkpoints/*.th`` and a folder of images ``cifar10``.
+``DATA`` holds ``checkpoints/*.th`` and a folder of images ``cifar10``. The figures of the guide
+are those of the seven planes as above, of the steepest with ``--points 65``, and of images with
+
+    … DATA --images 512 --initial-images 64 --tolerance 0.1 0.2 --planes "resnet20, filter, seed 0"
 """
 
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
 from samar.data.sample import Sample
 from samar.jobs.store import Store
+from samar.landscapes.adaptive.images import ImagePlane
 from samar.landscapes.adaptive.refinement import Refinement, Scale
 from samar.landscapes.adaptive.spline import Surface
-from samar.landscapes.eigenvectors import eigenvector_frame
+from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
 from samar.landscapes.grid import Floats
-from samar.landscapes.result import Landscape
 from samar.landscapes.sampler import sampler_of
 from samar.landscapes.settings import LandscapeSettings
 from samar.networks.load import load_network
@@ -51,8 +55,8 @@ PLANES = {
 }
 
 
-def measured(plane: Plane, data: Path, points: int, images: int) -> Landscape:
-    """The whole grid."""
+def measured(plane: Plane, data: Path, points: int, images: int) -> Floats:
+    """The loss of every image at every point of the whole grid, (points, points, images)."""
     network = load_network(
         Store(),
         str(data / "checkpoints" / plane.file),
@@ -63,9 +67,13 @@ def measured(plane: Plane, data: Path, points: int, images: int) -> Landscape:
     settings = LandscapeSettings(points=points, images=images, **plane.settings)
     frame = None
     if settings.directions == "hessian":
-        few = Sample.of(network.dataset.test, network.dataset.normalization, images)
+        few = Sample.of(network.dataset.test, network.dataset.normalization, min(images, IMAGES))
         frame = eigenvector_frame(network.model, few, dim=2, seed=settings.seed)
-    *_, found = sampler_of(settings, network.model, network.dataset, frame=frame).levels()
+    sampler = sampler_of(settings, network.model, network.dataset, frame=frame)
+    found = np.empty((points, points, sampler.evaluator.images), dtype=np.float32)
+    for index in sampler.grid.pending(points):
+        losses, _ = sampler.evaluator.each(sampler.frame.at(sampler.grid.coordinates(index)))
+        found[index] = losses.numpy()
     return found
 
 
@@ -94,22 +102,89 @@ def uniform(losses: Floats, points: int) -> tuple[float, float]:
     return off(linear, losses), off(splined(losses, known), losses)
 
 
-def adaptive(losses: Floats, tolerance: float) -> list[tuple[int, float, float]]:
-    """Points, estimated and true error after each batch."""
+class Picture(NamedTuple):
+    """After a batch: points, evaluations, estimated and true error."""
+
+    points: int
+    evaluations: int
+    estimate: float
+    true: float
+
+
+def adaptive(losses: Floats, images: int, tolerance: float) -> list[Picture]:
+    """Picture after picture, all images at every point."""
     rule, known, found = Refinement(len(losses), tolerance), np.full(losses.shape, np.nan), []
     while batch := rule.batch():
         for index in batch:
             known[index] = losses[index]
         rule.observe(known)
-        found.append(
-            (int(rule.chosen.sum()), rule.error, off(splined(losses, rule.chosen.copy()), losses))
-        )
+        count, surface = int(rule.chosen.sum()), splined(losses, rule.chosen.copy())
+        found.append(Picture(count, count * images, rule.error, off(surface, losses)))
     return found
 
 
-def reached(batches: list[tuple[int, float, float]], error: float) -> int | None:
-    """Points of the first picture that is as good."""
-    return next((points for points, _, true in batches if true <= error), None)
+def few_images(each: Floats, first: int, tolerance: float, draw: int) -> list[Picture]:
+    """The same where points begin with few images, drawn with a seed."""
+    points, _, images = each.shape
+    losses = each.mean(axis=-1)
+    each = each[..., np.random.default_rng(draw).permutation(images)]
+    origin = (points - 1) // 2, (points - 1) // 2
+    plane = ImagePlane(points, first, images, origin)
+    plane.network = np.stack([each[origin], np.zeros(images)])
+    rule, found = Refinement(points, tolerance, plane), []
+    while batch := rule.batch():
+        for index in batch:
+            part = each[index][plane.each.counts[index] : rule.wanted[index]]
+            plane.each.add(index, part, np.zeros(len(part)))
+        rule.observe()
+        surface = splined(plane.estimate(rule.wanted).loss, rule.chosen.copy())
+        evaluations = int(rule.wanted.sum())
+        found.append(Picture(int(rule.chosen.sum()), evaluations, rule.error, off(surface, losses)))
+    return found
+
+
+def reached(pictures: list[Picture], error: float) -> Picture | None:
+    """The first picture that is as good."""
+    return next((each for each in pictures if each.true <= error), None)
+
+
+def show_points(losses: Floats, pictures: list[Picture], tolerance: float) -> None:
+    """Adaptive points beside uniform ones."""
+    for points in (9, 17, 33):
+        if points < len(losses):
+            linear, spline = uniform(losses, points)
+            needed, less = reached(pictures, linear), reached(pictures, spline)
+            print(
+                f"  uniform {points**2:4}: error {linear:6.1%} linear, {spline:6.1%} spline; "
+                f"adaptive needs {_share(needed, points**2)} and {_share(less, points**2)}"
+            )
+    last = pictures[-1]
+    print(
+        f"  stops at {tolerance:.0%}: {last.points} of {losses.size} points, error "
+        f"{last.estimate:.1%} by estimate, {last.true:.1%} in truth; the estimate covers the true "
+        f"error in {_covered(pictures)} of {len(pictures)} pictures"
+    )
+
+
+def show_images(
+    each: Floats, pictures: list[Picture], first: int, tolerance: float, draws: int
+) -> list[Picture]:
+    """Few images at first beside all of them at every point; all pictures."""
+    shown, images = list[Picture](), each.shape[-1]
+    for draw in range(draws):
+        found = few_images(each, first, tolerance, draw)
+        last, shown = found[-1], shown + found
+        as_good = reached(pictures, last.true)
+        beside = "more than it stops at" if as_good is None else f"{as_good.evaluations:,}"
+        print(
+            f"  stops at {tolerance:.0%}, {first} images at first, draw {draw}: {last.points} "
+            f"points, {last.evaluations:,} evaluations "
+            f"({last.evaluations / pictures[-1].evaluations:.0%} of all images at adaptive points, "
+            f"{last.evaluations / (each[..., 0].size * images):.0%} of all at all points); error "
+            f"{last.estimate:.1%} by estimate, {last.true:.1%} in truth, for which all images at "
+            f"adaptive points take {beside}; covered in {_covered(found)} of {len(found)} pictures"
+        )
+    return shown
 
 
 def main() -> None:
@@ -120,39 +195,41 @@ def main() -> None:
     parser.add_argument("--planes", nargs="*", default=list(PLANES), metavar="NAME")
     parser.add_argument("--points", type=int, default=33)
     parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--tolerance", type=float, default=0.05)
+    parser.add_argument("--initial-images", type=int, help="also begin with so many")
+    parser.add_argument("--draws", type=int, default=3, help="of images, with seeds from 0")
+    parser.add_argument("--tolerance", type=float, nargs="*", default=[0.05])
     parser.add_argument("--keep", type=Path, default=Path("planes"))
     options = parser.parse_args()
     options.keep.mkdir(parents=True, exist_ok=True)
-    covered = pictures = 0
+    points, images = list[Picture](), list[Picture]()
     for name in options.planes:
         path = options.keep / f"{name}-{options.points}-{options.images}.npz"
         if not path.exists():
-            measured(PLANES[name], options.data, options.points, options.images).save(path)
-        losses = Landscape.load(path).loss
-        batches = adaptive(losses, options.tolerance)
-        print(f"{name}: loss {np.nanmin(losses):.3g} to {np.nanmax(losses):.3g}")
-        for points in (9, 17, 33):
-            if points < len(losses):
-                linear, spline = uniform(losses, points)
-                needed, less = reached(batches, linear), reached(batches, spline)
-                print(
-                    f"  uniform {points**2:4}: error {linear:6.1%} linear, {spline:6.1%} spline; "
-                    f"adaptive needs {_share(needed, points**2)} and {_share(less, points**2)}"
-                )
-        count, estimate, true = batches[-1]
-        good = sum(estimate >= true for _, estimate, true in batches)
-        print(
-            f"  stops at {options.tolerance:.0%}: {count} of {losses.size} points, error "
-            f"{estimate:.1%} by estimate, {true:.1%} in truth; the estimate covers the true error "
-            f"in {good} of {len(batches)} pictures"
-        )
-        covered, pictures = covered + good, pictures + len(batches)
-    print(f"The estimate covers the true error in {covered} of {pictures} pictures.")
+            found = measured(PLANES[name], options.data, options.points, options.images)
+            np.savez(path, each=found)
+        each = np.load(path)["each"].astype(np.float64)
+        losses = each.mean(axis=-1)
+        print(f"{name}: loss {np.nanmin(losses):.3g} to {np.nanmax(losses):.3g}", flush=True)
+        for tolerance in options.tolerance:
+            pictures = adaptive(losses, each.shape[-1], tolerance)
+            show_points(losses, pictures, tolerance)
+            points += pictures
+            if options.initial_images is not None:
+                asked = options.initial_images, tolerance, options.draws
+                images += show_images(each, pictures, *asked)
+    print(f"The estimate covers the true error in {_covered(points)} of {len(points)} pictures.")
+    if images:
+        print(f"With few images at first in {_covered(images)} of {len(images)}.")
 
 
-def _share(needed: int | None, of: int) -> str:
-    return "more than it stops at" if needed is None else f"{needed} ({needed / of:.0%})"
+def _covered(pictures: list[Picture]) -> int:
+    return sum(each.estimate >= each.true for each in pictures)
+
+
+def _share(needed: Picture | None, of: int) -> str:
+    if needed is None:
+        return "more than it stops at"
+    return f"{needed.points} ({needed.points / of:.0%})"
 
 
 if __name__ == "__main__":

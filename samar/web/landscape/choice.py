@@ -86,6 +86,7 @@ def _draw(source: str) -> dict[str, Any]:
         chosen = _control("sampling")
         if chosen == "adaptive":
             _control("tolerance")
+            _control("initial_images")
     _control("span")
     if asked.applies("path") and source in ("one", "two"):
         _control("path")

@@ -85,7 +85,9 @@ class Shown:
         whole = f"{asked.samples:,} points" if asked.is_sampled else f"{finest} points"
         whole += f", {asked.images:,} images" if self.first else ""
         if isinstance(self.landscape, Landscape) and (sampling := self.landscape.sampling):
-            now += f"; {sampling.replace(' measured', ' measured (the dots on the map)', 1)}"
+            dots = "the dots on the map"
+            dots += "; larger ones have more images" if self.landscape.each is not None else ""
+            now += f"; {sampling.replace(' measured', f' measured ({dots})', 1)}"
             whole = "the tolerance"
         if self.refining:
             return f"{now}; refining to {whole}."
@@ -332,6 +334,14 @@ def _points(landscape: Landscape | Samples) -> str:
     return " × ".join([str(landscape.points)] * landscape.dim) + " points"
 
 
+def _images(landscape: Landscape | Samples) -> str:
+    """How many images the points have."""
+    most = f"{landscape.manifest['images']:,}"
+    if isinstance(landscape, Samples) or landscape.each is None:
+        return most
+    return f"{landscape.manifest['initial_images']:,} to {most}"
+
+
 def _manifest(landscape: Landscape | Samples) -> str:
     facts = landscape.manifest
     seed = f" seed {facts['seed']}" if "seed" in facts else ""
@@ -340,7 +350,7 @@ def _manifest(landscape: Landscape | Samples) -> str:
     if facts["cosine"] is not None:
         parts.append(f"cosine {facts['cosine']:+.3f}")
     parts.append(f"BatchNorm: {BATCHNORM[facts['batchnorm']]}")
-    parts.append(f"{facts['images']:,} {facts['split']} images")
+    parts.append(f"{_images(landscape)} {facts['split']} images")
     parts.append(f"{facts['precision']}, {_points(landscape)}")
     if isinstance(landscape, Landscape) and landscape.is_adaptive:
         parts[-1] += f", {facts['measured']:,} of them measured"
@@ -405,7 +415,7 @@ def _certainty(landscape: Landscape | Samples) -> str:
         float(np.nanmedian(each)) for each in (landscape.loss_se, landscape.difference_se)
     )
     return (
-        f"From {landscape.manifest['images']:,} images the loss is known to ± {level:.2g} at the "
+        f"From {_images(landscape)} images the loss is known to ± {level:.2g} at the "
         f"median point (standard error), and its difference to the network's own loss, on the same "
         f"images, to ± {shape:.2g}."
     )

@@ -303,6 +303,17 @@ TERMS: dict[str, Term] = {
         ("landscape",),
         6,
     ),
+    "adaptive_images": Term(
+        "adaptive images",
+        "Measure most points of a plane on a few images, and on more only where that is needed.",
+        "What more images change is much the same at neighbouring points. So it is measured at "
+        "some of them and interpolated at the others, and the [[standard_error]] of what is left "
+        "says where more images are worth their time. Where a few images carry the whole loss, the "
+        "first ones may miss them.",
+        r"\Delta(x)=\ln L_{2n}(x)-\ln L_n(x)",
+        ("landscape",),
+        6,
+    ),
     "standard_error": Term(
         "standard error",
         "How far a mean over n images may lie from the mean over all images there could be.",
