@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from samar.cli.tables import print_table
 from samar.connectivity.catalog import SPLIT_TITLES
-from samar.curvature.catalog import COVARIANCE, HESSIAN, MATRICES, MEASURES
+from samar.curvature.catalog import COVARIANCE, ENCLOSED, HESSIAN, MATRICES, MEASURES
 from samar.curvature.noise import noise_words
 from samar.errors import DataError, RunError, SamarError
 from samar.jobs.files import job_dir
@@ -407,9 +407,11 @@ def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
             print(f"  {end:9}{value:14.6g} ± {residual:.1e}")
     for rank, each in enumerate(report.held_out or (), 1):
         print(
-            f"  On other images, along eigenvector {rank}: {each.value:.6g} ± {each.error:.2g} "
-            "(standard error)."
+            f"  On {report.others} other images, along eigenvector {rank}: {each.value:.6g} ± "
+            f"{each.error:.2g} (standard error)."
         )
+    if report.held_out is not None:
+        print(f"  {ENCLOSED}")
     for rank, part in enumerate(report.gauss_newton or (), 1):
         print(f"  Gauss–Newton part of eigenvalue {rank}: {part:.6g}")
     if report.trace:

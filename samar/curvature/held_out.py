@@ -7,20 +7,21 @@ those images. On other images vᵀAv has no such bias, and by Rayleigh's princip
     vᵀAv ≤ λ₁(A)
 
 so the two enclose the eigenvalue over all images: the first in the mean, the second up to its
-standard error.
+standard error. For the k largest the same holds of their sum (Fan 1949): a single later one of them
+need not lie between its two numbers.
 """
 
 import math
-from statistics import fmean, stdev
 
 from torch import Tensor
 
-from samar.curvature.product import CurvatureMatrix, flat
+from samar.curvature.product import CurvatureMatrix
 from samar.curvature.result import Estimate
-from samar.device.waiting import on_host
+from samar.errors import ConfigError
 
 PIECES = 16
-"""A standard error comes from so many pieces of equal size, where there are examples enough."""
+"""A standard error comes from at least so many pieces of equal size, where there are examples
+enough."""
 
 
 def along(matrix: CurvatureMatrix, vectors: Tensor) -> tuple[Estimate, ...]:
@@ -28,17 +29,19 @@ def along(matrix: CurvatureMatrix, vectors: Tensor) -> tuple[Estimate, ...]:
 
     Args:
         matrix: A, a mean over examples that come in pieces of equal size; a smaller last one is
-            left out. It takes one product for each vector.
+            left out of the error.
         vectors: unit rows, fitted to other examples.
+
+    Raises:
+        ConfigError: a value is not finite.
     """
-    found = []
-    for vector in vectors:
-        tangent = matrix.unflat(vector.to(matrix.gradient))
-        pieces = [
-            (len(piece), on_host(vector @ flat(matrix.part(index, piece, tangent))).item())
-            for index, piece in enumerate(matrix.batches())
-        ]
-        values = [value for size, value in pieces if size == pieces[0][0]]
-        error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-        found.append(Estimate(fmean(values), error))
-    return tuple(found)
+    sizes, values = matrix.forms(vectors)
+    means = sizes.double() @ values / sizes.sum()
+    full = values[sizes == sizes[0]]
+    errors = full.std(0) / math.sqrt(len(full)) if len(full) > 1 else means * math.nan
+    if not means.isfinite().all():
+        raise ConfigError(
+            "The curvature on other examples is not finite; choose weights from before the run "
+            "diverged."
+        )
+    return tuple(map(Estimate, means.tolist(), errors.tolist()))

@@ -15,20 +15,18 @@ network's own probabilities (Martens 2020, arXiv 1412.1193, sec. 9). The empiric
 neither (Kunstner, Balles and Hennig 2019, arXiv 1905.12558).
 
 All but R are positive semidefinite, with a rank of at most the number of examples, for G times that
-of outputs. A product takes a forward pass, its derivative along v, and a backward pass.
+of outputs.
 """
 
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jvp
 
-from samar.curvature.graph import Parameters
-from samar.curvature.product import CurvatureMatrix, Hessian, no_forward_derivative
+from samar.curvature.graph import GradientGraph, Graph, Parameters, SandwichGraph
+from samar.curvature.product import CurvatureMatrix, Hessian
 from samar.data.objective import Objective
+from samar.device.precision import exact
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
 
@@ -39,19 +37,29 @@ MEAN_TOLERANCE = 1e-3
 class GaussNewton(CurvatureMatrix):
     """G = Jᵀ ∇²_z ℓ J, (n, n)."""
 
-    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
-        """The product with the matrix of one batch alone, parameter by parameter."""
-        return gauss_newton_product(self, piece, tangent)
+    def graph_of(self, piece: Objective) -> Graph:
+        """The matrix of one batch alone."""
+        return gauss_newton_of(self, piece)
 
 
-class Rest(Hessian):
-    """R = H − G, (n, n): what the bending of the network itself adds to Gauss–Newton."""
+class Rest(CurvatureMatrix):
+    """R = H − G, (n, n): what the bending of the network itself adds to Gauss–Newton.
 
-    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
-        """The product with the matrix of one batch alone, parameter by parameter."""
-        whole = super().part(index, piece, tangent)
-        pairs = zip(whole, gauss_newton_product(self, piece, tangent), strict=True)
-        return [h - g for h, g in pairs]
+    It is the Hessian of ⟨z(θ), ∂ℓ/∂z⟩ with ∂ℓ/∂z held fixed.
+    """
+
+    def graph_of(self, piece: Objective) -> Graph:
+        """The matrix of one batch alone."""
+
+        def fixed_slope(at: Parameters) -> Tensor:
+            outputs = self.ask("outputs", at, piece)
+            still = outputs.detach().requires_grad_()
+            loss = piece.loss_of(still)
+            (slope,) = torch.autograd.grad(loss, still)
+            moved: Tensor = (outputs - still.detach()) * slope
+            return loss.detach() + moved.sum()
+
+        return GradientGraph(fixed_slope, self.at, again=True)
 
 
 class EmpiricalFisher(CurvatureMatrix):
@@ -61,20 +69,24 @@ class EmpiricalFisher(CurvatureMatrix):
         ConfigError: the loss is not a mean over examples.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        parts = [self.losses(self.at, piece).sum() for piece in self.batches()]
-        total = on_host(torch.stack(parts).sum()).item()
-        if abs(total / self.examples - self.loss) > MEAN_TOLERANCE * (abs(self.loss) + 1e-6):
+    def prepare(self) -> None:
+        """As for every matrix, and compare the loss with the losses of the examples."""
+        super().prepare()
+        with torch.no_grad():
+            parts = [exact(self.losses(self.at, piece).sum()) for piece in self.batches()]
+        mean = on_host(torch.stack(parts).sum()).item() / self.examples
+        loss = self.loss_at(torch.zeros_like(self.point))
+        if abs(mean - loss) > MEAN_TOLERANCE * (abs(loss) + 1e-6):
             raise ConfigError(
-                f"The mean of the examples' losses is {total / self.examples:g}, but the loss is "
-                f"{self.loss:g}; gradients of single examples need a loss that is a mean over them."
+                f"The mean of the examples' losses is {mean:g}, but the loss is {loss:g}; "
+                "gradients of single examples need a loss that is a mean over them."
             )
 
-    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
-        """The product with the matrix of one batch alone, parameter by parameter."""
+    def graph_of(self, piece: Objective) -> Graph:
+        """The matrix of one batch alone."""
         losses = partial(self.losses, piece=piece)
-        return sandwich(self, losses, lambda _, moved: moved / len(moved), tangent)
+        middle = lambda _, moved: moved / len(moved)  # noqa: E731
+        return SandwichGraph(losses, torch.mean, middle, self.at)
 
     def losses(self, at: Parameters, piece: Objective) -> Tensor:
         """The loss of every example of a batch, (n,)."""
@@ -99,10 +111,8 @@ MATRICES: dict[str, type[CurvatureMatrix]] = {
 """By their names in :data:`samar.curvature.catalog.MATRICES`."""
 
 
-def gauss_newton_product(
-    operator: CurvatureMatrix, piece: Objective, tangent: Parameters
-) -> Iterable[Tensor]:
-    """G v of one batch alone, parameter by parameter."""
+def gauss_newton_of(operator: CurvatureMatrix, piece: Objective) -> Graph:
+    """G of one batch alone, at an operator's weights."""
 
     def middle(outputs: Tensor, moved: Tensor) -> Tensor:
         outputs = outputs.detach().requires_grad_()
@@ -113,51 +123,11 @@ def gauss_newton_product(
         (bend,) = torch.autograd.grad(slope, outputs, moved, materialize_grads=True)
         return bend
 
-    return sandwich(operator, partial(operator.ask, "outputs", piece=piece), middle, tangent)
-
-
-def sandwich(
-    operator: CurvatureMatrix,
-    function: Callable[[Parameters], Tensor],
-    middle: Callable[[Tensor, Tensor], Tensor],
-    tangent: Parameters,
-) -> tuple[Tensor, ...]:
-    """Jᵀ M J v for J the Jacobian of a function at the operator's weights.
-
-    Args:
-        operator: says where, and whether derivatives are taken forward.
-        function: of the weights.
-        middle: of the function's value and of J v: M J v.
-        tangent: v.
-    """
-    leaves = {name: p.detach().requires_grad_() for name, p in operator.at.items()}
-    ends = tuple(leaves.values())
-    with torch.enable_grad():
-        value = function(leaves)
-    moved = None
-    if operator.mode == "forward":
-        try:
-            moved = jvp(function, (operator.at,), (tangent,))[1]
-        except RuntimeError as error:
-            if not no_forward_derivative(error):
-                raise
-            operator.mode = "reverse"
-    if moved is None:  # Jᵀ u is linear in u, and its derivative along v is J v
-        dummy = torch.zeros_like(value, requires_grad=True)
-        pulled = torch.autograd.grad(value, ends, dummy, create_graph=True, materialize_grads=True)
-        pairs = [(g, t) for g, t in zip(pulled, tangent.values(), strict=True) if g.requires_grad]
-        gradients, directions = zip(*pairs, strict=True)
-        (moved,) = torch.autograd.grad(gradients, dummy, directions, retain_graph=True)
-    return torch.autograd.grad(
-        value, ends, middle(value.detach(), moved).detach(), materialize_grads=True
-    )
+    function = partial(operator.ask, "outputs", piece=piece)
+    return SandwichGraph(function, piece.loss_of, middle, operator.at)
 
 
 def in_gauss_newton(hessian: Hessian, vectors: Tensor) -> tuple[float, ...]:
     """vᵀ G v of each row v of (k, n): with vᵀ H v it says how much of it is Gauss–Newton."""
-
-    def product(vector: Tensor) -> Tensor:
-        tangent = hessian.unflat(vector)
-        return hessian.averaged(lambda _, piece: gauss_newton_product(hessian, piece, tangent))
-
-    return tuple(on_host(v @ product(v)).item() for v in vectors)
+    sizes, forms = hessian.forms(vectors, partial(gauss_newton_of, hessian))
+    return tuple((sizes.double() @ forms / sizes.sum()).tolist())

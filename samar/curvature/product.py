@@ -5,14 +5,11 @@ the Hessian are in :mod:`samar.curvature.matrices`.
 
     H = ∇²f(θ),   f = mean loss over all examples,   H v = d/dt ∇f(θ + t v) at t = 0
 
-Products are summed over batches, each weighted by its number of examples. The first batches, as
-many as fit into :data:`KEPT_BYTES`, keep the graph of their gradient, so that a product
-differentiates ⟨∇f, v⟩ once more in reverse and recomputes nothing. For the others the derivative of
-the gradient is taken forward (Pearlmutter 1994, "Fast Exact Multiplication by the Hessian"; forward
-over reverse as in Dagréou et al. 2024, iclr-blogposts "How to compute Hessian-vector products?"):
-one dual-number pass through forward and backward, of which nothing is kept; or, where an operation
-has no forward derivative, in reverse too, with a graph for that product alone. So neither the
-result (up to rounding) nor the peak memory depends on the number of batches.
+Products are summed over batches, each weighted by its number of examples. Each is taken from the
+graph of the batch's gradient, by differentiating ⟨∇f, v⟩ once more in reverse. The first batches,
+as many as fit into :data:`KEPT_BYTES`, keep their graph for the next product, which recomputes
+nothing; the others make one for each product. So neither the result (up to rounding) nor the peak
+memory depends on the number of batches.
 
 BatchNorm is folded into the convolutions (:mod:`samar.models.folding`) within what is
 differentiated, so that the derivatives are still those of the network's own weights. It saves a
@@ -20,21 +17,20 @@ fifth of a product's time and nearly half of a graph's memory.
 """
 
 import math
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from samar.curvature.catalog import BATCH_SIZE, KEPT_BYTES, KEPT_SHARE
-from samar.curvature.graph import GradientGraph, Parameters
+from samar.curvature.graph import GradientGraph, Graph, Parameters
 from samar.data.objective import Objective
 from samar.device.memory import free_bytes, is_out_of_memory, release
 from samar.device.placement import is_gpu
@@ -71,18 +67,11 @@ class CurvatureMatrix(ABC):
 
     Attributes:
         at: θ, by the parameters' names.
-        loss: f(θ).
-        gradient: ∇f(θ), (n,).
         layers: name of each module with parameters of its own, to its part of the n coordinates.
-        mode: ``forward`` or ``reverse``, how products over the other batches are taken.
 
     Raises:
         ConfigError: there is no trainable parameter or no example, or the loss is not finite.
     """
-
-    mode = "forward"
-    keeps_graphs = False
-    """Whether products take the graphs of the batches' gradients, as many as are kept."""
 
     def __init__(
         self,
@@ -111,15 +100,17 @@ class CurvatureMatrix(ABC):
         self._asked, self._on_batch = _Asked(model, stand_in=sample.plain), on_batch
         self._batch_size = batch_size or batch_size_on(sample.device)
         self._sample = sample.laid_out(_LAYOUT)
-        self._kept_bytes = kept_bytes_on(sample.device) if self.keeps_graphs else -1
+        self._kept_bytes = kept_bytes_on(sample.device)
         self._sizes = [p.numel() for p in self.at.values()]
-        self._graphs: list[GradientGraph] = []
-        self.loss, self.gradient = self._frugally(self._loss_and_gradient)
-        if not math.isfinite(self.loss):
-            raise ConfigError(
-                f"The loss is {self.loss} at these weights, so it has no curvature; "
-                "choose weights from before the run diverged."
-            )
+        self._graphs: list[Graph] = []
+
+    def prepare(self) -> None:
+        """Take loss and gradient, and keep graphs for the products to come.
+
+        Raises:
+            ConfigError: the loss is not finite.
+        """
+        _ = self._of_all
 
     def __len__(self) -> int:
         return sum(self._sizes)
@@ -135,6 +126,27 @@ class CurvatureMatrix(ABC):
         return len(self._sample)
 
     @property
+    def loss(self) -> float:
+        """f(θ)."""
+        return self._of_all[0]
+
+    @property
+    def gradient(self) -> Tensor:
+        """∇f(θ), (n,)."""
+        return self._of_all[1]
+
+    @cached_property
+    def _of_all(self) -> tuple[float, Tensor]:
+        """Loss and gradient over all batches, which keeps graphs on the way."""
+        loss, gradient = self._frugally(self._loss_and_gradient)
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"The loss is {loss} at these weights, so it has no curvature; "
+                "choose weights from before the run diverged."
+            )
+        return loss, gradient
+
+    @property
     def point(self) -> Tensor:
         """θ, (n,)."""
         return flat(self.at.values())
@@ -142,12 +154,12 @@ class CurvatureMatrix(ABC):
     @property
     def dtype(self) -> torch.dtype:
         """Floating-point type of the products."""
-        return self.gradient.dtype
+        return self.point.dtype
 
     @property
     def device(self) -> torch.device:
         """Where the products are computed."""
-        return self.gradient.device
+        return self._sample.device
 
     @property
     def layers(self) -> dict[str, slice]:
@@ -179,22 +191,38 @@ class CurvatureMatrix(ABC):
         return product
 
     def _product(self, vector: Tensor) -> Tensor:
-        return self.averaged(partial(self.part, tangent=self.unflat(vector)))
-
-    def averaged(self, part: Callable[[int, Objective], Iterable[Tensor]]) -> Tensor:
-        """The mean over the examples of what is computed batch by batch, (n,).
-
-        Args:
-            part: of a batch's place and the batch: its own mean, parameter by parameter.
-        """
-        total = torch.zeros_like(self.point)
+        total, tangent = torch.zeros_like(self.point), self.unflat(vector)
         for index, piece in enumerate(self.batches()):
-            total.add_(flat(part(index, piece)), alpha=len(piece) / self.examples)
+            graph = self._graphs[index] if index < self.kept else self.graph_of(piece)
+            total.add_(flat(graph.product(tangent)), alpha=len(piece) / self.examples)
         return total
 
     @abstractmethod
-    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
-        """The product with the matrix of one batch alone, parameter by parameter."""
+    def graph_of(self, piece: Objective) -> Graph:
+        """The matrix of one batch alone."""
+
+    def forms(
+        self, vectors: Tensor, graph_of: Callable[[Objective], Graph] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """vᵀ A v of each row v of (k, n) for each batch alone, from one graph a batch.
+
+        Args:
+            graph_of: of a batch, for another matrix A.
+
+        Returns:
+            The number of examples of each batch, (b,), and the values, (b, k), in float64.
+        """
+        tangents = [self.unflat(vector.to(self.point)) for vector in vectors]
+
+        def attempt() -> tuple[Tensor, Tensor]:
+            sizes, rows = [], []
+            for piece in self.batches():
+                graph = (graph_of or self.graph_of)(piece)
+                rows.append(on_host(torch.stack([graph.form(tangent) for tangent in tangents])))
+                sizes.append(len(piece))
+            return torch.tensor(sizes), torch.stack(rows).double()
+
+        return self._frugally(attempt)
 
     def _frugally(self, attempt: Callable[[], T]) -> T:
         """Do it; where memory is not enough, keep no graphs, and halve the batches until it is."""
@@ -240,7 +268,7 @@ class CurvatureMatrix(ABC):
         held = size = 0
         for piece in self.batches():
             keep = held + size <= self._kept_bytes
-            graph = GradientGraph(partial(self._loss, piece=piece), self.at, again=keep)
+            graph = self.graph_of(piece) if keep else self._slope_of(piece)
             if keep:
                 size = graph.bytes
                 held += size
@@ -250,6 +278,9 @@ class CurvatureMatrix(ABC):
             loss += share * graph.loss
             total.add_(flat(g.detach() for g in graph.gradient), alpha=share)
         return loss, total
+
+    def _slope_of(self, piece: Objective) -> Graph:
+        return GradientGraph(partial(self._loss, piece=piece), self.at, again=False)
 
     def unflat(self, vector: Tensor) -> Parameters:
         """The parts of a vector (n,) in the shapes of the parameters."""
@@ -285,23 +316,9 @@ class _Asked(nn.Module):
 class Hessian(CurvatureMatrix):
     """H = ∇²f(θ), (n, n); made by :func:`hessian_of`."""
 
-    keeps_graphs = True
-
-    def part(self, index: int, piece: Objective, tangent: Parameters) -> Iterable[Tensor]:
-        """The product with the Hessian of one batch alone, parameter by parameter."""
-        if index < self.kept:
-            return self._graphs[index].product(tangent)
-        if self.mode == "forward":
-            try:
-                gradient = lambda at: grad(self._loss)(at, piece)  # noqa: E731
-                product: Parameters = jvp(gradient, (self.at,), (tangent,))[1]
-                return product.values()
-            except RuntimeError as error:
-                if not no_forward_derivative(error):
-                    raise
-                self.mode = "reverse"
-        loss = partial(self._loss, piece=piece)
-        return GradientGraph(loss, self.at, again=True).product(tangent)
+    def graph_of(self, piece: Objective) -> Graph:
+        """The Hessian of one batch alone."""
+        return GradientGraph(partial(self._loss, piece=piece), self.at, again=True)
 
 
 M = TypeVar("M", bound=CurvatureMatrix)
@@ -316,17 +333,22 @@ def operator_of(
     batch_size: int | None = None,
     only: tuple[str, ...] | None = None,
     on_batch: OnBatch | None = None,
+    products: bool = True,
 ) -> Iterator[M]:
     """A curvature matrix of a model, which is left bit for bit as it was when the block ends.
 
     In the block the model is in eval mode, and products are taken in full precision.
+
+    Args:
+        products: are wanted: loss and gradient are taken at once and graphs kept. Without,
+            :meth:`CurvatureMatrix.forms` goes over the examples only once.
     """
     attention = sdpa_kernel(SDPBackend.MATH)  # the one with a second derivative
-    with undisturbed(model), full_precision(), attention, warnings.catch_warnings():
-        # torch.func.jvp meets a deprecated corner of torch itself.
-        for category in (DeprecationWarning, FutureWarning):
-            warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", category)
-        yield matrix(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
+    with undisturbed(model), full_precision(), attention:
+        found = matrix(model, sample, batch_size=batch_size, only=only, on_batch=on_batch)
+        if products:
+            found.prepare()
+        yield found
 
 
 @contextmanager
@@ -361,14 +383,6 @@ def batch_size_on(device: torch.device) -> int:
 def kept_bytes_on(device: torch.device) -> int:
     """What kept graphs may take there."""
     return int(KEPT_SHARE * free_bytes(device)) if is_gpu(device) else KEPT_BYTES
-
-
-def no_forward_derivative(error: RuntimeError) -> bool:
-    """Whether an operation has none, or is a custom function that torch.func does not know.
-
-    Every other error, such as one of the device, is none of ours.
-    """
-    return isinstance(error, NotImplementedError) or "setup_context" in str(error)
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:

@@ -69,7 +69,7 @@ def measure(
         network,
         Sample.of(images, dataset.normalization, request.images),
         request,
-        other=Sample.of(images.others(request.images), dataset.normalization)
+        other=Sample.of(images.others(request.images, request.held_out), dataset.normalization)
         if request.held_out
         else None,
         facts=dict(facts or {}) | {"split": request.split, "checksum": dataset.checksum},
@@ -95,7 +95,8 @@ def measure_on(
     Args:
         network: left as it was.
         sample: the examples and their loss; takes the place of the request's images and split.
-        other: further examples with the same loss, for what is held out.
+        other: further examples with the same loss, on which the curvature along each eigenvector
+            is measured too; takes the place of the request's number of them.
         request, facts, progress, on_estimate, on_batch: as for :func:`measure`.
 
     Raises:
@@ -150,10 +151,21 @@ def measure_on(
             assert isinstance(operator, Hessian)
             parts = in_gauss_newton(operator, spectrum.vectors)
         gradient_norm = on_host(operator.gradient.norm()).item()
-    if request.held_out and other is not None:
-        progress(0, 0, "Other images")
+    del operator  # and its graphs, before others are made
+    if other is not None:
         size = max(1, min(batch_size_on(other.device), len(other) // PIECES))
-        with operator_of(matrix, network, other, batch_size=size, on_batch=on_batch) as others:
+        count = 0
+
+        def batch() -> None:
+            nonlocal count
+            progress(min(count, len(other)), len(other), "Other images")
+            count += size
+            if on_batch:
+                on_batch()
+
+        with operator_of(
+            matrix, network, other, batch_size=size, on_batch=batch, products=False
+        ) as others:
             held_out = along(others, spectrum.vectors)
     if request.layers and trace:
         layers = layer_curvature(
@@ -167,6 +179,7 @@ def measure_on(
         )
     asked = {n: getattr(request, n) for n in CurvatureSettings.model_fields if n not in GIVEN}
     manifest = dict(facts or {}) | asked | {"images": len(sample)}
+    manifest["held_out"] = len(other) if other is not None else 0
     manifest |= {
         "batch_size": batch_size_on(sample.device),
         "batchnorm": "running statistics (eval mode)",

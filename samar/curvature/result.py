@@ -156,7 +156,7 @@ class Report:
         matrix: whose curvature, a key of :data:`samar.curvature.catalog.MATRICES`.
         gradient_norm: ‖∇f‖ at the weights; NaN in a report of an earlier version.
         gauss_newton: vᵀ G v of each eigenvector v of the Hessian; None where not asked for.
-        held_out: vᵀ A v of each eigenvector v on as many other examples; None where not asked for.
+        held_out: vᵀ A v of each eigenvector v on other examples; None where not asked for.
     """
 
     spectrum: Spectrum
@@ -171,6 +171,12 @@ class Report:
     gradient_norm: float = float("nan")
     gauss_newton: tuple[float, ...] | None = None
     held_out: tuple[Estimate, ...] | None = None
+
+    @property
+    def others(self) -> int:
+        """On how many other examples ``held_out`` was measured: once as many as ``images``."""
+        said = self.manifest.get("held_out", 0)
+        return self.images if said is True else int(said)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``json.dumps``; eigenvectors are left out."""

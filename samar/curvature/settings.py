@@ -1,10 +1,13 @@
 """What to measure of the curvature, and how exactly, as plain values that check themselves."""
 
+from typing import Any
+
 from pydantic import model_validator
 from typing_extensions import Self
 
 from samar.curvature.catalog import (
     COVARIANCE,
+    ENCLOSED,
     ENGINES,
     HESSIAN,
     LANCZOS,
@@ -12,7 +15,7 @@ from samar.curvature.catalog import (
     MAX_PRODUCTS,
     TRACE_PRODUCTS,
 )
-from samar.settings.declare import Settings, setting
+from samar.settings.declare import Settings, setting, settings_of
 
 
 class CurvatureSettings(Settings):
@@ -82,11 +85,12 @@ class CurvatureSettings(Settings):
         le=100,
         when=lambda settings: settings.sharpness,
     )
-    held_out: bool = setting(
-        False,
-        "Each eigenvector's curvature on as many other images, with its standard error: one more "
-        "product for each. With the eigenvalue it encloses that over all images.",
+    held_out: int = setting(
+        0,
+        f"Measure each eigenvector's curvature on so many other images too, with its standard "
+        f"error; 0 for none. {ENCLOSED}",
         label="other images",
+        ge=0,
         when=lambda settings: settings.matrix != COVARIANCE,
     )
     max_products: int = setting(
@@ -98,9 +102,18 @@ class CurvatureSettings(Settings):
     )
     seed: int = setting(0, "Seed of every random vector.", ge=0, le=2**31 - 1)
 
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Other images were once as many as those measured on, or none."""
+        former = values.get("held_out")
+        if not isinstance(former, bool):
+            return values
+        images = values.get("images", settings_of(cls)["images"].default)
+        return {**values, "held_out": images if former else 0}
+
     @model_validator(mode="after")
     def _fit_the_matrix(self) -> Self:
-        usual = {"engine": LANCZOS, "sharpness": False, "gauss_newton": False, "held_out": False}
+        usual = {"engine": LANCZOS, "sharpness": False, "gauss_newton": False, "held_out": 0}
         for name, plain in usual.items():
             if getattr(self, name) != plain and not self.applies(name):
                 raise ValueError(

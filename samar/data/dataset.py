@@ -73,22 +73,26 @@ class ImageSet:
             return self
         return self.subset(evenly_spaced(count, n).to(self.labels.device))
 
-    def others(self, count: int) -> "ImageSet":
-        """As many images as :meth:`evenly_spaced` gives, from all over the set, and none of them.
+    def others(self, count: int, wanted: int) -> "ImageSet":
+        """So many images from all over the set, none of those that :meth:`evenly_spaced` gives.
+
+        Args:
+            count: that :meth:`evenly_spaced` is given.
+            wanted: how many others.
 
         Raises:
-            ConfigError: the set has fewer than twice as many.
+            ConfigError: the set has fewer.
         """
         n = len(self)
-        if 2 * count > n:
+        if count + wanted > n:
             raise ConfigError(
-                f"{count} images and as many others were asked for, but there are {n}; choose at "
-                f"most {n // 2} images."
+                f"{count} images and {wanted} others were asked for, but there are {n}; choose at "
+                f"most {n} together."
             )
         left = torch.ones(n, dtype=torch.bool)
         left[evenly_spaced(count, n)] = False
         rest = left.nonzero()[:, 0]
-        return self.subset(rest[evenly_spaced(count, len(rest))].to(self.labels.device))
+        return self.subset(rest[evenly_spaced(wanted, len(rest))].to(self.labels.device))
 
 
 def evenly_spaced(count: int, n: int) -> Tensor:

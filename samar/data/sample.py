@@ -13,6 +13,9 @@ from samar.data.objective import Network, Objective
 from samar.data.randomness import Purpose, generator
 from samar.device.precision import exact, has_float64
 
+AT_ONCE = 1024
+"""Images that are in float64 at a time."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample(Objective):
@@ -41,8 +44,10 @@ class Sample(Objective):
         chosen = images.evenly_spaced(len(images) if count is None else count)
         # In float64 and rounded once: measured with care, unlike the batches of a training run.
         exact = torch.float64 if has_float64(chosen.images.device) else dtype
-        x = normalization(chosen.images, dtype=exact)
-        return cls(x.to(dtype), chosen.labels)
+        parts = [
+            normalization(part, dtype=exact).to(dtype) for part in chosen.images.split(AT_ONCE)
+        ]
+        return cls(torch.cat(parts), chosen.labels)
 
     def __len__(self) -> int:
         return len(self.y)

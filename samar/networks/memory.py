@@ -9,7 +9,14 @@ with what processes really take.
 from collections.abc import Callable
 
 from samar.connectivity.settings import ConnectivitySettings
-from samar.curvature.catalog import BASIS_BYTES, BATCH_SIZE, KEPT_BYTES, MAX_PRODUCTS
+from samar.curvature.catalog import (
+    BASIS_BYTES,
+    BATCH_SIZE,
+    HESSIAN,
+    KEPT_BYTES,
+    MAX_PRODUCTS,
+    REST,
+)
 from samar.curvature.settings import CurvatureSettings
 from samar.data.catalog import dataset_info
 from samar.device.catalog import BF16
@@ -33,8 +40,25 @@ PLANE_COPIES = 9
 PATH_COPIES = 14
 """Of the weights: both networks, bend, gradient, momentum, a point, and float64 on the way."""
 
-SECOND_DERIVATIVE = 3
-"""What a graph that is differentiated twice keeps, in forward passes."""
+MEASURED = 3
+"""What a measurement during training holds for each image, in forward passes: graphs, basis and
+copies of the weights."""
+
+GRAPH = {"wide_resnet": 1.5, "pyramidnet": 1.2}
+"""What a graph of a Hessian keeps, in forward passes, by the network's family: 1 elsewhere, where
+every BatchNorm is folded."""
+
+SANDWICH = 0.55
+"""What a graph of Gauss–Newton or Fisher keeps of that."""
+
+AROUND = 1.25
+"""What kept graphs take with the gaps between them."""
+
+AT_WORK = {True: 1.0, False: 0.45}
+"""What a product holds besides, in graphs of a Hessian: of a Hessian, and of the others."""
+
+CURVATURE_COPIES = 15
+"""Of the weights, beside the basis: point, network, gradient, folded weights in float64."""
 
 EVALUATED, CHUNK = 256, 512
 """Images a pass: of an evaluation, and of a landscape at most."""
@@ -48,6 +72,15 @@ IMAGE_LOSS = 16
 SCRATCH = 20_000_000
 """Bytes that the libraries take for themselves when they first compute."""
 
+KERNELS = 90_000_000
+"""The same where gradients are taken of many shapes: of curvature and of a bend's training."""
+
+SAMPLE_COPIES = 4
+"""Of images that are measured on: as they are, in float64, and as numbers."""
+
+BEND = 1.5
+"""What a step of a bend's training holds, in passes of the network."""
+
 
 def training_bytes(settings: TrainSettings) -> int:
     """Of a training run with its measurements."""
@@ -59,7 +92,8 @@ def training_bytes(settings: TrainSettings) -> int:
     pass_ = number * batch * (info.saved_at(size) + 2 * info.widest_at(size))
     measured = 0
     if settings.curvature_every:
-        measured = _graphs(info, size, 128)
+        one = BYTES * MEASURED * info.saved_at(size)
+        measured = min(KEPT_BYTES, 128 * one) + BATCH_SIZE[False] * one
     held = images_of(settings.dataset) + SCRATCH + BYTES * copies * info.parameters
     return held + max(pass_, measured)
 
@@ -87,24 +121,28 @@ def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> in
 def connectivity_bytes(settings: ConnectivitySettings, model: str, dataset: str) -> int:
     """Of paths between two networks: as a landscape, and the training of a bend."""
     info, data = model_info(model), dataset_info(dataset)
-    sample = 3 * settings.images * data.channels * data.size**2
-    held = images_of(dataset) + SCRATCH + BYTES * (PATH_COPIES * info.parameters + sample)
+    sample = 2 * SAMPLE_COPIES * settings.images * data.channels * data.size**2
+    held = images_of(dataset) + KERNELS + BYTES * (PATH_COPIES * info.parameters + sample)
     passed = _forward(info, data.size, min(CHUNK, settings.images))
     if settings.curve == "line":
         return held + passed
     saved = info.saved_at(data.size) + 2 * info.widest_at(data.size)
-    return held + max(passed, BYTES * settings.batch_size * saved)
+    return held + max(passed, round(BEND * BYTES * settings.batch_size * saved))
 
 
 def curvature_bytes(settings: CurvatureSettings, model: str, dataset: str) -> int:
     """Of eigenvalues and what else is measured with the same products."""
-    info, size = model_info(model), dataset_info(dataset).size
+    info, data = model_info(model), dataset_info(dataset)
     most = settings.max_products
     if settings.density:
         most = max(most, 80)
     if settings.engine == "pyhessian":  # which keeps its eigenvectors alone
         most = settings.top
-    found = _lanczos(info, size, settings.images, settings.top, most)
+    found = _lanczos(
+        info, data.size, settings.images, settings.top, most, settings.matrix in (HESSIAN, REST)
+    )
+    pixels = data.channels * data.size**2
+    found += BYTES * pixels * (SAMPLE_COPIES * settings.images + 2 * settings.held_out)
     if settings.trace or settings.layers:
         found += 2 * BYTES * info.parameters * settings.trace_products
     return images_of(dataset) + found
@@ -126,17 +164,20 @@ def _forward(info: ModelInfo, size: int, images: int) -> int:
     return round(FORWARD * BYTES * images * info.widest_at(size))
 
 
-def _lanczos(info: ModelInfo, size: int, images: int, top: int, most: int) -> int:
+def _lanczos(
+    info: ModelInfo, size: int, images: int, top: int, most: int, hessian: bool = True
+) -> int:
     """The basis, what is at hand beside it, and the graphs."""
     vector = BYTES * info.parameters
     basis = min(most, max(3 * top + 10, BASIS_BYTES // vector)) + 1
-    return (basis + 8) * vector + _graphs(info, size, images)
+    return KERNELS + (basis + CURVATURE_COPIES) * vector + _graphs(info, size, images, hessian)
 
 
-def _graphs(info: ModelInfo, size: int, images: int) -> int:
-    """Those that are kept, and one more."""
-    one = BYTES * SECOND_DERIVATIVE * info.saved_at(size)
-    return min(KEPT_BYTES, images * one) + min(BATCH_SIZE[False], images) * one
+def _graphs(info: ModelInfo, size: int, images: int, hessian: bool = True) -> int:
+    """Those that are kept, and what a product of one batch holds besides."""
+    one = BYTES * GRAPH.get(info.family, 1.0) * info.saved_at(size)
+    kept = AROUND * min(KEPT_BYTES, images * one * (1.0 if hessian else SANDWICH))
+    return round(kept + AT_WORK[hessian] * min(BATCH_SIZE[False], images) * one)
 
 
 def _training_images(settings: TrainSettings) -> int:

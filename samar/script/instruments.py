@@ -293,10 +293,11 @@ def hessian(
     asked: dict[str, Any] = {"matrix": matrix, "gauss_newton": gauss_newton}
     asked |= {"top": top, "tol": tol, "both_ends": both_ends, "trace": trace, "density": density}
     asked |= {"layers": layers, "trace_products": trace_products, "max_products": max_products}
-    settings = CurvatureSettings.parse(asked | {"seed": seed, "held_out": held_out is not None})
     more: dict[str, Any] = {"forward": forward, "batch_size": batch_size}
     objective = objective_of(unwrapped(model), loss, data, **more)
     other = None if held_out is None else objective_of(unwrapped(model), loss, held_out, **more)
+    asked |= {"seed": seed, "held_out": 0 if other is None else len(other)}
+    settings = CurvatureSettings.parse(asked)
     return _measured(model, objective, settings, title or "hessian", progress, other)
 
 

@@ -4,21 +4,32 @@ Each task is a process of its own that takes more and more, because the largest 
 process never shrinks. What a process takes that only imports and builds is taken off. On a GPU the
 allocator is asked instead (``--gpu``, in this process).
 
-    PYTHONPATH=. python -m tests.benchmarks.memory [--model resnet20] [--size 32] [--gpu]
+    PYTHONPATH=. python -m tests.benchmarks.memory [--task TASK …] [--amounts N …]
+        [--model resnet20] [--size 32] [--gpu]
 """
 
 import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from samar.connectivity.settings import ConnectivitySettings
+from samar.curvature.catalog import HESSIAN
 from samar.curvature.settings import CurvatureSettings
 from samar.device.catalog import in_words
 from samar.landscapes.settings import LandscapeSettings
-from samar.networks.memory import curvature_bytes, images_of, landscape_bytes, training_bytes
+from samar.networks.memory import (
+    connectivity_bytes,
+    curvature_bytes,
+    images_of,
+    landscape_bytes,
+    training_bytes,
+)
 from samar.training.settings import TrainSettings
 
+CONNECTED = ConnectivitySettings(points=5, steps=2, plane=0)
 QUIET: dict[str, Any] = {"curvature_every": 0, "film_every": 0, "precision": "fp32"}
 
 
@@ -58,21 +69,56 @@ def landscape(model: str, size: int, points: int, device: str) -> None:
         list(sampler_of(settings, network, data).levels())
 
 
-def hessian(model: str, size: int, images: int, device: str) -> None:
+def curvature(model: str, size: int, images: int, device: str, matrix: str = HESSIAN) -> None:
     """Some products with so many images."""
     from samar.curvature.report import measure
     from samar.models.build import build_model
 
     network, data = build_model(model), data_of(size, max(images, 1))
     if images:
-        asked = CurvatureSettings(top=1, images=images, max_products=5)
+        asked = CurvatureSettings(matrix=matrix, top=1, images=images, max_products=2)
         measure(network, data, asked, device=device)
+
+
+def connectivity(model: str, size: int, images: int, device: str) -> None:
+    """A straight line and a trained curve between two networks, of so many images."""
+    from samar.connectivity.measure import Connector
+    from samar.data.augment import augmentation_for
+    from samar.data.batches import Batches
+    from samar.data.sample import Sample
+    from samar.models.build import build_model
+
+    network, other = (build_model(model).to(device) for _ in range(2))
+    data = data_of(size, max(images, 256)).to(device)
+    if images:
+        asked = CONNECTED.changed(images=images)
+        one = Sample.of(data.train, data.normalization, images)
+        augmentation = augmentation_for(asked.augment, "cifar10", size)
+        batches = Batches(
+            data.train,
+            asked.batch_size,
+            seed=0,
+            augmentation=augmentation,
+            normalization=data.normalization,
+        )
+        connector = Connector(
+            network,
+            other.state_dict(),
+            asked,
+            sets={"train": one, "test": Sample.of(data.test, data.normalization, images)},
+            calibration=Sample.of(data.train, data.normalization, images),
+            batch=batches.batch,
+        )
+        for curve, aligned in asked.paths:
+            connector.path(curve, aligned)
 
 
 TASKS: dict[str, tuple[Callable[[str, int, int, str], None], tuple[int, ...], str]] = {
     "train": (train, (32, 128), "images a batch"),
     "landscape": (landscape, (5, 17), "points an axis"),
-    "hessian": (hessian, (64, 256, 512), "images"),
+    "hessian": (curvature, (64, 256, 1024), "images"),
+    "gauss_newton": (partial(curvature, matrix="gauss_newton"), (64, 256, 1024), "images"),
+    "connectivity": (connectivity, (64, 512), "images"),
 }
 
 
@@ -85,7 +131,9 @@ def forecast(task: str, model: str, size: int, amount: int) -> int:
     if task == "landscape":
         plane = LandscapeSettings(points=amount, images=128, precision="fp32")
         return landscape_bytes(plane, model, name) - images_of(name)
-    asked = CurvatureSettings(top=1, images=amount, max_products=5)
+    if task == "connectivity":
+        return connectivity_bytes(CONNECTED.changed(images=amount), model, name) - images_of(name)
+    asked = CurvatureSettings(matrix=task, top=1, images=amount, max_products=2)
     return curvature_bytes(asked, model, name) - images_of(name)
 
 
@@ -130,9 +178,13 @@ def main() -> None:
     parser.add_argument("--model", default="resnet20")
     parser.add_argument("--size", type=int, default=32, choices=(8, 32))
     parser.add_argument("--gpu", action="store_true", help="on the GPU")
+    parser.add_argument("--amounts", nargs="+", type=int, help="instead of the usual ones")
+    parser.add_argument("--task", nargs="+", default=list(TASKS), choices=TASKS)
     options = parser.parse_args()
     peak = allocated if options.gpu else resident
-    for task, (_, amounts, unit) in TASKS.items():
+    for task in options.task:
+        _, usual, unit = TASKS[task]
+        amounts = tuple(options.amounts or usual)
         base, *peaks = peak(task, options.model, options.size, 0, *amounts)
         for amount, most in zip(amounts, peaks, strict=True):
             used = most - base

@@ -103,12 +103,15 @@ def test_another_matrix_and_its_noise_scale(digits, capsys) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["matrix"] == found["manifest"]["matrix"] == "gauss_newton"
     assert min(found["lowest"]) > -1e-4
-    assert main([*few, "--gauss-newton", "--held-out", "--json"]) == 0
+    assert main([*few, "--gauss-newton", "--held-out", "150", "--json"]) == 0
     split = json.loads(capsys.readouterr().out)
     assert len(split["gauss_newton"]) == len(split["held_out"]) == 2
     assert split["held_out"][0]["error"] > 0
-    assert main([*digits, "--held-out", "--images", "900"]) == 2
-    assert "900 images and as many others were asked for" in capsys.readouterr().err
+    assert split["manifest"]["held_out"] == 150
+    assert main([*few, "--held-out", "150"]) == 0
+    assert "On 150 other images, along eigenvector 2: " in capsys.readouterr().out
+    assert main([*digits, "--held-out", "1500", "--images", "900"]) == 2
+    assert "900 images and 1500 others were asked for" in capsys.readouterr().err
     # vᵀGv ≤ g₁ for every unit vector v.
     assert 0 < max(split["gauss_newton"]) <= found["eigenvalues"][0] * (1 + 1e-3)
 

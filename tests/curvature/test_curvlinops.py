@@ -37,6 +37,7 @@ def resnet() -> tuple[nn.Module, Sample]:
     return net.eval(), sample
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # its own, through torch.func
 @pytest.mark.parametrize("name", THEIRS)
 def test_equals_curvlinops_on_a_resnet(curvlinops, resnet, name) -> None:
     net, sample = resnet

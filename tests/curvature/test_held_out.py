@@ -8,6 +8,7 @@ import torch
 from samar.curvature.held_out import along
 from samar.curvature.matrices import MATRICES
 from samar.curvature.product import operator_of
+from samar.curvature.settings import CurvatureSettings
 from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.dataset import ImageSet
 from samar.data.sample import Sample
@@ -19,15 +20,31 @@ def test_is_the_quadratic_form_and_its_standard_error(network, sample, name) -> 
     with operator_of(MATRICES[name], network, sample, batch_size=4) as matrix:
         vectors = torch.linalg.qr(torch.randn(62, 2, dtype=torch.float64)).Q.T
         found = along(matrix, vectors)
-    for vector, each in zip(vectors, found, strict=True):
+    with operator_of(MATRICES[name], network, sample) as matrix:
+        whole = [vector @ (matrix @ vector) for vector in vectors]
+    for vector, each, expected in zip(vectors, found, whole, strict=True):
         values = []
         for start in range(0, 20, 4):  # the last three examples fill no piece
             piece = Sample(sample.x[start : start + 4], sample.y[start : start + 4])
             with operator_of(MATRICES[name], network, piece) as part:
                 values.append((vector @ (part @ vector)).item())
-        expected = torch.tensor(values, dtype=torch.float64)
-        assert each.value == pytest.approx(expected.mean().item(), rel=1e-9)
-        assert each.error == pytest.approx(expected.std().item() / math.sqrt(5), rel=1e-9)
+        error = torch.tensor(values, dtype=torch.float64).std().item() / math.sqrt(5)
+        assert each.value == pytest.approx(expected.item(), rel=1e-9)
+        assert each.error == pytest.approx(error, rel=1e-9)
+
+
+def test_goes_over_the_examples_once(network, sample) -> None:
+    batches = []
+    with operator_of(
+        MATRICES["hessian"],
+        network,
+        sample,
+        batch_size=5,
+        on_batch=lambda: batches.append(1),
+        products=False,
+    ) as matrix:
+        along(matrix, torch.eye(62, dtype=torch.float64)[:3])
+    assert len(batches) == 5
 
 
 def test_encloses_the_eigenvalue_over_all_examples(wide) -> None:
@@ -51,10 +68,18 @@ def test_encloses_the_eigenvalue_over_all_examples(wide) -> None:
 
 def test_the_other_images_are_others_from_all_over() -> None:
     images = ImageSet(torch.arange(100, dtype=torch.uint8).reshape(100, 1, 1, 1), torch.arange(100))
-    own, other = images.evenly_spaced(30), images.others(30)
-    assert len(other) == 30
-    assert not set(own.labels.tolist()) & set(other.labels.tolist())
-    assert other.labels.min() < 5
-    assert other.labels.max() > 90
-    with pytest.raises(ConfigError, match=r"51 images and as many others .* at most 50 images"):
-        images.others(51)
+    own = images.evenly_spaced(30)
+    for wanted in (10, 70):
+        other = images.others(30, wanted)
+        assert len(other) == wanted
+        assert not set(own.labels.tolist()) & set(other.labels.tolist())
+        assert other.labels.min() < 5
+        assert other.labels.max() > 85
+    with pytest.raises(ConfigError, match=r"30 images and 71 others .* at most 100 together"):
+        images.others(30, 71)
+
+
+def test_a_job_of_before_keeps_its_meaning() -> None:
+    for stored, count in (('{"held_out": true, "images": 99}', 99), ('{"held_out": false}', 0)):
+        assert CurvatureSettings.stored(stored).held_out == count
+    assert CurvatureSettings.stored('{"held_out": true}').held_out == CurvatureSettings().images

@@ -222,12 +222,13 @@ def test_another_matrix(page: AppTest) -> None:
 
 def test_how_much_is_gauss_newton(page: AppTest) -> None:
     page.toggle(key="curvature_gauss_newton").set_value(True).run()
-    page.toggle(key="curvature_held_out").set_value(True).run()
+    page.number_input(key="curvature_held_out").set_value(50).run()
     press(page)
     finish()
     page.run()
     assert "of it Gauss–Newton" in words(page)
-    assert "on other images" in words(page)
+    assert "on 50 other images" in words(page)
+    assert "over all images lies between" in words(page)
     assert any(
         trace.get("name") == "Gauss–Newton part"
         for figure in charts(page)

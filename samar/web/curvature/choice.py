@@ -19,8 +19,9 @@ PREFIX = "curvature_"
 OF, ENGINE, FILE = "curvature_of", "curvature_engine", "curvature_file"
 SOURCES = {"run": "one network", "two": "two", "file": "a file"}
 RUNS = {"run": ("curvature_run1",), "two": ("curvature_run1", "curvature_run2")}
-EXTRAS = ("density", "trace", "layers", "sharpness", "gauss_newton", "held_out")
+EXTRAS = ("density", "trace", "layers", "sharpness", "gauss_newton")
 MORE = ("split", "rho", "seed", "max_products", "trace_products", "both_ends")
+OTHERS = "held_out"
 BOTH = "both"
 
 
@@ -41,11 +42,12 @@ def choose() -> list[Wanted]:
     source = segmented("Measure", OF, SOURCES)
     networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
     asked = CurvatureSettings(matrix=_control("matrix"))
-    idle = [name for name in EXTRAS if not asked.applies(name)]
+    idle = [name for name in (*EXTRAS, OTHERS) if not asked.applies(name)]
     hessian = asked.matrix == HESSIAN
     with st.container(horizontal=True):
         _control("top")
         _control("images")
+        _control(OTHERS, disabled=not asked.applies(OTHERS))
     _control("tol")
     with st.container(horizontal=True, key="curvature_extras"):
         for name in EXTRAS:
@@ -59,9 +61,9 @@ def choose() -> list[Wanted]:
     for network in dict.fromkeys(networks):
         for each in engines:
             fixed: dict[str, Any] = {"engine": each, **network.values}
-            fixed |= dict.fromkeys(idle, False)
-            if each != engines[0]:  # the second engine repeats the eigenvalues alone
-                fixed |= dict.fromkeys(EXTRAS, False)
+            # The second engine repeats the eigenvalues alone.
+            without = idle if each == engines[0] else (*EXTRAS, OTHERS)
+            fixed |= {name: settings_of(CurvatureJobSettings)[name].default for name in without}
             settings = settings_from_controls(CurvatureJobSettings, PREFIX, **fixed)
             title = f"{network.title}, {each}" if len(engines) > 1 else network.title
             wanted.append(Wanted(settings, title))
@@ -84,6 +86,9 @@ def problem_of_link() -> str | None:
 
 def follow_link() -> None:
     """Set the widgets to the jobs that the address names, where it says nothing else."""
+    if st.query_params.get(f"{PREFIX}{OTHERS}") == "true":  # once it meant: as many
+        images = settings_of(CurvatureJobSettings)["images"].default
+        st.query_params[f"{PREFIX}{OTHERS}"] = st.query_params.get(f"{PREFIX}images", str(images))
     jobs = linked(CurvatureJobSettings.kind)
     if not jobs or any(key.startswith(PREFIX) for key in st.query_params):
         return

@@ -14,7 +14,7 @@ from samar.charts.curvature import (
     eigenvalue_figure,
     layers_figure,
 )
-from samar.curvature.catalog import COVARIANCE, HESSIAN, MATRICES, MEASURES
+from samar.curvature.catalog import COVARIANCE, ENCLOSED, HESSIAN, MATRICES, MEASURES
 from samar.curvature.noise import noise_words
 from samar.curvature.result import Report, Spectrum
 from samar.jobs.job import Job
@@ -24,6 +24,12 @@ from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
 
+SUMS = (
+    "An eigenvector is fitted to the images it was measured on, so that its eigenvalue is too "
+    "large on average; on other images the curvature along it has no such bias, and no direction "
+    "is more curved than the largest eigenvalue. For the largest k it is their sum that lies "
+    "between: a single later eigenvalue need not."
+)
 LAYER_PIXELS = 22
 HEIGHT = 380
 
@@ -107,6 +113,8 @@ def show_summary(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> No
     with st.container(key="curvature_summary"):
         for title, report in named:
             st.markdown(_summary(title, report))
+        if any(report.held_out is not None for _, report in named):
+            st.caption(ENCLOSED, help=SUMS)
         if rough := [plain(title) for title, report in named if not report.spectrum.converged]:
             st.warning(
                 f"{'; '.join(rough)}: some residuals are above the tolerance; the error bars say "
@@ -177,7 +185,8 @@ def _summary(title: str, report: Report) -> str:
         parts.insert(3, noise_words(report))
     if report.held_out is not None:
         first = report.held_out[0]
-        parts.insert(2, f"on other images {first.value:.5g} ± {first.error:.2g} (standard error)")
+        value = f"{first.value:.5g} ± {first.error:.2g}"
+        parts.insert(2, f"on {report.others:,} other images {value} (standard error)")
     if report.gauss_newton is not None:
         shares = ", ".join(
             f"{part / value:.0%}".replace("%", " %")
@@ -245,4 +254,5 @@ def _besides(report: Report, rank: int) -> dict[str, float]:
     if report.held_out is not None:
         found["held_out"] = report.held_out[rank].value
         found["held_out_error"] = report.held_out[rank].error
+        found["held_out_images"] = report.others
     return found
