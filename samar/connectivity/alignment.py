@@ -7,13 +7,11 @@ linear assignment problem, solved exactly (``scipy.optimize.linear_sum_assignmen
 visited in random order until none changes, and every visit can only raise the sum. The end is a
 local optimum.
 
-Departures: the paper descends once, from the order as it is. Here this is done several times, each
-time visiting the groups in other orders, and once from a start that goes through the groups in the
-order of the forward pass and compares only the tensors whose other neurons are placed already; it
-finds a network's own permutation back exactly. A descent takes hundredths of a second, and the ends
-differ: their barriers by more than their distances say. Who can measure chooses among the ends by
-the loss half-way to each; else the nearest is taken. BatchNorm's γ and β count like other weights;
-its statistics follow, but do not count.
+Departures: the paper starts from the order as it is. Here there is a second start, which goes
+through the groups in the order of the forward pass and compares only the tensors whose other
+neurons are placed already; it finds a network's own permutation back exactly. The better of the two
+ends is taken. BatchNorm's γ and β count like other weights; its statistics follow, but do not
+count.
 
 Reference:
     Ainsworth, Hayase, Srinivasa, "Git Re-Basin: Merging Models modulo Permutation Symmetries",
@@ -41,8 +39,6 @@ from samar.errors import told_if_missing
 from samar.landscapes.frame import State
 
 Floats = npt.NDArray[np.float64]
-DESCENTS = 7
-"""From the order as it is."""
 SWEEPS = 100
 """At most; a network takes about ten."""
 GAIN = 1e-12
@@ -75,7 +71,6 @@ def align(
     images: Tensor,
     *,
     seed: int = 0,
-    loss_of: Callable[[State], float] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Alignment:
     """Put the neurons of a second network into the order of a first.
@@ -84,9 +79,7 @@ def align(
         model: the first; is left as it was.
         second: the second's ``state_dict``.
         images: what the networks take; one is enough.
-        seed: of the orders in which groups are visited.
-        loss_of: chooses among the ends: the loss half-way to a network in such an order. The
-            nearest end is taken if None.
+        seed: of the order in which groups are visited.
         check: called before every assignment; may raise to cancel.
 
     Raises:
@@ -98,19 +91,9 @@ def align(
     other = {name: on_host(tensor.detach()) for name, tensor in second.items()}
     matching = _Matching(first, other, groups, names, check)
     identity = [np.arange(group.size) for group in groups]
-    starts = [matching.forward(), *[identity] * DESCENTS]
-    ends = [
-        matching.descend(start, np.random.default_rng([seed, number]))
-        for number, start in enumerate(starts)
-    ]
-    # The nearest first, and each once: of equals it is the one that is taken.
-    ends = sorted(ends, key=matching.similarity, reverse=True)
-    ends = [end for number, end in enumerate(ends) if not any(map(_same(end), ends[:number]))]
-    best = (
-        ends[0]
-        if loss_of is None
-        else min(ends, key=lambda end: loss_of(permuted(other, groups, end)))
-    )
+    starts = [identity, matching.forward()]
+    ends = [matching.descend(start, np.random.default_rng(seed)) for start in starts]
+    best = max(ends, key=matching.similarity)
     aligned = permuted(other, groups, best)
     return Alignment(
         state=aligned,
@@ -200,10 +183,6 @@ class _Matching:
         _, columns = linear_sum_assignment(gains, maximize=True)
         order: Integers = columns.astype(np.int64)
         return order
-
-
-def _same(one: Sequence[Integers]) -> Callable[[Sequence[Integers]], bool]:
-    return lambda other: all(map(np.array_equal, one, other))
 
 
 def _distance(first: State, second: State, names: Iterable[str]) -> float:

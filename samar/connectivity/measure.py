@@ -4,7 +4,6 @@
 the other and keep each as it is there.
 """
 
-import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -108,25 +107,9 @@ class Connector:
             images = next(iter(self._sets.values())).x[:1]
             with kept_random_state(self.device):
                 self._alignment = align(
-                    self.model,
-                    self._second,
-                    images,
-                    seed=self.settings.seed,
-                    loss_of=self._halfway(),
-                    check=self._check,
+                    self.model, self._second, images, seed=self.settings.seed, check=self._check
                 )
         return self._alignment
-
-    def _halfway(self) -> Callable[[State], float]:
-        """Measures the loss in the middle of the line to a network, on the calibration images."""
-        evaluator = self._evaluator_on(self._calibration)
-
-        def loss(state: State) -> float:
-            end = parameters_in(self.model, state)
-            found = evaluator.at(point("line", 0.5, self._first, self._first, end)).loss
-            return found if math.isfinite(found) else math.inf
-
-        return loss
 
     def end(self, aligned: bool) -> Weights:
         """The second network's parameters, as it is or aligned."""

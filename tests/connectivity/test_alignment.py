@@ -9,7 +9,6 @@ from torch import nn
 
 from samar.connectivity.alignment import _Matching, align
 from samar.connectivity.symmetry import neuron_groups, permuted
-from samar.landscapes.frame import State
 from samar.models.build import build_model
 
 
@@ -40,33 +39,6 @@ def two_layers() -> tuple[nn.Module, nn.Module, torch.Tensor]:
         for _ in range(2)
     ]
     return made[0].double(), made[1].double(), torch.zeros(1, 3).double()
-
-
-def test_of_several_ends_the_one_with_the_lowest_loss_is_taken() -> None:
-    """All are ends of a descent, each is asked about once, and all compute the same function."""
-    torch.manual_seed(0)
-    first, second = (
-        nn.Sequential(nn.Linear(3, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2))
-        for _ in range(2)
-    )
-    x = torch.randn(5, 3)
-    seen: list[State] = []
-
-    def loss_of(state: State) -> float:
-        seen.append(state)
-        return [3.0, 1.0, 2.0][min(len(seen), 3) - 1]
-
-    found = align(first, second.state_dict(), x, loss_of=loss_of)
-    assert len(seen) >= 3
-    assert all(torch.equal(found.state[name], seen[1][name]) for name in seen[1])
-    flat = [tuple(torch.cat([t.flatten() for t in state.values()]).tolist()) for state in seen]
-    assert len(set(flat)) == len(flat)
-    expected = second(x)
-    for state in seen:
-        second.load_state_dict(dict(state))
-        torch.testing.assert_close(second(x), expected)
-    nearest = align(first, second.state_dict(), x)
-    assert nearest.after <= found.after
 
 
 def test_of_all_orders_it_finds_one_that_no_single_group_can_better() -> None:
