@@ -188,14 +188,10 @@ def everywhere(monkeypatch: pytest.MonkeyPatch, original: Any, replacement: Any)
 @pytest.fixture
 def on_double(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AbstractContextManager[Double]]:
     """``with on_double(float64=False):`` everything computes on the double."""
-    from samar.curvature import product
     from samar.device import placement, precision
 
     def begin(**words: Any) -> AbstractContextManager[Double]:
         monkeypatch.setattr(placement, "device_of", lambda name: DEVICE)
-        # torch.func wraps tensors of its own around the double's, which those do not survive, so
-        # that products are taken in reverse. The walk on the meta device takes them forward.
-        monkeypatch.setattr(product.CurvatureMatrix, "mode", "reverse")
         everywhere(monkeypatch, placement.measuring_device, lambda: DEVICE)
         if not words.get("float64", True):
             own = precision.has_float64

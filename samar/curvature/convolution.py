@@ -1,12 +1,11 @@
-r"""Convolutions whose gradient is differentiated again: only what is asked for is computed.
+r"""Convolutions of which J v is taken by two reverse passes: only what is asked for is computed.
 
-With y = W ∗ x and the gradient ȳ of y, the gradients are x̄ = Wᵀ ∗ ȳ and W̄ = x ⋆ ȳ. Both are
-bilinear, and along ẋ and Ẇ (tangents of x̄ and W̄ when they are differentiated in reverse)
+Jᵀu is linear in u, and its derivative along v is J v. For y = W ∗ x the reverse pass gives
 
-    of ȳ: W ∗ ẋ + Ẇ ∗ x        of x: Ẇᵀ ∗ ȳ        of W: ẋ ⋆ ȳ
+    x̄ = Wᵀ ∗ ȳ    W̄ = x ⋆ ȳ        and of these, along ẋ and Ẇ:    ẏ = W ∗ ẋ + Ẇ ∗ x
 
-PyTorch's own second derivative computes all of them whether or not they are asked for, those of x
-and W in a slower way. Loss and gradient are the same as without, bit for bit.
+PyTorch's own derivative of x̄ and W̄ also computes those along x and W, whether or not they are
+asked for, and x̄ and W̄ themselves, which are zero at u = 0.
 """
 
 from typing import Any, NamedTuple
@@ -49,17 +48,9 @@ class Geometry(NamedTuple):
         return found
 
 
-class SecondDerivatives(TorchFunctionMode):
-    """In the block convolutions are recorded so that their gradient can be differentiated again.
-
-    Args:
-        linear: the gradient Jᵀu is differentiated along u alone, at u = 0: all of its values are
-            zero and need not be computed.
-    """
-
-    def __init__(self, *, linear: bool = False) -> None:
-        super().__init__()
-        self.linear = linear
+class Linearized(TorchFunctionMode):
+    """In the block convolutions are recorded so that Jᵀu, taken at u = 0, is differentiated along
+    u; loss and gradient are the same as without, bit for bit."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -68,7 +59,7 @@ class SecondDerivatives(TorchFunctionMode):
         if func in _CONVOLUTIONS:
             known = _arguments(_CONVOLUTIONS[func], *args, **(kwargs or {}))
             if known is not None:
-                return _Convolution.apply(*known, self.linear)
+                return _Convolution.apply(*known)
         return func(*args, **(kwargs or {}))
 
 
@@ -94,11 +85,9 @@ def _arguments(
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, way: Geometry, linear: bool
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, way: Geometry) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.way, ctx.linear = way, linear
+        ctx.way = way
         return way.apply(x, weight, bias)
 
     @staticmethod
@@ -106,13 +95,13 @@ class _Convolution(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         if not torch.is_grad_enabled():
-            return *ctx.way.transposed(slope, x, weight, wanted=wanted), None, None
-        if ctx.linear:
-            x, weight = x.detach(), weight.detach()
-        return *_Gradient.apply(slope, x, weight, ctx.way, wanted, ctx.linear), None, None
+            return *ctx.way.transposed(slope, x, weight, wanted=wanted), None
+        return *_Gradient.apply(slope, x.detach(), weight.detach(), ctx.way, wanted), None
 
 
 class _Gradient(torch.autograd.Function):
+    """x̄, W̄ and b̄ at ȳ = 0, all of whose values are zero."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -121,13 +110,9 @@ class _Gradient(torch.autograd.Function):
         weight: Tensor,
         way: Geometry,
         wanted: tuple[bool, bool, bool],
-        linear: bool,
     ) -> tuple[Tensor | None, ...]:
         ctx.set_materialize_grads(False)
         ctx.way, ctx.shape = way, slope.shape
-        if not linear:
-            ctx.save_for_backward(x, weight, slope)
-            return way.transposed(slope, x, weight, wanted=wanted)
         ctx.save_for_backward(x, weight)
         shapes = zip((x.shape, weight.shape, weight.shape[:1]), wanted, strict=True)
         zero = slope.new_zeros(())
@@ -138,7 +123,7 @@ class _Gradient(torch.autograd.Function):
     def backward(
         ctx: Any, of_x: Tensor | None, of_weight: Tensor | None, of_bias: Tensor | None
     ) -> tuple[Any, ...]:
-        x, weight, *slopes = ctx.saved_tensors
+        x, weight = ctx.saved_tensors
         parts = []
         if of_x is not None:
             parts.append(ctx.way.apply(of_x, weight))
@@ -146,12 +131,4 @@ class _Gradient(torch.autograd.Function):
             parts.append(ctx.way.apply(x, of_weight, of_bias))
         elif of_bias is not None:
             parts.append(of_bias.view(-1, *[1] * (len(ctx.shape) - 2)).expand(ctx.shape))
-        along_slope = sum(parts[1:], start=parts[0]) if parts else None
-        along_x = along_weight = None
-        if slopes and of_weight is not None and ctx.needs_input_grad[1]:
-            only_x = (True, False, False)
-            along_x = ctx.way.transposed(slopes[0], x, of_weight, wanted=only_x)[0]
-        if slopes and of_x is not None and ctx.needs_input_grad[2]:
-            only_weight = (False, True, False)
-            along_weight = ctx.way.transposed(slopes[0], of_x, weight, wanted=only_weight)[1]
-        return along_slope, along_x, along_weight, None, None, None
+        return sum(parts[1:], start=parts[0]) if parts else None, None, None, None, None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from samar.curvature.convolution import SecondDerivatives
+from samar.curvature.convolution import Linearized
 from samar.device.waiting import on_host
 
 Parameters = dict[str, Tensor]
@@ -86,7 +86,7 @@ class SandwichGraph(Graph):
     ) -> None:
         self._middle = middle
         leaves, self._leaves = _leaves(at)
-        with torch.enable_grad(), _counted() as sizes, SecondDerivatives(linear=True):
+        with torch.enable_grad(), _counted() as sizes, Linearized():
             self._value = function(leaves)
             self._still = self._value.detach()
             self._along = torch.zeros_like(self._value, requires_grad=True)

@@ -120,12 +120,15 @@ def test_a_forgotten_transfer_or_a_hidden_wait_would_raise() -> None:
 WAITING = {"cpu", "item", "numpy", "tolist"}
 HOST_SIDE = {
     "landscapes/frame.py": {"tolist"},  # numpy arrays
+    "landscapes/grid.py": {"tolist"},
     "landscapes/sampler.py": {"tolist"},
     "landscapes/export.py": {"tolist"},
     "landscapes/result.py": {"tolist"},
     "landscapes/trajectory.py": {"tolist"},
     "landscapes/merge_tree.py": {"tolist"},
     "landscapes/samples.py": {"tolist", "numpy"},
+    "landscapes/images.py": {"tolist"},
+    "landscapes/losses.py": {"tolist"},
     "curvature/eigenvalues.py": {"tolist"},
     "curvature/result.py": {"tolist"},
     "curvature/held_out.py": {"tolist"},
