@@ -121,7 +121,7 @@ WAITING = {"cpu", "item", "numpy", "tolist"}
 HOST_SIDE = {
     "landscapes/frame.py": {"tolist"},  # numpy arrays
     "landscapes/grid.py": {"tolist"},
-    "landscapes/sampler.py": {"tolist"},
+    "landscapes/sampler.py": {"tolist", "numpy"},
     "landscapes/export.py": {"tolist"},
     "landscapes/result.py": {"tolist"},
     "landscapes/trajectory.py": {"tolist"},
