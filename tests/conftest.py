@@ -9,7 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,8 @@ def jobs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield service
     for job in service.store.all():
         if job.pid and job.pid != os.getpid() and psutil.pid_exists(job.pid):
-            os.kill(job.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(job.pid, signal.SIGKILL)
 
 
 @pytest.fixture

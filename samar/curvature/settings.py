@@ -91,6 +91,7 @@ class CurvatureSettings(Settings):
         f"error; 0 for none. {ENCLOSED}",
         label="other images",
         ge=0,
+        le=1_000_000,
         when=lambda settings: settings.matrix != COVARIANCE,
     )
     max_products: int = setting(
