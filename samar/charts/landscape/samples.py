@@ -36,7 +36,7 @@ def distance_figure(
         traces += _drawn(found)
     traces.append(_network(values[0]))
     norm = samples.manifest.get("weight_norm")
-    beside = f" (the weights' own length is {norm:.3g})" if norm else ""
+    beside = f" (the weights: {norm:.3g})" if norm else ""
     y_axis: dict[str, Any] = {"title": scale.title, "nticks": 6}
     if scale.quantity == "accuracy":
         y_axis["range"] = [0, 103]
