@@ -82,7 +82,7 @@ class Connector:
         batch: Batch,
         check: Callable[[], None] = lambda: None,
         progress: Progress = lambda done, total, what: None,
-        saves: "Saves | None" = None,
+        saves: Saves | None = None,
     ) -> None:
         require_alike(model.state_dict(), second)
         self.model, self.settings = model, settings
@@ -138,18 +138,19 @@ class Connector:
         if (state := self._saves.load(aligned)) is not None:
             training.load_state_dict(state)
 
-        def before_step() -> None:
+        def save() -> None:
             nonlocal saved_at
-            due = time.monotonic() > saved_at + SAVE_SECONDS
+            self._saves.save(aligned, training.state_dict())
+            saved_at = time.monotonic()
+
+        def before_step() -> None:
             try:
                 self._check()
             except BaseException:
-                due = True
+                save()
                 raise
-            finally:
-                if due:
-                    self._saves.save(aligned, training.state_dict())
-                    saved_at = time.monotonic()
+            if time.monotonic() > saved_at + SAVE_SECONDS:
+                save()
             self._progress(training.done, settings.steps, named)
 
         return training.run(before_step)

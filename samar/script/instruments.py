@@ -34,7 +34,13 @@ from samar.landscapes.sampler import STEADY_CHUNK, CubeSampler, Sampler
 from samar.landscapes.settings import LandscapeSettings
 from samar.landscapes.topology.samples import Cube
 from samar.models.guard import undisturbed, unwrapped
-from samar.script.results import HessianResult, LandscapeResult, PathResult, SamplesResult
+from samar.script.results import (
+    HessianResult,
+    LandscapeResult,
+    PathResult,
+    SamplesResult,
+    titled,
+)
 
 Tell = Callable[[int, int, str], None]
 
@@ -149,7 +155,7 @@ def landscape(
             initial_images=asked.fewest_images,
         )
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
-    return LandscapeResult.of(found, title or "landscape")
+    return titled(LandscapeResult, found, title or "landscape")
 
 
 def landscape_samples(
@@ -225,7 +231,7 @@ def landscape_samples(
         facts = {"title": title, "loss": _named(objective)}
         sampler = CubeSampler(frame, evaluator, cube, facts=facts)
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
-    return SamplesResult.of(found, title or "samples")
+    return titled(SamplesResult, found, title or "samples")
 
 
 def hessian(
@@ -451,7 +457,7 @@ def _measured(
         report = measure_on(
             unwrapped(model), objective, asked, other=other, facts=facts, progress=tell
         )
-    return HessianResult.of(report, title)
+    return titled(HessianResult, report, title)
 
 
 def _frame(

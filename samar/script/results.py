@@ -2,11 +2,12 @@
 
 import html
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
+from typing_extensions import Self
 
 from samar.connectivity.result import Connection
 from samar.curvature.catalog import COVARIANCE, MEASURES
@@ -17,6 +18,16 @@ from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree, topology_of
 from samar.landscapes.topology.report import THRESHOLD, told
 from samar.landscapes.topology.samples import Samples
+
+R = TypeVar("R", bound="_Shown")
+
+
+def titled(kind: type[R], found: Any, title: str) -> R:
+    """What was found, as a result of a kind below, with a title."""
+    make: Any = kind
+    names = [each.name for each in fields(make) if each.name != "title"]
+    result: R = make(**{name: getattr(found, name) for name in names}, title=title)
+    return result
 
 
 class _Shown:
@@ -44,7 +55,22 @@ class _Shown:
         return keep_measured(self, self.title)  # type: ignore[arg-type]
 
 
-class _ShownPoints(_Shown):
+class _Archived(_Shown):
+    """One that :meth:`save` writes as a NumPy archive, which knows its title."""
+
+    @classmethod
+    def load(cls, source: Path | BinaryIO) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or not one of these.
+        """
+        found: Any = super().load(source)  # type: ignore[misc]
+        again: Self = replace(found, title=str(found.manifest.get("title") or cls.title))
+        return again
+
+
+class _ShownPoints(_Archived):
     """A landscape, or samples, with what the two have in common."""
 
     def export(self, path: str | Path, *, marks: bool = False) -> Path:
@@ -75,22 +101,6 @@ class LandscapeResult(_ShownPoints, Landscape):
     """
 
     title: str = "landscape"
-
-    @classmethod
-    def of(cls, found: Landscape, title: str) -> "LandscapeResult":  # type: ignore[override]
-        """The same, with a title."""
-        own = {each.name: getattr(found, each.name) for each in fields(Landscape)}
-        return cls(**own, title=title)
-
-    @classmethod
-    def load(cls, source: Path | BinaryIO) -> "LandscapeResult":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DataError: the file is missing or not one of these.
-        """
-        found = super().load(source)
-        return cls.of(found, str(found.manifest.get("title") or "landscape"))
 
     def __repr__(self) -> str:
         shape = " × ".join([str(self.points)] * len(self.axes))
@@ -131,23 +141,6 @@ class SamplesResult(_ShownPoints, Samples):
 
     title: str = "samples"
 
-    @classmethod
-    def of(cls, found: Samples, title: str) -> "SamplesResult":  # type: ignore[override]
-        """The same, with a title."""
-        return cls(
-            **{each.name: getattr(found, each.name) for each in fields(Samples)}, title=title
-        )
-
-    @classmethod
-    def load(cls, source: Path | BinaryIO) -> "SamplesResult":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DataError: the file is missing or not one of these.
-        """
-        found = super().load(source)
-        return cls.of(found, str(found.manifest.get("title") or "samples"))
-
     def __repr__(self) -> str:
         high = np.nanmax(self.loss, initial=-np.inf)
         shape = f"{len(self.loss)} points in {self.dim} directions"
@@ -162,7 +155,7 @@ class SamplesResult(_ShownPoints, Samples):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PathResult(_Shown, Connection):
+class PathResult(_Archived, Connection):
     """Paths between two networks; see :class:`samar.connectivity.result.Connection`.
 
     Attributes:
@@ -170,16 +163,6 @@ class PathResult(_Shown, Connection):
     """
 
     title: str = "path"
-
-    @classmethod
-    def load(cls, source: Path | BinaryIO) -> "PathResult":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DataError: the file is missing or not one of these.
-        """
-        found = super().load(source)
-        return cls(found.paths, found.manifest, str(found.manifest.get("title") or "path"))
 
     def __repr__(self) -> str:
         found = [(path, path.barrier(self.splits[0])) for path in self.paths]
@@ -214,12 +197,6 @@ class HessianResult(_Shown, Report):
     """
 
     title: str = "hessian"
-
-    @classmethod
-    def of(cls, found: Report, title: str) -> "HessianResult":
-        """The same, with a title."""
-        own = {each.name: getattr(found, each.name) for each in fields(Report)}
-        return cls(**own, title=title)
 
     def __repr__(self) -> str:
         values = ", ".join(f"{value:.4g}" for value in self.eigenvalues[:5])
@@ -296,7 +273,7 @@ class HessianResult(_Shown, Report):
             found = Report.from_json({k: v for k, v in content.items() if k != "title"})
         except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise DataError(f"{path} holds no curvature ({error}); give a saved .json.") from None
-        return cls.of(found, str(content.get("title", "hessian")))
+        return titled(cls, found, str(content.get("title", "hessian")))
 
     def export(self, path: str | Path) -> Path:
         """Write it: .json keeps the numbers, .html the figure as a page of its own.

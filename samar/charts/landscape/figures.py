@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from samar.charts.landscape.scale import COLORS, Scale, clipped, float32, quantity_of
-from samar.charts.landscape.topology import floor_marks, marks
+from samar.charts.landscape.topology import flat_marks, floor_marks, marks
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, panel
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Ball, Landscape, Trail
@@ -135,12 +135,7 @@ def contour_figure(
         "contours": {"start": start, "end": high, "size": step},
         "line": {"width": 0.7},
         "connectgaps": False,
-        "colorbar": {
-            "title": {"text": scale.title, "side": "right"},
-            "thickness": 12,
-            "outlinewidth": 0,
-            **scale.ticks(),
-        },
+        "colorbar": scale.colorbar(),
     }
     traces: list[dict[str, Any]] = [contour]
     if landscape.is_adaptive:
@@ -388,20 +383,13 @@ def slices_figure(
         heading = "Slices through the centre" if named[0][1].is_plane else "Slice"
     if not named[0][1].is_plane and scale.quantity == "loss":
         traces += _line_marks(trees)
-    y_axis: dict[str, Any] = {"title": scale.title, "nticks": 6}
-    if scale.quantity == "accuracy":
-        y_axis["range"] = [0, 103]
-    elif scale.logarithmic:
-        y_axis["type"] = "log"
-    elif scale.bounds[0] == 0:
-        y_axis["rangemode"] = "tozero"
     return panel(
         traces,
         [],
         title=heading,
         alt=f"{heading}: {scale.title} over {x_title}.",
         x_axis={"title": x_title},
-        y_axis=y_axis,
+        y_axis=scale.axis(),
         empty="",
     )
 
@@ -410,11 +398,9 @@ def _line_marks(trees: Sequence[MergeTree | None]) -> list[dict[str, Any]]:
     """Minima and maxima of lines; each kind stands once in the legend."""
     traces: list[dict[str, Any]] = []
     for tree in filter(None, trees):
-        for each in marks(tree, at=lambda node: (node.position[0], node.loss), on_paper=True):
-            each.pop("value")
+        for each in flat_marks(tree, lambda node: (node.position[0], node.loss)):
             known = any(each["name"] == other["name"] for other in traces)
-            group = {"legendgroup": each["name"], "showlegend": not known}
-            traces.append({**each, **group, "type": "scatter"})
+            traces.append({**each, "legendgroup": each["name"], "showlegend": not known})
     return traces
 
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from samar.charts.landscape.figures import MARK, cut_off, short
 from samar.charts.landscape.scale import COLORS, Scale, float32, quantity_of
-from samar.charts.landscape.topology import marks
+from samar.charts.landscape.topology import flat_marks
 from samar.charts.theme import panel
 from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.samples import Samples
@@ -30,20 +30,10 @@ def distance_figure(
     values = np.clip(quantity_of(samples, scale.quantity), *scale.bounds)
     traces = [_points(samples, scale, samples.distance, values)]
     if tree is not None and scale.quantity == "loss":
-        found = marks(
-            tree, at=lambda node: (samples.distance[node.index], values[node.index]), on_paper=True
-        )
-        traces += _drawn(found)
+        traces += flat_marks(tree, lambda node: (samples.distance[node.index], values[node.index]))
     traces.append(_network(values[0]))
     norm = samples.manifest.get("weight_norm")
     beside = f" (the weights: {norm:.3g})" if norm else ""
-    y_axis: dict[str, Any] = {"title": scale.title, "nticks": 6}
-    if scale.quantity == "accuracy":
-        y_axis["range"] = [0, 103]
-    elif scale.logarithmic:
-        y_axis["type"] = "log"
-    elif scale.bounds[0] == 0:
-        y_axis["rangemode"] = "tozero"
     return _figure(
         traces,
         samples,
@@ -51,7 +41,7 @@ def distance_figure(
         title,
         f"{scale.quantity} over distance",
         {"title": f"distance from the network{beside}", "zeroline": False},
-        y_axis,
+        scale.axis(),
     )
 
 
@@ -74,17 +64,11 @@ def projection_figure(
     cloud["marker"] |= {
         "size": 9,
         "showscale": True,
-        "colorbar": {
-            "title": {"text": scale.title, "side": "right"},
-            "thickness": 12,
-            "outlinewidth": 0,
-            **scale.ticks(),
-        },
+        "colorbar": scale.colorbar(),
     }
     traces = [cloud]
     if tree is not None and scale.quantity == "loss":
-        found = marks(tree, at=lambda node: (node.position[x], node.position[y]), on_paper=True)
-        traces += _drawn(found)
+        traces += flat_marks(tree, lambda node: (node.position[x], node.position[y]))
     traces.append(_network(0.0))
     labels = samples.manifest.get("labels") or [f"direction {i + 1}" for i in range(samples.dim)]
     square = {"scaleanchor": "x", "constrain": "domain", "constraintoward": "top"}
@@ -140,13 +124,6 @@ def _network(height: float) -> dict[str, Any]:
         "marker": {"color": MARK, "size": 7, "symbol": "diamond"},
         "hovertemplate": "the network<extra></extra>",
     }
-
-
-def _drawn(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {name: value for name, value in each.items() if name != "value"} | {"type": "scatter"}
-        for each in found
-    ]
 
 
 def _figure(

@@ -51,6 +51,20 @@ class Scale:
         low, high = (float(v) for v in self.drawn(np.array(self.bounds)))
         return [low, max(high, low + 1e-6)]
 
+    def axis(self) -> dict[str, Any]:
+        """An axis for the values themselves."""
+        found: dict[str, Any] = {"title": self.title, "nticks": 6}
+        if self.quantity == "accuracy":
+            return found | {"range": [0, 103]}
+        if self.logarithmic:
+            return found | {"type": "log"}
+        return found | ({"rangemode": "tozero"} if self.bounds[0] == 0 else {})
+
+    def colorbar(self) -> dict[str, Any]:
+        """A colour bar for the values as they are drawn."""
+        title = {"text": self.title, "side": "right"}
+        return {"title": title, "thickness": 12, "outlinewidth": 0, **self.ticks()}
+
     def ticks(self) -> dict[str, Any]:
         """Labels for an axis or a colour bar of logarithms."""
         if not self.logarithmic:

@@ -76,6 +76,19 @@ def _saddles(tree: MergeTree) -> str:
     return "maxima" if len(tree.minima[0].position) == 1 else "saddles"
 
 
+def flat_marks(tree: MergeTree, at: Callable[[Saddle], tuple[float, ...]]) -> list[dict[str, Any]]:
+    """The same marks as traces of a flat figure whose ground is the page's.
+
+    Args:
+        at: where a node stands.
+    """
+    found = marks(tree, at=at, on_paper=True)
+    for each in found:
+        each.pop("value")
+        each["type"] = "scatter"
+    return found
+
+
 def floor_marks(tree: MergeTree, height: float) -> list[dict[str, Any]]:
     """The same marks beneath a surface, which hides those in its pits, among its contours.
 

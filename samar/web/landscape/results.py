@@ -37,6 +37,8 @@ from samar.web.text import plain
 CONTOUR_RATIO, SURFACE_RATIO = 0.66, 0.8
 """A square with its colour bar at its side, which is as high as the chart; one with its title."""
 SURFACE_HEIGHT, LINE_HEIGHT = 680, 420
+FLAT: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
+"""Size of a map, and of what stands beside one."""
 CLOCK = "path"
 
 
@@ -172,9 +174,7 @@ def show_rest(
 
 def _wait_for(wanted: Wanted, number: int, note: str) -> None:
     asked = wanted.settings
-    size: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
-    if asked.dim == 1:
-        size = {"height": LINE_HEIGHT}
+    size: dict[str, Any] = {"height": LINE_HEIGHT} if asked.dim == 1 else FLAT
     plotly_chart(empty_figure(asked.reach, note, asked.dim), key=f"waiting_{number}", **size)
 
 
@@ -182,8 +182,7 @@ def _surface(number: int, shown: Shown, scale: Scale, tree: MergeTree | None) ->
     landscape, title = shown.landscape, shown.wanted.title
     if isinstance(landscape, Samples):
         figure = distance_figure(landscape, scale, title, tree)
-        size: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
-        plotly_chart(figure, key=f"distance_{number}", link="distances", **size)
+        plotly_chart(figure, key=f"distance_{number}", link="distances", **FLAT)
         return
     plotly_chart(
         surface_figure(landscape, scale, title, tree),
@@ -202,16 +201,14 @@ def _map(
     landscape, title = shown.landscape, shown.wanted.title
     if isinstance(landscape, Samples):
         figure = projection_figure(landscape, scale, title, tree, across=across)
-        size: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
-        plotly_chart(figure, key=f"projection_{number}", link="projections", **size)
+        plotly_chart(figure, key=f"projection_{number}", link="projections", **FLAT)
         return
     plotly_chart(
         contour_figure(landscape, scale, title, tree),
         key=f"contour_{number}",
-        height=SURFACE_HEIGHT,
-        ratio=CONTOUR_RATIO,
         link="contours",
         clock=CLOCK if has_film(landscape) else None,
+        **FLAT,
     )
 
 
@@ -380,10 +377,12 @@ def _reading(landscape: Landscape | Samples) -> list[str]:
             "dimensions would be high too."
         )
     elif kind != "between":
-        what = f"{landscape.dim} random directions almost never contain the"
+        subject = "A random plane almost never contains"
+        if landscape.dim > 2:
+            subject = f"{landscape.dim} random directions almost never contain"
         words.append(
-            f"{'A random plane almost never contains the' if landscape.dim <= 2 else what} "
-            "directions in which the loss curves most: read it beside the Hessian's eigenvalues."
+            f"{subject} the directions in which the loss curves most: read it beside the Hessian's "
+            "eigenvalues."
         )
     if landscape.loss_se is not None and landscape.difference_se is not None:
         words.append(_certainty(landscape))

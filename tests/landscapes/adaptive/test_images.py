@@ -22,6 +22,7 @@ from samar.landscapes.frame import random_frame
 from samar.landscapes.grid import Grid
 from samar.landscapes.result import Landscape
 from samar.landscapes.sampler import Sampler
+from tests.landscapes.adaptive.sameness import finish, same
 
 IMAGES, FIRST = 512, 32
 
@@ -263,25 +264,9 @@ def sampler(network: Callable[..., nn.Module], many: Sample) -> Callable[..., Sa
     return sampler
 
 
-def finish(sampler: Sampler) -> Landscape:
-    *_, found = sampler.levels()
-    return found
-
-
-def same(one: Landscape, other: Landscape) -> None:
-    for name in ("loss", "accuracy", "done", "loss_se", "difference_se"):
-        assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
-    for a, b in zip(one.each.arrays().values(), other.each.arrays().values(), strict=True):
-        assert a.tobytes() == b.tobytes()
-    own = {"seconds", "forwards"}
-    assert {k: v for k, v in one.manifest.items() if k not in own} == {
-        k: v for k, v in other.manifest.items() if k not in own
-    }
-
-
 def test_two_runs_are_the_same_and_so_is_a_resumed_one(sampler: Callable[..., Sampler]) -> None:
     whole = finish(sampler())
-    same(finish(sampler()), whole)
+    same(finish(sampler()), whole, images=True)
     evaluations = whole.manifest["evaluations"]
     assert evaluations == whole.each.counts.sum() < 0.8 * whole.done.sum() * 256
     for stopped_at in (10, 30, 60, 75):
@@ -299,7 +284,7 @@ def test_two_runs_are_the_same_and_so_is_a_resumed_one(sampler: Callable[..., Sa
         again.images.each.take(broken.images.each)
         again.grid.done[:] = broken.grid.done
         rest = finish(again)
-        same(rest, whole)
+        same(rest, whole, images=True)
         both = broken.evaluator.forwards + again.evaluator.forwards
         assert both == whole.manifest["forwards"] + 1, "once more: the network on all images"
 
@@ -356,7 +341,7 @@ def test_files_say_how_many_images_each_point_took(
     found = finish(sampler(tolerance=0.5))
     found.save(tmp_path / "a.npz")
     again = Landscape.load(tmp_path / "a.npz")
-    same(again, found)
+    same(again, found, images=True)
     header, *lines = to_csv(found).splitlines()
     assert header.split(",")[-1] == "images"
     assert [int(line.split(",")[-1]) for line in lines] == found.each.counts.ravel().tolist()
