@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ FIRST = 20
 """Sessions that come at once to a server that nobody has visited."""
 SLIDER_SECONDS, HEALTH_SECONDS, SLOWED, GROWN_MB = 1.0, 0.5, 0.25, 250
 """What the whole form allows: a slider's 95th percentile, the slowest answer of the health check,
-the share of their speed that jobs lose, and what the server keeps of memory after all have left."""
+the share of their speed that jobs lose to the server, and what it keeps of memory after all have
+left."""
 BEHIND_ALL_OTHERS = """#!/bin/sh
 exec setsid -w nice -n 19 sh -c 'echo 19 2>/dev/null >/proc/self/autogroup; exec "$@"' sh {} "$@"
 """
@@ -137,7 +138,7 @@ async def _all(server: Server, plan: Plan, seen: Seen, outcome: Outcome) -> None
         await _until(lambda: all(jobs.get(each).done for each in ids), 120)
         alone = await _speed(jobs, ids, plan.alone)
         seen.health.clear()
-    pace = asyncio.create_task(_speed(jobs, ids, plan.seconds)) if ids else None
+    pace = asyncio.create_task(_pace(jobs, ids, plan.seconds)) if ids else None
     await _class(server, plan, seen, ids)
     figures |= {
         "sessions": str(plan.visitors + plan.browsers),
@@ -149,8 +150,12 @@ async def _all(server: Server, plan: Plan, seen: Seen, outcome: Outcome) -> None
     }
     slowed = 0.0
     if pace is not None:
-        slowed = 1 - await pace / alone
+        speed, elsewhere = await pace
+        slowed = 1 - speed / (alone * (1 - elsewhere))
         figures["jobs slower by"] = f"{slowed:.0%} ({alone:.1f} steps/s alone)"
+        figures["with what visitors and browsers take"] = (
+            f"{1 - speed / alone:.0%} ({elsewhere:.0%} of the processors is theirs)"
+        )
         for each in ids:
             jobs.stop(each)
     if plan.judged:
@@ -296,6 +301,28 @@ async def _speed(jobs: Jobs, ids: Sequence[str], seconds: float) -> float:
     began, first = time.monotonic(), sum(jobs.get(each).done for each in ids)
     await asyncio.sleep(seconds)
     return (sum(jobs.get(each).done for each in ids) - first) / (time.monotonic() - began)
+
+
+async def _pace(jobs: Jobs, ids: Sequence[str], seconds: float) -> tuple[float, float]:
+    """Steps a second, and the share of the processors that visitors and browsers took meanwhile.
+
+    They stand for other machines, whose processors the jobs do not need.
+    """
+    began, first = time.monotonic(), _elsewhere()
+    speed = await _speed(jobs, ids, seconds)
+    spent = (_elsewhere() - first) / (time.monotonic() - began)
+    return speed, spent / (os.cpu_count() or 1)
+
+
+def _elsewhere() -> float:
+    """Processor seconds of this process and of all that Playwright has started."""
+    seconds = time.process_time()
+    for driver in psutil.Process().children():
+        if "playwright" in " ".join(driver.cmdline()):
+            for each in (driver, *driver.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    seconds += sum(each.cpu_times()[:4])  # with children that have ended
+    return seconds
 
 
 async def _until(true: Callable[[], bool], seconds: float) -> None:

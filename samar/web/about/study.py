@@ -1,6 +1,7 @@
 """The study on a page: question, protocol, tables, curves, what failed, the defaults and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -19,7 +20,14 @@ from samar.sweeps.study.protocol import (
     VALIDATION,
 )
 from samar.sweeps.study.rows import Row, as_csv, read_rows
-from samar.sweeps.study.summary import candidates, curves, number, settings_of, verdicts
+from samar.sweeps.study.summary import (
+    Verdict,
+    candidates,
+    curves,
+    number,
+    settings_of,
+    verdicts,
+)
 from samar.training.settings import TrainSettings
 from samar.web.plotly_chart import plotly_chart
 from samar.web.state import STUDY_SETTING
@@ -28,14 +36,26 @@ DOCUMENTS = ASSETS / "study"
 TABLE = DOCUMENTS / "results.csv"
 
 
+@dataclass(frozen=True)
+class Study:
+    """The rows, and what follows from all of them, worked out once for everybody who reads."""
+
+    rows: Sequence[Row]
+    findings: Sequence[str]
+    verdicts: Sequence[Verdict]
+    candidates: Sequence[Mapping[str, str]]
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _rows(changed: float) -> list[Row]:
-    return read_rows(TABLE)
+def _study(changed: float) -> Study:
+    rows = read_rows(TABLE)
+    return Study(rows, findings(rows), verdicts(rows), candidates(rows))
 
 
 def show() -> None:
     """Draw the page."""
-    rows = _rows(TABLE.stat().st_mtime if TABLE.exists() else 0.0)
+    study = _study(TABLE.stat().st_mtime if TABLE.exists() else 0.0)
+    rows = study.rows
     st.header("The study behind the defaults", anchor=False)
     st.markdown(
         "Does one setting of SAMAR serve everywhere, and is its second gradient worth its price? "
@@ -56,7 +76,7 @@ def show() -> None:
     if not settings:
         st.info("The table holds no final runs.", icon=":material/info:")
         return
-    _target(rows)
+    _target(study)
     st.subheader("Arm by arm", anchor=False)
     setting = st.segmented_control(
         "Setting",
@@ -68,7 +88,7 @@ def show() -> None:
     )
     _arms(rows, setting or settings[0])
     _over_rho(rows)
-    _tried(rows)
+    _tried(study.candidates)
     _defaults()
     _export(rows)
 
@@ -77,12 +97,12 @@ def _document(name: str, **numbers: float) -> None:
     st.markdown((DOCUMENTS / name).read_text(encoding="utf-8").format(**numbers))
 
 
-def _target(rows: Sequence[Row]) -> None:
+def _target(study: Study) -> None:
     st.subheader("Was the goal met?", anchor=False)
-    for sentence in findings(rows):
+    for sentence in study.findings:
         st.markdown(f"- {sentence}")
     lines = []
-    for found in verdicts(rows):
+    for found in study.verdicts:
         sgd = found.against_sgd
         lines.append(
             {
@@ -131,8 +151,7 @@ def _over_rho(rows: Sequence[Row]) -> None:
             )
 
 
-def _tried(rows: Sequence[Row]) -> None:
-    found = candidates(rows)
+def _tried(found: Sequence[Mapping[str, str]]) -> None:
     if not found:
         return
     st.subheader("What the default was chosen from", anchor=False)

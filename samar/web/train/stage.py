@@ -3,6 +3,9 @@
 A fragment looks at the store about twice a second and sends the browser what is new.
 """
 
+import math
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +36,8 @@ REFRESH_SECONDS = 0.5
 UNITS = {"step": "steps", "grad_evals": "gradients", "seconds": "s"}
 EAGER_SECONDS, EAGER_STEPS = 0.2, 30
 """Before the first numbers a page is looked at more often, until so many steps are drawn."""
+SHARED_SECONDS = 0.15
+"""So long one look at the store serves everybody who watches the same runs."""
 
 _component = component("samar_stage", html="stage.html.j2", css="stage.css", js=STAGE_JS)
 
@@ -112,6 +117,7 @@ def stage(shown: Shown, run_id: str | None, together: Sequence[str], view: View)
     """Draw the stage and keep it up to date while there is news; several tabs may watch a run."""
     name = ",".join(job.id for job in shown.runs)
     st.session_state[FEED] = Feed(name)
+    _look(run_id, tuple(together)).forget()  # something may have been done just now
     eager = shown.active and not any(job.done for job in shown.runs)
     every = (EAGER_SECONDS if eager else REFRESH_SECONDS) if shown.active else None
     st.fragment(explained()(_tick), run_every=every)(
@@ -127,10 +133,9 @@ def _tick(
     eager: bool,
 ) -> None:
     try:
-        shown = shown_of(run_id, together)
+        shown, runs = _look(run_id, tuple(together)).seen()
     except RunError:  # deleted elsewhere: the page says so
         st.rerun()
-    runs = [*([_stage_run(shown.origin, ghost=True)] if shown.origin else []), *_runs(shown)]
     feed: Feed = st.session_state[FEED]
     lead = shown.runs[0] if shown.runs else None
     states = {job.id: job.status for job in shown.runs if job.status in ("diverged", "failed")}
@@ -164,6 +169,38 @@ def _tick(
     begun = any(job.done >= EAGER_STEPS for job in shown.runs)
     if moved or (eager and begun) or shown.state != drawn:
         st.rerun()
+
+
+class Look:
+    """One look at the store for everybody who watches the same runs, as a class may do."""
+
+    def __init__(self, run_id: str | None, together: Sequence[str]) -> None:
+        self._what = run_id, together
+        self._lock = threading.Lock()
+        self._at = -math.inf
+
+    def seen(self) -> tuple[Shown, Sequence[StageRun]]:
+        """What stands on the stage, with what is known of it; a moment old at most.
+
+        Raises:
+            RunError: there is no such run or race.
+        """
+        with self._lock:
+            if time.monotonic() - self._at > SHARED_SECONDS:
+                shown = shown_of(*self._what)
+                ghost = [_stage_run(shown.origin, ghost=True)] if shown.origin else []
+                self._seen = shown, [*ghost, *_runs(shown)]
+                self._at = time.monotonic()
+            return self._seen
+
+    def forget(self) -> None:
+        """Look again next time."""
+        self._at = -math.inf
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _look(run_id: str | None, together: tuple[str, ...]) -> Look:
+    return Look(run_id, together)
 
 
 def _obey() -> None:
