@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from samar.training.settings import TrainSettings
+from tests.browser.pressing import press as press_until
 from tests.browser.webgl import ink, lose_context
 from tests.inline import jobs_at
 
@@ -42,18 +43,23 @@ def open_page(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Calla
     def open_page(path: str, **options: object) -> Page:
         page = visit(serve(APP) + path if path.startswith("/") else path, **options)
         page.locator(".stage-tile-gap").wait_for(timeout=30_000)
+        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
         return page
 
     return open_page
 
 
+def button(page: Page, label: str) -> Locator:
+    return page.locator(f".st-key-button_{label.lower()} button").first
+
+
 def press(page: Page, label: str) -> None:
-    page.locator(f".st-key-button_{label.lower()} button").first.click()
+    button(page, label).click()
 
 
 def start(page: Page, label: str = "Start") -> str:
-    press(page, label)
-    page.wait_for_url(re.compile("run="), timeout=30_000)
+    begun = re.compile("run=")
+    press_until(button(page, label), lambda: expect(page).to_have_url(begun, timeout=15_000))
     return page.url
 
 
@@ -210,12 +216,13 @@ def test_a_hand_holds_and_frees_lambda_measures_and_changes_the_optimizer(
     start(page)
     wait_for_step(page, 5)
     hold = page.locator(".st-key-hold_now button")
-    hold.filter(has_text="1 (SAM)").click()
-    expect_heading(page, "lam", "1")
-    hold.filter(has_text="0 (SGD)").click()
-    expect_heading(page, "lam", "0")
-    hold.filter(has_text="0 (SGD)").click()
-    expect_heading(page, "lam", re.compile(r"^(?!0$)[\d.]+"))
+    for words, lam in (
+        ("1 (SAM)", "1"),
+        ("0 (SGD)", "0"),
+        ("0 (SGD)", re.compile(r"^(?!0$)[\d.]+")),
+    ):
+        # The page draws itself again when the run has begun, just then.
+        press_until(hold.filter(has_text=words), lambda lam=lam: expect_heading(page, "lam", lam))
     for words in ("λ held at 1", "λ held at 0", "λ free"):
         expect(page.locator(".stage-marks")).to_contain_text(words)
     expect(page.locator(".stage-mark")).to_have_count(3)  # one a click

@@ -15,6 +15,7 @@ def start_process(
     arguments: list[str],
     log: Path | None,
     stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start a Python process that outlives this one.
@@ -22,6 +23,7 @@ def start_process(
     Args:
         arguments: of Python.
         log: where it prints.
+        stdout: where else, but for what goes wrong.
         variables: environment variables besides those of this process.
     """
     package_parent = str(Path(samar.__file__).parents[1])
@@ -41,7 +43,7 @@ def start_process(
         process = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=stdin,
-            stdout=output,
+            stdout=output if stdout is None else stdout,
             stderr=output,
             env=environment,
             **detached,  # type: ignore[call-overload]

@@ -1,15 +1,18 @@
-"""A process that has imported and rehearsed what a job needs, and waits for one.
+"""A process that has imported and rehearsed what jobs need, and waits for them.
 
-A fresh process needs seconds to import torch; the spare, a worker without a job, has done so. It
-reads the id of one job from its standard input, does that job and ends; at end-of-file it ends at
-once. Only a long-lived process keeps one (:func:`keep`): the server of the browser app. A job in
-the spare ends bit for bit like one in a fresh process. ``SAMAR_SPARE=0`` switches it off.
+A fresh process needs seconds to import torch; the spare, a worker without a job, has done so. Where
+processes can be forked, each job gets a copy of the spare, which goes on waiting; elsewhere the
+spare does one job itself, and another takes its place. At end-of-file it ends. Only a long-lived
+process keeps one (:func:`keep`): the server of the browser app. A job of the spare ends bit for bit
+like one in a fresh process. ``SAMAR_SPARE=0`` switches it off.
 """
 
 import os
+import select
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import samar
@@ -18,10 +21,78 @@ from samar.jobs.job import Job
 
 RENEW_SECONDS = 10.0
 IDLE_SECONDS = 900.0
+ANSWER_SECONDS = 5.0
+FORK = "fork"
+"""Before a job's id: let a copy do it, and answer with the number of its process."""
+
+
+class Spare:
+    """One such process.
+
+    Attributes:
+        code: the newest change of the code when it started.
+        wanted: when somebody last asked for it.
+    """
+
+    def __init__(self) -> None:
+        self.code, self.wanted = _newest_code(), time.monotonic()
+        pipe = subprocess.PIPE
+        self.process = start_process(["-m", "samar.jobs.engine.worker"], None, pipe, stdout=pipe)
+        self._forks = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether it lives, and would run the code of today."""
+        return self.process.poll() is None and self.code == _newest_code()
+
+    @property
+    def forks(self) -> bool:
+        """Whether it is ready to be copied; nobody waits for that."""
+        if not self._forks and hasattr(os, "fork") and self._says_something(0):
+            self._forks = self._line() == FORK
+        return self._forks
+
+    def copy(self, job: Job) -> int | None:
+        """Let a copy do a job; its process id, None if it could not."""
+        if not self._tell(f"{FORK} {job.id}"):
+            return None
+        if not self._says_something(ANSWER_SECONDS):
+            self.process.kill()  # what it has written by then tells whether there is a copy
+        answer = self._line()
+        return int(answer) if answer else None
+
+    def give(self, job: Job) -> int | None:
+        """Let it do a job itself, and end; its process id, None if it is not there any more."""
+        told = self._tell(job.id)
+        self.end()
+        return self.process.pid if told else None
+
+    def end(self) -> None:
+        """Let it end, now or after its job."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(OSError):  # it was killed
+                pipe.close()
+
+    def _tell(self, line: str) -> bool:
+        assert self.process.stdin is not None
+        with suppress(OSError):  # it was killed
+            self.process.stdin.write(f"{line}\n".encode())
+            self.process.stdin.flush()
+            return True
+        return False
+
+    def _says_something(self, seconds: float) -> bool:
+        assert self.process.stdout is not None
+        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().decode().strip()
+
 
 _lock = threading.Lock()
-_spare: "tuple[subprocess.Popen[bytes], float, float] | None" = None
-"""The process, the newest change of the code when it started, and when it was last wanted."""
+_spare: Spare | None = None
 _kept = False
 
 
@@ -32,33 +103,31 @@ def keep() -> None:
         return
     _kept = True
     with _lock:
-        global _spare
-        if _spare is not None and _spare[0].poll() is None:
-            _spare = (*_spare[:2], time.monotonic())
+        if _spare is not None and _spare.process.poll() is None:
+            _spare.wanted = time.monotonic()
             return
     _renew()
 
 
 def take(job: Job) -> int | None:
-    """Give a job to the spare and return its process id; None where there is none."""
+    """Give a job to the spare or a copy of it and return the process id; None without a spare."""
     global _spare
     with _lock:
-        spare, _spare = _spare, None
-    if spare is None:
-        return None
-    process, code, _ = spare
+        spare = _spare
+        if spare is None:
+            return None
+        usable = spare.usable
+        if usable and spare.forks:
+            if copy := spare.copy(job):
+                return copy
+            usable = False
+        _spare = None
     if _kept:
         threading.Thread(target=_renew_later, daemon=True).start()
-    assert process.stdin is not None
-    try:
-        if process.poll() is not None or code != _newest_code():
-            process.stdin.close()
-            return None
-        process.stdin.write(f"{job.id}\n".encode())
-        process.stdin.close()
-    except OSError:  # it was killed
-        return None
-    return process.pid
+    if usable:
+        return spare.give(job)
+    spare.end()
+    return None
 
 
 def _renew_later() -> None:
@@ -69,27 +138,28 @@ def _renew_later() -> None:
 def _renew() -> None:
     global _spare
     with _lock:
-        if _spare is not None and _spare[0].poll() is None:
-            return
-        process = start_process(["-m", "samar.jobs.engine.worker"], None, stdin=subprocess.PIPE)
-        _spare = process, _newest_code(), time.monotonic()
-    threading.Thread(target=_end_when_idle, args=(process,), daemon=True).start()
+        if _spare is not None:
+            if _spare.process.poll() is None:
+                return
+            _spare.end()
+        _spare = Spare()
+    threading.Thread(target=_end_when_idle, args=(_spare,), daemon=True).start()
 
 
-def _end_when_idle(process: "subprocess.Popen[bytes]") -> None:
+def _end_when_idle(spare: Spare) -> None:
     global _spare
     while True:
         time.sleep(IDLE_SECONDS / 10)
         with _lock:
-            if _spare is None or _spare[0] is not process:
+            if _spare is not spare:
                 return
-            if time.monotonic() - _spare[2] > IDLE_SECONDS:
-                assert process.stdin is not None
-                process.stdin.close()
+            if time.monotonic() - spare.wanted > IDLE_SECONDS:
+                spare.end()
                 _spare = None
                 return
 
 
 def _newest_code() -> float:
+    """When a file of the package was last changed."""
     files = Path(samar.__file__).parent.rglob("*.py")
     return max(file.stat().st_mtime for file in files)

@@ -15,9 +15,10 @@ from pathlib import Path
 import psutil
 from sqlalchemy.exc import OperationalError
 
-from samar.device.catalog import CPU
+from samar.device.catalog import AUTO, CPU
 from samar.errors import NO_ROOM, SamarError, told_if_missing
 from samar.jobs.engine.local import schedule
+from samar.jobs.engine.spare import FORK
 from samar.jobs.files import log_path, resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind, kind_of, kinds
@@ -61,7 +62,7 @@ def run(store: Store, job: Job) -> None:
 
 
 def _print(text: str) -> None:
-    """Into the worker's log, which may have no room."""
+    """Into the worker's log, which may have no room, or to whom keeps the spare."""
     with suppress(OSError):
         print(text, flush=True)
 
@@ -134,24 +135,48 @@ def do(store: Store, job: Job) -> None:
 
 
 def wait() -> None:
-    """As the spare: rehearse, read the id of a job from standard input, and do that job."""
+    """As the spare: rehearse, say so, and do the jobs that standard input names (see ``spare``)."""
+    _step_back()
     rehearse()
-    job_id = sys.stdin.readline().strip()
-    if job_id:
-        with log_path(job_id).open("ab") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-        main(job_id)
+    _print(FORK if _may_fork() else "once")
+    while words := sys.stdin.readline().split():
+        if FORK in words:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended copies leave no zombies
+            if copy := os.fork():
+                _print(str(copy))
+                continue
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+        _print_into(log_path(words[-1]))
+        return main(words[-1])
+
+
+def _may_fork() -> bool:
+    """Whether a copy of this process can compute: a GPU's driver and macOS do not allow it."""
+    from samar.device.placement import device_of, is_gpu
+
+    return sys.platform == "linux" and not is_gpu(device_of(AUTO))
+
+
+def _print_into(log: Path) -> None:
+    """Read nothing any more, and print into a file."""
+    with Path(os.devnull).open("rb") as nothing, log.open("ab") as output:
+        for source, number in ((nothing, 0), (output, 1), (output, 2)):
+            os.dup2(source.fileno(), number)
 
 
 def rehearse() -> None:
-    """Let every kind import and try what its jobs need, without a trace in the random state."""
+    """Let every kind import and try what its jobs need, without a trace in the random state.
+
+    With one thread, because those of a pool would not live on in a copy of the process.
+    """
     import torch
 
     from samar.device.placement import kept_threads
     from samar.device.randomness import kept_random_state
 
     with kept_threads(), kept_random_state(torch.device(CPU)):
+        torch.set_num_threads(1)
         for kind in kinds().values():
             if kind.rehearse is not None:
                 kind.rehearse()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import psutil
 import pytest
 
-from samar.jobs.engine import spare
+from samar.jobs.engine import local, spare
+from samar.jobs.engine.process import start_process
+from samar.jobs.engine.worker import NICENESS
 from samar.jobs.files import log_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
@@ -30,24 +33,23 @@ def jobs(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
 
 
 def end_spare() -> None:
-    if spare._spare is not None and spare._spare[0].poll() is None:
-        spare._spare[0].kill()
+    if spare._spare is not None:
+        spare._spare.process.kill()
+        spare._spare.end()
     spare._spare = None
 
 
-def ready() -> int:
-    """Wait until the spare has rehearsed and reads its standard input; its process id."""
+def kept() -> spare.Spare:
     spare.keep()
     assert spare._spare is not None
-    process = psutil.Process(spare._spare[0].pid)
-    quiet, before = 0, -1.0
-    end = time.monotonic() + 60
-    while quiet < 5 and time.monotonic() < end:
-        time.sleep(0.1)
-        used = sum(process.cpu_times()[:2])
-        quiet = quiet + 1 if used == before and used > 1 else 0
-        before = used
-    return process.pid
+    return spare._spare
+
+
+def ready() -> spare.Spare:
+    """The spare, once it has rehearsed and says whether it can be copied."""
+    found = kept()
+    assert found._says_something(60)
+    return found
 
 
 def done(jobs: Jobs, job_id: str, until: Callable[[Job], bool] | None = None) -> Job:
@@ -66,54 +68,122 @@ def records(jobs: Jobs, job: Job) -> dict[str, np.ndarray]:
     return columns
 
 
-def test_a_job_in_the_spare_ends_bit_for_bit_like_one_in_a_fresh_process(jobs: Jobs) -> None:
-    settings = TrainSettings(**TINY)
-    fresh = done(jobs, jobs.submit(settings))
-    waiting = ready()
-    warm = done(jobs, jobs.submit(settings))
-    assert warm.pid == waiting != fresh.pid
-    assert fresh.status == warm.status == "finished"
-    ours, theirs = records(jobs, warm), records(jobs, fresh)
+COPIES = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+
+
+def same(jobs: Jobs, one: Job, other: Job) -> None:
+    assert one.status == other.status == "finished", (one.message, other.message)
+    ours, theirs = records(jobs, one), records(jobs, other)
     for name, column in theirs.items():
         np.testing.assert_array_equal(ours[name], column)
-    mine, other = load_weights(weights_path(warm.id)), load_weights(weights_path(fresh.id))
-    assert all((mine[name] == tensor).all() for name, tensor in other.items())
-    started = [e.detail for e in jobs.store.records.events(warm.key) if e.kind == "started"]
-    assert started[0]["threads"] == 1
+    mine, yours = (load_weights(weights_path(job.id)) for job in (one, other))
+    assert all((mine[name] == tensor).all() for name, tensor in yours.items())
+
+
+def threads_of(jobs: Jobs, job: Job) -> int:
+    started = [e.detail for e in jobs.store.records.events(job.key) if e.kind == "started"]
+    return int(started[0]["threads"])
+
+
+@pytest.mark.parametrize("copied", [pytest.param(True, marks=COPIES), False])
+def test_a_job_of_the_spare_ends_bit_for_bit_like_one_in_a_fresh_process(
+    jobs: Jobs, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(**TINY)
+    fresh = done(jobs, jobs.submit(settings))
+    if not copied:
+        monkeypatch.setattr(spare.Spare, "forks", False)
+    waiting = ready().process
+    warm = done(jobs, jobs.submit(settings))
+    same(jobs, warm, fresh)
+    assert threads_of(jobs, warm) == 1
+    assert warm.pid != fresh.pid
+    assert (warm.pid == waiting.pid) is not copied
     assert log_path(warm.id).is_file()
+    if copied:
+        assert waiting.poll() is None
+    else:
+        assert waiting.wait(timeout=60) == 0
+
+
+@COPIES
+@pytest.mark.skipif(psutil.cpu_count(logical=False) == 1, reason="needs two cores")
+def test_a_copy_computes_with_all_threads_where_they_pay(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "start_process", start_process)  # not forked from one with a thread
+    few = {"epochs": 1, "images_per_class": 55, "batch_size": 512, "curvature_every": 0}
+    large = TrainSettings(**TINY | few | {"film_every": 0}, model="resnet20")
+    fresh = done(jobs, jobs.submit(large))
+    ready()
+    copy = done(jobs, jobs.submit(large))
+    same(jobs, copy, fresh)
+    assert threads_of(jobs, copy) == threads_of(jobs, fresh) > 1
+
+
+@COPIES
+def test_one_spare_starts_many_jobs_which_outlive_it(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "2")
+    waiting = ready().process
+    found = []
+    for seed in (1, 2):
+        job_id = jobs.submit(TrainSettings(**TINY | {"epochs": 40}, seed=seed))
+        found.append(done(jobs, job_id, lambda job: job.done > 0))
+    assert len({waiting.pid, *(job.pid for job in found)}) == 3
+    for job in found:
+        assert job.pid is not None
+        assert os.getsid(job.pid) == job.pid
+        assert psutil.Process(job.pid).nice() >= NICENESS
+    waiting.kill()
+    assert [done(jobs, job.id).status for job in found] == ["finished", "finished"]
+
+
+@COPIES
+def test_a_spare_that_does_not_answer_costs_nothing_but_time(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = ready()
+    assert waiting.forks
+    monkeypatch.setattr(spare, "ANSWER_SECONDS", 0.2)
+    os.kill(waiting.process.pid, signal.SIGSTOP)
+    job = done(jobs, jobs.submit(TrainSettings(**TINY)))
+    assert job.status == "finished"
+    assert waiting.process.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_a_job_may_come_before_the_spare_is_ready(jobs: Jobs) -> None:
+    process = kept().process
+    job = done(jobs, jobs.submit(TrainSettings(**TINY)))
+    assert (job.status, job.pid) == ("finished", process.pid)
 
 
 def test_a_killed_spare_costs_nothing_but_time(jobs: Jobs) -> None:
-    spare.keep()
-    assert spare._spare is not None
-    killed = spare._spare[0].pid
-    os.kill(killed, signal.SIGKILL)
-    spare._spare[0].wait()
+    process = kept().process
+    process.kill()
+    process.wait()
     job = done(jobs, jobs.submit(TrainSettings(**TINY)))
     assert job.status == "finished"
-    assert job.pid != killed
+    assert job.pid != process.pid
 
 
 def test_it_ends_with_the_process_that_keeps_it(jobs: Jobs) -> None:
-    spare.keep()
-    assert spare._spare is not None
-    process = spare._spare[0]
-    assert process.stdin is not None
-    process.stdin.close()  # as when the server dies
-    assert process.wait(timeout=60) == 0
+    found = kept()
+    found.end()  # as when the server dies
+    assert found.process.wait(timeout=60) == 0
 
 
 def test_changed_code_is_never_run_in_an_old_spare(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spare.keep()
-    assert spare._spare is not None
-    old = spare._spare[0].pid
+    old = ready().process
     newest = spare._newest_code()
     monkeypatch.setattr(spare, "_newest_code", lambda: newest + 1)
     job = done(jobs, jobs.submit(TrainSettings(**TINY)), lambda job: job.pid is not None)
-    assert job.pid != old
+    assert job.pid != old.pid
     done(jobs, job.id)
+    assert old.wait(timeout=60) == 0
 
 
 def test_it_can_be_switched_off(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +196,6 @@ def test_an_idle_spare_goes(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(spare, "IDLE_SECONDS", 0.5)
     spare.keep()
     assert spare._spare is not None
-    process = spare._spare[0]
+    process = spare._spare.process
     assert process.wait(timeout=60) == 0
     assert spare._spare is None

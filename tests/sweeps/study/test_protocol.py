@@ -117,6 +117,26 @@ def test_longer_runs_of_sgd_take_over_its_learning_rate() -> None:
         assert protocol.chosen(rows, "digits_clean", arm) == {"lr": 0.1}
 
 
+def test_a_long_setting_takes_over_what_was_chosen_on_a_short_one() -> None:
+    short = TASKS["cifar_large"].tuned_on
+    rows = [
+        replace(described(trial), status="finished", val_accuracy=1 / (1 + number))
+        for number, trial in enumerate(protocol.trials("tune", short))
+    ]
+    assert not list(protocol.trials("tune", "cifar_large"))
+    final = {trial.arm: trial.config for trial in protocol.trials("final", "cifar_large", rows)}
+    assert set(final) == {name for name, arm in ARMS.items() if arm.main}
+    assert final["sam"].rho == ARMS["sam"].trials(TASKS[short])[0]["rho"]
+    for arm in ("sgd", "sgd_half", "sgd_twice"):
+        assert final[arm].lr == ARMS["sgd"].trials(TASKS[short])[0]["lr"]
+    known = TASKS[short].changes
+    different = {"epochs", "lr"}
+    assert {**known, **dict.fromkeys(different)} == {
+        **TASKS["cifar_large"].changes,
+        **dict.fromkeys(different),
+    }
+
+
 def test_only_tuned_arms_reach_the_final_runs() -> None:
     arms = {trial.arm for trial in protocol.trials("final", "digits_clean")}
     assert arms == {"sam_default", "samar", "samar_01"}
