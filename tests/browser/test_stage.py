@@ -7,10 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from samar.training.settings import TrainSettings
-from tests.browser.pressing import press as press_until
 from tests.browser.webgl import ink, lose_context
 from tests.inline import jobs_at
 
@@ -43,23 +42,18 @@ def open_page(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Calla
     def open_page(path: str, **options: object) -> Page:
         page = visit(serve(APP) + path if path.startswith("/") else path, **options)
         page.locator(".stage-tile-gap").wait_for(timeout=30_000)
-        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
         return page
 
     return open_page
 
 
-def button(page: Page, label: str) -> Locator:
-    return page.locator(f".st-key-button_{label.lower()} button").first
-
-
 def press(page: Page, label: str) -> None:
-    button(page, label).click()
+    page.locator(f".st-key-button_{label.lower()} button").first.click()
 
 
 def start(page: Page, label: str = "Start") -> str:
-    begun = re.compile("run=")
-    press_until(button(page, label), lambda: expect(page).to_have_url(begun, timeout=15_000))
+    press(page, label)
+    page.wait_for_url(re.compile("run="), timeout=30_000)
     return page.url
 
 
@@ -216,13 +210,12 @@ def test_a_hand_holds_and_frees_lambda_measures_and_changes_the_optimizer(
     start(page)
     wait_for_step(page, 5)
     hold = page.locator(".st-key-hold_now button")
-    for words, lam in (
-        ("1 (SAM)", "1"),
-        ("0 (SGD)", "0"),
-        ("0 (SGD)", re.compile(r"^(?!0$)[\d.]+")),
-    ):
-        # The page draws itself again when the run has begun, just then.
-        press_until(hold.filter(has_text=words), lambda lam=lam: expect_heading(page, "lam", lam))
+    hold.filter(has_text="1 (SAM)").click()
+    expect_heading(page, "lam", "1")
+    hold.filter(has_text="0 (SGD)").click()
+    expect_heading(page, "lam", "0")
+    hold.filter(has_text="0 (SGD)").click()
+    expect_heading(page, "lam", re.compile(r"^(?!0$)[\d.]+"))
     for words in ("λ held at 1", "λ held at 0", "λ free"):
         expect(page.locator(".stage-marks")).to_contain_text(words)
     expect(page.locator(".stage-mark")).to_have_count(3)  # one a click
@@ -241,6 +234,45 @@ def test_a_hand_holds_and_frees_lambda_measures_and_changes_the_optimizer(
     expect(page.locator(".stage-marks")).to_contain_text("SGD", timeout=30_000)
     wait_for_step(page, step(page) + 3)
     expect(page.locator(".stage-story")).to_contain_text("SGD follows the plain gradient")
+    press(page, "Stop")
+    expect_status(page, "Stopped")
+
+
+def test_what_is_lost_on_the_way_is_asked_for_again(
+    serve: Callable[[Path], str], visit: Callable[..., Page]
+) -> None:
+    lost: list[bytes] = []
+    asked: set[bytes] = set()
+    losing = False
+
+    def connect(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(message: Any) -> None:
+            # The first message of a new feed, which brings everything.
+            if losing and not lost and b'"number":0' in message.replace(b" ", b""):
+                lost.append(message)
+            else:
+                socket.send(message)
+
+        def answer(message: Any) -> None:
+            asked.update(re.findall(rb'"resync","at":(\d+)', message))
+            server.send(message)
+
+        server.on_message(pass_on)
+        socket.on_message(answer)
+
+    page = visit("about:blank", viewport=SCREENS[0])
+    page.route_web_socket(re.compile("_stcore/stream"), connect)
+    page.goto(serve(APP) + DIGITS.replace("=12&label", "=400&label"))
+    page.locator(".stage-tile-gap").wait_for(timeout=30_000)
+    start(page)
+    wait_for_step(page, 40)
+    losing, before = True, set(asked)
+    page.locator(".st-key-hold_now button").filter(has_text="1 (SAM)").click()
+    expect(page.locator(".stage-marks")).to_contain_text("λ held at 1", timeout=30_000)
+    assert lost
+    assert asked > before
     press(page, "Stop")
     expect_status(page, "Stopped")
 

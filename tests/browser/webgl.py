@@ -3,11 +3,16 @@
 from playwright.sync_api import Locator
 
 LOSE = """async plot => {
+    // plotly.js may draw once more before the browser tells it.
+    const known = event =>
+        event.message.includes("Framebuffer unsupported") && event.preventDefault();
+    addEventListener("error", known);
     const canvas = [...plot.querySelectorAll("canvas")].find(each => each.getContext("webgl"));
     canvas.getContext("webgl").getExtension("WEBGL_lose_context").loseContext();
     const drawing = () => plot._fullLayout.scene._scene?.glplot?.gl.isContextLost() === false;
     for (const start = Date.now(); !drawing(); await new Promise(requestAnimationFrame))
         if (Date.now() > start + 20_000) throw new Error("the scene was not drawn anew");
+    removeEventListener("error", known);
 }"""
 INK = """plot => new Promise(resolve => requestAnimationFrame(() => {
     const { glplot } = plot._fullLayout.scene._scene;

@@ -2,7 +2,7 @@
  * The stage: one run, or several beside each other, live or over, on one screen and on one clock.
  *
  * Python sends, about twice a second, what is new since its last message (see samar/charts/stage/feed.py).
- * Each message has a number; where one is missing, the stage asks for everything once more.
+ * Each message has a feed and a number; where one is missing, the stage asks for everything once more.
  */
 
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
@@ -36,7 +36,8 @@ class Stage {
     this.sizing.observe(parent);
     this.measure();
     if (left) {
-      [this.name, this.number, this.members, this.view] = [left.name, left.number, left.members, left.view];
+      [this.name, this.feed, this.number] = [left.name, left.feed, left.number];
+      [this.members, this.view] = [left.members, left.view];
       [this.zoomed, this.camera, this.clock.at] = [left.zoomed, left.camera, left.clock.at];
     }
   }
@@ -53,7 +54,7 @@ class Stage {
   update(data, setStateValue) {
     this.setStateValue = setStateValue;
     const { message, view, words, spec } = data;
-    if (message.number === 0 || message.stage !== this.name) {
+    if (message.feed !== this.feed) {
       if (message.number !== 0) return this.order("resync");
       this.anew(message);
     } else if (message.number > this.number + 1) return this.order("resync");
@@ -75,9 +76,8 @@ class Stage {
 
   anew(message) {
     if (this.name !== message.stage) (this.zoomed = null), this.clock.set(null);
-    this.name = message.stage;
+    [this.name, this.feed, this.number] = [message.stage, message.feed, -1];
     this.members = [];
-    this.number = -1;
   }
 
   merge(message) {

@@ -9,6 +9,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -106,14 +107,20 @@ class Feed:
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        self._number = -1
+        # Of a feed whose first message was lost the browser must not take the second.
+        self._name, self._number = uuid4().hex, -1
         self._sent: dict[str, _Sent] = {}
 
     def message(self, runs: Sequence[StageRun]) -> dict[str, Any]:
         """What is new since the last message; the first brings everything."""
         self._number += 1
         members = [self._part(run) for run in runs]
-        return {"stage": self.stage, "number": self._number, "members": members}
+        return {
+            "stage": self.stage,
+            "feed": self._name,
+            "number": self._number,
+            "members": members,
+        }
 
     def _part(self, run: StageRun) -> dict[str, Any]:
         sent = self._sent.setdefault(run.id, _Sent())
