@@ -17,6 +17,9 @@ HELD = "hold_now"
 FEED = "stage_feed"
 """Session: how far this tab's stage knows its runs."""
 
+LOOK = "stage_look"
+"""Session: its look at the runs on the stage, which others share."""
+
 MOVED = "stage_moved"
 """Session: whether the stage asked for the page to be drawn again."""
 

@@ -155,8 +155,32 @@ def test_pictures_of_wrong_labels_travel_once() -> None:
 
 
 def test_messages_are_numbered_so_that_a_lost_one_is_noticed() -> None:
-    feed = Feed("a")
-    assert [feed.message([])["number"] for _ in range(3)] == [0, 1, 2]
+    feed, other = Feed("a"), Feed("a")
+    messages = [feed.message([]) for _ in range(3)]
+    assert [message["number"] for message in messages] == [0, 1, 2]
+    assert len({message["feed"] for message in messages}) == 1
+    assert other.message([])["feed"] != messages[0]["feed"]
+
+
+def test_other_runs_are_sent_whole() -> None:
+    feed, ghost = Feed("a"), replace(run_of(9), id="ghost", ghost=True)
+    first = feed.message([ghost, run_of(9)])
+    second = feed.message([run_of(12)])  # the run that the branch left was deleted
+    assert (second["number"], second["feed"] != first["feed"]) == (0, True)
+    browser = Browser()
+    browser.take(second)
+    assert len(browser.tables["steps"]["step"]) == 12
+
+
+def test_a_landscape_measured_anew_at_its_step_takes_the_place_of_the_first() -> None:
+    feed, browser = Feed("a"), Browser()
+    coarse = [plane(3), plane(6)]
+    browser.take(feed.message([run_of(9, planes=coarse)]))
+    fine = [coarse[0], replace(coarse[1], at=coarse[1].at + 1)]
+    message = feed.message([run_of(9, planes=fine)])
+    assert len(message["members"][0]["planes"]["added"]) == 1
+    browser.take(message)
+    assert [each["at"] for each in browser.lists["planes"]] == [each.at for each in fine]
 
 
 def test_the_stage_has_seven_tiles_and_four_more_where_there_is_room() -> None:

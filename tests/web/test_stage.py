@@ -1,16 +1,20 @@
 """What the address puts onto the stage, without a browser."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.errors import RunError
 from samar.jobs.records import Event
 from samar.jobs.service import Jobs
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
 from samar.web.service import service
+from samar.web.train import stage
 
 TRAIN = "pages/experiment/train.py"
 
@@ -73,6 +77,46 @@ def test_what_is_no_run_is_answered_in_a_sentence(app: AppTest, queued: Jobs) ->
     open_train(app, run=job)
     assert not app.exception
     assert f"There is no run {job!r}" in told(app)
+
+
+def test_all_who_watch_a_run_share_one_look(queued: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = queued.submit(TrainSettings())
+    read: list[object] = []
+    shown_of = stage.shown_of
+    monkeypatch.setattr(stage, "shown_of", lambda *what: read.append(what) or shown_of(*what))
+    monkeypatch.setattr(stage, "SHARED_SECONDS", 1e6)
+    look = stage._look(run, ())
+    assert stage._look(run, ()) is look
+    assert stage._look(run, ("other",)) is not look
+    assert look.seen() is look.seen()
+    assert len(read) == 1
+    look.forget()
+    assert [job.id for job in look.seen()[0].runs] == [run]
+    assert len(read) == 2
+    queued.stop(run)
+    queued.delete(run)
+    look.forget()
+    for _ in range(2):
+        with pytest.raises(stage.Gone, match=run):
+            look.seen()
+    assert len(read) == 3
+    kept = weakref.ref(look)
+    del look
+    gc.collect()
+    assert kept() is None
+
+
+def test_records_that_cannot_be_read_are_said_on_the_page(
+    app: AppTest, queued: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(run: object) -> None:
+        raise RunError("The records are damaged; see python -m samar doctor.")
+
+    run = queued.submit(TrainSettings())
+    monkeypatch.setattr(stage, "history", damaged)
+    open_train(app, run=run)
+    assert not app.exception
+    assert "records are damaged" in told(app)
 
 
 def test_the_pill_says_at_what_lambda_is_held(app: AppTest, queued: Jobs) -> None:

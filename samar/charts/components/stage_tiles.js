@@ -60,7 +60,7 @@ export class Tile {
     const { view, members, range } = this.stage;
     const length = (member) => {
       const columns = Object.values(member.tables[this.spec.table] ?? {});
-      return [columns[0]?.length, columns[0]?.at(-1), member.planes.length, member.facts.optimizer];
+      return [columns[0]?.length, columns[0]?.at(-1), member.planes.at(-1)?.at, member.facts.optimizer];
     };
     const state = JSON.stringify([view, this.spec, members.map(length), this.spec.key === "landscape" || range]);
     const changed = state !== this.state;
@@ -352,7 +352,7 @@ export class LandscapeTile extends Tile {
       name.firstChild.textContent = member.facts.label;
       name.firstChild.style.color = member.facts.color;
       name.lastChild.textContent = `step ${plane.step.toLocaleString("en")}`;
-      const signature = [plane.step, this.flat, plot.clientWidth, plot.clientHeight, ...this.bounds].join();
+      const signature = [plane.step, plane.at, this.flat, plot.clientWidth, plot.clientHeight, ...this.bounds].join();
       if (plot.signature === signature) continue;
       plot.signature = signature;
       if (this.flat) await this.contour(plot, member, plane);

@@ -95,6 +95,7 @@ class _Sent:
     start: int = 0
     width: int = 0
     rows: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, list[float]] = field(default_factory=dict)
     images: bool = False
 
 
@@ -112,7 +113,11 @@ class Feed:
         self._sent: dict[str, _Sent] = {}
 
     def message(self, runs: Sequence[StageRun]) -> dict[str, Any]:
-        """What is new since the last message; the first brings everything."""
+        """What is new since the last message; the first brings everything, and so does one of other
+        runs.
+        """
+        if list(self._sent) != [run.id for run in runs]:
+            self._name, self._number, self._sent = uuid4().hex, -1, {}
         self._number += 1
         members = [self._part(run) for run in runs]
         return {
@@ -125,7 +130,7 @@ class Feed:
     def _part(self, run: StageRun) -> dict[str, Any]:
         sent = self._sent.setdefault(run.id, _Sent())
         if run.start != sent.start:
-            sent.start, sent.rows = run.start, {}
+            sent.start, sent.rows, sent.entries = run.start, {}, {}
         count = len(run.steps["step"])
         width = bucket_width(count)
         if width != sent.width or sent.rows.get("steps", 0) * width > count:
@@ -149,14 +154,23 @@ class Feed:
             "answers": _answers(run.events),
         }
         for name, entries in lists.items():
-            begin = min(sent.rows.get(name, 0), len(entries))
+            known = [each.at if name == "planes" else each["step"] for each in entries]
+            begin = _agreeing(sent.entries.get(name, []), known)  # a plane may replace another
             added = [_plane(entry) if name == "planes" else entry for entry in entries[begin:]]
             part[name] = {"from": begin, "added": added}
-            sent.rows[name] = len(entries)
+            sent.entries[name] = known
         if run.mislabelled is not None and not sent.images:
             part["images"] = _pictures(run.mislabelled)
             sent.images = True
         return part
+
+
+def _agreeing(one: Sequence[float], other: Sequence[float]) -> int:
+    """How many entries are the same from the first on."""
+    for place, (mine, yours) in enumerate(zip(one, other, strict=False)):
+        if mine != yours:
+            return place
+    return min(len(one), len(other))
 
 
 def bucket_width(count: int) -> int:

@@ -8,8 +8,9 @@ like one in a fresh process. ``SAMAR_SPARE=0`` switches it off.
 """
 
 import os
-import select
+import selectors
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -18,6 +19,7 @@ from pathlib import Path
 import samar
 from samar.jobs.engine.process import start_process
 from samar.jobs.job import Job
+from samar.jobs.kind import kinds
 
 RENEW_SECONDS = 10.0
 IDLE_SECONDS = 900.0
@@ -57,9 +59,9 @@ class Spare:
         if not self._tell(f"{FORK} {job.id}"):
             return None
         if not self._says_something(ANSWER_SECONDS):
-            self.process.kill()  # what it has written by then tells whether there is a copy
+            self.process.kill()  # a copy holds the pipe's other end: without one it is closed now
         answer = self._line()
-        return int(answer) if answer else None
+        return int(answer) if answer.isdigit() else None
 
     def give(self, job: Job) -> int | None:
         """Let it do a job itself, and end; its process id, None if it is not there any more."""
@@ -84,7 +86,9 @@ class Spare:
 
     def _says_something(self, seconds: float) -> bool:
         assert self.process.stdout is not None
-        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
 
     def _line(self) -> str:
         assert self.process.stdout is not None
@@ -142,8 +146,12 @@ def _renew() -> None:
             if _spare.process.poll() is None:
                 return
             _spare.end()
-        _spare = Spare()
-    threading.Thread(target=_end_when_idle, args=(_spare,), daemon=True).start()
+        try:
+            _spare = spare = Spare()
+        except OSError:  # no room for another process; a job will say so
+            _spare = None
+            return
+    threading.Thread(target=_end_when_idle, args=(spare,), daemon=True).start()
 
 
 def _end_when_idle(spare: Spare) -> None:
@@ -160,6 +168,12 @@ def _end_when_idle(spare: Spare) -> None:
 
 
 def _newest_code() -> float:
-    """When a file of the package was last changed."""
-    files = Path(samar.__file__).parent.rglob("*.py")
-    return max(file.stat().st_mtime for file in files)
+    """When a file of the package, or of a kind of one's own, was last changed."""
+    newest = 0.0
+    own = [
+        getattr(sys.modules.get(k.settings.__module__), "__file__", "") for k in kinds().values()
+    ]
+    for file in (*Path(samar.__file__).parent.rglob("*.py"), *map(Path, filter(None, own))):
+        with suppress(OSError):  # it went while this looked
+            newest = max(newest, file.stat().st_mtime)
+    return newest

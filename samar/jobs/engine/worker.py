@@ -142,9 +142,9 @@ def wait() -> None:
     while words := sys.stdin.readline().split():
         if FORK in words:
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended copies leave no zombies
-            if copy := os.fork():
-                _print(str(copy))
+            if os.fork():
                 continue
+            _print(str(os.getpid()))
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
         _print_into(log_path(words[-1]))
@@ -168,7 +168,8 @@ def _print_into(log: Path) -> None:
 def rehearse() -> None:
     """Let every kind import and try what its jobs need, without a trace in the random state.
 
-    With one thread, because those of a pool would not live on in a copy of the process.
+    With one thread, because those of a pool would not live on in a copy of the process. What fails
+    here fails in the job too, which then says why.
     """
     import torch
 
@@ -179,7 +180,8 @@ def rehearse() -> None:
         torch.set_num_threads(1)
         for kind in kinds().values():
             if kind.rehearse is not None:
-                kind.rehearse()
+                with suppress(Exception):
+                    kind.rehearse()
 
 
 if __name__ == "__main__":

@@ -44,7 +44,19 @@ def prepare(store: Store, settings: StudySettings) -> Mapping[str, Any]:
     """Make sure that the images are there and that the table can be read and is nobody else's."""
     for images in filter(None, (settings.images, settings.large)):
         require_data(images)
-    read_rows(settings.table)
+    rows = read_rows(settings.table)
+    for name in dict(settings.parts()).get("final", []):
+        short = protocol.TASKS[name].tuned_on
+        waiting = [
+            arm
+            for arm in settings.arms or protocol.ARMS
+            if protocol.ARMS[arm].takes_part(name) and protocol.chosen(rows, name, arm) is None
+        ]
+        if waiting and short and short not in dict(settings.parts()).get("tune", []):
+            raise RunError(
+                f"The setting {name!r} takes over what {short!r} chose, which is not in "
+                f"{settings.table.name} for {', '.join(waiting)}; add --setting {short}."
+            )
     for other in store.all("study", status=HELD):
         if other.settings.out == settings.out:
             raise RunError(

@@ -10,6 +10,7 @@ from samar.sweeps.study.rows import Row
 from samar.sweeps.study.summary import (
     MARGIN,
     Verdict,
+    at_the_rate_of_sgd,
     candidates,
     curves,
     difference,
@@ -59,6 +60,13 @@ def findings(rows: Sequence[Row]) -> list[str]:
         "Against SGD with at least as many gradients: "
         f"{_by_setting(found, lambda v: v.against_sgd and v.against_sgd[1])}."
     )
+    if at_rate := at_the_rate_of_sgd(rows):
+        sam = "; ".join(f"{TASKS[name].title} {points(each)}" for name, each, _ in at_rate)
+        sgd = "; ".join(f"{TASKS[name].title} {points(each)}" for name, _, each in at_rate)
+        told.append(
+            "All at the learning rate that SGD's trials chose, against SAM with its ρ tuned there: "
+            f"{sam}. Against SGD with at least as many gradients: {sgd}."
+        )
     prices = [(v, v.price) for v in found if not math.isnan(v.price)]
     if prices:
         clean = [price for v, price in prices if "label_noise" not in TASKS[v.setting].changes]

@@ -104,6 +104,7 @@ class Arm:
         grid: settings of each trial; `TRIALS` of them, or none.
         photographs: the trials on CIFAR, where they are others.
         follows: an arm whose choice it takes over, instead of trials of its own.
+        rate: an arm whose learning rate it takes over, before trials of its own.
         passes: epochs as a multiple of the task's.
         main: whether it is run on a task for the main arms only.
     """
@@ -113,6 +114,7 @@ class Arm:
     grid: tuple[Mapping[str, Any], ...] = ()
     photographs: tuple[Mapping[str, Any], ...] = ()
     follows: str = ""
+    rate: str = ""
     passes: float = 1
     main: bool = False
 
@@ -169,6 +171,8 @@ ARMS = {
     "samar": Arm("SAMAR, defaults", {"optimizer": "samar"}, main=True),
     "samar_left_out": Arm("SAMAR, chosen without this setting", {"optimizer": "samar"}),
     "samar_rho": Arm("SAMAR, ρ tuned", {"optimizer": "samar"}, _RHO, _SMALL_RHO),
+    "sam_rate": Arm("SAM, ρ tuned, at SGD's η", _SAM, _RHO, _SMALL_RHO, rate="sgd"),
+    "samar_rate": Arm("SAMAR, defaults, at SGD's η", {"optimizer": "samar"}, rate="sgd"),
 }
 
 SAM_TYPE = ("sam", "asam", "vasso", "late", "temperon", "ae_sam")
@@ -252,7 +256,7 @@ def trials(
         rows: so far; they say what was chosen.
         images: "folder:PATH" with the CIFAR images, for settings that need them.
     """
-    arms = [(name, arm) for name, arm in ARMS.items() if arm.takes_part(setting)]
+    arms = [name for name, arm in ARMS.items() if arm.takes_part(setting)]
 
     def trial(arm: str, seed: int, values: Mapping[str, Any], share: float = 0.0) -> Trial:
         how = "samar" if phase == "candidates" else arm
@@ -261,8 +265,8 @@ def trials(
 
     match phase:
         case "tune":
-            for arm, how in arms:
-                for values in how.trials(TASKS[setting]):
+            for arm in arms:
+                for values in offered(rows, setting, arm) or ():
                     if not TASKS[setting].tuned_on:
                         yield trial(arm, TUNING_SEED, values, VALIDATION)
         case "candidates":
@@ -270,9 +274,18 @@ def trials(
                 if not TASKS[setting].main:
                     yield trial(name, TUNING_SEED, values, VALIDATION)
         case "final":
-            for seed, (arm, _) in product(FINAL_SEEDS[TASKS[setting].family], arms):
+            for seed, arm in product(FINAL_SEEDS[TASKS[setting].family], arms):
                 if (best := chosen(rows, setting, arm)) is not None:
                     yield trial(arm, seed, best)
+
+
+def offered(rows: Sequence[Row], setting: str, arm: str) -> tuple[Mapping[str, Any], ...] | None:
+    """An arm's trials on a setting; None while the learning rate it takes over is not chosen."""
+    trials, rate = ARMS[arm].trials(TASKS[setting]), ARMS[arm].rate
+    if not rate:
+        return trials
+    taken = chosen(rows, setting, rate)
+    return None if taken is None else tuple({**taken, **trial} for trial in trials)
 
 
 def chosen(rows: Sequence[Row], setting: str, arm: str) -> Mapping[str, Any] | None:
@@ -285,9 +298,11 @@ def chosen(rows: Sequence[Row], setting: str, arm: str) -> Mapping[str, Any] | N
         best = best_candidate(rows, without=setting)
         return None if best is None else CANDIDATES[best]
     arm, setting = ARMS[arm].follows or arm, TASKS[setting].tuned_on or setting
-    trials = ARMS[arm].trials(TASKS[setting])
+    trials = offered(rows, setting, arm)
+    if trials is None:
+        return None
     if not trials:
-        return {}
+        return chosen(rows, setting, ARMS[arm].rate) if ARMS[arm].rate else {}
     scores = []
     for trial in trials:
         config = config_of(setting, arm, seed=TUNING_SEED, chosen=trial, validation=VALIDATION)

@@ -151,7 +151,7 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
                 setting=setting,
                 best=best,
                 against_best=against,
-                against_sgd=_against_sgd(rows, setting, known),
+                against_sgd=_against_sgd(rows, setting, known, "samar"),
                 left_out=difference(rows, setting, "samar_left_out", best),
                 price=ours.grad_evals / steps if steps else NAN,
                 flatness=NAN if sam is None else ours.lambda_max / sam.lambda_max,
@@ -161,14 +161,27 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
     return found
 
 
+def at_the_rate_of_sgd(rows: Sequence[Row]) -> list[tuple[str, Interval, Interval]]:
+    """SAMAR at its defaults, all at the learning rate that SGD's trials chose, on every setting
+    that has such runs: test accuracy minus SAM's, and minus that of SGD with as many gradients."""
+    found = []
+    for setting in settings_of(rows):
+        known = {result.arm: result for result in results(rows, setting)}
+        against_sam = difference(rows, setting, "samar_rate", "sam_rate")
+        against_sgd = _against_sgd(rows, setting, known, "samar_rate")
+        if against_sam and against_sgd:
+            found.append((setting, against_sam, against_sgd[1]))
+    return found
+
+
 def _against_sgd(
-    rows: Sequence[Row], setting: str, known: Mapping[str, Result]
+    rows: Sequence[Row], setting: str, known: Mapping[str, Result], ours: str
 ) -> tuple[str, Interval] | None:
     """The shortest run of SGD that spent at least as many gradients; the longest if none did."""
-    there = [arm for arm in SGD_ARMS if arm in known]
-    enough = [arm for arm in there if known[arm].grad_evals >= 0.999 * known["samar"].grad_evals]
+    there = [arm for arm in SGD_ARMS if arm in known and ours in known]
+    enough = [arm for arm in there if known[arm].grad_evals >= 0.999 * known[ours].grad_evals]
     arm = next(iter(enough), there[-1] if there else None)
-    against = difference(rows, setting, "samar", arm) if arm else None
+    against = difference(rows, setting, ours, arm) if arm else None
     return (arm, against) if arm and against else None
 
 

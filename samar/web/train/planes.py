@@ -26,7 +26,7 @@ def planes(run: Job) -> list[Plane]:
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _load(run_id: str, path: str, _at: float) -> "Landscape":
+def _load(run_id: str, path: str, at: float) -> "Landscape":
     from samar.landscapes.result import Landscape
 
     return Landscape.load(job_dir(run_id) / path)

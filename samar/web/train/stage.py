@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import streamlit as st
 
@@ -26,7 +27,7 @@ from samar.jobs.kind import training_kinds
 from samar.jobs.records import Event
 from samar.kinds.race import title_of as race_title
 from samar.web.service import attempt, explained, history, service
-from samar.web.state import COMPARED, FEED, MOVED, PROBLEM, show_run, shown_run
+from samar.web.state import COMPARED, FEED, LOOK, MOVED, PROBLEM, show_run, shown_run
 from samar.web.static_files import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.train.planes import planes
 
@@ -117,24 +118,18 @@ def stage(shown: Shown, run_id: str | None, together: Sequence[str], view: View)
     """Draw the stage and keep it up to date while there is news; several tabs may watch a run."""
     name = ",".join(job.id for job in shown.runs)
     st.session_state[FEED] = Feed(name)
-    _look(run_id, tuple(together)).forget()  # something may have been done just now
+    st.session_state[LOOK] = look = _look(run_id, tuple(together))
+    look.forget()  # something may have been done just now
     eager = shown.active and not any(job.done for job in shown.runs)
     every = (EAGER_SECONDS if eager else REFRESH_SECONDS) if shown.active else None
-    st.fragment(explained()(_tick), run_every=every)(
-        run_id, tuple(together), shown.state, view, eager
-    )
+    st.fragment(explained()(_tick), run_every=every)(shown.state, view, eager)
 
 
-def _tick(
-    run_id: str | None,
-    together: Sequence[str],
-    drawn: tuple[tuple[str, str], ...],
-    view: View,
-    eager: bool,
-) -> None:
+def _tick(drawn: tuple[tuple[str, str], ...], view: View, eager: bool) -> None:
+    look: Look = st.session_state[LOOK]
     try:
-        shown, runs = _look(run_id, tuple(together)).seen()
-    except RunError:  # deleted elsewhere: the page says so
+        shown, runs = look.seen()
+    except Gone:  # deleted elsewhere: the page says so
         st.rerun()
     feed: Feed = st.session_state[FEED]
     lead = shown.runs[0] if shown.runs else None
@@ -171,6 +166,10 @@ def _tick(
         st.rerun()
 
 
+class Gone(RunError):
+    """What the address names is not there any more."""
+
+
 class Look:
     """One look at the store for everybody who watches the same runs, as a class may do."""
 
@@ -178,29 +177,51 @@ class Look:
         self._what = run_id, together
         self._lock = threading.Lock()
         self._at = -math.inf
+        self._problem: RunError | None = None
 
     def seen(self) -> tuple[Shown, Sequence[StageRun]]:
         """What stands on the stage, with what is known of it; a moment old at most.
 
         Raises:
-            RunError: there is no such run or race.
+            Gone: there is no such run or race.
+            RunError: its records cannot be read.
         """
         with self._lock:
             if time.monotonic() - self._at > SHARED_SECONDS:
-                shown = shown_of(*self._what)
-                ghost = [_stage_run(shown.origin, ghost=True)] if shown.origin else []
-                self._seen = shown, [*ghost, *_runs(shown)]
+                try:
+                    self._seen, self._problem = self._read(), None
+                except RunError as problem:
+                    self._problem = problem
                 self._at = time.monotonic()
+            if self._problem is not None:
+                raise self._problem
             return self._seen
 
     def forget(self) -> None:
         """Look again next time."""
-        self._at = -math.inf
+        with self._lock:
+            self._at = -math.inf
+
+    def _read(self) -> tuple[Shown, Sequence[StageRun]]:
+        try:
+            shown = shown_of(*self._what)
+        except RunError as error:
+            raise Gone(str(error)) from None
+        ghost = [_stage_run(shown.origin, ghost=True)] if shown.origin else []
+        return shown, [*ghost, *_runs(shown)]
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _look(run_id: str | None, together: tuple[str, ...]) -> Look:
-    return Look(run_id, together)
+_looks: "WeakValueDictionary[tuple[Any, ...], Look]" = WeakValueDictionary()
+_looking = threading.Lock()
+
+
+def _look(*what: Any) -> Look:
+    """The look that others take too; it goes with the last session that holds it."""
+    with _looking:
+        look = _looks.get(what)
+        if look is None:
+            look = _looks[what] = Look(*what)
+        return look
 
 
 def _obey() -> None:

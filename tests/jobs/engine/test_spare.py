@@ -5,17 +5,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from samar.jobs.engine import local, spare
+from samar.jobs.engine import local, spare, worker
 from samar.jobs.engine.process import start_process
 from samar.jobs.engine.worker import NICENESS
 from samar.jobs.files import log_path, weights_path
 from samar.jobs.job import Job
+from samar.jobs.kind import kind_of
 from samar.jobs.service import Jobs
 from samar.networks.checkpoint import load_weights
 from samar.training.settings import TrainSettings
@@ -89,6 +91,7 @@ def threads_of(jobs: Jobs, job: Job) -> int:
 def test_a_job_of_the_spare_ends_bit_for_bit_like_one_in_a_fresh_process(
     jobs: Jobs, copied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(local, "start_process", start_process)  # not one that was forked
     settings = TrainSettings(**TINY)
     fresh = done(jobs, jobs.submit(settings))
     if not copied:
@@ -125,17 +128,24 @@ def test_a_copy_computes_with_all_threads_where_they_pay(
 def test_one_spare_starts_many_jobs_which_outlive_it(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SAMAR_MAX_RUNS", "2")
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "3")
     waiting = ready().process
     found = []
     for seed in (1, 2):
-        job_id = jobs.submit(TrainSettings(**TINY | {"epochs": 40}, seed=seed))
+        job_id = jobs.submit(TrainSettings(**TINY | {"epochs": 200}, seed=seed))
         found.append(done(jobs, job_id, lambda job: job.done > 0))
     assert len({waiting.pid, *(job.pid for job in found)}) == 3
     for job in found:
         assert job.pid is not None
         assert os.getsid(job.pid) == job.pid
         assert psutil.Process(job.pid).nice() >= NICENESS
+        assert psutil.Process(job.pid).ppid() == waiting.pid
+    descriptors = psutil.Process().num_fds()
+    short = [done(jobs, jobs.submit(TrainSettings(**TINY, seed=seed))) for seed in (3, 4, 5)]
+    assert {job.status for job in short} == {"finished"}
+    assert psutil.Process().num_fds() <= descriptors + 1
+    alive = {child.pid for child in psutil.Process(waiting.pid).children()}
+    assert alive <= {job.pid for job in found}, "ended copies linger"
     waiting.kill()
     assert [done(jobs, job.id).status for job in found] == ["finished", "finished"]
 
@@ -180,10 +190,36 @@ def test_changed_code_is_never_run_in_an_old_spare(
     old = ready().process
     newest = spare._newest_code()
     monkeypatch.setattr(spare, "_newest_code", lambda: newest + 1)
-    job = done(jobs, jobs.submit(TrainSettings(**TINY)), lambda job: job.pid is not None)
+    job = done(jobs, jobs.submit(TrainSettings(**TINY)), lambda job: job.done > 0)
     assert job.pid != old.pid
+    if job.active:
+        assert psutil.Process(job.pid).ppid() != old.pid
     done(jobs, job.id)
     assert old.wait(timeout=60) == 0
+
+
+def test_code_of_a_kind_of_ones_own_counts(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = spare._newest_code()
+    own = tmp_path / "own.py"
+    own.write_text("")
+    os.utime(own, (before + 50, before + 50))
+    monkeypatch.setattr(sys.modules[kind_of("study").settings.__module__], "__file__", str(own))
+    assert spare._newest_code() == before + 50
+    own.unlink()  # as while an editor saves it
+    assert spare._newest_code() == before
+
+
+def test_what_fails_in_the_rehearsal_is_no_end_of_a_job(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("out of memory")
+
+    known = {"train": replace(kind_of("train"), rehearse=broken)}
+    monkeypatch.setattr(worker, "kinds", lambda: known)
+    worker.rehearse()
 
 
 def test_it_can_be_switched_off(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

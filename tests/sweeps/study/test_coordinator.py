@@ -192,6 +192,21 @@ def test_two_studies_do_not_write_one_table(jobs: Jobs, tmp_path: Path) -> None:
         jobs.submit(settings)
 
 
+def test_what_a_setting_takes_over_must_be_there(
+    jobs: Jobs, make: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = protocol.TASKS["digits_clean"]
+    monkeypatch.setitem(protocol.TASKS, "long", replace(short, tuned_on="digits_clean"))
+    with pytest.raises(RunError, match="'long' takes over what 'digits_clean' chose"):
+        make(tasks=("long",))
+    assert make("tune", tasks=("digits_clean",)).status == "finished"
+    study = make(tasks=("long",))
+    assert study.status == "finished"
+    assert {row.arm for row in rows(study) if (row.setting, row.phase) == ("long", "final")} == set(
+        ARMS
+    )
+
+
 def test_no_run_is_begun_after_the_time(jobs: Jobs, make: Callable[..., Job]) -> None:
     study = make("final", hours=1e-12)
     assert study.status == "stopped"

@@ -37,6 +37,7 @@ def test_every_tuned_arm_has_the_same_number_of_different_trials() -> None:
         "samar",
         "samar_01",
         "samar_left_out",
+        "samar_rate",
     }
     assert set(SAM_TYPE) <= set(ARMS) - untuned
 
@@ -115,6 +116,27 @@ def test_longer_runs_of_sgd_take_over_its_learning_rate() -> None:
     ]
     for arm in ("sgd", "sgd_half", "sgd_twice"):
         assert protocol.chosen(rows, "digits_clean", arm) == {"lr": 0.1}
+
+
+def test_arms_at_the_learning_rate_of_sgd_wait_for_it() -> None:
+    sgd = [t for t in protocol.trials("tune", "digits_clean") if t.arm == "sgd"]
+    assert not [t for t in protocol.trials("tune", "digits_clean") if t.arm == "sam_rate"]
+    rows = [
+        replace(described(trial), status="finished", val_accuracy=trial.config.lr == 0.2)
+        for trial in sgd
+    ]
+    assert protocol.chosen(rows, "digits_clean", "samar_rate") == {"lr": 0.2}
+    assert protocol.chosen(rows, "digits_clean", "sam_rate") is None
+    sam = [t for t in protocol.trials("tune", "digits_clean", rows) if t.arm == "sam_rate"]
+    assert [trial.config.lr for trial in sam] == [0.2] * TRIALS
+    rows += [
+        replace(described(trial), status="finished", val_accuracy=trial.config.rho == 0.4)
+        for trial in sam
+    ]
+    assert protocol.chosen(rows, "digits_clean", "sam_rate") == {"lr": 0.2, "rho": 0.4}
+    final = {t.arm: t.config for t in protocol.trials("final", "digits_clean", rows)}
+    assert (final["sam_rate"].lr, final["sam_rate"].rho) == (0.2, 0.4)
+    assert (final["samar_rate"].lr, final["samar_rate"].rho) == (0.2, TrainSettings().rho)
 
 
 def test_a_long_setting_takes_over_what_was_chosen_on_a_short_one() -> None:
