@@ -174,10 +174,10 @@ RULES: dict[str, RuleInfo] = {
             "average. So it grows as long as the sharpness grows, and mini-batch noise moves it "
             "nowhere.",
             formula=r"\begin{gathered}\lambda_{k+1} = \lambda_k "
-            r"\left(\frac{s_k}{\bar s_{k-1}}\right)^{\kappa} \\[4pt] \bar s_k = \bar s_{k-1} + "
+            r"\left(\frac{s_k}{\bar s_{k-1}}\right)^{\nu} \\[4pt] \bar s_k = \bar s_{k-1} + "
             r"\tfrac{1}{\min(k,M)}(s_k - \bar s_{k-1})\end{gathered}",
             constants={
-                "gain": ConstantInfo(0.4, 0.0, 10.0, "Exponent κ; 0 keeps λ as it is."),
+                "gain": ConstantInfo(0.4, 0.0, 10.0, "Exponent ν; 0 keeps λ as it is."),
                 "memory": _MEMORY,
             },
         ),

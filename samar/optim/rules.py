@@ -150,17 +150,17 @@ class Trend(DeadBand):
 
 @dataclass(frozen=True)
 class TrendPower(LambdaRule):
-    """λ·r^κ, with the sharpness compared to its slow average s̄ over `memory` steps.
+    """λ·r^ν, with the sharpness compared to its slow average s̄ over `memory` steps.
 
     The ratio to the previous step and its direction are the paper's; the slow reference and the
-    formula are ours. Since s̄ gains (s − s̄)/M a step, log λ gains about κM times what log s̄
-    gains: between the bounds λ follows s̄^{κM}, and a bound that was hit becomes the new start. A
-    growing sharpness therefore meets a λ that grows κM times as fast, until it grows no more. Up
+    formula are ours. Since s̄ gains (s − s̄)/M a step, log λ gains about νM times what log s̄
+    gains: between the bounds λ follows s̄^{νM}, and a bound that was hit becomes the new start. A
+    growing sharpness therefore meets a λ that grows νM times as fast, until it grows no more. Up
     and down weigh the same, so mini-batch noise alone moves λ nowhere; a dead band whose steps
     differ does not have that property.
 
     Args:
-        gain: κ ≥ 0.
+        gain: ν ≥ 0.
         memory: Steps M ≥ 1.
 
     Raises:
@@ -182,7 +182,7 @@ class TrendPower(LambdaRule):
         return True
 
     def update(self, lam: Tensor, ratio: Tensor, share: Tensor) -> Tensor:
-        """λ·r^κ."""
+        """λ·r^ν."""
         return lam * ratio.pow(self.gain)
 
 

@@ -273,7 +273,7 @@ class SAMARSettings(Settings):
     up: float = _constant("up", "raise factor")
     down: float = _constant("down", "lower factor")
     memory: float = _constant("memory", "trend memory")
-    gain: float = _constant("gain", "trend gain κ")
+    gain: float = _constant("gain", "trend gain ν")
     gamma: float = _constant("gamma", "power γ")
     delta: float = _constant("delta", "additive δ")
 

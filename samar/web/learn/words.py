@@ -160,7 +160,7 @@ TERMS: dict[str, Term] = {
         "The paper gives no formula in what we could read; several are built in. Some divide the "
         "sharpness by the previous step's, some by a slow average; some take steps of one size, "
         "some follow the ratio.",
-        r"\text{such as}\quad\lambda_{k+1}=\lambda_k\,(s_k/\bar s_{k-1})^{\kappa}",
+        r"\text{such as}\quad\lambda_{k+1}=\lambda_k\,(s_k/\bar s_{k-1})^{\nu}",
         ("samar",),
         8,
     ),
