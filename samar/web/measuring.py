@@ -150,28 +150,26 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
     """
     known, why_not = [job for job in jobs if job is not None], service().cannot_start()
     if len(known) == len(jobs) and all(job.status == "finished" for job in known):
-        st.button(
+        if st.button(
             "Compute anew",
             icon=":material/refresh:",
             help=why_not
             or "Measures the same once more. What is shown was found by an earlier job.",
             key=f"{prefix}anew",
-            on_click=attempt,
-            args=(request, wanted, [None] * len(jobs), True),
             disabled=bool(why_not),
-        )
+        ):
+            _ask(wanted, [None] * len(jobs), anew=True)
     elif len(known) < len(jobs) or any(job.status in RESUMABLE for job in known):
         goes_on = kind_of(wanted[0].kind).resumable and any(j.status in RESUMABLE for j in known)
-        st.button(
+        if st.button(
             "Continue" if goes_on else "Compute",
             icon=":material/play_arrow:",
             type="primary",
             shortcut="Ctrl+Enter",
             key=f"{prefix}compute",
-            on_click=attempt,
-            args=(request, wanted, jobs, False),
             **unless(why_not),
-        )
+        ):
+            _ask(wanted, jobs, anew=False)
     active = [job for job in _watched(wanted[0].kind, jobs) if job.active]
     if active:
         steer = next(filter(None, map(service().cannot_steer, active)), "")
@@ -183,6 +181,16 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
             args=([job.id for job in active],),
             **unless(steer),
         )
+
+
+def _ask(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], *, anew: bool) -> None:
+    """Request it, and draw the page with it.
+
+    No callback does this: it would have the settings with which its button was drawn, and a value
+    may have been typed since.
+    """
+    attempt(request, wanted, jobs, anew)
+    st.rerun()
 
 
 def how_to_repeat(wanted: Sequence[JobSettings]) -> None:

@@ -84,7 +84,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (SamarError, OSError) as error:
-        st.error(plain(_sentence(error)), icon=":material/error:")
+        st.error(plain(sentence_of(error)), icon=":material/error:")
         st.stop()
 
 
@@ -137,10 +137,11 @@ def attempt(act: Callable[..., None], *arguments: Any) -> None:
     try:
         act(*arguments)
     except (SamarError, OSError) as error:
-        st.session_state[PROBLEM] = _sentence(error)
+        st.session_state[PROBLEM] = sentence_of(error)
 
 
-def _sentence(error: SamarError | OSError) -> str:
+def sentence_of(error: SamarError | OSError) -> str:
+    """What went wrong, for a person."""
     return of_the_disk(error) if isinstance(error, OSError) else str(error)
 
 

@@ -64,6 +64,20 @@ def expect_points(page: Page, points: int) -> None:
     expect(page.get_by_text(whole).first).to_be_visible(timeout=150_000)
 
 
+def test_compute_takes_what_was_typed_just_now(
+    landscape: Callable[..., Page], home_of: Callable[[Path], Path]
+) -> None:
+    page = landscape("l_directions=pca&l_dim=line&l_images=32&l_points=5", compute=False)
+    images = page.locator(".st-key-l_images input")
+    images.fill("48")
+    page.locator(".st-key-l_compute button").first.click()  # which commits what was typed, and more
+    page.wait_for_url(re.compile("job="), timeout=30_000)
+    job_id = re.search(r"job=(\w+)", page.url)
+    assert job_id is not None
+    with jobs_at(home_of(APP)) as jobs:
+        assert jobs.store.get(job_id[1]).settings.images == 48
+
+
 def test_a_first_picture_comes_unasked_on_the_first_screen(
     landscape: Callable[..., Page],
 ) -> None:

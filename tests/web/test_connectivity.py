@@ -98,6 +98,21 @@ def test_a_first_result_comes_by_itself_and_is_called_so(visit: Callable[..., Ap
     assert list(page.table[0].value.index) == ["Straight line", "Straight line, aligned"]
 
 
+def test_a_link_to_two_runs_leaves_two_files_behind(visit: Callable[..., AppTest]) -> None:
+    page = visit(**FEW)
+    page.button(key="c_compute").click().run()
+    (job,) = Store().all("connectivity")
+    finish()
+    other = visit(c_of="files", c_file="/nowhere/a.safetensors", c_file2="b.safetensors", **FEW)
+    assert other.session_state["c_of"] == "files"
+    other.switch_page("pages/experiment/runs.py").run()
+    other.query_params.clear()
+    other.query_params["job"] = job.id
+    other.switch_page("pages/analysis/connectivity.py").run()
+    assert other.session_state["c_of"] == "runs"
+    assert "Straight line: " in words(other)
+
+
 def test_what_does_not_fit_is_one_sentence(visit: Callable[..., AppTest]) -> None:
     page = visit(c_lr="99", **FEW)
     assert "The link holds a setting that does not fit. lr is '99'" in words(page)

@@ -39,7 +39,7 @@ def curves(runs: Sequence[Job]) -> None:
     )
     active = any(run.active for run in runs)
     draw = st.fragment(explained()(_draw), run_every=REFRESH_SECONDS if active else None)
-    draw([run.id for run in runs], shown, bool(together), view)
+    draw([run.id for run in runs], shown, bool(together), view, active)
 
 
 def events_of(run: Job) -> list[Event]:
@@ -47,9 +47,13 @@ def events_of(run: Job) -> list[Event]:
     return service().store.records.events(run.key)
 
 
-def _draw(ids: Sequence[str], shown: Sequence[str], together: bool, view: View) -> None:
+def _draw(
+    ids: Sequence[str], shown: Sequence[str], together: bool, view: View, was_active: bool
+) -> None:
     known = {run.id: run for run in service().all("train")}
     runs = [known[run_id] for run_id in ids if run_id in known]
+    if was_active and not any(run.active for run in runs):
+        st.rerun()
     groups = group_by_seed(runs)
     repeats = [run_id for group in groups for run_id in group.repeats] if together else []
     if not together:

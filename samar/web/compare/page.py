@@ -97,12 +97,18 @@ def _choose(everything: Sequence[Job]) -> list[Job]:
     return [known[i] for i in wanted[:MOST_RUNS]]
 
 
+def _now(runs: Sequence[Job]) -> list[Job]:
+    """The same runs as they stand at the moment, without those that were deleted."""
+    known = {run.id: run for run in service().all("train")}
+    return [known[run.id] for run in runs if run.id in known]
+
+
 def _downloads(runs: Sequence[Job]) -> None:
     """The report as one file, and the command that prints the same."""
     with st.expander("Export", icon=":material/download:"):
         st.download_button(
             "Report (HTML)",
-            lambda: report(runs),
+            lambda: report(_now(runs)),
             "samar-compare.html",
             "text/html",
             key="compare_html",

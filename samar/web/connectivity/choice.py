@@ -96,6 +96,7 @@ def follow_link() -> None:
         put(f"{PREFIX}file", networks[0])
         put(OTHER_FILE, networks[1])
         return
+    put(OF, "runs", "runs")
     for key, network in zip(RUNS, networks, strict=True):
         run, _, step = network.partition("@")
         st.query_params[key] = run

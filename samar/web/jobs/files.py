@@ -14,7 +14,14 @@ from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.jobs.kind import trains
 from samar.web.jobs.details import page_of
-from samar.web.service import cannot_upload, checked_upload, history, most_upload_mb, service
+from samar.web.service import (
+    cannot_upload,
+    checked_upload,
+    history,
+    most_upload_mb,
+    sentence_of,
+    service,
+)
 from samar.web.state import IMPORT_PROBLEM, IMPORTED
 from samar.web.text import plain
 
@@ -89,8 +96,8 @@ def _import() -> None:
         try:
             checked_upload(file.size)
             st.session_state[IMPORTED] = import_job(file, service().store)
-        except SamarError as error:
-            st.session_state[IMPORT_PROBLEM] = str(error)
+        except (SamarError, OSError) as error:
+            st.session_state[IMPORT_PROBLEM] = sentence_of(error)
 
 
 def _csv(run: Job, part: int) -> str:

@@ -16,7 +16,7 @@ from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
 from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
 from samar.web.service import attempt, explained, service, show_problem, unless
-from samar.web.state import COMPARE_PAGE, COMPARED, RUN, SELECTED, TRAIN_PAGE
+from samar.web.state import COMPARE_PAGE, COMPARED, JOB, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
 from samar.web.train.stage import MOST_RUNS
 
@@ -33,17 +33,23 @@ def jobs_page() -> None:
     details(jobs)
     if jobs:
         active = any(job.active for job in jobs)
-        st.fragment(explained()(_board), run_every=REFRESH_SECONDS if active else None)(active)
+        board = st.fragment(explained()(_board), run_every=REFRESH_SECONDS if active else None)
+        board(active, _opened(jobs))
     else:
         st.info("No runs yet.", icon=":material/info:")
         st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")
     offer_import()
 
 
-def _board(was_active: bool) -> None:
+def _opened(jobs: Sequence[Job]) -> list[tuple[str, str]]:
+    """What is told of the job that the address names, above the table."""
+    return [(job.status, job.label) for job in jobs if job.id == st.query_params.get(JOB)]
+
+
+def _board(was_active: bool, opened: Sequence[tuple[str, str]]) -> None:
     jobs = service().all()
     _cluster(jobs)
-    if not jobs or (was_active and not any(job.active for job in jobs)):
+    if not jobs or (was_active and not any(job.active for job in jobs)) or _opened(jobs) != opened:
         st.rerun()
     _queue(jobs)
     view = segmented("Show", "show", VIEWS)
@@ -144,17 +150,13 @@ def _actions(job: Job) -> None:
         _pin_button([job])
         if readable:
             with st.popover("Rename", icon=":material/edit:", **unless(steer)):
-                name = st.text_input(
-                    "New name", job.settings.name, max_chars=80, key=f"name_{job.id}"
-                )
-                rename = partial(service().rename, job.id, name)
-                st.button("Save", on_click=attempt, args=(rename,), key="save_name")
+                st.text_input("New name", job.settings.name, max_chars=80, key=f"name_{job.id}")
+                st.button("Save", on_click=attempt, args=(_rename, job.id), key="save_name")
         with st.popover("Tags", icon=":material/label:", **unless(steer)):
-            words = st.text_input(
+            st.text_input(
                 "Tags, with spaces between them", " ".join(job.tags), key=f"tags_{job.id}"
             )
-            tag = partial(service().tag, job.id, [words])
-            st.button("Save", on_click=attempt, args=(tag,), key="save_tags")
+            st.button("Save", on_click=attempt, args=(_tag, job.id), key="save_tags")
         if not job.active:
             _delete_button([job])
         if readable:
@@ -182,8 +184,8 @@ def _actions_for_many(jobs: Sequence[Job]) -> None:
             st.switch_page(TRAIN_PAGE, query_params={COMPARED: _ids(runs)})
         _pin_button(jobs)
         with st.popover("Add tags", icon=":material/label:", **unless(_cannot_steer(jobs))):
-            words = st.text_input("Tags, with spaces between them", key="tags_of_many")
-            st.button("Save", on_click=attempt, args=(_add_tags, jobs, words), key="save_tags")
+            st.text_input("Tags, with spaces between them", key="tags_of_many")
+            st.button("Save", on_click=attempt, args=(_add_tags, jobs), key="save_tags")
         if ended := [job for job in jobs if not job.active]:
             _delete_button(ended)
 
@@ -244,9 +246,20 @@ def _pin(jobs: Sequence[Job], pinned: bool) -> None:
         service().pin(job.id, pinned)
 
 
-def _add_tags(jobs: Sequence[Job], words: str) -> None:
+# What was typed is asked for only now: the button may have been drawn before that came.
+
+
+def _rename(job_id: str) -> None:
+    service().rename(job_id, st.session_state[f"name_{job_id}"])
+
+
+def _tag(job_id: str) -> None:
+    service().tag(job_id, [st.session_state[f"tags_{job_id}"]])
+
+
+def _add_tags(jobs: Sequence[Job]) -> None:
     for job in jobs:
-        service().tag(job.id, [*job.tags, words])
+        service().tag(job.id, [*job.tags, st.session_state["tags_of_many"]])
 
 
 def _delete(jobs: Sequence[Job]) -> None:
