@@ -54,6 +54,10 @@ def ready() -> spare.Spare:
     return found
 
 
+def copies_of(pid: int) -> set[int]:
+    return {child.pid for child in psutil.Process(pid).children()}
+
+
 def done(jobs: Jobs, job_id: str, until: Callable[[Job], bool] | None = None) -> Job:
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -128,26 +132,30 @@ def test_a_copy_computes_with_all_threads_where_they_pay(
 def test_one_spare_starts_many_jobs_which_outlive_it(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SAMAR_MAX_RUNS", "3")
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "2")
     waiting = ready().process
-    found = []
-    for seed in (1, 2):
-        job_id = jobs.submit(TrainSettings(**TINY | {"epochs": 200}, seed=seed))
-        found.append(done(jobs, job_id, lambda job: job.done > 0))
-    assert len({waiting.pid, *(job.pid for job in found)}) == 3
-    for job in found:
-        assert job.pid is not None
-        assert os.getsid(job.pid) == job.pid
-        assert psutil.Process(job.pid).nice() >= NICENESS
-        assert psutil.Process(job.pid).ppid() == waiting.pid
+    job_id = jobs.submit(TrainSettings(**TINY | {"epochs": 10_000}))
+    long = done(jobs, job_id, lambda job: job.done > 0)
+    assert long.pid is not None
+    process = psutil.Process(long.pid)
+    assert (os.getsid(long.pid), process.ppid()) == (long.pid, waiting.pid)
+    assert process.nice() >= NICENESS
     descriptors = psutil.Process().num_fds()
-    short = [done(jobs, jobs.submit(TrainSettings(**TINY, seed=seed))) for seed in (3, 4, 5)]
+    few = TINY | {"epochs": 1}
+    short = [done(jobs, jobs.submit(TrainSettings(**few, seed=seed))) for seed in (1, 2, 3)]
     assert {job.status for job in short} == {"finished"}
+    assert len({job.pid for job in (long, *short)}) == 4
     assert psutil.Process().num_fds() <= descriptors + 1
-    alive = {child.pid for child in psutil.Process(waiting.pid).children()}
-    assert alive <= {job.pid for job in found}, "ended copies linger"
+    end = time.monotonic() + 30
+    while copies_of(waiting.pid) != {long.pid} and time.monotonic() < end:
+        time.sleep(0.05)
+    assert copies_of(waiting.pid) == {long.pid}, "ended copies linger"
     waiting.kill()
-    assert [done(jobs, job.id).status for job in found] == ["finished", "finished"]
+    waiting.wait()
+    now = jobs.get(job_id).done
+    done(jobs, job_id, lambda job: job.done > now)
+    jobs.stop(job_id)
+    assert done(jobs, job_id).status == "stopped"
 
 
 @COPIES
