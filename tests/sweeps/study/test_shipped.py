@@ -74,7 +74,9 @@ def test_sgd_learns_photographs_by_heart(rows: list[Row]) -> None:
 def test_candidates_and_trials_can_be_made_again(rows: list[Row]) -> None:
     for phase in ("candidates", "tune"):
         known = {
-            described(trial).key for setting in TASKS for trial in protocol.trials(phase, setting)
+            described(trial).key
+            for setting in TASKS
+            for trial in protocol.trials(phase, setting, rows)
         }
         assert {row.key for row in rows if row.phase == phase} <= known
 
