@@ -108,16 +108,14 @@ class Feed:
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        # Of a feed whose first message was lost the browser must not take the second.
-        self._name, self._number = uuid4().hex, -1
-        self._sent: dict[str, _Sent] = {}
+        self._begin()
 
     def message(self, runs: Sequence[StageRun]) -> dict[str, Any]:
         """What is new since the last message; the first brings everything, and so does one of other
         runs.
         """
         if list(self._sent) != [run.id for run in runs]:
-            self._name, self._number, self._sent = uuid4().hex, -1, {}
+            self._begin()
         self._number += 1
         members = [self._part(run) for run in runs]
         return {
@@ -126,6 +124,11 @@ class Feed:
             "number": self._number,
             "members": members,
         }
+
+    def _begin(self) -> None:
+        # Of a feed whose first message was lost the browser must not take the second.
+        self._name, self._number = uuid4().hex, -1
+        self._sent: dict[str, _Sent] = {}
 
     def _part(self, run: StageRun) -> dict[str, Any]:
         sent = self._sent.setdefault(run.id, _Sent())

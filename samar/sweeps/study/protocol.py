@@ -172,7 +172,7 @@ ARMS = {
     "samar_left_out": Arm("SAMAR, chosen without this setting", {"optimizer": "samar"}),
     "samar_rho": Arm("SAMAR, ρ tuned", {"optimizer": "samar"}, _RHO, _SMALL_RHO),
     "sam_rate": Arm("SAM, ρ tuned, at SGD's η", _SAM, _RHO, _SMALL_RHO, rate="sgd"),
-    "samar_rate": Arm("SAMAR, defaults, at SGD's η", {"optimizer": "samar"}, rate="sgd"),
+    "samar_rate": Arm("SAMAR, defaults, at SGD's η", {"optimizer": "samar"}, follows="sgd"),
 }
 
 SAM_TYPE = ("sam", "asam", "vasso", "late", "temperon", "ae_sam")
@@ -264,11 +264,10 @@ def trials(
         return Trial(setting, phase, arm, config)
 
     match phase:
-        case "tune":
+        case "tune" if not TASKS[setting].tuned_on:
             for arm in arms:
                 for values in offered(rows, setting, arm) or ():
-                    if not TASKS[setting].tuned_on:
-                        yield trial(arm, TUNING_SEED, values, VALIDATION)
+                    yield trial(arm, TUNING_SEED, values, VALIDATION)
         case "candidates":
             for name, values in CANDIDATES.items():
                 if not TASKS[setting].main:
@@ -302,7 +301,7 @@ def chosen(rows: Sequence[Row], setting: str, arm: str) -> Mapping[str, Any] | N
     if trials is None:
         return None
     if not trials:
-        return chosen(rows, setting, ARMS[arm].rate) if ARMS[arm].rate else {}
+        return {}
     scores = []
     for trial in trials:
         config = config_of(setting, arm, seed=TUNING_SEED, chosen=trial, validation=VALIDATION)

@@ -42,6 +42,12 @@ def curves(runs: Sequence[Job]) -> None:
     draw([run.id for run in runs], shown, bool(together), view, active)
 
 
+def runs_of(ids: Sequence[str]) -> list[Job]:
+    """Runs as they stand now, without those that were deleted."""
+    known = {run.id: run for run in service().all("train")}
+    return [known[run_id] for run_id in ids if run_id in known]
+
+
 def events_of(run: Job) -> list[Event]:
     """What happened to a run."""
     return service().store.records.events(run.key)
@@ -50,8 +56,7 @@ def events_of(run: Job) -> list[Event]:
 def _draw(
     ids: Sequence[str], shown: Sequence[str], together: bool, view: View, was_active: bool
 ) -> None:
-    known = {run.id: run for run in service().all("train")}
-    runs = [known[run_id] for run_id in ids if run_id in known]
+    runs = runs_of(ids)
     if was_active and not any(run.active for run in runs):
         st.rerun()
     groups = group_by_seed(runs)
@@ -76,7 +81,8 @@ def _draw(
             height = overlay_height(lines)
             plotly_chart(figure, key=f"compare_{name}", height=height, link="compare")
     if repeats:
+        numbers = {run.id: run.number for run in runs}
         st.caption(
             f"Left out of the means, because a newer run has the same settings and the same seed: "
-            f"{', '.join(known[run_id].number for run_id in repeats)}."
+            f"{', '.join(numbers[run_id] for run_id in repeats)}."
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from samar.jobs.job import UNREADABLE, Job
-from samar.web.compare.curves import curves
+from samar.web.compare.curves import curves, runs_of
 from samar.web.compare.flatness import flatness
 from samar.web.compare.pair import pair
 from samar.web.compare.settings import settings
@@ -97,18 +97,12 @@ def _choose(everything: Sequence[Job]) -> list[Job]:
     return [known[i] for i in wanted[:MOST_RUNS]]
 
 
-def _now(runs: Sequence[Job]) -> list[Job]:
-    """The same runs as they stand at the moment, without those that were deleted."""
-    known = {run.id: run for run in service().all("train")}
-    return [known[run.id] for run in runs if run.id in known]
-
-
 def _downloads(runs: Sequence[Job]) -> None:
     """The report as one file, and the command that prints the same."""
     with st.expander("Export", icon=":material/download:"):
         st.download_button(
             "Report (HTML)",
-            lambda: report(_now(runs)),
+            lambda: report(runs_of([run.id for run in runs])),
             "samar-compare.html",
             "text/html",
             key="compare_html",

@@ -246,10 +246,8 @@ def _pin(jobs: Sequence[Job], pinned: bool) -> None:
         service().pin(job.id, pinned)
 
 
-# What was typed is asked for only now: the button may have been drawn before that came.
-
-
 def _rename(job_id: str) -> None:
+    """As typed by now: the button may have been drawn before that came. So with tags."""
     service().rename(job_id, st.session_state[f"name_{job_id}"])
 
 
