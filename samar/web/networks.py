@@ -2,7 +2,7 @@
 
 A page draws one of two, in its sidebar::
 
-    source = segmented("Networks", "l_of", {"one": "one network", "two": "two", "file": "a file"})
+    source = choose_source("Networks", "l_of", {"one": "one", "two": "two", "file": "a file"})
     chosen = choose_file("l_") if source == "file" else choose_networks("l_run", "l_run2")
     for network in chosen:                                   # [] while something is missing
         settings = settings_from_controls(SomeSettings, "l_", **network.values)
@@ -22,9 +22,9 @@ import streamlit as st
 from samar.errors import RunError
 from samar.networks.load import SNAPSHOT, NetworkInfo, networks
 from samar.networks.settings import NetworkSettings
-from samar.web.controls import control, set_widget
+from samar.web.controls import control, segmented, set_widget
 from samar.web.service import cannot_type_path, service
-from samar.web.state import RUN
+from samar.web.state import RUN, shown_run
 from samar.web.text import plain
 
 LABELS = ("Network", "Second network", "Third network")
@@ -54,6 +54,16 @@ class NetworkChoice:
         """All of :class:`NetworkSettings` but the name of the job, by name."""
         own = {name: getattr(self, name) for name in ("model", "dataset", "normalize")}
         return {"network": self.what, **own}
+
+
+def choose_source(label: str, key: str, sources: Mapping[str, str]) -> str:
+    """Draw the choice between networks of the app and ``file``.
+
+    A link to a network (``?run=ID``) means that network, whatever was chosen before.
+    """
+    if shown_run() and st.session_state.get(key) == "file":
+        st.session_state[key] = next(iter(sources))
+    return segmented(label, key, sources)
 
 
 def choose_networks(*keys: str) -> list[NetworkChoice]:

@@ -259,6 +259,14 @@ def test_a_run_in_the_link_is_chosen(page: AppTest, recorded: Callable[..., Job]
     assert page.selectbox(key="curvature_run1").value == other.id
 
 
+def test_a_link_to_a_network_is_not_a_file(page: AppTest, network: Job) -> None:
+    page.segmented_control(key="curvature_of").set_value("file").run()
+    page.query_params["run"] = network.id
+    page.run()
+    assert page.segmented_control(key="curvature_of").value == "run"
+    assert page.selectbox(key="curvature_run1").value == network.id
+
+
 def test_bad_input_is_one_sentence(page: AppTest, tmp_path: Path) -> None:
     page.segmented_control(key="curvature_of").set_value("file").run()
     page.text_input(key="curvature_file").set_value(str(tmp_path / "none.pt")).run()

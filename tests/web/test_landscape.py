@@ -285,6 +285,14 @@ def test_a_file(visit: Callable[..., AppTest], home: Path) -> None:
     assert (settings().model, settings().dataset) == (None, None)
 
 
+def test_a_link_to_a_network_is_not_a_file(visit: Callable[..., AppTest]) -> None:
+    page = visit(**QUERY, l_of="file", l_model="cnn", l_dataset="digits", l_file="none.th")
+    page.query_params["run"] = run_id("sam")
+    page.run()
+    assert page.segmented_control(key="l_of").value == "one"
+    assert page.selectbox(key="l_run").value == run_id("sam")
+
+
 @pytest.mark.parametrize("link", ["{id}", "a title of old · {id}"])
 def test_a_link_names_a_run_by_id_or_as_version_0_1_did(
     visit: Callable[..., AppTest], link: str

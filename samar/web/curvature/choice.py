@@ -11,9 +11,9 @@ from samar.curvature.settings import CurvatureSettings
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.networks.load import SUFFIXES
 from samar.settings.declare import settings_of
-from samar.web.controls import control, key_of, link_problem, segmented, settings_from_controls
+from samar.web.controls import control, key_of, link_problem, settings_from_controls
 from samar.web.measuring import linked, problem_of_jobs
-from samar.web.networks import choose_file, choose_networks, put
+from samar.web.networks import choose_file, choose_networks, choose_source, put
 
 PREFIX = "curvature_"
 OF, ENGINE, FILE = "curvature_of", "curvature_engine", "curvature_file"
@@ -39,7 +39,7 @@ def choose() -> list[Wanted]:
     Raises:
         ConfigError: a value does not fit.
     """
-    source = segmented("Measure", OF, SOURCES)
+    source = choose_source("Measure", OF, SOURCES)
     networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
     asked = CurvatureSettings(matrix=_control("matrix"))
     idle = [name for name in (*EXTRAS, OTHERS) if not asked.applies(name)]

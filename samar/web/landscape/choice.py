@@ -15,8 +15,7 @@ from samar.networks.settings import NetworkSettings
 from samar.settings.declare import settings_of
 from samar.web.controls import control, key_of, segmented, settings_from_controls
 from samar.web.measuring import linked
-from samar.web.networks import NetworkChoice, choose_file, choose_networks, put
-from samar.web.state import shown_run
+from samar.web.networks import NetworkChoice, choose_file, choose_networks, choose_source, put
 
 PREFIX = "l_"
 SOURCES = {"one": "one", "two": "two", "three": "three", "file": "a file"}
@@ -45,9 +44,7 @@ def choose() -> list[Wanted]:
     Raises:
         ConfigError: a value does not fit.
     """
-    if shown_run() and st.session_state.get("l_of") == "file":
-        st.session_state["l_of"] = "one"
-    source = segmented("Networks", "l_of", SOURCES)
+    source = choose_source("Networks", "l_of", SOURCES)
     networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
     fixed = _draw(source)
     if not networks:

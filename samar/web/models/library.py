@@ -15,7 +15,7 @@ from samar.networks.public import PUBLIC, PublicCheckpoint
 from samar.networks.published import Measured, difference, published, reasons
 from samar.settings.declare import settings_of
 from samar.web.service import cannot_manage, manage, unless
-from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE
+from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE, RUN
 from samar.web.state import MODELS as PREFIX
 from samar.web.text import plain
 from samar.web.train.download import download_button
@@ -30,13 +30,13 @@ def links(model: ImportedModel) -> None:
         LANDSCAPE_PAGE,
         label="Landscape",
         icon=":material/landscape:",
-        query_params={"l_run": model.id},
+        query_params={RUN: model.id},
     )
     st.page_link(
         CURVATURE_PAGE,
         label="Curvature",
         icon=":material/ssid_chart:",
-        query_params={"curvature_run1": model.id},
+        query_params={RUN: model.id},
     )
 
 
