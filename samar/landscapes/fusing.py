@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 
 from samar.device.placement import is_gpu
 from samar.device.precision import DTYPES, fuses_convolutions
+from samar.models.folding import is_hooked
 
 RELU = (F.relu, torch.relu)
 SUM = (operator.add, torch.add)
@@ -74,7 +75,7 @@ def fuse_relu(plain: fx.GraphModule) -> tuple[fx.GraphModule, int]:
     modules: Mapping[str, nn.Module] = dict(traced.named_modules())
     fused = 0
     for node in list(traced.graph.nodes):
-        before = node.args[0] if _is_relu(node, modules) else None
+        before = node.args[0] if node.args and _is_relu(node, modules) else None
         if not isinstance(before, fx.Node) or len(before.users) > 1:
             continue
         found = _sum_of(before, modules) or (before, ())
@@ -112,7 +113,8 @@ def _sum_of(
 
 def _is_relu(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
     if node.op == "call_module":
-        return isinstance(modules[str(node.target)], nn.ReLU)
+        relu = modules[str(node.target)]
+        return isinstance(relu, nn.ReLU) and not is_hooked(relu)
     return node.op == "call_function" and node.target in RELU
 
 
@@ -121,6 +123,7 @@ def _convolution(node: fx.Node, modules: Mapping[str, nn.Module]) -> nn.Conv2d |
     found = modules.get(str(node.target)) if node.op == "call_module" else None
     if (
         isinstance(found, nn.Conv2d)
+        and not is_hooked(found)
         and len(node.args) == 1
         and not is_gpu(found.weight.device)
         and found.weight.dtype in FUSED_DTYPES

@@ -6,7 +6,8 @@ With fixed statistics, y = γ (W x + b − μ) / √(σ² + ε) + β is itself a
 
 exactly. A network is traced once; W' and b' are computed anew from the weights of the moment, which
 costs nothing beside a forward pass. A BatchNorm whose input is no convolution or linear layer, or
-is used elsewhere too, stays as it is.
+is used elsewhere too, stays as it is. So does one whose convolution has weights that are used or
+computed elsewhere (tied, parametrized, pruned), or a hook.
 
 Reference:
     Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-
@@ -16,6 +17,7 @@ Reference:
 import copy
 from collections.abc import Callable
 from contextlib import suppress
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -40,10 +42,10 @@ def without_batchnorm(source: nn.Module) -> tuple[nn.Module, list[Pair]]:
         The copy, a plain one where the network cannot be traced, and what is folded into what.
     """
     duplicate = copy.deepcopy(source).eval()
-    if _hooked(source):  # a trace leaves them out
-        return duplicate, []
     # A network with branches that depend on its input has no trace; any error may come.
     with suppress(Exception):
+        if is_hooked(source) or _has_options(source) or _is_tied(source):
+            return duplicate, []  # a trace loses these
         traced = fx.symbolic_trace(duplicate)
         pairs = _take_out_batchnorm(traced)
         for convolution, _ in pairs:
@@ -110,27 +112,47 @@ class Folding(nn.Module):
         return functional_call(self._traced, weights, inputs, named)
 
 
-def _hooked(module: nn.Module) -> bool:
+def is_hooked(module: nn.Module) -> bool:
+    """Whether something besides its own code is called with it."""
     return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _has_options(module: nn.Module) -> bool:
+    """Whether it may be called in several ways, of which a trace would show one."""
+    positional = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
+    inputs = signature(module.forward).parameters.values()
+    return any(p.default is not Parameter.empty or p.kind not in positional for p in inputs)
+
+
+def _is_tied(module: nn.Module) -> bool:
+    """Whether two of its layers share a weight."""
+    held = [id(p) for each in module.modules() for p in each._parameters.values() if p is not None]
+    return len(set(held)) < len(held)
 
 
 def _take_out_batchnorm(traced: fx.GraphModule) -> list[Pair]:
     """Remove what can be folded from the graph."""
     modules = dict(traced.named_modules())
     calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    fetched = [str(node.target) for node in traced.graph.nodes if node.op == "get_attr"]
+    alone = {  # layers that are called once and whose weights are used nowhere else, with their types
+        name: type(modules[name])
+        for name in modules
+        if calls.count(name) == 1
+        and not is_hooked(modules[name])
+        and not any(each.rpartition(".")[0] == name for each in fetched)
+    }
     pairs = []
     for node in list(traced.graph.nodes):
-        if node.op != "call_module" or not isinstance(modules[node.target], BATCHNORM):
+        if node.op != "call_module" or alone.get(node.target) not in BATCHNORM:
             continue
         before = node.args[0]
         if (
             isinstance(before, fx.Node)
             and modules[node.target].running_mean is not None
-            and not _hooked(modules[node.target])
             and before.op == "call_module"
-            and isinstance(modules[before.target], FOLDABLE)
+            and alone.get(str(before.target)) in FOLDABLE
             and len(before.users) == 1
-            and calls.count(before.target) == calls.count(node.target) == 1
         ):
             node.replace_all_uses_with(before)
             traced.graph.erase_node(node)

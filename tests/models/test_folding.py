@@ -1,10 +1,15 @@
 """BatchNorm folded within what is differentiated: the same function of the same weights."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call, grad
+from torch.nn.utils import parametrizations, prune
 
+import samar
 from samar.models.build import build_model
 from samar.models.folding import Folding
 
@@ -84,3 +89,89 @@ def test_a_network_that_cannot_be_traced_is_a_plain_copy() -> None:
     folding = Folding(net)
     assert not folding.pairs
     torch.testing.assert_close(folding(x), net(x))
+
+
+def blocks(*, more: Callable[[nn.Conv2d], object] = lambda convolution: None) -> nn.Sequential:
+    """Two convolutions of one shape with BatchNorm, to the first of which something was done."""
+    first, second = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+    more(first)
+    each = (first, nn.BatchNorm2d(3), nn.ReLU(), second, nn.BatchNorm2d(3), nn.ReLU())
+    return nn.Sequential(*each, nn.Flatten(), nn.Linear(108, 4))
+
+
+def tied() -> nn.Module:
+    net = blocks()
+    net[3].weight = net[0].weight
+    return net
+
+
+def hooked_relu() -> nn.Module:
+    net = blocks()
+    net[2].register_forward_hook(lambda module, inputs, output: 3 * output)
+    return net
+
+
+class Around(nn.Module):
+    """Blocks within a network whose own code does more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = blocks()
+
+
+class WeightTwice(Around):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x + F.conv2d(x, self.body[0].weight, padding=1))
+
+
+class NoScale(Around):
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        return self.body(2 * x if scale is None else x * scale)
+
+
+class NoMask(Around):
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.body(x if mask is None else x * mask)
+
+
+class ByKeyword(Around):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body[6:](F.relu(input=self.body[:5](x)))
+
+
+UNUSUAL: dict[str, Callable[[], nn.Module]] = {
+    "weight norm": lambda: blocks(more=parametrizations.weight_norm),
+    "spectral norm": lambda: blocks(more=parametrizations.spectral_norm),
+    "pruned": lambda: blocks(more=lambda c: prune.random_unstructured(c, "weight", 0.5)),
+    "a hook on a convolution": lambda: blocks(
+        more=lambda c: c.register_forward_hook(lambda module, inputs, output: 3 * output)
+    ),
+    "a hook on a ReLU": hooked_relu,
+    "tied weights": tied,
+    "a weight used twice": WeightTwice,
+    "no scale given": NoScale,
+    "no mask given": NoMask,
+    "called by keyword": ByKeyword,
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_an_unusual_network_is_measured_as_it_is(name: str) -> None:
+    torch.manual_seed(0)
+    net = UNUSUAL[name]()
+    for _ in range(3):
+        net(torch.randn(16, 3, 6, 6) + 1)
+    net.eval()
+    x, y = torch.randn(16, 3, 6, 6), torch.randint(4, (16,))
+    loss = F.cross_entropy(net(x), y).item()
+    plane = samar.landscape(net, data=(x, y), points=5, directions="raw", progress=False)
+    assert plane.loss[2, 2] == pytest.approx(loss, rel=1e-5)
+    assert plane.manifest["model_loss"] == pytest.approx(loss, rel=1e-5)
+    found = samar.hessian(net, data=(x, y), top=1, tol=1e-4, progress=False)
+    weights = [p.requires_grad_() for p in net.parameters()]
+    gradient = torch.autograd.grad(F.cross_entropy(net(x), y), weights, create_graph=True)
+    v = list(torch.split(found.spectrum.vectors[0], [p.numel() for p in weights]))
+    inner = torch.stack([g.flatten() @ part for g, part in zip(gradient, v, strict=True)]).sum()
+    product = torch.cat([h.reshape(-1) for h in torch.autograd.grad(inner, weights)])
+    value = found.spectrum.values[0]
+    assert (product - value * torch.cat(v)).norm() < 2e-3 * abs(value)
