@@ -61,6 +61,8 @@ class GradientGraph(Graph):
     def product(self, tangent: Parameters) -> tuple[Tensor, ...]:
         """∇⟨gradient, tangent⟩; the graph stays for the next tangent."""
         used, directions = _used(self._gradient, tangent)
+        if not used:  # the loss is linear in these weights
+            return tuple(map(torch.zeros_like, self._leaves))
         return torch.autograd.grad(
             used, self._leaves, directions, retain_graph=True, materialize_grads=True
         )
@@ -116,6 +118,8 @@ class SandwichGraph(Graph):
 
     def _moved(self, tangent: Parameters) -> Tensor:
         used, directions = _used(self._pulled, tangent)
+        if not used:
+            return torch.zeros_like(self._still)
         (moved,) = torch.autograd.grad(used, self._along, directions, retain_graph=True)
         return moved
 
@@ -135,8 +139,8 @@ def _used(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """What has a graph, which the zero gradient of a parameter that is not used has not."""
     pairs = zip(gradient, tangent.values(), strict=True)
-    used, directions = zip(*((g, t) for g, t in pairs if g.requires_grad), strict=True)
-    return used, directions
+    having = [(g, t) for g, t in pairs if g.requires_grad]
+    return tuple(g for g, _ in having), tuple(t for _, t in having)
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def _take_out_batchnorm(traced: fx.GraphModule) -> list[Pair]:
     modules = dict(traced.named_modules())
     calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
     fetched = [str(node.target) for node in traced.graph.nodes if node.op == "get_attr"]
-    alone = {  # layers that are called once and whose weights are used nowhere else, with their types
+    alone = {  # layers called once, whose weights are used nowhere else, with their types
         name: type(modules[name])
         for name in modules
         if calls.count(name) == 1

@@ -121,7 +121,7 @@ class SAMAR(TwoPassOptimizer):
         self.lam_used = self._weight = self.lam
         self.ratio = self._reference = self._unknown
         self._average = torch.full_like(self._unknown, LEAST)
-        self._level = torch.zeros_like(self._unknown)  # average of the loss
+        self._level: Tensor | None = None  # average of the loss, once a rule has asked for it
 
     @property
     def rule(self) -> LambdaRule:
@@ -180,7 +180,9 @@ class SAMAR(TwoPassOptimizer):
                 f"lam_min must not exceed lam_max, got {lam_min:g} > {lam_max:g}; swap them"
             )
         self.lam_min, self.lam_max = lam_min, lam_max
-        if self._held is None:
+        if self._held is None and lam_min == lam_max:
+            self._set_lam(lam_min)
+        elif self._held is None:
             self.lam = self.lam.clamp(lam_min, lam_max)
 
     @property
@@ -279,8 +281,9 @@ class SAMAR(TwoPassOptimizer):
 
     def _share(self, pace: float) -> Tensor:
         """How much of the worst-case loss is sharpness, both averaged."""
-        loss = torch.where(self.loss < math.inf, self.loss, self._level)
-        self._level = self._level.lerp(loss, pace)
+        before = torch.zeros_like(self.loss) if self._level is None else self._level
+        loss = torch.where(self.loss < math.inf, self.loss, before)
+        self._level = before.lerp(loss, 1.0 if self._level is None else pace)
         return self._average / (self._level + self._average)
 
     def _extra_state(self) -> dict[str, Any]:
@@ -305,7 +308,8 @@ class SAMAR(TwoPassOptimizer):
         self.lam, self._average, self._reference = (
             extra[key].to(self.device) for key in ("lam", "average", "reference")
         )
-        self._level = extra.get("level", torch.zeros_like(self.lam)).to(self.device)
+        level = extra.get("level")
+        self._level = None if level is None else level.to(self.device)
         self.ratio = extra.get("ratio", self._unknown).to(self.device)
         if "level" not in extra:  # of samar 0.1, whose average was NaN before the first sharpness
             counted = int(on_host(extra["seen"])) if "seen" in extra else 0

@@ -88,6 +88,15 @@ class SecondPass(ABC):
         """What the second gradient of a *take* weighs in d_k, 0-dim; λ unless said otherwise."""
         return lam
 
+    def mixed(self, lam: float, progress: float) -> float | None:
+        """The λ of d_k in the mean over many steps; None where it is not known beforehand.
+
+        Args:
+            lam: λ now; 1 for an optimizer without λ.
+            progress: as in :class:`Moment`.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class EveryStep(SecondPass):
@@ -99,6 +108,10 @@ class EveryStep(SecondPass):
         """Take it."""
         return TAKE
 
+    def mixed(self, lam: float, progress: float) -> float:
+        """λ."""
+        return lam
+
 
 @dataclass(frozen=True)
 class Never(SecondPass):
@@ -109,6 +122,10 @@ class Never(SecondPass):
     def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
         """Skip it."""
         return SKIP
+
+    def mixed(self, lam: float, progress: float) -> float:
+        """None of it."""
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +146,10 @@ class Period(SecondPass):
         """Take it at steps 0, m, 2m, …"""
         return TAKE if moment.step % int(self.period) == 0 else SKIP
 
+    def mixed(self, lam: float, progress: float) -> float:
+        """λ/m."""
+        return lam / int(self.period)
+
 
 @dataclass(frozen=True)
 class Late(SecondPass):
@@ -148,6 +169,10 @@ class Late(SecondPass):
     def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
         """Take it from `begin` on."""
         return TAKE if moment.progress >= self.begin else SKIP
+
+    def mixed(self, lam: float, progress: float) -> float:
+        """λ from `begin` on."""
+        return lam if progress >= self.begin else 0.0
 
 
 @dataclass(frozen=True)
@@ -245,6 +270,10 @@ class Bound(SecondPass):
         memory["since"] = 0.0
         return TAKE
 
+    def mixed(self, lam: float, progress: float) -> float:
+        """λ where it is taken at every step, else as rarely as it is."""
+        return lam if lam >= self.least else lam / math.ceil(self.longest)
+
 
 @dataclass(frozen=True)
 class Dither(SecondPass):
@@ -289,6 +318,10 @@ class Dither(SecondPass):
     def weight(self, lam: Tensor) -> Tensor:
         """The strength, or λ where that is more."""
         return lam.clamp(min=self.strength)
+
+    def mixed(self, lam: float, progress: float) -> float:
+        """λ."""
+        return lam
 
 
 SECOND_PASS_TYPES: dict[str, type[SecondPass]] = {

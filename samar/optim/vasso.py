@@ -33,7 +33,7 @@ class VaSSO(TwoPassOptimizer):
 
     m_k is saved in `state_dict`. Weight decay enters in the base step, not in the perturbation.
     Beyond weights and gradients it holds two buffers the size of the parameters: the saved weights
-    and m_k.
+    and m_k, which keeps the gradient of a step that `restore` drops.
 
     Args:
         params: Parameters, or groups that may set their own `rho`, `theta` and `adaptive`.

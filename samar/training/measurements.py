@@ -392,11 +392,18 @@ def _edge(trainer: Subject) -> float | None:
         return None
     if not isinstance(optimizer, TwoPassOptimizer):
         return edge_of_stability(lr)
-    if (rho := _radius(optimizer)) is None:
+    policy, used = (
+        optimizer.second_pass,
+        on_host(getattr(optimizer, "lam_used", torch.ones(()))).item(),
+    )
+    held = getattr(optimizer, "held", None) is not None and policy.watches == "lam"
+    lam = used if held else policy.mixed(used, optimizer.progress)
+    if lam == 0:
+        return edge_of_stability(lr)
+    if lam is None or lam < 0 or (rho := _radius(optimizer)) is None:
         return None
     norm = on_host(optimizer.grad_norm).item()
-    lam = on_host(getattr(optimizer, "lam_used", torch.ones(()))).item()
-    return edge_of_stability(lr, lam * rho, norm) if norm > 0 and lam >= 0 else None
+    return edge_of_stability(lr, lam * rho, norm) if norm > 0 else None
 
 
 class LandscapeMeasurement(Measurement):

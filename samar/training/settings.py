@@ -281,9 +281,13 @@ class TrainSettings(
         return self
 
     def changed_live(self, **values: Any) -> Self:
-        """As in :meth:`Settings.changed_live`; λ is moved into bounds that were changed."""
+        """As in :meth:`Settings.changed_live`; λ is moved into bounds that were changed.
+
+        A fixed λ has no bounds.
+        """
         bounds = [values.get(name, getattr(self, name)) for name in ("lam_min", "lam_max")]
-        if "lam" not in values and bounds[0] <= bounds[1]:
+        fixed = values.get("rule", self.rule) == "fixed"
+        if "lam" not in values and not fixed and bounds[0] <= bounds[1]:
             values["lam"] = min(max(self.lam, bounds[0]), bounds[1])
         return super().changed_live(**values)
 

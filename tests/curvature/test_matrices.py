@@ -156,3 +156,20 @@ def test_the_network_is_left_as_it_was(network, sample) -> None:
     assert network.training
     assert all(p.grad is None for p in network.parameters())
     assert all(torch.equal(before[n], value) for n, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["hessian", "rest"])
+def test_weights_in_which_the_loss_is_linear_have_no_curvature(name) -> None:
+    net = nn.Linear(3, 2).double()
+    x, y = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
+    given = objective_of(net, lambda outputs, targets: (outputs * targets).mean(), (x, y))
+    with operator_of(MATRICES[name], net, given) as matrix:
+        assert not (matrix @ torch.ones(8, dtype=torch.float64)).any()
+        assert top_of(matrix, k=2, tol=1e-3).values == (0.0, 0.0)
+
+
+def test_the_rest_of_a_linear_layer_is_zero(sample) -> None:
+    net = nn.Linear(sample.x[0].numel(), 2).to(sample.x.dtype)
+    flat = Sample(sample.x.flatten(1), sample.y)
+    with operator_of(MATRICES["rest"], net, flat) as rest:
+        assert top_of(rest, k=1, tol=1e-3).values == (0.0,)

@@ -7,7 +7,16 @@ import pytorch_optimizer
 import torch
 from torch import nn
 
-from samar.optim.rules import Additive, DeadBand, Fixed, LambdaRule, Power, Trend, TrendPower
+from samar.optim.rules import (
+    Additive,
+    DeadBand,
+    Fixed,
+    LambdaRule,
+    Power,
+    Share,
+    Trend,
+    TrendPower,
+)
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import EveryStep
 
@@ -384,3 +393,24 @@ def test_a_held_lambda_is_part_of_the_state() -> None:
     other = SAMAR(model.parameters(), lr=0.05)
     other.load_state_dict(optimizer.state_dict())
     assert (other.held, other.lam.item()) == (0.0, 0.0)
+
+
+def test_a_rule_that_asks_for_the_loss_begins_with_the_newest() -> None:
+    """Switched to in mid-training, its first λ is that of the losses at hand."""
+    torch.manual_seed(0)
+    x = nn.Parameter(torch.tensor([2.0, -1.0]))
+    optimizer = SAMAR([x], lr=LR, rho=RHO, rule=Fixed(), second_pass=EveryStep(), beta=0.9)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (x * x).sum() + 1
+        loss.backward()
+        return loss
+
+    for _ in range(20):
+        optimizer.step(closure)
+    optimizer.rule = Share()
+    optimizer.step(closure)
+    share = float(optimizer._average / (optimizer._average + optimizer.loss))
+    expected = min(max(Share().scale * share, optimizer.lam_min), optimizer.lam_max)
+    assert float(optimizer.lam) == pytest.approx(expected, rel=1e-5)

@@ -99,6 +99,35 @@ def test_curvature_meets_the_step_that_was_taken(
     assert found["edge"] == pytest.approx(edge_of_stability(trainer.lr, radius, norm), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("more", "lam"),
+    [
+        ({"second_pass": "never"}, 0.0),
+        ({"second_pass": "late", "begin": 0.9}, 0.0),
+        ({"second_pass": "late", "begin": 0.0}, 1.0),
+        ({"second_pass": "period", "period": 4}, 0.25),
+        ({"second_pass": "threshold"}, None),
+        ({"second_pass": "steady"}, None),
+    ],
+)
+def test_the_edge_is_that_of_the_steps_as_they_are_taken(
+    book: Book, more: dict[str, Any], lam: float | None
+) -> None:
+    settings = TrainSettings(**TINY, optimizer="sam", rho=0.1, **more)
+    trainer = Trainer(settings, dataset_of(settings))
+    for _ in range(2):
+        trainer.step()
+    trainer.drain()
+    take(book, trainer, "curvature")
+    *_, (_, _, found) = book.events
+    if lam is None:
+        assert found["edge"] is None
+        return
+    norm = float(trainer.optimizer.grad_norm) if lam else 1.0
+    expected = edge_of_stability(trainer.lr, lam * 0.1, norm)
+    assert found["edge"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_curvature_equals_a_direct_measurement(book: Book, trainer: Trainer) -> None:
     take(book, trainer, "curvature")
     ((step, kind, detail),) = book.events

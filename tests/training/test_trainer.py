@@ -132,6 +132,28 @@ def test_a_fixed_lambda_can_be_set_live(digits: Dataset) -> None:
     assert steps_of(trainer, 1)[0].lam == pytest.approx(2.5)
 
 
+def test_a_fixed_lambda_stays_where_something_else_is_changed(digits: Dataset) -> None:
+    trainer = Trainer(TrainSettings(rule="fixed", lam=0.0, **SMALL), digits)
+    trainer.change(lr=0.02)
+    assert (trainer.config.lam, float(trainer.optimizer.lam)) == (0.0, 0.0)
+
+
+def test_a_new_lambda_decides_at_the_next_step(digits: Dataset) -> None:
+    config = TrainSettings(lam=0.0, lam_min=0.0, longest=1000, epochs=20, **SMALL)
+    trainer = Trainer(config, digits)
+    steps_of(trainer, 5)
+    spent = trainer.grad_evals
+    trainer.change(lam=5.0)
+    steps_of(trainer, 1)
+    assert trainer.grad_evals == spent + 2
+
+
+def test_let_go_at_another_lambda(digits: Dataset) -> None:
+    trainer = Trainer(TrainSettings(lam_held=1.0, **SMALL), digits)
+    trainer.change(lam=4.0, lam_held=None)
+    assert float(trainer.optimizer.lam) == 4.0
+
+
 def test_lambda_is_held_and_let_go_live(digits: Dataset) -> None:
     trainer = Trainer(TrainSettings(epochs=6, **SMALL), digits)
     steps_of(trainer, 3)

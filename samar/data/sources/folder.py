@@ -82,7 +82,7 @@ def _pixels(file: Path) -> np.ndarray:
     """One image as uint8 (32, 32, 3)."""
     try:
         with Image.open(file) as image:
-            rgb = image.convert("RGB")
+            rgb = _with_eight_bits(image).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
         raise DataError(
@@ -91,6 +91,20 @@ def _pixels(file: Path) -> np.ndarray:
     if rgb.size != (SIZE, SIZE):
         rgb = rgb.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     return np.asarray(rgb)
+
+
+def _with_eight_bits(image: Image.Image) -> Image.Image:
+    """The image with 0 to 255 for grey values; 16 bits lose their lower eight.
+
+    Raises:
+        ValueError: its numbers are floating-point or need more than 16 bits.
+    """
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    grey = np.asarray(image)
+    if image.mode == "F" or grey.min() < 0 or grey.max() >= 2**16:
+        raise ValueError("its grey values are no numbers of 8 or 16 bits")
+    return Image.fromarray((grey // 256).astype(np.uint8))
 
 
 def _some(names: list[str]) -> str:

@@ -38,6 +38,25 @@ def test_other_modes_and_nested_folders(image_folder):
     assert (cats[-2:].short() - 200).abs().max() <= 2
 
 
+def test_sixteen_bits_keep_their_grey_values(image_folder):
+    root = image_folder()
+    ramp = np.linspace(0, 2**16 - 1, 32 * 32).astype(np.uint16).reshape(32, 32)
+    Image.fromarray(ramp).save(root / "train" / "cat" / "z1.png")
+    Image.fromarray(ramp.astype(np.int32)).save(root / "train" / "cat" / "z2.tif")
+    dataset = load_dataset(f"folder:{root}")
+    cats = dataset.train.images[dataset.train.labels == 0]
+    expected = torch.from_numpy((ramp // 256).astype(np.uint8)).expand(2, 3, 32, 32)
+    assert torch.equal(cats[-2:], expected)
+
+
+@pytest.mark.parametrize("values", [np.float32(0.5), np.int32(2**16), np.int32(-1)])
+def test_grey_values_without_a_meaning_are_refused(image_folder, values):
+    root = image_folder()
+    Image.fromarray(np.full((32, 32), values)).save(root / "train" / "cat" / "z.tif")
+    with pytest.raises(DataError, match="grey values are no numbers of 8 or 16 bits"):
+        load_dataset(f"folder:{root}")
+
+
 def test_normalization_is_measured_on_all_training_images(image_folder):
     root = image_folder(count=6)
     few = load_dataset(f"folder:{root}", images_per_class=2)
