@@ -88,9 +88,10 @@ def _compare(options: argparse.Namespace) -> int:
                     "title": group.title,
                     "runs": [run.id for run in group.runs],
                     "repeats": list(group.repeats),
+                    "finished": len(group.finished),
                     **{
                         name: {"mean": found.mean, "sd": found.std}
-                        for name, found in _over_seeds(group.runs).items()
+                        for name, found in _over_seeds(group.finished).items()
                     },
                 }
                 for group in groups
@@ -123,10 +124,13 @@ def _compare(options: argparse.Namespace) -> int:
         if len(group.runs) > 1:
             parts = [
                 f"{name.replace('_', ' ')} {found.percent} %"
-                for name, found in _over_seeds(group.runs).items()
+                for name, found in _over_seeds(group.finished).items()
                 if found.n > 1
             ]
-            print(f"{group.title}: {', '.join(parts) or 'no results yet'}")
+            all_count = len(group.finished) == len(group.runs)
+            counted = f" ({len(group.finished)} of {len(group.runs)} runs finished)"
+            told = ", ".join(parts) or "no results yet"
+            print(f"{group.title}: {told}{'' if all_count else counted}")
     if report is not None:
         _print_flatness(report)
     return 0

@@ -2,7 +2,6 @@
 
 import argparse
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from samar.errors import SamarError
@@ -10,6 +9,7 @@ from samar.jobs.doctor.examine import Finding, Report, examine
 from samar.jobs.doctor.repair import repair
 from samar.networks.library import imported_models, models_folder
 from samar.settings.command import json_line
+from samar.settings.paths import expanded
 
 FOLDERS = ("uploads",)
 """In the folder of the models, what is none."""
@@ -38,7 +38,7 @@ def _doctor(options: argparse.Namespace) -> int:
     report = examine()
     with suppress(SamarError):  # the report has told it of the same folder
         report.findings += _models()
-    made = repair(Path(options.repair).expanduser()) if options.repair else None
+    made = repair(expanded(options.repair)) if options.repair else None
     if options.json:
         content: dict[str, Any] = {
             "store": report.store,

@@ -102,8 +102,9 @@ def spec_from(options: argparse.Namespace) -> SweepSpec:
     chosen = {*grid, *ranges, *base}
     kept = {n: v for n, v in values.get("grid", {}).items() if n not in chosen}
     conditions = [
-        {**c, "then": {n: v for n, v in c["then"].items() if n not in chosen}}
+        {**c, "then": then}
         for c in values.get("conditions", ())
+        if (then := {n: v for n, v in c["then"].items() if n not in chosen})
     ]
     values |= {
         "grid": kept | grid,
@@ -251,6 +252,5 @@ def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
     print_table(("setting", "done", "validation", "test", "gap", "gradients", ""), cells)
     if told := edited_sentence(found):
         print(told)
-    print(
-        f"Sweep {sweep.id} ({sweep.job.label}): {sweep.state}, {sweep.ended} of {sweep.total} runs."
-    )
+    told = f"{sweep.state}, {sweep.ended} of {sweep.total} runs."
+    print(f"Sweep {sweep.id} ({sweep.job.label}): {told} {sweep.job.message}".rstrip())

@@ -63,6 +63,11 @@ class Group:
     runs: tuple[Job, ...]
     repeats: tuple[str, ...] = ()
 
+    @property
+    def finished(self) -> tuple[Job, ...]:
+        """The runs whose last epoch counts."""
+        return tuple(run for run in self.runs if run.status == "finished")
+
 
 def group_by_seed(runs: Sequence[Job]) -> list[Group]:
     """Put runs together that differ by seed only, in order of appearance.

@@ -80,7 +80,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
                 ("epochs", store.records.epochs(job.key)),
             ):
                 frame = table(columns)
-                put(f"{name}.csv", frame.to_csv(index=False).encode())
+                put(f"{name}.csv", frame.to_csv(index=False, lineterminator="\n").encode())
                 put(f"{name}.parquet", frame.to_parquet(index=False))
             measured = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
             put("curvature.json", _json(measured))

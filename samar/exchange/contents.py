@@ -86,7 +86,7 @@ class CurvatureDetail(Detail):
 
     values: Annotated[Some, Field(min_length=RANKS)]
     residuals: Annotated[Some, Field(min_length=RANKS)]
-    lr: FiniteFloat
+    lr: Maybe
     trace: FiniteFloat
     trace_error: Maybe = None
     images: Count | None = None
@@ -151,11 +151,14 @@ class Summary(Facts):
     measurements: dict[str, dict[str, Any]] = {}
     begun: Count = 0
     note: Word = ""
+    missed: Word = ""
+    away: Word = ""
     leader: Word = ""
     problem: Word | None = None
     model: Word | None = None
     imported: Word = ""
-    peak: Maybe = None
+    peak: FiniteFloat = 0.0
+    compile_seconds: FiniteFloat = 0.0
     accuracy: Maybe = None
     loss: Maybe = None
     images: Count | None = None

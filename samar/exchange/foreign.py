@@ -14,7 +14,7 @@ from samar.errors import DataError, SamarError
 from samar.exchange.contents import DETAILS, Detail, Happened, Listed, Summary, fitting
 from samar.exchange.plain_json import plain_json
 from samar.jobs.edits import values_of
-from samar.jobs.job import unnumbered
+from samar.jobs.job import PERSON, unnumbered
 from samar.jobs.kind import kind_of
 from samar.jobs.records import Artifact, Event
 from samar.networks.load import SNAPSHOT
@@ -79,7 +79,7 @@ def row_from(facts: Mapping[str, Any], settings: JobSettings, what: str) -> dict
         "total": facts.get("total_steps") if _whole(facts.get("total_steps")) else None,
         "device": str(facts.get("device") or "")[:255] or None,
         "tags": " ".join((*dict.fromkeys(words), IMPORTED)),
-        "inputs": _unnumbered(inputs) if isinstance(inputs, dict) else {},
+        "inputs": _own(inputs) if isinstance(inputs, dict) else {},
         "summary": _plain(facts.get("summary")),
     }
 
@@ -140,6 +140,11 @@ def _names_networks(inputs: Any) -> bool:
         and all(isinstance(each, dict) and {"network", "title"} <= set(each) for each in named)
         and all(isinstance(value, str) for each in named for value in each.values())
     )
+
+
+def _own(inputs: dict[str, Any]) -> Any:
+    """Inputs without whose the job was elsewhere, and how long it might take there."""
+    return _unnumbered({name: value for name, value in inputs.items() if name != PERSON})
 
 
 def _unnumbered(inputs: Any) -> Any:

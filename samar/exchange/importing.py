@@ -26,13 +26,12 @@ from samar.exchange.tables import WHOLE, read_table
 from samar.home import jobs_folder
 from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
-from samar.jobs.job import ARCHIVE, Job
+from samar.jobs.job import ARCHIVE, RANKS, Job
 from samar.jobs.kind import kind_of, trains
 from samar.jobs.records import (
     EPOCH_COLUMNS,
     STEP_COLUMNS,
     Artifact,
-    Event,
     insert_epochs,
     insert_events,
 )
@@ -67,6 +66,7 @@ def import_job(
     *,
     parent: str | None = None,
     most: int | None = None,
+    mark: Mapping[str, Any] | None = None,
 ) -> str:
     """Put the job of a zip into the store, tagged ``imported``; all of it, or nothing.
 
@@ -78,6 +78,7 @@ def import_job(
         store: the default one if None.
         parent: the job that owns it.
         most: bytes that it may unpack to; the usual limit if None.
+        mark: whose it is here, as :func:`samar.jobs.access.roles.mark_of` tells.
 
     Returns:
         The job's id here.
@@ -101,7 +102,7 @@ def import_job(
             _unpack(archive, manifest["files"], artifacts, members, staged, what)
         (staged / "members").rename(inner := staged.with_name(f"{staged.name}.members"))
         try:
-            job_id = _adopt(manifest, artifacts, staged, what, store, parent)
+            job_id = _adopt(manifest, artifacts, staged, what, store, parent, mark or {})
             # In the order of the archive, which is that of their creation.
             _import_members([inner / Path(name).name for name in members], store, job_id)
         finally:
@@ -212,6 +213,7 @@ def _adopt(
     what: str,
     store: Store,
     parent: str | None,
+    mark: Mapping[str, Any],
 ) -> str:
     """Insert a job whose files are staged, with its records, under an id that is free."""
     kind = str(manifest["run"]["kind"])
@@ -222,8 +224,9 @@ def _adopt(
         check_artifact(staged / artifact.path, artifact.kind, settings, told)
     row = new_row(settings, parent) | row_from(manifest["run"], settings, what)
     row["fingerprint"] = None
-    row["inputs"] = json_line(row["inputs"] | {ARCHIVE: manifest["run"][ARCHIVE]})
-    row["summary"] = json_line(count_edits(row["summary"], events))
+    row["inputs"] = json_line({**row["inputs"], **mark, ARCHIVE: manifest["run"][ARCHIVE]})
+    summary = count_edits(row["summary"], events)
+    row["summary"] = json_line(summary)
     with store.database.write() as db:
         table = schema.jobs
         if db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).first():
@@ -237,9 +240,8 @@ def _adopt(
             steps = _insert(staged / "steps.csv", STEP_COLUMNS, what, write)
             write = partial(_insert_epochs, db, key)
             epochs = _insert(staged / "epochs.csv", EPOCH_COLUMNS, what, write)
-            db.execute(
-                table.update().where(table.c.key == key).values(**_progress(steps, epochs, events))
-            )
+            progress = _progress(steps, epochs, summary)
+            db.execute(table.update().where(table.c.key == key).values(**progress))
         for name in (*NEEDED, *TABLES):
             (staged / name).unlink(missing_ok=True)
         insert_events(db, key, events)
@@ -268,13 +270,17 @@ def _insert_epochs(db: sa.Connection, key: int, rows: np.ndarray) -> None:
 
 
 def _progress(
-    step: Mapping[str, float], epoch: Mapping[str, float], events: Sequence[Event]
+    step: Mapping[str, float], epoch: Mapping[str, float], summary: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """How far a training run came, from its own last records."""
+    """How far a training run came, from its own last records, whatever its summary says of them.
+
+    It does not go on here, in however many processes.
+    """
     whole = {name: int(v) if name in WHOLE else v for name, v in epoch.items()}
+    kept = {name: value for name, value in summary.items() if name not in ("epoch", RANKS)}
     return {
         "done": int(step.get("step", 0)),
-        "summary": json_line(count_edits({"epoch": whole} if whole else {}, events)),
+        "summary": json_line(kept | ({"epoch": whole} if whole else {})),
     }
 
 

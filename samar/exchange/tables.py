@@ -61,7 +61,8 @@ def _header(line: bytes, names: Sequence[str], what: str) -> list[str]:
 
 
 def _block(block: bytes, given: Sequence[str], names: Sequence[str], what: str) -> Columns:
-    """The columns of whole lines."""
+    """The columns of whole lines, which older versions ended as the system does."""
+    block = block.replace(b"\r\n", b"\n")
     marks = np.frombuffer(block, np.uint8)
     marks = marks[(marks == ord(",")) | (marks == ord("\n"))]
     ends = np.flatnonzero(marks == ord("\n"))

@@ -216,7 +216,8 @@ def job_from(row: Mapping[Any, Any]) -> Job:
     else:
         try:
             own["settings"] = stored_settings(row["kind"], row["config"])
-            if own["status"] == "stopped" and not own["message"]:
+            # One that was imported had its time elsewhere.
+            if own["status"] == "stopped" and not own["message"] and own["host"]:
                 own["message"] = told_over(own["inputs"], own["started"], own["finished"])
         except SamarError as error:
             why = f"Its settings do not fit this samar: {error} Update samar, or delete it."

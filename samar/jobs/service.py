@@ -20,9 +20,9 @@ from samar.jobs.edits import (
     edits_of,
 )
 from samar.jobs.engine.local import VARIABLES, schedule, slots
-from samar.jobs.files import job_dir
-from samar.jobs.job import HELD, RANKS, RESUMABLE, SKIPPED, Job
-from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script
+from samar.jobs.files import job_dir, resume_path
+from samar.jobs.job import ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, UNREADABLE, Job
+from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script, trains
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -131,6 +131,27 @@ class Jobs:
             return OF_A_SCRIPT
         return roles.why_not_start(self.who(), self.store, settings, more=more)
 
+    def cannot_resume(self, job: Job) -> str:
+        """Why a job that ended early cannot go on, or not for whoever asks; empty if it can.
+
+        What an imported job says of itself is somebody else's: it is asked about once more.
+        """
+        job = self.store.host(job) or job
+        if job.active or job.status == UNREADABLE:
+            return ""
+        if why_not := self.cannot_start(job.settings):
+            return why_not
+        for each in self._early(job) if in_lane(job.kind, None) else [job]:
+            if _left_its_state(each):
+                return (
+                    f"{each.label} was imported without the state from which it would go on; "
+                    "Repeat starts it anew."
+                )
+        person, owned = self.who(), self.store.all(parent=job.id)
+        known = (each for each in (job, *owned) if each.status != UNREADABLE)
+        reasons = (roles.why_not_ask(person, each.settings, each.inputs) for each in known)
+        return next(filter(None, reasons), "")
+
     def cannot_steer(self, job: Job) -> str:
         """Why whoever asks may not stop, change or delete a job; empty if they may."""
         return roles.why_not_steer(self.who(), self.store, job)
@@ -207,9 +228,7 @@ class Jobs:
         """
         self.look_after()
         job = self._own(self._steered(job_id))
-        if not job.active:
-            _refuse_script(job.settings)
-            allow(self.cannot_start())
+        allow(self.cannot_resume(job))
         numbers = {} if ranks is None else {RANKS: _possible_ranks(job, ranks)}
         if in_lane(job.kind, None):
             self._resume_members(job)
@@ -364,6 +383,14 @@ def _refuse_script(settings: JobSettings) -> None:
     """
     if of_a_script(settings.kind):
         raise RunError(OF_A_SCRIPT)
+
+
+def _left_its_state(job: Job) -> bool:
+    """Whether a training run, or a race, was imported: what it resumes from is in no archive."""
+    if ARCHIVE not in job.inputs or not job.done or job.status == UNREADABLE:
+        return False
+    trained = trains(job.kind) or kind_of(job.kind).members is not None
+    return trained and not resume_path(job.id).is_file()
 
 
 def _possible_ranks(job: Job, ranks: int) -> int:

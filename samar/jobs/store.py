@@ -74,7 +74,7 @@ class Store:
         return str(row["id"])
 
     def get(self, job_id: str, kind: str | Sequence[str] | None = None) -> Job:
-        """One job by its id, its name, a unique beginning of its id, or its number (12 or #12).
+        """One job by its id, its name, its number (12 or #12), or a unique beginning of its id.
 
         Args:
             kind: only jobs of this kind, or of these, are meant.
@@ -84,10 +84,10 @@ class Store:
         """
         table = schema.jobs.c
         wishes = [table.id == job_id, table.name == job_id]
-        if len(job_id) >= SHORTEST_BEGINNING:
-            wishes.append(table.id.startswith(job_id, autoescape=True))
         if number := re.fullmatch(r"#?(\d{1,9})", job_id):
             wishes.append(table.key == int(number[1]))
+        if len(job_id) >= SHORTEST_BEGINNING:
+            wishes.append(table.id.startswith(job_id, autoescape=True))
         meant = (kind,) if isinstance(kind, str) else kind or ()
         word = "run" if "train" in meant else next(iter(meant), "job")
         for wish in wishes if job_id else ():
@@ -227,7 +227,7 @@ class Store:
         """Turn the oldest queued job of a lane into a running one, if fewer than ``limit`` run.
 
         Those on this machine count. A job that a person started goes before those that a
-        coordinator owns; those of a coordinator that is paused or stopped stay where they are.
+        coordinator owns; those of a coordinator that rests stay where they are.
         """
         table = schema.jobs.c
         own = [kind.name for kind in kinds().values() if kind.lane == lane]
@@ -400,7 +400,7 @@ def _waiting(names: Sequence[str]) -> sa.ColumnElement[bool]:
     table, other = schema.jobs.c, OTHERS.c
     coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
     resting = sa.select(other.id).where(
-        other.kind.in_(coordinators) & other.status.in_(("paused", "stopped"))
+        other.kind.in_(coordinators) & other.status.in_(("paused", "stopped", "failed"))
     )
     free = table.parent.is_(None) | table.parent.not_in(resting)
     return table.kind.in_(names) & (table.status == "queued") & free & ~_hosted()

@@ -18,6 +18,7 @@ from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree, topology_of
 from samar.landscapes.topology.report import THRESHOLD, told
 from samar.landscapes.topology.samples import Samples
+from samar.settings.paths import expanded
 
 R = TypeVar("R", bound="_Shown")
 
@@ -290,7 +291,7 @@ class HessianResult(_Shown, Report):
 
 
 def _with_suffix(path: str | Path, known: tuple[str, ...]) -> Path:
-    target = Path(path).expanduser()
+    target = expanded(path)
     if target.suffix not in known:
         raise DataError(
             f"{target.name} ends in {target.suffix or 'nothing'}; choose {', '.join(known)}."

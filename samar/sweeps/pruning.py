@@ -32,20 +32,20 @@ def hopeless(
     """The names of those that are to be stopped.
 
     Args:
-        running: validation accuracies by epoch, of each that trains.
+        running: validation accuracies by epoch, of each that trains; NaN tells nothing.
         ended: the same of those that came to their end, pruned ones included.
         epochs: of a whole run.
     """
     first = math.ceil(FIRST_EPOCHS * epochs)
     pruner = MedianPruner(FIRST_RUNS, n_warmup_steps=first + 1)
     study = optuna.create_study(direction="maximize", pruner=pruner)
-    for values in filter(None, ended):
+    for values in filter(None, map(_known, ended)):
         last = values[max(values)]
         study.add_trial(
-            create_trial(state=TrialState.COMPLETE, value=last, intermediate_values=dict(values))
+            create_trial(state=TrialState.COMPLETE, value=last, intermediate_values=values)
         )
     found = []
-    for name, values in running.items():
+    for name, values in zip(running, map(_known, running.values()), strict=True):
         trial = study.ask()
         for epoch, value in values.items():
             trial.report(value, epoch)
@@ -53,3 +53,7 @@ def hopeless(
             found.append(name)
         study.tell(trial, state=TrialState.FAIL)  # it is no measure for the others
     return found
+
+
+def _known(values: Mapping[int, float]) -> dict[int, float]:
+    return {epoch: value for epoch, value in values.items() if not math.isnan(value)}

@@ -17,10 +17,8 @@ from samar.jobs.job import Job
 from samar.sweeps.service import by_setting
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.statistics import NAN, Interval, MeanStd, mean_std, t_interval
-from samar.sweeps.values import worded
+from samar.sweeps.values import TASK, worded
 
-TASK = ("dataset", "model", "label_noise", "images_per_class", "halved")
-"""Settings that say what is learned by what; accuracies are compared only where these agree."""
 MEASURES = {"val": "validation accuracy", "test": "test accuracy"}
 
 
@@ -33,7 +31,7 @@ class SettingResult:
         values: the varied settings; ``None`` for one that has no effect here.
         optimizer: key of the optimizer.
         arm: optimizer, and number of epochs where that is part of the comparison.
-        task: the varied ones of :data:`TASK`, in words; empty if none varies.
+        task: the varied ones of :data:`samar.sweeps.values.TASK`, in words; empty if none varies.
         runs: its members, one per seed.
         val, test, train, gap: accuracies of the last epoch as fractions, and train minus test.
         peak: test accuracy of each run's best epoch, which published tables often hold; choosing an

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from samar.data.presence import require_data
+from samar.errors import SamarError
 from samar.jobs.engine.local import asked_to_stop, slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
 from samar.jobs.kind import LONG
@@ -18,7 +20,7 @@ from samar.jobs.sql import schema
 from samar.jobs.sql.database import take_turn
 from samar.jobs.store import Store, new_row
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.values import same_setting
+from samar.sweeps.values import TASK, same_setting
 from samar.training.settings import TrainSettings
 
 ENDED = ("finished", "diverged", "failed", "stopped", UNREADABLE)
@@ -155,23 +157,35 @@ def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
 def advance(store: Store, limit: int) -> None:
     """Begin new sweeps, skip what diverged, choose next settings, note which are finished.
 
+    A sweep in which that goes wrong has failed, and says why; the others go on.
+
     Args:
         limit: how many runs train at once; an adaptive sweep has as many open settings.
     """
     for sweep in _with_counts(store, store.all("sweep", status=("running",))):
         if sweep.status == UNREADABLE:
             continue
-        if sweep.job.total is None and not sweep.members:
-            extend(store, sweep, sweep.spec.repeated(_first(sweep.spec)))
-            continue
-        if sweep.ended != sweep.job.done:
-            store.beat(sweep.job, done=sweep.ended)
-        if sweep.spec.skip_diverged and sweep.counts.get("diverged") and sweep.counts.get("queued"):
-            _skip_diverged(store, by_setting(members_of(store, sweep.job)))
-        if sweep.spec.prune and sweep.training:
-            _prune(store, sweep)
-        if _goes_on(store, sweep, limit):
-            continue
+        try:
+            _take_further(store, sweep, limit)
+        except OperationalError:
+            raise
+        except Exception as error:
+            known = isinstance(error, SamarError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            store.move(sweep.job, "failed", reason, only=("running",))
+
+
+def _take_further(store: Store, sweep: Sweep, limit: int) -> None:
+    if sweep.job.total is None and not sweep.members:
+        extend(store, sweep, sweep.spec.repeated(_first(sweep.spec)))
+        return
+    if sweep.ended != sweep.job.done:
+        store.beat(sweep.job, done=sweep.ended)
+    if sweep.spec.skip_diverged and sweep.counts.get("diverged") and sweep.counts.get("queued"):
+        _skip_diverged(store, by_setting(members_of(store, sweep.job)))
+    if sweep.spec.prune and sweep.training:
+        _prune(store, sweep)
+    if not _goes_on(store, sweep, limit):
         store.move(sweep.job, "finished", only=("running",))
 
 
@@ -235,12 +249,21 @@ def _skip_diverged(store: Store, settings: Mapping[str, Sequence[Job]]) -> None:
 
 
 def _prune(store: Store, sweep: Sweep) -> None:
-    """Tell hopeless members to stop, which frees their places."""
+    """Tell hopeless members to stop, which frees their places; each task has its own median."""
+    tasks: dict[tuple[Any, ...], list[Job]] = {}
+    for run in members_of(store, sweep.job):
+        if run.done and run.status in (*HELD, "finished", "stopped"):
+            task = tuple(getattr(run.settings, name) for name in TASK)
+            tasks.setdefault(task, []).append(run)
+    for runs in tasks.values():
+        _prune_one_task(store, runs)
+
+
+def _prune_one_task(store: Store, runs: Sequence[Job]) -> None:
     from samar.sweeps.pruning import hopeless
 
-    runs = [run for run in members_of(store, sweep.job) if run.done]
     training = {run.id: run for run in runs if run.status in HELD}
-    ended = [run for run in runs if run.status in ("finished", "stopped")]
+    ended = [run for run in runs if run.id not in training]
     if not training or not ended:
         return
     reached = store.records.by_epoch([r.key for r in (*training.values(), *ended)], "val_accuracy")

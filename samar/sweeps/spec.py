@@ -163,6 +163,11 @@ class SweepSpec(JobSettings):
                 raise ConfigError(f"{name} has no values; give at least one.")
         if self.sampler == "tpe":
             self._check_search()
+        if self.prune and not self._validation:
+            raise ConfigError(
+                "Stopping what is hopeless (prune) needs held-out images; choose a validation "
+                "share above 0."
+            )
         size = math.prod(len(values) for values in self.grid.values()) * self.seeds
         if self.sampler == "grid" and size > MOST_MEMBERS:
             raise ConfigError(
@@ -178,10 +183,15 @@ class SweepSpec(JobSettings):
                 "Bayesian search compares settings at equal epochs; leave out equal-gradients, or "
                 "choose the sampler grid or random."
             )
-        if self.base.get("validation", MEMBER_DEFAULTS["validation"]) == 0:
+        if not self._validation:
             raise ConfigError(
                 "Bayesian search learns from held-out images; choose a validation share above 0."
             )
+
+    @property
+    def _validation(self) -> float:
+        """The share of held-out images that the members have."""
+        return float((MEMBER_DEFAULTS | self.base)["validation"])
 
     @property
     def varied(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from samar.settings.declare import readable, settings_of
 from samar.training.settings import TrainSettings
 
 SETTINGS = settings_of(TrainSettings)
+TASK = ("dataset", "model", "label_noise", "images_per_class", "halved")
+"""Settings that say what is learned by what; accuracies are compared only where these agree."""
 
 
 class Range(BaseModel):
@@ -29,7 +31,8 @@ class Range(BaseModel):
     log: bool = False
 
     def __str__(self) -> str:
-        return f"{self.low:g}:{self.high:g}" + (":log" if self.log else "")
+        ends = (plain(end).removesuffix(".0") for end in (self.low, self.high))
+        return ":".join(ends) + (":log" if self.log else "")
 
 
 class Condition(BaseModel):

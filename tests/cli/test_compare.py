@@ -48,6 +48,21 @@ def test_compare_for_people_and_by_tag(four: list[Job], capsys: pytest.CaptureFi
     assert "There is no run 'nothing'" in capsys.readouterr().err
 
 
+def test_only_runs_that_finished_count_over_seeds(
+    four: list[Job], recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = recorded(optimizer="sgd", seed=2, accuracy=0.1, status="stopped")
+    ids = [run.id for run in (*four[:2], part)]
+    assert main(["compare", *ids]) == 0
+    told = capsys.readouterr().out
+    assert "SGD · 3 seeds: test accuracy 81.00 ± 1.41 %" in told
+    assert "(2 of 3 runs finished)" in told
+    assert main(["compare", "--json", *ids]) == 0
+    (group,) = json.loads(capsys.readouterr().out)["groups"]
+    assert (len(group["runs"]), group["finished"]) == (3, 2)
+    assert group["test_accuracy"]["mean"] == pytest.approx(0.81)
+
+
 def test_compare_with_flatness(
     four: list[Job],
     inline: None,

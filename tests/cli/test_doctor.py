@@ -40,6 +40,15 @@ def test_findings_and_a_copy(
     assert "choose another name" in capsys.readouterr().err
 
 
+def test_a_copy_in_a_home_folder_that_is_not_known(
+    recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--repair", "~nobody-of-this-name/copy.db"]) == 2
+    error = capsys.readouterr().err
+    assert "begins in a folder that is not known here" in error
+    assert error.count("\n") == 1
+
+
 def test_a_store_that_cannot_be_opened(
     samar_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,8 @@ def test_start_list_show_steer_and_delete(
     [
         START,
         "sweep --range rho=0.01:1:log --sampler tpe --trials 7 --no-skip-diverged --seed 4",
+        "sweep --range lr=0.01234567:0.1 --range batch_size=16:64 --sampler random",
+        "sweep --preset paper --weight-decay 0 --second-pass auto --dataset digits",
         "sweep --grid optimizer=sgd,sam --when optimizer=sgd:weight_decay=5e-4,lr=0.1 --lr 0.2",
         "sweep --grid nesterov=true,false --equal-gradients --validation 0.1 --film-every 3",
         "sweep --preset paper",
@@ -117,6 +119,7 @@ def test_options_go_before_a_preset() -> None:
         ("sweep --range rho=1 --sampler tpe", "write it as low:high"),
         ("sweep --seeds many", "seeds is 'many', but it must be a whole number"),
         ("sweep --preset cifar", "no sweep preset 'cifar'"),
+        ("sweep --preset paper --prune", "(prune) needs held-out images"),
         ("sweep --preset paper", "CIFAR-10 is not on this machine"),
         ("sweep show nothing", "There is no sweep 'nothing'"),
         ("sweep resume nothing", "There is no sweep 'nothing'"),

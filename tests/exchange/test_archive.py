@@ -25,6 +25,7 @@ from samar.jobs.files import job_dir, weights_path
 from samar.jobs.job import Job
 from samar.jobs.kind import kind_of
 from samar.jobs.service import Jobs
+from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.kinds.curvature import CurvatureJobSettings
@@ -63,6 +64,11 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
     here = Store()
     here.mark(run.id, tags=["lecture", "two"])
     here.records.note(run.key, 5, "change", rho=0.3)
+    more = {"peak": 0.95, "about": {"classes": 10, "steps_per_epoch": 4}, "note": "On the CPU."}
+    more |= {"missed": "1 file", "away": "for 9 s", "compile_seconds": 2.5, "begun": 4}
+    more |= {"measurements": {"film": {"next_epoch": None, "reason": "", "step": 12}}}
+    with here.database.write() as db:
+        db.execute(schema.jobs.update().values(summary=json.dumps({**run.summary, **more})))
     looked = {"values": [3.0, 2.0, 1.0], "residuals": [0.1, 0.1, 0.1], "trace": 7.0, "lr": 0.05}
     here.records.note(run.key, 8, "curvature", **looked)
     add_film(run)
@@ -117,6 +123,15 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
         assert again.read(name) == first.read(name)
 
 
+def test_lines_end_alike_on_every_system(
+    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recorded()
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    with zipfile.ZipFile(io.BytesIO(job_zip(Store(), run))) as archive:
+        assert all(b"\r" not in archive.read(name) for name in ("steps.csv", "epochs.csv"))
+
+
 def test_an_id_that_is_taken_is_replaced(recorded: Callable[..., Job]) -> None:
     run = recorded()
     content = job_zip(Store(), run)
@@ -133,6 +148,44 @@ def test_a_run_that_never_ended_comes_back_as_stopped(
         content = job_zip(Store(), run)
         elsewhere()
         assert Store().get(import_job(io.BytesIO(content))).status == expected
+
+
+def test_a_run_that_left_its_state_behind_does_not_resume(
+    recorded: Callable[..., Job], elsewhere, inline: None
+) -> None:
+    """It would begin at step 0, and forget all that was recorded."""
+    content = job_zip(Store(), recorded(status="interrupted"))
+    elsewhere()
+    jobs = Jobs()
+    run = jobs.get(import_job(io.BytesIO(content)))
+    assert jobs.cannot_resume(run) == (
+        f"{run.label} was imported without the state from which it would go on; Repeat starts it "
+        "anew."
+    )
+    with pytest.raises(RunError, match="Repeat starts it anew"):
+        jobs.resume(run.id)
+    assert len(jobs.store.records.steps(run.key)["step"]) == run.done == 12
+
+
+def test_a_sweep_with_a_run_that_left_its_state_behind_does_not_resume(
+    recorded: Callable[..., Job], elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.jobs.engine.local._start", lambda store, job: None)
+    jobs, run = Jobs(), recorded(status="stopped")
+    sweep = jobs.submit(SweepSpec(grid={"rho": (0.1, 0.2)}, seeds=1))
+    with jobs.store.database.write() as db:
+        own = schema.jobs.update().where(schema.jobs.c.key == run.key)
+        db.execute(own.values(parent=sweep))
+    content = job_zip(jobs.store, jobs.get(sweep))
+    elsewhere()
+    there = Jobs()
+    back = there.get(import_job(io.BytesIO(content)))
+    with pytest.raises(RunError, match="imported without the state"):
+        there.resume(back.id)
+    (part,) = (job for job in there.all(parent=back.id) if job.done)
+    there.delete(part.id)
+    there.resume(back.id)  # the others have not begun
+    assert there.get(back.id).status == "running"
 
 
 def test_the_manifest_tells_versions_data_command_and_checksums(

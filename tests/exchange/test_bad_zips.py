@@ -423,6 +423,32 @@ def test_parts_of_a_summary_that_a_page_cannot_read_are_left_out(parts: dict[str
     own["config.json"] = b'{"network": "x"}'
     job = Store().get(import_job(io.BytesIO(packed(own, run=facts, artifacts=[]))))
     assert job.summary == {"accuracy": 0.5, "more": "x"}
+    odd = {"peak": None, "missed": 3, "away": ["x"], "compile_seconds": "x", "ranks": 10**6}
+    run = json.loads(parts["manifest.json"])["run"]
+    wrong = packed(parts, run=run | {"summary": odd | {"epoch": None, "note": "y"}})
+    run = Store().get(import_job(io.BytesIO(wrong)))
+    assert run.last_epoch is not None
+    assert {n: v for n, v in run.summary.items() if n != "epoch"} == {"note": "y"}
+
+
+def test_a_run_without_a_learning_rate_of_its_own_is_read(parts: dict[str, bytes]) -> None:
+    """Its recorder writes none, as of AdamW."""
+    measured = {"values": [3.0, 2.0, 1.0], "residuals": [0.1] * 3, "trace": 7.0, "lr": None}
+    event = {"step": 1, "kind": "curvature", "detail": measured, "at": 0.0}
+    content = packed(parts | {"events.json": json.dumps([event]).encode()})
+    store = Store()
+    (found,) = store.records.events(store.get(import_job(io.BytesIO(content))).key)
+    assert found.detail == measured
+
+
+def test_lines_that_end_as_on_windows_are_read(parts: dict[str, bytes]) -> None:
+    tables = {n: parts[n].replace(b"\n", b"\r\n") for n in ("steps.csv", "epochs.csv")}
+    assert tables["epochs.csv"].endswith(b",\r\n")  # nothing was held out
+    store = Store()
+    found, plain = (import_job(io.BytesIO(packed(parts | more))) for more in (tables, {}))
+    for read in (store.records.steps, store.records.epochs):
+        for name, column in read(store.get(plain).key).items():
+            assert column.tobytes() == read(store.get(found).key)[name].tobytes()
 
 
 def test_events_that_would_break_a_page(parts: dict[str, bytes]) -> None:

@@ -49,6 +49,9 @@ def laboratory(tmp_path: Path, postgres: Any) -> Place:
     return place(postgres.fresh(), str(tmp_path / "laboratory"))
 
 
+UNKNOWN = "~nobody-of-this-name/samar"
+
+
 def test_to_a_server_and_back(laptop: Place, laboratory: Place, tmp_path: Path) -> None:
     waits = Store().get("still waits").id
     already = Store(str(laboratory.database.engine.url)).create(TrainSettings(name="was there"))
@@ -108,6 +111,10 @@ def test_the_command(laptop: Place, tmp_path: Path, capsys: pytest.CaptureFixtur
             ["postgresql://nobody@127.0.0.1:1/x", "y", "--from-files", str(tmp_path)],
             "cannot be opened",
         ),
+        ([UNKNOWN, "y"], "not known here"),
+        ([str(laptop.files.parent), UNKNOWN], "not known here"),
+        ([str(laptop.files.parent), "y", "--from-files", UNKNOWN], "not known here"),
+        (["sqlite://", "y", "--from-files", UNKNOWN], "not known here"),
     ):
         assert main(["store", "copy", *words]) == 2
         told_so = capsys.readouterr().err

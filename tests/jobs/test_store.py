@@ -296,6 +296,16 @@ def test_a_name_goes_before_the_beginning_of_an_id(store: Store) -> None:
         store.get(first[:3])
 
 
+def test_a_number_goes_before_the_beginning_of_an_id(store: Store) -> None:
+    first, second = store.create(TrainSettings()), store.create(TrainSettings())
+    with store.database.write() as db:
+        own = schema.jobs.c
+        db.execute(schema.jobs.update().where(own.id == first).values(key=1000))
+        db.execute(schema.jobs.update().where(own.id == second).values(id="1000abcd"))
+    assert store.get("1000").id == store.get("#1000").id == first
+    assert store.get("1000a").id == "1000abcd"
+
+
 def test_a_deleted_run_never_lends_its_key(store: Store, step) -> None:
     """Charts are kept by key; a new run must not show an old one's curves."""
     old = store.get(store.create(TrainSettings()))

@@ -1,5 +1,6 @@
 """What is hopeless is stopped, says why, and frees its place."""
 
+import math
 from collections.abc import Callable, Mapping
 from statistics import median
 
@@ -39,6 +40,12 @@ def test_its_best_epoch_counts_and_the_first_runs_are_never_pruned() -> None:
     assert hopeless({}, ENDED, 5) == []
 
 
+def test_an_unknown_accuracy_tells_nothing() -> None:
+    unknown = at(5, math.nan)
+    running = {"unknown": unknown, "worse": {**at(3, 0.0), 3: math.nan}}
+    assert hopeless(running, [*ENDED, unknown], 5) == ["worse"]
+
+
 def epochs(sweeps: Sweeps, run: Job, values: Mapping[int, float]) -> None:
     zero = (0.1, 0.9, 100, 0.2, 0.5, 0.4, 0.3)
     records = [EpochRecord(n, 10 * n, 10 * n, 1.0, *zero, v) for n, v in values.items()]
@@ -71,6 +78,30 @@ def test_a_hopeless_member_is_told_to_stop_once(
     sweep = sweeps.get(sweep_id)
     assert sweep.status == "finished"
     assert not sweeps.jobs.can_resume(sweep.job)  # what it skipped stays so
+
+
+def test_runs_of_different_tasks_have_medians_of_their_own(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong labels cost accuracy whatever the radius: a run is no worse for having them."""
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "20")
+    store = sweeps.jobs.store
+    grid = {"label_noise": (0.0, 0.4), "rho": SPEC.grid["rho"]}
+    sweeps.jobs.submit(SweepSpec(grid=grid, seeds=1, prune=True))
+    tasks = {
+        noise: [run for run in store.all("train") if run.settings.label_noise == noise]
+        for noise in grid["label_noise"]
+    }
+    for noise, best in ((0.0, 0.9), (0.4, 0.6)):
+        for run in tasks[noise][:FIRST_RUNS]:
+            epochs(sweeps, run, at(20, best))
+            end(run, val=best)
+        good, bad = tasks[noise][FIRST_RUNS:]
+        epochs(sweeps, good, at(20, best + 0.01))
+        epochs(sweeps, bad, at(20, best - 0.01))
+    schedule(store)
+    told = {run.id for runs in tasks.values() for run in runs if store.orders.after(0, run.key)}
+    assert told == {runs[-1].id for runs in tasks.values()}
 
 
 def test_the_search_learns_that_it_was_pruned(sweeps: Sweeps, end: Callable[..., None]) -> None:

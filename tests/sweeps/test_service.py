@@ -9,8 +9,10 @@ from samar.errors import DataError, RunError
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.jobs.store import Store
+from samar.sweeps import service
 from samar.sweeps.results import results
-from samar.sweeps.service import WHY_SKIPPED, Sweeps, extend
+from samar.sweeps.service import WHY_SKIPPED, Sweep, Sweeps, extend
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.values import Range, same_setting
 from samar.training.settings import TrainSettings
@@ -164,6 +166,33 @@ def test_a_sweep_of_another_version_breaks_nothing(sweeps: Sweeps) -> None:
     schedule(sweeps.jobs.store)
     (sweep,) = sweeps.all()
     assert (sweep.id, sweep.state, sweep.title) == (sweep_id, "unreadable", "two")
+
+
+def test_a_sweep_in_which_something_goes_wrong_says_so_and_the_others_go_on(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = (sweeps.jobs.submit(GRID.changed(name=name)) for name in ("bad", "good"))
+    goes_on = service._goes_on
+
+    def broken(store: Store, sweep: Sweep, limit: int) -> bool:
+        if sweep.id == bad:
+            raise ValueError("no such value")
+        return goes_on(store, sweep, limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "_goes_on", broken)
+        (run,) = training(sweeps)
+        assert run.parent == bad
+        for _ in range(5):
+            end(run)
+            schedule(sweeps.jobs.store)
+            run = next(iter(training(sweeps)), run)
+    sweep = sweeps.get(bad)
+    assert (sweep.status, sweep.job.message) == ("failed", "ValueError: no such value")
+    assert sweep.counts == {"finished": 1, "queued": 3}  # it starts none until it is resumed
+    assert sweeps.get(good).status == "finished"
+    sweeps.jobs.resume(bad)
+    assert (sweeps.get(bad).status, sweeps.get(bad).training) == ("running", 1)
 
 
 def test_a_member_that_cannot_be_read_spoils_no_sweep(sweeps: Sweeps) -> None:

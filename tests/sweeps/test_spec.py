@@ -102,6 +102,10 @@ def test_values_have_the_settings_type_whatever_they_came_as() -> None:
             "learns from held-out images; choose a validation share above 0",
         ),
         (
+            lambda: spec("rho=0.1,0.2", prune=True, base={"validation": 0}),
+            "hopeless (prune) needs held-out images; choose a validation share above 0",
+        ),
+        (
             lambda: spec("rho=0.1,0.2", sampler="tpe", equal_gradients=True),
             "compares settings at equal epochs",
         ),

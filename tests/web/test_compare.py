@@ -110,6 +110,16 @@ def test_settings_side_by_side(app: AppTest, four: list[Job]) -> None:
     assert "parallel" in figures(app)
 
 
+def test_only_runs_that_finished_count_over_seeds(
+    app: AppTest, four: list[Job], recorded: Callable[..., Job]
+) -> None:
+    part = recorded(optimizer="sgd", seed=2, accuracy=0.1, status="interrupted")
+    compare_page(app, [*four, part], compare_view="Settings and results")
+    seeds = app.dataframe[2].value
+    assert seeds[["runs", "finished"]].values.tolist() == [[3, 2], [2, 2]]
+    assert seeds["test, mean"].tolist() == pytest.approx([0.9, 0.9])
+
+
 def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
     compare_page(app, four, compare_view="Two side by side")
     assert "Neither run measured its landscape" in app.info[0].value

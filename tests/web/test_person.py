@@ -8,12 +8,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from samar.exchange.archive import job_zip
 from samar.jobs.access.roles import CLASS, OWNER, Person
 from samar.jobs.job import PERSON
 from samar.jobs.service import Jobs
 from samar.networks.library import ImportedModel
 from samar.web import person
 from samar.web.service import service
+from samar.web.state import SELECTED
 
 APP = Path(__file__).parents[2] / "app.py"
 TRAIN, JOBS, MODELS = (
@@ -100,6 +102,24 @@ def test_a_member_of_the_class_steers_own_runs_alone(visit: Any, forgetful: Any)
     owner = visit(TRAIN, None, run=job.id)
     button(owner, "button_stop").click().run()
     assert Jobs().store.orders.after(0, job.key)
+
+
+def test_what_a_member_of_the_class_imports_is_theirs(visit: Any, recorded: Any) -> None:
+    run = recorded(status="stopped")
+    content = job_zip(Jobs().store, run)
+    Jobs().delete(run.id)
+    app = visit(JOBS, "class")
+    app.file_uploader(key="run_upload").upload("run.zip", content, "application/zip").run()
+    assert not app.exception
+    (job,) = Jobs().all()
+    assert job.inputs[PERSON]["minutes"] == 15
+    assert job.inputs[PERSON]["id"]
+    app = visit(TRAIN, None)
+    app.session_state[SELECTED] = [job.id]
+    app.switch_page(JOBS).run()
+    resume = next(each for each in app.button if each.label == "Resume")
+    assert resume.disabled
+    assert "Repeat starts it anew" in resume.help
 
 
 def test_a_full_quota_says_so(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:

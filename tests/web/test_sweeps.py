@@ -227,6 +227,19 @@ def test_pause_resume_back_and_delete(app: AppTest) -> None:
     assert "Sweeps" in [header.value for header in app.header]
 
 
+def test_a_sweep_that_failed_says_why_and_resumes(app: AppTest) -> None:
+    jobs = Jobs()
+    sweep_id = jobs.submit(SweepSpec(grid={"rho": (0.1, 0.2)}))
+    assert jobs.store.move(jobs.get(sweep_id), "failed", "ValueError: no <such> value")
+    page(app)
+    assert "× failed" in text(app)
+    page(app, sweep=sweep_id)
+    assert app.error[0].value.replace("\\", "") == "ValueError: no <such> value"
+    app.button(key="sweep_resume").click().run()
+    assert not app.exception
+    assert Sweeps().get(sweep_id).status == "running"
+
+
 def test_the_list_opens_a_sweep(app: AppTest, finished: str) -> None:
     page(app)
     app.button(key=f"open_{finished}").click().run()

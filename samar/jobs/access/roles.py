@@ -9,7 +9,6 @@ disables with it what would be refused.
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samar.data.catalog import FOLDER_PREFIX
@@ -18,6 +17,7 @@ from samar.home import home
 from samar.jobs.job import ACTIVE, PERSON, Job, mark_in
 from samar.jobs.kind import kind_of
 from samar.settings.job import JobSettings
+from samar.settings.paths import expanded
 
 if TYPE_CHECKING:
     from samar.jobs.store import Store
@@ -29,6 +29,8 @@ LIMITS = {"SAMAR_CLASS_JOBS": 2, "SAMAR_CLASS_MINUTES": 15, "SAMAR_CLASS_UPLOAD_
 """Active jobs of a person, minutes of a job, megabytes of a file, with what they are by default."""
 JOBS, MINUTES, UPLOAD_MB = LIMITS
 
+PINNED_PATHS = ("network", "dataset")
+"""What may be a path, of a network among a job's inputs."""
 NO_PATHS = (
     "Paths are left to whoever runs this server; choose from the lists, or upload a file on the "
     "Models page."
@@ -120,12 +122,18 @@ def why_not_upload(person: Person, size: int) -> str:
     return why_not_act(person)
 
 
-def why_not_ask(person: Person, settings: JobSettings) -> str:
-    """Why a person may not ask for what these settings say, even where it is known already."""
+def why_not_ask(
+    person: Person, settings: JobSettings, inputs: Mapping[str, Any] | None = None
+) -> str:
+    """Why a person may not ask for what these settings say, even where it is known already.
+
+    Args:
+        inputs: of a job that is there, for the networks that they name.
+    """
     if person.role != OWNER:
         if kind_of(settings.kind).fetches:
             return "Downloads are left to whoever runs this server; ask there for what you need."
-        for path in paths_in(settings):
+        for path in paths_in(settings, inputs):
             return f"{path} is a path on the server. {NO_PATHS}"
     return ""
 
@@ -165,11 +173,21 @@ def whose(store: "Store", job: Job) -> str:
     return str(mark_in(job.inputs).get("id", ""))
 
 
-def paths_in(settings: JobSettings) -> Iterator[str]:
-    """The values of settings that name a file or folder, other than an upload."""
+def paths_in(settings: JobSettings, inputs: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The values of settings that name a file or folder, other than an upload.
+
+    Args:
+        inputs: of a job, for the networks that they name.
+    """
     uploads = (home() / "models" / "uploads").resolve()
-    for text in _texts(settings.model_dump(exclude={"name"})):
-        path = Path(text.removeprefix(FOLDER_PREFIX)).expanduser()
+    pinned = (inputs or {}).get("networks") or ()
+    named = [each.get(n) for each in pinned if isinstance(each, Mapping) for n in PINNED_PATHS]
+    for text in _texts([settings.model_dump(exclude={"name"}), named]):
+        try:
+            path = expanded(text.removeprefix(FOLDER_PREFIX))
+        except ConfigError:  # below the home folder of an unknown user
+            yield text
+            continue
         written = text.startswith(FOLDER_PREFIX) or "/" in text or "\\" in text
         if (written or path.is_file()) and uploads not in path.resolve().parents:
             yield text

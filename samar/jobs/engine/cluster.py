@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 import samar
 from samar.device.catalog import CPU
 from samar.errors import ConfigError, RunError
@@ -118,36 +120,42 @@ def dispatch(
     until: Callable[[], bool],
     page: str = "",
 ) -> None:
-    """Give queued jobs to the cluster until told otherwise.
+    """Give queued jobs to the cluster until told otherwise; while the store is away, wait for it.
 
     Args:
-        tell: is told in a sentence what became of a job.
+        tell: is told in a sentence what became of a job, and that the store is away.
         until: whether it is over.
         page: address of Ray's own page.
     """
     flying: dict[Any, Job] = {}
     task = ray.remote(max_calls=1, max_retries=LOST_MACHINES)(_work)
-    alive = 0.0
+    alive, away = 0.0, False
     while not until():
         places = int(ray.cluster_resources().get("CPU", 0))
         if time.monotonic() - alive > ALIVE_SECONDS:
             with suppress(OSError):  # a full disk
                 Dispatcher(places, sum(m.alive for m in machines(ray)), page).tell()
             alive = time.monotonic()
-        tend(store, places)
-        done, _ = ray.wait([*flying], num_returns=len(flying), timeout=0) if flying else ([], [])
-        for each in done:
-            tell(_ended(store, ray, each, flying.pop(each)))
-        taken = [job.id for job in flying.values()]
-        while len(taken) < places and (job := store.next_queued(taken)) is not None:
-            taken.append(job.id)
-            if job.status == UNREADABLE:
-                store.move(job, "failed", job.message)
-                continue
-            options = {"num_cpus": 1, "num_gpus": _gpus(ray, job)}
-            variables = {"env_vars": _variables(places)}
-            flying[task.options(**options, runtime_env=variables).remote(job.id)] = job
-            tell(f"{job.label} waits for a place.")
+        try:
+            tend(store, places)
+            done = ray.wait([*flying], num_returns=len(flying), timeout=0)[0] if flying else []
+            for each in done:
+                tell(_ended(store, ray, each, flying.pop(each)))
+            taken = [job.id for job in flying.values()]
+            while len(taken) < places and (job := store.next_queued(taken)) is not None:
+                taken.append(job.id)
+                if job.status == UNREADABLE:
+                    store.move(job, "failed", job.message)
+                    continue
+                options = {"num_cpus": 1, "num_gpus": _gpus(ray, job)}
+                variables = {"env_vars": _variables(places)}
+                flying[task.options(**options, runtime_env=variables).remote(job.id)] = job
+                tell(f"{job.label} waits for a place.")
+            away = False
+        except OperationalError as error:
+            if not away:
+                tell(str(error))
+            away = True
         time.sleep(POLL_SECONDS)
 
 

@@ -17,6 +17,7 @@ from samar.errors import ConfigError, RunError
 from samar.jobs.job import ACTIVE
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import Database
+from samar.settings.paths import expanded
 
 PIECE = 2000
 """Rows that are copied at once."""
@@ -57,7 +58,7 @@ def place(text: str, files: str | None = None, *, new: bool = False) -> Place:
         new: whether a folder without a store gets one.
 
     Raises:
-        ConfigError: a URL without a folder, or a folder without a store.
+        ConfigError: a URL without a folder, a folder without a store, or one of an unknown user.
         RunError: the store cannot be opened.
     """
     if "://" in text:
@@ -66,14 +67,14 @@ def place(text: str, files: str | None = None, *, new: bool = False) -> Place:
                 f"{text} says nothing about the jobs' files; give their folder, such as "
                 "SAMAR_ARTIFACTS, with --from-files or --to-files."
             )
-        return Place(Database(text), Path(files).expanduser())
-    folder = Path(text).expanduser()
+        return Place(Database(text), expanded(files))
+    folder = expanded(text)
     if folder.is_file():
         raise ConfigError(f"{text} is a file; give the folder of the store, or a URL.")
     if not new and not (folder / "samar.db").is_file():
         raise ConfigError(f"There is no store in {folder}; give the folder that holds samar.db.")
     url = sa.URL.create("sqlite", database=str(folder / "samar.db"))
-    return Place(Database(str(url)), Path(files).expanduser() if files else folder / "runs")
+    return Place(Database(str(url)), expanded(files) if files else folder / "runs")
 
 
 def copy_jobs(source: Place, target: Place, tell: Callable[[int, int], None]) -> Copied:

@@ -77,20 +77,21 @@ def settings(runs: Sequence[Job]) -> None:
 
 
 def _seeds(runs: Sequence[Job]) -> None:
-    """Mean and standard deviation of each group of seeds."""
+    """Mean and standard deviation of each group of seeds, over the runs that finished."""
     groups = [group for group in group_by_seed(runs) if len(group.runs) > 1]
     if not groups:
         return
     rows = []
     for group in groups:
         row: dict[str, Any] = {"group": group.title, "runs": len(group.runs)}
+        row["finished"] = len(group.finished)
         for head, name in RESULTS.items():
-            known = [_result(run, name) for run in group.runs if run.last_epoch is not None]
+            known = [_result(run, name) for run in group.finished]
             found = mean_std(value for value in known if value is not None)
             row |= {f"{head}, mean": found.mean, f"{head}, sd": found.std}
         rows.append(row)
     st.markdown("**Over seeds, at the last epoch**")
-    heads = [head for head in rows[0] if head not in ("group", "runs")]
+    heads = [head for head in rows[0] if head not in ("group", "runs", "finished")]
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
@@ -99,6 +100,7 @@ def _seeds(runs: Sequence[Job]) -> None:
         key="compare_seeds",
         alt="Mean and standard deviation over seeds of the last epoch's results.",
     )
+    st.caption("Only runs that finished count.")
 
 
 def _result(run: Job, name: str) -> float | None:

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from samar.errors import SamarError
+from samar.jobs.access.roles import mark_of
 from samar.jobs.job import Job
 from samar.jobs.kind import trains
 from samar.web.jobs.details import page_of
@@ -95,7 +96,8 @@ def _import() -> None:
     if (file := st.session_state["run_upload"]) is not None:
         try:
             checked_upload(file.size)
-            st.session_state[IMPORTED] = import_job(file, service().store)
+            mark = mark_of(service().who())
+            st.session_state[IMPORTED] = import_job(file, service().store, mark=mark)
         except (SamarError, OSError) as error:
             st.session_state[IMPORT_PROBLEM] = sentence_of(error)
 

@@ -130,13 +130,12 @@ def _actions(job: Job) -> None:
             open_job(job)
         if job.status == "paused" or job.status in RESUMABLE:
             resume = partial(service().resume, job.id)
-            start = "" if job.status == "paused" else service().cannot_start(job.settings)
             st.button(
                 "Resume",
                 icon=":material/resume:",
                 on_click=attempt,
                 args=(resume,),
-                **unless(steer or start),
+                **unless(steer or service().cannot_resume(job)),
             )
         if job.active:
             _stop_button(job, "stop")

@@ -9,7 +9,6 @@ import streamlit as st
 from samar.charts.sweeps import curve_figure, difference_figure, heat_map_figure
 from samar.sweeps.results import (
     MEASURES,
-    TASK,
     SettingResult,
     best_by_validation,
     best_of_each_arm,
@@ -20,6 +19,7 @@ from samar.sweeps.results import (
 )
 from samar.sweeps.service import Sweep
 from samar.sweeps.statistics import MeanStd
+from samar.sweeps.values import TASK
 from samar.web.controls import SETTINGS
 from samar.web.plotly_chart import plotly_chart
 from samar.web.text import plain

@@ -23,6 +23,7 @@ STATES = {
     "running": "▶ running",
     "paused": "‖ paused",
     "stopped": "■ stopped",
+    "failed": "× failed",
     "finished": "✓ finished",
     "interrupted": "! interrupted",
     UNREADABLE: "? unreadable",
@@ -106,7 +107,8 @@ def _buttons(sweep: Sweep) -> None:
         if sweep.state == "running":
             _button("Pause", "pause", jobs.pause, sweep, why_not, "The run that trains ends first.")
         if jobs.can_resume(sweep.job):
-            _button("Resume", "play_arrow", jobs.resume, sweep, why_not, primary=True)
+            cannot = why_not or jobs.cannot_resume(sweep.job)
+            _button("Resume", "play_arrow", jobs.resume, sweep, cannot, primary=True)
         if sweep.training or sweep.state in ("running", "paused"):
             _button("Stop", "stop", jobs.stop, sweep, why_not, "Saves what trains; can be resumed.")
         if not sweep.training:
@@ -186,6 +188,8 @@ def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
         return
     if sweep.state != "finished":
         _show_progress(sweep)
+    if sweep.state == "failed":
+        st.error(plain(sweep.job.message), icon=":material/error:")
     if sweep.state == "interrupted":
         st.warning("The processes of some runs are gone; **Resume** goes on from what they saved.")
     members = sweeps().members(sweep)

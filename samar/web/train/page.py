@@ -87,9 +87,10 @@ def _buttons(run: Job | None) -> None:
         else:
             pause = partial(service().pause, *ids)
             _button("Pause", "pause", "P", pause, status != "running", first=True, why_not=steer)
-        if status in RESUMABLE:
+        if run and status in RESUMABLE:
             resume = partial(service().resume, *ids)
-            _button("Resume", "resume", "U", resume, why_not=steer or start)
+            why_not = steer or service().cannot_resume(run)
+            _button("Resume", "resume", "U", resume, why_not=why_not)
         else:
             step = partial(service().step, *ids)
             _button("Step", "skip_next", "N", step, status != "paused", why_not=steer)

@@ -1,5 +1,6 @@
 """Who may do what: refused below the pages, with the sentence that the pages show."""
 
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import pytest
 
 from samar.errors import ConfigError, NotAllowed
+from samar.exchange.archive import job_zip
+from samar.exchange.importing import import_job
 from samar.jobs.access.roles import (
     CLASS,
     LIMITS,
     VIEW,
     Person,
     limit,
+    mark_of,
     paths_in,
     stated_role,
     why_not_upload,
@@ -132,6 +136,8 @@ def test_viewers_start_nothing(served: Served) -> None:
         SweepSpec(grid={"dataset": ("digits", "folder:x")}),
         InspectSettings(file="/etc/passwd"),
         InspectSettings(file="~/weights.pth"),
+        InspectSettings(file="~nobody-of-this-name/weights.pth"),
+        EvaluateSettings(network="~nobody-of-this-name"),
         EvaluateSettings(network="../weights.pth"),
         EvaluateSettings(network="C:\\weights.pth"),
         EvaluateSettings(network="m0123", dataset="folder:here"),
@@ -244,6 +250,54 @@ def test_a_mark_from_elsewhere_does_no_harm(served: Served) -> None:
     assert served.of(ANNA).cannot_steer(served.store.get(job))
     served.look_after()
     served.of(Person()).stop(job)
+
+
+def imported(served: Served, settings: Any, person: Person, **facts: Any) -> str:
+    """The id of an ended job after it went out as a zip and came back by a person's hand."""
+    store = served.store
+    job = store.get(store.create(settings, inputs=facts.pop("inputs", None)))
+    for owned in facts.pop("members", ()):
+        store.move(store.get(store.create(owned, parent=job.id)), "stopped", only=("queued",))
+    claimed = store.claim(job.id) or job  # a coordinator runs at once
+    store.beat(claimed, **facts)
+    assert store.move(claimed, "stopped")
+    content = io.BytesIO(job_zip(store, store.get(job.id)))
+    store.delete(job.id)
+    return import_job(content, store, mark=mark_of(person))
+
+
+def test_an_imported_job_is_of_whoever_imported_it(served: Served) -> None:
+    """Whose it was elsewhere, and how long it might take there, holds there alone."""
+    before = {PERSON: {"id": "ben", "minutes": 10**6}}
+    for person, mark in ((ANNA, {"id": "anna", "minutes": 15}), (Person(), None)):
+        job_id = imported(served, TrainSettings(), person, inputs=before, started=time.time() - 9e3)
+        job = served.store.get(job_id)
+        assert job.inputs.get(PERSON) == mark
+        assert not job.message  # of no limit here
+        assert bool(served.of(ANNA).cannot_steer(job)) is (mark is None)
+        served.of(Person()).delete(job_id)
+
+
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        (TrainSettings(dataset="folder:/etc"), {}),
+        (DownloadSettings(source="cifar10"), {}),
+        (SweepSpec(), {"members": [TrainSettings(dataset="folder:/etc")]}),
+        (
+            EvaluateSettings(network="one"),
+            {"inputs": {"title": "a / b", "networks": [{"network": "/x.pt", "title": "a / b"}]}},
+        ),
+    ],
+)
+def test_a_class_resumes_nothing_that_it_may_not_start(
+    served: Served, settings: Any, more: dict[str, Any]
+) -> None:
+    job = served.store.get(imported(served, settings, ANNA, **more))
+    assert served.of(ANNA).cannot_resume(job)
+    with pytest.raises(NotAllowed, match="left to whoever runs this server"):
+        served.resume(job.id)
+    assert not served.of(Person()).cannot_resume(job)
 
 
 def test_settings_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:

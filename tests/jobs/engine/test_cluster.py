@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -76,6 +77,32 @@ def test_without_ray_or_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         cluster.connected("auto"),
     ):
         pass
+
+
+def test_the_dispatcher_waits_for_a_store_that_is_away(
+    samar_home: Any, postgres: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMAR_STORE", postgres.fresh())
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.0)
+    store, ray, told = Store(), MagicMock(), list[str]()
+    job_id = store.create(TrainSettings())
+    ray.cluster_resources.return_value = {"CPU": 2}
+    ray.wait.return_value = ([], [])
+    rounds = iter((postgres.stop, lambda: None, postgres.start, lambda: None))
+
+    def over() -> bool:
+        step = next(rounds, None)
+        if step is not None:
+            step()
+        return step is None
+
+    try:
+        cluster.dispatch(store, ray, told.append, over)
+    finally:
+        postgres.start()
+    away, given = told
+    assert "goes on when its server is there again" in away
+    assert given == f"{store.get(job_id).label} waits for a place."
 
 
 def test_the_queue_of_a_cluster(samar_home: Any) -> None:
