@@ -326,10 +326,11 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     if job.status == "stopped":
         axis = " an axis" if isinstance(landscape, Landscape) else ""
         print(f"Stopped at {len(landscape.loss)} points{axis}.", file=sys.stderr)
+    missing = landscape.ends_missing if isinstance(landscape, Landscape) else ""
+    centre = "" if missing else f"{numbers['centre_loss']:.6f} at the centre, "
     print(
-        f"{title}: loss {numbers['centre_loss']:.6f} at the centre, from "
-        f"{numbers['min_loss']:.6f} to {numbers['max_loss']:.6g} over {landscape.loss.size} "
-        f"points in {numbers['seconds']:.1f} s."
+        f"{title}: loss {centre}from {numbers['min_loss']:.6f} to {numbers['max_loss']:.6g} over "
+        f"{landscape.loss.size} points in {numbers['seconds']:.1f} s."
     )
     if isinstance(landscape, Samples):
         print(
@@ -338,8 +339,10 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
         )
     elif landscape.is_adaptive:
         print(f"{landscape.sampling}.")
+    if missing:
+        print(missing)
     for name in ("barrier", "climb_within_rho"):
-        if name in numbers:
+        if name in numbers and not missing:
             print(f"{name.replace('_', ' ').capitalize()}: {numbers[name]:.6g}.")
 
 

@@ -212,7 +212,8 @@ class Connector:
             facts: further entries of the manifest.
 
         Returns:
-            None where the bend lies on the line between the networks, so that there is no plane.
+            None where the bend lies on the line between the networks, or these have the same
+            weights, so that there is no plane.
         """
         frame = plane_frame(self.model, self.end(path.aligned), self.bend(path.aligned).weights)
         if frame is None:
@@ -246,8 +247,8 @@ class Connector:
             "torch": torch.__version__,
             "python": platform.python_version(),
         } | provenance(self.device, self._evaluator.precision)
-        if self._alignment is not None:
-            each = self._alignment
+        if any(aligned for _, aligned in self._paths):  # also where all of them were known
+            each = self.alignment
             found |= {"aligned_distance": each.after, "moved": each.moved, "neurons": each.neurons}
         return found
 
@@ -286,6 +287,8 @@ def plane_frame(model: nn.Module, second: Weights, bend: Weights) -> Frame | Non
     across = [exact(b) - exact(a) for a, b in zip(first, second, strict=True)]
     up = [exact(w) - exact(a) for a, w in zip(first, bend, strict=True)]
     length = _inner(across, across) ** 0.5
+    if length == 0:
+        return None
     share = _inner(up, across) / length**2
     up = [u - share * c for u, c in zip(up, across, strict=True)]
     height = _inner(up, up) ** 0.5

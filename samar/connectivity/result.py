@@ -163,7 +163,7 @@ class Connection:
             ],
         }
 
-    def save(self, target: FilePath | BinaryIO) -> None:
+    def save(self, target: str | FilePath | BinaryIO) -> None:
         """Write everything as a NumPy archive."""
         arrays: dict[str, Any] = {}
         about = []

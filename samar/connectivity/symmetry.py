@@ -24,7 +24,7 @@ Reference:
 import copy
 import operator
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +111,7 @@ def neuron_groups(model: nn.Module, images: Tensor) -> tuple[NeuronGroup, ...]:
             ShapeProp(traced).propagate(images[:1])
     except Exception as error:
         raise _no_rule(f"its forward pass cannot be traced ({type(error).__name__})") from None
-    walk = _Walk(traced)
+    walk = _Walk(traced, _names_of_each(plain))
     walk.all()
     return walk.groups()
 
@@ -147,11 +147,20 @@ def _no_rule(why: str) -> ConfigError:
     return ConfigError(f"The neurons of this network cannot be aligned: {why}; choose align none.")
 
 
+def _names_of_each(model: nn.Module) -> dict[str, list[str]]:
+    """All names of the tensor that a name stands for; several where modules share it."""
+    state = model.state_dict(keep_vars=True)
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, tensor in state.items():
+        names[id(tensor)].append(name)
+    return {name: names[id(tensor)] for name, tensor in state.items()}
+
+
 class _Walk:
     """Symbols for the channels of every activation, gathered node by node."""
 
-    def __init__(self, traced: fx.GraphModule) -> None:
-        self._traced = traced
+    def __init__(self, traced: fx.GraphModule, names: Mapping[str, Sequence[str]]) -> None:
+        self._traced, self._names = traced, names
         self._modules = dict(traced.named_modules())
         self._parent: list[int] = []
         self._channels: dict[fx.Node, Integers] = {}
@@ -193,6 +202,8 @@ class _Walk:
 
     def _after(self, node: fx.Node) -> Integers:
         """The symbols of a node's channels, from those of its inputs."""
+        if any(isinstance(each, fx.Node) for each in node.kwargs.values()):
+            raise _no_rule(f"{_named(node.target)} is given an input by name")
         if node.op == "call_module":
             return self._after_module(node, self._modules[str(node.target)], str(node.target))
         if node.op == "call_function" and node.target in _ADDITIONS:
@@ -264,9 +275,10 @@ class _Walk:
         return symbols
 
     def _put(self, tensor: str, axis: int, symbols: Integers, node: fx.Node) -> None:
-        known = self._places.setdefault((tensor, axis), symbols)
-        if known is not symbols:  # the module is used twice
-            self._tie(known, symbols, node)
+        for name in self._names[tensor]:
+            known = self._places.setdefault((name, axis), symbols)
+            if known is not symbols:  # the module is used twice, or shares the tensor
+                self._tie(known, symbols, node)
 
     def _of(self, node: Any) -> Integers:
         if not isinstance(node, fx.Node) or node not in self._channels:

@@ -18,6 +18,7 @@ from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
+from samar.kinds.landscape import take_up
 from samar.landscapes.result import Landscape
 from samar.networks.load import belongs_to, load_pinned, pinned
 from samar.networks.memory import connectivity_bytes, of_stored
@@ -249,6 +250,7 @@ def _measure_plane(connector: "Connector", work: Work, path: Path, network: "Net
     sampler = connector.plane(path, split, facts)
     if sampler is None:
         return
+    take_up(sampler, work, kind)
     words = "Measuring the plane, aligned" if path.aligned else "Measuring the plane"
     for level in sampler.levels(progress=lambda done, total: work.progress(done, total, words)):
         numbers = {"points": level.points, "min_loss": level.lowest}

@@ -99,10 +99,11 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     ends: list[tuple[str, Mapping[str, Any]]]
     ends = [(other.title, other.model.state_dict()) for other in others]
     # A run's own snapshots: pca is taken of them, on any other plane they are shown.
-    own = settings.path and settings.applies("path")
-    path = path_of(store, network) if own or settings.directions == "pca" else []
-    if settings.directions == "pca" and not ends:
-        ends, path = path, []
+    path: list[tuple[str, Mapping[str, Any]]] = []
+    if settings.directions == "pca":
+        ends = ends or path_of(store, network)
+    elif settings.path and settings.applies("path"):
+        path = path_of(store, network)
 
     def tell(sentence: str) -> None:
         work.progress(0, doing=sentence)
@@ -142,7 +143,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
         if settings.is_sampled
         else sampler(settings, frame)
     )
-    _take_up(exact, work)
+    take_up(exact, work, LEVEL, PARTIAL)
     work.note(device=described(device, exact.evaluator.precision))
     if exact.evaluator.note:
         work.summarize(note=exact.evaluator.note)
@@ -192,18 +193,25 @@ def _keep_partial(sampler: "Sampler | CubeSampler", work: Work) -> None:
         work.keep_saved(PARTIAL, sampler.at_level(points), f"{PARTIAL}.npz", step=points)
 
 
-def _take_up(sampler: "Sampler | CubeSampler", work: Work) -> None:
-    """Put what an earlier process measured into the grid."""
+def take_up(sampler: "Sampler | CubeSampler", work: Work, *kinds: str) -> None:
+    """Put what an earlier process measured, and kept as artifacts of some kinds, into the grid."""
+    import numpy as np
+
+    from samar.landscapes.grid import Grid
     from samar.landscapes.result import ERRORS, Landscape
     from samar.landscapes.topology.samples import load_landscape
 
     seconds, forwards = 0.0, 0
-    for artifact in (*work.kept(LEVEL), *work.kept(PARTIAL)):
+    for artifact in (each for kind in kinds for each in work.kept(kind)):
         try:
             known = load_landscape(work.folder / artifact.path)
         except DataError:
             continue
         cut = sampler.grid.part(len(known.loss))
+        if isinstance(known, Landscape) and isinstance(sampler.grid, Grid):
+            places = [axis[cut[0]] for axis in sampler.grid.axes]
+            if not np.allclose(known.axes, places):
+                continue  # of another plane: its bend had to be trained anew
         for name in ("loss", "accuracy", "done", *ERRORS):
             theirs = getattr(known, name)
             if theirs is not None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from samar.data.objective import UNKNOWN_EACH, Objective
 from samar.device.catalog import FP32
@@ -27,7 +28,6 @@ from samar.errors import ConfigError
 from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.folding import FoldedNetwork
 from samar.landscapes.frame import State
-from samar.models.folding import BATCHNORM as NORMS
 
 CHUNKS = (32, 64, 128, 256, 512)
 MORE_CHUNKS = (1024, 2048, 4096, 8192)
@@ -207,14 +207,21 @@ class Evaluator:
 
     def _recalibrate(self) -> None:
         norms = [
-            m for m in self._plain.modules() if isinstance(m, NORMS) and m.running_mean is not None
+            m
+            for m in self._plain.modules()
+            if isinstance(m, _BatchNorm) and m.running_mean is not None
         ]
+        if not norms:
+            return
         momenta = [norm.momentum for norm in norms]
-        seen = 0
+        seen, n = 0, len(self._calibration)
+        # A little larger where a single example would be left over, which has no variance.
+        sizes = range(CALIBRATION_BATCH, 2 * CALIBRATION_BATCH)
+        size = next((size for size in sizes if n % size != 1), CALIBRATION_BATCH)
         try:
             for norm in norms:
                 norm.train()
-            for piece in self._calibration.pieces(CALIBRATION_BATCH):
+            for piece in self._calibration.pieces(size):
                 self._check()
                 seen += len(piece)
                 for norm in norms:

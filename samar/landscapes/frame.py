@@ -11,6 +11,7 @@ the origin, the edge of SAM's ball as far as the plane cuts it, are ρ G^{-1/2} 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,13 @@ from torch import Tensor, nn
 
 from samar.device.precision import exact
 from samar.device.waiting import on_host
+from samar.errors import ConfigError
 from samar.landscapes.catalog import MOST_AXES
 from samar.landscapes.directions import Weights, random_direction, weights_of
 
 Floats = npt.NDArray[np.float64]
+PARALLEL = 1e-12
+"""Axes of length one whose Gram matrix has so small an eigenvalue span no plane."""
 State = Mapping[str, Tensor]
 """A network's ``state_dict``: parameters and buffers by name."""
 
@@ -68,15 +72,37 @@ class Frame:
             point = tuple(torch.add(p, d, alpha=step) for p, d in zip(point, axis, strict=True))
         return point
 
+    @cached_property
     def gram(self) -> Floats:
         """Inner products of the axes, (d, d)."""
         return np.array([[_inner(a, b) for b in self.axes] for a in self.axes])
+
+    def require_spanning(self) -> None:
+        """Make sure that every axis leads somewhere else than the others.
+
+        Raises:
+            ConfigError: an axis is all zeros, or the axes are parallel.
+        """
+        norms = np.sqrt(np.diag(self.gram))
+        for number, norm in enumerate(norms.tolist(), 1):
+            if norm == 0:
+                raise ConfigError(
+                    f"Direction {number} is all zeros; give one that moves some weights (random "
+                    "ones leave biases and other tensors of one dimension as they are)."
+                )
+        cosines = self.gram / np.outer(norms, norms)
+        if np.isfinite(cosines).all() and np.linalg.eigvalsh(cosines)[0] <= PARALLEL:
+            got = "two" if len(norms) == 2 else f"{len(norms)}, some of them"
+            raise ConfigError(
+                f"The directions must lead apart, got {got} that are parallel or follow from each "
+                "other; give other directions, or networks that all differ."
+            )
 
     def project(self, weights: Sequence[Tensor]) -> tuple[Floats, float]:
         """Coordinates (d,) of the nearest point of the plane, and the distance to it."""
         offset = [exact(w) - exact(o) for w, o in zip(weights, self.origin, strict=True)]
         along = np.array([_inner(axis, offset) for axis in self.axes])
-        coordinates = np.linalg.lstsq(self.gram(), along, rcond=None)[0]
+        coordinates = np.linalg.lstsq(self.gram, along, rcond=None)[0]
         for step, axis in zip(coordinates, self.axes, strict=True):
             offset = [o - float(step) * exact(d) for o, d in zip(offset, axis, strict=True)]
         return coordinates, float(np.sqrt(_inner(offset, offset)))
@@ -85,13 +111,13 @@ class Frame:
         """Coordinates (count, 2) of the points at distance ρ; the two ends (2, 1) on a line.
 
         Raises:
-            ValueError: the axes are parallel, or more than two.
+            ValueError: there are more than two axes.
+            ConfigError: an axis is all zeros, or the axes are parallel.
         """
         if len(self.axes) > 2:
             raise ValueError(f"a ball is drawn on one or two axes, got {len(self.axes)}; give two.")
-        values, vectors = np.linalg.eigh(self.gram())
-        if values[0] <= 1e-12 * values[-1]:
-            raise ValueError("the axes must span a plane, got two that are parallel; draw anew.")
+        self.require_spanning()
+        values, vectors = np.linalg.eigh(self.gram)
         turns = 2 * np.pi * np.arange(count) / count
         circle = np.stack([np.cos(turns), np.sin(turns)], axis=1)
         if len(self.axes) == 1:
@@ -101,7 +127,7 @@ class Frame:
 
     def describe(self) -> dict[str, Any]:
         """The axes' facts, norms and cosine."""
-        gram = self.gram()
+        gram = self.gram
         norms = np.sqrt(np.diag(gram))
         cosine = float(gram[0, 1] / (norms[0] * norms[1])) if len(self.axes) == 2 else None
         return self.facts | {

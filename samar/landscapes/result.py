@@ -191,6 +191,19 @@ class Landscape:
         loss, along = self.loss[inside], alpha[inside]
         return float(np.max(loss - (1 - along) * loss[0] - along * loss[-1]))
 
+    @property
+    def ends_missing(self) -> str:
+        """Between networks: that these are no points of the grid, and what to do; else empty."""
+        if self.manifest.get("directions") != "between" or all(
+            {0.0, 1.0} <= set(axis.tolist()) for axis in self.axes
+        ):
+            return ""
+        lost = "" if self.is_plane else ", and the barrier,"
+        return (
+            f"The networks lie at 0 and 1, which are no points of this grid, so the loss at the "
+            f"centre{lost} is not known; a range of 0.5 or 1 has them."
+        )
+
     def summary(self) -> dict[str, Any]:
         """The numbers that the command line prints."""
         finite = self.loss[self.done & np.isfinite(self.loss)]
@@ -218,7 +231,7 @@ class Landscape:
             numbers["climb_within_rho"] = float(np.max(self.ball.loss)) - self.centre_loss
         return numbers
 
-    def save(self, target: FilePath | BinaryIO) -> None:
+    def save(self, target: str | FilePath | BinaryIO) -> None:
         """Write everything as a NumPy archive."""
         arrays = {"loss": self.loss, "accuracy": self.accuracy, "done": self.done}
         arrays |= {name: array for name, array in self.errors.items() if array is not None}

@@ -54,6 +54,9 @@ class Levels(ABC, Generic[Found]):
         grid: how far and how fine; may be partly done already.
         facts: further entries of the manifest.
 
+    Raises:
+        ConfigError: an axis is all zeros, or the axes are parallel.
+
     Attributes:
         refinement: chooses the points of an adaptive plane; None where every point is measured.
         seconds: spent on measuring points.
@@ -64,6 +67,7 @@ class Levels(ABC, Generic[Found]):
     def __init__(
         self, frame: Frame, evaluator: Evaluator, grid: Points, facts: Mapping[str, Any] | None
     ) -> None:
+        frame.require_spanning()
         self.frame, self.evaluator, self.grid = frame, evaluator, grid
         self._origin: Value | None = None
         self.seconds = 0.0
@@ -258,7 +262,7 @@ class CubeSampler(Levels[Samples]):
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(frame, evaluator, grid, facts)
-        self._gram = frame.gram()
+        self._gram = frame.gram
 
     def at_level(self, level: int) -> Samples:
         """The first so many samples, with their manifest."""

@@ -184,6 +184,9 @@ def test_a_line_between_networks_shows_its_barrier() -> None:
     figure = slices_figure([("a to b", found)], shared_scale([found], "loss", False))
     assert "barrier 0.25" in figure.layout.title.text
     assert figure.data[1].name == "chord"
+    percent = slices_figure([("a to b", found)], shared_scale([found], "accuracy", False))
+    assert "barrier" not in percent.layout.title.text, "that of the loss is no percentage"
+    assert percent.data[1].name == "chord"
 
 
 def test_the_page_stands_alone_and_escapes() -> None:
@@ -205,3 +208,12 @@ def test_a_page_carries_the_marks_it_is_given() -> None:
             assert word in marked
         assert plain.count('"minima"') == 0
         assert marked.count('"minima"') >= 2
+
+
+def test_the_page_of_a_loss_below_zero_is_no_logarithm() -> None:
+    found = plane()
+    low = replace(found, loss=found.loss - 20)
+    for each, log in ((found, True), (low, False)):
+        assert ("(log scale)" in standalone_html("net", each)) == log
+    assert "(log scale)" not in standalone_html("net", found, log=False)
+    assert "correct (%)" in standalone_html("net", found, quantity="accuracy")

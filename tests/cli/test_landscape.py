@@ -125,6 +125,11 @@ def test_between_runs_and_pca(run: str, capsys: pytest.CaptureFixture[str]) -> N
     row = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert np.isfinite(row["barrier"])
     assert row["cosine"] is None
+    assert main([*line.split(), "--span", "0.75", "--rho", "0.1"]) == 0
+    said = capsys.readouterr().out
+    assert "nan" not in said
+    assert "at the centre" not in said.splitlines()[0]
+    assert "and the barrier, is not known; a range of 0.5 or 1 has them" in said
     path = f"landscape {run} --dim 1 --directions pca --with second second --points 5 --images 32"
     assert main(path.split()) == 0
     assert "at the centre" in capsys.readouterr().out

@@ -87,3 +87,19 @@ def test_statistics_follow_but_do_not_count() -> None:
     np.testing.assert_array_equal(
         moved.state["features.1.running_mean"].numpy(), moved.permutations[0]
     )
+
+
+def test_tied_weights_stay_tied_and_the_function_is_kept() -> None:
+    def tied(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        layers = [nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)]
+        layers[2].weight = layers[1].weight
+        return nn.Sequential(*(each for layer in layers for each in (layer, nn.Tanh()))).double()
+
+    first, second, images = tied(0), tied(1), torch.randn(6, 3).double()
+    before = second(images)
+    found = align(first, second.state_dict(), images)
+    assert found.moved > 0
+    assert torch.equal(found.state["2.weight"], found.state["4.weight"])
+    second.load_state_dict(found.state)
+    assert torch.allclose(second(images), before, atol=1e-12)

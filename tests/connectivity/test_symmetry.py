@@ -80,6 +80,15 @@ class Branching(nn.Module):
         return x if x.sum() > 0 else -x
 
 
+class Named(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(36, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(input=x.flatten(1))
+
+
 @pytest.mark.parametrize(
     ("network", "why"),
     [
@@ -87,8 +96,38 @@ class Branching(nn.Module):
         (nn.Sequential(nn.Conv2d(4, 4, 1), nn.GroupNorm(2, 4)), r"no rule for 1 \(GroupNorm\)"),
         (nn.Sequential(nn.Conv2d(4, 4, 1), nn.Linear(3, 2)), "1 is a linear layer over positions"),
         (Branching(), "cannot be traced"),
+        (Named(), "fc is given an input by name"),
     ],
 )
 def test_a_network_without_a_rule_is_refused_in_a_sentence(network: nn.Module, why: str) -> None:
     with pytest.raises(ConfigError, match=f"cannot be aligned: .*{why}.*; choose align none"):
         neuron_groups(network, torch.zeros(1, 4, 3, 3))
+
+
+class Tied(nn.Module):
+    """Two layers, and two BatchNorms, that share their weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(4, 6), nn.Linear(6, 6), nn.Linear(6, 6)
+        self.third.weight = self.second.weight
+        self.norm = self.again = nn.BatchNorm1d(6)
+        self.last = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.norm(self.first(x)))
+        x = torch.tanh(self.third(torch.tanh(self.again(self.second(x)))))
+        return self.last(x)
+
+
+def test_layers_that_share_a_weight_move_together() -> None:
+    torch.manual_seed(0)
+    network, images = Tied().double().eval(), torch.randn(5, 4).double()
+    network.norm.running_mean.normal_()  # type: ignore[union-attr]
+    (group,) = groups = neuron_groups(network, images)
+    assert group.size == 6
+    state = permuted(network.state_dict(), groups, [np.array([3, 1, 0, 5, 2, 4])])
+    assert torch.equal(state["second.weight"], state["third.weight"])
+    before = network(images)
+    network.load_state_dict(state)
+    assert torch.allclose(network(images), before, atol=1e-12)

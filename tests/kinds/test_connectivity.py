@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,40 @@ def test_paths_from_somebody_else_must_say_how_they_were_measured(
     Connection(()).save(path)
     with pytest.raises(DataError, match=r"^It "):
         check_artifact(path, "paths", job.settings, "It")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_stopped_in_its_plane_it_goes_on_there_and_keeps_what_it_knows(
+    store: Store, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    values = {"plane": 9, "align": "weights"}
+    whole = run(store, submitted(store, **values))
+    real, told, again = Work.progress, list[tuple[str, int]](), False
+
+    def progress(work: Work, done: int, total: int | None = None, doing: str = "") -> None:
+        told.append((doing, done))
+        at = ("Measuring the plane, aligned", 40)
+        work.stopping = work.stopping or (told[-1] == at and not again)
+        real(work, done, total, doing)
+
+    monkeypatch.setattr(Work, "progress", progress)
+    job = run(store, submitted(store, **values, name="stopped"))
+    assert job.status == "stopped"
+    assert [each.step for each in store.records.artifacts(job.key, "plane_aligned")] == [5]
+    if elsewhere:  # as if it lay in the plane of another bend
+        level = planes_of(store, job)[True]
+        axes = tuple(axis + 0.1 for axis in level.axes)
+        replace(level, axes=axes).save(job_dir(job.id) / "plane_aligned-5.npz")
+    store.requeue(job)
+    told.clear()
+    again = True
+    job = run(store, job)
+    assert job.status == "finished"
+    points = [done for doing, done in told if doing == "Measuring the plane, aligned"]
+    first = 1 if elsewhere else 26  # the first level is not measured again
+    assert points == list(range(first, 82))
+    once, twice = (planes_of(store, each)[True] for each in (whole, job))
+    np.testing.assert_array_equal(twice.loss, once.loss)
+    facts = found_by(store, job).manifest
+    for name in ("aligned_distance", "moved", "neurons"):
+        assert facts[name] == found_by(store, whole).manifest[name]

@@ -430,3 +430,12 @@ def test_other_weights_are_another_question(store: Store, tmp_path: Path) -> Non
         after["networks"][0]["sha256"]
         == kind.prepare(store, asked(network="second"))["networks"][0]["sha256"]
     )
+
+
+def test_snapshots_that_are_named_stand_alone(store: Store) -> None:
+    others = ("first@0", "first@5", "first@8")
+    job = run(store, submitted(store, directions="pca", others=others))
+    (plane,) = kept(store, job)
+    assert plane.trail is not None
+    assert len(plane.trail.names) == 4
+    assert plane.trail.names[-1] == "this network"

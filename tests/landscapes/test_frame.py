@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from samar.errors import ConfigError
 from samar.landscapes.directions import weights_of
 from samar.landscapes.frame import Frame, frame_between, given_frame, random_frame
 
@@ -62,7 +63,7 @@ def test_bad_axes(network) -> None:
         Frame(axis, (), ())
     with pytest.raises(ValueError, match="shaped like the parameters"):
         given_frame(net, [axis[:2]], ["a"])
-    with pytest.raises(ValueError, match="two that are parallel"):
+    with pytest.raises(ConfigError, match="two that are parallel"):
         given_frame(net, [axis, axis], ["a", "b"]).ball(0.1)
     with pytest.raises(ValueError, match="on one or two axes, got 3"):
         random_frame(net, dim=3).ball(0.1)

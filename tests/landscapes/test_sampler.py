@@ -230,3 +230,41 @@ def test_wrong_number_of_networks(network, values: dict, given: int, sentence: s
     others = [("same", net.state_dict())] * given
     with pytest.raises(ConfigError, match=sentence):
         sampler_of(LandscapeSettings(**values), net, dataset(), others=others)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.1])
+def test_networks_that_span_no_plane_are_refused(network, rho: float) -> None:
+    first, second = network(seed=1), network(seed=2)
+    others = [(name, second.state_dict()) for name in ("second", "third")]
+    config = LandscapeSettings(directions="between", points=5, rho=rho)
+    with pytest.raises(ConfigError, match=r"lead apart, got two that are parallel.*; give other"):
+        sampler_of(config, first, dataset(), others=others)
+
+
+def test_directions_that_span_no_plane_are_refused(network, sample) -> None:
+    net = network()
+    one, other = random_frame(net).axes
+    far = tuple(1e-9 * tensor for tensor in other)
+    assert plane(net, sample, [one, far], points=5).points == 5, "short, but not parallel"
+    double = tuple(2 * tensor for tensor in one)
+    with pytest.raises(ConfigError, match="two that are parallel"):
+        plane(net, sample, [one, double], points=5)
+    zero = tuple(0 * tensor for tensor in one)
+    with pytest.raises(ConfigError, match="Direction 2 is all zeros; give one that moves some"):
+        plane(net, sample, [one, zero], points=5)
+    flat = nn.LayerNorm(8)  # random directions leave its two vectors
+    with pytest.raises(ConfigError, match=r"Direction 1 is all zeros.*tensors of one dimension"):
+        line(flat, Sample(sample.x[:, 0, 0], sample.y), random_frame(flat, dim=1).axes[0])
+
+
+def test_a_range_without_the_networks_says_which_has_them(network) -> None:
+    first, second = network(seed=1), network(seed=2)
+    others = [("second", second.state_dict())]
+    for span, missing in ((0.5, False), (1.0, False), (0.75, True), (3.0, True)):
+        config = LandscapeSettings(directions="between", dim=1, points=5, span=span)
+        found = finish(sampler_of(config, first, dataset(), others=others))
+        assert np.isnan(found.barrier) == np.isnan(found.centre_loss) == missing
+        assert ("a range of 0.5 or 1 has them" in found.ends_missing) == missing
+    assert "and the barrier, is not known" in found.ends_missing
+    around = sampler_of(LandscapeSettings(dim=1, points=5, span=0.3), first, dataset())
+    assert finish(around).ends_missing == ""

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.connectivity.result import Along, Connection, Path
 from samar.jobs.engine.worker import run as work
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.store import Store
+from samar.web.connectivity.results import _exports, _sentences
 from samar.web.service import service
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = FilePath(__file__).parents[2] / "app.py"
 FEW = {"c_points": "5", "c_images": "20", "c_steps": "3", "c_plane": "5 × 5", "c_align": "none"}
 
 
@@ -133,6 +136,19 @@ def test_without_two_networks_it_says_what_to_do(
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     app.switch_page("pages/analysis/connectivity.py").run()
     assert "Choose two trained networks on the left" in words(app)
+
+
+def test_a_rise_within_its_error_is_no_clear_barrier() -> None:
+    t, losses = np.linspace(0, 1, 3), np.array([[1.0, 1.0], [1.1, 0.92], [1.0, 1.0]])
+    paths = tuple(
+        Path("line", aligned, t, {"test": Along.of(t, each, each > 0)}, np.empty((0, 2)))
+        for aligned, each in ((False, losses), (True, losses + np.inf))
+    )
+    found = Connection(paths, {"distance": 1.0})
+    assert "Straight line: **no clear barrier**." in _sentences(found)
+    content, _ = _exports(found, {}, "a to b")["json"]
+    lowest = json.loads(str(content()), parse_constant=lambda word: pytest.fail(word))
+    assert lowest["paths"][1]["test_barrier"] is None
 
 
 def test_a_file_that_was_deleted_by_hand_is_said(visit: Callable[..., AppTest]) -> None:

@@ -8,6 +8,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
@@ -22,6 +23,11 @@ from samar.jobs.orders import STOP
 from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings
+from samar.landscapes.result import Landscape
+from samar.landscapes.topology.report import told
+from samar.web.landscape.choice import Wanted
+from samar.web.landscape.results import Shown, landscape_of
+from samar.web.landscape.topology import _files
 from samar.web.service import service
 
 ROOT = Path(__file__).parents[2]
@@ -337,6 +343,49 @@ def test_a_job_of_the_command_line_is_shown_whatever_it_called_the_network(
     page = visit(job=job_id)
     assert page.selectbox(key="l_run").value == run_id("sgd")
     assert "measured on" in words(page)
+
+
+def test_a_job_that_the_page_has_no_controls_for_says_so(
+    visit: Callable[..., AppTest], home: Path
+) -> None:
+    paths = [home / "runs" / run_id(n) / "weights.safetensors" for n in ("sgd", "sam")]
+    asked: dict[str, Any] = {"points": 5, "images": 128, "dim": 1}
+    of_file = {"model": "cnn", "dataset": "digits", "directions": "between"}
+    files = LandscapeJobSettings(network=str(paths[0]), others=(str(paths[1]),), **asked, **of_file)
+    named = (run_id("sam"), run_id("sgd"))
+    pca = LandscapeJobSettings(network=run_id("samar"), others=named, directions="pca", **asked)
+    for settings, word in ((files, "goes between files"), (pca, "has further networks for pca")):
+        known = [service().submit(settings), *(job.id for job in jobs()[1:])]
+        page = visit(job=known[0])
+        page.run()
+        assert f"{word}, which this page has no controls for" in page.warning[0].value
+        assert "repeat it with" in page.warning[0].value
+        assert len(jobs()) == len(known), "and nothing else is begun"
+
+
+def test_a_range_between_networks_without_them_tells_no_nan(visit: Callable[..., AppTest]) -> None:
+    query = {"l_of": "two", "l_directions": "Between networks", "l_span": "0.75"}
+    page = press(visit(**QUERY, **query), "compute")
+    said = words(page)
+    assert "and the barrier, is not known; a range of 0.5 or 1 has them" in said
+    assert "nan" not in said.split("Export")[0]
+
+
+def test_minima_are_exported_as_json_that_every_reader_knows(
+    visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = press(visit(**QUERY), "compute")
+    job = jobs()[0]
+    landscape = landscape_of(job)
+    assert isinstance(landscape, Landscape)
+    landscape = replace(landscape, manifest=landscape.manifest | {"model_loss": float("nan")})
+    shown = Shown(Wanted(job.settings, "net", ""), job, landscape, False, False)
+    texts: list[str] = []
+    monkeypatch.setattr("streamlit.download_button", lambda _, text, *a, **k: texts.append(text()))
+    _files(0, shown, told(landscape)[0])
+    read = json.loads(texts[0], parse_constant=lambda word: pytest.fail(word))
+    assert read["manifest"]["model_loss"] is None
+    assert not page.exception
 
 
 def test_a_link_with_a_value_that_does_not_fit(visit: Callable[..., AppTest]) -> None:

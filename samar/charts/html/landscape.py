@@ -20,15 +20,21 @@ Told: TypeAlias = tuple[MergeTree, list[str]]
 
 
 def standalone_html(
-    title: str, landscape: Landscape | Samples, topology: Told | None = None, *, log: bool = True
+    title: str,
+    landscape: Landscape | Samples,
+    topology: Told | None = None,
+    *,
+    quantity: str = "loss",
+    log: bool = True,
 ) -> str:
     """Surface, contour map and slices of a plane, a line, or samples, with their manifest.
 
     Args:
         topology: the merge tree whose minima and saddles are marked and shown, and its reading.
-        log: logarithmic loss.
+        quantity: ``loss`` or ``accuracy``.
+        log: logarithmic loss, where all of it is above zero.
     """
-    scale = shared_scale([landscape], "loss", log)
+    scale = shared_scale([landscape], quantity, log and landscape.lowest > 0)
     tree, words = topology or (None, [])
     figures: list[tuple[go.Figure, int]] = []
     if isinstance(landscape, Samples):
@@ -40,7 +46,7 @@ def standalone_html(
             figures.append((contour_figure(landscape, scale, title, tree), 480))
         figures.append((slices_figure([(title, landscape)], scale, trees=[tree]), 340))
     if tree is not None:
-        bounds = bounds_of([tree], log=log)
+        bounds = bounds_of([tree], log=scale.logarithmic)
         figures += [
             (draw(tree, scale, "", bounds), 380) for draw in (merge_tree_figure, persistence_figure)
         ]

@@ -378,7 +378,7 @@ def slices_figure(
         )
     if len(named) == 1 and np.isfinite(barrier := _barrier(named[0][1])):
         traces.append(_chord(named[0][1], scale))
-        heading = f"Slice · barrier {barrier:.4g}"
+        heading = f"Slice · barrier {barrier:.4g}" if scale.quantity == "loss" else "Slice"
     else:
         heading = "Slices through the centre" if named[0][1].is_plane else "Slice"
     if not named[0][1].is_plane and scale.quantity == "loss":

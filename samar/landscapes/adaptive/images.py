@@ -128,7 +128,7 @@ class ImagePlane:
             for step in range(level[i] + 1):
                 part = known[i][:, : self.steps[step]]
                 means[:, step, i] = _on_log_scale(part.mean(axis=1))
-                spreads[step, i] = _shares(part[0]).var(ddof=1)
+                spreads[step, i] = _variance(_shares(part[0]))
         values = means[:, level, np.arange(len(points))]
         variances = np.zeros((len(self.steps), len(points)))
         top = np.array(level)  # the level up to which a point, or its neighbours, tell of images
@@ -155,8 +155,8 @@ class ImagePlane:
         spread = np.full((2, len(points)), np.nan)  # of the losses, and of their differences
         for i in np.flatnonzero(finite):
             losses = known[i][0]
-            spread[0, i] = losses.var(ddof=1)
-            spread[1, i] = (losses - self.network[0, : own[i]]).var(ddof=1)
+            spread[0, i] = _variance(losses)
+            spread[1, i] = _variance(losses - self.network[0, : own[i]])
         loss_se, difference_se = np.sqrt(spread / self.images + loss**2 * noise)
         wanted = np.where(noise > 0, np.array(self.steps)[variances.argmax(axis=0)], 0)
 
@@ -205,6 +205,11 @@ def _on_log_scale(means: Floats) -> Floats:
 def _shares(losses: Floats) -> Floats:
     """How much of the mean loss is that of each image; their mean is 1."""
     return losses / max(float(losses.mean()), FLOOR)
+
+
+def _variance(values: Floats) -> float:
+    """1/(n − 1) Σ (v − mean)²; NaN of one value."""
+    return float(values.var(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def _slope(values: Floats, control: Floats) -> float:

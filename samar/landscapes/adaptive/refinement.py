@@ -46,7 +46,7 @@ from samar.landscapes.adaptive.images import FLOOR, Estimate, ImagePlane
 from samar.landscapes.adaptive.losses import Counts
 from samar.landscapes.adaptive.spline import UNKNOWN, Mask, Places, Surface
 from samar.landscapes.grid import Floats, Index
-from samar.landscapes.result import Landscape, percent
+from samar.landscapes.result import Landscape, known, percent
 
 FIRST = 4
 """Cells along an axis of the grid that is measured whole at first."""
@@ -217,8 +217,8 @@ class Refinement:
                 found,
                 loss=on_all.loss,
                 accuracy=on_all.accuracy,
-                loss_se=on_all.loss_se,
-                difference_se=on_all.difference_se,
+                loss_se=known(on_all.loss_se),
+                difference_se=known(on_all.difference_se),
                 each=each,
             )
             facts |= {

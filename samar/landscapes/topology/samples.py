@@ -177,7 +177,7 @@ class Samples:
             numbers["max_difference_se"] = float(np.nanmax(self.difference_se))
         return numbers
 
-    def save(self, target: Path | BinaryIO) -> None:
+    def save(self, target: str | Path | BinaryIO) -> None:
         """Write everything as a NumPy archive."""
         arrays = {"points": self.points, "distance": self.distance}
         arrays |= {"loss": self.loss, "accuracy": self.accuracy}

@@ -1,7 +1,6 @@
 """What was measured between two networks: barriers, figures, planes, files to export."""
 
 import io
-import json
 import time
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ from samar.connectivity.result import Barrier, Connection
 from samar.jobs.job import Job
 from samar.kinds.connectivity import connection_of, planes_of
 from samar.landscapes.result import Landscape
+from samar.settings.command import json_line
 from samar.web.connectivity.choice import Wanted
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
@@ -147,7 +147,7 @@ def _exports(
         "npz": (npz, "application/octet-stream"),
         "csv": (found.to_csv, "text/csv"),
         "json": (
-            lambda: json.dumps(found.manifest | found.summary(), indent=2),
+            lambda: json_line(found.manifest | found.summary(), indent=2),
             "application/json",
         ),
         "html": (lambda: standalone_html(found, planes, title), "text/html"),
@@ -171,7 +171,7 @@ def _sentences(found: Connection) -> list[str]:
         elif barrier.rise > CLEAR * barrier.error:
             said.append(f"{path.title}: barrier {_barrier(barrier)}.")
         else:
-            said.append(f"{path.title}: **no barrier**.")
+            said.append(f"{path.title}: **no clear barrier**.")
     if found.manifest.get("moved") == 0:
         said.append(
             "The best order of the second network's neurons is the one that they have, so "

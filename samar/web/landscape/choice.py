@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from samar.jobs.job import Job
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.landscapes.catalog import DIRECTIONS
 from samar.landscapes.settings import SHAPES
@@ -139,11 +140,18 @@ def choose_pair(dim: int) -> tuple[int, int]:
     return found
 
 
-def follow_link() -> None:
-    """Set the widgets to the jobs that the address names, where it says nothing else."""
+def follow_link() -> str | None:
+    """Set the widgets to the jobs that the address names, where it says nothing else.
+
+    Returns:
+        Why there are no widgets for such a job; None where there are.
+    """
     jobs = linked(LandscapeJobSettings.kind)
+    for job in jobs:
+        if why := _not_on_widgets(job):
+            return why
     if not jobs or any(key.startswith(PREFIX) for key in st.query_params):
-        return
+        return None
     settings = jobs[0].settings
     for name in SETTINGS.keys() - set(NetworkSettings.model_fields) - {"others"}:
         known = SETTINGS[name]
@@ -156,7 +164,7 @@ def follow_link() -> None:
             put(f"{PREFIX}{name}", getattr(settings, name))
         put("l_of", "file")
         put("l_file", networks[0])
-        return
+        return None
     keys = RUNS["three"][: len(networks)]
     put("l_of", list(RUNS)[len(keys) - 1])
     for key, network in zip(keys, networks, strict=False):
@@ -164,3 +172,18 @@ def follow_link() -> None:
         st.query_params[key] = run
         if step:
             put(f"{key}_step_{run}", int(step))
+    return None
+
+
+def _not_on_widgets(job: Job) -> str | None:
+    settings = job.settings
+    if not settings.others:
+        return None
+    files = any(Path(each).suffix in SUFFIXES for each in (settings.network, *settings.others))
+    if settings.directions == "between" and not files:
+        return None
+    what = "goes between files" if files else "has further networks for pca"
+    return (
+        f"The measurement {job.label} {what}, which this page has no controls for, so another one "
+        f"is shown; repeat it with {settings.command}."
+    )

@@ -14,7 +14,15 @@ from samar.web.landscape.results import (
     show_top,
 )
 from samar.web.landscape.topology import find_topology, show_topology
-from samar.web.measuring import buttons, find, find_first, how_to_repeat, problem_of_jobs, watch
+from samar.web.measuring import (
+    First,
+    buttons,
+    find,
+    find_first,
+    how_to_repeat,
+    problem_of_jobs,
+    watch,
+)
 from samar.web.service import explained, show_problem
 from samar.web.state import TRAIN_PAGE
 from samar.web.text import plain
@@ -24,8 +32,8 @@ KIND = LandscapeJobSettings.kind
 
 def landscape_page() -> None:
     """Draw the page."""
-    follow_link()
-    problem = link_problem(LandscapeJobSettings, PREFIX) or problem_of_jobs(KIND)
+    foreign = follow_link()
+    problem = foreign or link_problem(LandscapeJobSettings, PREFIX) or problem_of_jobs(KIND)
     with st.sidebar, explained():
         wanted = choose()
     if not wanted:
@@ -38,7 +46,7 @@ def landscape_page() -> None:
     settings = [each.settings for each in wanted]
     with explained():
         jobs = find(settings)
-        first = find_first(settings, jobs)
+        first = First([None] * len(jobs)) if foreign else find_first(settings, jobs)
     with st.container(
         horizontal=True,
         horizontal_alignment="distribute",
@@ -75,5 +83,5 @@ def landscape_page() -> None:
         show_topology(shown, topology, scale)
         for number, each in enumerate(shown):
             if each is not None:
-                show_footer(number, each, topology[number].told)
+                show_footer(number, each, topology[number].told, scale)
     how_to_repeat(settings)

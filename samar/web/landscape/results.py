@@ -247,11 +247,12 @@ def show_state(shown: Sequence[Shown | None], scale: Scale) -> None:
     st.caption(" ".join(words))
 
 
-def show_footer(number: int, shown: Shown, topology: Told | None) -> None:
+def show_footer(number: int, shown: Shown, topology: Told | None, scale: Scale) -> None:
     """What was measured, when and how, the numbers, and files to export.
 
     Args:
         topology: shown in the page that is exported.
+        scale: its quantity and axis are those of that page.
     """
     wanted, landscape = shown.wanted, shown.landscape
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -267,9 +268,10 @@ def show_footer(number: int, shown: Shown, topology: Told | None) -> None:
     st.caption(_manifest(landscape))
     st.caption(" ".join(_reading(landscape)))
     stem = file_stem(wanted, "landscape")
+    files = exports(wanted.title, landscape, topology, quantity=scale.quantity, log=scale.log)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("Export", width="content")
-        for kind, (content, mime) in exports(wanted.title, landscape, topology).items():
+        for kind, (content, mime) in files.items():
             st.download_button(
                 kind.upper(),
                 content,
@@ -287,7 +289,12 @@ def file_stem(wanted: Wanted, kind: str) -> str:
 
 
 def exports(
-    title: str, landscape: Landscape | Samples, topology: Told | None = None
+    title: str,
+    landscape: Landscape | Samples,
+    topology: Told | None = None,
+    *,
+    quantity: str = "loss",
+    log: bool = True,
 ) -> dict[str, tuple[Callable[[], str | bytes], str]]:
     """What makes each kind of file, and its media type."""
 
@@ -296,10 +303,13 @@ def exports(
         landscape.save(content)
         return content.getvalue()
 
+    def html() -> str:
+        return standalone_html(title, landscape, topology, quantity=quantity, log=log)
+
     kinds: dict[str, tuple[Callable[[], str | bytes], str]] = {
         "npz": (npz, "application/octet-stream"),
         "csv": (lambda: to_csv(landscape), "text/csv"),
-        "html": (lambda: standalone_html(title, landscape, topology), "text/html"),
+        "html": (html, "text/html"),
     }
     if landscape.dim == 2 and can_write_vtp():
         kinds["vtp"] = (lambda: to_vtp(landscape), "application/xml")
@@ -314,6 +324,8 @@ def _when(job: Job) -> str:
 
 def _numbers(landscape: Landscape | Samples) -> str:
     numbers = landscape.summary()
+    if isinstance(landscape, Landscape) and landscape.ends_missing:
+        return f"loss {numbers['min_loss']:.4f} to {numbers['max_loss']:.4g}"
     parts = [f"loss {numbers['centre_loss']:.4f} at the centre"]
     if np.isfinite(numbers.get("centre_loss_se", np.nan)):
         parts[0] += f" ± {numbers['centre_loss_se']:.2g}"
@@ -376,7 +388,10 @@ def _reading(landscape: Landscape | Samples) -> list[str]:
             f"The axes explain {shares} of the path's variance; those of a random walk in many "
             "dimensions would be high too."
         )
-    elif kind != "between":
+    elif kind == "between":
+        if isinstance(landscape, Landscape) and landscape.ends_missing:
+            words.append(landscape.ends_missing)
+    else:
         subject = "A random plane almost never contains"
         if landscape.dim > 2:
             subject = f"{landscape.dim} random directions almost never contain"

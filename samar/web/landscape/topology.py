@@ -1,6 +1,5 @@
 """The Landscape page's minima and saddles: what is marked, figures, numbers and files."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.report import CAVEAT, THRESHOLD, as_json, told, tree_csv
 from samar.landscapes.topology.samples import Samples
-from samar.settings.command import PROGRAM
+from samar.settings.command import PROGRAM, json_line
 from samar.web.landscape.results import Shown, file_stem
 from samar.web.learn.glossary import glossary_style, prose
 from samar.web.plotly_chart import plotly_chart
@@ -174,7 +173,7 @@ def _counted(tree: MergeTree) -> str:
 def _files(number: int, shown: Shown, tree: MergeTree) -> None:
     def as_text() -> str:
         facts: dict[str, Any] = {"title": shown.wanted.title, "manifest": shown.landscape.manifest}
-        return json.dumps(as_json(tree, **facts), indent=1)
+        return json_line(as_json(tree, **facts), indent=1)
 
     kinds: dict[str, tuple[Callable[[], str], str]] = {
         "json": (as_text, "application/json"),

@@ -372,3 +372,13 @@ def test_what_does_not_go(network: Callable[..., nn.Module], many: Sample) -> No
         whole.shuffled()
     with pytest.raises(ConfigError, match="known for whole batches alone"):
         whole.part(0, 1)
+
+
+def test_one_image_has_no_standard_error(network: Callable[..., nn.Module], many: Sample) -> None:
+    net, one = network(), Sample(many.x[:1], many.y[:1])
+    grid, frame = Grid([(-1, 1)] * 2, 5), random_frame(net)
+    evaluator = Evaluator(net, one, chunk=1)
+    found = finish(Sampler(frame, evaluator, grid, tolerance=1.0, initial_images=16))
+    assert np.isfinite(found.loss).all()
+    assert found.errors == {"loss_se": None, "difference_se": None}
+    assert not {"centre_loss_se", "max_difference_se"} & found.summary().keys()
