@@ -275,6 +275,8 @@ class _Walk:
         return symbols
 
     def _put(self, tensor: str, axis: int, symbols: Integers, node: fx.Node) -> None:
+        if tensor not in self._names:
+            raise _no_rule(f"{tensor} is computed from other tensors")
         for name in self._names[tensor]:
             known = self._places.setdefault((name, axis), symbols)
             if known is not symbols:  # the module is used twice, or shares the tensor

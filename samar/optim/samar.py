@@ -121,7 +121,7 @@ class SAMAR(TwoPassOptimizer):
         self.lam_used = self._weight = self.lam
         self.ratio = self._reference = self._unknown
         self._average = torch.full_like(self._unknown, LEAST)
-        self._level: Tensor | None = None  # average of the loss, once a rule has asked for it
+        self._level: Tensor | None = None  # average of the loss since a rule asks for it
 
     @property
     def rule(self) -> LambdaRule:
@@ -133,6 +133,8 @@ class SAMAR(TwoPassOptimizer):
         if not isinstance(rule, LambdaRule):
             raise TypeError(f"rule must be a LambdaRule, got {rule!r}; build one with build_rule")
         self._rule = rule
+        if not rule.needs_loss:
+            self._level = None
 
     @property
     def beta(self) -> float:
@@ -308,7 +310,7 @@ class SAMAR(TwoPassOptimizer):
         self.lam, self._average, self._reference = (
             extra[key].to(self.device) for key in ("lam", "average", "reference")
         )
-        level = extra.get("level")
+        level = extra.get("level") if self.rule.needs_loss else None
         self._level = None if level is None else level.to(self.device)
         self.ratio = extra.get("ratio", self._unknown).to(self.device)
         if "level" not in extra:  # of samar 0.1, whose average was NaN before the first sharpness

@@ -264,7 +264,7 @@ class Measurement:
         try:
             self.check()
             found = self.measure(trainer, effort)
-        except ConfigError:  # the loss is not finite here; the run itself will say so
+        except ConfigError:  # no finite loss, as the run itself will say, or no directions
             self.spent += time.perf_counter() - started
             return
         except GivenUp:

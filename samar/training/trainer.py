@@ -345,11 +345,12 @@ class Trainer:
             optimizer.second_pass = policy
         if isinstance(self.optimizer, SAMAR):
             self.optimizer.rule = build_rule(self.config.rule, **self.config.rule_constants)
+            self.optimizer.set_bounds(*self.config.lam_bounds)
             if self.optimizer.held != self.config.lam_held:
                 self.optimizer.hold(self.config.lam_held)
             if "lam" in values:
                 self.optimizer.set_bounds(self.config.lam, self.config.lam)
-            self.optimizer.set_bounds(*self.config.lam_bounds)
+                self.optimizer.set_bounds(*self.config.lam_bounds)
 
     def state_dict(self) -> dict[str, Any]:
         """All that :meth:`load_state_dict` needs to continue exactly from here.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from samar.connectivity.symmetry import neuron_groups, permuted
 from samar.errors import ConfigError
@@ -97,6 +98,10 @@ class Named(nn.Module):
         (nn.Sequential(nn.Conv2d(4, 4, 1), nn.Linear(3, 2)), "1 is a linear layer over positions"),
         (Branching(), "cannot be traced"),
         (Named(), "fc is given an input by name"),
+        (
+            nn.Sequential(parametrizations.weight_norm(nn.Conv2d(4, 4, 1))),
+            "0.weight is computed from other tensors",
+        ),
     ],
 )
 def test_a_network_without_a_rule_is_refused_in_a_sentence(network: nn.Module, why: str) -> None:

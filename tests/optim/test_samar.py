@@ -411,6 +411,12 @@ def test_a_rule_that_asks_for_the_loss_begins_with_the_newest() -> None:
         optimizer.step(closure)
     optimizer.rule = Share()
     optimizer.step(closure)
+    optimizer.rule = Fixed()
+    optimizer.step(closure)
+    with torch.no_grad():
+        x.mul_(30)
+    optimizer.rule = Share()
+    optimizer.step(closure)
     share = float(optimizer._average / (optimizer._average + optimizer.loss))
     expected = min(max(Share().scale * share, optimizer.lam_min), optimizer.lam_max)
     assert float(optimizer.lam) == pytest.approx(expected, rel=1e-5)

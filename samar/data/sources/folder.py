@@ -94,7 +94,7 @@ def _pixels(file: Path) -> np.ndarray:
 
 
 def _with_eight_bits(image: Image.Image) -> Image.Image:
-    """The image with 0 to 255 for grey values; 16 bits lose their lower eight.
+    """The image with 0 to 255 for grey values; where they need 16 bits, without the lower eight.
 
     Raises:
         ValueError: its numbers are floating-point or need more than 16 bits.
@@ -104,7 +104,7 @@ def _with_eight_bits(image: Image.Image) -> Image.Image:
     grey = np.asarray(image)
     if image.mode == "F" or grey.min() < 0 or grey.max() >= 2**16:
         raise ValueError("its grey values are no numbers of 8 or 16 bits")
-    return Image.fromarray((grey // 256).astype(np.uint8))
+    return Image.fromarray((grey // (256 if grey.max() >= 256 else 1)).astype(np.uint8))
 
 
 def _some(names: list[str]) -> str:
