@@ -50,11 +50,11 @@ from samar.landscapes.result import Landscape, known, percent
 
 FIRST = 4
 """Cells along an axis of the grid that is measured whole at first."""
-FEWEST, SHARE = 8, 0.15
+FEWEST, SHARE = 4, 0.05
 """Points of a batch: so many, or that share of those measured if it is more."""
 BORDER = 2.0
 """Steps of the finest grid."""
-SAFETY = 2.5
+SAFETY = 3.0
 """How much larger than expected the largest error may well be."""
 
 

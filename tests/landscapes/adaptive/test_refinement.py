@@ -94,7 +94,7 @@ def test_expected_errors_are_those_of_brute_force() -> None:
 
 @pytest.mark.parametrize(
     ("name", "most", "covers"),
-    [("bowl", 140, 0.9), ("ridge", 350, 0.8), ("wall", 170, 0.9), ("crease", 350, 0.5)],
+    [("bowl", 140, 0.9), ("ridge", 350, 0.8), ("wall", 175, 0.9), ("crease", 350, 0.5)],
 )
 def test_few_points_and_an_honest_error(name: str, most: int, covers: float) -> None:
     """A crease is the hardest: nothing away from it tells that it is there."""
@@ -199,19 +199,19 @@ def test_two_runs_are_the_same_and_so_is_a_resumed_one(sampler: Callable[..., Sa
 
     def stop(done: int, total: int) -> None:
         assert total == 289
-        if done == 38:
+        if done == 31:
             raise KeyboardInterrupt
 
     levels = sampler(grid).levels(progress=stop)
     pictures = [next(levels), next(levels)]
     with pytest.raises(KeyboardInterrupt):
         next(levels)
-    assert [int(found.done.sum()) for found in pictures] == [25, 33]
+    assert [int(found.done.sum()) for found in pictures] == [25, 29]
     again = sampler(grid)
     rest = list(again.levels())
-    assert rest[0].done.sum() > 38, "pictures of before are not shown again"
+    assert rest[0].done.sum() > 31, "pictures of before are not shown again"
     same(rest[-1], whole)
-    assert again.evaluator.forwards == whole.done.sum() - 38 + 1
+    assert again.evaluator.forwards == whole.done.sum() - 31 + 1
 
 
 def test_what_is_measured_is_that_of_the_uniform_grid(sampler: Callable[..., Sampler]) -> None:
