@@ -271,10 +271,13 @@ def panels(settings: PlaygroundSettings, paths: Mapping[str, Path]) -> go.Figure
             shapes.append(_level(settings.lam_min, 1))
         tau = settings.rule_constants.get("tau")
         shapes += [_level(level, 2) for level in ((1.0,) if tau is None else (1 - tau, 1 + tau))]
-    floor = min((float(path.loss.min()) for path in paths.values()), default=0.0)
+    # A logarithmic axis shows no negative loss; where there are any, heights above the lowest.
+    lowest = min((float(path.loss.min()) for path in paths.values()), default=0.0)
+    floor = lowest if lowest < -FLOOR else 0.0
     for name, path in paths.items():
         steps = np.arange(len(path.loss), dtype=np.float32)
-        traces.append(_curve(name, steps, np.maximum(path.loss - min(floor, 0.0), FLOOR), 3))
+        heights = np.maximum(path.loss - floor, FLOOR)
+        traces.append(_curve(name, steps, heights, 3, path.loss if floor else None))
     for number in (1, 2, 3):
         traces.append(
             {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
@@ -284,7 +287,8 @@ def panels(settings: PlaygroundSettings, paths: Mapping[str, Path]) -> go.Figure
         )
     ended = f"λ ends at {samar.lam[-1]:.2f}." if samar is not None else ""
     alt = f"Strength λ, sharpness ratio and loss of each optimizer over the step. {ended}"
-    titles = ("strength λ of SAMAR", "sharpness ratio r of SAMAR", "loss")
+    loss_title = "loss above the lowest reached" if floor else "loss"
+    titles = ("strength λ of SAMAR", "sharpness ratio r of SAMAR", loss_title)
     layout: dict[str, Any] = {
         "template": "none",
         "meta": {"alt": alt, "film": motion.meta},
@@ -430,8 +434,10 @@ def _layout(
     }
 
 
-def _curve(name: str, steps: Any, values: Any, number: int) -> dict[str, Any]:
+def _curve(name: str, steps: Any, values: Any, number: int, told: Any = None) -> dict[str, Any]:
+    """A line in a panel; ``told`` is shown under the pointer instead of the values drawn."""
     style = OPTIMIZER_STYLES[name]
+    hover = "y" if told is None else "customdata"
     return {
         "type": "scatter",
         "mode": "lines",
@@ -441,8 +447,8 @@ def _curve(name: str, steps: Any, values: Any, number: int) -> dict[str, Any]:
         "yaxis": f"y{number}",
         "name": style.title,
         "line": {"color": style.color, "dash": style.dash, "width": 1.8},
-        "hovertemplate": f"{style.title} %{{y:.3g}}<extra></extra>",
-    }
+        "hovertemplate": f"{style.title} %{{{hover}:.3g}}<extra></extra>",
+    } | ({} if told is None else {"customdata": float32(told)})
 
 
 def _log_ticks(columns: list[Any]) -> dict[str, Any]:

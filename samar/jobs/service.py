@@ -19,7 +19,7 @@ from samar.jobs.edits import (
     edited,
     edits_of,
 )
-from samar.jobs.engine.local import VARIABLES, schedule, slots
+from samar.jobs.engine.local import VARIABLES, asked_to_stop, schedule, slots
 from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, UNREADABLE, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script, trains
@@ -147,10 +147,15 @@ class Jobs:
                     f"{each.label} was imported without the state from which it would go on; "
                     "Repeat starts it anew."
                 )
-        person, owned = self.who(), self.store.all(parent=job.id)
-        known = (each for each in (job, *owned) if each.status != UNREADABLE)
-        reasons = (roles.why_not_ask(person, each.settings, each.inputs) for each in known)
-        return next(filter(None, reasons), "")
+        person = self.who()
+        for each in (job, *self.store.all(parent=job.id)):
+            if each.status == UNREADABLE:
+                continue
+            # Where a job of this store found its networks is no path that somebody named.
+            inputs = each.inputs if ARCHIVE in each.inputs else None
+            if why_not := roles.why_not_ask(person, each.settings, inputs):
+                return why_not
+        return ""
 
     def cannot_steer(self, job: Job) -> str:
         """Why whoever asks may not stop, change or delete a job; empty if they may."""
@@ -208,10 +213,14 @@ class Jobs:
         self._post(self._own(self._steered(job_id)), "step", ("paused",))
 
     def stop(self, job_id: str) -> None:
-        """End a job after its current piece of work, a coordinator with its members."""
+        """End a job after its current piece of work, a coordinator with its members.
+
+        A coordinator that failed stays so; what still trains of it is ended.
+        """
         job = self._own(self._steered(job_id))
         if in_lane(job.kind, None):
-            self._hold(job, "stopped", HELD)
+            if not (job.status == "failed" and self.store.all(parent=job.id, status=HELD)):
+                self._hold(job, "stopped", HELD)
             for member in self.store.all(parent=job.id, status=HELD):
                 self.stop(member.id)
         elif not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
@@ -240,8 +249,10 @@ class Jobs:
 
     def can_resume(self, job: Job) -> bool:
         """Whether resuming a coordinator would change anything."""
-        if job.status == "stopped" and self.store.all(parent=job.id, status=HELD):
-            return False  # what is about to stop could not be told from what was stopped by hand
+        if job.status in ("stopped", "failed"):
+            held = self.store.all(parent=job.id, status=HELD)
+            if any(asked_to_stop(self.store, member) is not None for member in held):
+                return False  # one that is about to stop would not be queued again
         return job.status in ("paused", *RESUMABLE) or bool(self._early(job))
 
     def _early(self, job: Job) -> list[Job]:
@@ -252,7 +263,7 @@ class Jobs:
     def _resume_members(self, job: Job) -> None:
         title = f"{job.kind.capitalize()} {job.id}"
         if not self.can_resume(job):
-            if job.status == "stopped":
+            if job.status in RESUMABLE:
                 raise RunError(f"{title} is still stopping; resume it in a moment.")
             raise RunError(f"{title} is {job.status}; there is nothing to resume.")
         for member in self._early(job):

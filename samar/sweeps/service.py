@@ -4,6 +4,7 @@ with them; the browser and the command line both call exactly this.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,7 +37,8 @@ class Sweep:
 
     Attributes:
         job: its own; the status is what was asked of it: ``running``, ``paused``, ``stopped``;
-            ``finished`` when nothing is left to do; ``unreadable`` if another version wrote it.
+            ``finished`` when nothing is left to do; ``failed`` if it could not be taken further;
+            ``unreadable`` if another version wrote it.
         counts: members by their status.
     """
 
@@ -148,7 +150,9 @@ def forget(store: Store, sweep: Job) -> None:
 
 
 def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
-    """Make sure that the settings fit together and that their images are on this machine."""
+    """Make sure that the settings fit together and that what they need is on this machine."""
+    if spec.prune:
+        import_module("samar.sweeps.pruning")  # whoever lacks Optuna is told now
     for dataset in dict.fromkeys(settings.dataset for settings in _first(spec)):
         require_data(dataset)
     return {}
@@ -157,7 +161,8 @@ def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
 def advance(store: Store, limit: int) -> None:
     """Begin new sweeps, skip what diverged, choose next settings, note which are finished.
 
-    A sweep in which that goes wrong has failed, and says why; the others go on.
+    A sweep in which that goes wrong has failed, and says why; the others go on. One that needs a
+    package that only this process lacks is left to others.
 
     Args:
         limit: how many runs train at once; an adaptive sweep has as many open settings.
@@ -169,10 +174,14 @@ def advance(store: Store, limit: int) -> None:
             _take_further(store, sweep, limit)
         except OperationalError:
             raise
+        except ImportError:
+            continue
         except Exception as error:
             known = isinstance(error, SamarError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
-            store.move(sweep.job, "failed", reason, only=("running",))
+            if store.move(sweep.job, "failed", reason, only=("running",)):
+                for member in store.all(parent=sweep.id, status=HELD):
+                    store.orders.post(member.key, STOP)
 
 
 def _take_further(store: Store, sweep: Sweep, limit: int) -> None:

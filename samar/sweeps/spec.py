@@ -110,7 +110,12 @@ class SweepSpec(JobSettings):
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A sweep of samar 0.1 goes on with the SAMAR that it began with."""
+        """A sweep of samar 0.1 goes on with the SAMAR that it began with.
+
+        One that asked to prune without held-out images, as could be asked once, never did.
+        """
+        if values.get("prune") and values.get("base", {}).get("validation") == 0:
+            values = {**values, "prune": False}
         if "version" in values:
             return values
         varied = {*values.get("grid", {}), *values.get("ranges", {})}

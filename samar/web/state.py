@@ -59,6 +59,9 @@ LINK_READ = "link_read"
 LOADED = "loaded_run"
 """Session: the run whose settings the controls were filled with."""
 
+LOADED_EDITS = "loaded_edits"
+"""Session: how many edits that run had by then."""
+
 PROBLEM = "problem"
 """Session: a sentence to show once beside the run buttons."""
 

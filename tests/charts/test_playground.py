@@ -109,6 +109,23 @@ def test_panels_show_lam_ratio_loss_and_the_present_step() -> None:
     assert f"λ ends at {path.lam[-1]:.2f}" in figure.layout.meta["alt"]
 
 
+def test_a_negative_loss_is_drawn_above_the_lowest_and_told_as_it_is() -> None:
+    config = CONFIG.changed(depth=-1.0, x=1.5)
+    paths = descend(config)
+    losses = [trace for trace in panels(config, paths).data if trace.yaxis == "y3" and trace.name]
+    lowest = min(path.loss.min() for path in paths.values())
+    assert lowest < -0.5
+    for trace, path in zip(losses, paths.values(), strict=True):
+        assert np.allclose(trace.y, np.maximum(path.loss - lowest, 1e-4), rtol=1e-4)
+        assert np.allclose(trace.customdata, path.loss, rtol=1e-5)
+        assert "%{customdata:" in trace.hovertemplate
+    titles = [
+        [note.text for note in panels(*shown).layout.annotations][-1]
+        for shown in ((config, paths), (CONFIG, PATHS))
+    ]
+    assert titles == ["<b>loss above the lowest reached</b>", "<b>loss</b>"]
+
+
 def test_panels_without_samar_and_with_nothing() -> None:
     sgd = panels(CONFIG, {"sgd": PATHS["sgd"]})
     assert [trace.name for trace in sgd.data if trace.name] == ["SGD"]

@@ -1,12 +1,13 @@
 """Sweeps as a queue: what is claimed when, what pausing means, what the search does."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 
 from samar.errors import DataError, RunError
-from samar.jobs.engine.local import schedule
+from samar.jobs.engine.local import asked_to_stop, schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
@@ -193,6 +194,51 @@ def test_a_sweep_in_which_something_goes_wrong_says_so_and_the_others_go_on(
     assert sweeps.get(good).status == "finished"
     sweeps.jobs.resume(bad)
     assert (sweeps.get(bad).status, sweeps.get(bad).training) == ("running", 1)
+
+
+def test_what_trains_of_a_sweep_that_failed_is_stopped_and_resumed(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_id = sweeps.jobs.submit(GRID)
+    (run,) = training(sweeps)
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "_goes_on", lambda *_: 1 / 0)
+        schedule(sweeps.jobs.store)
+    assert sweeps.get(sweep_id).status == "failed"
+    assert asked_to_stop(sweeps.jobs.store, run)
+    with pytest.raises(RunError, match="is still stopping; resume it in a moment"):
+        sweeps.jobs.resume(sweep_id)
+    sweeps.jobs.stop(sweep_id)  # asked once more
+    sweep = sweeps.get(sweep_id)
+    assert (sweep.status, sweep.job.message[:17]) == ("failed", "ZeroDivisionError")
+    end(run, status="stopped")
+    with pytest.raises(RunError, match="is failed; only one that is running or paused"):
+        sweeps.jobs.stop(sweep_id)
+    sweeps.jobs.resume(sweep_id)
+    assert [found.id for found in training(sweeps)] == [run.id]
+
+
+def test_a_process_without_optuna_leaves_adaptive_sweeps_alone(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_id = sweeps.jobs.submit(tpe(trials=2, seeds=1))
+    (run,) = training(sweeps)
+    end(run)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "samar.sweeps.search", None)
+        schedule(sweeps.jobs.store)
+        assert (sweeps.get(sweep_id).status, sweeps.get(sweep_id).members) == ("running", 1)
+    schedule(sweeps.jobs.store)
+    assert sweeps.get(sweep_id).members == 2
+
+
+def test_pruning_without_optuna_is_refused_at_once(
+    sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "samar.sweeps.pruning", None)
+    with pytest.raises(ModuleNotFoundError):
+        sweeps.jobs.submit(GRID.changed(prune=True))
+    assert sweeps.all() == []
 
 
 def test_a_member_that_cannot_be_read_spoils_no_sweep(sweeps: Sweeps) -> None:

@@ -3,21 +3,29 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
+from samar.data.sample import Sample
 from samar.exchange.archive import job_zip
 from samar.jobs.engine.worker import run as work
-from samar.jobs.files import log_path, weights_path
+from samar.jobs.files import job_dir, log_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
+from samar.landscapes.frame import random_frame
+from samar.landscapes.sampler import plane
+from samar.models.build import build_model
+from samar.training.records import EpochRecord
 from samar.training.settings import TrainSettings
+from samar.web.jobs.table import result_of
 from samar.web.service import service
 from samar.web.state import BEGUN
 
@@ -130,6 +138,45 @@ def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
     compare_page(app, four[2:], compare_view="Two side by side")
     assert "pair_lambda_max" in figures(app)
     assert app.dataframe[-1].value["trace"].tolist() == [7]
+
+
+def test_two_side_by_side_tell_how_many_images_each_was_measured_on(
+    app: AppTest, four: list[Job]
+) -> None:
+    def keep(run: Job, images: int) -> None:
+        sample = Sample(torch.rand(images, 1, 8, 8), torch.zeros(images, dtype=torch.long))
+        model = build_model("cnn", classes=10, channels=1)
+        path = job_dir(run.id) / "plane.npz"
+        plane(model, sample, random_frame(model, seed=0).axes, points=5).save(path)
+        Store().records.add_artifact(run.key, "film_plane", 4, path.name)
+
+    def told() -> str:
+        compare_page(app, four[2:], compare_view="Two side by side")
+        return " ".join(caption.value for caption in app.caption)
+
+    keep(four[2], 6)
+    assert "The loss on 6 training images" in told()
+    keep(four[3], 6)
+    assert "The loss on 6 training images" in told()
+    keep(four[3], 8)
+    assert "The loss on 6 (left) and 8 (right) training images" in told()
+
+
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ({"test_accuracy": 0.5, "test_loss": 2.0}, "test accuracy 50.00%"),
+        ({"test_loss": 2.0, "train_loss": 1.0}, "test loss 2"),
+        ({"train_loss": 0.12345}, "training loss 0.1235"),
+        ({}, ""),
+    ],
+)
+def test_the_result_of_a_script_without_accuracies(
+    recorded: Callable[..., Job], figures: dict[str, float], told: str
+) -> None:
+    names = [field.name for field in fields(EpochRecord)]
+    epoch = {**dict.fromkeys(names), "epoch": 1, "step": 4, **figures}
+    assert result_of(replace(recorded(), summary={"epoch": epoch})) == told
 
 
 def test_the_flatness_report_measures_once(

@@ -144,6 +144,17 @@ def test_presets_fill_and_reset_puts_back(app: AppTest) -> None:
     assert app.slider(key="p_rho").value == 0.1
 
 
+def test_what_a_preset_claims_goes_with_its_settings(app: AppTest) -> None:
+    playground(app, p_preset="parked")
+    assert PRESETS["parked"].help in told(app)
+    app.slider(key="p_rho").set_value(0.2).run()
+    assert not app.exception
+    assert PRESETS["parked"].help not in told(app)
+    assert LANDSCAPES["valleys"].help in told(app)
+    app.button(key="playground_reset").click().run()
+    assert PRESETS["parked"].help in told(app)
+
+
 def test_another_loss_moves_the_start(app: AppTest) -> None:
     playground(app)
     app.selectbox(key="p_landscape").select("ravine").run()

@@ -1,6 +1,7 @@
 """What the address puts onto the stage, without a browser."""
 
 import gc
+import json
 import weakref
 from pathlib import Path
 
@@ -127,3 +128,30 @@ def test_the_pill_says_at_what_lambda_is_held(app: AppTest, queued: Jobs) -> Non
     open_train(app, run=run_id)
     assert app.session_state["hold_now"] == 1.0
     assert app.session_state["lam_held"] == 1.0
+
+
+def test_controls_follow_an_edit_made_elsewhere(app: AppTest, queued: Jobs) -> None:
+    run_id, store = queued.submit(TrainSettings(optimizer="sam", rho=0.05)), queued.store
+    job = store.claim_next("long", 1)
+    assert job is not None
+
+    def edit(count: int, rho: float) -> None:
+        """What a worker writes down when it obeys."""
+        store.records.note(job.key, count, "change", rho=rho)
+        store.beat(job, summary=json.dumps({"edits": count}))
+
+    open_train(app, run=run_id)
+    assert app.select_slider(key="rho").value == 0.05
+    edit(1, 0.1)
+    app.run()
+    assert not app.exception
+    assert app.select_slider(key="rho").value == 0.1
+    # What this page asks for stays on the control until the worker has obeyed.
+    app.select_slider(key="rho").set_value(0.2).run()
+    edit(2, 0.2)
+    app.select_slider(key="rho").set_value(0.3).run()
+    assert app.select_slider(key="rho").value == 0.3
+    edit(3, 0.3)
+    edit(4, 0.12)
+    app.run()
+    assert app.select_slider(key="rho").value == 0.12

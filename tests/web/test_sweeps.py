@@ -240,6 +240,19 @@ def test_a_sweep_that_failed_says_why_and_resumes(app: AppTest) -> None:
     assert Sweeps().get(sweep_id).status == "running"
 
 
+def test_what_trains_of_a_sweep_that_failed_can_be_stopped(app: AppTest) -> None:
+    jobs = Jobs()
+    sweep_id = jobs.submit(SweepSpec(grid={"rho": (0.1, 0.2)}))
+    assert jobs.store.move(jobs.get(sweep_id), "failed", "ValueError: no such value")
+    page(app, sweep=sweep_id)
+    app.button(key="sweep_stop").click().run()
+    assert not app.exception
+    (error,) = app.error
+    assert error.value.replace("\\", "") == "ValueError: no such value"
+    (run,) = jobs.store.all("train", status=("running",))
+    assert [order.command for order in jobs.store.orders.after(0, run.key)] == ["stop"]
+
+
 def test_the_list_opens_a_sweep(app: AppTest, finished: str) -> None:
     page(app)
     app.button(key=f"open_{finished}").click().run()

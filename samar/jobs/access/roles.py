@@ -17,7 +17,7 @@ from samar.home import home
 from samar.jobs.job import ACTIVE, PERSON, Job, mark_in
 from samar.jobs.kind import kind_of
 from samar.settings.job import JobSettings
-from samar.settings.paths import expanded
+from samar.settings.paths import expanded, is_file
 
 if TYPE_CHECKING:
     from samar.jobs.store import Store
@@ -128,7 +128,7 @@ def why_not_ask(
     """Why a person may not ask for what these settings say, even where it is known already.
 
     Args:
-        inputs: of a job that is there, for the networks that they name.
+        inputs: of an imported job, for the networks that they name.
     """
     if person.role != OWNER:
         if kind_of(settings.kind).fetches:
@@ -177,11 +177,12 @@ def paths_in(settings: JobSettings, inputs: Mapping[str, Any] | None = None) -> 
     """The values of settings that name a file or folder, other than an upload.
 
     Args:
-        inputs: of a job, for the networks that they name.
+        inputs: of an imported job, for the networks that they name.
     """
     uploads = (home() / "models" / "uploads").resolve()
-    pinned = (inputs or {}).get("networks") or ()
-    named = [each.get(n) for each in pinned if isinstance(each, Mapping) for n in PINNED_PATHS]
+    pinned = (inputs or {}).get("networks")
+    networks = pinned if isinstance(pinned, list) else []
+    named = [each.get(n) for each in networks if isinstance(each, Mapping) for n in PINNED_PATHS]
     for text in _texts([settings.model_dump(exclude={"name"}), named]):
         try:
             path = expanded(text.removeprefix(FOLDER_PREFIX))
@@ -189,7 +190,7 @@ def paths_in(settings: JobSettings, inputs: Mapping[str, Any] | None = None) -> 
             yield text
             continue
         written = text.startswith(FOLDER_PREFIX) or "/" in text or "\\" in text
-        if (written or path.is_file()) and uploads not in path.resolve().parents:
+        if (written or is_file(path)) and uploads not in path.resolve().parents:
             yield text
 
 

@@ -88,9 +88,11 @@ def _landscapes(runs: Sequence[Job]) -> None:
                 title = f"{run.label}, step {plane.step}"
                 figure = contour_figure(plane.landscape, scale, title)
                 plotly_chart(figure, key=f"pair_{side}", height=340, link="pair")
+    images = [plain(str(plane.manifest.get("images", "some"))) for plane in measured]
+    shown = images[0] if len(set(images)) == 1 else "{} (left) and {} (right)".format(*images)
     st.caption(
-        "The loss on 128 training images along two random directions, normalized to the filters "
-        "of each network."
+        f"The loss on {shown} training images along two random directions, normalized to "
+        "the filters of each network."
     )
 
 

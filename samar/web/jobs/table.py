@@ -1,5 +1,6 @@
 """Tables of jobs: a filter, and rows that can be selected."""
 
+import math
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -102,7 +103,12 @@ def kind_title(job: Job) -> str:
 def result_of(job: Job) -> str:
     """What a job found, in a few numbers."""
     if (last := job.last_epoch) is not None:
-        return f"test accuracy {last.test_accuracy:.2%}"
+        if math.isfinite(last.test_accuracy):
+            return f"test accuracy {last.test_accuracy:.2%}"
+        for name, value in (("test", last.test_loss), ("training", last.train_loss)):
+            if math.isfinite(value):
+                return f"{name} loss {value:.4g}"
+        return ""
     parts = []
     for name, value in job.summary.items():
         if name == "eigenvalues" and value:

@@ -58,7 +58,10 @@ def show() -> None:
         view, focus = choose_view()
         st.button("Reset", icon=":material/restart_alt:", on_click=reset, key="playground_reset")
     with st.container(key="playground_text"):
-        st.markdown(PRESETS[preset].help if preset else LANDSCAPES[settings.landscape].help)
+        text = LANDSCAPES[settings.landscape].help
+        if preset and PRESETS[preset].config() == settings:  # what it claims is of these alone
+            text = PRESETS[preset].help
+        st.markdown(text)
     _figures(settings, preset, view, focus)
 
 

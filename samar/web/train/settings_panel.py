@@ -14,6 +14,7 @@ from streamlit.errors import StreamlitAPIException
 from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script
+from samar.jobs.orders import CHANGE
 from samar.settings.declare import Settings, settings_of
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
@@ -21,6 +22,7 @@ from samar.web.controls import (
     SETTINGS,
     control,
     fill,
+    key_of,
     link_problem,
     relevant,
     set_widget,
@@ -28,7 +30,7 @@ from samar.web.controls import (
 )
 from samar.web.networks import put
 from samar.web.service import attempt, service
-from samar.web.state import LINK_READ, LOADED, PRESET, PROBLEM
+from samar.web.state import LINK_READ, LOADED, LOADED_EDITS, PRESET, PROBLEM
 from samar.web.text import plain
 
 GROUPS = {
@@ -155,7 +157,11 @@ def _follow(run: Job | None) -> None:
     Settings in the link go before those of a run that is over, as a start for the next one. While a
     run is active the controls show what it trains with, whatever the link says.
     """
-    if run is None or st.session_state.get(LOADED) == run.id:
+    if run is None:
+        return
+    if st.session_state.get(LOADED) == run.id:
+        if st.session_state.get(LOADED_EDITS) != run.edits:
+            _follow_edits(run)
         return
     if run.active:
         for name in SETTINGS:
@@ -167,6 +173,27 @@ def _follow(run: Job | None) -> None:
         st.session_state[HELD_SETTING] = service().live_values(run)[HELD_SETTING]
         st.session_state["optimizer"] = run.settings.optimizer
     st.session_state[LOADED] = run.id
+    st.session_state[LOADED_EDITS] = run.edits
+
+
+def _follow_edits(run: Job) -> None:
+    """Fill the live settings again, which may have been edited elsewhere.
+
+    Not while an edit is on its way to the worker: a control that was just moved would go back.
+    """
+    store = service().store
+    made = [event.at for event in store.records.events(run.key) if event.kind == CHANGE]
+    asked = [order.at for order in store.orders.after(0, run.key) if order.command == CHANGE]
+    if run.active and max(asked, default=0) > max(made, default=0):
+        return
+    live = service().live_values(run)
+    if of_a_script(run.kind):
+        for name in INLINE:  # it has widgets of its own for them
+            st.session_state.pop(f"{name}_{run.id}", None)
+        live = {HELD_SETTING: live[HELD_SETTING]}
+    for name, value in live.items():
+        set_widget(key_of(SETTINGS[name]), value)
+    st.session_state[LOADED_EDITS] = run.edits
 
 
 def _apply_preset() -> None:

@@ -27,6 +27,7 @@ from samar.jobs.service import Jobs
 from samar.kinds.download import DownloadSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.inspect import InspectSettings
+from samar.kinds.landscape import LandscapeJobSettings
 from samar.kinds.race import RaceSettings
 from samar.networks.library import keep_upload
 from samar.sweeps.spec import SweepSpec
@@ -298,6 +299,21 @@ def test_a_class_resumes_nothing_that_it_may_not_start(
     with pytest.raises(NotAllowed, match="left to whoever runs this server"):
         served.resume(job.id)
     assert not served.of(Person()).cannot_resume(job)
+
+
+def test_a_class_resumes_its_measurement_of_a_network_on_the_owners_images(served: Served) -> None:
+    networks = [{"network": "one", "title": "one", "dataset": "folder:/srv/images"}]
+    settings = LandscapeJobSettings(network="one")
+    inputs = {"networks": networks, **mark_of(ANNA)}
+    job = served.store.get(served.store.create(settings, inputs=inputs))
+    assert served.store.move(job, "stopped", only=("queued",))
+    assert not served.of(ANNA).cannot_resume(served.store.get(job.id))
+    served.resume(job.id)
+
+
+@pytest.mark.parametrize("networks", [5, "one", {"network": "/x.pt"}, [{"network": "n" * 5000}]])
+def test_networks_of_an_archive_that_name_no_path(networks: Any) -> None:
+    assert not list(paths_in(EvaluateSettings(network="one"), {"networks": networks}))
 
 
 def test_settings_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
