@@ -249,10 +249,12 @@ class Jobs:
 
     def can_resume(self, job: Job) -> bool:
         """Whether resuming a coordinator would change anything."""
-        if job.status in ("stopped", "failed"):
-            held = self.store.all(parent=job.id, status=HELD)
-            if any(asked_to_stop(self.store, member) is not None for member in held):
-                return False  # one that is about to stop would not be queued again
+        # What is about to stop could not be told from what was stopped by hand.
+        held = self.store.all(parent=job.id, status=HELD)
+        if job.status == "stopped" and held:
+            return False
+        if job.status == "failed" and any(asked_to_stop(self.store, each) for each in held):
+            return False
         return job.status in ("paused", *RESUMABLE) or bool(self._early(job))
 
     def _early(self, job: Job) -> list[Job]:
