@@ -283,6 +283,8 @@ class Training(Steered):
         peak = max(record.test_accuracy, work.summary.get("peak") or 0.0)
         work.summarize(epoch=asdict(record), peak=peak)
         work.write_down()
+        if trainer.divergence is not None:  # only the evaluation found it
+            return
         self._keep_snapshot(record.epoch)
         self._answer()
         for measurement, effort in zip(self.measurements, plan or self.plan(), strict=True):

@@ -1,6 +1,7 @@
 """The stage's messages: whatever is sent in pieces adds up to the run, and every tile has words."""
 
 import base64
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from samar.charts.stage.feed import (
     buckets,
 )
 from samar.charts.stage.tiles import tiles
-from samar.charts.stage.words import people, story
+from samar.charts.stage.words import people, status_line, status_word, story
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Columns, Event
 from samar.kinds.watch import WatchSettings
 from samar.landscapes.result import Landscape
@@ -181,6 +182,56 @@ def test_a_landscape_measured_anew_at_its_step_takes_the_place_of_the_first() ->
     assert len(message["members"][0]["planes"]["added"]) == 1
     browser.take(message)
     assert [each["at"] for each in browser.lists["planes"]] == [each.at for each in fine]
+
+
+def test_what_a_diverged_network_leaves_is_plain_json() -> None:
+    seen = plane(3).landscape
+    lost = replace(seen, loss=np.full((3, 3), np.nan))
+    events = [curvature(3, np.nan, np.inf), Event(3, "labels", {"answers": [0]}, 0.0)]
+    run = run_of(9, 2, events=events, planes=[replace(plane(3), landscape=lost)])
+    for columns in (run.steps, run.epochs):
+        for name in columns.keys() - {"step", "grad_evals", "seconds", "epoch"}:
+            columns[name][-1:] = np.inf
+    sent = [Feed("a").message([run]), tiles([run], {}), story(None, [run])]
+    assert '"centre": null' in json.dumps(sent, allow_nan=False)
+
+
+def looks_of(runs: list[StageRun]) -> list[tuple[str, str, str]]:
+    facts = [part["facts"] for part in Feed("a").message(runs)["members"]]
+    return [(each["color"], each["dash"], each["symbol"]) for each in facts]
+
+
+def test_runs_of_one_optimizer_are_told_apart() -> None:
+    race = [
+        replace(run_of(3, settings=TrainSettings(optimizer=name)), id=str(number))
+        for number, name in enumerate(("sgd", "sam", "sam"))
+    ]
+    looks = looks_of(race)
+    assert looks[1][0] == looks[2][0]
+    assert len({dash for _, dash, _ in looks}) == 3
+    assert len({symbol for *_, symbol in looks}) == 3
+    dashed = [dash for _, dash, _ in looks if dash != "solid"]
+    assert people(race, {}).count("stroke-dasharray") == len(dashed)
+    seeds = [replace(run, settings=TrainSettings(optimizer="sam")) for run in race]
+    assert len({color for color, *_ in looks_of(seeds)}) == 3
+
+
+def test_a_branch_keeps_its_colour_beside_the_run_that_it_left() -> None:
+    ghost = replace(run_of(3), id="left", ghost=True)
+    assert looks_of([ghost, run_of(3)])[1:] == looks_of([run_of(3)])
+
+
+def test_of_runs_put_together_the_stage_says_how_many() -> None:
+    assert status_word(None, []) == "No run yet"
+    two = [run_of(3), replace(run_of(3), ghost=True), run_of(3)]
+    assert (status_word(None, two), status_line(None, two)) == ("2 runs", "")
+
+
+def test_the_gradient_tile_denies_no_lambda() -> None:
+    settings = WatchSettings(optimizer="samar", base="AdamW", rule="trend")
+    run = run_of(50, settings=settings, classes=0)
+    shown = {tile["key"]: tile for tile in tiles([run], {})}
+    assert "λ" not in shown["gradient"]["help"]
 
 
 def test_the_stage_has_seven_tiles_and_four_more_where_there_is_room() -> None:

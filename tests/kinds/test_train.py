@@ -22,6 +22,7 @@ from samar.networks.checkpoint import load_resume_state, load_weights
 from samar.optim.settings import FORMER_SAMAR
 from samar.training.collapse import collapse_of
 from samar.training.settings import TrainSettings
+from samar.training.trainer import Trainer
 
 TINY = {"images_per_class": 13, "batch_size": 32, "device": "cpu"}
 PLAIN = {**TINY, "curvature_every": 0, "film_every": 0}
@@ -291,6 +292,26 @@ def test_after_a_collapse_the_way_back_leads_to_a_good_network(jobs: Jobs) -> No
     back = jobs.get(jobs.branch(ruined.id, found.back, rho=0.2))
     assert back.last_epoch is not None
     assert back.last_epoch.train_accuracy > 0.95
+
+
+def test_a_network_that_only_its_evaluation_finds_lost_is_not_measured(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Trainer.step
+
+    def ruin(self: Trainer) -> None:
+        step(self)
+        if self.step_count == 2 * STEPS:
+            next(self.model.parameters()).detach().fill_(np.nan)
+
+    monkeypatch.setattr(Trainer, "step", ruin)
+    settings = TrainSettings(**TINY, epochs=3, label_noise=0.4, probe_share=1.0)
+    run = jobs.get(jobs.submit(settings))
+    assert run.status == "diverged"
+    # The film's landscape of the lost network would be a plane of NaN.
+    looks = {step for step, _ in kinds_at(jobs, run, "film", "curvature", "labels")}
+    assert looks == {0, STEPS}
+    assert jobs.store.records.steps_of(run.key, "snapshot") == [0, STEPS]
 
 
 def test_the_row_stays_plain_json(jobs: Jobs) -> None:

@@ -15,13 +15,18 @@ let left = null; // what the last stage knew: Streamlit may take a component off
 const TICKS = { desk: 0.8, room: 0.96 }; // size of the numbers on an axis beside other type
 const LEAST_HEIGHT = 380; // of tiles and timeline, in pixels
 
+/** Set markup that differs; what stays the same keeps its focus and is not read aloud again. */
+function write(element, markup) {
+  if (element.written !== markup) element.innerHTML = element.written = markup;
+}
+
 class Stage {
   constructor(parent) {
     this.parent = parent;
     this.root = parent.querySelector(".samar-stage");
     const find = (name) => this.root.querySelector(name);
-    [this.status, this.story, this.grid, this.people, this.strip] =
-      [".stage-status", ".stage-story", ".stage-tiles", ".stage-people", ".stage-strip"].map(find);
+    [this.word, this.status, this.story, this.grid, this.people, this.strip] =
+      [".stage-status b", ".stage-status span", ".stage-story", ".stage-tiles", ".stage-people", ".stage-strip"].map(find);
     this.members = [];
     this.tiles = [];
     this.view = { axis: "step", smoothing: 0, log: false, unit: "" };
@@ -86,12 +91,13 @@ class Stage {
   }
 
   say(words) {
-    this.status.innerHTML = words.status;
-    this.story.innerHTML = words.story;
+    write(this.word, words.word);
+    write(this.status, words.status);
+    write(this.story, words.story);
     this.story.title = this.story.textContent;
     for (const button of this.story.querySelectorAll("[data-branch]"))
       button.onclick = () => this.order("branch", { step: +button.dataset.branch });
-    this.people.innerHTML = words.people;
+    write(this.people, words.people);
     this.root.classList.toggle("stage-race", this.race);
     this.showAnswers();
   }
@@ -240,17 +246,24 @@ class Stage {
 
   /** Wrongly labelled images, with what each network says at this moment. */
   showAnswers() {
-    const images = this.members.find(({ images }) => images)?.images;
-    this.strip.hidden = !images;
-    if (!images) return;
-    const shown = this.shown.filter(({ answers }) => answers.length);
-    const wanted = JSON.stringify([images.source.length, shown.map((m) => [m.facts.label, m.entry("answers", this.stepOf(m)).step])]);
+    const asked = this.shown.filter(({ images, answers }) => images && answers.length);
+    this.strip.hidden = !asked.length;
+    if (!asked.length) return;
+    // Which labels are wrong depends on the seed.
+    const [{ images, pictures }] = asked;
+    const [shown, others] = [asked.filter((m) => m.pictures === pictures), asked.filter((m) => m.pictures !== pictures)];
+    const wanted = JSON.stringify([this.feed, others.map((m) => m.facts.label), shown.map((m) => [m.facts.label, m.entry("answers", this.stepOf(m)).step])]);
     if (wanted === this.answered) return;
     this.answered = wanted;
     const rows = shown.map((member) => [member, member.entry("answers", this.stepOf(member)).answers]);
     const count = ([member, answers], truth) => answers.filter((answer, at) => answer === truth[at]).length;
-    this.strip.querySelector("p").textContent = rows.map((row) =>
-      `${row[0].facts.label} gives ${count(row, images.given)} of ${images.given.length} wrong labels back, and says what is to be seen in ${count(row, images.truth)}.`).join(" ") + " ✓ is right, ✗ is the wrong label that was given.";
+    const many = images.source.length;
+    this.strip.querySelector("b").textContent = `${many === 10 ? "Ten" : many} wrongly labelled training image${many === 1 ? "" : "s"}`;
+    this.strip.querySelector("p").textContent = [
+      ...rows.map((row) => `${row[0].facts.label} gives ${count(row, images.given)} of ${many} wrong labels back, and says what is to be seen in ${count(row, images.truth)}.`),
+      ...others.map(({ facts }) => `${facts.label} has other wrong labels and is not shown here.`),
+      "✓ is right, ✗ is the wrong label that was given.",
+    ].join(" ");
     this.strip.querySelector("div").replaceChildren(...images.source.map((source, at) => {
       const figure = document.createElement("figure");
       const line = (kind, word, answer) => {

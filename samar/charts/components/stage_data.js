@@ -46,7 +46,7 @@ export class Member {
   /** Take in what is new: each table from a row on, the lists from an entry on. */
   merge(part) {
     this.facts = part.facts;
-    if (part.images) this.images = part.images; // sent once
+    if (part.images) [this.images, this.pictures] = [part.images, JSON.stringify(part.images)]; // sent once
     for (const [name, { from, columns }] of Object.entries(part.tables))
       for (const [column, text] of Object.entries(columns)) {
         const held = (this.tables[name][column] ??= []);

@@ -58,9 +58,11 @@ export class Tile {
   /** Whether its data, its words or the view changed since this was last asked. */
   changed() {
     const { view, members, range } = this.stage;
+    const { table, columns } = this.spec;
+    const tables = columns.some(({ role }) => role === "raw") ? [table, "steps"] : [table];
     const length = (member) => {
-      const columns = Object.values(member.tables[this.spec.table] ?? {});
-      return [columns[0]?.length, columns[0]?.at(-1), member.planes.at(-1)?.at, member.facts.optimizer];
+      const places = tables.map((each) => member.column(each, "step"));
+      return [places.map((steps) => [steps.length, steps.at(-1)]), member.planes.at(-1)?.at, member.facts.optimizer];
     };
     const state = JSON.stringify([view, this.spec, members.map(length), this.spec.key === "landscape" || range]);
     const changed = state !== this.state;
@@ -88,7 +90,9 @@ export class CurveTile extends Tile {
     this.plot = document.createElement("div");
     this.cursor = document.createElement("i");
     this.cursor.className = "stage-cursor";
-    this.plots.append(this.plot, this.cursor);
+    this.beyond = document.createElement("p");
+    this.beyond.className = "stage-beyond";
+    this.plots.append(this.plot, this.cursor, this.beyond);
     this.listen();
   }
 
@@ -124,7 +128,7 @@ export class CurveTile extends Tile {
     const traces = this.stage.members.flatMap((member) => this.curves(member));
     const drawn = traces.filter((trace) => trace.y.some(Number.isFinite));
     this.say(drawn.length ? "" : this.spec.note);
-    this.legend.innerHTML = this.stage.race ? "" : this.spec.legend;
+    this.legend.textContent = this.stage.race ? "" : this.spec.legend;
     const template = this.stage.template;
     const { size } = template.layout.font;
     this.range = this.stage.range;
@@ -200,26 +204,45 @@ export class CurveTile extends Tile {
     return found;
   }
 
-  /** The edge of stability as a line where the eigenvalues reach near it, else as an arrow with its value. */
-  stability(layout, drawn) {
-    const member = this.stage.lead;
-    const edges = member?.column("curvature", "edge") ?? [];
-    const rates = member?.column("curvature", "lr") ?? [];
-    const highest = Math.max(...drawn.flatMap(({ y }) => y.filter(Number.isFinite)), 0);
-    if (!rates.length || !highest) return;
+  /** The edge of stability of a run: what it is called, and its value at every measurement. */
+  edge(member) {
+    const edges = member.column("curvature", "edge");
     const known = edges.some(Number.isFinite); // not in runs of earlier versions, nor for VaSSO
-    const name = known ? "edge" : "2/η";
-    const all = known ? edges : rates.map((rate) => 2 / rate);
-    layout.yaxis.range = [Math.min(0, ...drawn.flatMap(({ y }) => y.filter(Number.isFinite))), 1.25 * highest];
-    const limits = all.map((edge) => (edge > 1.25 * highest ? NaN : edge));
-    const x = member.places("curvature", this.stage.view.axis);
-    drawn.push({ type: "scatter", mode: "lines", x, y: limits, line: { color: GREY, dash: "dash", width: 1.5 }, hoverinfo: "skip" });
-    const step = this.stage.stepOf(member);
-    const now = known ? member.value("curvature", "edge", step) : 2 / (member.value("curvature", "lr", step) || NaN);
-    if (Number.isFinite(now) && now > 1.25 * highest)
-      layout.annotations.push({ text: now > 100 * highest ? `↑ ${name} far above` : `↑ ${name} ${short(now)}`, showarrow: false, xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top" });
-    else if (Number.isFinite(limits.at(-1)))
-      layout.annotations.push({ text: name, showarrow: false, x: x.at(-1), y: limits.at(-1), xanchor: "right", yanchor: "bottom" });
+    const name = (known ? "edge" : "2/η") + (this.stage.race ? ` ${member.facts.label}` : "");
+    return [name, known ? edges : member.column("curvature", "lr").map((rate) => 2 / rate)];
+  }
+
+  /** Each run's edge of stability as a line, where the eigenvalues reach near it. */
+  stability(layout, drawn) {
+    const { race, shown, view } = this.stage;
+    const heights = drawn.flatMap(({ y }) => y.filter(Number.isFinite));
+    this.ceiling = 1.25 * Math.max(...heights, 0);
+    if (!this.ceiling) return;
+    layout.yaxis.range = [Math.min(0, ...heights), this.ceiling];
+    for (const member of shown) {
+      const [name, edges] = this.edge(member);
+      const color = race ? member.facts.color : GREY;
+      const x = member.places("curvature", view.axis);
+      const y = edges.map((edge) => (edge > this.ceiling ? NaN : edge));
+      drawn.push({ type: "scatter", mode: "lines", x, y, line: { color, dash: "dash", width: race ? 1 : 1.5 }, opacity: race ? 0.7 : 1, hoverinfo: "skip" });
+      if (Number.isFinite(y.at(-1)))
+        layout.annotations.push({ text: name, font: race ? { color } : {}, showarrow: false, x: x.at(-1), y: y.at(-1), xanchor: "right", yanchor: "bottom" });
+    }
+  }
+
+  /** At the clock's moment, an arrow with its value for each edge of stability above the tile. */
+  point() {
+    const words = this.stage.shown.flatMap((member) => {
+      const [name, edges] = this.edge(member);
+      const at = data.upTo(member.column("curvature", "step"), this.stage.stepOf(member));
+      const now = edges.slice(0, at).findLast(Number.isFinite);
+      if (!(this.ceiling && now > this.ceiling)) return [];
+      const word = document.createElement("span");
+      word.textContent = now > 80 * this.ceiling ? `↑ ${name} far above` : `↑ ${name} ${short(now)}`;
+      if (this.stage.race) word.style.color = member.facts.color;
+      return word;
+    });
+    this.beyond.replaceChildren(...words);
   }
 
   /** The cursor and the heading's numbers at the clock's moment. */
@@ -230,6 +253,7 @@ export class CurveTile extends Tile {
       this.cursor.hidden = !(share >= 0 && share <= 1) || this.box.classList.contains("stage-empty");
       this.cursor.style.cssText = `left:${area.l + share * area.w}px;top:${area.t}px;height:${area.h}px`;
     }
+    if (this.spec.key === "eigenvalues") this.point();
     const { table, columns, factor, unit } = this.spec;
     const main = columns.find(({ role }) => role === "main") ?? columns[0];
     const values = this.stage.shown.map((member) => {
@@ -398,7 +422,7 @@ export class LandscapeTile extends Tile {
     const [zmin, zmax] = this.bounds;
     const z = plane.z.flat().map((v) => (Number.isFinite(v) ? Math.min(v, zmax) : zmax));
     const floor = zmin - 0.12 * (zmax - zmin);
-    const here = Math.min(plane.centre, zmax);
+    const here = Number.isFinite(plane.centre) ? Math.min(plane.centre, zmax) : zmax;
     const size = this.stage.template.layout.font.size;
     // While nothing but the heights changes, the scene stays as it is.
     const frame = JSON.stringify([plane.x, plane.y, this.bounds, plot.clientWidth, plot.clientHeight, size, this.stage.background]);

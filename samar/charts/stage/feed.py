@@ -6,6 +6,7 @@ drawing cost the same at any length. Numbers are float32, which a screen cannot 
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, OptimizerStyle
+from samar.charts.compare import curves
+from samar.charts.theme import NEUTRAL
 from samar.jobs.records import Columns, Event
 from samar.kinds.watch import WatchSettings
 from samar.landscapes.result import Landscape
@@ -26,6 +28,7 @@ SMOOTHED = 1000
 STEP_VALUES = ("loss", "lam", "ratio", "sharpness", "grad_norm", "lr")
 EPOCH_VALUES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "gap")
 PLACES = ("step", "grad_evals", "seconds")
+GHOST = curves.Style(NEUTRAL, "dot", "circle")
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ class Feed:
         if list(self._sent) != [run.id for run in runs]:
             self._begin()
         self._number += 1
-        members = [self._part(run) for run in runs]
+        styled = zip(runs, styles_of(runs), strict=True)
+        members = [self._part(run, style) for run, style in styled]
         return {
             "stage": self.stage,
             "feed": self._name,
@@ -130,7 +134,7 @@ class Feed:
         self._name, self._number = uuid4().hex, -1
         self._sent: dict[str, _Sent] = {}
 
-    def _part(self, run: StageRun) -> dict[str, Any]:
+    def _part(self, run: StageRun, style: curves.Style) -> dict[str, Any]:
         sent = self._sent.setdefault(run.id, _Sent())
         if run.start != sent.start:
             sent.start, sent.rows, sent.entries = run.start, {}, {}
@@ -143,7 +147,7 @@ class Feed:
             "epochs": {name: run.epochs[name] for name in (*PLACES, *EPOCH_VALUES)},
             "curvature": _curvature(run.events),
         }
-        part: dict[str, Any] = {"facts": _facts(run, count, width), "tables": {}}
+        part: dict[str, Any] = {"facts": _facts(run, style, count, width), "tables": {}}
         for name, columns in tables.items():
             begin = min(sent.rows.get(name, 0), count if name == "steps" else len(columns["step"]))
             skipped = 0 if name == "steps" else begin
@@ -211,18 +215,22 @@ def buckets(steps: Columns, width: int, first: int = 0) -> dict[str, np.ndarray]
     return found
 
 
-def style_of(run: StageRun) -> OptimizerStyle:
-    """A run's colour, dash and symbol: those of the optimizer with which it began."""
-    return OPTIMIZER_STYLES[run.optimizer or run.settings.optimizer]
+def styles_of(runs: Sequence[StageRun]) -> list[curves.Style]:
+    """Colour, dash and symbol of each run, by the optimizers with which they began.
+
+    A run that a branch left is grey and takes no colour from the others.
+    """
+    shown = [run.optimizer or run.settings.optimizer for run in runs if not run.ghost]
+    styles = iter(curves.styles_of(shown))
+    return [GHOST if run.ghost else next(styles) for run in runs]
 
 
-def _facts(run: StageRun, count: int, width: int) -> dict[str, Any]:
-    style = style_of(run)
+def _facts(run: StageRun, style: curves.Style, count: int, width: int) -> dict[str, Any]:
     return {
         "id": run.id,
         "label": run.label,
         "optimizer": run.settings.optimizer,
-        "color": NEUTRAL if run.ghost else style.color,
+        "color": style.color,
         "dash": style.dash,
         "symbol": style.symbol,
         "active": run.active,
@@ -275,6 +283,7 @@ def _plane(plane: Plane) -> dict[str, Any]:
     finite = seen.loss[np.isfinite(seen.loss)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     x, y = seen.axes
+    centre = seen.centre_loss
     return {
         "step": plane.step,
         "at": plane.at,
@@ -284,7 +293,7 @@ def _plane(plane: Plane) -> dict[str, Any]:
         "side": len(x),
         "low": low,
         "high": high,
-        "centre": seen.centre_loss,
+        "centre": centre if math.isfinite(centre) else None,  # a browser's JSON has no NaN
         "images": int(seen.manifest.get("images", 0)),
     }
 

@@ -252,7 +252,7 @@ def _gradient(lead: StageRun | None) -> dict[str, Any]:
     return _tile(
         "gradient",
         "Gradient norm",
-        "Length of the mini-batch gradient. This optimizer has no λ.",
+        "Length of the mini-batch gradient.",
         _first_step(lead),
         columns=[_column("grad_norm")],
         smoothed=True,

@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 
 from samar.charts.html.render import render
 from samar.charts.narration import narrate
-from samar.charts.stage.feed import StageRun, style_of
-from samar.charts.theme import NEUTRAL
+from samar.charts.stage.feed import StageRun, styles_of
 from samar.compare.standings import race_sentence
 from samar.jobs.job import Job
 from samar.jobs.summary import duration
@@ -24,15 +23,29 @@ STATUS = {
 }
 WARNED = ("failed", "diverged", "interrupted")
 SPEED_WINDOW = 200
-DASHES = {"solid": "", "dash": "9 4", "dot": "2 3", "dashdot": "9 3 2 3"}
+DASHES = {
+    "solid": "",
+    "dash": "9 4",
+    "dot": "2 3",
+    "dashdot": "9 3 2 3",
+    "longdash": "15 6",
+    "longdashdot": "15 3 2 3",
+}
+
+
+def status_word(whole: Job | None, runs: Sequence[StageRun]) -> str:
+    """How a run or a race stands, in a word; of runs that were only put together, how many."""
+    if whole is not None:
+        return STATUS[whole.status]
+    count = sum(not run.ghost for run in runs)
+    return f"{count} runs" if count else "No run yet"
 
 
 def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
-    """How far a run or a race is, as HTML; of runs that were only put together, how many."""
+    """How far a run or a race is, as HTML; nothing of runs that were only put together."""
     shown = [run for run in runs if not run.ghost]
     if whole is None:
-        word = f"{len(shown)} runs" if shown else "No run yet"
-        return render("stage_status.html.j2", word=word, parts=[], total=0, done=0)
+        return ""
     lead, parts = shown[0], []
     steps = lead.steps
     count, at = len(steps["step"]), int(max([0, *steps["step"][-1:]]))
@@ -63,8 +76,7 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
         parts.append(whole.device)
     parts += whole.notes
     total = whole.total or 0
-    word = STATUS[whole.status]
-    return render("stage_status.html.j2", word=word, parts=parts, total=total, done=min(at, total))
+    return render("stage_status.html.j2", parts=parts, total=total, done=min(at, total))
 
 
 def story(
@@ -109,14 +121,13 @@ def people(runs: Sequence[StageRun], states: dict[str, str]) -> str:
     if len(runs) < 2:
         return ""
     known = []
-    for run in runs:
-        style = style_of(run)
+    for run, style in zip(runs, styles_of(runs), strict=True):
         known.append(
             {
                 "label": run.label,
                 "title": run.settings.title,
-                "color": NEUTRAL if run.ghost else style.color,
-                "dash": DASHES["dot" if run.ghost else style.dash],
+                "color": style.color,
+                "dash": DASHES[style.dash],
                 "state": states.get(run.id, ""),
             }
         )

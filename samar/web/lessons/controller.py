@@ -81,8 +81,8 @@ LESSON = Lesson(
     "Either way a ratio above 1 raises λ and one below 1 lowers it: that is the paper's. By "
     "which [[rule]] is ours: the paper gives no formula in what we could read.",
     notes="Do it live: start a run on *Train*, wait for epoch 20, drag the learning rate to the "
-    "right, and watch the λ panel mark the moment. The recording was made in the same way, with "
-    "one change by hand.\n\n"
+    "right, and watch λ after the mark on the timeline. The recording was made in the same way, "
+    "with one change by hand.\n\n"
     "To ask: what would happen to a rule with equal steps up and down? (λ then follows the "
     "sharpness itself, and falls as training succeeds.)",
     sources=("samar",),

@@ -16,7 +16,7 @@ import streamlit as st
 
 from samar.charts.stage.feed import Feed, Mislabelled, StageRun
 from samar.charts.stage.tiles import tiles
-from samar.charts.stage.words import people, status_line, story
+from samar.charts.stage.words import people, status_line, status_word, story
 from samar.charts.training import View
 from samar.errors import RunError
 from samar.jobs.access.roles import allow
@@ -146,6 +146,7 @@ def _tick(drawn: tuple[tuple[str, str], ...], view: View, eager: bool) -> None:
             },
             "spec": tiles(runs, dict(lead.summary.get("measurements", {})) if lead else {}),
             "words": {
+                "word": status_word(shown.whole, runs),
                 "status": status_line(shown.whole, runs),
                 "story": story(
                     shown.whole,
