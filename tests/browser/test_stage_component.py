@@ -155,7 +155,7 @@ def test_each_run_has_its_own_edge_of_stability_on_the_clock(stage: Stage) -> No
     beyond = stage.page.locator(".stage-tile-eigenvalues .stage-beyond")
     expect(beyond).to_be_empty()
     clock = stage.page.get_by_label("Moment of the run")
-    for step, words in ((12, "↑ edge SAM 30"), (4, "↑ edge SAM 40"), (25, "")):
+    for step, words in ((12, "↑ edge 30"), (4, "↑ edge 40"), (25, "")):
         clock.fill(str(step))
         expect(beyond).to_have_text(words)
 

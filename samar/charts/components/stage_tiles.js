@@ -208,8 +208,7 @@ export class CurveTile extends Tile {
   edge(member) {
     const edges = member.column("curvature", "edge");
     const known = edges.some(Number.isFinite); // not in runs of earlier versions, nor for VaSSO
-    const name = (known ? "edge" : "2/η") + (this.stage.race ? ` ${member.facts.label}` : "");
-    return [name, known ? edges : member.column("curvature", "lr").map((rate) => 2 / rate)];
+    return known ? ["edge", edges] : ["2/η", member.column("curvature", "lr").map((rate) => 2 / rate)];
   }
 
   /** Each run's edge of stability as a line, where the eigenvalues reach near it. */
@@ -225,24 +224,28 @@ export class CurveTile extends Tile {
       const x = member.places("curvature", view.axis);
       const y = edges.map((edge) => (edge > this.ceiling ? NaN : edge));
       drawn.push({ type: "scatter", mode: "lines", x, y, line: { color, dash: "dash", width: race ? 1 : 1.5 }, opacity: race ? 0.7 : 1, hoverinfo: "skip" });
+      const text = race ? `${name} ${member.facts.label}` : name;
       if (Number.isFinite(y.at(-1)))
-        layout.annotations.push({ text: name, font: race ? { color } : {}, showarrow: false, x: x.at(-1), y: y.at(-1), xanchor: "right", yanchor: "bottom" });
+        layout.annotations.push({ text, font: race ? { color } : {}, showarrow: false, x: x.at(-1), y: y.at(-1), xanchor: "right", yanchor: "bottom" });
     }
   }
 
-  /** At the clock's moment, an arrow with its value for each edge of stability above the tile. */
+  /** At the clock's moment, an arrow to the edges of stability above the tile: values of the near ones. */
   point() {
-    const words = this.stage.shown.flatMap((member) => {
+    const above = this.stage.shown.flatMap((member) => {
       const [name, edges] = this.edge(member);
       const at = data.upTo(member.column("curvature", "step"), this.stage.stepOf(member));
       const now = edges.slice(0, at).findLast(Number.isFinite);
-      if (!(this.ceiling && now > this.ceiling)) return [];
-      const word = document.createElement("span");
-      word.textContent = now > 80 * this.ceiling ? `↑ ${name} far above` : `↑ ${name} ${short(now)}`;
-      if (this.stage.race) word.style.color = member.facts.color;
-      return word;
+      return this.ceiling && now > this.ceiling ? [{ member, name, now }] : [];
     });
-    this.beyond.replaceChildren(...words);
+    const values = above.filter(({ now }) => now <= 80 * this.ceiling).map(({ member, now }) => {
+      const value = document.createElement("span");
+      value.textContent = short(now);
+      if (this.stage.race) value.style.color = member.facts.color;
+      return value;
+    });
+    const words = values.length ? values : ["far above"];
+    this.beyond.replaceChildren(...(above.length ? [`↑ ${above[0].name} `, ...words] : []));
   }
 
   /** The cursor and the heading's numbers at the clock's moment. */
