@@ -25,9 +25,10 @@ HOST = "http://localhost/"
 PAGE = """<!doctype html><link rel="stylesheet" href="stage.css"><div id="parent">{}</div>
 <script type="module">
   import stage from "/stage.js";
-  const parentElement = document.getElementById("parent");
+  const place = () => document.getElementById("parent");
   const setStateValue = () => {{}};
-  window.show = (text) => void stage({{ parentElement, data: JSON.parse(text), setStateValue }});
+  const show = (text) => (window.leave = stage({{ parentElement: place(), data: JSON.parse(text), setStateValue }}));
+  window.show = (text) => void show(text);
 </script>"""
 DRAWN = "(tile) => document.querySelector(`.stage-tile-${tile} .js-plotly-plot`)?.data"
 
@@ -177,3 +178,27 @@ def test_a_sentence_of_a_worker_is_never_markup(stage: Stage) -> None:
     expect(stage.page.locator(".stage-tile-eigenvalues .stage-legend")).to_have_text(
         "<i>Put off.</i>"
     )
+
+
+def test_a_replay_goes_on_where_the_component_is_put_back(stage: Stage) -> None:
+    """Streamlit may take it off the page for a moment."""
+    run = named("SGD", run_of(30, 2))
+    stage.show(run)
+    stage.wait_for("loss", "data.length")
+    stage.page.get_by_label("Moment of the run").fill("0")
+    stage.page.get_by_label("Play", exact=True).click()
+    pause = stage.page.get_by_label("Pause the replay")
+    expect(pause).to_be_visible()
+    stage.page.evaluate(
+        """(html) => {
+            const anew = document.createElement("div");
+            document.getElementById("parent").replaceWith(anew);
+            window.leave();
+            anew.id = "parent";
+            anew.innerHTML = html;
+        }""",
+        render("stage.html.j2"),
+    )
+    expect(pause).to_have_count(0)
+    stage.show(run)
+    expect(pause).to_be_visible()

@@ -44,6 +44,7 @@ class Stage {
       [this.name, this.feed, this.number] = [left.name, left.feed, left.number];
       [this.members, this.view] = [left.members, left.view];
       [this.zoomed, this.camera, this.clock.at] = [left.zoomed, left.camera, left.clock.at];
+      this.played = left.played;
     }
   }
 
@@ -72,6 +73,8 @@ class Stage {
     this.say(words);
     for (const tile of this.tiles) tile.dirty ||= tile.changed();
     this.moving ||= this.following;
+    if (this.played && this.clock.at !== null) this.clock.toggle();
+    this.played = false;
     this.clock.draw();
     this.measure();
     this.flush();
@@ -310,6 +313,7 @@ class Stage {
   destroy() {
     this.gone = true;
     left = this;
+    this.played = this.clock.playing;
     clearTimeout(this.waking);
     this.clock.pause();
     window.removeEventListener("keydown", this.keys, true);
