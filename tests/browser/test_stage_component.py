@@ -25,10 +25,10 @@ HOST = "http://localhost/"
 PAGE = """<!doctype html><link rel="stylesheet" href="stage.css"><div id="parent">{}</div>
 <script type="module">
   import stage from "/stage.js";
-  const place = () => document.getElementById("parent");
-  const setStateValue = () => {{}};
-  const show = (text) => (window.leave = stage({{ parentElement: place(), data: JSON.parse(text), setStateValue }}));
-  window.show = (text) => void show(text);
+  window.show = (text) => {{
+    const parentElement = document.getElementById("parent");
+    window.leave = stage({{ parentElement, data: JSON.parse(text), setStateValue: () => {{}} }});
+  }};
 </script>"""
 DRAWN = "(tile) => document.querySelector(`.stage-tile-${tile} .js-plotly-plot`)?.data"
 
