@@ -14,13 +14,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from samar.errors import ConfigError
-from samar.jobs.orders import CHANGE
+from samar.jobs.orders import CHANGE, ORDER
 from samar.jobs.records import Event
 from samar.settings.declare import Settings, readable
 
 BY, ONLY, WAS = "by", "only", "was"
 """In the detail of an edit, beside the new values: who made it, for which member of a race, and of
 a script's run the values before, which its settings do not tell."""
+BESIDE = (BY, ONLY, WAS, ORDER)
+"""What the detail of an edit holds beside the new values."""
 EDITS = "edits"
 """Among a job's inputs: the edits that it is to make; in its summary: how many it has."""
 FROM_FILE = "edits file"
@@ -61,7 +63,7 @@ class PlannedEdit(BaseModel):
 
 def values_of(detail: Mapping[str, Any]) -> dict[str, Any]:
     """The new values in the detail of an edit."""
-    return {name: value for name, value in detail.items() if name not in (BY, ONLY, WAS)}
+    return {name: value for name, value in detail.items() if name not in BESIDE}
 
 
 def edits_of(settings: Settings, events: Iterable[Event]) -> list[Edit]:

@@ -14,6 +14,8 @@ COMMANDS = ("pause", "resume", "step", "stop", "change", "measure")
 PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS
 WHY = "why"
 """In the detail of a stop: the sentence that the stopped job is to bear."""
+ORDER = "order"
+"""In the detail of a change: the key of the order, by which the edit that answers it is known."""
 
 
 @dataclass(frozen=True)
@@ -46,5 +48,12 @@ class Orders:
         query = sa.select(table).where(table.c.job.in_(jobs) & (table.c.key > key))
         with self._database.read() as db:
             rows = db.execute(query.order_by(table.c.key)).all()
-        found = [(r, schema.object_of(r.detail)) for r in rows]
-        return [Order(r.key, r.job, r.command, d, r.at) for r, d in found if d is not None]
+        found = []
+        for row in rows:
+            detail = schema.object_of(row.detail)
+            if detail is None:
+                continue
+            if row.command == CHANGE:
+                detail |= {ORDER: row.key}
+            found.append(Order(row.key, row.job, row.command, detail, row.at))
+        return found

@@ -537,7 +537,7 @@ def in_thread(act: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come"

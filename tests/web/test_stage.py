@@ -4,6 +4,7 @@ import gc
 import json
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -135,10 +136,14 @@ def test_controls_follow_an_edit_made_elsewhere(app: AppTest, queued: Jobs) -> N
     job = store.claim_next("long", 1)
     assert job is not None
 
-    def edit(count: int, rho: float) -> None:
-        """What a worker writes down when it obeys."""
-        store.records.note(job.key, count, "change", rho=rho)
+    def edit(count: int, rho: float, **detail: Any) -> None:
+        """What a worker writes down when it has made an edit."""
+        store.records.note(job.key, count, "change", rho=rho, **detail)
         store.beat(job, summary=json.dumps({"edits": count}))
+
+    def obey(count: int, which: int) -> None:
+        """Make the edit that an order of this page asks for."""
+        edit(count, **store.orders.after(0, job.key)[which].detail)
 
     open_train(app, run=run_id)
     assert app.select_slider(key="rho").value == 0.05
@@ -146,12 +151,14 @@ def test_controls_follow_an_edit_made_elsewhere(app: AppTest, queued: Jobs) -> N
     app.run()
     assert not app.exception
     assert app.select_slider(key="rho").value == 0.1
-    # What this page asks for stays on the control until the worker has obeyed.
+    # What this page asks for stays on the control until the worker has obeyed, also where it obeys
+    # the press before only after this one.
     app.select_slider(key="rho").set_value(0.2).run()
-    edit(2, 0.2)
     app.select_slider(key="rho").set_value(0.3).run()
+    obey(2, 0)
+    app.run()
     assert app.select_slider(key="rho").value == 0.3
-    edit(3, 0.3)
+    obey(3, 1)
     edit(4, 0.12)
     app.run()
     assert app.select_slider(key="rho").value == 0.12

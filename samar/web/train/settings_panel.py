@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script
-from samar.jobs.orders import CHANGE
+from samar.jobs.orders import CHANGE, ORDER
 from samar.settings.declare import Settings, settings_of
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
@@ -182,9 +182,9 @@ def _follow_edits(run: Job) -> None:
     Not while an edit is on its way to the worker: a control that was just moved would go back.
     """
     store = service().store
-    made = [event.at for event in store.records.events(run.key) if event.kind == CHANGE]
-    asked = [order.at for order in store.orders.after(0, run.key) if order.command == CHANGE]
-    if run.active and max(asked, default=0) > max(made, default=0):
+    asked = [order.key for order in store.orders.after(0, run.key) if order.command == CHANGE]
+    answered = [event.detail.get(ORDER) for event in store.records.events(run.key)]
+    if run.active and asked and asked[-1] not in answered:
         return
     live = service().live_values(run)
     if of_a_script(run.kind):

@@ -58,10 +58,10 @@ class Shown:
     origin: Job | None = None
 
     @property
-    def state(self) -> tuple[tuple[str, str], ...]:
+    def state(self) -> tuple[tuple[str, str, int], ...]:
         """What makes the page draw itself again when it changes."""
         jobs = self.runs if self.whole is None else (self.whole, *self.runs)
-        return tuple((job.status, job.message) for job in jobs)
+        return tuple((job.status, job.message, job.edits) for job in jobs)
 
     @property
     def active(self) -> bool:
@@ -125,7 +125,7 @@ def stage(shown: Shown, run_id: str | None, together: Sequence[str], view: View)
     st.fragment(explained()(_tick), run_every=every)(shown.state, view, eager)
 
 
-def _tick(drawn: tuple[tuple[str, str], ...], view: View, eager: bool) -> None:
+def _tick(drawn: tuple[tuple[str, str, int], ...], view: View, eager: bool) -> None:
     look: Look = st.session_state[LOOK]
     try:
         shown, runs = look.seen()
