@@ -57,12 +57,13 @@ def panel(
         y_axis: Plotly axis with a ``title``.
         empty: Shown instead if there is no curve.
     """
+    whole = {"minorloglabels": "complete"}  # of 20 not the 2 alone, which stood above the 10
     layout: dict[str, Any] = {
         "template": "none",
         "meta": {"alt": alt if traces else f"{alt} {empty}"},
         "title": {"text": f"<b>{title}</b>", "y": 1, "yanchor": "top", "pad": {"t": 6}},
-        "xaxis": {"uirevision": x_axis["title"], **x_axis},
-        "yaxis": {"uirevision": y_axis.get("type", "linear"), **y_axis},
+        "xaxis": {"uirevision": x_axis["title"], **whole, **x_axis},
+        "yaxis": {"uirevision": y_axis.get("type", "linear"), **whole, **y_axis},
         "hovermode": "x unified",
         "margin": {"l": 56, "r": 12, "t": 52, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},

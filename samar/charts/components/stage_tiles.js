@@ -165,7 +165,7 @@ export class CurveTile extends Tile {
       const tickvals = low ? [all[0], 1, all.at(-1)] : all;
       return { type: "log", range: [-Math.log10(factor), Math.log10(factor)], tickvals, tickformat: "~g" };
     }
-    if (log && this.stage.view.log) return { type: "log", tickformat: "~g" };
+    if (log && this.stage.view.log) return { type: "log", tickformat: "~g", minorloglabels: "complete" };
     return { rangemode: zero ? "tozero" : "normal" };
   }
 
