@@ -2,7 +2,11 @@
 
 import sys
 
-from samar.cli import main
+try:
+    from samar.cli import main
+except KeyboardInterrupt:
+    print("Cancelled.", file=sys.stderr)
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,19 +12,27 @@ from samar.sweeps.results import MEASURES, Difference, HeatMap, SettingResult
 from samar.sweeps.statistics import MeanStd
 
 EMPTY = "Waiting for the first run to finish."
+UNCHOSEN = "Without held-out images there is nothing to show here."
 FAINT = 0.5
 MOST_TICKS = 8
 """Up to so many values, each gets its own tick."""
 
 
 def heat_map_figure(
-    heat: HeatMap, measure: str, *, x_title: str, y_title: str, best: SettingResult | None = None
+    heat: HeatMap,
+    measure: str,
+    *,
+    x_title: str,
+    y_title: str,
+    best: SettingResult | None = None,
+    done: bool = False,
 ) -> go.Figure:
     """Mean accuracy in percent over two settings, its deviation written below it.
 
     Args:
         measure: key of :data:`samar.sweeps.results.MEASURES`.
         best: the setting to frame.
+        done: whether any run has finished.
     """
     found = [[getattr(cell, measure) if cell else None for cell in row] for row in heat.cells]
     z = np.array([[100 * s.mean if s else np.nan for s in row] for row in found])
@@ -67,13 +75,19 @@ def heat_map_figure(
         alt=f"{title}; the best by validation is framed.",
         x_axis={"title": x_title, "type": "category", "showgrid": False},
         y_axis={"title": y_title, "type": "category", "showgrid": False, **down},
-        empty=EMPTY,
+        empty=UNCHOSEN if done else EMPTY,
     )
     return figure.update_layout(hovermode="closest", margin={"t": 34, "b": 44})
 
 
 def curve_figure(
-    curves: Mapping[str, Sequence[SettingResult]], name: str, measure: str, *, title: str, log: bool
+    curves: Mapping[str, Sequence[SettingResult]],
+    name: str,
+    measure: str,
+    *,
+    title: str,
+    log: bool,
+    done: bool = False,
 ) -> go.Figure:
     """Mean accuracy in percent over one numeric setting, a curve per optimizer.
 
@@ -82,6 +96,7 @@ def curve_figure(
             horizontal line.
         name: the setting.
         log: whether its axis is logarithmic.
+        done: whether any run has finished.
     """
     places = sorted({p.values[name] for points in curves.values() for p in points} - {None})
     traces = []
@@ -97,15 +112,19 @@ def curve_figure(
                 arm, drawn[0].optimizer, x, found, labels, bars=not level, again=arm != first
             )
         )
+    seen = any(np.isfinite(trace["y"]).any() for trace in traces)
+    empty = f"Waiting for a run with {title} to finish." if curves else EMPTY
+    if traces or (done and not curves):
+        empty = UNCHOSEN
     ticks = {"tickmode": "array", "tickvals": places} if len(places) <= MOST_TICKS else {}
     figure = panel(
-        traces,
+        traces if seen else (),
         (),
         title=f"{MEASURES[measure].capitalize()} over {title}",
         alt=f"{MEASURES[measure]} over {title} for each optimizer, with deviations over seeds.",
         x_axis={"title": title, "type": "log" if log else "linear", **ticks},
         y_axis={"title": "correct (%)"},
-        empty=f"Waiting for a run with {title} to finish." if curves else EMPTY,
+        empty=empty,
     )
     below = {"y": -0.2, "yanchor": "top"}
     return figure.update_layout(hovermode="closest", margin={"t": 34, "b": 44}, legend=below)

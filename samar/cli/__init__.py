@@ -110,6 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SamarError as error:
         print(f"samar: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Cancelled.", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         return 0
     except OSError as error:

@@ -1,6 +1,8 @@
 """``compare`` and ``export``: runs beside each other, and runs as files."""
 
 import argparse
+import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +15,16 @@ from samar.curvature.catalog import MEASURES
 from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.edits import edits_file
 from samar.jobs.job import UNREADABLE, Job
-from samar.jobs.kind import training_kinds
+from samar.jobs.kind import of_a_script, training_kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
 from samar.networks.library import ImportedModel, find_model
+from samar.networks.load import only_one
 from samar.settings.command import json_line
+from samar.settings.declare import settings_of
 from samar.settings.paths import out_file, out_folder
 from samar.sweeps.statistics import MeanStd, mean_std
+from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from samar.compare.flatness import FlatnessReport
@@ -72,9 +77,12 @@ def _compare(options: argparse.Namespace) -> int:
             f"{models[0].id} is an imported network: it has no training record to compare; add "
             "--flatness for its place in the flatness report."
         )
-    runs = _named(service, [word for word in options.ids if word not in imported], "train")
+    for word, model in imported.items():
+        only_one(service.store, word, model)
+    runs = _comparable(service, [word for word in options.ids if word not in imported])
     groups = group_by_seed(runs)
     differ = differences([run.settings for run in runs])
+    known = settings_of(TrainSettings)
     report = _flatness(service, [*runs, *models]) if options.flatness else None
     if options.json:
         content: dict[str, Any] = {
@@ -116,7 +124,7 @@ def _compare(options: argparse.Namespace) -> int:
         if last is not None:
             numbers = [str(last.epoch), f"{last.train_accuracy:.2%}", f"{last.test_accuracy:.2%}"]
             numbers += [f"{100 * last.gap:+.2f}", f"{last.seconds:.1f}"]
-        values = [shown(values[number]) for values in differ.values()]
+        values = [shown(values[number], known[name]) for name, values in differ.items()]
         rows.append((run.number, run.id, f"{run.title}{run.badge}", run.status, *numbers, *values))
     columns = ("", "id", "name", "status", "epochs", "train", "test", "gap", "seconds")
     print_table((*columns, *(name.replace("_", " ") for name in differ)), rows)
@@ -131,6 +139,9 @@ def _compare(options: argparse.Namespace) -> int:
             counted = f" ({len(group.finished)} of {len(group.runs)} runs finished)"
             told = ", ".join(parts) or "no results yet"
             print(f"{group.title}: {told}{'' if all_count else counted}")
+        if group.repeats:
+            others = ", ".join(run.number for run in runs if run.id in group.repeats)
+            print(f"{group.title} is without {others}: another run has the same seed.")
     if report is not None:
         _print_flatness(report)
     return 0
@@ -159,7 +170,7 @@ def _export(options: argparse.Namespace) -> int:
 
             runs = _named(service, options.ids, training_kinds())
             if len(runs) > 1:
-                runs = _named(service, options.ids, "train")
+                runs = _comparable(service, options.ids)
             path.write_text(report_html(service.store, runs), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror or error}).") from None
@@ -207,6 +218,18 @@ def _named(
     return list(found.values())
 
 
+def _comparable(service: Jobs, words: Sequence[str]) -> list[Job]:
+    """Runs as of :func:`_named`, whose settings are known."""
+    runs = _named(service, words, training_kinds())
+    for run in runs:
+        if of_a_script(run.kind):
+            raise RunError(
+                f"{run.label} is a script's run, whose settings only the script knows; leave it "
+                "out to compare the others."
+            )
+    return runs
+
+
 def _over_seeds(runs: Sequence[Job]) -> dict[str, MeanStd]:
     """The last epoch's results, as fractions."""
     known = [run.last_epoch for run in runs if run.last_epoch is not None]
@@ -214,12 +237,19 @@ def _over_seeds(runs: Sequence[Job]) -> dict[str, MeanStd]:
 
 
 def _flatness(service: Jobs, networks: Sequence[Job | ImportedModel]) -> "FlatnessReport":
-    """Measure what is missing, and report."""
+    """Measure what is missing, and report; a run that cannot be measured is left out."""
     from samar.compare.flatness import flatness_report
-    from samar.compare.measuring import called, jobs_wanted, known_measures, point_of
+    from samar.compare.measuring import called, jobs_wanted, known_measures, measurable, point_of
 
     points = []
     for trained in networks:
+        if isinstance(trained, Job) and not measurable(trained):
+            print(
+                f"samar: {called(trained)} is left out of the flatness report, because it has no "
+                "weights and accuracy from its end.",
+                file=sys.stderr,
+            )
+            continue
         if known_measures(service.store, trained) is None:
             for settings in jobs_wanted(trained):
                 job = follow(service, service.submit(settings))
@@ -239,7 +269,8 @@ def _print_flatness(report: "FlatnessReport") -> None:
     for name, gap in report.gap.items():
         cells = [MEASURES[name].title]
         for each in (gap, report.accuracy[name]):
-            cells += [f"{each.tau:+.2f}", f"{each.low:+.2f} to {each.high:+.2f}"]
+            found = [f"{each.tau:+.2f}", f"{each.low:+.2f} to {each.high:+.2f}"]
+            cells += ["", ""] if math.isnan(each.tau) else found
         rows.append(cells)
     print_table(("measure", "τ with gap", "95 %", "τ with test accuracy", "95 %"), rows)
     print(report.sentence)

@@ -1,18 +1,17 @@
 """``doctor``: what is wrong with the store and its files, and a copy without what is wrong."""
 
 import argparse
+import re
 from contextlib import suppress
 from typing import Any
 
 from samar.errors import SamarError
 from samar.jobs.doctor.examine import Finding, Report, examine
 from samar.jobs.doctor.repair import repair
-from samar.networks.library import imported_models, models_folder
+from samar.networks.library import ID, imported_models, models_folder
 from samar.settings.command import json_line
 from samar.settings.paths import expanded
 
-FOLDERS = ("uploads",)
-"""In the folder of the models, what is none."""
 REPAIRABLE = ("store", "integrity", "schema", "row")
 
 
@@ -71,7 +70,8 @@ def _models() -> list[Finding]:
     found = []
     for folder in sorted(models_folder().glob("*")):
         model = known.get(folder.name)
-        if folder.name not in FOLDERS and (model is None or not model.weights.is_file()):
+        named = re.fullmatch(ID, folder.name)
+        if named and (model is None or not model.weights.is_file()):
             what = "its model.json cannot be read" if model is None else "its weights are missing"
             found.append(Finding("model", str(folder), f"{what}; import the network again"))
     return found

@@ -18,6 +18,7 @@ from samar.networks.public import PUBLIC, public_checkpoint
 from samar.networks.published import difference, reasons
 from samar.plain_text import shown
 from samar.settings.command import add_settings, json_line, refuse, settings_from
+from samar.settings.paths import expanded
 
 SHORT = 16
 """Hexadecimal digits of a checksum that tell it from others; JSON has all of them."""
@@ -72,7 +73,7 @@ def _import_run(options: argparse.Namespace) -> int:
 
     refuse(options, "with the .zip of a run", "model", "dataset", "normalize", "quick", "anew")
     service = Jobs()
-    run_id = import_job(Path(options.file), service.store)
+    run_id = import_job(expanded(options.file), service.store)
     if name := getattr(options, "name", ""):
         service.rename(run_id, name)
     run = service.get(run_id)

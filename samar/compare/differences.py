@@ -10,6 +10,9 @@ from samar.training.settings import TrainSettings
 NOT_USED = "not used"
 """Stands for a setting that the run's optimizer or λ rule does not have."""
 
+OPEN = {"images_per_class": "all", "lam_held": "free"}
+"""What it means that a setting is empty."""
+
 KEEPING = ("run", "measurements")
 """Groups of settings that change no number of the training."""
 
@@ -45,7 +48,7 @@ def shown(value: Any, known: Setting | None = None) -> str:
     if known is not None and known.name == "dataset" and value not in (None, NOT_USED):
         return dataset_info(value).title
     if value is None:
-        return "all"
+        return OPEN.get(known.name, "none") if known is not None else "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

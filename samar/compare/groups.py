@@ -11,7 +11,7 @@ from samar.compare.differences import differences, shown, used
 from samar.jobs.job import Job
 from samar.optim.catalog import OPTIMIZERS
 from samar.settings.declare import Setting, settings_of
-from samar.training.settings import TrainSettings
+from samar.training.settings import TrainSettings, changes_text
 
 Floats = npt.NDArray[np.floating]
 MOST_POINTS = 2000
@@ -55,8 +55,9 @@ class Group:
 
     Attributes:
         title: tells the group from the others of its set.
-        runs: one per seed, in order of seed; the newest where a seed was run twice.
-        repeats: ids of older runs with a seed that a newer run has.
+        runs: one per seed, in order of seed; where a seed was run twice the newest that finished,
+            else the newest.
+        repeats: ids of the others with a seed that one of these has.
     """
 
     title: str
@@ -83,10 +84,10 @@ def group_by_seed(runs: Sequence[Job]) -> list[Group]:
         members.setdefault(key, []).append(run)
     parts = []
     for together in members.values():
-        newest: dict[int, Job] = {}
-        for run in sorted(together, key=lambda run: run.key):
-            newest[run.settings.seed] = run
-        kept = tuple(newest[seed] for seed in sorted(newest))
+        best: dict[int, Job] = {}
+        for run in sorted(together, key=lambda run: (run.status == "finished", run.key)):
+            best[run.settings.seed] = run
+        kept = tuple(best[seed] for seed in sorted(best))
         parts.append((kept, tuple(run.id for run in together if run not in kept)))
     titles = titles_of([kept for kept, _ in parts])
     return [Group(t, kept, out) for t, (kept, out) in zip(titles, parts, strict=True)]
@@ -128,14 +129,14 @@ def titles_of(groups: Sequence[Sequence[Job]]) -> list[str]:
     named = [
         bool(runs[0].settings.name) and len({r.settings.name for r in runs}) == 1 for runs in groups
     ]
+    alike: dict[str, list[TrainSettings]] = {}
+    for first, own in zip(firsts, named, strict=True):
+        alike.setdefault(first.optimizer, []).extend([] if own else [first])
+    differing = {optimizer: differences(configs) for optimizer, configs in alike.items()}
     titles = []
     for runs, first, own in zip(groups, firsts, named, strict=True):
-        alike = [
-            other
-            for other, other_own in zip(firsts, named, strict=True)
-            if other.optimizer == first.optimizer and not other_own
-        ]
-        differ = [name for name in differences(alike) if name != "seed" or len(runs) == 1]
+        names = differing[first.optimizer]
+        differ = [name for name in names if name != "seed" or len(runs) == 1]
         values = used(first)
         words = [_brief(known[name], values[name]) for name in differ if name in values]
         title = first.name if own else ", ".join([OPTIMIZERS[first.optimizer].title, *words])
@@ -152,6 +153,6 @@ def titles_of(groups: Sequence[Sequence[Job]]) -> list[str]:
 
 
 def _brief(known: Setting, value: Any) -> str:
-    if value is None or known.name == "dataset":
+    if known.name == "dataset" or (value is None and known.name != "lam_held"):
         return f"{known.label} {shown(value, known)}"
-    return known.brief(value)
+    return changes_text({known.name: value})

@@ -46,6 +46,11 @@ def called(trained: Trained) -> str:
     return trained.label if isinstance(trained, Job) else trained.title
 
 
+def measurable(run: Job) -> bool:
+    """Whether a run has ended with weights and an accuracy that belongs to them."""
+    return bool(run.last_epoch) and not run.active and weights_path(run.id).is_file()
+
+
 def jobs_wanted(trained: Trained) -> list[NetworkSettings]:
     """What must be measured of a network.
 

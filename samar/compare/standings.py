@@ -56,6 +56,16 @@ class Standings:
         return round(100 * best, 1) - round(100 * second, 1)
 
     @property
+    def level(self) -> list[str]:
+        """Who is as accurate as the leader to a reader of one decimal, the leader included."""
+        highest = self.accuracies[self.leader]
+        return [
+            name
+            for name, each in self.accuracies.items()
+            if highest - each < LEVEL or round(100 * highest, 1) == round(100 * each, 1)
+        ]
+
+    @property
     def place(self) -> str:
         """Where the members are compared."""
         if self.by == "seconds":
@@ -70,13 +80,11 @@ class Standings:
     def told(self, before: "Standings | None" = None) -> str:
         """The sentence after that of another reading: whether the same one leads still."""
         best = f"{100 * self.accuracies[self.leader]:.1f} %"
-        if self.margin < LEVEL:
-            highest = self.accuracies[self.leader]
-            level = [name for name, each in self.accuracies.items() if highest - each < LEVEL]
+        if len(level := self.level) > 1:
             names = f"{', '.join(level[:-1])} and {level[-1]}"
             return f"{names} are level at {best} after {self.place}"
         second = f"{100 * self.accuracies[self.runner_up]:.1f} %"
-        still = "still " if before and before.leader == self.leader else ""
+        still = "still " if before and before.level == [self.leader] else ""
         return (
             f"{self.leader} {still}leads by {self.points:.1f} points ({best} against "
             f"{self.runner_up}'s {second}) after {self.place}"
@@ -104,7 +112,7 @@ def standings(
     gradients: dict[str, int] = {}
     for name, columns in racing.items():
         passed = int(np.searchsorted(columns[by], at, side="right"))
-        if passed:
+        if passed and np.isfinite(columns["test_accuracy"][passed - 1]):
             accuracies[name] = float(columns["test_accuracy"][passed - 1])
             gradients[name] = int(columns["grad_evals"][passed - 1])
     if len(accuracies) < 2:
@@ -118,7 +126,9 @@ def race_sentence(
     diverged: Collection[str] = (),
     others: Collection[str] = tuple(OTHERS),
 ) -> str:
-    r"""Who leads by what, what it cost, and what changes at equal cost; empty before there is one.
+    r"""Who leads by what, what it cost, what changes at equal cost, and who diverged.
+
+    Empty before there is anything to tell.
 
     Args:
         epochs: as for :func:`standings`.
@@ -139,9 +149,10 @@ def race_sentence(
         At an equal time,
         SAM still leads by 5.0 points (95.0 % against SGD's 90.0 %) after 20 s of training.
     """
+    ended = [f"{name} diverged." for name in epochs if name in diverged]
     by_step = standings(epochs, "step", diverged)
     if by_step is None:
-        return ""
+        return " ".join(ended)
     told = [f"{by_step.sentence}."]
     per_step = {name: spent / by_step.at for name, spent in by_step.gradients.items()}
     cheaper = [name for name, spent in per_step.items() if spent < 0.95 * per_step[by_step.leader]]
@@ -158,5 +169,4 @@ def race_sentence(
             words, reading = OTHERS[by], standings(epochs, by, diverged)
             if reading is not None:
                 told.append(f"At {words}, {reading.told(by_step)}.")
-    told += [f"{name} diverged." for name in epochs if name in diverged]
-    return " ".join(told)
+    return " ".join([*told, *ended])

@@ -1,5 +1,8 @@
 """Whether a public data set is on this machine; answers without torch."""
 
+import os
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from samar.data.catalog import DATASETS, FOLDER_PREFIX, LAYOUT, dataset_info
@@ -24,8 +27,28 @@ def stamp(name: str) -> str:
     if not name.startswith(FOLDER_PREFIX):
         return ""
     root = Path(name.removeprefix(FOLDER_PREFIX))
-    folders = [root, *(path for path in (*root.glob("*"), *root.glob("*/*")) if path.is_dir())]
+    folders = [root, *(path for path in root.glob("*") if path.is_dir())]
+    for path in root.glob("*/*"):
+        folders += folders_from(path) if path.is_dir() else ()
     return f"{len(folders)} folders, {max(path.stat().st_mtime_ns for path in folders)}"
+
+
+def folders_from(top: Path) -> Iterator[Path]:
+    """A class's folder and those within it, at any depth, that are neither hidden nor links."""
+    yield top
+    for name in _inner(top, top.stat().st_mtime_ns):
+        yield from folders_from(top / name)
+
+
+@lru_cache(maxsize=10_000)
+def _inner(folder: Path, _modified: int) -> tuple[str, ...]:
+    """Its folders, kept because pages ask again and again and there may be many files beside."""
+    try:
+        with os.scandir(folder) as entries:
+            shown = [each for each in entries if not each.name.startswith(".")]
+    except OSError:
+        return ()
+    return tuple(each.name for each in shown if each.is_dir(follow_symlinks=False))
 
 
 def require_data(name: str) -> None:

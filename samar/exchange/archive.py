@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 
 from samar import __version__
 from samar.errors import RunError
+from samar.exchange import checked_zip
 from samar.exchange.tables import table
 from samar.jobs.branch import STATE
 from samar.jobs.edits import edits_of
@@ -50,7 +51,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
         The manifest.
 
     Raises:
-        RunError: its settings cannot be read.
+        RunError: its settings cannot be read, or what it owns is more than an import takes.
     """
     if job.status == UNREADABLE:
         raise RunError(job.message)
@@ -91,9 +92,19 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
         ]
         for path in dict.fromkeys(artifact.path for artifact in artifacts):
             put(path, job_dir(job.id) / path, stored=True)  # weights and npz do not get smaller
+        owned = 0
         for member in reversed(store.all(parent=job.id)):
             if member.status != UNREADABLE:
-                put(f"members/{member.id}.zip", job_zip(store, member), stored=True)
+                content = job_zip(store, member)
+                with zipfile.ZipFile(io.BytesIO(content)) as inner:
+                    owned += checked_zip.unpacked(inner.infolist())
+                if owned > checked_zip.MOST_BYTES:
+                    raise RunError(
+                        f"{job.label} would unpack to more than the "
+                        f"{checked_zip.MOST_BYTES >> 30} GB that an import takes; export what it "
+                        "owns one by one."
+                    )
+                put(f"members/{member.id}.zip", content, stored=True)
         manifest = manifest_of(store, job) | {"artifacts": [vars(each) for each in artifacts]}
         manifest["files"] = files.copy()
         put("manifest.json", _json(manifest))

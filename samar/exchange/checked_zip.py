@@ -4,7 +4,7 @@ import hashlib
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -40,7 +40,8 @@ def opened_zip(
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            _check(archive.infolist(), allowed, what, _size(source), most or MOST_BYTES)
+            most = MOST_BYTES if most is None else most
+            _check(archive.infolist(), allowed, what, _size(source), most)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(
@@ -48,6 +49,11 @@ def opened_zip(
         ) from None
     except OSError as error:
         raise DataError(f"{what} cannot be read ({error.strerror or error}).") from None
+
+
+def unpacked(members: Iterable[zipfile.ZipInfo]) -> int:
+    """Bytes that members of a zip unpack to."""
+    return sum(member.file_size for member in members)
 
 
 def copy_member(archive: zipfile.ZipFile, name: str, target: IO[bytes] | None) -> str:
@@ -90,7 +96,7 @@ def _check(
                 f"{name} in {what} would unpack to more than {MOST_RATIO} times its size, as zip "
                 "bombs do; the file is refused."
             )
-    total = sum(member.file_size for member in members)
+    total = unpacked(members)
     if total > most or sum(member.compress_size for member in members) > size:
         raise DataError(f"{what} would unpack to {total / 1e9:,.1f} GB and is refused.")
 

@@ -48,8 +48,11 @@ def settings_from(kind: str, config: bytes, events: Sequence[Event], what: str) 
     live = settings
     for event in events:
         if event.kind == "change":
+            values = values_of(event.detail)
+            if "lam" in values:  # in older versions without effect while λ was held
+                values = {"lam_held": None} | values
             try:
-                live = live.changed_live(**values_of(event.detail))
+                live = live.changed_live(**values)
             except (SamarError, TypeError) as error:
                 raise DataError(f"A change recorded in {what} does not fit: {error}") from None
     return settings

@@ -126,10 +126,12 @@ def _digest(source: Path | BinaryIO) -> str:
 
 
 def _import_members(files: Sequence[Path], store: Store, owner: str) -> None:
+    left = checked_zip.MOST_BYTES
     try:
         for path in files:
-            most = checked_zip.MOST_BYTES // len(files)
-            import_job(path, store, parent=owner, most=most)
+            import_job(path, store, parent=owner, most=left)
+            with zipfile.ZipFile(path) as archive:
+                left -= checked_zip.unpacked(archive.infolist())
         _check_members(store, store.get(owner))
     except BaseException:
         for gone in store.delete(owner):

@@ -38,10 +38,16 @@ class WatchingCallback:
         self.run: WatchedRun | None = None
         self._hook: Any = None
         self._losses: list[Tensor] = []
+        self._due = False
 
     def _tell_epoch(self, known: Mapping[str, Any]) -> None:
-        """Record an epoch: the mean loss of its steps, and what the framework knows."""
-        assert self.run is not None
+        """Record the epoch that is due, if one is: the mean loss of its steps, and what is known.
+
+        To be called before the next step.
+        """
+        if self.run is None or not self._due:
+            return
+        self._due = False
         values = {ours: float(known.get(theirs, NAN)) for ours, theirs in self._metrics.items()}
         self.run.epoch(train_loss=_mean(self._losses), **values)
         self._losses = []

@@ -36,7 +36,8 @@ else:
 class SamarCallback(WatchingCallback, TrainerCallback):
     """Watch a training of Hugging Face's Trainer as a run that the app shows live.
 
-    A step is recorded after every step of the optimizer, an epoch after every evaluation. The
+    A step is recorded after every step of the optimizer, an epoch after every evaluation, be it of
+    one set or of several. The
     Trainer tells its callbacks no loss, so the one that the network itself returns is recorded; of
     samar's optimizers theirs is. Where labels are smoothed or the loss is computed outside of the
     network, plain optimizers show none. If somebody stops the run in the app, the Trainer is told.
@@ -86,6 +87,7 @@ class SamarCallback(WatchingCallback, TrainerCallback):
         asked = {"sample": sample, "loss": loss, "forward": forward, "name": name}
         super().__init__(metrics, looks=looks, store=store, quiet=quiet, **asked)
         self._told = _OwnLosses()
+        self._evaluated: dict[str, Any] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """Begin the run, or refuse what could not train."""
@@ -98,10 +100,19 @@ class SamarCallback(WatchingCallback, TrainerCallback):
                 "samar.integrations.huggingface.SamarTrainer in its place."
             )
         self._told, self._losses = _OwnLosses(), []
+        self._evaluated, self._due = {}, False
         self._hook = network.register_forward_hook(self._told, with_kwargs=True)
         steps = state.max_steps - state.global_step
         self.run = watch(network, optimizer, steps=steps, **self._asked)
         self.run.__enter__()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **known: Any) -> None:
+        """Record the epoch before, after all evaluations."""
+        self._tell_evaluated()
+
+    def _tell_evaluated(self) -> None:
+        evaluated, self._evaluated = self._evaluated, {}
+        self._tell_epoch(evaluated)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """Record the step, while the gradients are there."""
@@ -124,14 +135,18 @@ class SamarCallback(WatchingCallback, TrainerCallback):
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Any = None, **known: Any
     ) -> None:
-        """Record what was evaluated."""
-        if self.run is None:
-            return
-        self._tell_epoch(metrics or {})
+        """Keep what was evaluated; of several sets each comes by itself."""
+        self._evaluated |= metrics or {}
+        self._due = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """End the run."""
         self.end()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """As in the base class; an epoch that is due is recorded first."""
+        self._tell_evaluated()
+        super().end(error)
 
 
 class _OwnLosses:
@@ -177,7 +192,7 @@ class SamarTrainer(Trainer):
 
     Raises:
         ConfigError: when the training starts, if the two passes would go wrong: with fp16, in
-            several processes, or under DeepSpeed or FSDP.
+            several processes, on several GPUs, or under DeepSpeed or FSDP.
 
     Example:
         >>> callable(SamarTrainer.train)
@@ -236,6 +251,11 @@ class SamarTrainer(Trainer):
             raise ConfigError(
                 f"{name} trains in one process under Hugging Face's Trainer; start one, without "
                 "DeepSpeed and FSDP."
+            )
+        if self.args.n_gpu > 1:
+            raise ConfigError(
+                f"{name} trains on one GPU under Hugging Face's Trainer, which would split each "
+                f"batch over {self.args.n_gpu}; set CUDA_VISIBLE_DEVICES to one of them."
             )
 
     def training_step(self, model: nn.Module, inputs: Any, *rest: Any, **known: Any) -> Tensor:

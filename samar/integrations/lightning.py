@@ -90,6 +90,8 @@ class SamarCallback(WatchingCallback, Callback):
         self._taken = self._before = 0
         self._loss: Tensor | None = None
         self._losses: list[Tensor] = []
+        self._due = False
+        self._logged: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what would train wrongly."""
@@ -158,22 +160,38 @@ class SamarCallback(WatchingCallback, Callback):
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record the epoch, with what was logged until its end."""
+        """Stop where somebody asked for it; what this hook of the module logs is yet to come."""
         if self.run is None:
             return
         if trainer.strategy.reduce_boolean_decision(self.run.stopping, all=False):
             trainer.should_stop = True
-        self._tell_epoch(trainer.callback_metrics)
+        self._due = True
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Record the epoch before."""
+        self._tell_logged(trainer)
+
+    def _tell_logged(self, trainer: Trainer) -> None:
+        """Record the epoch that is due, without what was logged for an earlier one."""
+        if self._due:
+            before, self._logged = self._logged, dict(trainer.callback_metrics)
+            new = {n: value for n, value in self._logged.items() if before.get(n) is not value}
+            self._tell_epoch(new)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the run, while the network is still where it trained."""
+        self._tell_logged(trainer)
         self.end()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """End the run, and say why."""
-        self.end(exception)
+        try:
+            if trainer.world_size == 1:  # another process may not be there to average with
+                self._tell_logged(trainer)
+        finally:
+            self.end(exception)
 
 
 def _check(trainer: Trainer, optimizer: TwoPassOptimizer, automatic: bool) -> None:

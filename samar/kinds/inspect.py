@@ -106,6 +106,12 @@ def work(settings: InspectSettings, work: Work) -> None:
 
     pinned = work.job.inputs["networks"][0]
     path = Path(pinned["network"])
+
+    def keep(found: Inspection) -> None:
+        if found.sha256 != pinned["sha256"]:
+            raise CheckpointError("The file has changed since it was asked for; inspect it anew.")
+        keep_found(work, found)
+
     try:
         found, network = inspect_file(
             path,
@@ -114,7 +120,7 @@ def work(settings: InspectSettings, work: Work) -> None:
             normalize=settings.normalize,
             quick=settings.quick,
             tell=telling(work),
-            on_recognized=lambda found: keep_found(work, found),
+            on_recognized=keep,
         )
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(shown(path), "The file")) from None
@@ -156,7 +162,7 @@ def keep_model(job: Job, title: str = "") -> ImportedModel:
     """Put the network of a finished inspection into the library.
 
     Args:
-        title: the file's name without its ending where empty.
+        title: the one it has, or the file's name without its ending, where empty.
 
     Raises:
         CheckpointError: the file fits no network, or the model cannot be written.

@@ -44,6 +44,8 @@ kept."""
 MOST_STATES = 64
 FILM = "film/"
 """Where landscapes over time lie in the job's folder."""
+WEIGHTS = "weights"
+"""Kind of the artifact with the weights of a run's end."""
 MISLABELLED = "mislabelled"
 """Kind of the artifact that holds the images to which ``labels`` events hold the answers."""
 RECENT_STEPS = 20
@@ -159,6 +161,9 @@ class Training(Steered):
         work, trainer = self.work, self.trainer
         records = work.store.records
         work.rewind(trainer.step_count)
+        for old in work.kept(WEIGHTS):  # of an earlier end
+            work.remove(old)
+        weights_path(work.job.id).unlink(missing_ok=True)  # the rewind may have forgotten it
         work.progress(trainer.step_count)
         if (last := records.last_epoch(work.job.key)) is not None:
             work.summarize(epoch=asdict(last))
@@ -408,7 +413,7 @@ class Training(Steered):
         about = {"model": settings.model, "dataset": settings.dataset}
         about |= {"config": settings.model_dump_json(), "step": str(trainer.step_count)}
         write, step = partial(save_weights, trainer.model, metadata=about), trainer.step_count
-        self.work.keep("weights", write, weights_path(job.id).name, step=step)
+        self.work.keep(WEIGHTS, write, weights_path(job.id).name, step=step)
         if not trainer.finished:
             raise Stopped
 

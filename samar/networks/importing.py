@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from samar.data.catalog import DATASETS
+from samar.data.catalog import DATASETS, dataset_info
 from samar.data.dataset import Dataset
 from samar.data.evaluation import evaluate
 from samar.data.load import load_dataset
@@ -128,6 +128,7 @@ def _measured(
         progress=lambda done, total: tell("Measuring accuracy", done, total),
     )
     network.cpu()
+    measured = normalize == "auto" and dataset_info(data.name).normalize is None
     return replace(
         found,
         dataset=data.name,
@@ -137,6 +138,8 @@ def _measured(
         images=result.images,
         loss=result.loss,
         of=len(data.test),
+        mean=chosen.mean if measured else (),
+        std=chosen.std if measured else (),
     )
 
 
@@ -153,7 +156,7 @@ def import_file(
     """Inspect a file and keep its network in the library; see :func:`inspect_file`.
 
     Args:
-        title: the file's name without its ending where empty.
+        title: the one it has, or the file's name without its ending, where empty.
 
     Raises:
         SamarError: one sentence about what does not fit.

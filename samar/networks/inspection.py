@@ -62,6 +62,7 @@ class Inspection:
         trials: what was tried, the chosen one first; empty where the normalization was given.
         correct, images, loss: measured on so many test images; None where that was not done.
         of: how many test images there are.
+        mean, std: per channel, where the normalization was measured on the training images.
     """
 
     file: Annotated[str, Field(max_length=200)]
@@ -76,6 +77,8 @@ class Inspection:
     images: Count | None = None
     loss: FiniteFloat | None = None
     of: Count | None = None
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...] = ()
 
     @property
     def problem(self) -> str:
@@ -115,6 +118,8 @@ class Inspection:
             or not (found.dataset and found.normalize)
         ):
             raise ValueError("its accuracy is none")
+        if {len(found.mean), len(found.std)} not in ({0}, {found.recognition.channels}):
+            raise ValueError("its normalization is none")
         if not (found.recognition.fits or found.recognition.nearest):
             raise ValueError("it names no network")
         return found

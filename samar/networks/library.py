@@ -25,8 +25,11 @@ from samar.settings.paths import expanded
 MAX_TITLE = 80
 SHORTEST_BEGINNING = 4
 KEPT_UPLOADS = 8
+ID = r"m[0-9a-f]{8}"
 PURPOSE = ("sha256", "model", "normalize", "dataset")
 """What makes two imports the same."""
+MEASURED = ("correct", "images", "loss", "of", "mean", "std")
+"""What was measured on the images."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class ImportedModel:
             images were not there.
         of: how many test images there were.
         reason: how it was recognized.
+        mean, std: per channel, where its normalization was measured on its data set.
     """
 
     id: str
@@ -66,6 +70,8 @@ class ImportedModel:
     loss: float | None = None
     of: int | None = None
     reason: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -125,20 +131,24 @@ def add_model(
 ) -> ImportedModel:
     """Keep an inspected network; the same file for the same purpose again replaces it.
 
+    Of two accuracies the one on more of the same images stays.
+
     Args:
         found: what the inspection found; it fits a network.
-        title: the file's name without its ending where empty.
+        title: the one it has, or the file's name without its ending, where empty.
         write_weights: writes the safetensors file.
 
     Raises:
         CheckpointError: it cannot be written.
     """
-    same = model_like(found)
+    same, facts = model_like(found), _in_common(found)
+    if same and found.of in (None, same.of) and (found.images or 0) < (same.images or 0):
+        facts |= {name: getattr(same, name) for name in MEASURED}
     kept = ImportedModel(
         id=same.id if same else f"m{secrets.token_hex(4)}",
-        title=clean_title(title or Path(found.file).stem),
+        title=clean_title(title or (same.title if same else Path(found.file).stem)),
         created=time.time(),
-        **_in_common(found),
+        **facts,
     )
     try:
         kept.weights.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +172,7 @@ def model_like(found: Inspection) -> ImportedModel | None:
 def _in_common(found: Inspection) -> dict[str, Any]:
     """What an inspection says about a model."""
     assert found.fit is not None
-    own = ("normalize", "dataset", "file", "sha256", "size", "correct", "images", "loss", "of")
+    own = ("normalize", "dataset", "file", "sha256", "size", *MEASURED)
     return {
         "model": found.fit.model,
         "reason": found.fit.reason,
@@ -253,6 +263,7 @@ def _read(path: Path) -> ImportedModel | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         known = {f.name: values[f.name] for f in fields(ImportedModel) if f.name in values}
+        known |= {name: tuple(known.get(name, ())) for name in ("mean", "std")}
         return ImportedModel(**{**known, "id": path.parent.name})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -5,11 +5,12 @@ Listing, describing and pinning do not import torch; loading does.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from samar.data.catalog import dataset_info
 from samar.data.presence import require_data, stamp
 from samar.data.sources.download import digest_of
 from samar.errors import CheckpointError, ConfigError, RunError
@@ -17,11 +18,12 @@ from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script, training_kinds
 from samar.jobs.records import Artifact
-from samar.jobs.store import Store
+from samar.jobs.store import Store, fingerprint
 from samar.models.catalog import model_info
-from samar.networks.library import ImportedModel, find_model, imported_models
+from samar.networks.library import ImportedModel, absolute, find_model, imported_models
 from samar.networks.settings import NetworkSettings
 from samar.plain_text import shown
+from samar.settings.command import json_line
 from samar.settings.paths import expanded, is_file
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from samar.data.dataset import Dataset
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
+STEP = r"[0-9]{1,15}"
 SNAPSHOT = "snapshot"
 """Kind of the artifacts that are weights kept on the way through a run."""
 
@@ -101,7 +104,7 @@ def networks(store: Store) -> list[NetworkInfo]:
     return sorted(found, key=lambda info: -info.created)
 
 
-def pinned(store: Store, settings: NetworkSettings, what: str | None = None) -> dict[str, str]:
+def pinned(store: Store, settings: NetworkSettings, what: str | None = None) -> dict[str, Any]:
     """What a job's settings refer to, fixed: which weights exactly, on which images.
 
     A run that still trains stands for its newest snapshot, where it kept one, since that file does
@@ -125,12 +128,16 @@ def pinned(store: Store, settings: NetworkSettings, what: str | None = None) -> 
         "dataset": found.dataset,
         "sha256": checksum(found.path),
         "images": stamp(found.dataset),
+        **found.brought,
     }
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Where the weights of a network are, and what they belong to."""
+    """Where the weights of a network are, and what they belong to.
+
+    ``brought`` is the normalization of an imported network's own images, where it is shown others.
+    """
 
     name: str
     title: str
@@ -140,6 +147,7 @@ class _Found:
     normalize: str
     facts: Mapping[str, str | int]
     run: Job | None = None
+    brought: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _find(
@@ -148,11 +156,16 @@ def _find(
     """Which network? An imported network, a checkpoint, a run or a run at a step."""
     known = find_model(what)
     if known is not None:
-        _only_one(store, what, known)
-        normalize = known.normalize if normalize == "auto" else normalize
+        only_one(store, what, known)
+        brought: dict[str, Any] = {}
+        if normalize == "auto":
+            normalize = known.normalize
+            if normalize == "auto" and dataset and absolute(dataset) != known.dataset:
+                brought = _own_normalization(known)
+                normalize = brought.get("normalize", normalize)
         belongs = (known.model, dataset or known.dataset, normalize)
         facts = {"imported": known.id, "checkpoint": known.file, "sha256": known.sha256}
-        return _Found(known.id, known.title, known.weights, *belongs, facts)
+        return _Found(known.id, known.title, known.weights, *belongs, facts, brought=brought)
     if Path(what).suffix in SUFFIXES:
         if dataset is None:
             raise ConfigError(
@@ -171,6 +184,18 @@ def _find(
     if step is not None:
         name, title = f"{name}@{step}", f"{title}, step {step}"
     return _Found(name, title, path, own.model, own.dataset, own.normalize, at_step, run)
+
+
+def _own_normalization(known: ImportedModel) -> dict[str, Any]:
+    """That of the images with which a network was imported: by name, or as it was measured."""
+    if preset := dataset_info(known.dataset).normalize:
+        return {"normalize": preset}
+    if not known.mean:
+        raise ConfigError(
+            f"{known.title} was imported before the normalization measured on its own images was "
+            "kept; import its file again, or choose --normalize."
+        )
+    return {"mean": known.mean, "std": known.std}
 
 
 def checksum(path: Path) -> str:
@@ -194,7 +219,7 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
         )
     kept = store.records.artifacts(run.key, SNAPSHOT)
     if at:
-        if not re.fullmatch(r"[0-9]{1,15}", moment):
+        if not re.fullmatch(STEP, moment):
             raise RunError(f"{what!r} names no step; write RUN@STEP, such as {name}@120.")
         found = [each for each in kept if each.step == int(moment)]
         if not found:
@@ -203,13 +228,11 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
                 f"Run {run.id} kept no weights at step {moment}; the steps that it kept: {steps}."
             )
         return run, int(moment), job_dir(run.id) / found[0].path
-    if weights_path(run.id).is_file() and not run.active:
-        return run, None, weights_path(run.id)
-    if run.active and kept:
+    there = [path for path in (weights_path(run.id), resume_path(run.id)) if path.is_file()]
+    if kept and (run.active or not there):  # a race keeps the saved states of its members
         return run, kept[-1].step, job_dir(run.id) / kept[-1].path
-    for path in (weights_path(run.id), resume_path(run.id)):
-        if path.is_file():
-            return run, None, path
+    if there:
+        return run, None, there[0]
     raise RunError(
         f"Run {run.id} has saved no weights yet; wait for its first saved state or its end."
     )
@@ -235,11 +258,33 @@ def pinned_one(store: Store, settings: NetworkSettings) -> Mapping[str, Any]:
 def load_pinned(
     store: Store, settings: NetworkSettings, inputs: Mapping[str, Any]
 ) -> "list[Network]":
-    """The networks that a job's inputs pin, the first where measurements run."""
-    options = {name: getattr(settings, name) for name in ("model", "dataset", "normalize")}
-    first, *others = (
-        load_network(store, each["network"], **options) for each in inputs["networks"]
-    )
+    """The networks that a job's inputs pin, the first where measurements run.
+
+    Of a run that has trained on since, its newest weights are taken, and the job answers for those
+    from now on, unless it has kept something that it measured of the others.
+
+    Raises:
+        SamarError: as :func:`load_network`, or a file is not the one that the job was asked about.
+    """
+    pins, options = inputs["networks"], (settings.model, settings.dataset, settings.normalize)
+    found = [_find(store, pin["network"], *options) for pin in pins]
+    first, *others = map(_load, found)
+    changed, read = [], []
+    for pin, each in zip(pins, found, strict=True):
+        try:  # not before it was read: what changes meanwhile has changed
+            digest = checksum(each.path)
+        except OSError:
+            digest = ""
+        if digest != pin["sha256"]:
+            changed.append(each)
+        read.append({**pin, "network": each.name, "title": each.title, "sha256": digest})
+    if changed:
+        job, now = store.same(settings, inputs), {**inputs, "networks": read}
+        fixed = [each for each in changed if each.run is None]
+        if fixed or job is None or store.records.artifacts(job.key):
+            title = (fixed or changed)[0].title
+            raise CheckpointError(f"{title} has changed since it was asked for; ask again.")
+        store.beat(job, inputs=json_line(now), fingerprint=fingerprint(settings, now))
     return [first.on_device(), *others]
 
 
@@ -264,17 +309,23 @@ def load_network(
     Raises:
         RunError, CheckpointError, ConfigError, DataError: one sentence with the remedy.
     """
+    return _load(_find(store, what, model, dataset, normalize))
+
+
+def _load(found: _Found) -> Network:
     from samar.data.load import load_dataset
+    from samar.data.normalization import Normalization
     from samar.networks.checkpoint import load_resume_state
     from samar.networks.importing import require_images
     from samar.networks.reading import Checkpoint, read_checkpoint, require_finite
     from samar.networks.recognition import fit_to, made_for, network_of, recognize
     from samar.training.loop import dataset_of
 
-    found = _find(store, what, model, dataset, normalize)
     try:
         if found.run is not None and found.path.suffix == ".pt":
-            checkpoint = Checkpoint(load_resume_state(found.path)["model"], ordered=True)
+            state = load_resume_state(found.path)
+            about = {"step": str(state["step"])}
+            checkpoint = Checkpoint(state["model"], ordered=True, metadata=about)
             require_finite(checkpoint.tensors, found.path)
         else:
             checkpoint = read_checkpoint(found.path)
@@ -295,8 +346,13 @@ def load_network(
         data = load_dataset(found.dataset, normalize=found.normalize)
     classes, channels = made_for(checkpoint)
     require_images(data, classes=classes, channels=channels)
-    belongs = {"model": model, "dataset": found.dataset, "normalize": found.normalize}
-    return Network(found.title, network, data, {**found.facts, **belongs})
+    if "mean" in (own := found.brought):
+        data = replace(data, normalization=Normalization(own["mean"], own["std"]))
+    facts = {**found.facts, "model": model, "dataset": found.dataset, "normalize": found.normalize}
+    step = checkpoint.metadata.get("step", "")
+    if found.run is not None and re.fullmatch(STEP, step):  # the run may be further
+        facts["step"] = int(step)
+    return Network(found.title, network, data, facts)
 
 
 def snapshots_before(store: Store, network: str) -> list[Artifact]:
@@ -327,7 +383,7 @@ def path_of(store: Store, network: Network) -> list[tuple[str, Mapping[str, Any]
     ]
 
 
-def _only_one(store: Store, what: str, model: ImportedModel) -> None:
+def only_one(store: Store, what: str, model: ImportedModel) -> None:
     """A name that a run and a model share names neither."""
     if what == model.id:
         return

@@ -24,6 +24,7 @@ NO_GRADIENT = (
     "no parameter has a gradient after the first pass; call loss.backward() in it, "
     "and leave at least one parameter with requires_grad=True"
 )
+SPARSE = "a gradient is sparse, which has no norm; build its layer with sparse=False"
 
 
 @dataclass
@@ -36,31 +37,51 @@ class Part:
     saved: list[Tensor]
 
 
+def gradients_of(param_groups: list[dict[str, Any]]) -> list[Tensor]:
+    """Every gradient that there is.
+
+    Raises:
+        RuntimeError: If there is none at all, or one is sparse.
+    """
+    grads = [p.grad for group in param_groups for p in group["params"] if p.grad is not None]
+    if not grads:
+        raise RuntimeError(NO_GRADIENT)
+    if any(grad.layout != torch.strided for grad in grads):
+        raise RuntimeError(SPARSE)
+    return grads
+
+
 def take_gradients(param_groups: list[dict[str, Any]], buffers: dict[Tensor, Tensor]) -> list[Part]:
     """Move every gradient out of `p.grad`, which is None afterwards, into the parts of a step.
 
     Args:
         param_groups: Groups without any gradient give no part.
-        buffers: Where weights can be saved; missing ones are added.
+        buffers: Where weights can be saved; those that are missing or do not fit are made.
 
     Raises:
-        RuntimeError: If there is no gradient at all.
+        RuntimeError: If there is no gradient at all, or one is sparse.
     """
+    gradients_of(param_groups)
     parts = []
     for group in param_groups:
         weights = [p for p in group["params"] if p.grad is not None]
         if not weights:
             continue
         for p in weights:
-            if p not in buffers:
+            if not _fits(buffers.get(p), p):
                 buffers[p] = torch.empty_like(p)
         grads = [p.grad for p in weights]
         parts.append(Part(group, weights, grads, [buffers[p] for p in weights]))
         for p in weights:
             p.grad = None
-    if not parts:
-        raise RuntimeError(NO_GRADIENT)
     return parts
+
+
+def _fits(buffer: Tensor | None, p: Tensor) -> bool:
+    """Whether the values of `p`, which may have been converted since, can be kept as they are."""
+    if buffer is None:
+        return False
+    return (buffer.dtype, buffer.device, buffer.shape) == (p.dtype, p.device, p.shape)
 
 
 def perturb_(parts: list[Part], ascent: list[list[Tensor]]) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,8 @@ class SAMAR(TwoPassOptimizer):
     After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k, `ratio`
     r_k, NaN before there are two, and `lam` λ_{k+1}. A loss that is not finite counts as the
     average so far. A step without a second gradient carries all of them on; `gradients` is then 1.
+    So does one in which ρ is 0 for every group, as nothing is measured; any other change of ρ is
+    read as a change of sharpness.
     `rule`, `beta` and `second_pass` may be assigned between steps, the bounds through `set_bounds`;
     `hold` keeps λ at a value.
 
@@ -121,6 +123,7 @@ class SAMAR(TwoPassOptimizer):
         self.lam_used = self._weight = self.lam
         self.ratio = self._reference = self._unknown
         self._average = torch.full_like(self._unknown, LEAST)
+        self._counted = 0  # sharpness values
         self._level: Tensor | None = None  # average of the loss since a rule asks for it
 
     @property
@@ -239,9 +242,9 @@ class SAMAR(TwoPassOptimizer):
         return self._ascent_norm * rho
 
     def _mix(self, parts: list[Part]) -> None:
-        self._update_lam()
         if not any(part.group["rho"] for part in parts):
-            return  # g̃_k is g_k, and mixing them could only round
+            return  # g̃_k is g_k: nothing was measured, and mixing them could only round
+        self._update_lam()
         second = [p.grad for group in self.param_groups for p in group["params"]]
         if perturbed := [grad for grad in second if grad is not None]:
             torch._foreach_mul_(perturbed, self._weight)
@@ -261,9 +264,10 @@ class SAMAR(TwoPassOptimizer):
             raise ValueError(
                 f"the λ rule {self.rule.name!r} needs the loss; call second_step(loss)"
             )
-        first = self._measured == 0
+        first = self._counted == 0
+        self._counted += 1
         pace = 1.0 if first else 1.0 - self.beta
-        size = self.sharpness.abs().clamp(min=LEAST)
+        size = self.sharpness.abs().clamp(min=LEAST).to(self._average.dtype)
         # One loss that is not finite must not wipe out a long memory: it counts as the average.
         size = torch.where(size < math.inf, size, self._average)
         self._average = self._average.lerp(size, pace)
@@ -275,7 +279,7 @@ class SAMAR(TwoPassOptimizer):
             self.lam = moved.clamp(self.lam_min, self.lam_max)
         rate = self.rule.reference_rate
         if self.rule.even_start or first:
-            rate = max(rate, 1.0 / (self._measured + 1))
+            rate = max(rate, 1.0 / self._counted)
         whole = rate == 1.0
         self._reference = self._average if whole else self._reference.lerp(self._average, rate)
         if self.second_pass.watches == "lam":
@@ -283,8 +287,9 @@ class SAMAR(TwoPassOptimizer):
 
     def _share(self, pace: float) -> Tensor:
         """How much of the worst-case loss is sharpness, both averaged."""
-        before = torch.zeros_like(self.loss) if self._level is None else self._level
-        loss = torch.where(self.loss < math.inf, self.loss, before)
+        before = torch.zeros_like(self._average) if self._level is None else self._level
+        loss = self.loss.to(self._average.dtype)
+        loss = torch.where(loss < math.inf, loss, before)
         self._level = before.lerp(loss, 1.0 if self._level is None else pace)
         return self._average / (self._level + self._average)
 
@@ -295,6 +300,7 @@ class SAMAR(TwoPassOptimizer):
             "average": self._average,
             "level": self._level,
             "reference": self._reference,
+            "counted": self._counted,
             "lam_min": self.lam_min,
             "lam_max": self.lam_max,
             "beta": self.beta,
@@ -317,5 +323,6 @@ class SAMAR(TwoPassOptimizer):
             counted = int(on_host(extra["seen"])) if "seen" in extra else 0
             self._measured = max(counted, int(self._average < math.inf))
             self._average = self._average.nan_to_num(nan=LEAST)
+        self._counted = extra.get("counted", self._measured)
         self._held = extra.get("held")
         self.set_bounds(extra["lam_min"], extra["lam_max"])

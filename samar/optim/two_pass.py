@@ -13,7 +13,7 @@ the second pass), so SAM needs one buffer the size of the parameters, the saved 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict
@@ -25,14 +25,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from samar.device.catalog import CPU
 from samar.device.randomness import random_state
 from samar.device.ranks import apart, mean_over_ranks, mean_over_ranks_, ranks_of
 from samar.device.waiting import on_host
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.perturbation import (
-    NO_GRADIENT,
     Part,
     global_norms,
+    gradients_of,
     measuring_dtype,
     perturb_,
     take_gradients,
@@ -85,7 +86,7 @@ class TwoPassOptimizer(Optimizer):
     """
 
     _mixes = False
-    """Whether g_k is a part of d_k."""
+    """Whether g_k is a part of d_k, of weight 1 − λ."""
 
     # With this GradScaler.step calls our step instead of applying scaled gradients itself.
     _step_supports_amp_scaling = True
@@ -165,6 +166,11 @@ class TwoPassOptimizer(Optimizer):
                 f"second_pass must be a SecondPass, got {policy!r}; build one with "
                 "build_second_pass"
             )
+        if policy.watches == "lam" and not self._mixes:
+            raise ValueError(
+                f"second_pass {policy.name!r} goes by λ, which {type(self).__name__} does not "
+                "have; choose another, or SAMAR"
+            )
         self._second_pass = policy
         self._memory = {}
         self._lam_known = HostReading(self._lam_now() if policy.watches == "lam" else 1.0)
@@ -178,16 +184,22 @@ class TwoPassOptimizer(Optimizer):
         """Add a group, which may bring its own `rho` and `adaptive`.
 
         Raises:
-            ValueError: If `rho` is negative, or the base optimizer is asked to maximize.
+            ValueError: If `rho` is negative, a parameter is complex, or the base optimizer is asked
+                to maximize or to be differentiable.
         """
         merged = {**self.defaults, **param_group}
         self._check_group(merged)
         super().add_param_group(param_group)
+        if any(p.is_complex() for p in self.param_groups[-1]["params"]):
+            del self.param_groups[-1]
+            raise ValueError("complex parameters are not supported; make their parts real ones")
 
     def _check_group(self, group: dict[str, Any]) -> None:
         checked_number("rho", group["rho"], 0.0)
         if group.get("maximize"):
             raise ValueError("maximize=True is not supported; minimize the negated loss instead")
+        if group.get("differentiable"):
+            raise ValueError("differentiable=True is not supported; leave it off")
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor:  # type: ignore[override]
@@ -205,8 +217,8 @@ class TwoPassOptimizer(Optimizer):
             f(x_k), the loss at the unperturbed weights, detached, 0-dim.
 
         Raises:
-            RuntimeError: If there is no closure, no parameter gets a gradient, or a GradScaler
-                drives the step.
+            RuntimeError: If there is no closure, no parameter gets a gradient, one is sparse, or a
+                GradScaler drives the step.
             TypeError: If the closure does not return a 0-dim tensor.
         """
         if hasattr(self, "found_inf"):
@@ -266,13 +278,23 @@ class TwoPassOptimizer(Optimizer):
         return self._lam_known.value
 
     def _grad_norm_now(self) -> float:
-        grads = [p.grad for p in self._parameters() if p.grad is not None]
-        if not grads:
-            raise RuntimeError(NO_GRADIENT)
-        return on_host(mean_over_ranks(global_norms(grads)[0], self._apart())).item()
+        norm = global_norms(gradients_of(self.param_groups))[0]
+        return on_host(mean_over_ranks(norm, self._apart())).item()
 
-    def _parameters(self) -> Iterator[Tensor]:
-        return (p for group in self.param_groups for p in group["params"])
+    def _follow(self) -> None:
+        """Move its numbers to where the parameters are, which may have moved since they were made.
+
+        A GPU is not waited for.
+        """
+        device = self.device
+        if self._unknown.device == device:
+            return
+        moved: dict[Tensor, Tensor] = {}  # what was the same tensor stays so
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                host = device.type == CPU
+                there = on_host(value) if host else value.to(device, non_blocking=True)
+                vars(self)[name] = moved.setdefault(value, there)
 
     @torch.no_grad()
     def plain_step(self, loss: Tensor | None = None) -> None:
@@ -282,13 +304,13 @@ class TwoPassOptimizer(Optimizer):
             loss: f(x_k), 0-dim; only recorded.
 
         Raises:
-            RuntimeError: If no parameter has a gradient, or the previous step was not finished.
+            RuntimeError: If no parameter has a gradient, one is sparse, or the previous step was
+                not finished.
         """
         if self._parts:
             raise RuntimeError(UNFINISHED.format("plain_step() was called after first_step()"))
-        grads = [p.grad for p in self._parameters() if p.grad is not None]
-        if not grads:
-            raise RuntimeError(NO_GRADIENT)
+        self._follow()
+        grads = gradients_of(self.param_groups)
         if (own := self._apart()) is not None:
             mean_over_ranks_(grads, own)
         ranks = ranks_of(self.model)
@@ -306,10 +328,12 @@ class TwoPassOptimizer(Optimizer):
         `frozen_batchnorm(model)` and `replayed_rng(...)`, as `step` does.
 
         Raises:
-            RuntimeError: If no parameter has a gradient, or the previous step was not finished.
+            RuntimeError: If no parameter has a gradient, one is sparse, or the previous step was
+                not finished.
         """
         if self._parts:
             raise RuntimeError(UNFINISHED.format("first_step() was called twice in a row"))
+        self._follow()
         parts = take_gradients(self.param_groups, self._saved)
         for part in parts:
             torch._foreach_copy_(part.saved, part.weights)

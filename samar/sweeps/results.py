@@ -8,7 +8,7 @@ data order, and come with Student's t interval for the mean of the differences.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -18,6 +18,7 @@ from samar.sweeps.service import by_setting
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.statistics import NAN, Interval, MeanStd, mean_std, t_interval
 from samar.sweeps.values import TASK, worded
+from samar.training.records import EpochRecord
 
 MEASURES = {"val": "validation accuracy", "test": "test accuracy"}
 
@@ -38,7 +39,7 @@ class SettingResult:
             epoch by test images flatters, so nothing is ranked by it.
         grad_evals, seconds: means over the finished runs; NaN if there is none.
         epochs: passes over the training images that each run is to make.
-        complete: whether every seed finished, and was not edited.
+        complete: whether every seed is there, finished, and was not edited.
     """
 
     label: str
@@ -130,8 +131,8 @@ def results(spec: SweepSpec, members: Iterable[Job]) -> list[SettingResult]:
 
 
 def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
-    finished = [run for run in runs if run.status == "finished" and not run.edits]
-    done = [run.last_epoch for run in finished if run.last_epoch]
+    counted = list(_counted(runs))
+    done = [last for _, last in counted]
     config = runs[0].settings
     longer = [worded("epochs", config.epochs)] if spec.equal_gradients else []
     return SettingResult(
@@ -145,12 +146,19 @@ def _result(spec: SweepSpec, runs: Sequence[Job]) -> SettingResult:
         test=mean_std(record.test_accuracy for record in done),
         train=mean_std(record.train_accuracy for record in done),
         gap=mean_std(record.gap for record in done),
-        peak=mean_std(run.summary["peak"] for run in finished if "peak" in run.summary),
+        peak=mean_std(run.summary["peak"] for run, _ in counted if "peak" in run.summary),
         grad_evals=fmean(record.grad_evals for record in done) if done else NAN,
         seconds=fmean(record.seconds for record in done) if done else NAN,
         epochs=config.epochs,
-        complete=len(done) == len(runs),
+        complete=len(done) == len(runs) >= spec.seeds,
     )
+
+
+def _counted(runs: Iterable[Job]) -> Iterator[tuple[Job, EpochRecord]]:
+    """The runs that finished and were not edited, with their last epochs."""
+    for run in runs:
+        if run.status == "finished" and not run.edits and run.last_epoch:
+            yield run, run.last_epoch
 
 
 def edited_sentence(found: Iterable[SettingResult]) -> str:
@@ -210,11 +218,8 @@ def paired_differences(
 
 
 def _by_seed(result: SettingResult, measure: str) -> dict[int, float]:
-    return {
-        run.settings.seed: getattr(run.last_epoch, f"{measure}_accuracy")
-        for run in result.runs
-        if run.status == "finished" and run.last_epoch
-    }
+    name = f"{measure}_accuracy"
+    return {run.settings.seed: getattr(last, name) for run, last in _counted(result.runs)}
 
 
 def heat_map(found: Sequence[SettingResult], x: str, y: str) -> HeatMap:

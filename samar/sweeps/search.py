@@ -16,7 +16,7 @@ Reference:
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -36,7 +36,7 @@ from samar.errors import ConfigError, SamarError
 from samar.jobs.job import SKIPPED, Job
 from samar.jobs.store import Store
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.values import SETTINGS, distinct, same_setting
+from samar.sweeps.values import SETTINGS, same_setting
 from samar.training.settings import TrainSettings
 
 DRAWS = 50
@@ -48,17 +48,21 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def drawn(spec: SweepSpec) -> list[TrainSettings]:
-    """As many different settings as the spec asks for, drawn at random by its seed."""
-    settings: list[TrainSettings] = []
+    """As many different settings as the spec asks for, drawn at random by its seed.
+
+    Raises:
+        ConfigError: no setting was found whose values fit together.
+    """
+    settings: dict[str, TrainSettings] = {}
     seen: set[str] = set()
     study = _in_memory(RandomSampler(seed=_seed(spec, 0)), ())
-    for _ in range(DRAWS * spec.trials):
+    for _, arms in _draws(study, spec, DRAWS * spec.trials):
+        seen.add(same_setting(arms[0]))
+        for arm in arms:
+            settings.setdefault(same_setting(arm), arm)
         if len(seen) == spec.trials:
             break
-        chosen = _suggest(study.ask(), spec)
-        seen.add(same_setting(spec.config(chosen)))
-        settings = distinct([*settings, *spec.arms(chosen)])
-    return settings
+    return _some(list(settings.values()), spec)
 
 
 def first(spec: SweepSpec, limit: int) -> list[TrainSettings]:
@@ -73,6 +77,10 @@ def first(spec: SweepSpec, limit: int) -> list[TrainSettings]:
         if setting is None:
             break
         settings.append(setting)
+    return _some(settings, spec)
+
+
+def _some(settings: list[TrainSettings], spec: SweepSpec) -> list[TrainSettings]:
     if not settings:
         raise ConfigError(
             "No setting was found whose values fit together; check the values of "
@@ -121,7 +129,10 @@ def forget(store: Store, sweep: Job) -> None:
 
 
 def _learn(store: Store, sweep: Job, ended: Mapping[str, Sequence[Job]]) -> Sequence[FrozenTrial]:
-    """Bring Optuna's tables up to date and return the trials, each setting once."""
+    """Bring Optuna's tables up to date and return the trials, each setting once.
+
+    A setting that failed is told again once it was resumed and came to a value.
+    """
     with _storage(store) as storage:
         study = optuna.create_study(
             study_name=_study_name(sweep.id),
@@ -129,17 +140,21 @@ def _learn(store: Store, sweep: Job, ended: Mapping[str, Sequence[Job]]) -> Sequ
             direction="maximize",
             load_if_exists=True,
         )
-        known = {trial.user_attrs.get(SETTING) for trial in study.get_trials(deepcopy=False)}
+        known = {t.user_attrs.get(SETTING): t.state for t in study.get_trials(deepcopy=False)}
         for setting, runs in ended.items():
-            if setting not in known:
-                study.add_trial(_told(sweep.settings, setting, runs))
+            if known.get(setting, TrialState.FAIL) is TrialState.FAIL:
+                told = _told(sweep.settings, setting, runs)
+                if told.state is not known.get(setting):
+                    study.add_trial(told)
         return list({t.user_attrs.get(SETTING): t for t in study.get_trials()}.values())
 
 
 def _told(spec: SweepSpec, setting: str, runs: Sequence[Job]) -> FrozenTrial:
     """What became of a setting, as Optuna has it."""
     config = runs[0].settings
-    params = {n: getattr(config, n) for n in spec.varied if config.applies(n)}
+    follows = spec.following(config.model_dump())
+    names = [n for n in spec.varied if config.applies(n) and n not in follows]
+    params = {n: v for n in names if _possible(spec, n, v := getattr(config, n))}
     space = _space(spec)
     value: float | None = None
     pruned = any(run.message.startswith(SKIPPED) and run.last_epoch for run in runs)
@@ -171,24 +186,46 @@ def _next(
     seen = {same_setting(config) for config in tried}
     known = {trial.user_attrs[SETTING]: trial.value for trial in history}
     study = _in_memory(TPESampler(seed=_seed(spec, len(tried))), history)
-    for _ in range(DRAWS):
-        trial = study.ask()
-        with suppress(SamarError):  # values that do not fit together are drawn again
-            config = spec.config(_suggest(trial, spec))
-            if same_setting(config) not in seen:
-                return config
-            value = known.get(same_setting(config))
-            study.tell(trial, value, TrialState.FAIL if value is None else None)
+    for trial, (config,) in _draws(study, spec, DRAWS):
+        setting = same_setting(config)
+        if setting not in seen:
+            return config
+        value = known.get(setting)
+        study.tell(trial, value, TrialState.FAIL if value is None else None)
     return None
 
 
-def _suggest(trial: optuna.Trial, spec: SweepSpec) -> dict[str, Any]:
-    """Draw values for the settings that have an effect under those drawn before."""
+def _draws(
+    study: optuna.Study, spec: SweepSpec, most: int
+) -> Iterator[tuple[optuna.Trial, list[TrainSettings]]]:
+    """At most so many draws with their arms; values that do not fit together are drawn again."""
+    space, defaults = _space(spec), TrainSettings()
+    for _ in range(most):
+        trial = study.ask()
+        try:
+            arms = spec.arms(_suggest(trial, spec, space, defaults))
+        except SamarError:
+            continue
+        yield trial, arms
+
+
+def _suggest(
+    trial: optuna.Trial,
+    spec: SweepSpec,
+    space: Mapping[str, BaseDistribution],
+    defaults: TrainSettings,
+) -> dict[str, Any]:
+    """Draw values for the settings that have an effect under those drawn before.
+
+    What a condition sets is not drawn; one about a setting that is still to be drawn waits for it.
+    """
     chosen = dict[str, Any]()
     for name in spec.varied:
-        if not TrainSettings().model_copy(update={**spec.base, **chosen}).applies(name):
+        drawn = {**spec.base, **chosen}
+        follows = spec.following(dict.fromkeys(spec.varied, ...) | drawn)
+        if name in follows or not defaults.model_copy(update=drawn | follows).applies(name):
             continue
-        match _space(spec)[name]:
+        match space[name]:
             case CategoricalDistribution(choices=choices):
                 chosen[name] = trial.suggest_categorical(name, choices)
             case IntDistribution(low=low, high=high, log=log):
@@ -211,6 +248,13 @@ def _space(spec: SweepSpec) -> dict[str, BaseDistribution]:
         else:
             space[name] = FloatDistribution(low, high, log=interval.log)
     return space
+
+
+def _possible(spec: SweepSpec, name: str, value: Any) -> bool:
+    """Whether a value can be drawn."""
+    if name in spec.grid:
+        return value in spec.grid[name]
+    return bool(spec.ranges[name].low <= value <= spec.ranges[name].high)
 
 
 def _in_memory(sampler: BaseSampler, history: Sequence[FrozenTrial]) -> optuna.Study:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from samar.data.presence import require_data
-from samar.errors import SamarError
+from samar.errors import ConfigError, SamarError
 from samar.jobs.engine.local import asked_to_stop, slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
 from samar.jobs.kind import LONG
@@ -151,6 +151,14 @@ def forget(store: Store, sweep: Job) -> None:
 
 def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
     """Make sure that the settings fit together and that what they need is on this machine."""
+    parts = [part for each in spec.conditions for part in (each.match, each.then)]
+    given = [*spec.grid.items(), *((n, (v,)) for part in parts for n, v in part.items())]
+    for name, value in ((name, value) for name, values in given for value in values):
+        if "," in str(value):
+            raise ConfigError(
+                f"{name} is {value!r}, but a comma ends a value where a sweep is written down; "
+                "rename the folder."
+            )
     if spec.prune:
         import_module("samar.sweeps.pruning")  # whoever lacks Optuna is told now
     for dataset in dict.fromkeys(settings.dataset for settings in _first(spec)):
@@ -252,23 +260,27 @@ def _first(spec: SweepSpec) -> list[TrainSettings]:
 
 def _skip_diverged(store: Store, settings: Mapping[str, Sequence[Job]]) -> None:
     for members in settings.values():
-        if any(run.status == "diverged" for run in members):
+        if any(run.status == "diverged" and not run.edits for run in members):
             for run in members:
                 store.move(run, "stopped", WHY_SKIPPED, only=("queued",))
 
 
 def _prune(store: Store, sweep: Sweep) -> None:
-    """Tell hopeless members to stop, which frees their places; each task has its own median."""
-    tasks: dict[tuple[Any, ...], list[Job]] = {}
+    """Tell hopeless members to stop, which frees their places.
+
+    Only runs of one task and as many epochs, whose learning rates fall alike, have a median
+    together; an edited run is compared with none.
+    """
+    alike: dict[tuple[Any, ...], list[Job]] = {}
     for run in members_of(store, sweep.job):
-        if run.done and run.status in (*HELD, "finished", "stopped"):
-            task = tuple(getattr(run.settings, name) for name in TASK)
-            tasks.setdefault(task, []).append(run)
-    for runs in tasks.values():
-        _prune_one_task(store, runs)
+        if run.done and run.status in (*HELD, "finished", "stopped") and not run.edits:
+            key = tuple(getattr(run.settings, name) for name in (*TASK, "epochs"))
+            alike.setdefault(key, []).append(run)
+    for runs in alike.values():
+        _prune_alike(store, runs)
 
 
-def _prune_one_task(store: Store, runs: Sequence[Job]) -> None:
+def _prune_alike(store: Store, runs: Sequence[Job]) -> None:
     from samar.sweeps.pruning import hopeless
 
     training = {run.id: run for run in runs if run.status in HELD}
@@ -277,8 +289,8 @@ def _prune_one_task(store: Store, runs: Sequence[Job]) -> None:
         return
     reached = store.records.by_epoch([r.key for r in (*training.values(), *ended)], "val_accuracy")
     running = {run.id: reached[run.key] for run in training.values()}
-    most = max(run.settings.epochs for run in training.values())
-    for run_id in hopeless(running, [reached[run.key] for run in ended], most):
+    epochs = runs[0].settings.epochs
+    for run_id in hopeless(running, [reached[run.key] for run in ended], epochs):
         run = training[run_id]
         if asked_to_stop(store, run) is None:
             store.orders.post(run.key, STOP, **{WHY: WHY_PRUNED})

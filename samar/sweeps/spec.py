@@ -97,7 +97,8 @@ class SweepSpec(JobSettings):
     prune: bool = setting(
         False,
         "Stop a run whose validation accuracy stays below the median that others had at the same "
-        "epoch (Optuna's median pruner), from the fifth run on.",
+        "epoch (Optuna's median pruner), from the fifth run on; only runs that learn the same for "
+        "equally many epochs are compared.",
         group="sweep",
         label="stop what is hopeless",
     )
@@ -166,6 +167,10 @@ class SweepSpec(JobSettings):
         for name, values in self.grid.items():
             if not values:
                 raise ConfigError(f"{name} has no values; give at least one.")
+            self._refuse_none(name, values)
+        for condition in self.conditions:
+            for name, value in (*condition.match.items(), *condition.then.items()):
+                self._refuse_none(name, (value,))
         if self.sampler == "tpe":
             self._check_search()
         if self.prune and not self._validation:
@@ -181,6 +186,13 @@ class SweepSpec(JobSettings):
             )
         if self.sampler == "grid":
             self.settings()
+
+    @staticmethod
+    def _refuse_none(name: str, values: tuple[Any, ...]) -> None:
+        if None in values:
+            raise ConfigError(
+                f"{name} is None, which a sweep cannot show or write; give a number instead."
+            )
 
     def _check_search(self) -> None:
         if self.equal_gradients:
@@ -213,18 +225,24 @@ class SweepSpec(JobSettings):
         Raises:
             ConfigError: the values do not fit, or not together.
         """
-        base = MEMBER_DEFAULTS | self.base
-        whole = {**base, **chosen}
-        for condition in self.conditions:
-            if all(whole.get(n, SETTINGS[n].default) == v for n, v in condition.match.items()):
-                whole |= condition.then
+        whole = MEMBER_DEFAULTS | self.base | dict(chosen)
+        whole |= self.following(whole)
         config = TrainSettings.parse(whole)
         idle = [name for name in SETTINGS if name in whole and not config.applies(name)]
         return config.changed(**{name: SETTINGS[name].default for name in idle}) if idle else config
 
+    def following(self, values: Values) -> dict[str, Any]:
+        """What the conditions set under values; a setting that is left out has its default."""
+        then = dict[str, Any]()
+        for condition in self.conditions:
+            whole = {**values, **then}
+            if all(whole.get(n, SETTINGS[n].default) == v for n, v in condition.match.items()):
+                then |= condition.then
+        return then
+
     def used(self, name: str) -> bool:
         """Whether a setting of the base has an effect in some member."""
-        base = self.config({})
+        base = TrainSettings().model_copy(update=self.base)  # need not fit without what varies
         follow = {n: (v,) for each in self.conditions for n, v in each.then.items()}
         tried = [(*self.grid.get(n, (getattr(base, n),)), *follow.get(n, ())) for n in DECIDING]
         return any(

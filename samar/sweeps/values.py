@@ -3,6 +3,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -90,7 +91,8 @@ def gradient_evaluations(config: TrainSettings) -> int | None:
     info = dataset_info(config.dataset)
     images = info.train
     if config.images_per_class is not None and info.classes is not None:
-        images = info.classes * config.images_per_class
+        chosen = info.classes * config.images_per_class
+        images = chosen if images is None else min(images, chosen)
     if images is None:
         return None
     images -= round(images * config.validation)
@@ -206,15 +208,15 @@ def parse_condition(word: str) -> Condition:
     Raises:
         ConfigError: the word has another form.
     """
-    match, colon, then = word.rpartition(":")
-    if not colon:
+    match, *rest = re.split(r":(?=\s*[\w-]+\s*=)", word, maxsplit=1)
+    if not rest:
         raise ConfigError(
             f"The condition {word!r} has no colon; write it as setting=value:setting=value, such "
             "as optimizer=sgd:weight_decay=5e-4."
         )
     return Condition(
         match=dict(_split(part) for part in match.split(",")),
-        then=dict(_split(part) for part in then.split(",")),
+        then=dict(_split(part) for part in rest[0].split(",")),
     )
 
 

@@ -50,6 +50,7 @@ def collapse_of(
     epochs: Columns,
     *,
     classes: int,
+    began: Mapping[str, Any] | None = None,
     changes: Sequence[tuple[int, Mapping[str, Any]]] = (),
     states: Sequence[int] = (),
 ) -> Collapse | None:
@@ -58,6 +59,7 @@ def collapse_of(
     Args:
         steps, epochs: columns of the run's records.
         classes: how many the network chooses among.
+        began: with which settings the run began; without it a first change counts as a raise.
         changes: settings changed by hand, as (step, {name: value}), in order.
         states: steps of the moments that were kept.
 
@@ -83,7 +85,8 @@ def collapse_of(
     low = np.flatnonzero(loss < LEARNED * guessing)
     first = min(int(low[-1]) + 1, len(loss) - 1)
     step = int(at[first])
-    guilty = _raised([(k, detail) for k, detail in changes if k <= step], per_epoch)
+    known_changes = [(k, detail) for k, detail in changes if k <= step]
+    guilty = _raised(began or {}, known_changes, per_epoch)
     # SGD has no ρ; another optimizer may leave out the second pass for some steps.
     plain = not np.isfinite(steps["perturbed_loss"][-MOST_STEPS:]).any()
     changed, setting = guilty or (None, "lr" if plain else "rho")
@@ -100,13 +103,15 @@ def collapse_of(
     return Collapse(step, int(steps["epoch"][first]), back, setting, f"{sentence}.")
 
 
-def _raised(changes: Sequence[tuple[int, Mapping[str, Any]]], near: int) -> tuple[int, str] | None:
+def _raised(
+    began: Mapping[str, Any], changes: Sequence[tuple[int, Mapping[str, Any]]], near: int
+) -> tuple[int, str] | None:
     """Where ρ or the learning rate was last raised, and which; of several raises the first.
 
     Args:
         near: steps between two raises that are one: a slider that is dragged leaves many.
     """
-    before: dict[str, float] = {}
+    before = dict(began)
     found: tuple[int, str] | None = None
     newest = 0
     for k, detail in changes:

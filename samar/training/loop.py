@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from samar.data.dataset import Dataset
 from samar.data.load import load_dataset
+from samar.errors import ConfigError
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -36,12 +37,20 @@ def train(
         config: what to train and how.
         dataset: the images; loaded as the config names them when left out.
 
+    Raises:
+        ConfigError: several processes are to train together.
+
     Example:
         >>> from samar.training import EpochRecord, TrainSettings, train
         >>> records = list(train(TrainSettings(epochs=1)))
         >>> isinstance(records[-1], EpochRecord)
         True
     """
+    if config.ranks > 1:
+        raise ConfigError(
+            f"ranks is {config.ranks}, but train() runs in one process; use Jobs().submit or "
+            f"'python -m samar train --ranks {config.ranks}'."
+        )
     trainer = Trainer(config, dataset or dataset_of(config))
     flushed = time.perf_counter()
     while not trainer.finished:

@@ -18,6 +18,7 @@ from samar.data.catalog import (
     dataset_info,
 )
 from samar.device.catalog import AUTO, DEVICES, PRECISIONS
+from samar.errors import ConfigError
 from samar.models.catalog import MODELS
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.settings import (
@@ -284,12 +285,22 @@ class TrainSettings(
         """As in :meth:`Settings.changed_live`; λ is moved into bounds that were changed.
 
         A fixed λ has no bounds.
+
+        Raises:
+            ConfigError: as there; or λ is changed while it stays held, and would not move.
         """
         bounds = [values.get(name, getattr(self, name)) for name in ("lam_min", "lam_max")]
         fixed = values.get("rule", self.rule) == "fixed"
-        if "lam" not in values and not fixed and bounds[0] <= bounds[1]:
-            values["lam"] = min(max(self.lam, bounds[0]), bounds[1])
-        return super().changed_live(**values)
+        lam = self.lam
+        if not fixed and bounds[0] <= bounds[1]:
+            lam = min(max(lam, bounds[0]), bounds[1])
+        held = values.get("lam_held", self.lam_held)
+        if held is not None and values.get("lam", lam) != lam:
+            raise ConfigError(
+                f"λ is held at {held}, so lam {values['lam']} would have no effect; change "
+                "lam-held, or set λ free."
+            )
+        return super().changed_live(**{"lam": lam} | values)
 
     @property
     def optimizer_title(self) -> str:

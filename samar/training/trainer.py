@@ -100,8 +100,8 @@ class Trainer:
         )
         self._check_parts()
         self._train_sample = self.dataset.train.evenly_spaced(config.train_eval_images)
-        self.optimizer = self._built()
         self.step_count = 0
+        self.optimizer = self._built()
         self.grad_evals = 0
         self.seconds = 0.0
         self.divergence: Divergence | None = None
@@ -115,6 +115,7 @@ class Trainer:
         optimizer = build_optimizer(config.optimizer, self._network, **_hyperparameters(config))
         if isinstance(optimizer, TwoPassOptimizer):
             optimizer.local_perturbation = config.perturbation == LOCAL
+            optimizer.progress = max(0, self.step_count - 1) / self.total_steps  # of the last step
         if isinstance(optimizer, SAMAR):
             optimizer.hold(config.lam_held)
         return optimizer
@@ -386,9 +387,9 @@ class Trainer:
         known, saved = settings_of(type(self.config)), state["config"]
         live = {name: saved[name] for name in known if known[name].live and name in saved}
         self.config = self.config.changed(**live)
+        self.step_count = state["step"]
         self.optimizer = self._built()
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step_count = state["step"]
         self.grad_evals = state["grad_evals"]
         self.seconds = state["seconds"]
         own = state.get("device_rng", state.get("cuda_rng"))  # the second of samar 0.1

@@ -1,6 +1,7 @@
 """Overlays, parallel coordinates, the flatness figures and the stand-alone report."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -121,6 +122,8 @@ def test_flatness_figures() -> None:
     nothing = flatness_report([])
     assert association_figure(nothing).layout.annotations
     assert flatness_scatter(nothing, "trace", "gap").layout.annotations
+    alike = flatness_report([replace(point, gap=0.1) for point in points])
+    assert flatness_scatter(alike, "trace", "gap").layout.title.text == "<b>Gap</b>"
 
 
 class Words(HTMLParser):

@@ -290,6 +290,14 @@ def test_a_collapse_is_told_with_a_way_back() -> None:
     told = story(None, [run])
     assert "forgot everything" in told
     assert 'data-branch="80"' in told
+    lowered = replace(
+        run,
+        began=TrainSettings(rho=2.0),
+        settings=TrainSettings(rho=1.0),
+        kept=[0, 40, 100, 180],
+        events=[Event(50, "change", {"rho": 1.0}, 0.0)],
+    )
+    assert 'data-branch="180"' in story(None, [lowered])
 
 
 def test_words_of_people_are_never_markup() -> None:

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samar.charts.sweeps import EMPTY, curve_figure, difference_figure, heat_map_figure
+from samar.charts.sweeps import (
+    EMPTY,
+    UNCHOSEN,
+    curve_figure,
+    difference_figure,
+    heat_map_figure,
+)
 from samar.charts.theme import OPTIMIZER_STYLES
 from samar.sweeps.results import Difference, HeatMap
 from samar.sweeps.statistics import MeanStd
@@ -49,6 +55,16 @@ def test_without_results_the_figures_say_what_they_wait_for() -> None:
     assert [note.text for note in empty.layout.annotations] == [EMPTY]
     assert [n.text for n in curve_figure({}, "rho", "val", title="ρ", log=True).layout.annotations]
     assert difference_figure([], "SGD", "test").layout.annotations
+    trained = result("sam", 0.1, 0.6)
+    trained.val = MeanStd(NAN, NAN, 3)  # on no held-out image
+    cells, curves = heat((trained, trained)), {"SAM": [trained]}
+    for figure in (
+        heat_map_figure(cells, "val", x_title="x", y_title="y", done=True),
+        heat_map_figure(heat((None, None)), "val", x_title="x", y_title="y", done=True),
+        curve_figure(curves, "rho", "val", title="ρ", log=True, done=True),
+        curve_figure({}, "rho", "val", title="ρ", log=True, done=True),
+    ):
+        assert [note.text for note in figure.layout.annotations] == [UNCHOSEN]
     only_sgd = {"SGD": [result("sgd", None, 0.5)]}  # the first member finished, and has no radius
     (note,) = curve_figure(only_sgd, "rho", "val", title="radius ρ", log=True).layout.annotations
     assert note.text == "Waiting for a run with radius ρ to finish."

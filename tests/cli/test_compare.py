@@ -10,6 +10,7 @@ from samar.cli import main
 from samar.jobs.files import weights_path
 from samar.jobs.job import Job
 from samar.jobs.store import Store
+from samar.kinds.watch import WatchSettings
 from samar.networks.importing import import_file
 
 
@@ -135,3 +136,49 @@ def test_an_imported_model_has_no_record_to_compare(
     )
     assert main(["compare", four[0].id, model.id]) == 2
     assert "add --flatness" in capsys.readouterr().err
+
+
+def test_which_runs_are_repeats_is_said(
+    four: list[Job], recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = recorded(optimizer="sgd", seed=0, accuracy=0.1, status="stopped")
+    held = recorded(optimizer="samar", lam_held=0.5)
+    free = recorded(optimizer="samar")
+    assert main(["compare", *(run.id for run in (*four[:2], again, held, free))]) == 0
+    told = capsys.readouterr().out
+    assert "SGD · 2 seeds: test accuracy 81.00 ± 1.41 %" in told
+    assert f"SGD · 2 seeds is without {again.number}: another run has the same seed." in told
+    assert "free" in told.splitlines()[5].split()
+
+
+def test_what_cannot_be_measured_is_left_out_of_the_flatness_report(
+    recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare, early = recorded(), recorded(done=0, weights=True)
+    assert main(["compare", "--flatness", bare.id, early.id]) == 0
+    told = capsys.readouterr()
+    for run in (bare, early):
+        assert f"{run.label} is left out of the flatness report, because" in told.err
+    assert "Measure at least 5 networks first; 0 are measured so far." in told.out
+    assert "nan" not in told.out
+
+
+def test_a_scripts_run_is_not_called_unknown(
+    four: list[Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = Store().get(Store().create(WatchSettings(name="mine", base="AdamW")))
+    out = str(tmp_path / "runs.html")
+    for words in (["compare"], ["export", "--out", out]):
+        assert main([*words, four[0].id, script.number]) == 2
+        told = capsys.readouterr().err
+        assert f"{script.label} is a script's run, whose settings only the script knows" in told
+
+
+def test_a_name_that_a_run_and_a_network_share_names_neither(
+    four: list[Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = weights_path(four[0].id)
+    import_file(path, dataset="digits", model="cnn", normalize="auto", title="both")
+    Store().rename(four[0].id, "both")
+    assert main(["compare", "--flatness", "both"]) == 2
+    assert "'both' fits the run" in capsys.readouterr().err

@@ -12,8 +12,12 @@ from samar.jobs.sql import schema
 from samar.jobs.store import Store
 
 
-def test_a_healthy_store(recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_healthy_store(
+    recorded: Callable[..., Job], samar_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recorded()
+    for other in ("downloads", "uploads", ".DS_Store", "m0"):
+        (samar_home / "models" / other).mkdir(parents=True)
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.endswith("samar.db is healthy.\n")
 
@@ -53,7 +57,7 @@ def test_a_store_that_cannot_be_opened(
     samar_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (samar_home / "samar.db").write_text("no database" * 99)
-    folder = samar_home / "models" / "m0"
+    folder = samar_home / "models" / "m0123abcd"
     folder.mkdir(parents=True)
     (folder / "model.json").write_text("{")
     assert main(["doctor"]) == 2

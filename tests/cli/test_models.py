@@ -1,7 +1,11 @@
 """``python -m samar import`` and ``models`` as a user types them."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +13,8 @@ import pytest
 import torch
 
 from samar.cli import main, parser
+from samar.exchange.archive import write_job
+from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.kinds.inspect import InspectSettings
 from samar.models.build import build_model
@@ -71,6 +77,29 @@ def test_json_for_programs(file: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out)["models"][0]["id"] == found["id"]
     assert main(["models", "--public", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["public"]) == 13
+
+
+@pytest.mark.parametrize("words", ["models --public", "models --public --json", "runs"])
+def test_a_reader_that_has_gone_is_no_failure(words: str, recorded: Callable[..., Job]) -> None:
+    recorded()
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "samar", *words.split()]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_zip_in_the_home_folder(
+    recorded: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_job(Jobs().store, recorded(name="mine"), tmp_path / "run.zip")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["import", "~/run.zip"]) == 0
+    assert "(mine · #2): finished, 12 steps." in capsys.readouterr().out
 
 
 def test_public_in_words(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,7 @@ def test_start_list_show_steer_and_delete(
         "sweep --preset paper --weight-decay 0 --second-pass auto --dataset digits",
         "sweep --grid optimizer=sgd,sam --when optimizer=sgd:weight_decay=5e-4,lr=0.1 --lr 0.2",
         "sweep --grid nesterov=true,false --equal-gradients --validation 0.1 --film-every 3",
+        "sweep --grid optimizer=sgd,sam --when optimizer=sgd:dataset=folder:/images",
         "sweep --preset paper",
         "sweep --preset noisy_digits --name mine",
     ],
@@ -184,3 +185,15 @@ def test_json_may_stand_before_the_verb(capsys: pytest.CaptureFixture[str]) -> N
     capsys.readouterr()
     assert main(["sweep", "--json", "show", "one"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "one"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sweep --grid dataset=cifar10,cifar100 --halved",
+        "sweep --grid epochs=80,100 --warmup-epochs 70",
+        "sweep --grid lam=3,5 --lam-min 2",
+    ],
+)
+def test_what_varies_need_not_fit_at_its_default(words: str) -> None:
+    assert len(given(words).settings()) == 2

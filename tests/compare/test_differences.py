@@ -1,4 +1,5 @@
 from samar.compare.differences import NOT_USED, differences, shown
+from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
 
@@ -24,10 +25,13 @@ def test_what_only_one_optimizer_has_is_no_difference() -> None:
 
 def test_values_for_people() -> None:
     assert [shown(v) for v in (None, True, False, 0.05, 10, "cnn")] == [
-        "all",
+        "none",
         "yes",
         "no",
         "0.05",
         "10",
         "cnn",
     ]
+    known = settings_of(TrainSettings)
+    assert shown(None, known["images_per_class"]) == "all"
+    assert shown(None, known["lam_held"]) == "free"

@@ -1,15 +1,18 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from samar.compare.differences import used
 from samar.compare.groups import Curve, group_by_seed, mean_curve, titles_of
 from samar.compare.metrics import curve_of
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.jobs.store import Store
+from samar.training.settings import TrainSettings
 
 
 def curve(step: list[float], y: list[float], pace: float = 1.0) -> Curve:
@@ -135,3 +138,34 @@ def test_groups_are_plain_values(recorded: Callable[..., Job]) -> None:
     (group,) = group_by_seed([recorded()])
     with pytest.raises(dataclasses.FrozenInstanceError):
         group.title = "other"  # type: ignore[misc]
+
+
+def test_a_run_that_finished_counts_before_a_newer_one_that_did_not(
+    recorded: Callable[..., Job],
+) -> None:
+    done, part, other = recorded(seed=0), recorded(seed=0, status="stopped"), recorded(seed=1)
+    (group,) = group_by_seed([done, part, other])
+    assert [run.id for run in group.finished] == [done.id, other.id]
+    assert group.repeats == (part.id,)
+
+
+def test_a_free_lambda_is_called_free(recorded: Callable[..., Job]) -> None:
+    runs = [recorded(optimizer="samar", lam_held=held) for held in (None, 0.5)]
+    assert titles_of([(run,) for run in runs]) == ["#1 SAMAR, λ free", "#2 SAMAR, λ held at 0.5"]
+
+
+def test_the_work_of_titles_grows_with_the_number_of_groups(
+    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 0
+
+    def counted(config: TrainSettings) -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        return used(config)
+
+    run = recorded(optimizer="sam")
+    monkeypatch.setattr("samar.compare.differences.used", counted)
+    groups = [(replace(run, settings=run.settings.changed(rho=n / 100)),) for n in range(30)]
+    assert len(set(titles_of(groups))) == 30
+    assert count == 30

@@ -36,6 +36,21 @@ def test_a_folder_s_stamp_changes_when_an_image_comes_or_goes(tmp_path: Path) ->
     assert stamp("digits") == ""
 
 
+def test_a_folder_s_stamp_sees_what_the_reader_sees(tmp_path: Path) -> None:
+    """Folders within a class's at any depth, also where that is a link; no hidden ones."""
+    inner, hidden = (tmp_path / "elsewhere" / name for name in ("more/yet more", ".thumbnails/x"))
+    inner.mkdir(parents=True)
+    hidden.mkdir(parents=True)
+    (tmp_path / "data" / "test").mkdir(parents=True)
+    (tmp_path / "data" / "test" / "cat").symlink_to(tmp_path / "elsewhere")
+    name = f"folder:{tmp_path / 'data'}"
+    before = stamp(name)
+    os.utime(hidden, ns=(0, 2**61))
+    assert stamp(name) == before
+    os.utime(inner, ns=(0, 2**61))
+    assert stamp(name) != before
+
+
 def test_data_that_cannot_be_loaded_are_refused_before_any_work(tmp_path: Path) -> None:
     for name, sentence in (
         ("mnist", "The data set 'mnist' does not exist"),

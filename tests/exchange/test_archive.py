@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from samar.errors import RunError, SamarError
+from samar.errors import DataError, RunError, SamarError
+from samar.exchange import checked_zip
 from samar.exchange.archive import job_zip, write_job
 from samar.exchange.artifacts import check_artifact
 from samar.exchange.importing import import_job
@@ -186,6 +187,36 @@ def test_a_sweep_with_a_run_that_left_its_state_behind_does_not_resume(
     there.delete(part.id)
     there.resume(back.id)  # the others have not begun
     assert there.get(back.id).status == "running"
+
+
+def test_members_of_unequal_size_share_the_limit(
+    recorded: Callable[..., Job], elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.jobs.engine.local._start", lambda store, job: None)
+    jobs = Jobs()
+    sweep = jobs.submit(SweepSpec(grid={"rho": (0.1, 0.2)}, seeds=1))
+    large = recorded(weights=True)
+    with jobs.store.database.write() as db:
+        own = schema.jobs.update().where(schema.jobs.c.key == large.key)
+        db.execute(own.values(parent=sweep))
+    content = job_zip(jobs.store, jobs.get(sweep))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        inner = [zipfile.ZipFile(archive.open(n)) for n in archive.namelist() if "members/" in n]
+        needed = sum(each.file_size for member in inner for each in member.infolist())
+    assert len(inner) == 3
+    monkeypatch.setattr(checked_zip, "MOST_BYTES", needed)
+    assert job_zip(jobs.store, jobs.get(sweep))
+    home = os.environ["SAMAR_HOME"]
+    elsewhere()
+    assert len(Store().all(parent=import_job(io.BytesIO(content)))) == 3
+    elsewhere()
+    monkeypatch.setattr(checked_zip, "MOST_BYTES", needed - 1)
+    with pytest.raises(DataError, match=r"\.zip would unpack to 0\.0 GB and is refused"):
+        import_job(io.BytesIO(content))
+    assert Store().all() == []
+    monkeypatch.setenv("SAMAR_HOME", home)
+    with pytest.raises(RunError, match="would unpack to more than the 0 GB that an import takes"):
+        job_zip(Store(), Store().get(sweep))
 
 
 def test_the_manifest_tells_versions_data_command_and_checksums(

@@ -441,6 +441,16 @@ def test_a_run_without_a_learning_rate_of_its_own_is_read(parts: dict[str, bytes
     assert found.detail == measured
 
 
+def test_a_change_of_lambda_while_it_was_held_is_read(parts: dict[str, bytes]) -> None:
+    """Older versions took it, without effect."""
+    changes = ({"lam_held": 1.0}, {"lam": 2.0})
+    events = [{"step": 1, "kind": "change", "detail": each, "at": 0.0} for each in changes]
+    content = packed(parts | {"events.json": json.dumps(events).encode()})
+    store = Store()
+    found = store.records.events(store.get(import_job(io.BytesIO(content))).key)
+    assert tuple(event.detail for event in found) == changes
+
+
 def test_lines_that_end_as_on_windows_are_read(parts: dict[str, bytes]) -> None:
     tables = {n: parts[n].replace(b"\n", b"\r\n") for n in ("steps.csv", "epochs.csv")}
     assert tables["epochs.csv"].endswith(b",\r\n")  # nothing was held out

@@ -236,6 +236,27 @@ def test_a_checkpoint_is_gone_on_from(samar_home: Path) -> None:
     assert_same(state(whole), state(again))
 
 
+@pytest.mark.parametrize(
+    "metrics", [("a_loss", "a_accuracy"), ("b_loss", "b_accuracy"), ("a_loss", "b_accuracy")]
+)
+def test_evaluations_of_several_sets_are_one_epoch(metrics: Any, samar_home: Path) -> None:
+    wanted = dict(zip(("test_loss", "test_accuracy"), (f"eval_{n}" for n in metrics), strict=True))
+    callback, network = SamarCallback(quiet=True, metrics=wanted), bert()
+    trainer = make(
+        SamarTrainer, network, samar(network), samar_home, [callback], eval_strategy="epoch"
+    )
+    trainer.eval_dataset = {"a": examples(5), "b": examples(6)}
+    trainer.evaluate()  # before it trains, which is no epoch
+    trainer.train()
+    run = Ended()
+    assert run.epochs["step"].tolist() == [BATCHES, STEPS]
+    for ours_, theirs in wanted.items():
+        told = [each[theirs] for each in trainer.state.log_history if theirs in each][-EPOCHS:]
+        assert run.epochs[ours_].tolist() == pytest.approx(told)
+    means = [run.steps["loss"][k : k + BATCHES].mean() for k in (0, BATCHES)]
+    assert run.epochs["train_loss"].tolist() == pytest.approx(means, rel=1e-5)
+
+
 @pytest.mark.parametrize("kind", [Trainer, SamarTrainer])
 def test_a_plain_optimizer_tells_the_loss_of_the_network(kind: Any, samar_home: Path) -> None:
     network, alone = bert(), bert()
@@ -273,12 +294,14 @@ def test_the_plain_trainer_is_refused_before_it_trains(samar_home: Path) -> None
         ("fp16", "cannot train with fp16=True.* use bf16=True"),
         ("is_fsdp_enabled", "trains in one process"),
         ("is_deepspeed_enabled", "trains in one process"),
+        ("_n_gpu", "trains on one GPU .* over 2; set CUDA_VISIBLE_DEVICES to one"),
     ],
 )
 def test_what_would_go_wrong_is_refused(attribute: str, sentence: str, samar_home: Path) -> None:
     network = bert()
     trainer = make(SamarTrainer, network, sam(network), samar_home)
-    setattr(trainer.args if attribute == "fp16" else trainer, attribute, True)
+    owner = trainer.args if attribute in ("fp16", "_n_gpu") else trainer
+    setattr(owner, attribute, 2 if attribute == "_n_gpu" else True)
     with pytest.raises(ConfigError, match=sentence):
         trainer.create_optimizer()
 

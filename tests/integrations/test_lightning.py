@@ -294,6 +294,59 @@ def test_epochs_and_what_was_logged(samar_home: Path) -> None:
     assert all(map(math.isnan, run.epochs["train_accuracy"]))
 
 
+class Counting(Net):
+    """Logs the epoch's number under each name, wherever a module may log."""
+
+    def training_step(self, batch: Any, number: int) -> Tensor:
+        self.log("train_loss", float(self.current_epoch), on_epoch=True)
+        return super().training_step(batch, number)
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train_acc", (1 + self.current_epoch) / 10)
+
+    def validation_step(self, batch: Any, number: int) -> None:
+        self.log_dict(dict.fromkeys(("val_loss", "val_acc"), (1 + self.current_epoch) / 10))
+
+
+class ReadsAlways(pl.Callback):
+    def on_train_batch_end(self, trainer: Any, *_: Any, **known: Any) -> None:
+        assert trainer.callback_metrics
+
+
+@pytest.mark.parametrize("sanity", [0, 1])
+@pytest.mark.parametrize("every", [1, 2])
+def test_each_epoch_has_its_own_numbers(every: int, sanity: int, samar_home: Path) -> None:
+    options = {"check_val_every_n_epoch": every, "num_sanity_val_steps": sanity}
+    callback = SamarCallback(quiet=True)
+    fit(Counting(samar), callback, max_epochs=5, others=[ReadsAlways()], **options)
+    found = Ended().epochs
+    assert found["step"].tolist() == [BATCHES * k for k in range(1, 6)]
+    own = [k / 10 for k in range(1, 6)]
+    validated = [value if k % every == 0 else math.nan for k, value in enumerate(own, start=1)]
+    assert found["train_accuracy"].tolist() == pytest.approx(own)
+    for name in ("test_loss", "test_accuracy"):
+        assert found[name].tolist() == pytest.approx(validated, nan_ok=True)
+    gaps = [value - value for value in validated]
+    assert found["gap"].tolist() == pytest.approx(gaps, abs=1e-6, nan_ok=True)
+
+
+def test_what_a_module_logs_without_validation_is_each_epochs_too(samar_home: Path) -> None:
+    callback = SamarCallback(metrics={"test_accuracy": "train_acc"}, quiet=True)
+    fit(Counting(samar), callback, max_epochs=3, limit_val_batches=0)
+    assert Ended().epochs["test_accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_an_epoch_that_was_complete_is_recorded_before_an_error(samar_home: Path) -> None:
+    class Fails(Counting):
+        def on_train_epoch_end(self) -> None:
+            super().on_train_epoch_end()
+            raise ZeroDivisionError("a mistake")
+
+    with pytest.raises(ZeroDivisionError):
+        fit(Fails(samar), SamarCallback(quiet=True))
+    assert Ended().epochs["train_accuracy"].tolist() == pytest.approx([0.1])
+
+
 def test_the_clock_is_told(samar_home: Path) -> None:
     """Late takes its second gradients in the second half."""
 

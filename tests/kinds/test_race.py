@@ -23,6 +23,7 @@ from samar.jobs.store import Store
 from samar.kinds.race import RaceSettings
 from samar.models import build
 from samar.networks.checkpoint import load_weights
+from samar.networks.load import SNAPSHOT, load_network
 from samar.settings.job import JobSettings
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
@@ -170,6 +171,9 @@ def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: J
     assert all(weights_path(each).is_file() for each in (sgd, samar))
     jobs.resume(samar)
     wait(jobs, race_id, lambda race: race.status == "running" and race.done > stopped.done + 5)
+    assert not any(weights_path(each).is_file() for each in (sgd, samar))
+    now = load_network(jobs.store, sgd).facts["step"]
+    assert now in jobs.store.records.steps_of(jobs.get(sgd).key, SNAPSHOT)
     assert {jobs.get(each).status for each in (sgd, samar)} == {"running"}
     jobs.stop(race_id)
     wait(jobs, race_id, lambda race: race.status == "stopped")

@@ -16,9 +16,11 @@ from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import Job
 from samar.jobs.records import LOOKS
 from samar.jobs.service import Jobs
+from samar.jobs.work import JobLost
 from samar.kinds import train as kind
 from samar.kinds.race import RaceSettings
 from samar.networks.checkpoint import load_resume_state, load_weights
+from samar.networks.load import load_network
 from samar.optim.settings import FORMER_SAMAR
 from samar.training.collapse import collapse_of
 from samar.training.settings import TrainSettings
@@ -231,6 +233,39 @@ def test_a_branch_that_is_stopped_resumes_with_its_changes(
     monkeypatch.setattr("samar.jobs.engine.local._start", work)
     jobs.resume(part.id)
     assert columns(jobs, jobs.get(part.id)) == columns(jobs, whole)
+
+
+def test_an_interrupted_run_is_measured_at_its_newest_state_and_step(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(store: Any, job: Job) -> None:
+        store.orders.post(job.key, "stop")
+        work(store, job)
+
+    def kill(store: Any, job: Job) -> None:
+        def end(self: kind.Training) -> None:
+            raise JobLost
+
+        with monkeypatch.context() as patch:
+            patch.setattr(kind.Training, "end", end)
+            work(store, job)
+        store.move(job, "interrupted")
+
+    monkeypatch.setattr("samar.jobs.engine.local._start", stop)
+    settings = TrainSettings(**PLAIN, epochs=4, snapshots=0, checkpoint_seconds=0)
+    run = jobs.get(jobs.submit(settings))
+    early = load_network(jobs.store, run.id)
+    assert early.facts["step"] == run.done > 0
+    monkeypatch.setattr("samar.jobs.engine.local._start", kill)
+    jobs.resume(run.id)
+    run = jobs.get(run.id)
+    saved = load_resume_state(resume_path(run.id))
+    assert run.status == "interrupted"
+    assert early.facts["step"] < saved["step"] < run.done
+    found = load_network(jobs.store, run.id)
+    assert found.facts["step"] == saved["step"]
+    assert all((w == saved["model"][n]).all() for n, w in found.model.named_parameters())
+    assert jobs.store.records.artifacts(run.key, "weights") == []
 
 
 def test_what_a_branch_refuses(jobs: Jobs) -> None:

@@ -1,7 +1,9 @@
 """From a file to a kept model, and the sentences where that is not possible."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,6 +92,18 @@ def test_an_inspection_survives_its_json(
         found, _ = inspect_file(weights_file(), model=model)
         (tmp_path / "found.json").write_bytes(found.as_json())
         assert Inspection.load(tmp_path / "found.json") == found
+
+
+@pytest.mark.parametrize(
+    "changes", [{"mean": (0.5,)}, {"mean": (0.5,) * 2, "std": (1.0,) * 2}, {"std": (0.0,)}]
+)
+def test_an_inspection_with_an_odd_normalization_is_none(
+    weights_file: Callable[..., Path], samar_home: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    found, _ = inspect_file(weights_file(), measure=False)
+    (tmp_path / "found.json").write_bytes(replace(found, **changes).as_json())
+    with pytest.raises(ValueError, match=r"normalization|greater than 0"):
+        Inspection.load(tmp_path / "found.json")
 
 
 def test_a_large_network_is_measured_on_fewer_images_at_first(

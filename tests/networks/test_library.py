@@ -81,6 +81,21 @@ def test_the_same_file_again_is_the_same_model(add: Callable[..., ImportedModel]
     assert add(normalize="half").id != first.id
 
 
+def test_the_same_file_again_keeps_its_name_and_the_accuracy_on_more_images(
+    add: Callable[..., ImportedModel],
+) -> None:
+    rename_model(add().id, "my champion")
+    quick = {"correct": 10, "images": 32}
+    for changes in ({}, quick, {"correct": None, "images": None, "loss": None, "of": None}):
+        model = add(**changes)
+        assert model.title == "my champion"
+        assert (model.correct, model.images, model.loss, model.of) == (400, 800, 1.5, 800)
+    assert add("another name", correct=500).title == "another name"
+    assert imported_models()[0].correct == 500
+    model = add(**quick, of=900)  # of other images, which lie there now
+    assert (model.images, model.of) == (32, 900)
+
+
 def test_two_models_of_one_title(add: Callable[..., ImportedModel]) -> None:
     ids = {add().id, add(sha256="1" * 64).id}
     with pytest.raises(CheckpointError, match=r"'net' fits 2 models \(m") as error:
@@ -98,6 +113,8 @@ def test_a_damaged_entry_is_passed_over(add: Callable[..., ImportedModel]) -> No
     path = models_folder() / model.id / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "of a later version": 1}))
     assert imported_models() == [model]
+    measured = add(sha256="1" * 64, mean=(0.25,), std=(0.5,))
+    assert imported_models()[0] == measured
 
 
 def test_no_title_is_markup_long_or_empty() -> None:

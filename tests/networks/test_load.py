@@ -1,12 +1,17 @@
 """Runs, imported models and files are found by id, name or path."""
 
+import itertools
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from samar.errors import CheckpointError, ConfigError, RunError
+from samar.jobs.engine import worker
 from samar.jobs.files import resume_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
@@ -81,6 +86,51 @@ def test_a_run_is_pinned_to_its_weights(store: Store) -> None:
     assert first["sha256"] != second["sha256"]
 
 
+def test_what_changes_between_asking_and_starting(
+    file: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is refused; a run that has trained on is measured as it is now."""
+    jobs, run = Jobs(store), finished(store)
+
+    def start(change: Callable[[Job], object], **settings: Any) -> Job:
+        def begin(store: Store, job: Job) -> None:
+            change(job)
+            worker.run(store, job)
+
+        monkeypatch.setattr("samar.jobs.engine.local._start", begin)
+        return jobs.get(jobs.submit(EvaluateSettings(images=16, **settings)))
+
+    def write(step: int) -> None:
+        save_weights(build_model("cnn", channels=1), weights_path(run.id), {"step": f"{step}"})
+
+    about = {"network": str(file), "dataset": "digits"}
+    job = start(lambda _: torch.save(build_model("cnn", channels=1).state_dict(), file), **about)
+    assert (job.status, job.summary.get("accuracy")) == ("failed", None)
+    assert job.message == "net.pt has changed since it was asked for; ask again."
+    assert start(lambda _: None, **about).status == "finished"
+
+    write(3)
+    asked = pinned(store, NetworkSettings(network=run.id))
+    job = start(lambda _: write(5), network=run.id)
+    assert (job.status, job.message) == ("finished", "")
+    now = pinned(store, NetworkSettings(network=run.id))
+    assert job.inputs["networks"] == [now]
+    settings = job.settings
+    assert store.same(settings, {"networks": [asked], "title": asked["title"]}) is None
+    again = store.same(settings, {"networks": [now], "title": now["title"]})
+    assert again is not None
+    assert again.id == job.id
+    assert load_network(store, run.id).facts["step"] == 5
+
+    def begun(job: Job) -> None:
+        store.records.add_artifact(job.key, "partial", 1, "partial.npz")
+        write(9)
+
+    write(7)
+    job = start(begun, network=run.id)
+    assert job.message == f"{run.label} has changed since it was asked for; ask again."
+
+
 def test_an_imported_model_knows_its_images(model: ImportedModel, store: Store) -> None:
     for what in (model.id, model.id[:6], "net"):
         network = load_network(store, what)
@@ -90,6 +140,35 @@ def test_an_imported_model_knows_its_images(model: ImportedModel, store: Store) 
         assert network.facts["sha256"] == model.sha256
         assert network.facts["normalize"] == "half"
     assert load_network(store, model.id, normalize="digits").dataset.normalization.mean == (0.3060,)
+
+
+def test_an_imported_model_brings_its_normalization_to_other_images(
+    store: Store, tmp_path: Path
+) -> None:
+    own, other = tmp_path / "dark", tmp_path / "bright"
+    for root, grey in ((own, 20), (other, 200)):
+        for part, name in itertools.product(("train", "test"), ("a", "b")):
+            (root / part / name).mkdir(parents=True)
+            Image.new("RGB", (32, 32), (grey, grey, grey + 9)).save(root / part / name / "1.png")
+    torch.save(build_model("cnn", classes=2).state_dict(), tmp_path / "two.pt")
+    model, _ = import_file(tmp_path / "two.pt", dataset=f"folder:{own}", normalize="auto")
+    there = load_network(store, model.id)
+    here = load_network(store, model.id, dataset=f"folder:{other}")
+    assert here.dataset.normalization == there.dataset.normalization
+    settings = NetworkSettings(network=model.id, dataset=f"folder:{other}")
+    assert pinned(store, settings)["mean"] == model.mean
+    plain = load_network(store, model.id, dataset=f"folder:{other}", normalize="half")
+    assert plain.dataset.normalization.mean == (0.5, 0.5, 0.5)
+
+    path = model.weights.with_name("model.json")  # as an earlier version wrote it
+    told = {n: v for n, v in json.loads(path.read_text()).items() if n not in ("mean", "std")}
+    path.write_text(json.dumps(told))
+    assert load_network(store, model.id).dataset.normalization == there.dataset.normalization
+    with pytest.raises(ConfigError, match="two was imported before the normalization measured on"):
+        load_network(store, model.id, dataset=f"folder:{other}")
+    path.write_text(json.dumps({**told, "dataset": "cifar10"}))  # whose own has a name
+    found = load_network(store, model.id, dataset=f"folder:{other}")
+    assert found.facts["normalize"] == "cifar"
 
 
 def test_a_file_is_recognized(file: Path, store: Store) -> None:

@@ -10,10 +10,10 @@ import torch
 from torch.optim.lr_scheduler import StepLR
 
 from samar.optim.catalog import OPTIMIZERS
-from samar.optim.rules import Fixed, Trend
+from samar.optim.rules import Fixed, Share, Trend
 from samar.optim.sam import ASAM, SAM
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import EveryStep
+from samar.optim.second_pass import EveryStep, Never, Threshold
 from samar.optim.vasso import VaSSO
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
@@ -281,12 +281,68 @@ def test_bfloat16_parameters(name, make_problem):
         ({"rho": float("nan")}, ValueError, "rho must be finite"),
         ({"rho": "big"}, TypeError, "rho must be a number, got 'big'; pass"),
         ({"maximize": True}, ValueError, "maximize=True is not supported; minimize"),
+        ({"differentiable": True}, ValueError, "differentiable=True is not supported; leave it"),
         ({"base": "sgd"}, TypeError, "base must be a torch optimizer class, got 'sgd'; pass"),
     ],
 )
 def test_constructor_errors(kind, options, error, message):
     with pytest.raises(error, match=message):
         kind([torch.nn.Parameter(torch.ones(1))], **{"lr": 0.1, **options})
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_complex_parameters_are_refused(kind):
+    real, complex_ = torch.nn.Parameter(torch.ones(1)), torch.nn.Parameter(torch.ones(1) * 1j)
+    with pytest.raises(ValueError, match="complex parameters are not supported; make"):
+        kind([real, complex_], lr=0.1)
+    optimizer = kind([{"params": iter([real])}], lr=0.1)
+    with pytest.raises(ValueError, match="complex parameters"):
+        optimizer.add_param_group({"params": complex_})
+    assert [group["params"] for group in optimizer.base.param_groups] == [[real]]
+
+
+@pytest.mark.parametrize("policy", [EveryStep(), Never(), Threshold()])
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_sparse_gradient_is_refused_before_the_weights_move(kind, policy):
+    table = torch.nn.Embedding(5, 3, sparse=True)
+    optimizer = kind(table.parameters(), lr=0.1, second_pass=policy)
+    before = table.weight.detach().clone()
+
+    def closure():
+        optimizer.zero_grad()
+        loss = table(torch.tensor([0, 2])).square().sum()
+        loss.backward()
+        return loss
+
+    for _ in range(2):  # the step that was refused is not in the way of the next
+        with pytest.raises(RuntimeError, match=r"a gradient is sparse.*; build .* sparse=False"):
+            optimizer.step(closure)
+    assert torch.equal(table.weight, before)
+
+
+@pytest.mark.parametrize("options", [{}, {"rule": Share()}, {"sharpness": "first_order"}])
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize(("weights", "loss"), [("float32", "float64"), ("float64", "float32")])
+def test_a_loss_of_another_format_than_the_weights(kind, weights, loss, options):
+    if options and kind is not SAMAR:
+        return
+    x = torch.nn.Parameter(torch.tensor([2.0, -1.0], dtype=getattr(torch, weights)))
+    optimizer = kind([x], lr=0.05, rho=0.1, second_pass=EveryStep(), **options)
+
+    def closure():
+        optimizer.zero_grad()
+        value = (1 + x.square().sum()).to(getattr(torch, loss))
+        value.backward()
+        return value
+
+    for _ in range(3):
+        optimizer.step(closure)
+    assert optimizer.loss.dtype == getattr(torch, loss)
+    assert 0.5 < float(optimizer.loss) < 6.0
+    assert x.dtype == getattr(torch, weights)
+    if kind is SAMAR:
+        assert optimizer.lam.dtype == x.dtype
+        assert 0 < float(optimizer.ratio) < 1
 
 
 @pytest.mark.cuda

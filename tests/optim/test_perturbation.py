@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from samar.optim.perturbation import Part, global_norms, perturb_
+from samar.optim.perturbation import Part, global_norms, perturb_, take_gradients
 
 
 def test_each_list_is_one_long_vector():
@@ -32,3 +32,14 @@ def test_the_form_for_either_device(adaptive, on_cuda, monkeypatch):
     torch.testing.assert_close(grad_norm, g.norm(), rtol=1e-13, atol=0)
     assert (grad_norm is ascent_norm) == (not adaptive)
     assert torch.equal(g, before)
+
+
+def test_what_was_saved_fits_a_network_that_was_converted():
+    p, buffers = torch.nn.Parameter(torch.ones(3)), {}
+    for values in (torch.ones(3), torch.ones(3).double(), torch.ones(2, 2), torch.ones(2, 2)):
+        p.data = values
+        p.grad = torch.ones_like(p)
+        held = buffers.get(p)
+        ((saved,),) = [part.saved for part in take_gradients([{"params": [p]}], buffers)]
+        assert (saved.dtype, saved.shape) == (p.dtype, p.shape)
+    assert saved is held  # nothing changed at last

@@ -232,6 +232,42 @@ def test_no_sharpness_at_all_leaves_lambda_alone():
         assert float(optimizer.lam) == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize("rule", [TrendPower(), Power(), DeadBand(), Share()])
+@pytest.mark.parametrize("before", [0, 3])
+def test_steps_without_a_radius_are_no_measurement(rule, before):
+    """λ goes on from what was measured at the radius before, or begins with the first there is."""
+    x = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+
+    def rows(radii):
+        optimizer = SAMAR([x], lr=0.0, rule=rule, lam=1.5, second_pass=EveryStep())
+        found = []
+        for rho in radii:
+            optimizer.param_groups[0]["rho"] = rho
+
+            def closure(optimizer=optimizer):
+                optimizer.zero_grad()
+                loss = 1 + x.square()
+                loss.backward()
+                return loss
+
+            held = optimizer.lam
+            optimizer.step(closure)
+            if rho:
+                found += [optimizer.ratio.item(), optimizer.lam.item()]
+            else:
+                assert optimizer.sharpness == 0
+                assert torch.equal(optimizer.lam, held)
+                state = optimizer.state_dict()
+                optimizer = SAMAR([x], lr=0.0)
+                optimizer.load_state_dict(state)  # which knows that too
+        return found
+
+    radii = [0.1] * before, [0.0] * 4, [0.1, 0.12, 0.11, 0.1]
+    expected = rows([*radii[0], *radii[2]])
+    assert rows([*radii[0], *radii[1], *radii[2]]) == pytest.approx(expected, nan_ok=True)
+    assert max(expected[1::2]) < 3
+
+
 def test_rule_beta_and_bounds_change_between_steps(make_problem):
     problem = make_problem()
     optimizer = problem.optimizer("samar", rule=Fixed(), lam=1.0)

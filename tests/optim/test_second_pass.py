@@ -438,6 +438,13 @@ def test_errors_and_constants():
         build_second_pass("never", period=1.0)
     with pytest.raises(TypeError, match="second_pass must be a SecondPass, got 'never'; build"):
         SAM([nn.Parameter(torch.ones(1))], lr=0.1, second_pass="never")
+    for policy in (Bound(), Dither()):
+        with pytest.raises(ValueError, match=f"second_pass '{policy.name}' goes by λ, which SAM"):
+            SAM([nn.Parameter(torch.ones(1))], lr=0.1, second_pass=policy)
+        optimizer = VaSSO([nn.Parameter(torch.ones(1))], lr=0.1)
+        with pytest.raises(ValueError, match="VaSSO does not have; choose another, or SAMAR"):
+            optimizer.second_pass = policy
+        assert optimizer.second_pass == EveryStep()
     with pytest.raises(TypeError, match="abstract"):
         SecondPass()
 

@@ -269,3 +269,18 @@ def test_every_group_uses_its_own_radius(kind):
     optimizer.first_step()
     torch.testing.assert_close(a.detach(), torch.tensor([1.0 + 0.5 * 2 / 6, 2.0 + 0.5 * 4 / 6]))
     torch.testing.assert_close(b.detach(), torch.tensor([4.0 + 0.1 * 4 / 6]))
+
+
+def test_a_network_in_double_precision_in_mid_training_is_restored_exactly(make_problem):
+    problem = make_problem()
+    optimizer = SAM(problem.model.parameters(), lr=0.0, rho=0.1)
+    problem.run(optimizer, range(1))
+    problem.model.double()
+    problem.x = problem.x.double()
+    with torch.no_grad():
+        for p in problem.model.parameters():
+            p.add_(1e-12)  # which float32 cannot keep
+    before = [p.detach().clone() for p in problem.model.parameters()]
+    problem.run(optimizer, range(2))
+    for p, b in zip(problem.model.parameters(), before, strict=True):
+        assert torch.equal(p, b)

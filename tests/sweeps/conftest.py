@@ -34,6 +34,7 @@ def end(sweeps: Sweeps) -> Callable[..., None]:
         status: str = "finished",
         grad_evals: int = 10,
         seconds: float = 1.0,
+        edits: int = 0,
     ) -> None:
         store = sweeps.jobs.store
         record = EpochRecord(
@@ -53,7 +54,8 @@ def end(sweeps: Sweeps) -> Callable[..., None]:
         job = store.get(run.id)
         store.records.append(run.key, epochs=[record])
         assert store.move(job, "running", only=("queued", "running"))
-        store.beat(job, summary=json_line({"epoch": asdict(record)}))
+        edited = {"edits": edits} if edits else {}
+        store.beat(job, summary=json_line({"epoch": asdict(record), **edited}))
         assert store.move(job, status)
 
     return end

@@ -127,3 +127,38 @@ def test_a_worker_bears_the_reason(jobs: Jobs) -> None:
     jobs.store.orders.post(run.key, "stop", why=WHY_PRUNED)
     run = wait(jobs, run.id, lambda job: not job.active)
     assert (run.status, run.message) == ("stopped", WHY_PRUNED)
+
+
+def test_runs_of_other_lengths_have_medians_of_their_own(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A longer run is behind at the same epoch, since its learning rate is still high there."""
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "20")
+    store = sweeps.jobs.store
+    grid = {"epochs": (20, 40), "rho": SPEC.grid["rho"]}
+    sweeps.jobs.submit(SweepSpec(grid=grid, seeds=1, prune=True))
+    short, long = (
+        [run for run in store.all("train") if run.settings.epochs == length] for length in (20, 40)
+    )
+    for run in short:
+        epochs(sweeps, run, at(20, 0.6))
+        end(run, val=0.6)
+    epochs(sweeps, long[0], at(20, 0.5))
+    schedule(store)
+    assert store.orders.after(0, long[0].key) == []
+
+
+@pytest.mark.parametrize("edits", [0, 1])
+def test_an_edited_run_is_no_measure_for_the_others(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch, edits: int
+) -> None:
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "20")
+    store = sweeps.jobs.store
+    sweeps.jobs.submit(SPEC)
+    *ended, last = (run for run in store.all("train") if run.status == "running")
+    for run in ended:
+        epochs(sweeps, run, at(20, 0.6))
+        end(run, val=0.6, edits=edits)
+    epochs(sweeps, last, at(20, 0.5))
+    schedule(store)
+    assert [order.command for order in store.orders.after(0, last.key)] == ["stop"] * (1 - edits)

@@ -1,21 +1,23 @@
 """Sweeps as a queue: what is claimed when, what pausing means, what the search does."""
 
+import json
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
-from samar.errors import DataError, RunError
+from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.engine.local import asked_to_stop, schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.sweeps import service
+from samar.sweeps import search, service, values
 from samar.sweeps.results import results
 from samar.sweeps.service import WHY_SKIPPED, Sweep, Sweeps, extend
 from samar.sweeps.spec import SweepSpec
-from samar.sweeps.values import Range, same_setting
+from samar.sweeps.values import Condition, Range, same_setting
 from samar.training.settings import TrainSettings
 
 GRID = SweepSpec(grid={"optimizer": ("sgd", "sam")}, seeds=2, name="two")
@@ -140,6 +142,16 @@ def test_other_seeds_of_a_diverged_setting_are_skipped_and_the_sweep_goes_on(
         sweeps.jobs.resume(sweep_id)
 
 
+def test_a_run_that_diverged_after_it_was_edited_says_nothing_about_its_setting(
+    sweeps: Sweeps, end: Callable[..., None]
+) -> None:
+    sweep_id = sweeps.jobs.submit(GRID)
+    (sgd,) = training(sweeps)
+    end(sgd, status="diverged", edits=1)
+    schedule(sweeps.jobs.store)
+    assert sweeps.get(sweep_id).counts == {"diverged": 1, "running": 1, "queued": 2}
+
+
 def test_delete_removes_members_and_history(sweeps: Sweeps, end: Callable[..., None]) -> None:
     sweep = sweeps.get(sweeps.jobs.submit(tpe(trials=1, seeds=1)))
     kept = sweeps.jobs.store.create(TrainSettings())
@@ -158,6 +170,18 @@ def test_images_that_are_not_here_are_said_before_anything_is_queued(sweeps: Swe
         sweeps.jobs.submit(SweepSpec(base={"dataset": "folder:nowhere"}))
     assert sweeps.all() == []
     assert sweeps.jobs.store.all() == []
+
+
+def test_a_value_that_the_command_could_not_write_is_refused(sweeps: Sweeps) -> None:
+    folder = "folder:/images, all"
+    told = "but a comma ends a value where a sweep is written down; rename the folder"
+    by_optimizer = Condition(match={"optimizer": "sgd"}, then={"dataset": folder})
+    for spec in (
+        SweepSpec(grid={"dataset": ("digits", folder)}),
+        SweepSpec(grid={"optimizer": ("sgd", "sam")}, conditions=(by_optimizer,)),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            sweeps.jobs.submit(spec)
 
 
 def test_a_sweep_of_another_version_breaks_nothing(sweeps: Sweeps) -> None:
@@ -399,3 +423,105 @@ def test_a_paused_search_opens_nothing(sweeps: Sweeps, end: Callable[..., None])
     assert sweeps.get(sweep_id).members == 1
     sweeps.jobs.resume(sweep_id)
     assert finish(sweeps, end, lambda config: 0.5) >= 2
+
+
+LATE = Condition(match={"optimizer": "sam"}, then={"second_pass": "late"})
+FASTER = Condition(match={"optimizer": "sgd"}, then={"lr": 0.2})
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_search_draws_what_a_condition_gives_an_effect(
+    sweeps: Sweeps, end: Callable[..., None], sampler: str
+) -> None:
+    spec = SweepSpec(
+        sampler=sampler,
+        trials=8,
+        seeds=1,
+        grid={"optimizer": ("sam", "samar")},
+        ranges={"begin": Range(low=0.1, high=0.6)},
+        conditions=(LATE,),
+    )
+    sweep = sweeps.get(sweeps.jobs.submit(spec))
+    finish(sweeps, end, lambda config: config.begin)
+    sweep = sweeps.get(sweep.id)
+    assert (sweep.status, sweep.job.message) == ("finished", "")
+    begins = {r.settings.begin for r in sweeps.members(sweep) if r.settings.optimizer == "sam"}
+    assert len(begins) > 2
+    assert all(0.1 <= begin <= 0.6 for begin in begins)
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_search_does_not_draw_what_a_condition_sets(
+    sweeps: Sweeps, end: Callable[..., None], sampler: str
+) -> None:
+    spec = SweepSpec(
+        sampler=sampler,
+        trials=5,
+        seeds=1,
+        grid={"optimizer": ("sam", "sgd")},
+        ranges={"lr": Range(low=0.01, high=0.1)},
+        conditions=(FASTER,),
+    )
+    sweep = sweeps.get(sweeps.jobs.submit(spec))
+    finish(sweeps, end, lambda config: 0.9 if config.optimizer == "sgd" else 0.5)
+    sweep = sweeps.get(sweep.id)
+    assert (sweep.status, sweep.job.message) == ("finished", "")
+    rates = [(r.settings.optimizer, r.settings.lr) for r in sweeps.members(sweep)]
+    assert {lr for optimizer, lr in rates if optimizer == "sgd"} == {0.2}
+    assert all(0.01 <= lr <= 0.1 for optimizer, lr in rates if optimizer == "sam")
+
+
+def test_a_condition_about_what_is_still_to_be_drawn_waits_for_it() -> None:
+    """At its default the network would set the radius; it is drawn, and is another one."""
+    spec = SweepSpec(
+        sampler="random",
+        trials=6,
+        seeds=1,
+        base={"optimizer": "sam", "dataset": "cifar10"},
+        grid={"rho": (0.1, 0.2, 0.5), "model": ("resnet18", "wrn-28-10")},
+        conditions=(Condition(match={"model": "cnn"}, then={"rho": 0.3}),),
+    )
+    assert len(search.drawn(spec)) == 6
+
+
+def test_random_search_draws_again_where_values_do_not_fit_together() -> None:
+    ranges = {"lam_min": Range(low=0.1, high=10), "lam_max": Range(low=1, high=10)}
+    spec = SweepSpec(sampler="random", trials=4, seeds=1, ranges=ranges)
+    assert len(search.drawn(spec)) == 4
+    ranges = {"lam_min": Range(low=9, high=10), "lam_max": Range(low=1, high=2)}
+    for sampler in ("random", "tpe"):
+        spec = SweepSpec(sampler=sampler, trials=2, seeds=1, ranges=ranges)
+        with pytest.raises(ConfigError, match="No setting was found whose values fit together"):
+            search.drawn(spec) if sampler == "random" else search.first(spec, 1)
+
+
+def test_the_work_of_random_search_grows_with_the_number_of_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = 0
+
+    def dumps(*args: object, **options: object) -> str:
+        nonlocal count
+        count += 1
+        return json.dumps(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(values, "json", SimpleNamespace(dumps=dumps))
+    spec = SweepSpec(sampler="random", trials=40, ranges={"rho": Range(low=0.01, high=1)})
+    assert len(search.drawn(spec)) == 40
+    assert count < 4 * 40
+
+
+def test_a_setting_that_failed_is_told_again_once_it_was_resumed(
+    sweeps: Sweeps, end: Callable[..., None]
+) -> None:
+    sweep_id = sweeps.jobs.submit(tpe(trials=2, seeds=1, grid={}))
+    (first,) = training(sweeps)
+    end(first, status="failed")
+    schedule(sweeps.jobs.store)
+    sweeps.jobs.resume(sweep_id)
+    finish(sweeps, end, lambda config: 0.9 if config.rho == first.settings.rho else 0.5)
+    assert sweeps.get(sweep_id).status == "finished"
+    with sweeps.jobs.store.database.read() as db:
+        states = db.execute(sa.text("SELECT state FROM trials ORDER BY number")).scalars().all()
+        told = db.execute(sa.text("SELECT value FROM trial_values ORDER BY trial_id")).scalars()
+        assert (states.count("FAIL"), sorted(told)) == (1, [0.5, 0.9])

@@ -56,6 +56,8 @@ def test_estimated_gradient_evaluations_are_those_of_the_trainer() -> None:
     trainer = Trainer(config, dataset_of(config))
     assert gradient_evaluations(config) == 2 * trainer.total_steps
     assert gradient_evaluations(config.changed(dataset="folder:somewhere")) is None
+    more, whole = (config.changed(images_per_class=count) for count in (5000, None))
+    assert gradient_evaluations(more) == gradient_evaluations(whole)  # no more than there are
 
 
 def test_values_have_the_settings_type_whatever_they_came_as() -> None:
@@ -110,6 +112,14 @@ def test_values_have_the_settings_type_whatever_they_came_as() -> None:
         (
             lambda: spec("rho=0.1,0.2", sampler="tpe", equal_gradients=True),
             "compares settings at equal epochs",
+        ),
+        (
+            lambda: SweepSpec.parse({"grid": {"images_per_class": (20, None)}}),
+            "images_per_class is None, which a sweep cannot show or write; give a number instead",
+        ),
+        (
+            lambda: SweepSpec.parse({"conditions": [{"match": {}, "then": {"lam_held": None}}]}),
+            "lam_held is None, which a sweep cannot show or write",
         ),
         (lambda: parse_condition("rho=1"), "The condition 'rho=1' has no colon"),
         (lambda: sweep_preset("big"), "no sweep preset 'big'; choose noisy_digits or paper"),
@@ -197,3 +207,9 @@ def test_settings_without_effect_do_not_make_settings_differ() -> None:
     sgd, sam = found.settings()
     assert sam.rho == 0.05
     assert same_setting(sgd) == same_setting(SweepSpec(grid={"optimizer": ("sgd",)}).settings()[0])
+
+
+def test_a_condition_may_set_a_folder_of_images() -> None:
+    found = parse_condition("optimizer=sgd:dataset=folder:/images,lr=0.1")
+    assert found.match == {"optimizer": "sgd"}
+    assert found.then == {"dataset": "folder:/images", "lr": "0.1"}

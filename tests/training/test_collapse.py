@@ -35,11 +35,12 @@ def found(
     accuracy: Sequence[float] = (),
     *,
     sharp: bool = True,
+    began: Mapping[str, Any] | None = None,
     changes: Sequence[tuple[int, Mapping[str, Any]]] = (),
     states: Sequence[int] = (),
 ) -> Collapse | None:
     steps, epochs = columns(loss, accuracy, sharp)
-    return collapse_of(steps, epochs, classes=CLASSES, changes=changes, states=states)
+    return collapse_of(steps, epochs, classes=CLASSES, began=began, changes=changes, states=states)
 
 
 FALLS = [2.3] * 20 + [1.0] * 60
@@ -97,6 +98,17 @@ def test_a_setting_that_was_lowered_is_not_blamed() -> None:
     collapse = found([*FALLS, *GUESSES], changes=[(20, {"rho": 9.0}), *changes])
     assert collapse is not None
     assert collapse.setting == "lr"
+
+
+def test_a_first_change_is_a_raise_only_above_what_the_run_began_with() -> None:
+    known: dict[str, Any] = {"changes": [(40, {"rho": 0.1})], "states": [20, 40, 60, 75]}
+    lowered = found([*FALLS, *GUESSES], began={"rho": 0.5, "lr": 0.1}, **known)
+    assert lowered is not None
+    assert (lowered.back, lowered.setting) == (75, "rho")
+    assert lowered.sentence.endswith("Go back to step 75 and take a smaller ρ or learning rate.")
+    raised = found([*FALLS, *GUESSES], began={"rho": 0.05, "lr": 0.1}, **known)
+    assert raised is not None
+    assert raised.sentence.endswith("Go back to epoch 4 and take a smaller ρ.")
 
 
 @pytest.mark.parametrize("loss", [9.0, 1e6])

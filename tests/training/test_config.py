@@ -82,6 +82,17 @@ def test_live_changes() -> None:
         config.changed_live(rho=-1)
 
 
+def test_a_lambda_that_stays_held_cannot_be_moved() -> None:
+    held = TrainSettings(lam_held=0.5)
+    with pytest.raises(ConfigError, match=r"λ is held at 0.5, so lam 3.0 would have no .*; change"):
+        held.changed_live(lam=3.0)
+    with pytest.raises(ConfigError, match=r"λ is held at 2.0, so lam 3.0 would have no effect"):
+        TrainSettings().changed_live(lam=3.0, lam_held=2.0)
+    assert held.changed_live(lam=3.0, lam_held=None).lam == 3.0
+    assert held.changed_live(lam=held.lam, rho=0.5).rho == 0.5
+    assert held.changed_live(lam_min=1.5, lam_max=2.0).lam == 1.5  # moves with its bounds
+
+
 def test_a_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker, or a later resume, may start in another folder."""
     monkeypatch.chdir(tmp_path)

@@ -128,6 +128,27 @@ def test_the_edge_is_that_of_the_steps_as_they_are_taken(
     assert found["edge"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("goes_on", ["resumed", "changed"])
+def test_the_edge_knows_how_far_a_run_is_before_its_next_step(book: Book, goes_on: str) -> None:
+    """Late in training a step has two gradients, so the edge is not SGD's."""
+    late = {"second_pass": "late", "begin": 0.5}
+    begun = {"optimizer": "sam", **late} if goes_on == "resumed" else {"optimizer": "sgd"}
+    settings = TrainSettings(**TINY, epochs=2, **begun)
+    trainer = Trainer(settings, dataset_of(settings))
+    while trainer.step_count <= 0.8 * trainer.total_steps:
+        trainer.step()
+    trainer.drain()
+    if goes_on == "changed":
+        trainer.change(optimizer="sam", **late)
+    else:
+        state, trainer = trainer.state_dict(), Trainer(settings, trainer.dataset)
+        trainer.load_state_dict(state)
+    take(book, trainer, "curvature")
+    *_, (_, _, found) = book.events
+    assert found["lr"] > 0
+    assert found["edge"] is None  # ‖g‖ is not known before the step
+
+
 def test_curvature_equals_a_direct_measurement(book: Book, trainer: Trainer) -> None:
     take(book, trainer, "curvature")
     ((step, kind, detail),) = book.events

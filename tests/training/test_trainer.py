@@ -148,6 +148,11 @@ def test_a_new_lambda_decides_at_the_next_step(digits: Dataset) -> None:
     assert trainer.grad_evals == spent + 2
 
 
+def test_a_stream_of_records_is_of_one_process(digits: Dataset) -> None:
+    with pytest.raises(ConfigError, match=r"ranks is 4, .* one process; use .*submit or 'python"):
+        next(train(TrainSettings(ranks=4, **SMALL), digits))
+
+
 def test_let_go_at_another_lambda(digits: Dataset) -> None:
     trainer = Trainer(TrainSettings(lam_held=1.0, **SMALL), digits)
     trainer.change(lam=4.0, lam_held=None)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -218,6 +218,31 @@ def test_the_flatness_report_measures_once(
     app.toggle(key="flatness_all").set_value(True).run()
     assert "1 of these runs have no weights" in " ".join(c.value for c in app.caption)
     assert "flatness_measure" not in {button.key for button in app.button}
+
+
+def test_the_flatness_of_the_same_networks_is_related_once(
+    app: AppTest, four: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from samar.compare import flatness, measuring
+
+    count, related = 0, flatness.flatness_report
+
+    def counted(points: Sequence[flatness.Point]) -> flatness.FlatnessReport:
+        nonlocal count
+        count += 1
+        return related(points)
+
+    content = {"measures": {"trace": 1.0}, "errors": {}, "manifest": {}}
+    monkeypatch.setattr(measuring, "known_measures", lambda store, run: content)
+    monkeypatch.setattr(flatness, "flatness_report", counted)
+    compare_page(app, four, compare_view="Flatness report")
+    app.run()
+    assert not app.exception
+    assert "4 are measured so far" in app.markdown[0].value
+    assert count == 1
+    compare_page(app, four[:3], compare_view="Flatness report")
+    assert count == 2
+    assert "3 are measured so far" in app.markdown[0].value
 
 
 def test_why_a_network_was_not_measured(app: AppTest, four: list[Job]) -> None:

@@ -53,6 +53,27 @@ def words(page: AppTest) -> str:
     return " ".join(element.value for element in (*page.markdown, *page.caption))
 
 
+@pytest.mark.parametrize(
+    ("classes", "correct", "images", "guesses"),
+    [(2, 740, 1000, False), (2, 531, 1000, True), (10, 5, 32, True), (10, 140, 1000, False)],
+)
+def test_no_better_than_guessing(classes: int, correct: int, images: int, guesses: bool) -> None:
+    def show(classes: int, correct: int, images: int) -> None:
+        from samar.networks.inspection import Inspection
+        from samar.networks.shapes import Recognition
+        from samar.web.models.result import _show_accuracy
+
+        what = Recognition(classes, 3, 10, (), None)
+        about = ("x.pt", "0" * 64, 1, what, None, "digits", "auto")
+        _show_accuracy(Inspection(*about, correct=correct, images=images, loss=0.5, of=images))
+
+    page = AppTest.from_function(show, args=(classes, correct, images)).run(timeout=60)
+    assert not page.exception
+    assert [each.value[:33] for each in page.warning] == [
+        "This is no better than guessing: "
+    ] * guesses
+
+
 def test_an_empty_page_shows_what_can_be_had(page: AppTest) -> None:
     assert not page.exception
     assert not page.error

@@ -1,6 +1,7 @@
 """The Sweeps page without a browser: the form, the list, the buttons, the results."""
 
 import json
+import math
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -53,12 +54,18 @@ def text(app: AppTest) -> str:
 @pytest.fixture
 def finished(app: AppTest) -> str:
     """A sweep whose every member ended."""
+    return ended(SweepSpec(grid={"optimizer": ("sgd", "sam"), "rho": (0.1, 0.2)}))
+
+
+def ended(spec: SweepSpec) -> str:
+    """Submit a sweep and bring every member to its end."""
     sweeps = Sweeps()
-    sweep_id = sweeps.jobs.submit(SweepSpec(grid={"optimizer": ("sgd", "sam"), "rho": (0.1, 0.2)}))
+    sweep_id = sweeps.jobs.submit(spec)
     store = Jobs().store
     for run in store.all("train"):
         sam = run.settings.optimizer == "sam"
         val = 0.5 + 0.1 * sam * run.settings.rho + run.settings.seed / 100
+        val = val if run.settings.validation else math.nan
         record = EpochRecord(60, 9, 18, 2.0, 0.1, 0.9, 9, 0.2, 0.8, 0.1, 0.3, val)
         store.records.append(run.key, epochs=[record])
         store.move(run, "running", only=("queued",))
@@ -114,6 +121,16 @@ def test_a_bad_value_is_said_and_cannot_be_started(app: AppTest, value: str, sen
     assert not app.exception
     assert sentence in app.warning[0].value.replace("\\", "")
     assert app.button(key="sweep_start_button").disabled
+
+
+def test_what_all_runs_share_need_not_fit_with_the_default_of_what_varies(app: AppTest) -> None:
+    page(app)
+    app.multiselect(key="s_vary").set_value(["dataset"]).run()
+    app.multiselect(key="s_in_dataset").set_value(["cifar10", "cifar100"]).run()
+    app.toggle(key="halved").set_value(True).run()
+    assert not app.exception
+    assert "**6 runs**" in text(app)
+    assert not any("needs images" in warning.value for warning in app.warning)
 
 
 def test_a_search_over_a_range(app: AppTest) -> None:
@@ -205,6 +222,18 @@ def test_results_name_the_best_by_validation(app: AppTest, finished: str) -> Non
     assert list(arms["setting"]) == ["SGD", "SAM · radius ρ 0.2"]
     app.selectbox(key="sweep_reference").select("SAM · radius ρ 0.2").run()
     assert not app.exception
+
+
+def test_without_held_out_images_the_charts_show_the_test_images(app: AppTest) -> None:
+    grid = {"optimizer": ("sam", "vasso"), "rho": (0.1, 0.2)}
+    page(app, sweep=ended(SweepSpec(grid=grid, base={"validation": 0.0}, seeds=1)))
+    assert not app.exception
+    blocks = [json.loads(block.proto.json) for block in app.get("bidi_component")]
+    drawn = {block["name"]: json.loads(block["figure"]) for block in blocks}
+    title = drawn["sweep_heat_map"]["layout"]["title"]["text"]
+    assert title == "<b>Test accuracy</b>"
+    assert drawn["sweep_heat_map"]["data"]
+    assert "Accuracy on" not in [group.label for group in app.get("button_group")]
 
 
 def test_pause_resume_back_and_delete(app: AppTest) -> None:

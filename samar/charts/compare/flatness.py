@@ -1,6 +1,7 @@
 """Whether flatness went with generalization: the models, and a rank correlation per measure."""
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,8 @@ def flatness_scatter(report: FlatnessReport, measure: str, target: str) -> go.Fi
                     "hovertemplate": "%{text}<br>%{x:.4~g}, %{y:.2f}<extra></extra>",
                 }
             )
-    told = f"τ {found.tau:+.2f} ({found.low:+.2f} to {found.high:+.2f})" if found.n > 1 else ""
+    told = f"τ {found.tau:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+    told = "" if math.isnan(found.tau) else told
     figure = panel(
         traces,
         [],

@@ -59,6 +59,7 @@ class StageRun:
         label: what it is called beside the others.
         settings: as they are now, changes by hand included.
         optimizer: with which it began, and whose colour it has.
+        began: with which settings it began; None where they are those of now.
         steps, epochs: its records.
         events: what happened to it, in order.
         planes: its landscapes, in order of step.
@@ -84,6 +85,7 @@ class StageRun:
     mislabelled: Mislabelled | None = None
     classes: int = 10
     optimizer: str = ""
+    began: TrainSettings | WatchSettings | None = None
 
     @property
     def of_a_script(self) -> bool:

@@ -109,7 +109,14 @@ def story(
 
 def _collapse(run: StageRun) -> Collapse | None:
     changes = [(event.step, event.detail) for event in run.events if event.kind == "change"]
-    return collapse_of(run.steps, run.epochs, classes=run.classes, changes=changes, states=run.kept)
+    return collapse_of(
+        run.steps,
+        run.epochs,
+        classes=run.classes,
+        began=dict(run.began or run.settings),
+        changes=changes,
+        states=run.kept,
+    )
 
 
 def _told(text: str = "", warning: str = "", back: int | None = None) -> str:

@@ -2,8 +2,8 @@
 
 Classes are the sub-folders of ``train`` in alphabetical order, and ``test`` must have the same.
 Images are read as RGB in the order of torchvision's ImageFolder and resized to 32×32 pixels where
-they have another size (bilinear, antialiased, without keeping the aspect ratio). Names that start
-with a dot, and files that are no images by their extension, are passed over.
+they have another size (bilinear, antialiased, without keeping the aspect ratio). Files and folders
+whose names start with a dot, and files that are no images by their extension, are passed over.
 """
 
 from pathlib import Path
@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from samar.data.catalog import LAYOUT
 from samar.data.dataset import ImageSet, Splits
+from samar.data.presence import folders_from
 from samar.errors import DataError
 from samar.settings.paths import expanded, is_folder
 
@@ -72,7 +73,8 @@ def _read(part: Path, classes: list[str]) -> ImageSet:
 def _image_files(folder: Path) -> list[Path]:
     files = (
         p
-        for p in folder.rglob("*")
+        for inner in folders_from(folder)
+        for p in inner.iterdir()
         if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
     )
     return sorted(files, key=lambda p: (str(p.parent), p.name))

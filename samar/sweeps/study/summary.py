@@ -39,6 +39,8 @@ class Result:
 
     Attributes:
         diverged: how many of the runs diverged; they count as accuracy 0.
+        grad_evals, seconds: of the runs that finished, since a diverged one spent less; NaN if
+            there is none.
         chosen: the settings that are the same in all runs, as words.
     """
 
@@ -271,6 +273,7 @@ def _finals(rows: Sequence[Row], setting: str, arm: str) -> list[Row]:
 
 
 def _result(arm: str, rows: Sequence[Row]) -> Result:
+    finished = [row for row in rows if row.status == "finished"]
     return Result(
         arm=arm,
         title=ARMS[arm].title,
@@ -282,8 +285,8 @@ def _result(arm: str, rows: Sequence[Row]) -> Result:
         lam_mean=_mean([row.lam_mean for row in rows]),
         lambda_max=_mean([row.lambda_max for row in rows]),
         trace=_mean([row.trace for row in rows]),
-        grad_evals=fmean(row.grad_evals for row in rows),
-        seconds=fmean(row.seconds for row in rows),
+        grad_evals=_mean([row.grad_evals for row in finished]),
+        seconds=_mean([row.seconds for row in finished]),
         chosen=words(rows[0]),
     )
 

@@ -83,6 +83,6 @@ def _draw(
     if repeats:
         numbers = {run.id: run.number for run in runs}
         st.caption(
-            f"Left out of the means, because a newer run has the same settings and the same seed: "
+            f"Left out of the means, because another run has the same settings and the same seed: "
             f"{', '.join(numbers[run_id] for run_id in repeats)}."
         )

@@ -1,5 +1,6 @@
 """The flatness report on the page: measure what is missing, then say what the models say."""
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ import streamlit as st
 
 from samar.curvature.catalog import MEASURES
 from samar.errors import RunError, SamarError
-from samar.jobs.files import weights_path
 from samar.jobs.job import Job
 from samar.networks.library import ImportedModel, imported_models
 from samar.web.measuring import REFRESH_SECONDS
@@ -19,7 +19,7 @@ from samar.web.state import PROBLEM
 from samar.web.text import plain
 
 if TYPE_CHECKING:
-    from samar.compare.flatness import FlatnessReport
+    from samar.compare.flatness import FlatnessReport, Point
 
 ASKED = "flatness_jobs"
 """Session: ids of the jobs that this tab submitted, to tell why one failed."""
@@ -29,8 +29,7 @@ Networks = Sequence[Job | ImportedModel]
 
 def flatness(chosen: Sequence[Job], everything: Sequence[Job]) -> None:
     """Draw the choice of models, the button that measures, and the report."""
-    from samar.compare.flatness import flatness_report
-    from samar.compare.measuring import known_measures, point_of
+    from samar.compare.measuring import known_measures, measurable, point_of
 
     imported = imported_models()
     with st.container(horizontal=True, key="flatness_models"):
@@ -43,8 +42,7 @@ def flatness(chosen: Sequence[Job], everything: Sequence[Job]) -> None:
             f"Imported networks ({len(imported)})", key="flatness_imported", bind="query-params"
         )
     runs = list(everything if wide else chosen)
-    ended = [run for run in runs if run.last_epoch and not run.active]
-    usable: list[Job | ImportedModel] = [run for run in ended if weights_path(run.id).is_file()]
+    usable: list[Job | ImportedModel] = [run for run in runs if measurable(run)]
     if left_out := len(runs) - len(usable):
         st.caption(f"{left_out} of these runs have no weights from their end and are left out.")
     if others:
@@ -54,13 +52,21 @@ def flatness(chosen: Sequence[Job], everything: Sequence[Job]) -> None:
     if missing:
         _measure(missing, len(usable))
     points = [point_of(one, each) for one in usable if (each := found[one.id]) is not None]
-    report = flatness_report(points)
+    report = _related(points)
     with st.container(key="flatness_sentence"):
         st.markdown(f"**{plain(report.sentence)}**")
         for warning in report.warnings:
             st.caption(plain(warning))
     if points:
         _report(report)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _related(points: "Sequence[Point]") -> "FlatnessReport":
+    """The report, which for hundreds of networks takes seconds, once for the same points."""
+    from samar.compare.flatness import flatness_report
+
+    return flatness_report(points)
 
 
 def _measure(missing: Networks, count: int) -> None:
@@ -138,6 +144,10 @@ def _stop(ids: Sequence[str]) -> None:
             service().stop(job_id)
 
 
+def _probability(p: float) -> str:
+    return "" if math.isnan(p) else f"{p:.2g}"
+
+
 def _report(report: "FlatnessReport") -> None:
     from samar.charts.compare.flatness import association_figure, flatness_scatter
 
@@ -165,11 +175,11 @@ def _report(report: "FlatnessReport") -> None:
             "τ gap": gap.tau,
             "gap from": gap.low,
             "gap to": gap.high,
-            "gap p": f"{gap.p:.2g}",
+            "gap p": _probability(gap.p),
             "τ test accuracy": accuracy.tau,
             "accuracy from": accuracy.low,
             "accuracy to": accuracy.high,
-            "accuracy p": f"{accuracy.p:.2g}",
+            "accuracy p": _probability(accuracy.p),
             "networks": gap.n,
             "same after rescaling layers": "yes" if MEASURES[name].invariant else "no",
         }

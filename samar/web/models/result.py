@@ -9,14 +9,13 @@ from samar.kinds.inspect import keep_model
 from samar.models.catalog import MODELS
 from samar.networks.inspection import Inspection
 from samar.networks.library import model_like
+from samar.networks.published import DEVIATIONS
 from samar.networks.shapes import Fit, for_people
 from samar.web.models.library import NORMALIZE, links, show_difference
 from samar.web.service import attempt, cannot_upload, checked_upload, unless
 from samar.web.text import plain
 
 SHOWN_MISMATCHES = 200
-GUESSING = 1.5
-"""Accuracy, in shares of guessing, below which something must be wrong."""
 
 
 def show_recognized(found: Inspection) -> None:
@@ -88,7 +87,8 @@ def _show_accuracy(found: Inspection) -> None:
             f"mean cross-entropy {loss} · normalization {plain(NORMALIZE[found.normalize])}",
             help=plain(found.dataset) if found.dataset.startswith(FOLDER_PREFIX) else None,
         )
-    if accuracy < GUESSING / found.recognition.classes:
+    guessed = 1 / found.recognition.classes
+    if accuracy <= guessed + DEVIATIONS * (guessed * (1 - guessed) / images) ** 0.5:
         st.warning(
             "This is no better than guessing: the images may be of other classes or in another "
             "order than the network was trained on, or the normalization is wrong.",
@@ -100,12 +100,13 @@ def _show_keep(job: Job, found: Inspection) -> None:
     """Keep what was recognized and measured; once kept, go and look at it."""
     kept = model_like(found)
     with st.container(horizontal=True, vertical_alignment="bottom", key="models_keep_row"):
-        if kept is not None and kept.images == found.images:
+        if kept is not None and (kept.images or 0) >= (found.images or 0):
             st.badge(f"kept as {kept.id}", icon=":material/check:", color="green")
             links(kept)
             return
         key = f"models_title_{found.sha256[:8]}"
-        st.text_input("Name", found.file.rsplit(".", 1)[0], max_chars=80, key=key, width=280)
+        name = kept.title if kept is not None else found.file.rsplit(".", 1)[0]
+        st.text_input("Name", name, max_chars=80, key=key, width=280)
         st.button(
             "Keep",
             type="primary",

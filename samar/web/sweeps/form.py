@@ -13,7 +13,7 @@ from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.spec import FIXED, MEMBER_DEFAULTS, OPTIONS, SweepSpec
 from samar.sweeps.values import as_text, gradient_evaluations, parse_range, parse_values
 from samar.training.settings import DECIDING, TrainSettings
-from samar.web.controls import SETTINGS, control, fill, link_problem, settings_from_controls
+from samar.web.controls import SETTINGS, control, fill, key_of, link_problem
 from samar.web.service import attempt, service, show_problem, unless
 from samar.web.state import SWEEP_FORM, SWEEP_PRESET, show_sweep
 from samar.web.text import plain
@@ -173,7 +173,7 @@ def _summary() -> None:
         for condition in spec.conditions:
             st.caption(plain(f"Where {condition.words()}."))
     if spec is not None:
-        names = spec.grid.get("dataset") or [spec.config({}).dataset]
+        names = spec.grid.get("dataset") or [spec.base.get("dataset", SETTINGS["dataset"].default)]
         absent = [name for name in names if not is_present(name)]
         if absent:
             offer_download(absent[0])
@@ -230,13 +230,12 @@ def _spec() -> SweepSpec:
             grid[name] = parse_values(given) if isinstance(given, str) else tuple(given)
         if not ranges.get(name) and not grid.get(name):
             raise ConfigError(f"{SETTINGS[name].label} has no values; give at least one.")
-    config: TrainSettings = settings_from_controls()
-    base = {
-        name: getattr(config, name)
+    base = {  # which need not fit together without what varies
+        name: state[key_of(known)]
         for name, known in SETTINGS.items()
         if known.group in BASE_GROUPS
         and name not in (*state[key("vary")], "name", "validation")
-        and getattr(config, name) != known.default
+        and state.get(key_of(known), known.default) != known.default
     }
     options = {n: state[key(n)] for n in OPTIONS if key(n) in state}
     options["equal_gradients"] = options.get("equal_gradients", False) and sampler != "tpe"

@@ -66,7 +66,10 @@ def percent(found: MeanStd) -> str:
     return f"{found.percent} %" if found.percent else "not measured"
 
 
-def _measure(key: str, default: str) -> str:
+def _measure(key: str, found: Sequence[SettingResult], default: str) -> str:
+    """The choice of the images to look at; none where no image was held out."""
+    if not any(run.settings.validation for result in found for run in result.runs[:1]):
+        return "test"
     return str(
         st.segmented_control(
             "Accuracy on",
@@ -88,8 +91,9 @@ def charts(sweep: Sweep, found: Sequence[SettingResult]) -> None:
     if not numeric and len(grids) < 2:
         return
     x = y = ""
+    done = any(result.test.n for result in found)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        measure = _measure("sweep_measure", "val")
+        measure = _measure("sweep_measure", found, "val")
         if len(grids) > 2:
             x = str(st.selectbox("Across", grids, format_func=_label, key="sweep_x"))
             others = [name for name in grids if name != x]
@@ -107,12 +111,13 @@ def charts(sweep: Sweep, found: Sequence[SettingResult]) -> None:
                 x_title=_label(x),
                 y_title=_label(y),
                 best=best_by_validation(found),
+                done=done,
             )
             plotly_chart(figure, key="sweep_heat_map", height=340)
         if line is not None:
             log = SETTINGS[line].log and min(levels(found, line)) > 0
             lines = curves(found, line)
-            figure = curve_figure(lines, line, measure, title=_label(line), log=log)
+            figure = curve_figure(lines, line, measure, title=_label(line), log=log, done=done)
             plotly_chart(figure, key="sweep_curve", height=340)
     st.caption(
         "Means over seeds, bars and ± their standard deviation. The best by validation is framed. "
@@ -135,7 +140,7 @@ def differences(found: Sequence[SettingResult]) -> None:
     labels = [arm.label for arm in arms]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = str(st.selectbox("Compared with", labels, key="sweep_reference"))
-        measure = _measure("sweep_difference", "test")
+        measure = _measure("sweep_difference", found, "test")
     reference = arms[labels.index(chosen) if chosen in labels else 0]
     differences = paired_differences(arms, reference, measure)
     figure = difference_figure(differences, reference.label, measure)

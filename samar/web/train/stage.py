@@ -282,6 +282,7 @@ def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = Fals
         label=label,
         settings=edited(job.settings, events),
         optimizer=job.settings.optimizer,
+        began=job.settings,
         steps=steps,
         epochs=epochs,
         events=events,

@@ -32,6 +32,8 @@ def test_other_modes_and_nested_folders(image_folder):
     (root / "train" / "cat" / "notes.txt").write_text("no image")
     (root / "train" / "cat" / ".5.png").write_text("hidden")
     (root / "train" / ".cache").mkdir()
+    (root / "train" / "cat" / "more" / ".thumbnails").mkdir()
+    grey.save(root / "train" / "cat" / "more" / ".thumbnails" / "grey.png")
     dataset = load_dataset(f"folder:{root}")
     cats = dataset.train.images[dataset.train.labels == 0]
     assert len(cats) == 5

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from samar.sweeps.study.coordinator import described
-from samar.sweeps.study.markdown import findings, report
+from samar.sweeps.study.markdown import arms, findings, report
 from samar.sweeps.study.protocol import CANDIDATES, TASKS, Trial, config_of, trials
 from samar.sweeps.study.rows import Row, append_row, as_csv, read_rows
 from samar.sweeps.study.summary import candidates, curves, difference, results, verdicts
@@ -161,3 +161,16 @@ def test_candidates_are_listed_with_validation_accuracy() -> None:
     assert lines[0][TASKS["digits_clean"].title] == lines[0]["mean"] == "60.0"
     assert lines[0]["gradients a step"] == "1.30"
     assert lines[0]["candidate"].startswith("SAMAR, Trend, power law, second gradient with chance")
+
+
+def test_a_run_that_diverged_is_no_measure_of_the_price(rows: list[Row]) -> None:
+    rows = [replace(row, grad_evals=1000, seconds=10.0) for row in rows if row.arm == "sam"]
+    cut = replace(rows[0], seed=3, status="diverged", grad_evals=13, seconds=0.1)
+    (found,) = results([*rows, cut], "digits_clean")
+    assert (found.grad_evals, found.seconds, found.diverged) == (1000, 10, 1)
+    lost = [
+        replace(row, status="diverged", train_accuracy=math.nan, gap=math.nan, seconds=math.nan)
+        for row in rows
+    ]
+    (line,) = arms(lost, "digits_clean")
+    assert (line["train %"], line["gradients"], line["s"]) == ("", "", "")
