@@ -1,7 +1,10 @@
 """The command line as a user types it."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,6 +102,27 @@ def test_bad_input_is_one_sentence(
     assert sentence in error
     assert error.count("\n") == 1
     assert not Jobs().all()
+
+
+def test_cancelled_by_hand(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("samar.cli.jobs.Jobs", interrupt)
+        assert main(["runs"]) == 130
+    assert capsys.readouterr().err == "Cancelled.\n"
+    with monkeypatch.context() as patch:  # while it imports what it needs
+        patch.delitem(sys.modules, "samar.cli")
+        finder = SimpleNamespace(
+            find_spec=lambda name, *_: interrupt() if name == "samar.cli" else None
+        )
+        patch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+        with pytest.raises(SystemExit, match="130"):
+            runpy.run_module("samar", run_name="__main__")
+    assert capsys.readouterr().err == "Cancelled.\n"
 
 
 def test_an_option_is_known_by_its_whole_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -278,11 +278,20 @@ class Jobs:
         """Change live settings of a run that trains or is paused; of a race, of all its members.
 
         Raises:
-            ConfigError: a value is out of bounds, or the setting cannot change in mid-run.
+            ConfigError: a value is out of bounds, or the setting cannot change in mid-run, or a
+                script's run has no such number.
         """
         job = self._own(self.store.get(job_id))
-        changed = self.settings_now(job).changed_live(**values)
+        before = self.settings_now(job)
+        changed = before.changed_live(**values)
         values = {name: getattr(changed, name) for name in values}
+        if of_a_script(job.kind):  # which has no place to keep a value for later
+            can = [name for name in self.live_values(job) if before.applies(name)]
+            if idle := [name for name in values if name not in can]:
+                raise ConfigError(
+                    f"The script's optimizer has no {' or '.join(idle)}; these can change: "
+                    f"{', '.join(can) or 'none'}."
+                )
         racing = [member for member in self.store.members(job) if member.active]
         now = [self.settings_now(each) for each in racing]
         known = [{n: v for n, v in values.items() if each.applies(n)} for each in now]

@@ -43,16 +43,29 @@ class WatchSettings(JobSettings):
         le=1,
     )
     lr: float | None = setting(
-        None, "Learning rate η at the start.", label="learning rate η", live=True, ge=0, le=MOST
+        None,
+        "Learning rate η at the start.",
+        label="learning rate η",
+        live=True,
+        when=lambda s: s.lr is not None,
+        ge=0,
+        le=MOST,
     )
     rho: float | None = setting(
-        None, "Radius ρ of the perturbation.", label="radius ρ", live=True, ge=0, le=MOST
+        None,
+        "Radius ρ of the perturbation.",
+        label="radius ρ",
+        live=True,
+        when=lambda s: s.rho is not None,
+        ge=0,
+        le=MOST,
     )
     lam_held: float | None = setting(
         None,
         "Value that λ is held at; empty lets it move.",
         label="λ held at",
         live=True,
+        when=lambda s: bool(s.rule),
         ge=0,
         le=MOST,
     )

@@ -104,13 +104,7 @@ def outcome(settings: PlaygroundSettings, path: Path) -> Outcome:
     loss = build_loss(settings)
     minimum = loss.valley(*path.end)
     offsets = path.positions[-TAIL:] - (minimum.x, minimum.y)
-    before, after = (float(np.hypot(*half.mean(axis=0))) for half in np.array_split(offsets, 2))
-    if path.diverged:
-        kind = "diverged"
-    elif after < NEAR:
-        kind = "reached"
-    else:
-        kind = "moving" if after < PROGRESS * before else "held"
+    kind = "diverged" if path.diverged else _kind(offsets)
     return Outcome(
         kind=kind,
         valley=minimum.name,
@@ -118,6 +112,14 @@ def outcome(settings: PlaygroundSettings, path: Path) -> Outcome:
         end_curvature=float(path.curvatures[0]),
         distance=float(np.hypot(*offsets[-1])),
     )
+
+
+def _kind(offsets: Floats) -> str:
+    """What a path that did not diverge was doing, from where it was last, seen from the bottom."""
+    before, after = (float(np.hypot(*half.mean(axis=0))) for half in np.array_split(offsets, 2))
+    if after < NEAR:
+        return "reached"
+    return "moving" if after < PROGRESS * before else "held"
 
 
 def to_csv(paths: Mapping[str, Path]) -> str:

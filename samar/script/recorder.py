@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import groupby
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +31,8 @@ from samar.training.trainer import step_values
 NO_SAMPLE = "Not asked for: samar.watch(…, sample=(x, y)) in the script does."
 ASKED_TO_STOP = "Asked to stop: the script decides when (it looks at run.stopping)."
 NOT_STOPPED = "It was asked to stop, and went on: the script does not look at run.stopping."
+MOST_STEPS = 2**62
+"""A store keeps a number of steps below this."""
 ALONE = ("pause", "step", "change")
 """Orders that the others of several processes would have to obey too."""
 
@@ -44,11 +48,10 @@ class _Pending(NamedTuple):
 class Recorder(Steered):
     """Writes down what a loop does, looks at its network now and then, and obeys orders."""
 
-    def __init__(
-        self, work: Work, network: nn.Module, optimizer: Optimizer, total: int | None
-    ) -> None:
+    def __init__(self, work: Work, network: nn.Module, optimizer: Optimizer) -> None:
         super().__init__(work)
-        self._network, self.optimizer, self._total = network, optimizer, total
+        self._network, self.optimizer = network, optimizer
+        self._total: int | None = None
         self._looks: Looks | None = None
         self._pending: list[_Pending] = []
         self._step = self._epoch = self._grad_evals = 0
@@ -57,8 +60,7 @@ class Recorder(Steered):
         self._two_pass = optimizer if isinstance(optimizer, TwoPassOptimizer) else None
         self._note = ""
         self._told_to_stop = False
-        first = next(network.parameters(), torch.zeros(()))
-        self._format = torch.promote_types(first.dtype, torch.float32)
+        self._format = torch.promote_types(self._first.dtype, torch.float32)
         self._hook: Any = None
         self._taken: tuple[float, Tensor] | None = None
 
@@ -78,6 +80,11 @@ class Recorder(Steered):
         return time.perf_counter() - self._began - self._aside
 
     @property
+    def _first(self) -> Tensor:
+        """A parameter, for its device and format."""
+        return next(self._network.parameters(), torch.zeros(()))
+
+    @property
     def plain_lr(self) -> float | None:
         """Learning rate η of the newest step of SGD; None of another base optimizer."""
         base = self._two_pass.base if self._two_pass else self.optimizer
@@ -85,12 +92,29 @@ class Recorder(Steered):
 
     def begin(self) -> None:
         """Tell with what the run computes."""
-        first = next(self._network.parameters(), torch.zeros(()))
-        self.work.progress(0, self._total)
-        self.work.note(device=str(first.device))
+        device = str(self._first.device)
+        self.work.progress(0, None)
+        self.work.note(device=device)
         self.work.summarize(about={"classes": 0}, measurements=_missing(NO_SAMPLE))
-        self.tell("started", device=str(first.device), torch=torch.__version__)
-        self._hook = self.optimizer.register_step_post_hook(self._stepped)
+        self.tell("started", device=device, torch=torch.__version__)
+        for each in (self.optimizer, getattr(self.optimizer, "optimizer", None)):
+            with suppress(Exception):  # one that wraps another, as accelerate's, may take no hook
+                self._hook = each.register_step_post_hook(self._stepped)  # type: ignore[union-attr]
+                break
+
+    def expect(self, steps: Any) -> None:
+        """Tell how many steps the whole training will have.
+
+        Raises:
+            ConfigError: it is no such number.
+        """
+        total = float(steps) if isinstance(steps, Real) else NAN
+        if not 0 <= total < MOST_STEPS:
+            raise ConfigError(
+                f"steps is {repr(steps)[:40]}; it is not recorded: give a number from 0 on."
+            )
+        self._total = math.ceil(total)
+        self.work.progress(self._step, self._total)
 
     def _stepped(self, *_: Any) -> None:
         """Right after the optimizer's step: the loop may drop gradients before it tells."""
@@ -98,14 +122,18 @@ class Recorder(Steered):
             self._taken = self._lr_now(), self._norm()
 
     def _lr_now(self) -> float:
-        return float(self.optimizer.param_groups[0].get("lr", NAN))
+        return float(leading(self.optimizer, "lr", NAN))
 
     def _norm(self) -> Tensor:
-        """‖g‖ of a plain optimizer; others know it."""
+        """‖g‖ of a plain optimizer, NaN where it cannot be told; others know it."""
         if self._two_pass is not None:
             return self._two_pass.grad_norm
         grads = [p.grad for p in self._network.parameters() if p.grad is not None]
-        return torch.nn.utils.get_total_norm(grads) if grads else torch.tensor(NAN)
+        with suppress(Exception):
+            if grads:
+                dense = [g.coalesce().values() if g.is_sparse else g for g in grads]
+                return torch.nn.utils.get_total_norm(dense)
+        return torch.full((), NAN, device=self._first.device)
 
     def look_at(self, objective: Objective, share: float) -> None:
         """Measure landscape and eigenvalues on these examples from now on."""
@@ -127,11 +155,10 @@ class Recorder(Steered):
         now = self.seconds
         self._lr, norm = self._taken or (self._lr_now(), self._norm())
         self._taken = None
-        wrong = _wrong(loss)
-        known = NAN if wrong or loss is None else loss
-        plain = torch.as_tensor(known, device=norm.device)
+        known = NAN if loss is None else _number(loss)
+        plain = torch.as_tensor(NAN if known is None else known, device=norm.device)
         values = step_values(self.optimizer, plain, norm, self._format)
-        told = loss is not None or self._two_pass is not None
+        told = self._two_pass is not None or (loss is not None and known is not None)
         self._pending.append(
             _Pending(
                 values,
@@ -156,8 +183,8 @@ class Recorder(Steered):
                 self.obey()
             self._flushed = time.monotonic()
             self._aside += time.perf_counter() - started
-        if wrong:
-            raise ConfigError(wrong)
+        if known is None:
+            raise ConfigError(_wrong(loss))
 
     def obey(self) -> None:
         """Carry out the orders since the last call; to stop is the script's own decision."""
@@ -167,11 +194,13 @@ class Recorder(Steered):
             self.work.summarize(note=ASKED_TO_STOP)
 
     def write(self) -> None:
-        """Record the steps since the last time, fetched in one transfer."""
+        """Record the steps since the last time, fetched in one transfer from each device."""
         pending, self._pending = self._pending, []
         if not pending:
             return
-        rows = on_host(torch.stack([each.values for each in pending])).tolist()
+        rows: list[list[float]] = []
+        for _, alike in groupby((each.values for each in pending), lambda values: values.device):
+            rows += on_host(torch.stack(list(alike))).tolist()
         steps = []
         for row, each in zip(rows, pending, strict=True):
             record = StepRecord.of(row, **each.known)
@@ -221,7 +250,7 @@ class Recorder(Steered):
         """Carry out one order, unless other processes would not hear of it."""
         if order.command in ALONE and _several():
             reason = "several processes train together, of which only the first is watched"
-            self.tell("refused", reason=f"{order.command}: {reason}.")
+            self.tell("refused", reason=f"{order.command}: {reason}.", **order.detail)
             self.work.summarize(note=f"No {order.command}: {reason}.")
             return
         super().follow(order)
@@ -234,17 +263,25 @@ class Recorder(Steered):
             self._change(order.detail)
 
     def _change(self, detail: dict[str, Any]) -> None:
-        values, groups = values_of(detail), self.optimizer.param_groups
+        values = values_of(detail)
+        beside = {name: value for name, value in detail.items() if name not in values}
         was: dict[str, Any] = {}
-        for name in {"lr", "rho"} & set(values):
-            old = was[name] = groups[0][name]
-            for group in groups:  # those with a smaller rate keep their proportion
-                group[name] = group[name] * values[name] / old if old else values[name]
-            groups[0][name] = values[name]
+        for name in ("lr", "rho"):
+            if name not in values or (old := leading(self.optimizer, name)) is None:
+                continue
+            was[name] = _plain(old)
+            for group in self.optimizer.param_groups:  # they keep their proportion
+                if name in group:
+                    same = group[name] == old
+                    group[name] = values[name] if same else group[name] * values[name] / old
         if "lam_held" in values and isinstance(self.optimizer, SAMAR):
             was["lam_held"] = self.optimizer.held
             self.optimizer.hold(values["lam_held"])
-        self.note_edit(detail | {WAS: {name: _plain(value) for name, value in was.items()}})
+        if was:
+            self.note_edit({name: values[name] for name in was} | beside | {WAS: was})
+        if missing := [name for name in values if name not in was]:
+            reason = f"change: the script's optimizer has no {' or '.join(missing)}."
+            self.tell("refused", reason=reason, **beside)
 
     def busy(self, looking: bool) -> None:
         """Say that a look is taken now, or no longer."""
@@ -301,14 +338,26 @@ def _missing(why: str) -> dict[str, dict[str, Any]]:
     return {kind: {"next_epoch": None, "reason": why} for kind in kinds}
 
 
+def leading(optimizer: Optimizer, name: str, missing: Any = None) -> Any:
+    """A number of the first group of parameters where it is not 0, which the others follow."""
+    values = [group[name] for group in optimizer.param_groups if name in group]
+    return next((value for value in values if value), values[0] if values else missing)
+
+
+def _number(loss: Any) -> Tensor | float | None:
+    """A step's loss as one number; None if it is none."""
+    if isinstance(loss, Tensor):
+        return None if loss.dim() or loss.is_meta else loss
+    with suppress(Exception):
+        if isinstance(loss, Real) or getattr(loss, "shape", None) == ():
+            return float(loss)
+    return None
+
+
 def _wrong(loss: Any) -> str:
-    """What is wrong with a step's loss, in a sentence; empty for nothing."""
-    if loss is None or isinstance(loss, int | float):
-        return ""
-    if isinstance(loss, Tensor) and not loss.dim():
-        return ""
-    shape = getattr(loss, "shape", None)
-    what = repr(loss)[:40] if shape is None else f"of shape {tuple(shape)}"
+    """What is wrong with a step's loss, in a sentence."""
+    shape = tuple(getattr(loss, "shape", ()))
+    what = f"of shape {shape}" if shape else repr(loss)[:40]
     return f"run.step was given a loss that is {what}; it is not recorded: give one number."
 
 

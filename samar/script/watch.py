@@ -35,7 +35,7 @@ from samar.models.guard import unwrapped
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
-from samar.script.recorder import Recorder, looks_failed
+from samar.script.recorder import Recorder, leading, looks_failed
 from samar.training.records import NAN
 
 PATIENCE_SECONDS = 2.0
@@ -51,7 +51,7 @@ def watch(
     forward: BatchLoss | None = None,
     name: str = "",
     looks: float = 0.1,
-    steps: int | None = None,
+    steps: float | None = None,
     store: Store | None = None,
     quiet: bool = False,
 ) -> "WatchedRun":
@@ -65,7 +65,7 @@ def watch(
             A few hundred examples are enough. Without a sample none are measured.
         name: of the run; made from optimizer and network if empty.
         looks: largest share of the time that these measurements take; 0 takes none.
-        steps: of the whole training, to show how far it is.
+        steps: of the whole training, to show how far it is; rounded up.
         store: another than the default one.
         quiet: do not say where the run can be seen.
 
@@ -107,7 +107,7 @@ class WatchedRun:
         forward: BatchLoss | None,
         name: str,
         looks: float,
-        steps: int | None,
+        steps: float | None,
         store: Store | None,
         quiet: bool,
     ) -> None:
@@ -123,6 +123,9 @@ class WatchedRun:
         self._entered = True
         if _is_first_process():
             self._safely(self._begin)
+        if self._recorder is not None and self._total is not None:
+            recorder, total = self._recorder, self._total
+            self._safely(lambda: recorder.expect(total))
         return self
 
     def _begin(self) -> None:
@@ -132,7 +135,7 @@ class WatchedRun:
         own = psutil.Process()
         store.beat(job, pid=own.pid, process=own.create_time(), host=socket.gethostname())
         work = Work(store, job, PATIENCE_SECONDS)
-        self._recorder = Recorder(work, unwrapped(self._model), self._optimizer, self._total)
+        self._recorder = Recorder(work, unwrapped(self._model), self._optimizer)
         self.id = job.id
         work.__enter__()
         self._recorder.begin()
@@ -204,9 +207,11 @@ class WatchedRun:
         recorder, self._recorder = self._recorder, None
         stopped = recorder.work.stopping and self._looked
         status, message = "stopped" if stopped else "finished", ""
+        if isinstance(error, SystemExit) and error.code in (None, 0):  # the script's own end
+            kind = None
         if kind is not None:
             status = "stopped" if issubclass(kind, KeyboardInterrupt) else "failed"
-            message = f"{kind.__name__}: {error}"[:500]
+            message = ": ".join(filter(None, (kind.__name__, str(error))))[:500]
         self._safely(lambda: recorder.end(status, message, whole=kind is None))
         self._safely(lambda: recorder.work.__exit__())
 
@@ -242,7 +247,7 @@ def _warn(sentence: str) -> None:
 
 def _described(model: nn.Module, optimizer: Optimizer, name: str, looks: float) -> WatchSettings:
     """A run's settings, as far as model and optimizer tell them."""
-    network, group = unwrapped(model), optimizer.param_groups[0]
+    network, rate = unwrapped(model), leading(optimizer, "lr")
     kind, base = _kind_of(optimizer), optimizer
     values: dict[str, Any] = {}
     if isinstance(optimizer, TwoPassOptimizer):
@@ -253,9 +258,9 @@ def _described(model: nn.Module, optimizer: Optimizer, name: str, looks: float) 
         bounds = {"lam_min": optimizer.lam_min, "lam_max": optimizer.lam_max}
         values |= {"rule": str(rule.name), "lam": float(optimizer.lam), **bounds, **constants}
         values["lam_held"] = optimizer.held
-    values["lr"] = float(group["lr"]) if "lr" in group else None
+    values["lr"] = None if rate is None else float(rate)
     if isinstance(optimizer, TwoPassOptimizer):
-        values["rho"] = float(group["rho"])
+        values["rho"] = float(leading(optimizer, "rho"))
     known: Mapping[str, Any] = {
         "name": name,
         "optimizer": kind,

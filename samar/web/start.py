@@ -63,7 +63,8 @@ def _doors() -> None:
         from samar.kinds.race import RaceSettings
 
         with explained():
-            race = RaceSettings.parse({**PRESET.changes, "optimizers": RACED})
+            shown = recording(RECORDING).runs[SAMAR].config
+            race = RaceSettings.parse(PRESET.changes | {"rho": shown["rho"], "optimizers": RACED})
             race_id = service().submit(race)
         st.switch_page(TRAIN_PAGE, query_params={RUN: race_id, **carried()})
     if st.button("Play with two weights", icon=":material/toys:", key="play_now"):

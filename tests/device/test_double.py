@@ -13,6 +13,7 @@ import torch
 
 from samar.data.evaluation import evaluate
 from samar.device.placement import Placement
+from samar.device.waiting import on_host
 from samar.jobs.files import job_dir, weights_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
@@ -23,6 +24,9 @@ from samar.kinds.race import RaceSettings
 from samar.landscapes.result import Landscape
 from samar.networks.checkpoint import load_weights
 from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
+from samar.optim.rules import LambdaRule, Share, TrendPower
+from samar.optim.samar import SAMAR
+from samar.optim.second_pass import build_second_pass
 from samar.recordings.record import Watch, record_run
 from samar.training.loop import dataset_of
 from samar.training.measurements import Effort
@@ -332,3 +336,42 @@ def test_an_apple_gpu_takes_fp32_where_bf16_was_asked_for(on_double: OnDouble) -
         placed = Placement.choose("auto", "bf16", 10**9)
     assert (placed.precision, placed.autocast_dtype) == ("fp32", None)
     assert placed.note == "The device meta does not compute in bf16; fp32 was taken instead."
+
+
+@pytest.mark.parametrize("policy", ["always", "dither", "never"])
+@pytest.mark.parametrize("rule", [TrendPower(), Share()])
+def test_an_optimizer_follows_a_network_that_moved(
+    on_double: OnDouble, rule: LambdaRule, policy: str
+) -> None:
+    """Built before the network goes to the device, as Hugging Face's Trainer has it."""
+
+    def built() -> SAMAR:
+        x = torch.nn.Parameter(torch.tensor([2.0, -1.0]))
+        return SAMAR([x], lr=0.1, rule=rule, second_pass=build_second_pass(policy))
+
+    def train(optimizer: SAMAR) -> None:
+        (x,) = optimizer.param_groups[0]["params"]
+
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = 1 + x.square().sum()
+            loss.backward()
+            return loss
+
+        for _ in range(4):
+            optimizer.step(closure)
+
+    here, moved = built(), built()
+    train(here)
+    with on_double(waiting=False):
+        group = moved.param_groups[0]
+        group["params"] = [
+            torch.nn.Parameter(p.detach().to(DEVICE, non_blocking=True)) for p in group["params"]
+        ]
+        train(moved)
+    numbers = {n: v for n, v in vars(moved).items() if isinstance(v, torch.Tensor)}
+    assert {"lam", "_average", "_reference", "ratio", "loss", "grad_norm"} <= set(numbers)
+    assert {n for n, v in numbers.items() if v.device != DEVICE} == set()
+    if policy != "dither":  # which knows λ some steps late there
+        with on_double():
+            assert on_host(moved.lam).item() == pytest.approx(here.lam.item(), rel=1e-5)

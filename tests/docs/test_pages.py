@@ -7,7 +7,10 @@ out by a comment right before it, which says why:
     <!-- no test: it downloads 160 MB -->
 """
 
+import os
 import re
+import shlex
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +92,26 @@ def test_the_pages_have_blocks() -> None:
         assert page in PAGES
         run = [b for b in python_blocks(page.read_text("utf-8")) if b.left_out is None]
         assert len(run) >= 3, page
+
+
+def test_the_command_of_a_kind_of_ones_own_finds_it(samar_home: Path, tmp_path: Path) -> None:
+    readme = PAGES[0].read_text("utf-8")
+    (command,) = re.findall(r"`([^`]* norms RUN --power 1)`", readme)
+    assert f"`{command}`" in (ROOT / "docs" / "reference" / "jobs.md").read_text("utf-8")
+    (code,) = (b.code for b in python_blocks(readme) if b.code.startswith("# norms.py"))
+    (tmp_path / "norms.py").write_text(code, "utf-8")
+    words = shlex.split(command)
+    variables = dict(word.split("=") for word in words if "=" in word)
+    variables["PYTHONPATH"] += f"{os.pathsep}{ROOT}"  # where samar is not installed
+    done = subprocess.run(
+        [sys.executable, *words[words.index("-m") : words.index("RUN")], "--help"],
+        cwd=tmp_path,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "--power" in done.stdout, done.stderr
 
 
 PAGE = """

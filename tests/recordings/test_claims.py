@@ -1,13 +1,18 @@
 """What the lessons say, held against the numbers that they show."""
 
+from statistics import mean
+
 import numpy as np
 import pytest
 
 from samar.charts.lessons import slope
+from samar.home import ASSETS
 from samar.playground.descent import descend
 from samar.playground.paths import outcome
 from samar.playground.presets import PRESETS
 from samar.recordings.catalog import recording
+from samar.sweeps.study.rows import read_rows
+from samar.web.lessons import memory, radius, rate, reading
 from samar.web.lessons.connected import PAIRS, connection, plane_of
 from samar.web.lessons.memory import groups
 from samar.web.lessons.radius import radii
@@ -48,6 +53,14 @@ def test_lesson_2_between_too_little_and_too_much_there_is_a_right_rho() -> None
     assert ends == {"sgd": "reached", "sam": "diverged"}
 
 
+def test_lesson_2_from_nothing_to_nothing_is_the_factor_that_is_told() -> None:
+    rho, test, _ = radii()
+    sgd = groups()["sgd"].test.mean()
+    assert test[0].mean() < sgd + 0.05
+    assert test[-1].mean() < 0.3
+    assert f"a factor of {rho[-1] / rho[0]:.0f}." in " ".join(radius.LESSON.look_for)
+
+
 @pytest.mark.parametrize("rule", ["trend_power", "trend"])
 def test_lesson_3_a_rule_against_the_trend_answers_a_shock_and_comes_back(rule: str) -> None:
     run = recording("jump").runs[rule]
@@ -85,6 +98,21 @@ def test_lesson_4_sgd_memorizes_and_a_strong_lam_or_rho_refuses() -> None:
     assert runs["sgd_0"].epochs["memorized"][-1] > 0.95
     assert runs["samar_0"].epochs["memorized"][-1] < 0.15
     assert runs["samar_0"].epochs["recovered"][-1] > 0.8
+
+
+def test_lesson_4_a_fixed_lam_of_3_does_no_better() -> None:
+    found = groups()
+    assert found["samar_fixed_3"].test.mean() <= found["samar"].test.mean()
+    memorized = {
+        name: mean(
+            float(run.epochs["memorized"][-1])
+            for key, run in recording("noisy_digits").runs.items()
+            if key.rpartition("_")[0] == name
+        )
+        for name in ("samar_fixed_3", "samar")
+    }
+    assert memorized["samar_fixed_3"] >= memorized["samar"]
+    assert "A fixed λ of 3 does no better here" in memory.LESSON.why
 
 
 def test_lesson_4_the_examples_are_wrongly_labelled_training_images() -> None:
@@ -169,6 +197,34 @@ def test_lesson_7_the_mean_squared_gradient_falls_like_one_over_root_k(name: str
     mean, smallest = (tables[f"{name}_{kind}"].mean(axis=1) for kind in ("mean", "min"))
     assert -0.6 < slope(horizon, mean) < -0.4
     assert slope(horizon, smallest) < -0.4
+
+
+@pytest.mark.parametrize("kind", ["mean", "min"])
+@pytest.mark.parametrize("name", ["sam", "samar"])
+def test_lesson_7_the_price_of_looking_uphill_fades(name: str, kind: str) -> None:
+    tables = recording("rate").tables
+    over = (tables[f"{name}_{kind}"].mean(axis=1) / tables[f"sgd_{kind}"].mean(axis=1)).tolist()
+    assert over[0] > 1.05
+    assert abs(over[-1] - 1) < 0.03
+    assert "above SGD where the runs are short, and within 3 %" in " ".join(rate.LESSON.look_for)
+
+
+def test_lesson_8_what_the_study_found_on_small_cifar_10_images() -> None:
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in read_rows(ASSETS / "study" / "results.csv"):
+        if row.phase == "final" and row.setting.startswith("cifar"):
+            found.setdefault(row.setting, {}).setdefault(row.arm, []).append(row.test_accuracy)
+    means = {setting: {arm: mean(v) for arm, v in arms.items()} for setting, arms in found.items()}
+    assert {"cifar", "cifar_cnn", "cifar_noise20"} <= set(means)
+    for setting, arms in means.items():
+        best = max(value for arm, value in arms.items() if arm.startswith("sgd"))
+        if setting == "cifar_noise20":
+            assert min(arms["sam"], arms["samar"]) > best + 0.03
+        else:
+            assert max(arms.values()) < best + 0.005, setting
+    told = " ".join(reading.LESSON.look_for)
+    assert "with right labels no sharpness-aware method clearly beat the best SGD" in told
+    assert "Where 20 % of the labels were wrong, SAM and SAMAR did." in told
 
 
 def test_lesson_9_from_one_start_the_straight_line_does_not_rise() -> None:

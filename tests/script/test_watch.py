@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from torch import Tensor, nn
 
 import samar
-from samar.errors import RunError
+from samar.errors import ConfigError, RunError
 from samar.home import SHIPPED, home
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
@@ -31,6 +32,7 @@ from samar.landscapes.result import Landscape
 from samar.script import recorder
 from samar.script import watch as module
 from samar.script.looks import FIRST_IMAGES, Looks
+from tests.device_double import DEVICE, Double
 
 Loop = Callable[[Any], Iterator[Tensor]]
 
@@ -363,6 +365,173 @@ def test_a_loss_that_is_no_number_is_left_out_alone(samar_home: Path) -> None:
     assert losses == pytest.approx([1, float("nan"), float("nan"), 3, 2], nan_ok=True)
 
 
+def told_of(act: Callable[[Any], object], network: nn.Module, optimizer: Any, **asked: Any) -> Job:
+    """The job of a run of which no warning tells."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with samar.watch(network, optimizer, quiet=True, **asked) as run:
+            act(run)
+    assert not [each.message for each in told if "samar" in str(each.message)]
+    return Jobs().get(str(run.id))
+
+
+def test_a_loss_may_be_any_number(samar_home: Path) -> None:
+    def numbers(run: Any) -> None:
+        for value in (np.float32(1), np.array(2.0), np.int64(3), torch.tensor(4)):
+            run.step(value)
+
+    network = Network()
+    job = told_of(numbers, network, sgd(network))
+    assert (job.status, job.message) == ("finished", "")
+    assert Store().records.steps(job.key)["loss"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["word", torch.ones(2), torch.zeros((), device="meta"), pytest.param(10**400, id="huge")],
+)
+def test_a_loss_that_is_refused_is_not_called_infinite(samar_home: Path, value: Any) -> None:
+    job = warned("it is not recorded: give one", lambda run: run.step(value))
+    assert job is not None
+    assert (job.status, job.message) == ("finished", "")
+    assert len(Store().records.steps(job.key)["step"]) == 1
+
+
+def two_steps(run: Any) -> None:
+    run.step(1.0)
+    run.step(1.0)
+
+
+@pytest.mark.parametrize(("steps", "total"), [(12.5, 13), (np.int64(4), 4), (2.0, 2), (None, None)])
+def test_how_many_steps_there_will_be(samar_home: Path, steps: Any, total: int | None) -> None:
+    network = Network()
+    job = told_of(two_steps, network, sgd(network), steps=steps)
+    assert (job.status, job.done, job.total) == ("finished", 2, total)
+
+
+@pytest.mark.parametrize("steps", [float("inf"), float("nan"), "10", 2**70, -3])
+def test_a_number_of_steps_that_is_none_is_left_out_alone(samar_home: Path, steps: Any) -> None:
+    job = warned("steps is .*; it is not recorded: give a number", two_steps, steps=steps)
+    assert job is not None
+    assert (job.status, job.done, job.total) == ("finished", 2, None)
+    assert len(Store().records.steps(job.key)["step"]) == 2
+
+
+def test_sparse_gradients_have_a_norm(samar_home: Path) -> None:
+    network = nn.Embedding(10, 4, sparse=True)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    norms: list[float] = []
+
+    def loop(run: Any) -> None:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = network(torch.tensor([1, 1, 3])).square().mean()
+            loss.backward()
+            norms.append(network.weight.grad.to_dense().norm().item())  # type: ignore[union-attr]
+            optimizer.step()
+            run.step(loss)
+
+    job = told_of(loop, network, optimizer)
+    assert Store().records.steps(job.key)["grad_norm"].tolist() == pytest.approx(norms)
+
+
+class Wrapper(torch.optim.Optimizer):
+    """As accelerate's: an optimizer that was never made one."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+
+    @property
+    def param_groups(self) -> Any:  # type: ignore[override]
+        return self.optimizer.param_groups
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        self.optimizer.step(closure)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.optimizer.zero_grad(set_to_none)
+
+
+class Unhooked(Wrapper):
+    """One that has nothing to take a hook either."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.inner = optimizer
+
+    @property
+    def optimizer(self) -> Any:  # type: ignore[override]
+        return None
+
+    @property
+    def param_groups(self) -> Any:  # type: ignore[override]
+        return self.inner.param_groups
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        self.inner.step(closure)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.inner.zero_grad(set_to_none)
+
+
+@pytest.mark.parametrize("wrap", [Wrapper, Unhooked])
+def test_an_optimizer_that_takes_no_hook_is_watched_with_its_sample(
+    samar_home: Path, wrap: Any
+) -> None:
+    network = Network()
+    optimizer = wrap(sgd(network))
+
+    def loop(run: Any) -> None:
+        for x, y in batches(3):
+            loss = F.cross_entropy(network(x), y)
+            loss.backward()
+            optimizer.step()
+            if wrap is Wrapper:  # its gradients were seen
+                optimizer.zero_grad()
+            run.step(loss)
+
+    job = told_of(loop, network, optimizer, sample=data())
+    measured = job.summary["measurements"]
+    assert [measured[kind]["reason"] for kind in ("film", "curvature")] == ["", ""]
+    assert np.isfinite(Store().records.steps(job.key)["grad_norm"]).all()
+
+
+def test_a_step_without_gradients_on_a_device_loses_none(samar_home: Path) -> None:
+    with Double():
+        network = nn.Linear(6, 3).to(DEVICE)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+
+        def loop(run: Any) -> None:
+            for step, (x, y) in enumerate(batches(6)):
+                loss = F.cross_entropy(network(x.to(DEVICE)), y.to(DEVICE))
+                loss.backward()
+                if step != 3:  # where a scaler found an infinite gradient
+                    optimizer.step()
+                optimizer.zero_grad()
+                run.step(loss)
+
+        job = told_of(loop, network, optimizer)
+    steps = Store().records.steps(job.key)
+    assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.isfinite(steps["loss"]).all()
+    assert np.isfinite(steps["grad_norm"]).tolist() == [step != 3 for step in range(6)]
+
+
+def test_a_network_that_moves_to_a_device_loses_no_step(samar_home: Path) -> None:
+    with Double():
+        network = nn.Linear(6, 3)
+
+        def loop(run: Any) -> None:
+            for step, (x, y) in enumerate(batches(4)):
+                where = network.to("cpu" if step < 2 else DEVICE).weight.device
+                loss = F.cross_entropy(network(x.to(where)), y.to(where))
+                loss.backward()
+                run.step(loss)
+                network.zero_grad()
+
+        job = told_of(loop, network, torch.optim.SGD(network.parameters(), lr=0.1))
+    assert Store().records.steps(job.key)["step"].tolist() == [1, 2, 3, 4]
+
+
 def test_what_is_called_wrongly_is_one_warning(samar_home: Path) -> None:
     network = Network()
     lost = samar.watch(network, sgd(network))
@@ -424,6 +593,75 @@ def test_an_edit_keeps_the_proportion_of_the_groups(samar_home: Path) -> None:
     (edit,) = jobs.edits(jobs.get(str(run.id)))
     assert (edit.before, edit.values) == ({"lr": 0.05}, {"lr": 0.2})
     assert "--edits" not in jobs.get(str(run.id)).command
+
+
+@pytest.mark.parametrize("name", ["lr", "rho"])
+def test_an_edit_leaves_groups_at_0_and_is_that_of_the_first_other(
+    samar_home: Path, name: str
+) -> None:
+    network = Network()
+    groups = [
+        {"params": network.first.parameters(), name: 0.0},
+        {"params": network.block.parameters(), name: 0.1},
+        {"params": network.last.parameters(), name: 0.05},
+    ]
+    optimizer: Any = torch.optim.SGD(groups, lr=0.1)
+    if name == "rho":
+        optimizer = samar.SAM(groups, torch.optim.SGD, lr=0.1)
+    jobs = Jobs()
+    with samar.watch(network, optimizer, quiet=True) as run:
+        run.step(1.0)
+        assert getattr(jobs.get(str(run.id)).settings, name) == 0.1
+        jobs.change(str(run.id), **{name: 0.2})
+        until(lambda: run.step(1.0) or jobs.get(str(run.id)).edits == 1)  # type: ignore[func-returns-value]
+    assert [group[name] for group in optimizer.param_groups] == pytest.approx([0, 0.2, 0.1])
+    job = jobs.get(str(run.id))
+    (edit,) = jobs.edits(job)
+    assert (edit.before, edit.values) == ({name: 0.1}, {name: 0.2})
+    assert Store().records.steps(job.key)["lr"][-1] == (0.2 if name == "lr" else 0.1)
+
+
+def test_where_all_groups_are_at_0_an_edit_sets_all(samar_home: Path) -> None:
+    network = Network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))]})
+    with samar.watch(network, optimizer, quiet=True) as run:
+        run.step(1.0)
+        Jobs().change(str(run.id), lr=0.2)
+        until(lambda: run.step(1.0) or Jobs().get(str(run.id)).edits == 1)  # type: ignore[func-returns-value]
+    assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.2]
+
+
+def test_an_edit_of_what_the_optimizer_does_not_have_is_refused(samar_home: Path) -> None:
+    network = Network()
+    jobs = Jobs()
+    for build, wrong, can in (
+        (sgd, {"rho": 0.2, "lr": 0.3}, "no rho; these can change: lr"),
+        (sgd, {"lam_held": 0.5}, "no lam_held; these can change: lr"),
+        (lambda net: samar.SAM(net.parameters(), lr=0.1), {"lam_held": 0.5}, "change: lr, rho"),
+    ):
+        run = samar.watch(network, build(network), quiet=True)
+        with run, pytest.raises(ConfigError, match=can):
+            jobs.change(str(run.id), **wrong)
+        assert not jobs.store.orders.after(0, jobs.get(str(run.id)).key)
+
+
+def test_of_an_order_that_fits_in_part_that_part_is_obeyed(samar_home: Path) -> None:
+    """Another samar may have given it."""
+    network = Network()
+    optimizer = sgd(network)
+    jobs = Jobs()
+    with samar.watch(network, optimizer, quiet=True) as run:
+        key = jobs.get(str(run.id)).key
+        jobs.store.orders.post(key, "change", rho=0.2, lr=0.3, lam_held=0.5, by="browser")
+        until(lambda: run.step(1.0) or optimizer.param_groups[0]["lr"] == 0.3)  # type: ignore[func-returns-value]
+    job = jobs.get(str(run.id))
+    (edit,) = jobs.edits(job)
+    assert (edit.before, edit.values, edit.by) == ({"lr": 0.1}, {"lr": 0.3}, "browser")
+    (refused,) = (e for e in jobs.store.records.events(key) if e.kind == "refused")
+    assert refused.detail["reason"] == "change: the script's optimizer has no rho or lam_held."
+    (order,) = jobs.store.orders.after(0, key)
+    assert refused.detail["order"] == order.key, "so that a control knows"
 
 
 @pytest.mark.usefixtures("eager")
@@ -489,7 +727,15 @@ def test_a_store_that_cannot_be_opened_is_a_warning(
 
 @pytest.mark.parametrize(
     ("error", "status", "told"),
-    [(ValueError("mine"), "failed", "ValueError: mine"), (KeyboardInterrupt(), "stopped", "")],
+    [
+        (ValueError("mine"), "failed", "ValueError: mine"),
+        (ValueError(), "failed", "ValueError"),
+        (KeyboardInterrupt(), "stopped", "KeyboardInterrupt"),
+        (SystemExit(), "finished", ""),
+        (SystemExit(0), "finished", ""),
+        (SystemExit(2), "failed", "SystemExit: 2"),
+        (SystemExit("no data"), "failed", "SystemExit: no data"),
+    ],
 )
 def test_an_end_by_an_exception_is_told(
     samar_home: Path, error: BaseException, status: str, told: str
@@ -501,8 +747,7 @@ def test_an_end_by_an_exception_is_told(
     with pytest.raises(type(error)):
         watched(raising, sgd)
     (job,) = Jobs().all("watch")
-    assert job.status == status
-    assert told in job.message
+    assert (job.status, job.message) == (status, told)
     assert len(Store().records.steps(job.key)["step"]) == 1
 
 
@@ -566,7 +811,7 @@ def running(samar_home: Path) -> Iterator[dict[str, Any]]:
     jobs = Jobs()
     if jobs.get(shared["id"]).active:
         jobs.stop(shared["id"])
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -616,8 +861,11 @@ def test_it_is_paused_stepped_edited_and_stopped(running: dict[str, Any]) -> Non
 
 def test_what_a_script_does_nobody_else_starts(running: dict[str, Any]) -> None:
     jobs, job_id = Jobs(), running["id"]
-    queued = jobs.submit(samar.TrainSettings(epochs=1, images_per_class=13))
-    until(lambda: jobs.get(queued).status == "finished", 60)  # it takes nobody's place
+    queued = jobs.store.create(samar.TrainSettings())
+    claimed = jobs.store.claim_next("long", 1)
+    assert claimed is not None, "it takes nobody's place"
+    assert claimed.id == queued
+    jobs.store.move(claimed, "finished")
     jobs.stop(job_id)
     until(lambda: not jobs.get(job_id).active)
     job = jobs.get(job_id)
@@ -706,6 +954,7 @@ def test_several_processes_obey_no_order_that_one_alone_hears(
     until(lambda: bool(jobs.store.records.artifacts(key, "film_plane")))
     events = [e for e in jobs.store.records.events(key) if e.kind == "refused"]
     assert [event.detail["reason"].partition(":")[0] for event in events] == ["change", "pause"]
+    assert events[0].detail["order"] == jobs.store.orders.after(0, key)[0].key
     assert running["optimizer"].param_groups[0]["rho"] == 0.1
     assert jobs.get(job_id).status == "running"
     assert jobs.get(job_id).edits == 0

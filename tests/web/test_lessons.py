@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from samar.charts.html.lesson import Section, lesson_html
 from samar.jobs.service import Jobs
+from samar.recordings.catalog import recording
 from samar.web.learn.papers import SOURCES
 from samar.web.learn.words import MARK, TERMS, expand
 from samar.web.lessons.page import LESSONS
@@ -101,6 +102,9 @@ def test_lesson_4_starts_the_preset_and_its_sgd_twin(app: AppTest) -> None:
     assert samar == sgd.changed(optimizer="samar")
     assert sgd.optimizer == "sgd"
     assert sgd.label_noise == 0.4
+    recorded = recording("noisy_digits").runs["samar_0"].config
+    differing = {name for name, value in recorded.items() if getattr(samar, name) != value}
+    assert differing <= {"probe_share"}, "it moves no weight"
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -134,7 +138,6 @@ def test_the_lessons_use_the_glossary() -> None:
 
 def test_a_lesson_as_one_file_needs_no_network() -> None:
     from samar.charts.lessons import rate_figure
-    from samar.recordings.catalog import recording
 
     tables = recording("rate").tables
     figure = rate_figure(tables["horizon"].astype(float), {"sgd": tables["sgd_mean"]}, "mean")

@@ -14,7 +14,7 @@ from samar.playground.presets import PRESETS
 from samar.playground.settings import PlaygroundSettings
 from samar.web.playground import page as playground_page
 from samar.web.playground.controls import set_start
-from samar.web.playground.page import story
+from samar.web.playground.page import legend_of_panels, story
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -218,8 +218,48 @@ def test_every_kind_of_outcome_has_words() -> None:
     )
     still = PlaygroundSettings(rule="fixed", steps=10, noise=0.0)
     words = " ".join(story(still, descend(still)))
+    assert "SAM, VaSSO and SAMAR are in the **flat** valley" in words
     assert "nearing" in words
     assert "λ stayed at 1" in words
+
+
+def test_one_optimizer_has_a_verb_of_its_own() -> None:
+    held = PRESETS["ripples"].config()
+    assert "SAMAR stays in the **side dent**" in " ".join(story(held, descend(held)))
+    moving = PlaygroundSettings(rule="fixed", steps=10, noise=0.0, optimizers=("sam",))
+    assert story(moving, descend(moving))[0].startswith("SAM is in the **flat** valley")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_path_that_diverges_at_once_is_told() -> None:
+    lost = PlaygroundSettings(lr=1.0, landscape="bowl", x=4.0, y=4.0, walls=50.0)
+    assert story(lost, descend(lost)) == [
+        "SGD, SAM, VaSSO and SAMAR **diverged** after 0 steps: the steps grew without bound."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "the ratio r of successive sharpness values, dotted where the dead band ends"),
+        ({"rule": "trend"}, "the ratio r of the sharpness to its slow average, dotted where"),
+        ({"rule": "trend_power"}, "the ratio r of the sharpness to its slow average, dotted at 1"),
+        ({"rule": "power"}, "λ with its ceiling and the level at which SAMAR is SAM"),
+        ({"rule": "fixed"}, "λ with the level at which SAMAR is SAM"),
+        ({}, "A step of SAM, VaSSO and SAMAR costs two gradients, one of SGD a single one."),
+        (
+            {"second_pass": "dither"},
+            "A step of SAM and VaSSO costs two gradients, one of SAMAR one or two, one of SGD a "
+            "single one.",
+        ),
+        (
+            {"second_pass": "never"},
+            "A step of SAM and VaSSO costs two gradients, one of SGD and SAMAR a single one.",
+        ),
+    ],
+)
+def test_the_legend_of_the_panels_follows_the_settings(changes: dict[str, Any], told: str) -> None:
+    assert told in legend_of_panels(PlaygroundSettings.parse(changes))
 
 
 def test_a_start_outside_the_sliders_is_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:

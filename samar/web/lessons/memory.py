@@ -98,8 +98,8 @@ def _live() -> None:
         st.button(
             "Train both here", icon=":material/bolt:", key="train_both",
             on_click=attempt, args=(_start,),
-            help="Trains SAMAR and SGD on this machine, one after the other: about a minute "
-            "each. The recording above stays.",
+            help="Trains SAMAR and SGD on this machine, one after the other, with the settings of "
+            "the recording: about a minute each. The recording above stays.",
         )  # fmt: skip
         for title, run_id in st.session_state.get(LESSON_RUNS, {}).items():
             st.page_link(
@@ -109,7 +109,8 @@ def _live() -> None:
 
 
 def _start() -> None:
-    preset = PRESETS["noisy_digits"].config()
+    shown = recording("noisy_digits").runs["samar_0"].config
+    preset = PRESETS["noisy_digits"].config().changed(rho=shown["rho"])
     st.session_state[LESSON_RUNS] = {
         "SAMAR": service().submit(preset),
         "SGD": service().submit(preset.changed(optimizer="sgd")),
@@ -138,7 +139,7 @@ LESSON = Lesson(
     "[[sharpness|sharp]] valley. Penalizing sharpness makes that expensive. A right label agrees "
     "with a hundred others and needs no such valley.\n\n"
     "SAMAR finds the strength by itself: its λ rises while the [[sharpness]] grows and falls while "
-    "it shrinks. A fixed λ of 3 does a little better here, but who would have known it beforehand? "
+    "it shrinks. A fixed λ of 3 does no better here, and who would have known it beforehand? "
     "On clean digits all of them are close together.",
     notes="The strongest demonstration of the app: begin with it if there are only ten minutes. "
     "Press *Train both here* before you explain; it is done when you have finished.\n\n"

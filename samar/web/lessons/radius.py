@@ -66,8 +66,8 @@ LESSON = Lesson(
         "Right: the circle is wider than the narrow valley, and narrower than the wide one.",
         "Too much: another loss, whose walls get steeper the farther out. The slope is taken so "
         "high on the wall that every step is longer than the last: SAM **diverges**.",
-        "On the right, a real network trained at six radii: between “does nothing” and “learns "
-        "nothing” lies one decade.",
+        "On the right, a real network trained at six radii: between “does next to nothing” and "
+        "“learns nothing” lies a factor of 40.",
     ),
     why="The [[perturbation|push]] has length ρ, so ρ sets the size of valley that counts as "
     "narrow. A network with BatchNorm does not blow up at a large ρ, because each layer is "

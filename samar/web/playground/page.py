@@ -37,11 +37,6 @@ LEGEND = (
     "in it ε, the step uphill. The thick arrows point downhill, grey from the point and violet "
     "from x + ε, and grow with the square root of the gradient."
 )
-PANELS = (
-    "The panels: λ with its ceiling and the level at which SAMAR is SAM; the ratio r of successive "
-    "sharpness values, dotted where the rule changes its mind; the loss without noise. A step of "
-    "SAM, VaSSO and SAMAR costs two gradients, one of SGD a single one."
-)
 
 
 def show() -> None:
@@ -91,8 +86,25 @@ def _figures(settings: PlaygroundSettings, preset: str | None, view: str, focus:
     with st.container(key="playground_story"):
         st.markdown(" ".join(told))
     with st.container(key="notes"):
-        st.caption(f"{LEGEND} {PANELS}")
+        st.caption(f"{LEGEND} {legend_of_panels(settings)}")
     _export(settings, paths, focus, " ".join(told).replace("**", ""))
+
+
+def legend_of_panels(settings: PlaygroundSettings) -> str:
+    """What the panels show with this λ rule, and what a step costs."""
+    ceiling = "its ceiling and " if settings.applies("lam_max") else ""
+    trend = "memory" in settings.rule_constants
+    ratio = "the sharpness to its slow average" if trend else "successive sharpness values"
+    dotted = "where the dead band ends" if "tau" in settings.rule_constants else "at 1"
+    policy = settings.second_pass_name
+    two = ["sam", "vasso", *(["samar"] if policy == "always" else [])]
+    one = ["sgd", *(["samar"] if policy == "never" else [])]
+    between = "" if "samar" in two + one else ", one of SAMAR one or two"
+    return (
+        f"The panels: λ with {ceiling}the level at which SAMAR is SAM; the ratio r of {ratio}, "
+        f"dotted {dotted}; the loss without noise. A step of {optimizer_titles(two)} costs two "
+        f"gradients{between}, one of {optimizer_titles(one)} a single one."
+    )
 
 
 def compute(settings: PlaygroundSettings) -> dict[str, Path]:
@@ -169,17 +181,21 @@ def _sentence(
     if first.kind == "diverged":
         steps = sorted({paths[name].steps for name, _ in group})
         after = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
-        return f"{who} **diverged** after {after} steps: the steps grew without bound."
+        word = "step" if steps == [1] else "steps"
+        return f"{who} **diverged** after {after} {word}: the steps grew without bound."
     place = f"**{first.valley}**" + (" valley" if settings.landscape == "valleys" else "")
     curvature = f"curvature {first.curvature:.3g}"
     distance = sum(found.distance for _, found in group) / len(group)
     if first.kind == "reached":
         return f"{who} ended at the bottom of the {place} ({curvature})."
+    one = len(group) == 1
     if first.kind == "moving":
+        be = "is" if one else "are"
         return (
-            f"{who} are in the {place} ({curvature}), {distance:.2g} from its bottom and nearing."
+            f"{who} {be} in the {place} ({curvature}), {distance:.2g} from its bottom and nearing."
         )
-    return f"{who} stay in the {place}, {distance:.2g} away from its bottom ({curvature} there)."
+    stay = "stays" if one else "stay"
+    return f"{who} {stay} in the {place}, {distance:.2g} away from its bottom ({curvature} there)."
 
 
 def _lam(path: Path) -> str:
