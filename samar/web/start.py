@@ -61,6 +61,7 @@ def _doors() -> None:
         **unless(service().cannot_start(), help),
     ):  # fmt: skip
         from samar.kinds.race import RaceSettings
+        from samar.recordings.catalog import recording
 
         with explained():
             shown = recording(RECORDING).runs[SAMAR].config
