@@ -59,7 +59,9 @@ def eigenvalue_figure(named: Named) -> go.Figure:
                 "legendgroup": "largest" if alone else title,
             }
         )
-        high, low = ("largest", "smallest") if alone else (title, f"{title}, smallest")
+        high, low = title, f"{title}, smallest"
+        if alone:
+            high, low = report.end(min(spectrum.values, default=0.0)), "smallest"
         ends = [(high, spectrum.values, spectrum.residuals, symbol)]
         if spectrum.lowest:
             ends.append((low, spectrum.lowest, spectrum.lowest_residuals, f"{symbol}-open"))

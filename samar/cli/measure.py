@@ -5,7 +5,6 @@ the answer at once; ``--anew`` computes it again. ``topology`` reads landscapes 
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -390,7 +389,7 @@ def _print_evaluation(_: Jobs, job: Job, options: argparse.Namespace) -> None:
 def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     report = report_of(jobs.store, job)
     if options.json:
-        print(json.dumps(report.as_json()))
+        print(json_line(report.as_json()))
         return
     spectrum = report.spectrum
     print(
@@ -402,12 +401,12 @@ def _print_curvature(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
         info = MATRICES[report.matrix]
         print(f"Eigenvalues of the {info.title} matrix {info.symbol}:")
     rows = [
-        ("largest", spectrum.values, spectrum.residuals),
-        ("smallest", spectrum.lowest, spectrum.lowest_residuals),
+        (report.end, spectrum.values, spectrum.residuals),
+        (lambda _: "smallest", spectrum.lowest, spectrum.lowest_residuals),
     ]
     for end, values, residuals in rows:
         for value, residual in zip(values, residuals, strict=True):
-            print(f"  {end:9}{value:14.6g} ± {residual:.1e}")
+            print(f"  {end(value):9}{value:14.6g} ± {residual:.1e}")
     for rank, each in enumerate(report.held_out or (), 1):
         print(
             f"  On {report.others} other images, along eigenvector {rank}: {each.value:.6g} ± "

@@ -24,10 +24,16 @@ from samar.data.sample import Sample
 from samar.device.placement import provenance
 from samar.device.precision import exact
 from samar.device.randomness import kept_random_state
-from samar.errors import ConfigError
 from samar.landscapes.directions import Weights
 from samar.landscapes.evaluator import Evaluator
-from samar.landscapes.frame import Frame, State, given_frame, parameters_in, weights_of
+from samar.landscapes.frame import (
+    Frame,
+    State,
+    given_frame,
+    parameters_in,
+    require_alike,
+    weights_of,
+)
 from samar.landscapes.grid import Grid, Span
 from samar.landscapes.result import Trail
 from samar.landscapes.sampler import Sampler
@@ -260,22 +266,6 @@ class Connector:
             calibration=self._calibration,
             check=self._check,
         )
-
-
-def require_alike(first: State, second: State) -> None:
-    """Make sure that two networks have the same layers.
-
-    Raises:
-        ConfigError: names the first tensor in which they differ.
-    """
-    for name in [*first, *(name for name in second if name not in first)]:
-        shapes = [tuple(each[name].shape) if name in each else None for each in (first, second)]
-        if shapes[0] != shapes[1]:
-            told = [f"has {s} there" if s is not None else "has no such tensor" for s in shapes]
-            raise ConfigError(
-                f"The two networks have other layers: for {name} the first {told[0]}, the second "
-                f"{told[1]}; choose two of one architecture."
-            )
 
 
 def plane_frame(model: nn.Module, second: Weights, bend: Weights) -> Frame | None:

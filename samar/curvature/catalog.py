@@ -98,10 +98,10 @@ ENCLOSED = (
 """What an eigenvalue and the curvature along its eigenvector on other images say together; why is
 in :mod:`samar.curvature.held_out`."""
 
-LANCZOS = "lanczos"
+LANCZOS, PYHESSIAN = "lanczos", "pyhessian"
 ENGINES = {
     LANCZOS: "our own: a residual for every eigenvalue, few products",
-    "pyhessian": "the package, as a reference: deflated power iteration",
+    PYHESSIAN: "the package, as a reference: deflated power iteration, the eigenvalues alone",
 }
 
 MEASURES = {

@@ -109,14 +109,15 @@ class SandwichGraph(Graph):
 
     def product(self, tangent: Parameters) -> tuple[Tensor, ...]:
         """Jᵀ M J v, parameter by parameter."""
-        return self._transposed(self._middle(self._still, self._moved(tangent)).detach())
+        return self._transposed(self._middle(self._still, self.moved(tangent)).detach())
 
     def form(self, tangent: Parameters) -> Tensor:
         """(J v)ᵀ M J v, 0-dim, without the way back."""
-        moved = self._moved(tangent)
+        moved = self.moved(tangent)
         return _inner([moved], [self._middle(self._still, moved)])
 
-    def _moved(self, tangent: Parameters) -> Tensor:
+    def moved(self, tangent: Parameters) -> Tensor:
+        """J v, shaped like z."""
         used, directions = _used(self._pulled, tangent)
         if not used:
             return torch.zeros_like(self._still)

@@ -82,6 +82,20 @@ class EmpiricalFisher(CurvatureMatrix):
                 "gradients of single examples need a loss that is a mean over them."
             )
 
+    def slopes(self, vectors: Tensor) -> Tensor:
+        """⟨g_i, v⟩ of every example i and each row v of (k, n), (examples, k), in float64."""
+        tangents = [self.unflat(vector) for vector in vectors]
+
+        def attempt() -> Tensor:
+            rows = []
+            for index, piece in enumerate(self.batches()):
+                graph = self._graphs[index] if index < self.kept else self.graph_of(piece)
+                assert isinstance(graph, SandwichGraph)
+                rows.append(on_host(torch.stack([graph.moved(each) for each in tangents], 1)))
+            return torch.cat(rows).double()
+
+        return self._frugally(attempt)
+
     def graph_of(self, piece: Objective) -> Graph:
         """The matrix of one batch alone."""
         losses = partial(self.losses, piece=piece)

@@ -42,6 +42,9 @@ from samar.models.guard import undisturbed
 
 _LAYOUT = torch.contiguous_format
 
+WHOLE = "(network)"
+"""The layer of the parameters that are the network's own; no module is called so."""
+
 T = TypeVar("T")
 
 Product = Callable[[Tensor], Tensor]
@@ -166,15 +169,15 @@ class CurvatureMatrix(ABC):
         """Coordinates of each layer; a layer's parameters follow one another."""
         parts, start = {}, 0
         named = zip(self.at, self._sizes, strict=True)
-        for layer, members in groupby(named, key=lambda item: item[0].rpartition(".")[0]):
+        for layer, members in groupby(named, key=lambda item: _layer_of(item[0])):
             stop = start + sum(size for _, size in members)
-            parts[layer or "model"] = slice(start, stop)
+            parts[layer] = slice(start, stop)
             start = stop
         return parts
 
     def parameters_of(self, layer: str) -> tuple[str, ...]:
         """Names of a layer's trainable parameters, as ``only`` takes them."""
-        return tuple(n for n in self.at if (n.rpartition(".")[0] or "model") == layer)
+        return tuple(name for name in self.at if _layer_of(name) == layer)
 
     def __matmul__(self, vector: Tensor) -> Tensor:
         """The product with v of shape (n,).
@@ -286,6 +289,10 @@ class CurvatureMatrix(ABC):
         """The parts of a vector (n,) in the shapes of the parameters."""
         pieces = zip(self.at.items(), vector.split(self._sizes), strict=True)
         return {name: piece.view(p.shape) for (name, p), piece in pieces}
+
+
+def _layer_of(parameter: str) -> str:
+    return parameter.rpartition(".")[0] or WHOLE
 
 
 class _Asked(nn.Module):

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from samar import __version__
-from samar.curvature.catalog import HESSIAN
+from samar.curvature.catalog import COVARIANCE, HESSIAN, PYHESSIAN
 from samar.curvature.held_out import PIECES, along
 from samar.curvature.layers import layer_curvature
-from samar.curvature.matrices import MATRICES, in_gauss_newton
+from samar.curvature.matrices import MATRICES, EmpiricalFisher, in_gauss_newton
+from samar.curvature.noise import spread_of
 from samar.curvature.product import Hessian, OnBatch, batch_size_on, operator_of
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
@@ -103,8 +104,8 @@ def measure_on(
         ConfigError: the request does not fit the network, or the loss is not finite.
     """
     began, what = perf_counter(), product_of(request.matrix)
-    spectrum = density = trace = layers = sharpness = parts = held_out = None
-    if request.engine == "pyhessian":
+    spectrum = density = trace = layers = sharpness = parts = held_out = spread = None
+    if request.engine == PYHESSIAN:
         from samar.curvature.solvers.pyhessian_engine import pyhessian_eigenvalues
 
         assert isinstance(sample, Sample)
@@ -141,6 +142,9 @@ def measure_on(
             most = request.trace_products
             told = _teller(progress, f"Trace: {what}s", most)
             trace = hessian_trace(operator, products=most, seed=request.seed, on_product=told)
+        if request.matrix == COVARIANCE and trace:
+            assert isinstance(operator, EmpiricalFisher)
+            spread = spread_of(operator, trace.total, seed=request.seed)
         if request.sharpness:
             told = _until_accurate(progress, f"Scale-adjusted h₁: {what}")
             assert isinstance(operator, Hessian)
@@ -186,7 +190,7 @@ def measure_on(
         "samar": __version__,
         "torch": torch.__version__,
     } | provenance(sample.device)
-    if request.engine == "pyhessian":
+    if request.engine == PYHESSIAN:
         manifest["pyhessian"] = version("pyhessian")
     return Report(
         spectrum=spectrum,
@@ -201,6 +205,7 @@ def measure_on(
         gradient_norm=gradient_norm,
         gauss_newton=parts,
         held_out=held_out,
+        noise_spread=spread,
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from samar.curvature.catalog import HESSIAN, MATRICES
+from samar.curvature.catalog import HESSIAN, MATRICES, PYHESSIAN
 from samar.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -157,6 +157,8 @@ class Report:
         gradient_norm: ‖∇f‖ at the weights; NaN in a report of an earlier version.
         gauss_newton: vᵀ G v of each eigenvector v of the Hessian; None where not asked for.
         held_out: vᵀ A v of each eigenvector v on other examples; None where not asked for.
+        noise_spread: standard error of the noise scale over draws of the examples; None where there
+            is none, or in a report of an earlier version.
     """
 
     spectrum: Spectrum
@@ -171,6 +173,15 @@ class Report:
     gradient_norm: float = float("nan")
     gauss_newton: tuple[float, ...] | None = None
     held_out: tuple[Estimate, ...] | None = None
+    noise_spread: float | None = None
+
+    def end(self, value: float) -> str:
+        """Which end of the spectrum one of the wanted eigenvalues is at.
+
+        PyHessian's are the largest in modulus, so a negative one need not be the largest.
+        """
+        by_modulus = self.manifest.get("engine") == PYHESSIAN and value < 0
+        return "largest in modulus" if by_modulus else "largest"
 
     @property
     def others(self) -> int:
@@ -198,6 +209,8 @@ class Report:
             content["gauss_newton"] = list(self.gauss_newton)
         if self.held_out is not None:
             content["held_out"] = [asdict(each) for each in self.held_out]
+        if self.noise_spread is not None:
+            content["noise_spread"] = self.noise_spread
         if self.trace:
             content |= {"trace": self.trace.total.value, "trace_error": self.trace.total.error}
             content["trace_layers"] = {n: asdict(each) for n, each in self.trace.layers.items()}
@@ -259,6 +272,7 @@ class Report:
             gradient_norm=found.gradient_norm,
             gauss_newton=found.gauss_newton,
             held_out=found.held_out,
+            noise_spread=found.noise_spread,
         )
 
 
@@ -313,6 +327,7 @@ class _Content(BaseModel):
     gradient_norm: Perhaps = float("nan")
     gauss_newton: Numbers | None = None
     held_out: tuple[Estimate, ...] | None = None
+    noise_spread: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _of_one_length(self) -> "_Content":

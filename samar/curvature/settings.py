@@ -13,6 +13,7 @@ from samar.curvature.catalog import (
     LANCZOS,
     MATRICES,
     MAX_PRODUCTS,
+    PYHESSIAN,
     TRACE_PRODUCTS,
 )
 from samar.settings.declare import Settings, setting, settings_of
@@ -52,6 +53,7 @@ class CurvatureSettings(Settings):
         False,
         "The smallest eigenvalues must converge too.",
         label="smallest eigenvalues must converge too",
+        when=lambda settings: settings.engine == LANCZOS,
     )
     density: bool = setting(
         False, "Spectral density by stochastic Lanczos quadrature: 240 products."
@@ -69,13 +71,13 @@ class CurvatureSettings(Settings):
     sharpness: bool = setting(
         False,
         "Table of every measure that is called sharpness.",
-        when=lambda settings: settings.matrix == HESSIAN,
+        when=lambda settings: settings.matrix == HESSIAN and settings.engine == LANCZOS,
     )
     gauss_newton: bool = setting(
         False,
         "How much of each eigenvalue is Gauss–Newton: one more product for each.",
         label="Gauss–Newton part",
-        when=lambda settings: settings.matrix == HESSIAN,
+        when=lambda settings: settings.matrix == HESSIAN and settings.engine == LANCZOS,
     )
     rho: float = setting(
         0.05,
@@ -92,7 +94,7 @@ class CurvatureSettings(Settings):
         label="other images",
         ge=0,
         le=1_000_000,
-        when=lambda settings: settings.matrix != COVARIANCE,
+        when=lambda settings: settings.matrix != COVARIANCE and settings.engine == LANCZOS,
     )
     max_products: int = setting(
         MAX_PRODUCTS,
@@ -105,20 +107,34 @@ class CurvatureSettings(Settings):
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Other images were once as many as those measured on, or none."""
+        """Other images were once as many as those measured on, or none; a single one made no error.
+
+        PyHessian's eigenvalues were once taken for the largest, and more measured along them.
+        """
         former = values.get("held_out")
-        if not isinstance(former, bool):
-            return values
-        images = values.get("images", settings_of(cls)["images"].default)
-        return {**values, "held_out": images if former else 0}
+        if isinstance(former, bool):
+            images = values.get("images", settings_of(cls)["images"].default)
+            former = images if former else 0
+            values = {**values, "held_out": former}
+        if former == 1:
+            values = {**values, "held_out": 0}
+        if values.get("engine") == PYHESSIAN:
+            values = {**values, "sharpness": False, "gauss_newton": False, "held_out": 0}
+        return values
 
     @model_validator(mode="after")
     def _fit_the_matrix(self) -> Self:
         usual = {"engine": LANCZOS, "sharpness": False, "gauss_newton": False, "held_out": 0}
         for name, plain in usual.items():
             if getattr(self, name) != plain and not self.applies(name):
+                by_matrix = name == "engine" or self.engine == LANCZOS
+                what = f"matrix {self.matrix!r}" if by_matrix else f"engine {self.engine!r}"
                 raise ValueError(
-                    f"{name.replace('_', '-')} is not for matrix {self.matrix!r}; leave one of "
-                    "them out."
+                    f"{name.replace('_', '-')} is not for {what}; leave one of them out."
                 )
+        if self.held_out == 1:
+            raise ValueError(
+                "held-out is 1, but a standard error needs at least 2 other images; choose more, "
+                "or 0 for none."
+            )
         return self

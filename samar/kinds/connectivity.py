@@ -18,9 +18,9 @@ from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
-from samar.kinds.landscape import take_up
+from samar.kinds.landscape import compared, require_joinable, take_up
 from samar.landscapes.result import Landscape
-from samar.networks.load import belongs_to, load_pinned, pinned
+from samar.networks.load import load_pinned, pinned
 from samar.networks.memory import connectivity_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 from samar.settings.declare import setting
@@ -76,18 +76,7 @@ def prepare(store: Store, settings: ConnectivityJobSettings) -> Mapping[str, Any
         raise ConfigError(
             f"{first['title']} and {second['title']} have the same weights; choose two networks."
         )
-    found = [settings, settings.changed(network=settings.other)]
-    models = [belongs_to(store, each)[0] for each in found]
-    if None not in models and models[0] != models[1]:
-        raise ConfigError(
-            f"{first['title']} is a {models[0]} and {second['title']} a {models[1]}; choose two "
-            "networks of one architecture."
-        )
-    if first["dataset"] != second["dataset"]:
-        raise ConfigError(
-            f"{first['title']} was trained on {first['dataset']} and {second['title']} on "
-            f"{second['dataset']}; choose two networks of the same images."
-        )
+    require_joinable(store, settings, (first, second))
     return {"networks": [first, second], "title": f"{first['title']} to {second['title']}"}
 
 
@@ -98,7 +87,7 @@ def work(settings: ConnectivityJobSettings, work: Work) -> None:
     work.progress(0, doing="Loading networks and images…")
     network, other = load_pinned(work.store, settings, work.job.inputs)
     use_fitting_threads(network.macs * settings.images)
-    note = _compared(network, other)
+    note = compared(network, [other])
     if note:
         work.summarize(note=note)
     connector = _connector(settings, work, network, other)
@@ -179,26 +168,6 @@ def _saves(work: Work) -> "Saves":
                 work.miss(path.name, error)
 
     return InFolder()
-
-
-def _compared(network: "Network", other: "Network") -> str:
-    """What to know of two networks that were not trained on the same images.
-
-    Raises:
-        ConfigError: they see the same image differently.
-    """
-    one, two = network.dataset, other.dataset
-    if one.normalization != two.normalization:
-        raise ConfigError(
-            f"{network.title} and {other.title} normalize images differently, so that no network "
-            "between them fits both; choose two with the same normalization."
-        )
-    if one.checksum == two.checksum:
-        return ""
-    return (
-        "The two networks were trained on different images or labels; those of the first are "
-        "measured, and the bend is trained on them."
-    )
 
 
 def _kept_paths(work: Work) -> tuple[Path, ...]:

@@ -5,17 +5,17 @@ job was stopped: a job that is started again goes on from there.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from samar.device.catalog import BF16, FP32
-from samar.errors import DataError
+from samar.errors import ConfigError, DataError
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
 from samar.landscapes.settings import SHAPES, LandscapeSettings
-from samar.networks.load import load_pinned, path_of, pinned, snapshots_before
+from samar.networks.load import belongs_to, load_pinned, path_of, pinned, snapshots_before
 from samar.networks.memory import landscape_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 from samar.settings.declare import setting
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from samar.landscapes.result import Landscape
     from samar.landscapes.sampler import CubeSampler, Sampler
     from samar.landscapes.topology.samples import Samples
+    from samar.networks.load import Network
 
 LEVEL, PREVIEW, PARTIAL = "landscape", "preview", "partial"
 """Kinds of artifacts: a level of the picture, of its rough form, or part of a level."""
@@ -72,15 +73,71 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
 
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
-    """Find every network, and check that there are as many as the directions need."""
+    """Find every network, and check that there are as many as the directions need.
+
+    Raises:
+        SamarError: a network does not fit, or two settings do not go together.
+    """
+    if settings.precision != FP32 and settings.allowed_error is not None:
+        raise ConfigError(
+            f"sampling is 'adaptive' and precision {settings.precision!r}, whose own error no "
+            "estimate holds; choose precision fp32, or sampling grid."
+        )
     everything = (settings.network, *settings.others)
     own_path = settings.directions == "pca" and not settings.others
     if not own_path:
         settings.require_others(len(settings.others))
     found = [pinned(store, settings, what) for what in everything]
+    require_joinable(store, settings, found)
     if own_path:
         settings.require_others(len(snapshots_before(store, found[0]["network"])))
     return {"networks": found, "title": " to ".join(each["title"] for each in found)}
+
+
+def require_joinable(
+    store: Store, settings: NetworkSettings, networks: Sequence[Mapping[str, str]]
+) -> None:
+    """Check that further networks can be joined with the first, as far as that is known already.
+
+    Args:
+        networks: as they are pinned.
+
+    Raises:
+        ConfigError: one is of another architecture, or of another data set.
+    """
+    first, *others = networks
+    kinds = [belongs_to(store, settings.changed(network=n["network"]))[0] for n in networks]
+    for other, kind in zip(others, kinds[1:], strict=True):
+        if None not in (kinds[0], kind) and kinds[0] != kind:
+            raise ConfigError(
+                f"{first['title']} is a {kinds[0]} and {other['title']} a {kind}; choose two "
+                "networks of one architecture."
+            )
+        if first["dataset"] != other["dataset"]:
+            raise ConfigError(
+                f"{first['title']} was trained on {first['dataset']} and {other['title']} on "
+                f"{other['dataset']}; choose two networks of the same images."
+            )
+
+
+def compared(network: "Network", others: "Sequence[Network]") -> str:
+    """What to know of networks that were not trained on the same images; empty where they were.
+
+    Raises:
+        ConfigError: they see the same image differently.
+    """
+    for other in others:
+        if network.dataset.normalization != other.dataset.normalization:
+            raise ConfigError(
+                f"{network.title} and {other.title} normalize images differently, so that no "
+                "network between them fits both; choose two with the same normalization."
+            )
+    if all(network.dataset.checksum == other.dataset.checksum for other in others):
+        return ""
+    return (
+        "The networks were trained on different images or labels; those of the first, "
+        f"{network.title}, are the ones used here."
+    )
 
 
 def work(settings: LandscapeJobSettings, work: Work) -> None:
@@ -94,6 +151,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     work.progress(0, doing="Loading network and images…")
     store = work.store
     network, *others = load_pinned(store, settings, work.job.inputs)
+    note = compared(network, others)
     use_fitting_threads(network.macs * settings.images)
     device = next(network.model.parameters()).device
     ends: list[tuple[str, Mapping[str, Any]]]
@@ -123,6 +181,8 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
         )
 
     facts = {"title": work.job.inputs["title"], **network.facts}
+    if note:
+        facts["note"] = note
 
     def sampler(wanted: LandscapeJobSettings, frame: "Frame | None") -> "Sampler":
         return sampler_of(
@@ -145,8 +205,8 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     )
     take_up(exact, work, LEVEL, PARTIAL)
     work.note(device=described(device, exact.evaluator.precision))
-    if exact.evaluator.note:
-        work.summarize(note=exact.evaluator.note)
+    if note or exact.evaluator.note:
+        work.summarize(note=" ".join(filter(None, (note, exact.evaluator.note))))
     pays = is_gpu(device) or multiplies_bf16()
     rough = settings.preview and settings.applies("preview") and settings.precision == FP32
     if rough and has_bf16(device) and pays and not exact.grid.finest:

@@ -177,6 +177,22 @@ def frame_between(model: nn.Module, *others: State) -> Frame:
     return Frame(origin, axes, labels, {"directions": "between"})
 
 
+def require_alike(first: State, second: State) -> None:
+    """Make sure that two networks have the same layers.
+
+    Raises:
+        ConfigError: names the first tensor in which they differ.
+    """
+    for name in [*first, *(name for name in second if name not in first)]:
+        shapes = [tuple(each[name].shape) if name in each else None for each in (first, second)]
+        if shapes[0] != shapes[1]:
+            told = [f"has {s} there" if s is not None else "has no such tensor" for s in shapes]
+            raise ConfigError(
+                f"The two networks have other layers: for {name} the first {told[0]}, the second "
+                f"{told[1]}; choose two of one architecture."
+            )
+
+
 def parameters_in(model: nn.Module, state: State) -> Weights:
     """The tensors of a ``state_dict`` that are parameters of the model, in its order."""
     own = list(model.named_parameters())

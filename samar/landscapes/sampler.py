@@ -27,7 +27,14 @@ from samar.landscapes.adaptive.images import ImagePlane
 from samar.landscapes.adaptive.refinement import Refinement
 from samar.landscapes.catalog import LEVELS
 from samar.landscapes.evaluator import Evaluator, Value
-from samar.landscapes.frame import Frame, State, frame_between, given_frame, random_frame
+from samar.landscapes.frame import (
+    Frame,
+    State,
+    frame_between,
+    given_frame,
+    random_frame,
+    require_alike,
+)
 from samar.landscapes.grid import Grid, Index, Points, Span, index_of_origin
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.settings import LandscapeSettings
@@ -291,9 +298,11 @@ def sampler_of(
         check: called before every batch, then and later; may raise to cancel.
 
     Raises:
-        ConfigError: the further networks do not go with the directions.
+        ConfigError: the further networks do not go with the directions, or have other layers.
     """
     config.require_others(len(others))
+    for _, state in others:
+        require_alike(model.state_dict(), state)
     evaluator = _evaluator(config, model, dataset, check)
     if frame is None:
         frame = _frame(config, model, [state for _, state in others])
@@ -358,7 +367,8 @@ def _facts(
     with undisturbed(model):
         own = evaluate(model, chosen, dataset.normalization, progress=lambda *_: check())
     known = dict(facts or {}) | {"split": config.split, "data_checksum": dataset.checksum}
-    return known | {"model_loss": own.loss} | ({"note": note} if note else {})
+    notes = [each for each in (known.get("note"), note) if each]
+    return known | {"model_loss": own.loss} | ({"note": " ".join(notes)} if notes else {})
 
 
 def _frame(config: LandscapeSettings, model: nn.Module, others: Sequence[State]) -> Frame:

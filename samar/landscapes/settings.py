@@ -136,7 +136,8 @@ class LandscapeSettings(Settings):
     )
     precision: str = setting(
         FP32,
-        "fp32, or bf16 for a quick preview, good to about 1 %.",
+        "fp32, or bf16 for a quick preview, good to about 1 %; worse where the loss is small, so "
+        "that adaptive points need fp32.",
         choices=lambda: {FP32: FP32, BF16: "bf16 (preview)"},
     )
 

@@ -4,6 +4,7 @@ They are the very functions that the app's jobs call, with a progress bar. The n
 in eval mode: dropout is off, BatchNorm normalizes by its running statistics.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +29,13 @@ from samar.errors import ConfigError
 from samar.landscapes.catalog import FEWEST_SAMPLES, MOST_AXES, MOST_SAMPLES
 from samar.landscapes.eigenvectors import eigenvector_frame
 from samar.landscapes.evaluator import Evaluator
-from samar.landscapes.frame import Frame, frame_between, given_frame, random_frame
+from samar.landscapes.frame import (
+    Frame,
+    frame_between,
+    given_frame,
+    random_frame,
+    require_alike,
+)
 from samar.landscapes.grid import Grid
 from samar.landscapes.sampler import STEADY_CHUNK, CubeSampler, Sampler
 from samar.landscapes.settings import LandscapeSettings
@@ -41,6 +48,7 @@ from samar.script.results import (
     SamplesResult,
     titled,
 )
+from samar.settings.declare import settings_of
 
 Tell = Callable[[int, int, str], None]
 
@@ -76,8 +84,8 @@ def landscape(
             ``layer``, ``raw``, ``hessian`` (top eigenvectors), or one or two directions of your
             own, each with a tensor for every parameter.
         between: one or two further networks of the same kind: the line to the first, or the plane
-            through all three.
-        dim: 1 for a line, 2 for a plane.
+            through all three. They are the directions, so ``directions`` is left out.
+        dim: 1 for a line, 2 for a plane; follows from ``between`` or directions of your own.
         points: along each axis: 5, 9, 17, 33 or 65.
         sampling: ``grid`` measures all points; ``adaptive`` only those of a plane that its surface
             needs, and interpolates the others: ``done`` says which are measured, and
@@ -104,6 +112,9 @@ def landscape(
     Raises:
         ConfigError: a value does not fit.
 
+    Warns:
+        UserWarning: a value has no effect under the others.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -118,10 +129,18 @@ def landscape(
         total, _ = on_host(objective.measured(network, batch_size_on(objective.device))).tolist()
     others = [between] if isinstance(between, nn.Module) else list(between)
     given = not isinstance(directions, str)
+    if others and (given or directions not in ("filter", "between")):
+        what = "tensors" if given else repr(directions)
+        raise ConfigError(
+            f"directions are {what}, but between gives the directions; leave one of them out."
+        )
+    axes = len(others) or (len(directions) if given else dim)
+    if dim not in (axes, 2):
+        raise ConfigError(f"dim is {dim}, but the directions make {axes}; leave dim out.")
     asked = LandscapeSettings.parse(
         {
             "directions": "between" if others else "filter" if given else directions,
-            "dim": len(others) or (len(directions) if given else dim),
+            "dim": axes,
             **{"points": points, "span": span, "seed": seed, "rho": rho, "batchnorm": batchnorm},
             **{"sampling": sampling, "tolerance": tolerance, "initial_images": initial_images},
         }
@@ -132,6 +151,11 @@ def landscape(
         )
     if asked.directions == "pca":
         raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
+    for name, known in settings_of(LandscapeSettings).items():
+        value = getattr(asked, name)
+        if value != known.default and not asked.applies(name):
+            words = f"{name} is {value!r}, which has no effect with the other values; leave it out."
+            warnings.warn(words, stacklevel=2)
     if asked.fewest_images is not None:
         objective = objective.shuffled()
     with _told(progress, title or "landscape") as tell:
@@ -470,8 +494,7 @@ def _frame(
     tell: Tell,
 ) -> Frame:
     for each in others:
-        if _shapes(unwrapped(each)) != _shapes(network):
-            raise ConfigError("These networks have other parameters; give one of the same kind.")
+        require_alike(network.state_dict(), unwrapped(each).state_dict())
     try:
         if others:
             return frame_between(network, *(unwrapped(each).state_dict() for each in others))
@@ -490,10 +513,6 @@ def _frame(
         return random_frame(network, dim=dim, kind=directions, seed=seed)
     except ValueError as error:
         raise ConfigError(f"These directions do not fit the network: {error}") from None
-
-
-def _shapes(network: nn.Module) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _named(objective: Objective) -> str:

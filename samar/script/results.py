@@ -232,7 +232,7 @@ class HessianResult(_Shown, Report):
         """
         if self.matrix != COVARIANCE or self.trace is None:
             return None
-        return noise_scale(self.trace.total, self.gradient_norm, self.images)
+        return noise_scale(self.trace.total, self.gradient_norm, self.images, self.noise_spread)
 
     @property
     def measures(self) -> dict[str, float | None]:

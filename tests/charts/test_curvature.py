@@ -38,6 +38,13 @@ def test_stems_end_at_the_eigenvalues_with_residuals_as_bars(report) -> None:
     assert "&lt;net&gt;" in eigenvalue_figure([("<net>", report)]).layout.title.text
 
 
+def test_a_negative_eigenvalue_of_pyhessian_is_not_called_the_largest(report) -> None:
+    spectrum = replace(report.spectrum, values=(3.0, -4.0), residuals=(0.0, 0.0))
+    found = replace(report, spectrum=spectrum, manifest={**report.manifest, "engine": "pyhessian"})
+    assert eigenvalue_figure([("net", found)]).data[1].name == "largest in modulus"
+    assert eigenvalue_figure([("net", report)]).data[1].name == "largest"
+
+
 def test_two_networks_differ_in_more_than_colour(report) -> None:
     traces = eigenvalue_figure([("a", report), ("b", report)]).data
     tops = [trace for trace in traces if trace.name in ("a", "b")]

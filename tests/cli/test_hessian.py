@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main, parser
+from samar.curvature.result import Report, Spectrum
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.models.build import build_model
@@ -138,6 +139,14 @@ def test_engines_agree(digits, capsys, engine) -> None:
             "--matrix rest --engine pyhessian",
             "engine is not for matrix 'rest'; leave one of them out.",
         ),
+        *(
+            (
+                f"--engine pyhessian --{word}",
+                f"{word.split()[0]} is not for engine 'pyhessian'; leave one of them out.",
+            )
+            for word in ("sharpness", "gauss-newton", "held-out 20")
+        ),
+        ("--held-out 1", "held-out is 1, but a standard error needs at least 2 other images;"),
         ("--top 101", "top is '101', but it must be at most 100; choose another value."),
         ("--top 9 --max-products 8", "9 eigenvalues need at least 9 products, not 8."),
         ("--images 0", "images is '0', but it must be at least 1; choose another value."),
@@ -162,3 +171,27 @@ def test_weights_that_diverged(tmp_path, digits, capsys) -> None:
     save_weights(net, Path(digits[1]), {})
     assert main(digits) == 2
     assert "holds values that are not finite" in capsys.readouterr().err
+
+
+def test_what_pyhessian_has_no_lower_end_for_is_said(digits, capsys) -> None:
+    few = [*digits, "--images", "8", "--top", "1", "--tol", "0.5", "--engine", "pyhessian"]
+    assert main([*few, "--both-ends"]) == 0
+    assert "--both-ends has no effect with --engine pyhessian" in capsys.readouterr().err
+
+
+def test_json_holds_no_number_that_json_lacks(digits, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("samar.curvature.report.PROBES", 1)
+    monkeypatch.setattr("samar.curvature.report.STEPS", 4)
+    few = ["--images", "8", "--top", "1", "--tol", "0.5", "--density", "--json"]
+    assert main([*digits, *few]) == 0
+    out = capsys.readouterr().out
+    assert "NaN" not in out
+    assert json.loads(out)["density"]["trace_error"] is None
+
+
+def test_a_negative_eigenvalue_of_pyhessian_is_not_called_the_largest() -> None:
+    spectrum = Spectrum((0.5, -2.0), (0.0, 0.0), None, (), (), 1, True, 1.0, 0.0)
+    report = Report(spectrum, None, None, None, None, 9, 0.0, {"engine": "pyhessian"})
+    assert [report.end(each) for each in spectrum.values] == ["largest", "largest in modulus"]
+    ours = Report(spectrum, None, None, None, None, 9, 0.0, {"engine": "lanczos"})
+    assert [ours.end(each) for each in spectrum.values] == ["largest", "largest"]

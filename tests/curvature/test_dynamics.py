@@ -1,16 +1,19 @@
 """Edge of stability, κ, gradient in the top eigenspace: against what steps and matrices say."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from samar.curvature.dynamics import dynamics_of, edge_of_stability
-from samar.curvature.noise import noise_scale
-from samar.curvature.product import hessian_of
-from samar.curvature.result import Estimate
+from samar.curvature.matrices import GradientCovariance
+from samar.curvature.noise import noise_scale, noise_words, spread_of
+from samar.curvature.product import hessian_of, operator_of
+from samar.curvature.result import Estimate, Report, Spectrum, Trace
 from samar.curvature.solvers.eigenvalues import top_of
+from samar.curvature.solvers.trace import hessian_trace
 from samar.data.sample import Sample
 
 
@@ -92,3 +95,52 @@ def test_the_noise_scales_error_is_that_of_its_trace() -> None:
 def test_a_gradient_that_drowns_in_noise_has_no_scale() -> None:
     assert noise_scale(Estimate(5.0, 0.1), 0.1, 100) is None
     assert noise_scale(Estimate(0.0, 0.0), 1.0, 1) is None
+
+
+def test_the_noise_scales_error_is_its_spread_over_examples() -> None:
+    """Over disjoint draws of the examples, not only that of the trace's random vectors."""
+    torch.manual_seed(0)
+    n, draws = 128, 40
+    net = nn.Linear(3, 2)
+    x, y = torch.randn(n * draws, 3), (torch.rand(n * draws) < 0.2).long()
+    found = []
+    for start in range(0, n * draws, n):
+        part = Sample(x[start : start + n], y[start : start + n])
+        with operator_of(GradientCovariance, net, part) as matrix:
+            trace = hessian_trace(matrix, products=3 * len(matrix)).total
+            norm = matrix.gradient.norm().item()
+            found.append(noise_scale(trace, norm, n, spread_of(matrix, trace)))
+    values = torch.tensor([each.value for each in found])
+    errors = torch.tensor([each.error for each in found])
+    assert errors.median().item() == pytest.approx(values.std().item(), rel=0.35)
+    inside = (values - values.median()).abs() < 2 * errors
+    assert inside.float().mean() >= 0.9
+
+
+def test_the_jackknife_is_that_of_leaving_every_example_out() -> None:
+    net, n = nn.Linear(3, 2).double(), 40
+    part = Sample(torch.randn(n, 3).double() + 1, torch.zeros(n, dtype=torch.long))
+
+    def scale(chosen: torch.Tensor) -> float:
+        with operator_of(GradientCovariance, net, Sample(part.x[chosen], part.y[chosen])) as matrix:
+            trace = hessian_trace(matrix, products=3 * len(matrix)).total
+            found = noise_scale(trace, matrix.gradient.norm().item(), len(chosen))
+        assert found is not None
+        return found.value
+
+    everything = torch.arange(n)
+    left = torch.tensor([scale(everything[everything != i]) for i in range(n)])
+    brute = math.sqrt((n - 1) / n * (left - left.mean()).square().sum().item())
+    with operator_of(GradientCovariance, net, part, batch_size=16) as matrix:
+        trace = hessian_trace(matrix, products=3 * len(matrix)).total
+        assert spread_of(matrix, trace, probes=2000) == pytest.approx(brute, rel=0.1)
+
+
+def test_a_report_of_before_has_a_noise_scale_without_an_error() -> None:
+    spectrum = Spectrum((1.0,), (0.0,), None, (), (), 1, True, 1.0, 0.0)
+    trace = Trace(Estimate(5.0, 0.01), {}, 6)
+    report = Report(spectrum, None, trace, None, None, 100, 0.0, {}, "covariance", 1.0)
+    assert noise_words(report) == "noise scale 5.319 images"
+    assert noise_words(replace(report, noise_spread=2.0)) == "noise scale 5.319 ± 2 images"
+    known = Report.from_json(replace(report, noise_spread=2.0).as_json())
+    assert known.noise_spread == 2.0

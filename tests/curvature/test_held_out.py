@@ -83,3 +83,6 @@ def test_a_job_of_before_keeps_its_meaning() -> None:
     for stored, count in (('{"held_out": true, "images": 99}', 99), ('{"held_out": false}', 0)):
         assert CurvatureSettings.stored(stored).held_out == count
     assert CurvatureSettings.stored('{"held_out": true}').held_out == CurvatureSettings().images
+    assert CurvatureSettings.stored('{"held_out": 1}').held_out == 0
+    former = '{"engine": "pyhessian", "sharpness": true, "gauss_newton": true, "held_out": 9}'
+    assert CurvatureSettings.stored(former) == CurvatureSettings(engine="pyhessian")

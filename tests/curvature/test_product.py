@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from samar.curvature import product
+from samar.curvature.layers import layer_curvature
 from samar.curvature.product import hessian_of
+from samar.curvature.solvers.trace import hessian_trace
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 
@@ -114,6 +116,36 @@ def test_blocks_and_frozen_parameters(network, sample, dense) -> None:
     with hessian_of(network, sample) as frozen:
         assert len(frozen) == len(found)
         torch.testing.assert_close(frozen @ found[0], found @ found[0], rtol=1e-10, atol=1e-12)
+
+
+class _OwnParameter(nn.Module):
+    """With a parameter of its own, and a child of the name that such parameters once went by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.randn(3, dtype=torch.float64))
+        self.model = nn.Linear(4, 3).double()
+
+    def forward(self, x):
+        return self.model(x) + self.shift
+
+
+def test_parameters_of_the_network_itself_are_a_layer_of_their_own(dense) -> None:
+    net = _OwnParameter()
+    images = Sample(torch.randn(30, 4, dtype=torch.float64), torch.randint(3, (30,)))
+    whole = dense(net, images)
+    with hessian_of(net, images) as hessian:
+        assert {name: part.stop - part.start for name, part in hessian.layers.items()} == {
+            "(network)": 3,
+            "model": 15,
+        }
+        assert hessian.parameters_of("(network)") == ("shift",)
+        found = hessian_trace(hessian, products=3 * len(hessian))
+    trace = whole.trace().item()
+    assert found.total.value == pytest.approx(trace)
+    assert sum(each.value for each in found.layers.values()) == pytest.approx(trace)
+    layers = layer_curvature(net, images, found)
+    assert [(layer.name, layer.parameters) for layer in layers] == [("(network)", 3), ("model", 15)]
 
 
 def test_loss_gradient_and_offsets(network, sample) -> None:

@@ -207,6 +207,13 @@ def test_what_shows_in_the_weights_alone_is_said_by_the_job(
         assert "\n" not in job.message
 
 
+def test_other_labels_are_noted(store: Store, recorded: Callable[..., Any]) -> None:
+    recorded(name="noisy", weights=True, seed=3, label_noise=0.5)
+    job = run(store, submitted(store, other="noisy", curve="line", align="none"))
+    (note,) = job.notes
+    assert re.search("trained on different images or labels; those of the first, first", note)
+
+
 def test_on_the_command_line(
     store: Store, inline: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -351,6 +351,56 @@ def test_between_two_and_three_networks(store: Store) -> None:
     assert kept(store, job)[0].is_plane
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"directions": "between", "dim": 1, "others": ("other",)},
+        {"directions": "between", "dim": 2, "others": ("second", "other")},
+        {"directions": "pca", "dim": 1, "others": ("second", "other")},
+    ],
+)
+def test_networks_that_cannot_be_joined_are_told_apart(
+    store: Store,
+    recorded: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    values: dict[str, Any],
+) -> None:
+    monkeypatch.setattr("samar.networks.load.require_data", lambda dataset: None)
+    monkeypatch.setattr("samar.networks.load.stamp", str)
+    for settings, sentence in (
+        ({"model": "resnet20"}, r"first.* is a cnn and other.* a resnet20; choose two"),
+        ({"dataset": "cifar10"}, r"first.* on digits and other.* on cifar10; choose two"),
+    ):
+        made = recorded(name="other", weights=True, seed=4, **settings)
+        with pytest.raises(ConfigError, match=sentence):
+            kind.prepare(store, asked(**values))
+        store.delete(made.id)
+    made = recorded(name="other", weights=True, seed=4, normalize="half")
+    job = run(store, submitted(store, **values))
+    assert job.status == "failed"
+    assert re.search("first.* and other.* normalize images differently", job.message)
+    store.delete(made.id)
+    recorded(name="other", weights=True, seed=4, label_noise=0.5)
+    job = run(store, submitted(store, **values))
+    assert job.status == "finished"
+    (note,) = job.notes
+    assert re.search("trained on different images or labels; those of the first, first", note)
+    assert kept(store, job)[0].manifest["note"] == note
+
+
+def test_a_file_with_other_layers_is_one_sentence(store: Store, tmp_path: Path) -> None:
+    from samar.models.build import build_model
+    from samar.networks.checkpoint import save_weights
+
+    path = tmp_path / "other.safetensors"
+    save_weights(build_model("resnet20", classes=10, channels=1), path, {})
+    values = {"others": (str(path),), "dataset": "digits", "directions": "between", "dim": 1}
+    job = run(store, submitted(store, **values))
+    assert job.status == "failed"
+    assert "The two networks have other layers: for features.0.weight" in job.message
+    assert "KeyError" not in job.message
+
+
 def test_a_run_seen_from_its_own_snapshots(store: Store) -> None:
     job = run(store, submitted(store, directions="pca"))
     (plane,) = kept(store, job)
@@ -393,9 +443,10 @@ def test_the_search_for_eigenvectors_tells_where_it_is(
         ({"directions": "pca", "network": "second"}, "need 3 or more further .* got 0"),
         ({"directions": "pca", "network": "first@5"}, "need 3 or more further .* got 1"),
         ({"dim": 5, "others": ("second",)}, "need no further networks, got 1"),
+        ({"precision": "bf16", "sampling": "adaptive"}, "choose precision fp32, or sampling grid"),
     ],
 )
-def test_too_few_networks_are_refused_before_anything_starts(
+def test_what_does_not_go_together_is_refused_before_anything_starts(
     store: Store, values: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ConfigError, match=sentence):

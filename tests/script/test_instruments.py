@@ -202,6 +202,20 @@ def test_fixed_parameters_stay_fixed() -> None:
     assert plane.loss[2, 2] == pytest.approx(F.mse_loss(network.eval()(X), Y).item())
 
 
+def test_the_noise_scale_is_known_only_as_well_as_its_examples_tell() -> None:
+    torch.manual_seed(0)
+    network = nn.Linear(4, 3)
+    x, y = torch.randn(64, 4), torch.randint(3, (64,))
+    found = samar.hessian(
+        network, nn.CrossEntropyLoss(), (x, y), matrix="covariance", trace=True,
+        top=1, progress=False,
+    )  # fmt: skip
+    scale = found.noise_scale
+    assert scale is not None
+    assert found.noise_spread is not None
+    assert scale.error >= found.noise_spread > 0
+
+
 def test_sharpness_is_the_climb_that_it_says() -> None:
     network, rho = regression().eval(), 0.01
     found = samar.sharpness(network, F.mse_loss, (X, Y), rho=rho, progress=False)
@@ -231,7 +245,8 @@ def test_points_of_few_examples_and_more_where_they_are_needed() -> None:
     assert found.loss[8, 8] == pytest.approx(whole.loss[8, 8])
     assert found.each.counts.min() == 0
     assert found.manifest["evaluations"] < 0.5 * 600 * found.done.sum()
-    plain = samar.landscape(network, **asked, initial_images=64)
+    with pytest.warns(UserWarning, match="initial_images is 64, which has no effect"):
+        plain = samar.landscape(network, **asked, initial_images=64)
     assert plain.each is None, "of a whole grid every point has all"
 
 
@@ -271,7 +286,17 @@ def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> Non
         ({"span": -1.0}, "span is -1"),
         ({"rho": float("nan")}, "rho is nan"),
         ({"batchnorm": "none"}, "batchnorm is 'none'"),
-        ({"between": [nn.Linear(2, 2).double()]}, "have other parameters"),
+        ({"between": [nn.Linear(2, 2).double()]}, "have other layers"),
+        (
+            {"between": nn.Linear(2, 2), "directions": "hessian"},
+            "directions are 'hessian', but between gives the directions; leave one of them out",
+        ),
+        ({"between": nn.Linear(2, 2), "directions": [[X]]}, "directions are tensors, but between"),
+        (
+            {"between": [nn.Linear(2, 2)] * 2, "dim": 1},
+            "dim is 1, but the directions make 2; leave dim",
+        ),
+        ({"directions": [[X]], "dim": 3}, "dim is 3, but the directions make 1"),
         ({"sampling": "adaptive", "initial_images": 3}, "initial-images is 3"),
         ({"sampling": "adaptive", "initial_images": 16}, "known for whole batches alone"),
     ],

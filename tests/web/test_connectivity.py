@@ -1,6 +1,7 @@
 """The Connectivity page without a browser: two networks in, barriers, figures and files out."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.connectivity.result import Along, Connection, Path
+from samar.connectivity.result import Along, Barrier, Connection, Path
 from samar.jobs.engine.worker import run as work
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.store import Store
-from samar.web.connectivity.results import _exports, _sentences
+from samar.web.connectivity.results import _barrier, _exports, _sentences
 from samar.web.service import service
 
 APP = FilePath(__file__).parents[2] / "app.py"
@@ -149,6 +150,12 @@ def test_a_rise_within_its_error_is_no_clear_barrier() -> None:
     content, _ = _exports(found, {}, "a to b")["json"]
     lowest = json.loads(str(content()), parse_constant=lambda word: pytest.fail(word))
     assert lowest["paths"][1]["test_barrier"] is None
+
+
+def test_a_small_barrier_has_an_error_with_digits() -> None:
+    assert _barrier(Barrier(0.25, 0.0123, 0.5, 0.25)) == "0.250 ± 0.012"
+    assert _barrier(Barrier(0.00083, 0.00021, 0.5, 0.00083)) == "0.00083 ± 0.00021"
+    assert _barrier(Barrier(0.1, math.nan, 0.5, 0.1)) == "0.100 ± nan"
 
 
 def test_a_file_that_was_deleted_by_hand_is_said(visit: Callable[..., AppTest]) -> None:

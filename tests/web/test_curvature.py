@@ -13,10 +13,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.curvature.result import Report, Spectrum
 from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.web.curvature import results
 from samar.web.service import service
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -177,6 +179,31 @@ def test_a_first_result_comes_unasked_and_stays_until_there_is_a_better_one(
     said = words(page)
     assert "Measured on" in said
     assert "first result" not in said
+
+
+def test_what_pyhessian_does_not_measure_is_off(page: AppTest) -> None:
+    for name in ("sharpness", "both_ends"):
+        page.toggle(key=f"curvature_{name}").set_value(True)
+    page.number_input(key="curvature_held_out").set_value(40).run()
+    page.selectbox(key="curvature_engine").set_value("pyhessian").run()
+    for name in ("sharpness", "gauss_newton", "both_ends"):
+        assert page.toggle(key=f"curvature_{name}").disabled
+    assert not page.toggle(key="curvature_trace").disabled
+    assert page.number_input(key="curvature_held_out").disabled
+    press(page)
+    (job,) = jobs()
+    asked = job.settings
+    assert (asked.engine, asked.sharpness) == ("pyhessian", False)
+    assert (asked.both_ends, asked.held_out) == (False, 0)
+
+
+def test_a_share_stands_only_where_an_eigenvalue_is_known() -> None:
+    values, residuals = (2.0, 0.0, 0.1, -0.02), (0.1, 0.0, 0.2, 0.01)
+    spectrum = Spectrum(values, residuals, None, (), (), 1, True, 1.0, 0.0)
+    parts = (1.5, 0.1, 3.0, 0.05)
+    report = Report(spectrum, None, None, None, None, 9, 0.0, {}, gauss_newton=parts)
+    said = results._summary("a", report)
+    assert "of it Gauss–Newton 75 %, –, –, – (h₁, h₂, …)" in said
 
 
 def test_two_networks_and_both_engines(page: AppTest, recorded: Callable[..., Job]) -> None:

@@ -125,15 +125,16 @@ def test_a_run_is_measured_and_repeatable(visit: Callable[..., AppTest]) -> None
 
 
 def test_adaptive_points_and_their_error(visit: Callable[..., AppTest]) -> None:
-    page = visit(l_points="9", l_images="32", l_sampling="adaptive")
+    page = visit(l_points="9", l_images="32", l_sampling="adaptive", l_precision="bf16")
     page.select_slider(key="l_tolerance").set_value(0.3).run()
+    assert page.selectbox(key="l_precision").disabled, "its own error is in no estimate"
     page = press(page, "compute")
     said = words(page).replace("\\", "")
     assert "of 81 points measured (the dots on the map); the loss at the others is" in said
     assert "(tolerated 30 %)" in said
     assert "its difference to the network's own loss, on the same images, to ±" in said
     assert "--sampling adaptive --tolerance 0.3" in " ".join(page.code[0].value.split())
-    assert settings().allowed_error == 0.3
+    assert (settings().allowed_error, settings().precision) == (0.3, "fp32")
     page.number_input(key="l_initial_images").set_value(16).run()
     page = press(page, "compute")
     said = words(page).replace("\\", "")

@@ -6,7 +6,8 @@ has
 
     ‖H y_i − θ_i y_i‖ < tol · |θ_i|
 
-An eigenvalue then lies within tol · |θ_i| of θ_i; the true error is usually of the order of the
+or, where |θ_i| is so small that rounding alone is more, a residual of at most twice the rounding.
+An eigenvalue then lies within that of θ_i; the true error is usually of the order of the
 residual squared over the gap to the next eigenvalue, so a tolerance of 1e-2 often gives four
 digits. Memory is that of the basis: when it is full, the space shrinks to its best vectors and
 grows again.
@@ -31,6 +32,9 @@ WARM_NOISE, COLD_NOISE = 0.1, 1.0
 """Length of the random direction that is added to a start of length 1, so that every eigenvector
 can be found. The start is the eigenvectors of before or else the gradient, which lies largely in
 the top eigenspace (Gur-Ari et al. 2018, arXiv 1812.04754): h₁ is within 2 % after four products."""
+
+AT_ROUNDING = 2.0
+"""An eigenvalue that rounding hides may have a residual of so many times the rounding."""
 
 OnProduct = Callable[[int, float], None]
 """Called after each product with their number and the largest relative residual of the wanted pairs
@@ -126,7 +130,9 @@ def top_of(
         wanted = [*range(space.size)[-k:]]
         if both_ends:
             wanted = sorted({*wanted, *range(space.size)[:k]})
-        relative = ritz.residuals[wanted] / (abs(ritz.values[wanted]) + 1e-30)
+        sizes, least = abs(ritz.values[wanted]), ritz.rounding / tol
+        sizes[sizes < least] = AT_ROUNDING * least  # such as an eigenvalue of zero
+        relative = ritz.residuals[wanted] / (sizes + 1e-30)
         worst = float(relative.max()) if space.size >= k else float("inf")
         if on_estimate:
             best = [*range(space.size)[: -k - 1 : -1]]

@@ -62,7 +62,8 @@ class Ritz:
 
     Attributes:
         values: θ, (m,).
-        residuals: ‖A y − θ y‖, (m,), never below what rounding leaves uncertain.
+        residuals: ‖A y − θ y‖, (m,), never below ``rounding``.
+        rounding: what rounding leaves uncertain.
         weights: squared first components of the s_i, (m,), the quadrature weights of the start
             vector.
         rotation: s_i as columns, (m, m).
@@ -70,6 +71,7 @@ class Ritz:
 
     values: Floats
     residuals: Floats
+    rounding: float
     weights: Floats
     rotation: Floats
 
@@ -118,9 +120,9 @@ class KrylovSpace:
     def ritz(self) -> Ritz:
         """Approximate eigenpairs of what is known so far, from a float64 ``eigh`` of T."""
         values, rotation = np.linalg.eigh(self._projected[: self.size, : self.size])
-        rounding = 4 * torch.finfo(self._basis.dtype).eps * np.abs(values).max()
+        rounding = 4 * torch.finfo(self._basis.dtype).eps * float(np.abs(values).max())
         residuals = np.hypot(self.beta * rotation[-1], rounding)
-        return Ritz(values, residuals, rotation[0] ** 2, rotation)
+        return Ritz(values, residuals, rounding, rotation[0] ** 2, rotation)
 
     def vectors(self, ritz: Ritz, chosen: list[int]) -> Tensor:
         """Ritz vectors y_i as rows, (len(chosen), n), on the device of the products."""

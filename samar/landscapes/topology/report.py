@@ -63,10 +63,13 @@ def reading(
     if border:
         known = "It lies" if count == 1 else f"{border} of them {'lie' if border > 1 else 'lies'}"
         known = "All of them lie" if border == count > 1 else known
-        words.append(
-            f"{known} at the border, where the loss may go on falling: "
-            "a larger range tells whether there is a minimum."
-        )
+        if tree.left_out:
+            words.append(f"{known} at the border, or beside points that are not finite.")
+        else:
+            words.append(
+                f"{known} at the border, where the loss may go on falling: "
+                "a larger range tells whether there is a minimum."
+            )
     if len(tree.pairs):
         second = next(each for each in tree.minima if each.saddle is not None)
         words.append(

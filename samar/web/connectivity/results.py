@@ -1,6 +1,7 @@
 """What was measured between two networks: barriers, figures, planes, files to export."""
 
 import io
+import math
 import time
 from collections.abc import Callable
 
@@ -181,7 +182,8 @@ def _sentences(found: Connection) -> list[str]:
 
 
 def _barrier(barrier: Barrier) -> str:
-    return f"{barrier.value:.3f} ± {barrier.error:.3f}"
+    places = 3 if not barrier.error > 0 else max(3, 1 - math.floor(math.log10(barrier.error)))
+    return f"{barrier.value:.{places}f} ± {barrier.error:.{places}f}"
 
 
 def _percent(barrier: Barrier) -> str:

@@ -22,6 +22,8 @@ RUNS = {"run": ("curvature_run1",), "two": ("curvature_run1", "curvature_run2")}
 EXTRAS = ("density", "trace", "layers", "sharpness", "gauss_newton")
 MORE = ("split", "rho", "seed", "max_products", "trace_products", "both_ends")
 OTHERS = "held_out"
+OF_ONE = (OTHERS, "both_ends")
+"""Besides the extras, what not every matrix or engine has."""
 BOTH = "both"
 
 
@@ -41,28 +43,30 @@ def choose() -> list[Wanted]:
     """
     source = choose_source("Measure", OF, SOURCES)
     networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
-    asked = CurvatureSettings(matrix=_control("matrix"))
-    idle = [name for name in (*EXTRAS, OTHERS) if not asked.applies(name)]
-    hessian = asked.matrix == HESSIAN
-    with st.container(horizontal=True):
-        _control("top")
-        _control("images")
-        _control(OTHERS, disabled=not asked.applies(OTHERS))
-    _control("tol")
-    with st.container(horizontal=True, key="curvature_extras"):
-        for name in EXTRAS:
-            _control(name, disabled=name in idle)
+    hessian = _control("matrix") == HESSIAN
+    first = st.container()
     with st.expander("More"):
         engine = _control("engine", options=(*ENGINES, BOTH), disabled=not hessian)
+        engines = (LANCZOS,) if not hessian else tuple(ENGINES) if engine == BOTH else (engine,)
+        asked = CurvatureSettings(matrix=st.session_state[f"{PREFIX}matrix"], engine=engines[0])
+        idle = [name for name in (*EXTRAS, *OF_ONE) if not asked.applies(name)]
         for name in MORE:
-            _control(name)
-    engines = (LANCZOS,) if not hessian else tuple(ENGINES) if engine == BOTH else (engine,)
+            _control(name, disabled=name in idle)
+    with first:
+        with st.container(horizontal=True):
+            _control("top")
+            _control("images")
+            _control(OTHERS, disabled=OTHERS in idle)
+        _control("tol")
+        with st.container(horizontal=True, key="curvature_extras"):
+            for name in EXTRAS:
+                _control(name, disabled=name in idle)
     wanted = []
     for network in dict.fromkeys(networks):
         for each in engines:
             fixed: dict[str, Any] = {"engine": each, **network.values}
             # The second engine repeats the eigenvalues alone.
-            without = idle if each == engines[0] else (*EXTRAS, OTHERS)
+            without = idle if each == engines[0] else (*EXTRAS, *OF_ONE)
             fixed |= {name: settings_of(CurvatureJobSettings)[name].default for name in without}
             settings = settings_from_controls(CurvatureJobSettings, PREFIX, **fixed)
             title = f"{network.title}, {each}" if len(engines) > 1 else network.title

@@ -1,6 +1,5 @@
 """What was measured: figures, table of sharpness, where it came from, files to export."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from samar.curvature.result import Report, Spectrum
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.kinds.curvature import ESTIMATE, FIRST_TOLERANCE
+from samar.settings.command import json_line
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
@@ -159,7 +159,7 @@ def show_rest(named: Sequence[tuple[str, Report]]) -> None:
 def show_footer(named: Sequence[tuple[str, Report]]) -> None:
     """Manifest and downloads."""
     with st.container(horizontal=True, key="curvature_downloads"):
-        content = json.dumps({title: report.as_json() for title, report in named}, indent=2)
+        content = json_line({title: report.as_json() for title, report in named}, indent=2)
         options: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
         st.download_button("JSON", content, "curvature.json", "application/json", **options)
         st.download_button("CSV", _csv(named), "curvature.csv", "text/csv", **options)
@@ -174,7 +174,8 @@ def _summary(title: str, report: Report) -> str:
     of = "" if report.matrix == HESSIAN else f" of the {info.title} matrix {info.symbol}"
     parts = [
         f"**{plain(title)}**",
-        f"largest eigenvalue{of} h₁ {spectrum.values[0]:.5g} ± {spectrum.residuals[0]:.0e}",
+        f"{report.end(spectrum.values[0])} eigenvalue{of} h₁ {spectrum.values[0]:.5g} ± "
+        f"{spectrum.residuals[0]:.0e}",
         f"{spectrum.products} matrix-vector products in {spectrum.seconds:.1f} s",
         f"loss {spectrum.loss:.5g} on {report.images} images",
     ]
@@ -188,10 +189,10 @@ def _summary(title: str, report: Report) -> str:
         value = f"{first.value:.5g} ± {first.error:.2g}"
         parts.insert(2, f"on {report.others:,} other images {value} (standard error)")
     if report.gauss_newton is not None:
+        known = zip(report.gauss_newton, spectrum.values, spectrum.residuals, strict=True)
         shares = ", ".join(
-            f"{part / value:.0%}".replace("%", " %")
-            for part, value in zip(report.gauss_newton, spectrum.values, strict=True)
-            if value
+            f"{part / value:.0%}".replace("%", " %") if value > residual else "–"
+            for part, value, residual in known
         )
         parts.insert(2, f"of it Gauss–Newton {shares} (h₁, h₂, …)")
     if report.density:
@@ -233,14 +234,14 @@ def _csv(named: Sequence[tuple[str, Report]]) -> str:
     for title, report in named:
         spectrum = report.spectrum
         ends = (
-            ("largest", spectrum.values, spectrum.residuals),
-            ("smallest", spectrum.lowest, spectrum.lowest_residuals),
+            (report.end, spectrum.values, spectrum.residuals),
+            (lambda _: "smallest", spectrum.lowest, spectrum.lowest_residuals),
         )
         for end, values, residuals in ends:
             rows += [
-                {"network": title, "matrix": report.matrix, "end": end, "rank": i + 1}
+                {"network": title, "matrix": report.matrix, "end": end(v), "rank": i + 1}
                 | {"eigenvalue": v, "residual": r}
-                | (_besides(report, i) if end == "largest" else {})
+                | (_besides(report, i) if values is spectrum.values else {})
                 for i, (v, r) in enumerate(zip(values, residuals, strict=True))
             ]
     return str(pd.DataFrame(rows).to_csv(index=False))

@@ -80,11 +80,10 @@ def _draw(source: str) -> dict[str, Any]:
     with right:
         _control("rho", disabled=not asked.applies("rho"))
         _control("samples" if asked.is_sampled else "points")
-    if asked.applies("sampling"):
-        chosen = _control("sampling")
-        if chosen == "adaptive":
-            _control("tolerance")
-            _control("initial_images")
+    adaptive = asked.applies("sampling") and _control("sampling") == "adaptive"
+    if adaptive:
+        _control("tolerance")
+        _control("initial_images")
     _control("span")
     if asked.applies("path") and source in ("one", "two"):
         _control("path")
@@ -93,8 +92,11 @@ def _draw(source: str) -> dict[str, Any]:
     for name in ("seed", "rho"):
         if not asked.applies(name):
             fixed[name] = SETTINGS[name].default
-    for name in ("split", "batchnorm", "precision"):
+    for name in ("split", "batchnorm"):
         _control(name)
+    _control("precision", disabled=adaptive)
+    if adaptive:
+        fixed["precision"] = SETTINGS["precision"].default
     if asked.applies("preview"):
         _control("preview")
     else:

@@ -392,7 +392,7 @@ def _reading(landscape: Landscape | Samples) -> list[str]:
         if isinstance(landscape, Landscape) and landscape.ends_missing:
             words.append(landscape.ends_missing)
     else:
-        subject = "A random plane almost never contains"
+        subject = f"A random {'line' if landscape.dim == 1 else 'plane'} almost never contains"
         if landscape.dim > 2:
             subject = f"{landscape.dim} random directions almost never contain"
         words.append(

@@ -4,8 +4,9 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 
-from samar.curvature.product import hessian_of
-from samar.curvature.solvers.eigenvalues import top_eigenvalues
+from samar.curvature.matrices import MATRICES
+from samar.curvature.product import hessian_of, operator_of
+from samar.curvature.solvers.eigenvalues import top_eigenvalues, top_of
 from samar.data.sample import Sample
 from samar.errors import ConfigError
 
@@ -25,6 +26,25 @@ def test_all_eigenvalues_of_a_singular_hessian(dense) -> None:
     found = top_eigenvalues(net, images, k=6)
     assert found.converged
     assert found.values == pytest.approx(exact, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gauss_newton", "empirical_fisher", "covariance"])
+def test_an_eigenvalue_of_zero_converges_at_the_rounding(name) -> None:
+    """A matrix of a rank below its size has nothing at its lower end that a residual resolves."""
+    net = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 3))
+    images = Sample(torch.randn(20, 6), torch.randint(3, (20,)))
+    with operator_of(MATRICES[name], net, images) as matrix:
+        plain = top_of(matrix, k=2, tol=1e-3)
+        found = top_of(matrix, k=2, tol=1e-3, both_ends=True)
+        whole = torch.stack([matrix @ v for v in torch.eye(len(matrix))]).double()
+    assert plain.converged
+    assert found.converged
+    assert found.products < 80
+    exact = torch.linalg.eigvalsh(whole)
+    assert found.values == pytest.approx(exact.flip(0)[:2].tolist(), rel=1e-4)
+    assert found.lowest == pytest.approx([0, 0], abs=1e-5 * found.values[0])
+    for value, residual in zip(found.values, found.residuals, strict=True):
+        assert residual < 1e-3 * value
 
 
 def test_agrees_with_scipy_and_residuals_are_true(wide) -> None:

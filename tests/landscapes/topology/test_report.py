@@ -54,7 +54,8 @@ def test_what_is_left_out_and_apart_is_told() -> None:
     words = said(topology_of(plane_of(loss)))
     assert "fall into 2 parts" in words
     assert "9 points are not finite" in words
-    assert "All of them lie at the border" in words
+    assert "All of them lie at the border, or beside points that are not finite." in words
+    assert "a larger range" not in words
 
 
 def test_the_coarser_grid_speaks_for_or_against_the_count() -> None:
