@@ -158,9 +158,8 @@ def test_old_requests_do_not_reach_a_new_worker(store: Store, running: Job) -> N
     store.requeue(store.get(running.id))
     store.claim_next("long", limit=1)
     store.orders.post(running.key, "change", rho=0.5)
-    assert [(c.command, c.detail) for c in store.orders.after(0, running.key)] == [
-        ("change", {"rho": 0.5})
-    ]
+    (order,) = store.orders.after(0, running.key)
+    assert (order.command, order.detail) == ("change", {"rho": 0.5, "order": order.key})
 
 
 def test_orders_to_several_jobs_come_in_the_order_they_were_given(
