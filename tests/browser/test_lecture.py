@@ -299,7 +299,7 @@ def lam_by_hand(page: Page, seen: Seen) -> None:
     hold.click()
     expect(marks).to_contain_text("λ held at 0")
     resume(page)
-    seen["freed"] = pause(page, seen["held"] // STEPS_PER_EPOCH + 15)
+    seen["freed"] = pause(page, seen["held"] // STEPS_PER_EPOCH + 20)
     seen["sharp"].append(measure(page, run))
     hold.click()
     expect(marks).to_contain_text("λ free")
