@@ -170,23 +170,23 @@ class WatchedRun:
     def epoch(
         self,
         *,
-        train_loss: float = NAN,
-        train_accuracy: float = NAN,
-        test_loss: float = NAN,
-        test_accuracy: float = NAN,
+        train_loss: float | None = None,
+        train_accuracy: float | None = None,
+        test_loss: float | None = None,
+        test_accuracy: float | None = None,
         **unknown: float,
     ) -> None:
         """Tell what was evaluated after a pass over the data.
 
         Args:
             train_loss, test_loss: mean losses.
-            train_accuracy, test_accuracy: shares between 0 and 1.
+            train_accuracy, test_accuracy: shares between 0 and 1; each None where it is not known.
             unknown: nothing else is known, and one warning says so.
         """
-        losses, accuracies = (train_loss, test_loss), (train_accuracy, test_accuracy)
+        found = (train_loss, test_loss, train_accuracy, test_accuracy)
         if self._recorder is not None:
             recorder = self._recorder
-            self._safely(lambda: recorder.epoch(*map(float, losses), *map(float, accuracies)))
+            self._safely(lambda: recorder.epoch(*(NAN if v is None else float(v) for v in found)))
             if unknown:
                 self._safely(lambda: _refuse(unknown))
 

@@ -766,7 +766,7 @@ def test_epochs_are_recorded(samar_home: Path) -> None:
         run.step(0.5)
         run.epoch(train_accuracy=0.75, test_accuracy=torch.tensor(0.5))
         run.step(0.4)
-        run.epoch()
+        run.epoch(train_loss=None)
     job = Jobs().get(str(run.id))
     epochs = Store().records.epochs(job.key)
     assert epochs["epoch"].tolist() == [1, 2]
