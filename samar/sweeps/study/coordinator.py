@@ -78,7 +78,7 @@ def advance(store: Store, limit: int) -> None:
         counts = store.counts([job.id]).get(job.id, {})
         opened = sum(counts.get(status, 0) for status in ACTIVE)
         ended = sum(counts.values()) - opened
-        if opened and (opened >= limit or ended == job.summary.get("ended")):
+        if opened and ended == job.summary.get("ended"):
             continue
         try:
             _take_further(store, job, limit - opened, ended)

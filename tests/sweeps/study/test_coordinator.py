@@ -129,6 +129,21 @@ def test_several_runs_are_open_where_several_may_train(
     monkeypatch.undo()
 
 
+def test_a_row_is_written_when_its_run_ends_though_no_place_is_free(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "2")
+    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: os.getpid())
+    study = jobs.submit(StudySettings(phases=("tune",), out=str(tmp_path / "rows.csv")))
+    first, second = jobs.store.all("train", parent=study)[::-1]
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "1")
+    do(Store(), first)
+    schedule(jobs.store)
+    assert len(rows(jobs.store.get(study))) == 1
+    assert [job.id for job in jobs.store.all("train", parent=study)] == [second.id, first.id]
+    monkeypatch.undo()
+
+
 def test_a_study_killed_after_it_wrote_a_row_writes_it_once(
     jobs: Jobs, make: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
