@@ -82,8 +82,9 @@ LESSON = Lesson(
     look_for=(
         "*Not in what we could read*: we do not know, and say so.",
         "What our rules have in common: the direction. In what they differ: how much.",
-        "What went against us: on small CIFAR-10 images with right labels no sharpness-aware "
-        "method clearly beat the best SGD. Where 20 % of the labels were wrong, SAM and SAMAR did. "
+        "What went against us: on 10,000 small CIFAR-10 images with right labels no "
+        "sharpness-aware method clearly beat the best SGD. Where 20 % of the labels were wrong, "
+        "SAM and SAMAR did. "
         "The Study page has every row.",
     ),
     why="A method is more than its formula: defaults, schedules and the noise of mini-batches "
