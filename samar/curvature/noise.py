@@ -87,12 +87,17 @@ def spread_of(
     return math.sqrt(m / n * variance)
 
 
-def noise_words(report: Report) -> str:
-    """What a report of the gradient covariance, with its trace, says of the noise scale."""
+def noise_of(report: Report) -> Estimate | None:
+    """B as :func:`noise_scale`, from a report of the gradient covariance with its trace."""
     assert report.trace is not None
     spread = report.noise_spread
-    found = noise_scale(report.trace.total, report.gradient_norm, report.images, spread)
+    return noise_scale(report.trace.total, report.gradient_norm, report.images, spread)
+
+
+def noise_words(report: Report) -> str:
+    """What a report of the gradient covariance, with its trace, says of the noise scale."""
+    found = noise_of(report)
     if found is None:
         return f"noise scale above {report.images:,}: measure on more images"
-    error = "" if spread is None else f" ± {found.error:.2g}"
+    error = "" if report.noise_spread is None else f" ± {found.error:.2g}"
     return f"noise scale {found.value:,.4g}{error} images"

@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from samar.connectivity.result import Connection
 from samar.curvature.catalog import COVARIANCE, MEASURES
-from samar.curvature.noise import noise_scale
+from samar.curvature.noise import noise_of
 from samar.curvature.result import Estimate, Report
 from samar.errors import DataError
 from samar.landscapes.result import Landscape
@@ -232,7 +232,7 @@ class HessianResult(_Shown, Report):
         """
         if self.matrix != COVARIANCE or self.trace is None:
             return None
-        return noise_scale(self.trace.total, self.gradient_norm, self.images, self.noise_spread)
+        return noise_of(self)
 
     @property
     def measures(self) -> dict[str, float | None]:
