@@ -45,11 +45,6 @@ class Standings:
         return list(self.accuracies)[1]
 
     @property
-    def margin(self) -> float:
-        """By how much the leader leads, as a fraction."""
-        return self.accuracies[self.leader] - self.accuracies[self.runner_up]
-
-    @property
     def points(self) -> float:
         """The margin in percentage points, as the difference of the percentages that are shown."""
         best, second = list(self.accuracies.values())[:2]

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from samar.errors import DataError, SamarError
 from samar.exchange.contents import DETAILS, Detail, Happened, Listed, Summary, fitting
 from samar.exchange.plain_json import plain_json
+from samar.jobs.branch import WEIGHTS
 from samar.jobs.edits import values_of
 from samar.jobs.job import PERSON, unnumbered
 from samar.jobs.kind import kind_of
@@ -129,7 +130,7 @@ def _by_name(files: Mapping[str, Any], steps: Any) -> list[Artifact]:
     ]
     found.sort(key=lambda each: (each.step, each.kind))
     if (weights := "weights.safetensors") in files:
-        found.append(Artifact("weights", steps if _whole(steps) else 0, weights, time.time()))
+        found.append(Artifact(WEIGHTS, steps if _whole(steps) else 0, weights, time.time()))
     return found
 
 

@@ -25,8 +25,8 @@ from samar.jobs.sql import blocks, schema
 from samar.jobs.store import Store, new_row
 from samar.settings.command import json_line
 
-STATE = "state"
-"""Kind of the artifacts from which a run can go on."""
+STATE, WEIGHTS = "state", "weights"
+"""Kinds of artifacts: what a run can go on from, and the weights of its end."""
 BRANCH = "branch"
 """Among the inputs of a branch: from which run, and from which step."""
 NAMED = 55
@@ -82,7 +82,7 @@ def branch(
     artifacts = [
         each
         for each in store.records.artifacts(origin.key)
-        if each.step <= moment.step and each.kind != "weights"
+        if each.step <= moment.step and each.kind != WEIGHTS
     ]
     folder = job_dir(str(row["id"]))
     try:

@@ -10,7 +10,7 @@ from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds.inspect import keep_found, telling
-from samar.networks.library import absolute
+from samar.networks.library import absolute, rename_model
 from samar.networks.public import PUBLIC, fetch
 from samar.settings.declare import setting, titles
 from samar.settings.job import JobSettings
@@ -104,10 +104,11 @@ def _checkpoint(settings: DownloadSettings, work: Work) -> None:
         model=entry.model,
         dataset=images,
         normalize=entry.normalize,
-        title=entry.name,
         measure=is_present(images),
         tell=tell,
     )
+    if model.title == file.stem:  # nobody has named it
+        rename_model(model.id, entry.name)
     keep_found(work, found)
     work.summarize(imported=model.id)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from samar.data.presence import require_data
 from samar.device.catalog import gathered
 from samar.errors import SamarError
-from samar.jobs.branch import STATE
+from samar.jobs.branch import STATE, WEIGHTS
 from samar.jobs.edits import values_of
 from samar.jobs.engine.ranks import other_ranks
 from samar.jobs.files import log_path, resume_path, state_file, weights_path
@@ -44,8 +44,6 @@ kept."""
 MOST_STATES = 64
 FILM = "film/"
 """Where landscapes over time lie in the job's folder."""
-WEIGHTS = "weights"
-"""Kind of the artifact with the weights of a run's end."""
 MISLABELLED = "mislabelled"
 """Kind of the artifact that holds the images to which ``labels`` events hold the answers."""
 RECENT_STEPS = 20

@@ -26,7 +26,7 @@ def test_the_leader_by_steps() -> None:
     found = standings(RACE)
     assert found is not None
     assert (found.leader, found.runner_up, found.at) == ("SAMAR", "SAM", 1240)
-    assert found.margin == pytest.approx(0.031)
+    assert found.points == pytest.approx(3.1)
     assert found.gradients == {"SGD": 1240, "SAM": 2480, "SAMAR": 2480}
     assert found.sentence == (
         "SAMAR leads by 3.1 points (94.2 % against SAM's 91.1 %) after 1,240 steps"

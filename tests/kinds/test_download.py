@@ -19,7 +19,7 @@ from samar.jobs.store import Store
 from samar.kinds.download import DownloadSettings, newest_download, progress_words
 from samar.kinds.inspect import inspection_of
 from samar.models.build import build_model
-from samar.networks.library import imported_models
+from samar.networks.library import imported_models, rename_model
 from samar.networks.public import PUBLIC
 
 NAME = "idelbayev-resnet20"
@@ -69,11 +69,12 @@ def test_a_checkpoint_is_verified_imported_and_measured(inline: None, served: Pa
     found = inspection_of(job)
     assert found is not None
     assert found.accuracy == model.accuracy
+    rename_model(model.id, "Mine")
     (served / "net.th").unlink()  # what was fetched is not fetched again, but is imported again
     again = fetched(jobs)
     assert again.id != job.id
     assert again.status == "finished"
-    assert [m.id for m in imported_models()] == [model.id]
+    assert [(m.id, m.title) for m in imported_models()] == [(model.id, "Mine")]
 
 
 def test_images_that_are_not_here_leave_it_unmeasured(
