@@ -22,11 +22,11 @@ from samar.jobs.store import Store
 from samar.models.guard import unwrapped
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.rng import replayed_rng
-from samar.optim.two_pass import TwoPassOptimizer
+from samar.optim.two_pass import TwoPassOptimizer, bare
 from samar.script.watch import watch
 
 transformers = require("huggingface", "transformers")
-accelerate = require("huggingface", "accelerate")
+require("huggingface", "accelerate")
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
 else:
@@ -92,7 +92,7 @@ class SamarCallback(WatchingCallback, TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """Begin the run, or refuse what could not train."""
         self.end(RuntimeError("The training broke off."))
-        network, optimizer = unwrapped(known["model"]), _bare(known["optimizer"])
+        network, optimizer = unwrapped(known["model"]), bare(known["optimizer"])
         if isinstance(optimizer, TwoPassOptimizer) and not _driven(optimizer):
             raise ConfigError(
                 "Hugging Face's Trainer gives the optimizer no closure, so that "
@@ -116,7 +116,7 @@ class SamarCallback(WatchingCallback, TrainerCallback):
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **known: Any) -> None:
         """Record the step, while the gradients are there."""
-        optimizer = _bare(known["optimizer"])
+        optimizer = bare(known["optimizer"])
         loss = self._told.drawn()
         if isinstance(optimizer, TwoPassOptimizer):
             loss = optimizer.loss
@@ -224,7 +224,7 @@ class SamarTrainer(Trainer):
         """The Trainer's optimizer, which asks for its second pass here if it takes two."""
         self._let_go()
         optimizer = super().create_optimizer(*args, **known)
-        inner = _bare(optimizer)
+        inner = bare(optimizer)
         if isinstance(inner, TwoPassOptimizer):
             self._check(type(inner).__name__)
             vars(inner)["step"] = self._take_step
@@ -233,7 +233,7 @@ class SamarTrainer(Trainer):
         return optimizer
 
     def _let_go(self) -> None:
-        inner = _bare(self.optimizer)
+        inner = bare(self.optimizer)
         if isinstance(inner, TwoPassOptimizer) and _driven(inner):
             del vars(inner)["step"]
         if self._clips is not None:
@@ -260,7 +260,7 @@ class SamarTrainer(Trainer):
 
     def training_step(self, model: nn.Module, inputs: Any, *rest: Any, **known: Any) -> Tensor:
         """Forward and backward for a part of a batch, which is kept for the second pass."""
-        optimizer = _bare(self.optimizer)
+        optimizer = bare(self.optimizer)
         keeps = isinstance(optimizer, TwoPassOptimizer) and not self._again
         if keeps and not self._kept:
             self._rng = random_state(optimizer.device)
@@ -272,7 +272,7 @@ class SamarTrainer(Trainer):
 
     def _take_step(self, closure: None = None) -> None:
         """What the optimizer does when the Trainer lets it step: the second pass, and the step."""
-        optimizer: TwoPassOptimizer = _bare(self.optimizer)
+        optimizer: TwoPassOptimizer = bare(self.optimizer)
         kept, losses = self._kept, self._kept_losses
         self._kept, self._kept_losses = [], []
         loss = torch.stack(losses).sum()
@@ -293,20 +293,14 @@ class SamarTrainer(Trainer):
         optimizer.second_step(loss, torch.stack(perturbed).sum())
 
     def _clip(self, *_: object) -> None:
-        parameters = [p for group in _bare(self.optimizer).param_groups for p in group["params"]]
+        parameters = [p for group in bare(self.optimizer).param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(parameters, self.args.max_grad_norm)
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         """The norm of the first gradient, which is not clipped where two are taken."""
-        if isinstance(_bare(self.optimizer), TwoPassOptimizer):
+        if isinstance(bare(self.optimizer), TwoPassOptimizer):
             return self.accelerator.clip_grad_norm_(model.parameters(), float("inf"))
         return super()._clip_grad_norm(model)
-
-
-def _bare(optimizer: Any) -> Any:
-    """The optimizer itself, of one that accelerate has wrapped."""
-    wrapped = isinstance(optimizer, accelerate.optimizer.AcceleratedOptimizer)
-    return optimizer.optimizer if wrapped else optimizer
 
 
 def _driven(optimizer: TwoPassOptimizer) -> bool:

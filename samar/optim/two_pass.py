@@ -510,3 +510,12 @@ def _scalar(loss: object) -> Tensor:
         raise TypeError(f"the loss must be a 0-dim tensor, got {got}; return it from the closure")
     loss = loss.detach() if loss.requires_grad else loss
     return loss.to(measuring_dtype([loss]))
+
+
+def bare(optimizer: Any) -> Any:
+    """The optimizer itself, of one that wraps it in its attribute ``optimizer``.
+
+    Accelerate's and Lightning's wrappers do.
+    """
+    inner = getattr(optimizer, "optimizer", None)
+    return bare(inner) if isinstance(inner, Optimizer) else optimizer

@@ -97,10 +97,8 @@ class Recorder(Steered):
         self.work.note(device=device)
         self.work.summarize(about={"classes": 0}, measurements=_missing(NO_SAMPLE))
         self.tell("started", device=device, torch=torch.__version__)
-        for each in (self.optimizer, getattr(self.optimizer, "optimizer", None)):
-            with suppress(Exception):  # one that wraps another, as accelerate's, may take no hook
-                self._hook = each.register_step_post_hook(self._stepped)  # type: ignore[union-attr]
-                break
+        with suppress(Exception):  # one that wraps another may take no hook
+            self._hook = self.optimizer.register_step_post_hook(self._stepped)
 
     def expect(self, steps: Any) -> None:
         """Tell how many steps the whole training will have.

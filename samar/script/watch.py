@@ -34,7 +34,7 @@ from samar.kinds.watch import WatchSettings, running_script
 from samar.models.guard import unwrapped
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.samar import SAMAR
-from samar.optim.two_pass import TwoPassOptimizer
+from samar.optim.two_pass import TwoPassOptimizer, bare
 from samar.script.recorder import Recorder, leading, looks_failed
 from samar.training.records import NAN
 
@@ -111,7 +111,7 @@ class WatchedRun:
         store: Store | None,
         quiet: bool,
     ) -> None:
-        self._model, self._optimizer = model, optimizer
+        self._model, self._optimizer = model, bare(optimizer)
         self._asked = (loss, sample, forward)
         self._name, self._looks, self._total, self._quiet = name, looks, steps, quiet
         self._store = store

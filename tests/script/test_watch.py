@@ -452,6 +452,28 @@ class Wrapper(torch.optim.Optimizer):
         self.optimizer.zero_grad(set_to_none)
 
 
+def test_a_wrapped_samar_tells_its_strength(samar_home: Path) -> None:
+    network = Network()
+    optimizer = Wrapper(samar.SAMAR(network.parameters(), lr=0.1, rho=0.1, model=network))
+
+    def loop(run: Any) -> None:
+        for x, y in batches(3):
+
+            def closure(x: Tensor = x, y: Tensor = y) -> Tensor:
+                network.zero_grad()
+                loss = F.cross_entropy(network(x), y)
+                loss.backward()
+                return loss
+
+            optimizer.step(closure)
+            run.step()
+
+    job = told_of(loop, network, optimizer)
+    steps = Store().records.steps(job.key)
+    assert np.isfinite(steps["lam"]).all() and np.isfinite(steps["loss"]).all()
+    assert (job.settings.optimizer, job.settings.rho) == ("samar", 0.1)
+
+
 class Unhooked(Wrapper):
     """One that has nothing to take a hook either."""
 
