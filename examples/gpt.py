@@ -1,9 +1,10 @@
 """A small GPT learns to write like samar's README, one character after the other.
 
 Two blocks of attention, four heads, about 120 000 weights. What one sees in the app: the loss
-starts at 4.9, the logarithm of the number of characters, and falls below 2 within 500 steps. The
-ratio falls first and comes back to 1; λ stays at its floor. Nothing is evaluated, so the tiles for
-accuracy and gap say so. At the end it writes 200 characters: words, not sense.
+starts near 5, about the logarithm of the number of different characters, which is guessing, and
+falls below 2 within 500 steps. The ratio falls first and comes back to 1; λ stays at its floor.
+Nothing is evaluated, so the tiles for accuracy and gap say so. At the end it writes 200 characters:
+words, not sense.
 
     python examples/gpt.py
 """

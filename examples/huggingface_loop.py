@@ -1,8 +1,8 @@
 """The same under Hugging Face's Trainer: a BERT of two layers, made from its configuration.
 
-Needs `pip install 'samar-lab[huggingface]'`; nothing is downloaded. The task is made up: does the
-first half of a sequence hold more sevens than the second? `SamarTrainer` takes the place of the
-Trainer, because the Trainer steps without a closure.
+Needs `pip install '.[huggingface]'` in a checkout of samar; nothing is downloaded. The task is made
+up: does the first half of a sequence hold more sevens than the second? `SamarTrainer` takes the
+place of the Trainer, because the Trainer steps without a closure.
 
 What one sees in the app: for some hundred steps the network says "no" to everything, which is right
 three times in four; then it finds out how to count, and the loss falls at once. Meanwhile λ swings

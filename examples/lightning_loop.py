@@ -1,7 +1,7 @@
 """The same under Lightning: its Trainer steps, one callback shows the run in the app.
 
-Needs `pip install 'samar-lab[lightning]'`. Lightning's automatic optimization hands SAMAR a closure
-that can be called twice, so nothing in the module changes but the optimizer.
+Needs `pip install '.[lightning]'` in a checkout of samar. Lightning's automatic optimization hands
+SAMAR a closure that can be called twice, so nothing in the module changes but the optimizer.
 
 What one sees in the app: accuracy and loss of every epoch as the module logs them, λ and landscape
 as in a plain loop. After 200 steps the network tells about 95 % of new digits right, and λ is at

@@ -17,7 +17,7 @@ APP_PACKAGES = frozenset(
         *("streamlit", "torchvision", "tsdownsample"),
     }
 )
-"""What only ``samar-lab[app]`` brings, by the names under which it is imported."""
+"""What only the extra ``app`` brings, by the names under which it is imported."""
 
 
 class SamarError(Exception):
@@ -68,10 +68,10 @@ def told_if_missing() -> Iterator[None]:
 
 
 def not_installed(package: str, extra: str) -> str:
-    """That a package is missing, and which extra of ``samar-lab`` brings it."""
+    """That a package is missing, and which extra of samar brings it."""
     return (
         f"This needs the package {package}, which is not installed; "
-        f"pip install 'samar-lab[{extra}]' brings it."
+        f"pip install '.[{extra}]' in a checkout of samar brings it."
     )
 
 

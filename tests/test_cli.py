@@ -1,6 +1,7 @@
 """The command line as a user types it."""
 
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from samar.cli import main
+from samar.jobs.job import WAITS
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
+from samar.jobs.store import Store
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
@@ -19,6 +22,25 @@ KEYS = [
     *("train_accuracy", "test_accuracy", "train_loss", "test_loss", "gap"),
     *("lam_first", "lam_last", "lam_low", "lam_high"),
 ]
+
+
+def test_a_terminal_lists_the_newest(
+    samar_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.cli.jobs.NEWEST", 2)
+    store = Store()
+    for name in ("first", "second", "third"):
+        store.create(TrainSettings(name=name))
+    assert main(["runs"]) == 0  # into a pipe
+    assert "first" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["runs"]) == 0
+    told = capsys.readouterr().out
+    assert "third" in told
+    assert "first" not in told
+    assert "… and 1 older; --all lists them." in told
+    assert main(["runs", "--all"]) == 0
+    assert "first" in capsys.readouterr().out
 
 
 def test_train_show_runs_and_delete(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +124,46 @@ def test_bad_input_is_one_sentence(
     assert sentence in error
     assert error.count("\n") == 1
     assert not Jobs().all()
+
+
+def test_stop_says_what_became_of_the_job(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    jobs = Jobs()
+    waiting, training = (jobs.submit(TrainSettings()) for _ in range(2))
+    run = jobs.store.claim(training)
+    assert run is not None
+    jobs.store.beat(run, pid=os.getpid())
+    assert main(["stop", training]) == 0
+    assert capsys.readouterr().out == f"Run {training} stops after its current step.\n"
+    assert main(["stop", waiting]) == 0
+    told = f"Run {waiting} is stopped. Stopped before it began.\n"
+    assert capsys.readouterr().out == told
+    assert main(["stop", waiting]) == 2
+    needs = "stop needs a run that is queued or running or paused."
+    assert f"Run {waiting} is stopped; {needs}" in capsys.readouterr().err
+
+
+def test_a_command_says_that_a_run_waits_for_its_place(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    jobs = Jobs()
+    job = jobs.store.claim(jobs.submit(TrainSettings()))
+    assert job is not None
+    jobs.store.move(job, "paused")
+    looks = iter(("unpause", "unpause", "finish"))
+
+    def meanwhile(_: float) -> None:
+        if next(looks) == "finish":
+            jobs.store.move(job, "finished")
+        else:
+            jobs.store.unpause(job, 0)
+
+    monkeypatch.setattr("samar.cli.measure.time", SimpleNamespace(sleep=meanwhile))
+    assert main(["resume", job.id]) == 0
+    assert capsys.readouterr().err == f"samar: {WAITS}\n"
 
 
 def test_cancelled_by_hand(

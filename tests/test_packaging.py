@@ -121,7 +121,7 @@ def test_the_command_line_says_what_to_install(words: str, package: str, tmp_pat
     assert done.returncode == 2
     assert done.stderr == (
         f"samar: This needs the package {package}, which is not installed; "
-        "pip install 'samar-lab[app]' brings it.\n"
+        "pip install '.[app]' in a checkout of samar brings it.\n"
     )
 
 
@@ -142,7 +142,7 @@ print(store.get(job.id).status, store.get(job.id).message)
     done = run_without_the_app(code, tmp_path)
     assert done.stdout == (
         "failed This needs the package pandas, which is not installed; "
-        "pip install 'samar-lab[app]' brings it.\n"
+        "pip install '.[app]' in a checkout of samar brings it.\n"
     ), done.stderr
 
 

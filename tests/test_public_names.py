@@ -1,11 +1,16 @@
 """The names that scripts import from ``samar``, and what importing it loads."""
 
 import ast
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 
 import samar
+
+REFERENCE = re.compile(r":(?:attr|class|data|exc|func|meth|mod|obj):`~?(samar\.[\w.]+)`")
 
 
 def test_every_public_name_is_there() -> None:
@@ -43,3 +48,31 @@ assert "torch" in sys.modules
 assert not {"streamlit", "pandas", "plotly", "torchvision"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name leads somewhere; a field without a default is only annotated."""
+    with suppress(AttributeError, ImportError):
+        resolve_name(name)
+        return True
+    owner, _, field = name.rpartition(".")
+    with suppress(AttributeError, ImportError):
+        return field in getattr(resolve_name(owner), "__annotations__", {})
+    return False
+
+
+def test_references_in_docstrings_lead_somewhere() -> None:
+    found = [
+        (path.name, name)
+        for path in Path(samar.__file__).parent.rglob("*.py")
+        for name in REFERENCE.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert len(found) > 100
+    assert not [each for each in found if not exists(each[1])]
+
+
+def test_the_reference_says_how_many_points_a_line_and_a_plane_may_have() -> None:
+    for name in ("landscape", "line", "path", "plane"):
+        doc = str(getattr(samar, name).__doc__)
+        assert re.search(r"points: .*5, 9, 17, 33 or 65", doc), name
+        assert "Raises:" in doc, name

@@ -89,6 +89,11 @@ def _advice(report: Report) -> str:
         return "Write a copy with what can be read: python -m samar doctor --repair COPY.db"
     if "store" in checks:
         return "Put back a copy of the store, or set SAMAR_STORE or SAMAR_HOME to another one."
+    if "folder" in checks:
+        return (
+            "Put the missing folders back, set SAMAR_ARTIFACTS to the folder that holds them, or "
+            "delete the jobs whose files are lost."
+        )
     if "file" in checks:
         return "A copy without what is missing: python -m samar doctor --repair COPY.db"
     if "process" in checks:

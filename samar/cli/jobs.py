@@ -3,6 +3,7 @@ computed, or waits to.
 """
 
 import argparse
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -17,17 +18,21 @@ from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
 KNOWN = (*STATUSES, UNREADABLE)
+NEWEST = 50
+"""Jobs that a list on a terminal has, unless it is asked for all."""
 
 
 def register(commands: Any) -> None:
     """Add the commands to the parser."""
     listing = commands.add_parser("jobs", help="list jobs of every kind, newest first")
-    listing.add_argument("--kind", help="only jobs of this kind")
+    listing.add_argument("--kind", help=f"only jobs of this kind: {', '.join(kinds())}")
     listing.add_argument("--status", help=f"only jobs that are so: {', '.join(KNOWN)}")
     runs = commands.add_parser("runs", help="list training runs, newest first")
     runs.set_defaults(kind="train", status=None)
     for parser, columns in ((listing, _columns), (runs, _columns_of_run)):
         parser.add_argument("--json", action="store_true", help="print a list of objects")
+        all_of_them = f"all of them on a terminal too, not only the newest {NEWEST}"
+        parser.add_argument("--all", action="store_true", help=all_of_them)
         parser.set_defaults(run=_list, columns=columns)
     for name, action, help in (
         ("show", _show, "show one job of any kind"),
@@ -75,10 +80,13 @@ def _list(options: argparse.Namespace) -> int:
         note = f" ({unread} cannot be read; see: python -m samar doctor)" if unread else ""
         print(f"No {what}{note}; start one with: python -m samar train")
     else:
+        listed = found if options.all or not sys.stdout.isatty() else found[:NEWEST]
         rows = [
-            options.columns(job) | place for job, place in zip(found, places(found), strict=True)
+            options.columns(job) | place for job, place in zip(listed, places(listed), strict=True)
         ]
         print_table(tuple(rows[0]), [list(row.values()) for row in rows])
+        if older := len(found) - len(listed):
+            print(f"… and {older:,} older; --all lists them.")
     return 0
 
 
@@ -129,8 +137,12 @@ def _stop(options: argparse.Namespace) -> int:
     service = Jobs()
     job = service.get(options.id)
     service.stop(job.id)
-    step = "step" if job.kind == "train" else "piece of work"
-    print(f"{_called(job)} stops after its current {step}.")
+    job = service.store.get(job.id)
+    if job.active:
+        step = "step" if job.kind == "train" else "piece of work"
+        print(f"{_called(job)} stops after its current {step}.")
+    else:
+        print(f"{_called(job)} is {job.status}. {job.message}".rstrip())
     return 0
 
 

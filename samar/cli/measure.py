@@ -277,7 +277,7 @@ def _has_result(jobs: Jobs, job: Job) -> bool:
 
 
 def follow(jobs: Jobs, job_id: str, words_of: Callable[[Job], str] | None = None) -> Job:
-    """Show the progress of a job until it is over; Ctrl-C stops it.
+    """Show the progress of a job until it is over, and why it does not go on; Ctrl-C stops it.
 
     Args:
         words_of: what stands beside the bar; what the job does now if None.
@@ -292,7 +292,7 @@ def follow(jobs: Jobs, job_id: str, words_of: Callable[[Job], str] | None = None
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task("Queued", total=None, count="")
+        task, told = bar.add_task("Queued", total=None, count=""), ""
         while True:
             try:
                 job = jobs.get(job_id)
@@ -304,6 +304,9 @@ def follow(jobs: Jobs, job_id: str, words_of: Callable[[Job], str] | None = None
                 )
                 if not job.active:
                     return job
+                if job.message and job.message != told:
+                    print(f"samar: {job.message}", file=sys.stderr, flush=True)
+                told = job.message
                 time.sleep(POLL_SECONDS)
             except KeyboardInterrupt:
                 with suppress(RunError):

@@ -18,7 +18,8 @@ def register(commands: Any) -> None:
         "copy",
         help="copy jobs with their records and files",
         description="Copies every job that has ended, with its records and files, into another "
-        "store. Jobs keep their ids; one that is there already stays as it is.",
+        "store; a sweep that was stopped takes its waiting runs along. Jobs keep their ids; one "
+        "that is there already stays as it is.",
     )
     for name, word in (("source", "FROM"), ("target", "TO")):
         copy.add_argument(name, metavar=word, help="a store's URL, or a folder as in SAMAR_HOME")

@@ -135,8 +135,9 @@ def augmentation_for(name: str, dataset: str, size: int | None = None) -> Augmen
     32×32 images, 1 and 4 on digits.
 
     Args:
-        name: a key of :data:`samar.data.AUGMENTATIONS`, or "auto" for what suits the data set.
-        dataset: a name that :func:`samar.data.dataset_info` knows.
+        name: a key of :data:`samar.data.catalog.AUGMENTATIONS`, or "auto" for what suits the data
+            set.
+        dataset: a name that :func:`samar.data.catalog.dataset_info` knows.
         size: of its images, where they are not of the data set's own height and width.
 
     Raises:

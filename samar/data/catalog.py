@@ -155,7 +155,7 @@ AUGMENTATIONS: dict[str, AugmentationInfo] = {
 def dataset_info(name: str) -> DatasetInfo:
     """Look a data set up by name: a key of :data:`DATASETS`, or ``folder:PATH``.
 
-    The folder is not looked at; :func:`samar.data.load_dataset` does that.
+    The folder is not looked at; :func:`samar.data.load.load_dataset` does that.
 
     Raises:
         DataError: neither; the message lists what there is.

@@ -30,7 +30,8 @@ def load_dataset(
 
     Args:
         name: "digits", "cifar10", "cifar100" or "folder:PATH".
-        root: folder of downloaded data; ``None`` is :func:`samar.data.default_root`.
+        root: folder of downloaded data; ``None`` is
+            :func:`samar.data.sources.download.default_root`.
         images_per_class: use only the first so many training images of each class.
         halve: whether height and width are halved, each pixel the mean of four; the normalization
             is that of the whole images.
@@ -38,8 +39,8 @@ def load_dataset(
         validation: share of the training images in use that is held out, evenly spaced, so that
             it is the same for every seed.
         seed: decides which labels become wrong.
-        normalize: a key of :data:`samar.data.NORMALIZATIONS`, or "auto" for the data set's own.
-            For a folder that is measured on all of its training images, also where
+        normalize: a key of :data:`samar.data.catalog.NORMALIZATIONS`, or "auto" for the data set's
+            own. For a folder that is measured on all of its training images, also where
             ``images_per_class`` leaves some out.
         download: whether CIFAR may be fetched from the network.
         progress: called with bytes so far and bytes in all while fetching.

@@ -61,7 +61,7 @@ class Normalization:
 
     @classmethod
     def preset(cls, name: str, channels: int) -> "Normalization":
-        """Take a key of :data:`samar.data.NORMALIZATIONS` for grey or colour images.
+        """Take a key of :data:`samar.data.catalog.NORMALIZATIONS` for grey or colour images.
 
         Raises:
             ConfigError: there is no such preset.

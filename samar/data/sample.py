@@ -22,7 +22,8 @@ class Sample(Objective):
     """Network inputs and labels, with cross-entropy as the loss.
 
     Attributes:
-        x: (n, c, h, w), normalized, float32 unless asked otherwise.
+        x: one input a row, such as normalized images (n, c, h, w) or features (n, f); float32
+            unless asked otherwise.
         y: int64 (n,).
     """
 

@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from samar.errors import RunError
-from samar.jobs.edits import BY, count_edits, edited
+from samar.jobs.edits import BY, EDITS, FROM_FILE, count_edits, edited, planned
 from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.orders import CHANGE
@@ -71,13 +72,21 @@ def branch(
     moment = _moment(store, origin, step)
     live = {name: value for name, value in changes.items() if name != "name"}
     events = [each for each in store.records.events(origin.key) if _belongs(each, moment.step)]
+    ahead = [edit for edit in planned(origin.inputs) if edit.step >= moment.step]
+    events += [  # before what is changed here
+        Event(edit.step, CHANGE, edit.values | {BY: FROM_FILE}, moment.at)
+        for edit in ahead
+        if edit.step == moment.step
+    ]
     if live:
         after = edited(origin.settings, events).changed_live(**live)
         live = {name: getattr(after, name) for name in live}
         events.append(Event(moment.step, CHANGE, live | {BY: by}, moment.at))
     settings = origin.settings.changed(name=changes.get("name") or _name(origin, moment.step))
     branched = {"run": origin.id, "step": moment.step, "title": origin.title}
-    inputs = {BRANCH: branched, **(mark or {})}
+    inputs: dict[str, Any] = {BRANCH: branched, **(mark or {})}
+    if ahead:
+        inputs[EDITS] = [edit.model_dump() for edit in ahead]
     row = new_row(settings, inputs=inputs)
     artifacts = [
         each
@@ -86,9 +95,14 @@ def branch(
     ]
     folder = job_dir(str(row["id"]))
     try:
+        state = resume_path(str(row["id"]))
+        _share(job_dir(origin.id) / moment.path, state)
+        if not state.is_file():
+            raise RunError(
+                f"Run {origin.id} keeps no moment at step {moment.step:,} any more; choose another."
+            )
         for each in artifacts:
             _share(job_dir(origin.id) / each.path, folder / each.path)
-        _share(job_dir(origin.id) / moment.path, resume_path(str(row["id"])))
         _insert(store, origin, row, moment.step, events, artifacts)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -131,14 +145,13 @@ def _name(origin: Job, step: int) -> str:
 
 
 def _share(source: Path, target: Path) -> None:
-    """The same file in another folder; a copy where the disk knows no second name."""
+    """The same file in another folder, if it is there; a copy where it can have no second name."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not source.is_file():
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+    with suppress(FileNotFoundError):
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
 
 
 def _insert(

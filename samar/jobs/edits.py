@@ -7,6 +7,7 @@ submitted with them makes them at the same steps and ends bit for bit the same.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -144,6 +145,22 @@ def planned(inputs: Mapping[str, Any]) -> list[PlannedEdit]:
         return TypeAdapter(list[PlannedEdit]).validate_python(inputs.get(EDITS, []))
     except ValidationError as error:
         raise ConfigError(f"The edits that it was given do not fit: {readable(error)}") from None
+
+
+def still_planned(inputs: Mapping[str, Any], events: Iterable[Event]) -> list[PlannedEdit]:
+    """The edits that a job was given and has not made.
+
+    Raises:
+        ConfigError: its inputs hold something else.
+    """
+    own = (e for e in events if e.kind == CHANGE and e.detail.get(BY) == FROM_FILE)
+    made, left = Counter(e.step for e in own), list[PlannedEdit]()
+    for edit in planned(inputs):
+        if made[edit.step]:
+            made[edit.step] -= 1
+        else:
+            left.append(edit)
+    return left
 
 
 def check_edits(settings: Settings, plan: Sequence[PlannedEdit], members: Sequence[str]) -> None:

@@ -19,6 +19,8 @@ RESUMABLE = ("stopped", "interrupted", "failed")
 HELD = ("running", "paused")
 STATUSES = (*ACTIVE, *RESUMABLE, "finished", "diverged")
 """All that a job can have in the store."""
+WAITS = "Another run trains; this one waits for its place."
+"""The message of a paused job that was told to go on and has no place yet."""
 SKIPPED = "Skipped"
 """How the message begins of a job that its coordinator decided to leave out."""
 ARCHIVE = "archive"

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from samar.device.catalog import in_words
@@ -18,10 +19,11 @@ from samar.jobs.edits import (
     check_edits,
     edited,
     edits_of,
+    still_planned,
 )
 from samar.jobs.engine.local import VARIABLES, asked_to_stop, schedule, slots
 from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, UNREADABLE, Job
+from samar.jobs.job import ACTIVE, ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, UNREADABLE, WAITS, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script, trains
 from samar.jobs.store import Store
 from samar.settings.declare import settings_of
@@ -84,15 +86,16 @@ class Jobs:
             check_edits(settings, edits, list(kind.members(settings)) if kind.members else [])
             inputs[EDITS] = [edit.model_dump() for edit in edits]
         if kind.reused and not anew:
+            self.store.mark_interrupted()  # a dead worker finds no answer
             same = self.store.same(settings, inputs)
             if same is not None:
                 return same.id
         allow(roles.why_not_start(person, self.store))
         inputs = {**inputs, **roles.mark_of(person)}
         job_id = self.store.create(settings, parent=parent, inputs=inputs, here=here)
+        schedule(self.store)
         if kind.lane == SHORT and parent is None:
             self._prune()
-        schedule(self.store)
         return job_id
 
     def needs(self, settings: JobSettings) -> str:
@@ -108,14 +111,15 @@ class Jobs:
 
     def _prune(self) -> None:
         """Delete the oldest measurements that nobody named."""
+        short = [kind.name for kind in kinds().values() if kind.lane == SHORT]
         plain = [
             job
-            for job in self.store.all()
+            for job in self.store.all(short)
             if not (job.active or job.pinned or job.tags or job.parent or job.settings.name)
-            and in_lane(job.kind, SHORT)
         ]
         for job in plain[KEPT_MEASUREMENTS:]:
-            self._remove(job)
+            with suppress(RunError):  # another deletes it too, or resumed it
+                self._remove(job)
 
     def may_ask(self, settings: JobSettings) -> None:
         """Go on if whoever asks may ask for such a job at all, also where one answers already.
@@ -206,7 +210,8 @@ class Jobs:
         if in_lane(job.kind, None):
             self._hold(job, "paused", ("running",))
         else:
-            self._post(job, "pause", ("running",))
+            waits = job.message == WAITS  # it is paused, and would go on
+            self._post(job, "pause", HELD if waits else ("running",))
 
     def step(self, job_id: str) -> None:
         """Let a paused run take one step."""
@@ -224,10 +229,12 @@ class Jobs:
             for member in self.store.all(parent=job.id, status=HELD):
                 self.stop(member.id)
         elif not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
-            self._post(job, "stop", HELD)
+            self._post(self.store.get(job.id), "stop", ACTIVE)
 
     def resume(self, job_id: str, *, ranks: int | None = None, here: bool = False) -> None:
         """Let a paused run go on, or start a job again that ended early, from what it kept.
+
+        A paused run goes on as soon as there is a place, before the jobs that are queued.
 
         A coordinator's members that ended early are queued again, but those that it skipped.
 
@@ -336,10 +343,16 @@ class Jobs:
         return edits_of(job.settings, self.store.records.events(job.key)) if job.edits else []
 
     def again(self, job: Job) -> str:
-        """Submit a job once more, with its settings and its edits; returns the new job's id."""
-        plan = [
-            PlannedEdit(step=e.step, values=dict(e.values), only=e.only) for e in self.edits(job)
+        """Submit a job once more, with its settings and its edits; returns the new job's id.
+
+        Its edits are those that were made and those that it was still to make.
+        """
+        events = self.store.records.events(job.key)
+        made = [
+            PlannedEdit(step=e.step, values=dict(e.values), only=e.only)
+            for e in edits_of(job.settings, events)
         ]
+        plan = sorted([*made, *still_planned(job.inputs, events)], key=lambda edit: edit.step)
         return self.submit(job.settings, anew=True, edits=plan)
 
     def settings_now(self, job: Job) -> Any:

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from samar.errors import ConfigError
-from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned
+from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, still_planned
 from samar.jobs.engine.local import slots
 from samar.jobs.files import resume_path
 from samar.jobs.kind import LONG
 from samar.jobs.orders import CHANGE, PAUSE, Order
 from samar.jobs.records import Event
-from samar.jobs.work import FLUSH_SECONDS, Work
+from samar.jobs.work import FLUSH_SECONDS, JobLost, Work
 
 PAUSED_POLL_SECONDS = 0.1
 
@@ -23,13 +26,14 @@ class Steered:
     Subclasses say what a step is, whether more are left, and how to write down and save.
 
     Attributes:
+        resuming: whether it was told to go on after a pause, and waits for its place.
         waiting: orders that were read and not yet carried out, in order, with whom they are for.
         edits: those that the job was given, by the steps after which they are due.
     """
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.paused = False
+        self.paused = self.resuming = False
         self.single_steps = 0
         self.waiting: list[tuple[Order, Steered]] = []
         self.edits: dict[int, list[PlannedEdit]] = {}
@@ -71,6 +75,10 @@ class Steered:
             if self.paused and not self.single_steps:
                 time.sleep(PAUSED_POLL_SECONDS)
                 self.obey()
+                if self.work.lost:
+                    raise JobLost
+                if self.resuming and not self.work.stopping:
+                    self._wait_for_place()
                 continue
             self.step()
             self.single_steps = max(0, self.single_steps - 1)
@@ -158,7 +166,8 @@ class Steered:
 
     def _expect_edits(self) -> None:
         """Look up which of the job's edits are still to be made."""
-        for edit in planned(self.work.job.inputs):
+        events = self.work.store.records.events(self.work.job.key)
+        for edit in still_planned(self.work.job.inputs, events):
             if edit.step > self.most:
                 raise ConfigError(
                     f"The edit at step {edit.step} is beyond the last, {self.most}; take it out of "
@@ -166,10 +175,6 @@ class Steered:
                 )
             if edit.step >= self.taken:
                 self.edits.setdefault(edit.step, []).append(edit)
-        if now := self.edits.get(self.taken):
-            events = self.work.store.records.events(self.work.job.key)
-            own = [e for e in events if e.step == self.taken and e.detail.get(BY) == FROM_FILE]
-            del now[: len(own)]  # a resumed run has made them
 
     def count_edits(self, events: Sequence[Event]) -> None:
         """Put on the job's row how often it was edited; a kill may have lost some."""
@@ -196,6 +201,9 @@ class Steered:
                     self.save()
                     self.work.surely(self.work.store.move, self.work.job, "paused")
                     self.tell("paused")
+                elif self.resuming:
+                    self.resuming = False
+                    self.work.surely(self.work.store.move, self.work.job, "paused")
             case "resume":
                 if self.paused:
                     self._wait_for_place()
@@ -205,10 +213,11 @@ class Steered:
                 self.carry_out(order)
 
     def _wait_for_place(self) -> None:
-        if self.work.store.unpause(self.work.job, slots(LONG)):
-            self.paused = False
+        """Go on if there is a place; else try again at the next look for orders."""
+        self.resuming = True
+        with suppress(OperationalError):  # the store is away
+            self.paused = not self.work.store.unpause(self.work.job, slots(LONG))
+        if not self.paused:
+            self.resuming = False
             self.tell("resumed")
             self.catch_up()
-        else:
-            store = self.work.store
-            store.move(self.work.job, "paused", "Another run trains; resume it later.")

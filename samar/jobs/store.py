@@ -10,6 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import psutil
@@ -17,12 +18,12 @@ import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
 from samar.jobs.files import read_reason
-from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, Job, job_from
+from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, WAITS, Job, job_from
 from samar.jobs.kind import in_lane, kind_of, kinds, of_a_script, trains
 from samar.jobs.orders import PAUSE, Orders
 from samar.jobs.records import Event, Records, insert_events
 from samar.jobs.sql import schema
-from samar.jobs.sql.database import Database, take_turn
+from samar.jobs.sql.database import Database, clock, take_turn
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
@@ -32,6 +33,8 @@ STALE_SECONDS = 20.0
 # A worker whose process lives on this machine may have been asleep with it.
 ASLEEP_SECONDS = 600.0
 SHORTEST_BEGINNING = 4
+ROWS_KEPT = 8192
+"""Jobs that a process remembers as they were read last; a page lists all of them at every look."""
 OTHERS = schema.jobs.alias()
 """The jobs once more, for conditions on another one: made anew it costs milliseconds a look."""
 
@@ -155,7 +158,7 @@ class Store:
         query = sa.select(schema.jobs).where(condition).order_by(schema.jobs.c.key.desc())
         with self.database.read() as db:
             rows = db.execute(query).all()
-        return [job_from(row._mapping) for row in rows]
+        return [_job(tuple(row._mapping.items()), kinds().get(row.kind)) for row in rows]
 
     def rename(self, job_id: str, name: str) -> None:
         """Give a job another name.
@@ -201,39 +204,40 @@ class Store:
             RunError: a worker still has one of them.
         """
         job = self.get(job_id)
-        gone = [job, *self._owned(job)]
         table = schema.jobs
         with self.database.write() as db:
+            gone = [job]
             for each in gone:
+                if in_lane(each.kind, None):
+                    take_turn(db, f"members of {each.id}")
                 free: sa.ColumnElement[bool] = table.c.key == each.key
                 if not in_lane(each.kind, None):
                     free &= table.c.status.not_in(HELD)
                 if not db.execute(table.update().where(free).values(status="deleted")).rowcount:
                     word = "training or paused" if trains(each.kind) else "running"
                     raise RunError(f"Run {each.id} is {word}; stop it before deleting it.")
+                gone += self.all(parent=each.id)  # only now does nobody add any
+            for each in gone:
                 for other in reversed(schema.metadata.sorted_tables):
                     if "job" in other.c:
                         db.execute(other.delete().where(other.c.job == each.key))
                 db.execute(table.delete().where(table.c.key == each.key))
         return [each.id for each in gone]
 
-    def _owned(self, job: Job) -> list[Job]:
-        found = self.all(parent=job.id)
-        return [deeper for each in found for deeper in (*self._owned(each), each)]
-
     # Life of a job
 
     def claim_next(self, lane: str, limit: int) -> Job | None:
         """Turn the oldest queued job of a lane into a running one, if fewer than ``limit`` run.
 
-        Those on this machine count. A job that a person started goes before those that a
-        coordinator owns; those of a coordinator that rests stay where they are.
+        Those on this machine count, and paused ones there that wait for their place: they come
+        first. A job that a person started goes before those that a coordinator owns; those of a
+        coordinator that rests stay where they are.
         """
         table = schema.jobs.c
         own = [kind.name for kind in kinds().values() if kind.lane == lane]
         with self.database.write() as db:
             take_turn(db, _claims())
-            if _running(db, lane) >= limit:
+            if _running(db, lane, waiting=True) >= limit:
                 return None
             oldest = sa.select(table.key).where(_waiting(own)).order_by(*_order()).limit(1)
             key = db.execute(oldest.with_for_update(skip_locked=True)).scalar()
@@ -276,14 +280,21 @@ class Store:
         return self._select(table.key == row.key)[0]
 
     def unpause(self, job: Job, limit: int) -> bool:
-        """Let a paused job run again, unless ``limit`` of its lane run on this machine already."""
+        """Let a paused job run again; while ``limit`` of its lane run on this machine it waits.
+
+        Returns:
+            Whether it runs.
+        """
         lane = kind_of(job.kind).lane
         assert lane is not None
         with self.database.write() as db:
             take_turn(db, _claims())
-            if _running(db, lane) >= limit:
-                return False
-            return _change(db, job, ("paused",), {"status": "running", "message": ""})
+            if _running(db, lane) < limit:
+                return _change(db, job, ("paused",), {"status": "running", "message": ""})
+            told = sa.select(schema.jobs.c.message).where(schema.jobs.c.key == job.key)
+            if db.execute(told).scalar() != WAITS:
+                _change(db, job, ("paused",), {"status": "paused", "message": WAITS})
+            return False
 
     def beat(self, job: Job, events: Sequence[Event] = (), **facts: Any) -> bool:
         """Say that the worker lives, what happened, and perhaps how far it is.
@@ -295,7 +306,7 @@ class Store:
             Whether the worker still has the job; if not, it must stop without saving.
         """
         with self.database.write() as db:
-            facts = {"heartbeat": time.time(), **facts}
+            facts = {"heartbeat": clock(db), **facts}
             if not (_change(db, job, HELD, facts) or _revive(db, job, facts)):
                 return False
             insert_events(db, job.key, events)
@@ -339,8 +350,11 @@ class Store:
         """Find jobs whose worker is gone: no heartbeat, or no process on this machine."""
         coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
         held = schema.jobs.c.status.in_(HELD) & schema.jobs.c.kind.not_in(coordinators)
-        for job in self._select(held & ~_hosted()):
-            silent = time.time() - (job.heartbeat or 0)
+        found = self._select(held & ~_hosted())
+        with self.database.read() as db:
+            now = clock(db)
+        for job in found:
+            silent = now - (job.heartbeat or 0)
             here = job.host == socket.gethostname() and job.pid is not None
             gone = not alive(job.pid, job.process) or silent > ASLEEP_SECONDS
             if gone if here else silent > STALE_SECONDS:
@@ -371,10 +385,16 @@ def new_row(
     }
 
 
+@lru_cache(maxsize=ROWS_KEPT)
+def _job(row: tuple[tuple[Any, Any], ...], kind: object) -> Job:
+    """The job of a row; a row that did not change is read once, as long as its kind is the same."""
+    return job_from(dict(row))
+
+
 def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
     """What jobs that ask the same question have in common, as a checksum."""
     named = {name for name, known in settings_of(type(settings)).items() if known.pinned}
-    asked = settings.model_dump(mode="json", exclude={"name", *named})
+    asked = settings.without_idle().model_dump(mode="json", exclude={"name", *named})
     nameless: Any = json.loads(
         json.dumps(dict(inputs)),
         object_hook=lambda each: {n: v for n, v in each.items() if n not in ("title", PERSON)},
@@ -383,13 +403,28 @@ def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
+def born(pid: int) -> float:
+    """When a process of this machine began, by which it is told from a later one of its number.
+
+    On Linux since the machine started, because what psutil says of it moves when the clock is set.
+
+    Raises:
+        psutil.NoSuchProcess: there is none.
+    """
+    started = psutil.boot_time() if psutil.LINUX else 0.0
+    moment: float = psutil.Process(pid).create_time() - started
+    return moment
+
+
 def alive(pid: int | None, created: float | None) -> bool:
-    """Whether a process of this machine lives; ``created`` tells it from a later one."""
+    """Whether a process of this machine lives; ``created``, see :func:`born`, tells which."""
     if pid is None:
         return False
     try:
         process = psutil.Process(pid)
-        same = created is None or abs(process.create_time() - created) < 1
+        # Former versions wrote down the time of day.
+        times = (born(pid), process.create_time())
+        same = created is None or any(abs(each - created) < 1 for each in times)
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.NoSuchProcess, OverflowError, ValueError):  # a number that no process has
         return False
@@ -417,12 +452,11 @@ def _claim(db: sa.Connection, key: int, only: Sequence[str]) -> None:
     together = (table.key == key) | (table.status.in_(only) & _hosted(key))
     keys = db.execute(sa.select(table.key).where(together)).scalars().all()
     db.execute(schema.controls.delete().where(schema.controls.c.job.in_(keys)))
-    now = time.time()
     values = {
         "status": "running",
         "message": "",
-        "heartbeat": now,
-        "started": now,
+        "heartbeat": clock(db),
+        "started": time.time(),
         "finished": None,
         "host": socket.gethostname(),
         "pid": None,
@@ -437,12 +471,15 @@ def _claims() -> str:
     return f"claims of {socket.gethostname()}"
 
 
-def _running(db: sa.Connection, lane: str) -> int:
-    """How many jobs of a lane run on this machine."""
+def _running(db: sa.Connection, lane: str, *, waiting: bool = False) -> int:
+    """How many jobs of a lane run on this machine, perhaps with those that wait to go on."""
     table = schema.jobs.c
     own = [kind.name for kind in kinds().values() if kind.lane == lane]
     here = table.host == socket.gethostname()
-    running = (table.status == "running") & table.kind.in_(own) & here & ~_hosted()
+    running = table.status == "running"
+    if waiting:
+        running |= (table.status == "paused") & (table.message == WAITS)
+    running &= table.kind.in_(own) & here & ~_hosted()
     return db.execute(sa.select(sa.func.count()).where(running)).scalar_one()
 
 

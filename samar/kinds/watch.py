@@ -62,7 +62,7 @@ class WatchSettings(JobSettings):
     )
     lam_held: float | None = setting(
         None,
-        "Value that λ is held at; empty lets it move.",
+        "Value that λ is held at; without one it moves.",
         label="λ held at",
         live=True,
         when=lambda s: bool(s.rule),

@@ -397,11 +397,16 @@ def line(
 
     Args:
         direction: one tensor per parameter.
+        points: 5, 9, 17, 33 or 65.
         span: (low, high) in units of the direction.
         chunk: images per forward, such as an earlier result's ``manifest["chunk"]``; measured,
             which costs about two forwards, if None.
         budget: seconds, see :meth:`Sampler.levels`.
         check: called before every batch; may raise to cancel.
+
+    Raises:
+        ValueError: the number of points is another, the span is empty or not finite, or the
+            direction does not fit the model.
     """
     return _quick(model, sample, [direction], [span], points, chunk, budget, check)
 
@@ -421,8 +426,12 @@ def plane(
     """The loss over two fixed directions; see :func:`line`.
 
     Args:
+        points: along each axis: 5, 9, 17, 33 or 65.
         tolerance: measure only where the surface between the points needs it, until its error is
             estimated to be at most this; see :mod:`samar.landscapes.adaptive.refinement`.
+
+    Raises:
+        ValueError: as for :func:`line`.
     """
     return _quick(model, sample, directions, [span, span], points, chunk, budget, check, tolerance)
 

@@ -72,8 +72,8 @@ class LandscapeSettings(Settings):
     )
     span: float | None = setting(
         None,
-        "Range of the landscape on each side, in units of the directions: 1 for random ones is as "
-        "long as the weights themselves. Empty takes what suits them: "
+        "Range of the landscape on each side, in units of the directions: 1 for normalized random "
+        "ones is as long as the weights that they move. Without one it is what suits them: "
         + ", ".join(f"{info.span:g} for {name}" for name, info in DIRECTIONS.items())
         + ".",
         label="range (±)",
@@ -98,7 +98,7 @@ class LandscapeSettings(Settings):
         None,
         "Adaptive points begin with so many of the images, and take more of them, up to all, only "
         "where the tolerated error asks for it: the estimated error is then of points and images "
-        "together. Empty measures every point on all images.",
+        "together. Without a number every point is measured on all images.",
         label="images at first",
         when=lambda s: s.allowed_error is not None,
         ge=16,

@@ -29,7 +29,7 @@ def build_model(name: str, *, classes: int = 10, channels: int = 3) -> nn.Module
     """Build a network with fresh weights drawn from torch's global generator.
 
     Args:
-        name: a key of :data:`samar.models.MODELS`.
+        name: a key of :data:`samar.models.catalog.MODELS`.
         classes: number of logits.
         channels: channels of the input images.
 

@@ -27,8 +27,8 @@ class Trial:
     """One normalization, tried.
 
     Attributes:
-        normalize: key in :data:`samar.data.NORMALIZATIONS`, or "auto" for what is measured on the
-            data set's own training images.
+        normalize: key in :data:`samar.data.catalog.NORMALIZATIONS`, or "auto" for what is measured
+            on the data set's own training images.
         correct, images: of the images tried.
         distance: D of the first BatchNorm in nats; None where the network has none.
         tied: whether its accuracy cannot be told from the best one's.

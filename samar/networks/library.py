@@ -39,9 +39,9 @@ class ImportedModel:
     Attributes:
         id: "m" and eight hexadecimal digits.
         title: for people; text, never markup.
-        model: key in :data:`samar.models.MODELS`.
+        model: key in :data:`samar.models.catalog.MODELS`.
         classes, channels: of the network.
-        normalize: key in :data:`samar.data.NORMALIZATIONS`, or "auto".
+        normalize: key in :data:`samar.data.catalog.NORMALIZATIONS`, or "auto".
         dataset: the images it is measured on; a folder is absolute.
         file: name of the file it came from.
         sha256: of that file, hexadecimal.
@@ -96,6 +96,8 @@ def find_model(what: str) -> ImportedModel | None:
     Raises:
         CheckpointError: there is more than one.
     """
+    if re.fullmatch(ID, what) and (model := _read(_folder(what) / "model.json")):
+        return model
     known = imported_models()
     for wish in (
         [m for m in known if m.id == what],

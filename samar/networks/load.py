@@ -203,7 +203,7 @@ def checksum(path: Path) -> str:
     return _checksum(path, path.stat().st_mtime_ns, path.stat().st_size)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=10_000)
 def _checksum(path: Path, _modified: int, _size: int) -> str:
     return digest_of(path, "sha256")
 

@@ -33,9 +33,9 @@ class PublicCheckpoint:
     Attributes:
         name: what it is asked for by.
         collection: whose.
-        model: key in :data:`samar.models.MODELS`.
+        model: key in :data:`samar.models.catalog.MODELS`.
         dataset: what it was trained on.
-        normalize: key in :data:`samar.data.NORMALIZATIONS`.
+        normalize: key in :data:`samar.data.catalog.NORMALIZATIONS`.
         accuracy: published, on the original test images, a fraction.
         url: where it is.
         sha256: first digits of the file's SHA-256.

@@ -75,7 +75,7 @@ class SGDSettings(Settings):
 
     lr: float = setting(
         0.05,
-        "Learning rate η at the start of the schedule.",
+        "Learning rate η, which the schedule scales.",
         group="essentials",
         label="learning rate η",
         live=True,
@@ -230,7 +230,7 @@ class SAMARSettings(Settings):
     )
     lam: float = setting(
         LAM,
-        "λ at the start: 0 is the base optimizer, 1 is SAM.",
+        "λ at the start, or where it is changed: 0 is the base optimizer, 1 is SAM.",
         group="rule",
         label="λ at the start",
         live=True,
@@ -240,7 +240,8 @@ class SAMARSettings(Settings):
     )
     lam_held: float | None = setting(
         None,
-        "Holds λ at this value: 0 is the base optimizer, 1 is SAM. Empty lets it follow the rule.",
+        "Holds λ at this value: 0 is the base optimizer, 1 is SAM. Without one it follows the "
+        "rule.",
         group="rule",
         label="λ held at",
         live=True,

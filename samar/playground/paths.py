@@ -38,7 +38,7 @@ class Path:
     """What one optimizer did in n steps; n is smaller than asked for if it diverged.
 
     Attributes:
-        optimizer: A key of ``samar.optim.OPTIMIZERS``.
+        optimizer: A key of ``samar.optim.catalog.OPTIMIZERS``.
         positions: x_0 … x_n, (n + 1, 2).
         loss: f(x_0) … f(x_n) without noise, (n + 1,).
         gradients: g_k = ∇f_k(x_k), (n, 2).

@@ -54,7 +54,8 @@ class RecordedRun:
     """One run as it happened.
 
     Attributes:
-        config: the settings, as plain values that :class:`samar.jobs.TrainSettings` takes.
+        config: the settings, as plain values that
+            :class:`samar.training.settings.TrainSettings` takes.
         steps: a column per quantity of a step; empty where only epochs were kept.
         epochs: a column per quantity of an epoch.
         looks: ``step``, ``lr`` (m,), ``values`` and ``residuals`` (m, 3): the Hessian's largest

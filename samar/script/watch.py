@@ -11,6 +11,7 @@ back, the random states too; only a person's edit in the browser changes anythin
 ends because of samar: whatever goes wrong here becomes one warning.
 """
 
+import os
 import socket
 import sys
 import warnings
@@ -19,7 +20,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -28,7 +28,7 @@ from samar.data.given import Loss, objective_of
 from samar.data.objective import BatchLoss
 from samar.device.catalog import gathered
 from samar.errors import ConfigError, SamarError
-from samar.jobs.store import Store
+from samar.jobs.store import Store, born
 from samar.jobs.work import JobLost, Work
 from samar.kinds.watch import WatchSettings, running_script
 from samar.models.guard import unwrapped
@@ -132,8 +132,8 @@ class WatchedRun:
         store = self._store or Store()
         settings = _described(self._model, self._optimizer, self._name, self._looks)
         job = store.get(store.create(settings, here=True))
-        own = psutil.Process()
-        store.beat(job, pid=own.pid, process=own.create_time(), host=socket.gethostname())
+        pid = os.getpid()
+        store.beat(job, pid=pid, process=born(pid), host=socket.gethostname())
         work = Work(store, job, PATIENCE_SECONDS)
         self._recorder = Recorder(work, unwrapped(self._model), self._optimizer)
         self.id = job.id

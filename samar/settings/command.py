@@ -17,12 +17,17 @@ PROGRAM = "python -m samar"
 
 
 def add_settings(
-    parser: argparse.ArgumentParser, model: type[Settings], without: Container[str] = ()
+    parser: argparse.ArgumentParser,
+    model: type[Settings],
+    without: Container[str] = (),
+    *,
+    defaults: bool = True,
 ) -> None:
     """Add one option per setting; values are validated by the class itself.
 
     Args:
         without: names of settings that the command sets otherwise.
+        defaults: whether what is left out is at its default, which the help names.
     """
     groups: dict[str, Any] = {}
     for known in settings_of(model).values():
@@ -30,17 +35,18 @@ def add_settings(
             continue
         if known.positional:
             several: dict[str, Any] = {"nargs": "*"} if known.kind is tuple else {}
-            parser.add_argument(known.name, metavar=_metavar(known), help=_help(known), **several)
+            words: dict[str, Any] = {"metavar": _metavar(known), "help": _help(known, defaults)}
+            parser.add_argument(known.name, **words, **several)
             continue
         if known.group not in groups:
             groups[known.group] = parser.add_argument_group(known.group)
-        words: dict[str, Any] = {"dest": known.name, "default": argparse.SUPPRESS}
+        words = {"dest": known.name, "default": argparse.SUPPRESS}
         if known.kind is bool:
             words |= {"action": argparse.BooleanOptionalAction}
         else:
             words |= {"metavar": _metavar(known)}
             words |= {"nargs": "+", "action": "extend"} if known.kind is tuple else {}
-        groups[known.group].add_argument(known.option, help=_help(known), **words)
+        groups[known.group].add_argument(known.option, help=_help(known, defaults), **words)
 
 
 def settings_from(options: argparse.Namespace, model: type[S], **fixed: Any) -> S:
@@ -142,7 +148,7 @@ def _metavar(known: Setting) -> str:
     return "NAME" if known.kind is tuple else known.kind.__name__.upper()
 
 
-def _help(known: Setting) -> str:
+def _help(known: Setting, defaults: bool) -> str:
     notes = []
     if known.choices:
         notes.append("one of " + ", ".join(map(str, known.choices)))
@@ -150,8 +156,8 @@ def _help(known: Setting) -> str:
         low = f"above {known.low:g}" if known.above_low else f"from {known.low:g}"
         high = f"below {known.high:.12g}" if known.below_high else f"to {known.high:.12g}"
         notes.append(f"{low} {high}")
-    if known.kind is bool:
+    if defaults and known.kind is bool:
         notes.append(f"default: {'yes' if known.default else 'no'}")
-    elif known.default not in (None, "", ()) and not known.positional:
+    elif defaults and known.default not in (None, "", ()) and not known.positional:
         notes.append(f"default: {known.default}")
     return (known.help + (f" ({'; '.join(notes)})" if notes else "")).replace("%", "%%")

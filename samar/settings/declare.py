@@ -208,6 +208,17 @@ class Settings(BaseModel):
         when = settings_of(type(self))[name].when
         return when is None or when(self)
 
+    def without_idle(self) -> Self:
+        """A copy that computes the same: every setting without effect is at its default.
+
+        The copy is not validated anew.
+        """
+        found = self
+        for name, known in settings_of(type(self)).items():
+            if not found.applies(name):
+                found = found.model_copy(update={name: known.default})
+        return found
+
     @model_validator(mode="after")
     def _of_the_choices(self) -> Self:
         for name, known in settings_of(type(self)).items():

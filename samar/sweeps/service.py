@@ -29,6 +29,8 @@ ENDED = ("finished", "diverged", "failed", "stopped", UNREADABLE)
 INTERRUPTED = "interrupted"
 WHY_SKIPPED = f"{SKIPPED}: this setting diverged with another seed."
 WHY_PRUNED = f"{SKIPPED}: others were better at the same epoch."
+_looked: dict[str, Mapping[str, int]] = {}
+"""The counts of each sweep whose members were last looked through for what diverged."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +200,11 @@ def _take_further(store: Store, sweep: Sweep, limit: int) -> None:
         return
     if sweep.ended != sweep.job.done:
         store.beat(sweep.job, done=sweep.ended)
-    if sweep.spec.skip_diverged and sweep.counts.get("diverged") and sweep.counts.get("queued"):
-        _skip_diverged(store, by_setting(members_of(store, sweep.job)))
+    may_skip = sweep.counts.get("diverged") and sweep.counts.get("queued")
+    if sweep.spec.skip_diverged and may_skip and _looked.get(sweep.id) != sweep.counts:
+        found = store.all("train", parent=sweep.id, status=("diverged", "queued"))
+        _skip_diverged(store, by_setting(found))
+        _looked[sweep.id] = sweep.counts
     if sweep.spec.prune and sweep.training:
         _prune(store, sweep)
     if not _goes_on(store, sweep, limit):

@@ -161,8 +161,18 @@ def parse_grid(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def parse_values(text: str) -> tuple[str, ...]:
-    """The values in a list with commas."""
-    return tuple(part for value in text.split(",") if (part := value.strip()))
+    """The values in a list with commas.
+
+    Raises:
+        ConfigError: its decimals have commas too.
+    """
+    values = tuple(part for value in text.split(",") if (part := value.strip()))
+    if values.count("0") > 1 or any(re.match(r"[+-]?0\d", value) for value in values):
+        raise ConfigError(
+            f"The values are {text.strip()!r}, but a comma ends a value; write decimals with a "
+            "point, such as 0.05."
+        )
+    return values
 
 
 def parse_ranges(words: Iterable[str]) -> dict[str, Range]:

@@ -14,7 +14,7 @@ FLUSH_SECONDS = 0.25
 
 
 def dataset_of(config: TrainSettings) -> Dataset:
-    """Load the images that a config names; see :func:`samar.data.load_dataset`."""
+    """Load the images that a config names; see :func:`samar.data.load.load_dataset`."""
     return load_dataset(
         config.dataset,
         images_per_class=config.images_per_class,

@@ -83,7 +83,7 @@ class TrainSettings(
 
     images_per_class: int | None = setting(
         None,
-        "Use only the first so many training images of each class; empty means all.",
+        "Use only the first so many training images of each class; without a number all.",
         group="data",
         ge=1,
         le=100_000,
@@ -298,7 +298,7 @@ class TrainSettings(
         if held is not None and values.get("lam", lam) != lam:
             raise ConfigError(
                 f"λ is held at {held}, so lam {values['lam']} would have no effect; change "
-                "lam-held, or set λ free."
+                "lam-held, or set λ free (on the command line: --lam-held none)."
             )
         return super().changed_live(**{"lam": lam} | values)
 

@@ -5,7 +5,7 @@ every setting. A link may hold a choice by its key, as the command line does, or
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from streamlit.errors import StreamlitAPIException
 
 from samar.charts.html.render import render
 from samar.errors import SamarError
+from samar.networks.settings import NetworkSettings
 from samar.settings.declare import Setting, Settings, settings_of
 from samar.training.settings import DECIDING, TrainSettings
 from samar.web.state import EXTRA
@@ -70,8 +71,12 @@ def control(
         return st.toggle(value=known.default, **common)
     if known.kind is str:
         return st.text_input(value=known.default or "", max_chars=500, **common)
-    if known.log and known.high is not None:
-        grid = _log_grid(known, common["key"])
+    number: Any = known.kind  # int or float
+    stepped = known.high is not None and (known.step or (number is float and known.high <= 20))
+    step = number(known.step) or (0.01 if (known.high or 0) <= 2 else 0.05)
+    open_ended = known.above_low or known.below_high
+    if (known.log and known.high is not None) or (stepped and open_ended and not known.optional):
+        grid = _with_held(_log_grid(known) if known.log else _grid(known, step), known, common)
         choices = [None, *grid] if known.optional else grid
         if known.usual is not None:
             _mark_usual(common["key"], grid, known.usual)
@@ -81,15 +86,10 @@ def control(
             format_func=lambda v: "auto" if v is None else f"{v:g}",
             **common,
         )
-    number: Any = known.kind  # int or float
-    stepped = known.high is not None and (known.step or (number is float and known.high <= 20))
-    if stepped and known.high is not None and not known.optional:
-        low, high = number(known.low or 0), number(known.high)
-        step = number(known.step) or (0.01 if high <= 2 else 0.05)
-        low, high = low + step * known.above_low, high - step * known.below_high
+    if stepped and not known.optional:
         return st.slider(
-            min_value=low,
-            max_value=high,
+            min_value=number(known.low or 0),
+            max_value=number(known.high),
             value=known.default,
             step=step,
             format="%g" if known.step else None,
@@ -102,7 +102,7 @@ def control(
         max_value=None if known.high is None else number(known.high),
         value=known.default,
         step=None if number is int else 0.01,
-        format=None if number is int else "%.3g",
+        format=None if number is int else "%.6g",
         **common,
     )
 
@@ -191,8 +191,8 @@ def _choice(known: Setting, common: dict[str, Any], only: Iterable[Any] | None) 
     )
 
 
-def _log_grid(known: Setting, key: str) -> list[float]:
-    """1-1.5-2-3-5-7 steps per decade within the bounds, with the value held now put among them."""
+def _log_grid(known: Setting) -> set[float]:
+    """1-1.5-2-3-5-7 steps per decade within the bounds."""
     high = float(known.high or 1)
     decades = range(-5, 2)
     grid = {float(f"{m}e{d}") for d in decades for m in MANTISSAS}
@@ -200,14 +200,28 @@ def _log_grid(known: Setting, key: str) -> list[float]:
     grid |= {high} if known.default is None else {float(known.default), high}
     if known.below_high:
         grid.discard(high)
-    grid |= {0.0} if known.low == 0 and not known.above_low else set()
+    return grid | ({0.0} if known.low == 0 and not known.above_low else set())
+
+
+def _grid(known: Setting, step: float) -> set[float]:
+    """Steps between the bounds, of which one cannot be taken itself."""
+    low, high = float(known.low or 0), float(known.high or 1)
+    inside = {round(low + place * step, 9) for place in range(round((high - low) / step) + 1)}
+    return inside - ({low} if known.above_low else set()) - ({high} if known.below_high else set())
+
+
+def _with_held(grid: set[float], known: Setting, common: Mapping[str, Any]) -> list[float]:
+    """A grid with the value that is held now put among its values."""
+    key = common["key"]
     extra = st.session_state.setdefault(f"{EXTRA}{key}", set())
     held = _held(key)
     try:
         value = float(held)
     except (TypeError, ValueError):
         return sorted(grid | extra)
-    if (known.low or 0) <= value <= high:
+    low, high = float(known.low or 0), float(known.high or 1)
+    outside = (value == low and known.above_low) or (value == high and known.below_high)
+    if low <= value <= high and not outside:
         # Remembered, because a slider whose options change is another slider to Streamlit.
         extra.add(value)
         if isinstance(held, str):
@@ -244,6 +258,9 @@ def settings_from_controls(
 ) -> S:
     """The settings that the widgets describe.
 
+    Those of a measurement that have no effect are at their defaults, so that they make no other
+    question of it.
+
     Args:
         fixed: values that no widget holds.
 
@@ -255,22 +272,29 @@ def settings_from_controls(
         for name, known in settings_of(model).items()
         if key_of(known, prefix) in st.session_state
     }
-    return model.parse(held | fixed)
+    values = held | fixed
+    if issubclass(model, NetworkSettings):
+        values = dict(model.model_construct(**values).without_idle())
+    return model.parse(values)
 
 
 def link_problem(
-    model: type[Settings] = TrainSettings, prefix: str = "", start: Settings | None = None
+    model: type[Settings] = TrainSettings,
+    prefix: str = "",
+    start: Settings | None = None,
+    without: Container[str] = (),
 ) -> str | None:
     """What is wrong with the first setting in the link that does not fit; its default is used.
 
     Args:
         start: what the link's settings change; the defaults if None.
+        without: names of settings that hold more on the page than the class allows.
     """
     known = {key_of(each, prefix): each for each in settings_of(model).values()}
     values = {}
     for key, value in st.query_params.to_dict().items():
         each = known.get(key)
-        if each is not None and each.kind is not tuple:
+        if each is not None and each.kind is not tuple and each.name not in without:
             values[each.name] = each.by_title.get(value, value)
     try:
         (start or model()).changed(**values)  # together, because one may fit with another only

@@ -57,7 +57,8 @@ def linked(kind: str) -> list[Job]:
 
 def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
     """For each of these settings the job to show: one that the address names, an equal one that has
-    finished or is under way, or else the newest equal one that ended early.
+    finished or is under way, or else the newest equal one that ended early, which the visitor may
+    have go on if there is one.
 
     Raises:
         SamarError: the settings cannot be measured, in one sentence.
@@ -66,6 +67,7 @@ def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
     assert kind.prepare is not None
     store = service().store
     named, early = linked(kind.name), store.all(kind.name, status=RESUMABLE)
+    early.sort(key=lambda job: not _may_go_on(job))
     found = []
     for settings in wanted:
         service().may_ask(settings)
@@ -129,6 +131,11 @@ def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) ->
     return First([None if settings is None else find([settings])[0] for settings in first])
 
 
+def _may_go_on(job: Job) -> bool:
+    """Whether a job ended early, and the visitor may have it go on: another's is asked for anew."""
+    return job.status in RESUMABLE and not service().cannot_steer(job)
+
+
 def _is_cheap(settings: NetworkSettings) -> bool:
     model, _ = belongs_to(service().store, settings)
     return model is not None and MODELS[model].macs <= CHEAP_MACS
@@ -138,7 +145,7 @@ def _question(settings: JobSettings, inputs: Mapping[str, Any]) -> tuple[Any, An
     """What is asked of which weights, whatever a person called the networks."""
     networks = [each["sha256"] for each in inputs["networks"]], inputs["networks"][0]["dataset"]
     named = {name for name, known in settings_of(type(settings)).items() if known.pinned}
-    return settings.model_dump(exclude={"name", *named}), networks
+    return settings.without_idle().model_dump(exclude={"name", *named}), networks
 
 
 def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | None]) -> None:
@@ -153,14 +160,14 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
         if st.button(
             "Compute anew",
             icon=":material/refresh:",
-            help=why_not
-            or "Measures the same once more. What is shown was found by an earlier job.",
             key=f"{prefix}anew",
-            disabled=bool(why_not),
+            **unless(
+                why_not, "Measures the same once more. What is shown was found by an earlier job."
+            ),
         ):
             _ask(wanted, [None] * len(jobs), anew=True)
     elif len(known) < len(jobs) or any(job.status in RESUMABLE for job in known):
-        goes_on = kind_of(wanted[0].kind).resumable and any(j.status in RESUMABLE for j in known)
+        goes_on = kind_of(wanted[0].kind).resumable and any(map(_may_go_on, known))
         if st.button(
             "Continue" if goes_on else "Compute",
             icon=":material/play_arrow:",
@@ -231,6 +238,9 @@ def request(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], anew: boo
     First results go before, so that of several networks each has one before any is measured whole.
     """
     older = [job.id for job in linked(wanted[0].kind) if job.active]
+    jobs = [
+        job if job and (job.status not in RESUMABLE or _may_go_on(job)) else None for job in jobs
+    ]
     for settings, job in zip(wanted, jobs, strict=True):
         first = settings.first if isinstance(settings, NetworkSettings) else None
         room = not service().cannot_start(more=1 + len(wanted))
@@ -312,9 +322,11 @@ def _progress(job: Job) -> str:
 def _ended_early(job: Job) -> str:
     word = "cancelled" if job.status == "stopped" else job.status
     why = plain(job.message) or f"{word}."
-    if kind_of(job.kind).resumable:
-        return f"{why} What was measured is kept, and **Continue** goes on from there."
-    return f"{why} Nothing was kept."
+    if not kind_of(job.kind).resumable:
+        return f"{why} Nothing was kept."
+    if not _may_go_on(job):
+        return f"{why} Somebody else asked for it; **Compute** asks anew."
+    return f"{why} What was measured is kept, and **Continue** goes on from there."
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -128,6 +128,9 @@ def _at_step(info: NetworkInfo, key: str) -> NetworkChoice:
         except RunError:  # deleted this moment
             return newest
         steps = service().store.records.steps_of(run.key, SNAPSHOT)
+    asked = st.query_params.get(key, NEWEST)
+    if asked not in map(str, (*steps, NEWEST)):
+        st.caption(plain(f"There are no weights of step {asked[:40]}; choose another."))
     if not steps:
         return newest
     step = st.select_slider("At step", [*steps, NEWEST], NEWEST, key=key, bind="query-params")

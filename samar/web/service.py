@@ -29,6 +29,8 @@ from samar.web.state import PROBLEM
 from samar.web.text import plain
 
 TENDED_SECONDS = 5.0
+HISTORY_SECONDS = 3600.0
+"""A run's records are then read anew: those of a long run take many megabytes."""
 
 
 def _kept_warm(_: Jobs) -> bool:
@@ -73,7 +75,7 @@ def history(run: Job) -> RunHistory:
     return _history(run.id, run.key)
 
 
-@st.cache_resource(max_entries=48)
+@st.cache_resource(max_entries=48, ttl=HISTORY_SECONDS)
 def _history(run_id: str, key: int) -> RunHistory:
     return RunHistory(service().store.records, key)
 
@@ -90,7 +92,7 @@ def explained() -> Iterator[None]:
 
 def unless(why_not: str, help: str | None = None, disabled: bool = False) -> dict[str, Any]:
     """Options of a widget that is disabled, and says why, where the visitor may not use it."""
-    return {"disabled": disabled or bool(why_not), "help": why_not or help}
+    return {"disabled": disabled or bool(why_not), "help": plain(why_not) or help}
 
 
 def cannot_manage() -> str:

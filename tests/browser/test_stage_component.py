@@ -1,6 +1,7 @@
 """The stage's component alone, in a browser without a server: what it makes of a message."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,11 +40,17 @@ class Stage:
     def __init__(self, page: Page) -> None:
         self.page, self.feed = page, Feed("a")
 
-    def show(self, *runs: StageRun, due: dict[str, Any] | None = None, **words: str) -> None:
+    def show(
+        self,
+        *runs: StageRun,
+        due: dict[str, Any] | None = None,
+        axis: str = "step",
+        **words: str,
+    ) -> None:
         """Send what is new of these runs, as Streamlit does."""
         data = {
             "message": self.feed.message(runs),
-            "view": {"axis": "step", "smoothing": 0, "log": False, "unit": "steps"},
+            "view": {"axis": axis, "smoothing": 0, "log": False, "unit": "steps"},
             "spec": tiles(runs, due or {}),
             "words": {"word": "Training", "status": "", "story": "", "people": people(runs, {})}
             | words,
@@ -56,6 +63,14 @@ class Stage:
         self.page.wait_for_function(
             f"(tile) => {{ const data = ({DRAWN})(tile); return data && ({condition}); }}", arg=tile
         )
+
+    def expect_heading(self, tile: str, words: str | re.Pattern[str]) -> None:
+        """Wait for what stands beside a tile's title."""
+        expect(self.page.locator(f".stage-tile-{tile} header output")).to_have_text(words)
+
+    def expect_moment(self, words: str) -> None:
+        """Wait for what the timeline says."""
+        expect(self.page.locator(".stage-timeline output")).to_have_text(words)
 
     def traces(self, tile: str) -> Any:
         return self.page.evaluate(DRAWN, tile)
@@ -202,3 +217,151 @@ def test_a_replay_goes_on_where_the_component_is_put_back(stage: Stage) -> None:
     expect(pause).to_have_count(0)
     stage.show(run)
     expect(pause).to_be_visible()
+
+
+def test_keys_move_the_clock_while_the_mouse_rests_on_a_tile(stage: Stage) -> None:
+    stage.show(run_of(300, 20))
+    stage.wait_for("loss", "data.length")
+    plots, page = stage.page.locator(".stage-tile-loss .stage-plots"), stage.page
+    plots.hover()
+    expect(page.locator(".stage-timeline output")).not_to_have_text("step 300")
+    for key, moment in (("Home", 0), ("ArrowRight", 10), ("ArrowRight", 20), ("End", 300)):
+        page.keyboard.press(key)
+        stage.expect_moment(f"step {moment}")
+    page.keyboard.press("Home")
+    page.keyboard.press("Space")
+    box = plots.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 40)
+    page.wait_for_timeout(300)
+    page.keyboard.press("Space")
+    assert 0 < float(page.get_by_label("Moment of the run").input_value()) < 200
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 41)
+    expect(page.locator(".stage-timeline output")).to_have_text(re.compile(r"step 2[5-9]\d"))
+
+
+def test_a_double_click_and_live_undo_a_zoom_and_follow_the_end(stage: Stage) -> None:
+    stage.show(run_of(300, 20))
+    stage.wait_for("loss", "data.length")
+    page, live = stage.page, stage.page.locator(".stage-live")
+    box = page.locator(".stage-tile-loss .stage-plots").bounding_box()
+    assert box is not None
+    x, y = box["x"], box["y"] + 40
+    whole = "() => document.querySelector('.stage-tile-loss .js-plotly-plot').layout.xaxis.range"
+
+    def zoom() -> None:
+        page.mouse.move(x + 80, y)
+        page.mouse.down()
+        page.mouse.move(x + 130, y, steps=3)
+        page.mouse.up()
+        page.mouse.move(5, 5)
+        page.wait_for_function(f"() => ({whole})()[0] > 0")
+
+    zoom()
+    page.mouse.dblclick(x + 100, y)
+    page.mouse.move(5, 5)
+    page.wait_for_function(f"() => ({whole})()[1] === 300")
+    stage.expect_moment("step 300")
+    expect(live).to_have_class(re.compile("stage-on"))
+    for press in (live.click, lambda: page.keyboard.press("End")):
+        zoom()
+        press()
+        page.wait_for_function(f"() => ({whole})()[1] === 300")
+    page.mouse.dblclick(x + 100, y)  # without a zoom, two clicks
+    expect(live).not_to_have_class(re.compile("stage-on"))
+
+
+def test_an_enlarged_tile_survives_a_change_of_optimizer(stage: Stage) -> None:
+    plain = run_of(30, 2, settings=TrainSettings(optimizer="sgd"))
+    plain.steps["ratio"][:] = np.nan
+    seen = stage.page.locator(".stage-tile:visible")
+    stage.show(plain)
+    stage.page.keyboard.press("4")
+    expect(seen).to_have_count(1)
+    stage.show(run_of(40, 3))
+    expect(seen).to_have_count(1)
+    expect(seen).to_have_class(re.compile("stage-tile-loss"))
+    stage.page.keyboard.press("2")
+    expect(seen).to_have_class(re.compile("stage-tile-lam"))
+    stage.show(plain)  # which has no λ
+    stage.wait_for("loss", "data.length")
+    assert seen.count() > 4
+
+
+def test_what_is_drawn_takes_the_colours_of_another_theme(stage: Stage) -> None:
+    run = replace(run_of(30, 2), active=False)
+    color = (
+        "(name, value) => document.documentElement.style.setProperty(`--st-${name}-color`, value)"
+    )
+    ticks = "document.querySelector('.stage-tile-gap .xtick text')"
+
+    def wear(shade: str) -> None:
+        for name in ("text", "gray-text"):
+            stage.page.evaluate(f"(value) => ({color})('{name}', value)", shade)
+        stage.show(run)
+        stage.page.wait_for_function(
+            f"(shade) => {ticks} && getComputedStyle({ticks}).fill === shade", arg=shade
+        )
+
+    stage.show(run)
+    for shade in ("rgb(10, 10, 10)", "rgb(240, 240, 240)", "rgb(10, 10, 10)"):
+        wear(shade)
+
+
+def of_length(count: int, epoch: int, cost: int = 2) -> StageRun:
+    """A run whose k-th epoch ends with accuracy k %."""
+    run = run_of(count, count // epoch, active=False)
+    run.steps["grad_evals"] = cost * run.steps["step"]
+    ends = epoch * np.arange(1.0, count // epoch + 1)
+    run.epochs.update(step=ends, grad_evals=cost * ends, test_accuracy=ends / epoch / 100)
+    return run
+
+
+def test_arrows_stop_at_every_epoch_of_a_long_run_on_the_axis_of_gradients(stage: Stage) -> None:
+    stage.show(of_length(5000, 391), axis="grad_evals")
+    stage.page.keyboard.press("Home")
+    for epoch in (1, 2, 3):
+        stage.page.keyboard.press("ArrowRight")
+        stage.expect_moment(f"{782 * epoch:,} steps · step {391 * epoch:,}")
+        stage.expect_heading("accuracy", f"{epoch} %")
+
+
+def test_arrows_stop_at_the_epochs_of_every_run(stage: Stage) -> None:
+    runs = named("one", of_length(40, 20, 1)), named("two", of_length(60, 15, 2))
+    stage.show(*runs, axis="grad_evals")
+    clock = stage.page.get_by_label("Moment of the run")
+    stage.page.keyboard.press("Home")
+    for place in (20, 30, 40, 60, 90, 120):
+        stage.page.keyboard.press("ArrowRight")
+        expect(clock).to_have_value(str(place))
+    # The timeline tells of the run that went furthest.
+    stage.expect_moment("120 steps · step 60")
+
+
+def test_a_heading_says_the_newest_value_and_not_the_mean_of_its_bucket(stage: Stage) -> None:
+    run = run_of(2399)
+    run.steps["lam"][:] = np.r_[np.full(2397, 1.0), 0, 0]
+    stage.show(run)
+    stage.expect_heading("lam", "0")
+
+
+def test_a_heading_forgets_what_another_optimizer_had(stage: Stage) -> None:
+    events = [
+        Event(1201, "change", {"optimizer": "sgd"}, 0.0),
+        Event(1801, "change", {"optimizer": "sam"}, 0.0),
+    ]
+    run = run_of(2400, events=events, active=False, settings=TrainSettings(optimizer="sam"))
+    run.steps["lam"][1201:] = run.steps["ratio"][1201:] = np.nan
+    run.steps["sharpness"][1201:1801] = np.nan
+    run.steps["sharpness"][1801:] = np.where(np.arange(1801, 2400) == 1900, 0.5, np.nan)
+    stage.page.set_viewport_size({"width": 1920, "height": 1200})  # there is room for sharpness
+    stage.show(run)
+    for tile, words in {"lam": "–", "ratio": "–", "sharpness": "0.5"}.items():
+        stage.expect_heading(tile, words)  # SAM measures it at few steps
+    clock = stage.page.get_by_label("Moment of the run")
+    clock.fill("1600")
+    for tile in ("lam", "ratio", "sharpness"):
+        stage.expect_heading(tile, "–")
+    clock.fill("1000")
+    for tile in ("lam", "ratio", "sharpness"):
+        stage.expect_heading(tile, re.compile(r"\d"))

@@ -18,6 +18,7 @@ from samar.compare.metrics import METRICS
 from samar.curvature.catalog import MEASURES
 from samar.jobs.job import Job
 from samar.jobs.store import Store
+from samar.training.records import StepRecord
 
 EVIL = "<script>alert('x')</script></script>"
 
@@ -171,3 +172,26 @@ def test_the_report_stands_alone_and_names_are_never_markup(
     assert "python -m samar train" in words.text
     assert ("λ ceiling" in words.text) == (count == 3)
     assert 'content="default-src' in page
+
+
+def test_the_report_of_an_edited_run_shows_what_it_became(recorded: Callable[..., Job]) -> None:
+    records = Store().records
+    became = recorded(optimizer="sgd")
+    edit = {"optimizer": "samar", "rule": "dead_band", "tau": 0.25, "lam_max": 7.0}
+    records.note(became.key, 5, "change", **edit)
+    steps = records.steps(became.key)
+    rows = [dict(zip(steps, row, strict=True)) for row in zip(*steps.values(), strict=True)]
+    records.append(became.key, [StepRecord(**row | {"lam": 1.0, "ratio": 1.1}) for row in rows[5:]])
+    page = report_html(Store(), [became])
+    for words in ("bounds 0.1 and 7", "dead band 0.75 to 1.25", "Sharpness ratio of the SGD run"):
+        assert words in page
+    left = recorded(optimizer="samar", rule="trend", tau=0.2)
+    records.note(left.key, 5, "change", optimizer="sgd")
+    page = report_html(Store(), [left])
+    for words in ("bounds 0.1 and 20", "dead band 0.8 to 1.2", "λ of the SAMAR run"):
+        assert words in page
+    plain = report_html(Store(), [recorded(optimizer="sgd")])
+    assert "λ of the SGD run" not in plain
+    fixed = report_html(Store(), [recorded(optimizer="samar", rule="fixed")])
+    assert "bounds 0" not in fixed
+    assert "dead band 0" not in fixed

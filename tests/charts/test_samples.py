@@ -7,6 +7,7 @@ from samar.charts.landscape.samples import distance_figure, projection_figure
 from samar.charts.landscape.scale import shared_scale
 from samar.landscapes.topology.merge_tree import topology_of_points
 from samar.landscapes.topology.samples import Samples
+from samar.web.plotly_chart import figure_json
 
 
 def two_wells(count: int = 300, dim: int = 4) -> Samples:
@@ -32,9 +33,13 @@ def test_the_loss_stands_over_the_distance_with_its_marks(log: bool) -> None:
     np.testing.assert_allclose(cloud.x, FOUND.distance[order], rtol=1e-6)
     high = shared_scale([FOUND], "loss", log).bounds[1]
     np.testing.assert_allclose(cloud.y, np.minimum(FOUND.loss, high)[order], rtol=1e-6)
-    told = cloud.text[0]
-    assert f"loss {FOUND.loss.max():.4g} ± " in told
-    assert f"{FOUND.distance[order[0]]:.3g} from the network" in told
+    numbers = [FOUND.points, FOUND.distance, FOUND.loss, FOUND.loss_se, FOUND.accuracy]
+    np.testing.assert_allclose(cloud.customdata, np.column_stack(numbers)[order], rtol=1e-6)
+    place = ", ".join(f"%{{customdata[{number}]:.3~g}}" for number in range(4))
+    assert cloud.hovertemplate == (
+        f"{place}<br>%{{customdata[4]:.3~g}} from the network<br>loss %{{customdata[5]:.4~g}}"
+        " ± %{customdata[6]:.2~g}<br>accuracy %{customdata[7]:.1%}<extra></extra>"
+    )
     marks = [trace for name, trace in traces.items() if "minima" in name]
     marked = [pair for trace in marks for pair in zip(trace.x, trace.y, strict=True)]
     expected = [(FOUND.distance[each.index], each.loss) for each in TREE.minima]
@@ -80,3 +85,32 @@ def test_losses_that_are_not_finite_spoil_no_figure() -> None:
         scale = shared_scale([found], "loss", True)
         for draw in (distance_figure, projection_figure):
             assert len(draw(found, scale, "net").data[0].x) == 30
+
+
+@pytest.mark.parametrize("draw", [distance_figure, projection_figure])
+def test_of_many_points_numbers_travel_and_no_sentences(draw) -> None:
+    many = two_wells(3000)
+    text = figure_json(draw(many, shared_scale([many], "loss", True), "net"))
+    numbers = 3000 * (4 + 4 + 3)  # what is told, and two coordinates and a colour
+    assert len(text) < 4 * numbers * 4 / 3 + 3000
+
+
+@pytest.mark.parametrize("draw", [distance_figure, projection_figure])
+def test_what_is_not_known_of_a_point_is_not_told(draw) -> None:
+    whole = two_wells(30, 3)
+    loss, accuracy = whole.loss.copy(), whole.accuracy.copy()
+    loss[[4, 7]] = accuracy[[4, 7]] = np.nan
+    accuracy[9] = np.nan
+    found = Samples(whole.points, whole.distance, loss, accuracy, loss_se=0.1 * loss)
+    clouds = draw(found, shared_scale([found], "loss", True), "net").data[:-1]
+    assert [len(cloud.x) for cloud in clouds] == [2, 1, 27]
+    words = [cloud.hovertemplate for cloud in clouds]
+    assert ["±" in each for each in words] == [False, True, True]
+    assert ["accuracy" in each for each in words] == [False, False, True]
+    told = np.concatenate([cloud.customdata for cloud in clouds])
+    assert sorted(told[:, 3]) == pytest.approx(sorted(found.distance), rel=1e-6)
+    assert [cloud.marker.showscale for cloud in clouds].count(True) <= 1
+    alone = Samples(whole.points, whole.distance, whole.loss, whole.accuracy)
+    (cloud, _) = draw(alone, shared_scale([alone], "loss", True), "net").data
+    assert "±" not in cloud.hovertemplate
+    assert "accuracy" in cloud.hovertemplate

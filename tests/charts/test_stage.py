@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from samar.charts.stage.feed import (
 )
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, status_line, status_word, story
+from samar.jobs.job import Job
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Columns, Event
 from samar.kinds.watch import WatchSettings
 from samar.landscapes.result import Landscape
@@ -105,6 +107,34 @@ def test_a_bucket_holds_the_mean_of_its_steps(count: int, width: int) -> None:
             mean = total / values.size if values.size else np.nan
             expected = np.exp(mean) if name == "ratio" else mean
             np.testing.assert_allclose(found[name][number], expected, rtol=1e-12)
+
+
+def facts_of(run: StageRun) -> dict[str, Any]:
+    facts: dict[str, Any] = Feed("a").message([run])["members"][0]["facts"]
+    return facts
+
+
+def test_the_newest_values_travel_beside_the_means() -> None:
+    events = [
+        Event(1201, "change", {"optimizer": "sgd"}, 0.0),
+        Event(1300, "change", {"lr": 0.1}, 0.0),
+    ]
+    run = run_of(1300, events=events)
+    run.steps["sharpness"][1290:] = np.nan  # not every step measures it
+    now = facts_of(replace(run, events=()))["now"]
+    assert set(now) == set(STEP_VALUES)
+    assert now["lam"] == run.steps["lam"][-1]
+    assert now["sharpness"] == run.steps["sharpness"][1289]
+    for name in ("lam", "ratio", "sharpness"):
+        run.steps[name][1201:] = np.nan
+    facts = facts_of(run)
+    assert facts["turns"] == [1201]
+    assert facts["now"]["loss"] == run.steps["loss"][-1]
+    assert [facts["now"][name] for name in ("lam", "ratio", "sharpness")] == [None] * 3
+    # Before the next step was taken, the newest one is that of the optimizer before.
+    begun = replace(run, events=[Event(1300, "change", {"optimizer": "sam"}, 0.0)])
+    assert facts_of(begun)["now"]["lam"] == run.steps["lam"][1200]
+    assert set(facts_of(run_of(0))["now"].values()) == {None}
 
 
 def test_messages_add_up_to_the_whole_run() -> None:
@@ -227,6 +257,21 @@ def test_of_runs_put_together_the_stage_says_how_many() -> None:
     assert (status_word(None, two), status_line(None, two)) == ("2 runs", "")
 
 
+def test_progress_is_that_of_the_run_that_goes_on_when_another_diverged(
+    recorded: Callable[..., Job],
+) -> None:
+    lost = replace(run_of(15), id="lost", active=False)
+    ahead = run_of(90, 9, settings=TrainSettings(optimizer="sam"))
+    whole = replace(recorded(epochs=30), status="running", total=480)
+    line = status_line(whole, [lost, ahead])
+    assert "step 90 of 480" in line
+    assert "epoch 10 of 30" in line
+    assert "100 steps/s" in line  # the time of the other one is over
+    shown = {tile["key"]: tile for tile in tiles([lost, ahead], {"film": {"next_epoch": 7}})}
+    assert shown["landscape"]["due"] == "next: epoch 7"
+    assert "ended" not in shown["lam"]["note"]
+
+
 def test_the_gradient_tile_denies_no_lambda() -> None:
     settings = WatchSettings(optimizer="samar", base="AdamW", rule="trend")
     run = run_of(50, settings=settings, classes=0)
@@ -316,9 +361,7 @@ def test_a_dead_band_is_drawn_where_its_ratios_are() -> None:
 
 def test_a_run_keeps_the_colour_of_the_optimizer_with_which_it_began() -> None:
     switched = run_of(5, settings=TrainSettings(optimizer="sgd"), optimizer="samar")
-    facts = Feed("a").message([switched])["members"][0]["facts"]
-    begun = Feed("a").message([run_of(5)])["members"][0]["facts"]
-    assert facts["color"] == begun["color"]
+    assert facts_of(switched)["color"] == facts_of(run_of(5))["color"]
 
 
 def test_a_race_is_told_by_steps_and_at_equal_cost() -> None:

@@ -43,9 +43,10 @@ def test_curves_stand_out_and_text_is_readable(theme: str) -> None:
 def test_every_optimizer_looks_like_no_other() -> None:
     assert set(OPTIMIZER_STYLES) == set(OPTIMIZERS)
     for trait in ("title", "color", "dash", "symbol"):
-        assert len({getattr(style, trait) for style in OPTIMIZER_STYLES.values()}) == 4
+        looks = {getattr(style, trait) for style in OPTIMIZER_STYLES.values()}
+        assert len(looks) == len(OPTIMIZERS)
     palette = setting(CONFIG, "chartCategoricalColors")
-    assert {style.color for style in OPTIMIZER_STYLES.values()} == set(palette[:4])
+    assert {style.color for style in OPTIMIZER_STYLES.values()} == set(palette[: len(OPTIMIZERS)])
 
 
 @pytest.mark.parametrize("name", ["chartSequentialColors", "chartDivergingColors"])

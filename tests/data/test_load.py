@@ -37,7 +37,7 @@ def test_the_digits_split_never_changes():
 
 def test_digits_without_scikit_learn_are_explained(monkeypatch):
     monkeypatch.setattr("samar.data.sources.digits.find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"digits are not on this machine; pip install 'samar-lab"):
+    with pytest.raises(DataError, match=r"digits are not .* pip install '\.\[app\]' in a check"):
         load_dataset("digits")
 
 

@@ -402,6 +402,6 @@ import samar.integrations.huggingface
     assert found.returncode == 1
     assert found.stderr.splitlines()[-1] == (
         "ImportError: This needs the package transformers, which is not installed; "
-        "pip install 'samar-lab[huggingface]' brings it."
+        "pip install '.[huggingface]' in a checkout of samar brings it."
     )
     assert found.stderr.count("Traceback") == 1

@@ -491,6 +491,6 @@ import samar.integrations.lightning
     assert found.returncode == 1
     assert found.stderr.splitlines()[-1] == (
         "ImportError: This needs the package lightning, which is not installed; "
-        "pip install 'samar-lab[lightning]' brings it."
+        "pip install '.[lightning]' in a checkout of samar brings it."
     )
     assert found.stderr.count("Traceback") == 1

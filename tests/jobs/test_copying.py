@@ -10,10 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from samar.cli import main
+from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.sql.copying import Place, copy_jobs, place
 from samar.jobs.sql.database import Database
 from samar.jobs.store import Store
+from samar.sweeps.service import advance
+from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
 TABLES = (schema.jobs, schema.steps, schema.epochs, schema.events, schema.artifacts)
@@ -46,7 +49,7 @@ def laptop(recorded: Callable[..., Any], samar_home: Path) -> Place:
 
 @pytest.fixture
 def laboratory(tmp_path: Path, postgres: Any) -> Place:
-    return place(postgres.fresh(), str(tmp_path / "laboratory"))
+    return place(postgres.fresh(), str(tmp_path / "laboratory"), new=True)
 
 
 UNKNOWN = "~nobody-of-this-name/samar"
@@ -113,6 +116,10 @@ def test_the_command(laptop: Place, tmp_path: Path, capsys: pytest.CaptureFixtur
         ),
         ([UNKNOWN, "y"], "not known here"),
         ([str(laptop.files.parent), UNKNOWN], "not known here"),
+        (
+            [str(laptop.files.parent), str(tmp_path / "no"), "--from-files", str(tmp_path / "rns")],
+            f"There is no folder {tmp_path / 'rns'}; give the one that holds the jobs' files.",
+        ),
         ([str(laptop.files.parent), "y", "--from-files", UNKNOWN], "not known here"),
         (["sqlite://", "y", "--from-files", UNKNOWN], "not known here"),
     ):
@@ -121,6 +128,7 @@ def test_the_command(laptop: Place, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert told in told_so
         assert told_so.count("\n") == 1
     assert not (tmp_path / "nothing").exists()
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_job_that_the_other_database_cannot_hold_is_named(
@@ -135,3 +143,85 @@ def test_a_job_that_the_other_database_cannot_hold_is_named(
     assert all("NUL" in problem for problem in found.refused.values())
     assert isinstance(laboratory.database, Database)
     assert content(laboratory) == {}
+
+
+def test_a_job_whose_files_are_elsewhere_is_not_copied_without_them(
+    laptop: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, other = str(laptop.files.parent), str(tmp_path / "other")
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    assert main(["store", "copy", home, other, "--from-files", str(bare)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("0 jobs copied; 1 job not ended")
+    assert out.count(" was not copied: there is no folder ") == 2
+    assert main(["store", "copy", home, other]) == 0
+    copied = content(place(other))
+    assert len(copied) == 2
+    assert copied.items() <= content(laptop).items()
+
+
+def test_files_of_the_store_in_use_are_where_it_keeps_them(
+    laptop: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere = laptop.files.parent, tmp_path / "files"
+    laptop.files.rename(elsewhere)
+    monkeypatch.setenv("SAMAR_ARTIFACTS", str(elsewhere))
+    assert place(str(home)).files == elsewhere
+    found = copy_jobs(place(str(home)), place(str(tmp_path / "other"), new=True), lambda *_: None)
+    assert (len(found.copied), found.refused) == (2, {})
+    # Of another store than the one in use, they are beside it.
+    assert place(str(tmp_path / "other")).files == tmp_path / "other" / "runs"
+    for used in ("postgresql://samar@db.example.org/samar", "no url", "sqlite:///~nobody-here/x"):
+        monkeypatch.setenv("SAMAR_STORE", used)
+        assert place(str(home)).files == home / "runs"
+    monkeypatch.setenv("SAMAR_STORE", f"sqlite:///{home}/samar.db")
+    assert place(str(home)).files == elsewhere
+
+
+def a_sweep(store: Store) -> str:
+    """Of three runs, the first of which is at work."""
+    sweep = store.create(SweepSpec(grid={"rho": (0.05, 0.1, 0.2)}, seeds=1))
+    advance(store, 1)
+    assert store.claim_next("long", 1) is not None
+    return sweep
+
+
+def test_a_stopped_sweep_takes_its_waiting_runs_along(samar_home: Path, tmp_path: Path) -> None:
+    store = Store()
+    sweep = a_sweep(store)
+    store.move(store.all(status=("running",), parent=sweep)[0], "finished")
+    source, target = place(str(samar_home)), place(str(tmp_path / "other"), new=True)
+    still = copy_jobs(source, target, lambda *_: None)
+    assert (len(still.copied), len(still.active)) == (1, 3)  # as long as it goes on
+    Jobs(store).stop(sweep)
+    found = copy_jobs(source, target, lambda *_: None)
+    assert (len(found.copied), found.active) == (3, [])
+    assert content(target) == content(source)
+    there = Store(str(target.database.engine.url))
+    assert [job.status for job in there.all(parent=sweep)] == ["queued", "queued", "finished"]
+    assert there.next_queued() is None  # before the sweep is resumed
+
+
+def test_a_sweep_that_is_still_stopping_stays(samar_home: Path, tmp_path: Path) -> None:
+    store = Store()
+    sweep = a_sweep(store)
+    Jobs(store).stop(sweep)
+    target = place(str(tmp_path / "other"), new=True)
+    found = copy_jobs(place(str(samar_home)), target, lambda *_: None)
+    assert (found.copied, len(found.active)) == ([], 4)
+    assert sweep in found.active
+
+
+def test_runs_do_not_wait_where_their_sweep_could_not_be_copied(
+    samar_home: Path, laboratory: Place
+) -> None:
+    store = Store()
+    sweep = a_sweep(store)
+    store.move(store.all(status=("running",), parent=sweep)[0], "finished")
+    Jobs(store).stop(sweep)
+    with store.database.write() as db:
+        db.execute(schema.jobs.update().where(schema.jobs.c.id == sweep).values(doing="a\0b"))
+    found = copy_jobs(place(str(samar_home)), laboratory, lambda *_: None)
+    assert list(found.refused) == [sweep]
+    assert (len(found.copied), len(found.active)) == (1, 2)

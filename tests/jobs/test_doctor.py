@@ -7,9 +7,11 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from samar.cli import main
 from samar.errors import ConfigError, RunError
 from samar.home import home
 from samar.jobs.doctor import examine as examine_module
@@ -40,6 +42,12 @@ def file(samar_home: Path, recorded) -> Path:
 def run_sql(path: Path, statements: str) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.executescript(statements)
+
+
+def age(*paths: Path) -> None:
+    """Let nothing have been written to them for an hour."""
+    for path in paths:
+        os.utime(path, (time.time() - 3600,) * 2)
 
 
 def told(report: Report, check: str) -> list[str]:
@@ -116,6 +124,7 @@ def test_a_store_that_is_gone_though_runs_are_there(file: Path) -> None:
 )
 def test_what_is_wrong_is_named(file: Path, statements: str, check: str, sentence: str) -> None:
     run_sql(file, statements)
+    age(*home().glob("runs/*"))
     report = examine()
     assert report.status == 1
     assert any(sentence in each for each in told(report, check)), report.findings
@@ -212,8 +221,73 @@ def test_parts_that_were_left_over_and_a_full_disk(
     left = job_dir(Store().all()[0].id) / ".weights.safetensors.part"
     left.write_bytes(b"half")
     assert told(examine(), "part") == []  # somebody may be writing it
-    os.utime(left, (time.time() - 3600,) * 2)
+    age(left)
     monkeypatch.setattr(examine_module, "LEAST_FREE", 2**60)
     report = examine()
     assert str(left) in told(report, "part")[0]
     assert "make room" in told(report, "disk")[0]
+
+
+def test_what_begins_and_ends_meanwhile_is_no_finding(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_dir("branching").mkdir()  # its row is about to come
+    going = job_dir("going")  # its row is gone, and it is about to go
+    going.mkdir()
+    age(going)
+    (job_dir("branching") / ".renamed.part").symlink_to("gone")  # found, and then not there
+    rows, scandir = examine_module._examine_file, os.scandir
+
+    def read(report: Report, path: Path) -> list | None:
+        found = rows(report, path)
+        going.rmdir()
+        job_dir("begun").mkdir()
+        age(job_dir("begun"), job_dir("branching"))
+        return found
+
+    def look(path: str | Path) -> Any:
+        if Path(path) == job_dir("begun"):
+            raise FileNotFoundError(path)  # it is deleted just now
+        return scandir(path)
+
+    monkeypatch.setattr(examine_module, "_examine_file", read)
+    monkeypatch.setattr(os, "scandir", look)
+    assert examine().findings == []
+
+
+def test_files_of_a_job_at_work_may_come_and_go(file: Path) -> None:
+    run_sql(file, "UPDATE jobs SET status = 'running', host = 'far away' WHERE key = 2")
+    for path in home().glob("runs/*/plane.npz"):
+        path.unlink()
+    assert [line.split(",")[1] for line in told(examine(), "file")] == [
+        " of job #1: its file plane.npz is missing",
+        " of job #3: its file plane.npz is missing",
+    ]
+
+
+def test_rows_of_files_on_a_disk_that_is_away_are_kept(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home() / "runs").rename(tmp_path / "away")
+    report = examine()
+    assert [finding.check for finding in report.findings] == ["folder"] * 3
+    assert "job #1: the folder of its files is missing: " in told(report, "folder")[0]
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Put the missing folders back")
+    made = repair(tmp_path / "copy.db")
+    assert (made.rows["artifacts"], made.notes) == (3, [])
+    (tmp_path / "away").rename(home() / "runs")
+    assert examine(f"sqlite:///{made.copy}").findings == []
+
+
+def test_many_jobs_are_examined_one_by_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    known = examine_module.kinds()
+    monkeypatch.setattr(examine_module, "kinds", lambda: calls.append(1) or known)
+    assert examine().status == 0
+    few = len(calls)
+    for seed in range(12):
+        Store().create(TrainSettings(seed=seed))
+    calls.clear()
+    assert examine().status == 0
+    assert len(calls) <= 5 * few  # of five times as many jobs

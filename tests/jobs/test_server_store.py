@@ -1,6 +1,7 @@
 """A store on a server, with the files in a folder that machines share."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from samar.cli import main
 from samar.errors import RunError
+from samar.jobs import store as store_module
 from samar.jobs.files import job_dir
 from samar.jobs.service import Jobs
 from samar.jobs.sql.database import store_url
@@ -50,6 +52,23 @@ def test_a_run_equals_one_in_a_file(
             np.testing.assert_array_equal(ours[name], theirs[name])
     again = jobs.get(jobs.submit(settings, anew=True))
     assert difference(jobs, run, again) == ""
+
+
+def test_clocks_of_two_machines_may_differ(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signs of life bear the server's time, whoever looks."""
+    store = Store()
+    job_id, now = store.create(TrainSettings()), time.time()
+    monkeypatch.setattr(store_module.time, "time", lambda: now - 25)
+    run = store.claim(job_id)
+    assert run is not None
+    monkeypatch.setattr(store_module.socket, "gethostname", lambda: "another machine")
+    store.mark_interrupted()
+    assert store.get(job_id).status == "running"
+    store.beat(run)
+    store.mark_interrupted()
+    monkeypatch.setattr(store_module.time, "time", lambda: now + 25)
+    store.mark_interrupted()
+    assert store.get(job_id).status == "running"
 
 
 def test_doctor_and_the_lists(

@@ -1,25 +1,60 @@
+import os
 import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
 from samar.jobs import store as store_module
 from samar.jobs import work as work_module
+from samar.jobs.engine import local
 from samar.jobs.engine.local import schedule
-from samar.jobs.job import Job
+from samar.jobs.job import WAITS, Job
 from samar.jobs.service import Jobs
 from samar.jobs.sql import migrations, schema
 from samar.jobs.store import Store
 from samar.jobs.work import Work
+from samar.kinds.landscape import LandscapeJobSettings
 from samar.settings.command import json_line
+from samar.sweeps.service import advance
+from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
 BOTH_STORES = True
+
+
+def test_a_row_is_read_once_until_it_changes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def job_from(row: Any) -> Job:
+        read.append(row["name"])
+        return module_job_from(row)
+
+    module_job_from = store_module.job_from
+    monkeypatch.setattr(store_module, "job_from", job_from)
+    ids = [store.create(TrainSettings(name=name)) for name in ("one", "two")]
+    first = store.all()
+    assert store.all() == first
+    assert sorted(read) == ["one", "two"]
+    store.rename(ids[0], "three")
+    assert [job.title for job in store.all()] == ["two", "three"]
+
+
+def test_what_has_no_effect_makes_no_other_question(store: Store) -> None:
+    asked = [
+        LandscapeJobSettings.parse({"network": "x", "sampling": "grid", "tolerance": tolerance})
+        for tolerance in (0.1, 0.05)
+    ]
+    assert asked[0] != asked[1]
+    assert len({store_module.fingerprint(each, {}) for each in asked}) == 1
+    counted = [each.changed(sampling="adaptive") for each in asked]
+    assert len({store_module.fingerprint(each, {}) for each in counted}) == 2
 
 
 def test_create_and_get_by_id_prefix_and_name(store: Store) -> None:
@@ -77,6 +112,29 @@ def test_a_paused_run_frees_its_place_and_waits_for_another(store: Store, runnin
     assert store.get(running.id).status == "running"
 
 
+def test_a_run_that_waits_for_its_place_comes_before_the_queue(store: Store, running: Job) -> None:
+    store.move(running, "paused")
+    other, _, last = (store.create(TrainSettings()) for _ in range(3))
+    claimed = store.claim_next("long", limit=1)
+    assert claimed is not None
+    assert claimed.id == other
+    for _ in range(2):
+        assert not store.unpause(running, limit=1)
+        waiting = store.get(running.id)
+        assert (waiting.status, waiting.message) == ("paused", WAITS)
+    assert store.claim_next("long", limit=2) is None  # the second place is taken already
+    assert store.claim_next("long", limit=3) is not None
+    for job in (claimed, *store.all(status=["running"])):
+        store.move(job, "finished")
+    assert store.claim_next("long", limit=1) is None
+    assert store.unpause(running, limit=1)
+    assert (store.get(running.id).status, store.get(running.id).message) == ("running", "")
+    store.move(running, "paused")  # with no wish to go on
+    claimed = store.claim_next("long", limit=1)
+    assert claimed is not None
+    assert claimed.id == last
+
+
 def test_nan_comes_back_as_nan_and_inf_as_inf(store: Store, running: Job, step) -> None:
     store.records.append(running.key, [step(1), step(2, ratio=float("inf"), lam=0.5)])
     columns = store.records.steps(running.key)
@@ -129,6 +187,26 @@ def test_a_dead_worker_is_noticed_by_its_pid(store: Store, running: Job, status:
     assert "resume it to go on" in run.message
 
 
+def test_a_clock_that_is_set_ends_no_job(
+    store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What psutil says of a process moves with the clock on Linux; former versions kept that."""
+    store.move(running, "paused")
+    monkeypatch.setattr(local, "spawn", lambda job: os.getpid())
+    ours = store.create(TrainSettings())
+    schedule(store)
+    store.beat(running, pid=os.getpid(), process=psutil.Process().create_time())
+    for job in (store.get(ours), store.get(running.id)):
+        assert store_module.alive(job.pid, job.process)
+        assert not store_module.alive(job.pid, job.process + 5)
+    booted, created = psutil.boot_time, psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted() + 2)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) + 2)
+    monkeypatch.setattr(psutil, "LINUX", True)
+    store.mark_interrupted()
+    assert store.get(ours).status == "running"
+
+
 def test_a_silent_worker_elsewhere_is_noticed_by_its_heartbeat(
     store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +215,7 @@ def test_a_silent_worker_elsewhere_is_noticed_by_its_heartbeat(
     store.mark_interrupted()
     assert store.get(running.id).status == "running"
     now = time.time()
-    monkeypatch.setattr(store_module.time, "time", lambda: now + 29)
+    monkeypatch.setattr(store_module, "clock", lambda db: now + 29)
     store.mark_interrupted()
     assert store.get(running.id).status == "interrupted"
 
@@ -274,9 +352,25 @@ def test_a_living_process_may_be_silent_for_a_while(
     """A laptop that slept for a minute has not lost its run."""
     now = time.time()
     for silent, status in ((60, "running"), (700, "interrupted")):
-        monkeypatch.setattr(store_module.time, "time", lambda silent=silent: now + silent)
+        monkeypatch.setattr(store_module, "clock", lambda db, silent=silent: now + silent)
         store.mark_interrupted()
         assert store.get(running.id).status == status
+
+
+def test_a_stop_reaches_a_job_that_begins_at_that_moment(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, move = store.create(TrainSettings()), store.move
+
+    def late(job: Job, *words: Any, **only: Any) -> bool:
+        store.claim(job_id)
+        return move(job, *words, **only)
+
+    monkeypatch.setattr(store, "move", late)
+    Jobs(store).stop(job_id)
+    job = store.get(job_id)
+    assert job.status == "running"
+    assert [order.command for order in store.orders.after(0, job.key)] == ["stop"]
 
 
 def test_only_one_of_two_resumes_counts(store: Store, running: Job) -> None:
@@ -303,6 +397,28 @@ def test_a_number_goes_before_the_beginning_of_an_id(store: Store) -> None:
         db.execute(schema.jobs.update().where(own.id == second).values(id="1000abcd"))
     assert store.get("1000").id == store.get("#1000").id == first
     assert store.get("1000a").id == "1000abcd"
+
+
+def test_a_sweep_that_is_deleted_while_another_adds_its_members_leaves_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = SweepSpec(name="of two", grid={"rho": (0.05, 0.1)}, seeds=1)
+    sweep = store.create(spec)
+    other, every = Store(), Store.all
+    adds = threading.Thread(target=advance, args=(other, 1))
+
+    def read(self: Store, *words: Any, **which: Any) -> list[Job]:
+        found = every(self, *words, **which)
+        if self is store:
+            adds.start()
+            adds.join(0.5)  # it has to wait
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "all", read)
+        store.delete(sweep)
+    adds.join()
+    assert store.all() == []
 
 
 def test_a_deleted_run_never_lends_its_key(store: Store, step) -> None:

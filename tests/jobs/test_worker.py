@@ -11,7 +11,7 @@ import pytest
 from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.edits import values_of
 from samar.jobs.files import job_dir, resume_path, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import WAITS, Job
 from samar.jobs.records import LOOKS, Event
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
@@ -177,7 +177,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_repeated(runs: Jobs) -> None:
 
 
 def test_a_second_run_waits_for_its_place(runs: Jobs) -> None:
-    first, second = (runs.submit(TrainSettings(**LONG)) for _ in range(2))
+    first, second, third = (runs.submit(TrainSettings(**LONG)) for _ in range(3))
     wait(runs, first, trains)
     assert runs.get(second).status == "queued"
     runs.pause(first)
@@ -185,9 +185,18 @@ def test_a_second_run_waits_for_its_place(runs: Jobs) -> None:
     runs.resume(first)
     waiting = wait(runs, first, lambda run: bool(run.message))
     assert waiting.status == "paused"
-    assert "Another run trains" in waiting.message
+    assert waiting.message == WAITS
+    runs.pause(first)
+    assert wait(runs, first, lambda run: not run.message).status == "paused"
+    runs.resume(first)
+    wait(runs, first, lambda run: run.message == WAITS)
     runs.stop(second)
-    wait(runs, second, lambda run: run.status == "stopped")
+    wait(runs, first, lambda run: trains(run) and run.done > waiting.done)
+    assert runs.get(second).status == "stopped"
+    assert runs.get(third).status == "queued"
+    events = [event.kind for event in runs.store.records.events(waiting.key)]
+    assert [kind for kind in events if kind in ("paused", "resumed")] == ["paused", "resumed"]
+    runs.stop(third)
     runs.stop(first)
     wait(runs, first, lambda run: run.status == "stopped")
 
@@ -228,11 +237,15 @@ def test_terminated_loses_no_step(runs: Jobs) -> None:
     wait(runs, run_id, lambda run: run.status == "stopped")
 
 
-def test_a_worker_that_lost_its_run_leaves_it_alone(runs: Jobs) -> None:
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_worker_that_lost_its_run_leaves_it_alone(runs: Jobs, paused: bool) -> None:
     run_id = runs.submit(TrainSettings(**LONG))
     assert runs.get(run_id).pid is not None  # known at once: a slow start is not a dead worker
     run = wait(runs, run_id, trains)
     assert run.pid is not None
+    if paused:
+        runs.pause(run_id)
+        wait(runs, run_id, lambda run: run.status == "paused")
     runs.store.move(run, "stopped")
     psutil.wait_procs([psutil.Process(run.pid)], timeout=20)
     assert not psutil.pid_exists(run.pid)

@@ -171,6 +171,33 @@ def test_an_equal_job_is_the_answer_unless_asked_anew(jobs: Jobs, run: str, name
     assert jobs.submit(settings, anew=True) != first
 
 
+def test_a_dead_worker_is_no_answer(jobs: Jobs, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    settings = QUICK["evaluate"](run)
+    dead = jobs.store.claim(jobs.submit(settings))
+    assert dead is not None
+    jobs.store.beat(dead, pid=os.getpid())
+    assert jobs.submit(settings) == dead.id
+    jobs.store.beat(dead, pid=2**22 + 1)
+    assert jobs.submit(settings) != dead.id
+    assert jobs.store.get(dead.id).status == "interrupted"
+
+
+def test_old_measurements_make_room_although_another_deletes_them_too(
+    jobs: Jobs, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
+    monkeypatch.setattr("samar.jobs.service.KEPT_MEASUREMENTS", 0)
+    store = jobs.store
+    old = [store.create(EvaluateSettings(network=run, images=n)) for n in (1, 2)]
+    for each in old:
+        store.move(store.get(each), "finished", only=("queued",))
+    delete = store.delete
+    monkeypatch.setattr(store, "delete", lambda job_id: delete(job_id) and delete(job_id))
+    new = jobs.submit(EvaluateSettings(network=run))
+    assert [job.id for job in store.all("evaluate")] == [new]
+
+
 @pytest.mark.parametrize("name", REUSED)
 def test_other_weights_are_another_question(
     jobs: Jobs, run: str, name: str, recorded: Callable[..., Any]

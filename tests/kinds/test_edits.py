@@ -12,6 +12,7 @@ from samar.errors import ConfigError, RunError
 from samar.exchange.archive import write_job
 from samar.exchange.importing import import_job
 from samar.jobs.edits import PlannedEdit, edits_file, read_edits
+from samar.jobs.engine.worker import run
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.kinds.race import RaceSettings
@@ -270,3 +271,47 @@ def test_a_file_of_edits_reads_back(jobs: Jobs, steered: Callable[..., Job]) -> 
     assert [(edit.step, edit.values) for edit in plan] == [
         (step, values) for step, made in MIXED.items() for values in made
     ]
+
+
+def test_what_was_still_planned_is_repeated_and_branched_too(jobs: Jobs) -> None:
+    """Of a run that was stopped before its plan was done, and of a moment before all of it."""
+    settings = TrainSettings(**TINY)
+    plan = [
+        PlannedEdit(step=step, values=values)
+        for step, values in ((3, {"rho": 0.3}), (2 * STEPS, {"lr": 0.02}), (14, {"rho": 0.1}))
+    ]
+    whole = jobs.get(jobs.submit(settings, edits=plan))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samar.jobs.service.schedule", lambda store: None)
+        waiting = jobs.store.get(jobs.submit(settings, edits=plan))
+        jobs.stop(waiting.id)
+    same(jobs, jobs.get(jobs.again(waiting)), whole)
+
+    def stopped(store: Any, job: Job) -> None:
+        step = Training.step
+
+        def cut(self: Any) -> None:
+            step(self)
+            self.work.stopping |= self.taken == 7
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Training, "step", cut)
+            run(store, job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samar.jobs.engine.local._start", stopped)
+        part = jobs.get(jobs.submit(settings, edits=plan))
+    assert (part.status, part.done, part.edits) == ("stopped", 7, 1)
+    same(jobs, jobs.get(jobs.again(part)), whole)
+    for step, left in ((STEPS, 2), (2 * STEPS, 2), (14, 1)):
+        branch = jobs.get(jobs.branch(whole.id, step))
+        assert (branch.status, branch.edits) == ("finished", 3)
+        assert len(branch.inputs["edits"]) == left
+        same(jobs, branch, whole)
+        same(jobs, jobs.get(jobs.again(branch)), whole)
+    # What is changed at the very moment comes after what was planned for it.
+    other = jobs.get(jobs.branch(whole.id, 2 * STEPS, lr=0.2))
+    made = [(edit.step, dict(edit.values)) for edit in jobs.edits(other)]
+    assert made[1:3] == [(2 * STEPS, {"lr": 0.02}), (2 * STEPS, {"lr": 0.2})]
+    assert jobs.live_values(other)["lr"] == 0.2
+    same(jobs, jobs.get(jobs.again(other)), other)

@@ -23,7 +23,7 @@ from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
 from samar.networks.importing import import_file
 from samar.networks.library import ImportedModel
-from samar.networks.load import load_network, networks, pinned
+from samar.networks.load import checksum, load_network, networks, pinned
 from samar.networks.settings import NetworkSettings
 from samar.training.settings import TrainSettings
 
@@ -84,6 +84,24 @@ def test_a_run_is_pinned_to_its_weights(store: Store) -> None:
     second = pinned(store, NetworkSettings(network=running.id))
     assert first["network"] == second["network"] == running.id
     assert first["sha256"] != second["sha256"]
+
+
+def test_the_files_of_many_networks_are_each_digested_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{number}.pt" for number in range(300)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    digested: list[Path] = []
+
+    def counted(path: Path, algorithm: str) -> str:
+        digested.append(path)
+        return path.name
+
+    monkeypatch.setattr("samar.networks.load.digest_of", counted)
+    for _ in range(2):
+        assert [checksum(path) for path in paths] == [path.name for path in paths]
+    assert digested == paths
 
 
 def test_what_changes_between_asking_and_starting(

@@ -9,6 +9,7 @@ import torch
 from samar.optim import rules
 from samar.optim.catalog import RULES
 from samar.optim.rules import (
+    RULE_TYPES,
     Additive,
     DeadBand,
     Fixed,
@@ -21,7 +22,7 @@ from samar.optim.rules import (
 )
 
 every_rule = pytest.mark.parametrize("name", RULES)
-by_ratio = pytest.mark.parametrize("name", [n for n in RULES if n != "share"])
+by_ratio = pytest.mark.parametrize("name", [n for n, r in RULE_TYPES.items() if not r.needs_loss])
 
 
 def _update(rule, lam, ratio, share=0.3):
@@ -83,7 +84,9 @@ def test_a_ratio_above_one_never_lowers_lambda_and_one_below_never_raises_it(nam
 
 
 def test_the_reference_is_the_previous_step_or_a_trend():
-    assert {name: build_rule(name).reference_rate for name in RULES} == {
+    rates = {name: build_rule(name).reference_rate for name in RULES}
+    assert all(0 < rate <= 1 for rate in rates.values())
+    known = {
         "share": 1.0,
         "dead_band": 1.0,
         "trend": 0.01,
@@ -92,6 +95,7 @@ def test_the_reference_is_the_previous_step_or_a_trend():
         "additive": 1.0,
         "fixed": 1.0,
     }
+    assert {name: rates[name] for name in known} == known
 
 
 @every_rule

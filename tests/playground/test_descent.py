@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from samar.optim.catalog import OPTIMIZERS
 from samar.playground.descent import descend, descend_with
 from samar.playground.paths import to_csv
 from samar.playground.settings import PlaygroundSettings
@@ -144,7 +145,7 @@ def test_a_path_that_diverges_at_once_is_a_point() -> None:
 def test_the_table_holds_every_step() -> None:
     paths = descend(QUIET)
     header, *rows = [line.split(",") for line in to_csv(paths).splitlines()]
-    assert len(rows) == 4 * 11
+    assert len(rows) == len(OPTIMIZERS) * 11
     of_samar = [dict(zip(header, row, strict=True)) for row in rows if row[0] == "samar"]
     path = paths["samar"]
     assert [float(row["x"]) for row in of_samar] == path.positions[:, 0].tolist()

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from samar.errors import ConfigError
 from samar.jobs.kind import kinds
+from samar.networks.settings import NetworkSettings
 from samar.settings.command import add_settings, command_text, option_words, settings_from
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
@@ -151,11 +152,14 @@ def test_widget_and_link_give_the_same(model: type[JobSettings], known: Setting)
     if COMPANIONS.get(known.name):
         return  # the widget alone cannot hold what it goes with
     text = str(value).lower() if known.kind is bool else str(value)
+    alone = model.parse({known.name: value})
+    if issubclass(model, NetworkSettings):  # of a measurement what has no effect is not asked
+        value = getattr(alone.without_idle(), known.name)
     found = shown(model, known, text)
     assert found.session_state["found"] == value
     assert found.session_state["problem_shown"] == ""
     if known.choices:
-        title = known.choices[value]
+        title = known.choices[getattr(alone, known.name)]
         assert shown(model, known, title).session_state["found"] == value
 
 
@@ -205,6 +209,17 @@ def test_what_has_no_effect_is_said_with_the_reason(capsys: pytest.CaptureFixtur
         assert told.count("\n") == 1
     parsed(train, ["--optimizer", "sam", "--rho", "0.3"])
     assert capsys.readouterr().err == ""
+
+
+def test_without_what_is_idle_the_rest_stays() -> None:
+    landscape, curvature = kinds()["landscape"].settings, kinds()["curvature"].settings
+    for model, values, rest in (
+        (landscape, {"dim": 1, "sampling": "adaptive", "tolerance": 0.5, "span": 2}, "dim span"),
+        (landscape, {"dim": 3, "samples": 65, "points": 5, "rho": 1}, "dim samples"),
+        (curvature, {"rho": 1, "layers": True, "trace_products": 9}, "layers trace_products"),
+    ):
+        wanted = {name: values[name] for name in rest.split()}
+        assert model.parse(values).without_idle() == model.parse(wanted)
 
 
 def test_a_default_exists_once() -> None:

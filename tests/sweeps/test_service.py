@@ -152,6 +152,39 @@ def test_a_run_that_diverged_after_it_was_edited_says_nothing_about_its_setting(
     assert sweeps.get(sweep_id).counts == {"diverged": 1, "running": 1, "queued": 2}
 
 
+def test_members_are_looked_through_for_what_diverged_only_when_one_changed(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def counted(config: TrainSettings) -> str:
+        looked.append(config.seed)
+        return same_setting(config)
+
+    monkeypatch.setattr(service, "same_setting", counted)
+    store = sweeps.jobs.store
+    sweep_id = sweeps.jobs.submit(GRID.changed(seeds=4))
+    (first,) = training(sweeps)
+    end(first)
+    schedule(store)
+    (second,) = training(sweeps)
+    end(second, status="diverged", edits=1)
+    schedule(store)
+    schedule(store)  # one more now trains
+    counts = {"finished": 1, "diverged": 1, "running": 1, "queued": 5}
+    assert sweeps.get(sweep_id).counts == counts
+    looked.clear()
+    for _ in range(3):
+        schedule(store)
+    assert not looked, "nothing has changed"
+    (third,) = training(sweeps)
+    end(third, status="diverged")
+    schedule(store)
+    assert len(looked) == 2 + 5, "neither those that have finished nor those that train"
+    messages = [run.message for run in sweeps.members(sweeps.get(sweep_id))]
+    assert messages.count(WHY_SKIPPED) == 2, "the other seeds of the third's setting"
+
+
 def test_delete_removes_members_and_history(sweeps: Sweeps, end: Callable[..., None]) -> None:
     sweep = sweeps.get(sweeps.jobs.submit(tpe(trials=1, seeds=1)))
     kept = sweeps.jobs.store.create(TrainSettings())

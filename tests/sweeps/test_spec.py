@@ -61,6 +61,7 @@ def test_estimated_gradient_evaluations_are_those_of_the_trainer() -> None:
 
 
 def test_values_have_the_settings_type_whatever_they_came_as() -> None:
+    assert spec("rho=0,0.05", "epochs=10,20").grid == {"rho": (0, 0.05), "epochs": (10, 20)}
     found = spec("rho=0.1,1e-1,0.2", "nesterov=true,no", "images_per_class=9")
     assert found.grid == {"rho": (0.1, 0.2), "nesterov": (True, False), "images_per_class": (9,)}
     assert SweepSpec.model_validate_json(found.model_dump_json()) == found
@@ -75,6 +76,8 @@ def test_values_have_the_settings_type_whatever_they_came_as() -> None:
         (lambda: spec("radius=1"), "There is no setting called 'radius'"),
         (lambda: spec("rho"), "'rho' names no values; write it as setting=value,value"),
         (lambda: spec("rho=,"), "rho has no values"),
+        (lambda: spec("rho=0,05"), "are '0,05', but a comma ends a value; write decimals with a"),
+        (lambda: spec("rho=0,5,0,9"), "write decimals with a point, such as 0.05"),
         (lambda: spec("seed=1,2"), "seed cannot vary within a sweep"),
         (lambda: spec("validation=0,0.2"), "validation cannot vary within a sweep"),
         (lambda: spec("rho=0.1", seeds=0), "seeds is 0, but it must be at least 1"),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,8 @@ from samar.landscapes.sampler import plane
 from samar.models.build import build_model
 from samar.training.records import EpochRecord
 from samar.training.settings import TrainSettings
+from samar.web.compare.curves import runs_of
+from samar.web.jobs import table
 from samar.web.jobs.table import result_of
 from samar.web.service import service
 from samar.web.state import BEGUN
@@ -179,6 +182,23 @@ def test_the_result_of_a_script_without_accuracies(
     assert result_of(replace(recorded(), summary={"epoch": epoch})) == told
 
 
+@pytest.mark.parametrize(
+    ("summary", "told"),
+    [
+        ({"memory": 22_000_000, "centre_loss": 2.295, "points": 5}, "centre loss 2.295, points 5"),
+        ({"begun": 0, "memory": 1, "edits": 2}, ""),
+        (
+            {"begun": 0, "leader": "sam", "test_accuracy": 0.5, "members": {"sam": {}}},
+            "sam: test accuracy 50.00%",
+        ),
+    ],
+)
+def test_a_result_is_what_was_found_and_whose(
+    recorded: Callable[..., Job], summary: dict[str, Any], told: str
+) -> None:
+    assert result_of(replace(recorded(), summary=summary)) == told
+
+
 def test_the_flatness_report_measures_once(
     app: AppTest, recorded: Callable[..., Job], four: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +305,43 @@ def test_the_table_filters_by_words_pins_and_sweeps(app: AppTest, four: list[Job
     app.text_input(key="filter").set_value("").run()
     app.toggle(key="pinned").set_value(True).run()
     assert shown() == [four[0].id]
+
+
+def test_of_many_jobs_a_table_has_the_newest_and_the_chosen(
+    app: AppTest, four: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "MOST_ROWS", 2)
+
+    def shown() -> list[str]:
+        (found,) = app.dataframe
+        return list(found.value["id"])
+
+    def said() -> str:
+        return " ".join(caption.value for caption in app.caption)
+
+    app.run()
+    app.switch_page(RUNS).run()
+    assert shown() == [four[3].id, four[2].id]
+    assert "2 of 4; the filter finds the others" in said()
+    app.text_input(key="filter").set_value(four[0].id).run()
+    assert shown() == [four[0].id]
+    assert "the filter finds" not in said()
+    app.text_input(key="filter").set_value("").run()
+    app.session_state["selected_runs"] = [four[0].id]
+    Store().mark(four[1].id, pinned=True)
+    app.run()
+    assert shown() == [four[1].id, four[3].id, four[0].id]
+    assert app.session_state["selected_runs"] == [four[0].id]
+    compare_page(app, four[:2])
+    assert set(shown()) == {each.id for each in (four[0], four[1], four[3])}
+    assert app.query_params["runs"] == f"{four[0].id},{four[1].id}"
+
+
+def test_runs_that_are_compared_are_asked_for_by_their_ids(
+    app: AppTest, four: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Jobs, "all", None)
+    assert runs_of([four[2].id, "gone", four[0].id]) == [four[2], four[0]]
 
 
 def test_an_unreadable_run_spoils_no_page(app: AppTest, four: list[Job]) -> None:

@@ -7,6 +7,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -197,6 +198,30 @@ def test_what_pyhessian_does_not_measure_is_off(page: AppTest) -> None:
     assert (asked.both_ends, asked.held_out) == (False, 0)
 
 
+def test_what_does_not_apply_is_off_and_not_asked(page: AppTest) -> None:
+    page.query_params["curvature_rho"], page.query_params["curvature_trace_products"] = "0.1", "7"
+    page.run()
+    command = page.code[0].value
+    assert not {"--rho", "--trace-products"} & set(command.split())
+    for key, extra in (("rho", "sharpness"), ("trace_products", "layers")):
+        assert page.number_input(key=f"curvature_{key}").disabled
+        page.toggle(key=f"curvature_{extra}").set_value(True).run()
+        assert not page.number_input(key=f"curvature_{key}").disabled
+    assert {"--rho", "--trace-products"} < set(page.code[0].value.split())
+    page.selectbox(key="curvature_engine").set_value("pyhessian").run()
+    assert page.number_input(key="curvature_rho").disabled  # with the table of sharpness
+    assert "--rho" not in page.code[0].value
+
+
+def test_a_network_s_name_heads_the_table_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[Any] = []
+    monkeypatch.setattr(results.st, "table", tables.append)
+    measure = SimpleNamespace(name="trace", value=1.0, error=0.0)
+    report: Any = SimpleNamespace(sharpness=[measure])
+    results._sharpness([("![x](https://a.example/b.png)", report)])
+    assert not any("![" in name for name in tables[0].columns)
+
+
 def test_a_share_stands_only_where_an_eigenvalue_is_known() -> None:
     values, residuals = (2.0, 0.0, 0.1, -0.02), (0.1, 0.0, 0.2, 0.01)
     spectrum = Spectrum(values, residuals, None, (), (), 1, True, 1.0, 0.0)
@@ -312,6 +337,11 @@ def test_a_link_that_does_not_fit_says_so(page: AppTest) -> None:
     page.query_params["curvature_rho"] = "-1"
     page.run()
     assert "rho is '-1', but it must be above 0" in page.warning[0].value.replace("\\", "")
+    page.query_params.clear()
+    page.query_params["curvature_engine"] = "both"
+    page.query_params["curvature_top"] = "999"
+    page.switch_page(PAGE).run()
+    assert "top is '999', but it must be at most 100" in page.warning[0].value.replace("\\", "")
 
 
 LINKS = Path(__file__).parents[1] / "stores" / "v01"

@@ -14,6 +14,7 @@ from sqlite3 import connect
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -24,10 +25,12 @@ from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.landscapes.result import Landscape
+from samar.landscapes.topology.neighbours import nearest_edges
 from samar.landscapes.topology.report import told
+from samar.landscapes.topology.samples import Samples
 from samar.web.landscape.choice import Wanted
 from samar.web.landscape.results import Shown, landscape_of
-from samar.web.landscape.topology import _files
+from samar.web.landscape.topology import _files, _found
 from samar.web.service import service
 
 ROOT = Path(__file__).parents[2]
@@ -185,6 +188,29 @@ def test_minima_and_saddles_are_told_marked_and_linked(visit: Callable[..., AppT
     assert "of the range of the loss" in words(line)
 
 
+def test_another_depth_finds_no_neighbours_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(5).uniform(-1, 1, size=(200, 3))
+    loss = 1 + np.cos(6 * points).sum(1) / 3
+    samples = Samples(points, np.linalg.norm(points, axis=1), loss, np.exp(-loss))
+    sought = []
+
+    def counted(points: np.ndarray, neighbours: int) -> np.ndarray:
+        sought.append(len(points))
+        return nearest_edges(points, neighbours)
+
+    monkeypatch.setattr("samar.landscapes.topology.merge_tree.nearest_edges", counted)
+    trees = set()
+    for threshold in (0.0, 0.3, 0.0):
+        found = _found(samples, threshold)
+        assert found.tree is not None
+        trees.add(len(found.tree.minima))
+    assert sought == [200, 100], "once of all points, and once of half of them"
+    assert len(trees) == 2
+    monkeypatch.undo()
+    tree, words = told(samples, threshold=0.3)
+    assert _found(samples, 0.3).told == (tree, words)
+
+
 def titles(page: AppTest) -> list[str]:
     """Of the figures on the page."""
     found = []
@@ -254,6 +280,29 @@ def test_what_does_not_apply_is_not_asked(visit: Callable[..., AppTest]) -> None
     assert (settings().seed, settings().path) == (0, False)
 
 
+def test_what_does_not_apply_makes_no_other_question(visit: Callable[..., AppTest]) -> None:
+    page = press(visit(**QUERY), "compute")
+    command = page.code[0].value
+    page.selectbox(key="l_sampling").set_value("adaptive").run()
+    page.number_input(key="l_initial_images").set_value(20).run()
+    assert has(page, "compute")
+    page.selectbox(key="l_sampling").set_value("grid").run()
+    assert page.code[0].value == command
+    assert not has(page, "compute")
+    page.number_input(key="l_images").set_value(16).run()  # fewer than at first, were it adaptive
+    assert [error.value for error in page.error] == []
+
+
+def test_a_job_with_an_idle_setting_answers_the_same_question(
+    visit: Callable[..., AppTest],
+) -> None:
+    few = {"network": run_id("samar"), "points": 5, "images": 32}
+    job_id = service().submit(LandscapeJobSettings.parse({**few, "tolerance": 0.05}))
+    page = visit(job=job_id)
+    assert not has(page, "compute")
+    assert "--tolerance" not in page.code[0].value
+
+
 def test_two_and_three_runs(visit: Callable[..., AppTest]) -> None:
     page = press(visit(**QUERY, l_of="two"), "compute")
     assert [job.settings.network for job in jobs()] == [run_id("sam"), run_id("samar")]
@@ -277,6 +326,14 @@ def test_an_earlier_moment_of_a_run(visit: Callable[..., AppTest]) -> None:
     press(page, "compute")
     assert settings().network == f"{run_id('samar')}@1"
     assert "@1" in page.code[0].value
+
+
+def test_a_moment_that_was_not_kept_is_said(visit: Callable[..., AppTest]) -> None:
+    page = visit(**QUERY, **{f"l_run_step_{run_id('samar')}": "999"})
+    assert "There are no weights of step 999; choose another" in words(page).replace("\\", "")
+    assert "@" not in page.code[0].value
+    page = visit(**QUERY, **{f"l_run_step_{run_id('samar')}": "1"})
+    assert "There are no weights" not in words(page)
 
 
 def test_a_file(visit: Callable[..., AppTest], home: Path) -> None:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from samar.kinds.download import DownloadSettings
 from samar.models.build import build_model
-from samar.networks.library import imported_models
+from samar.networks.library import ImportedModel, imported_models
 from samar.networks.public import PUBLIC
 from samar.web.service import service
 from tests.forked import forking
@@ -266,3 +266,33 @@ def test_an_imported_model_is_among_the_networks_of_curvature(
     page.switch_page("pages/analysis/curvature.py").run()
     assert not page.exception
     assert page.selectbox(key="curvature_run1").value == model.id
+
+
+def test_of_many_networks_the_newest_are_shown_and_a_filter_finds_the_others(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [
+        ImportedModel(
+            f"m{n:08x}", f"net {n}", "cnn", 10, 1, "auto", "digits", "a.pth", "0" * 64, 1, -n
+        )
+        for n in range(30)
+    ]
+    asked: list[str] = []
+    monkeypatch.setattr("samar.web.models.library.imported_models", lambda: kept)
+    monkeypatch.setattr("samar.web.models.library.cannot_manage", lambda: asked.append("") or "")
+    page.run()
+    assert not page.exception
+
+    def shown() -> list[str]:
+        keys = (each.key for each in page.button if (each.key or "").startswith("delete_"))
+        return [key.removeprefix("delete_") for key in keys]
+
+    assert shown() == [model.id for model in kept[:20]]
+    assert "The newest 20 of 30; the filter finds the others" in words(page)
+    assert len(asked) == 1
+    page.text_input(key="models_filter").set_value("CNN net 29").run()
+    assert shown() == [kept[29].id]
+    assert "the filter finds" not in words(page)
+    page.text_input(key="models_filter").set_value("nothing").run()
+    assert shown() == []
+    assert "Nothing passes the filter" in page.info[0].value

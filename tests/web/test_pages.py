@@ -69,6 +69,32 @@ def test_a_link_restores_every_setting(app: AppTest) -> None:
         assert word in words
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "name", "value"),
+    [("sgd", "momentum", 0.995), ("samar", "beta", 0.9995), ("vasso", "theta", 0.001)],
+)
+def test_a_value_close_to_a_bound_is_kept(
+    app: AppTest, optimizer: str, name: str, value: float
+) -> None:
+    train_page(app, **{"optimizer": optimizer, name: str(value)})
+    assert not app.exception
+    assert not app.error
+    assert f"--{name} {value}" in command(app)
+    job_id = Jobs().submit(TrainSettings.parse({"optimizer": optimizer, name: value / 2 + 0.4995}))
+    store = Jobs().store
+    assert store.move(store.get(job_id), "finished", only=("queued",))
+    app.query_params["run"] = job_id
+    app.switch_page("pages/experiment/train.py").run()
+    assert not app.exception
+    assert app.session_state[name] == value / 2 + 0.4995
+
+
+def test_no_slider_reaches_a_bound_that_cannot_be_taken(app: AppTest) -> None:
+    train_page(app)
+    offered = app.select_slider(key="momentum").options
+    assert (offered[0], offered[-1], len(offered)) == ("0", "0.99", 100)
+
+
 def test_settings_that_do_not_apply_are_hidden(app: AppTest) -> None:
     def keys() -> set[str]:
         kinds = ("selectbox", "select_slider", "slider", "toggle", "number_input", "text_input")
@@ -182,6 +208,7 @@ def test_a_name_from_a_person_is_never_markup(app: AppTest) -> None:
     [
         ("rho", "99", "rho is '99', but it must be at most 5"),
         ("seed", "-1", "seed is '-1', but it must be at least 0"),
+        ("momentum", "1", "momentum is '1', but it must be below 1"),
         ("optimizer", "adam", "optimizer is 'adam', but it must be one of"),
     ],
 )

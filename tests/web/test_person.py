@@ -13,15 +13,17 @@ from samar.jobs.access.roles import CLASS, OWNER, Person
 from samar.jobs.job import PERSON
 from samar.jobs.service import Jobs
 from samar.networks.library import ImportedModel
+from samar.training.settings import TrainSettings
 from samar.web import person
 from samar.web.service import service
 from samar.web.state import SELECTED
 
 APP = Path(__file__).parents[2] / "app.py"
-TRAIN, JOBS, MODELS = (
+TRAIN, JOBS, MODELS, LANDSCAPE = (
     "pages/experiment/train.py",
     "pages/experiment/runs.py",
     "pages/analysis/models.py",
+    "pages/analysis/landscape.py",
 )
 PAGES = sorted(str(each.relative_to(APP.parent)) for each in (APP.parent / "pages").rglob("*.py"))
 
@@ -102,6 +104,38 @@ def test_a_member_of_the_class_steers_own_runs_alone(visit: Any, forgetful: Any)
     owner = visit(TRAIN, None, run=job.id)
     button(owner, "button_stop").click().run()
     assert Jobs().store.orders.after(0, job.key)
+
+
+def test_a_measurement_that_somebody_stopped_can_be_asked_for_by_another(
+    visit: Any, recorded: Any
+) -> None:
+    link = {"l_run": recorded(weights=True).id, "l_points": "5", "l_images": "32"}
+    store = Jobs().store
+    anna = visit(LANDSCAPE, "class", **link)
+    button(anna, "l_compute").click().run()
+    (stopped,) = store.all("landscape")
+    assert store.move(stopped, "stopped", only=("queued", "running"))
+    anna.run()
+    assert button(anna, "l_compute").label == "Continue"
+    ben = visit(LANDSCAPE, "class", job=stopped.id)
+    assert button(ben, "l_compute").label == "Compute"
+    assert "Somebody else asked for it" in " ".join(each.value for each in ben.info)
+    button(ben, "l_compute").click().run()
+    assert not ben.error
+    own = store.all("landscape")[0]
+    assert (own.settings, own.active) == (stopped.settings, True)
+    assert own.inputs[PERSON] != stopped.inputs[PERSON]
+    assert ben.query_params["job"] == own.id
+    assert store.get(stopped.id).status == "stopped"
+
+
+def test_a_name_in_a_reason_is_never_markup(visit: Any) -> None:
+    Jobs().submit(TrainSettings(name="![x](https://a.example/b.png)"))
+    app = visit(JOBS, "class")
+    (stop,) = [each for each in app.button if each.label == "Stop"]
+    assert stop.disabled
+    assert "![" not in stop.help
+    assert "was started by somebody else" in stop.help
 
 
 def test_what_a_member_of_the_class_imports_is_theirs(visit: Any, recorded: Any) -> None:

@@ -113,6 +113,7 @@ def test_settings_that_vary_leave_the_side_and_those_without_effect_too(app: App
         ("0.1, 9", "rho is '9', but it must be at most 5"),
         ("", "radius ρ has no values"),
         ("0.1:1", "rho is a range, which a grid cannot try out"),
+        ("0,05, 0,1", "a comma ends a value; write decimals with a point"),
     ],
 )
 def test_a_bad_value_is_said_and_cannot_be_started(app: AppTest, value: str, sentence: str) -> None:
@@ -210,6 +211,45 @@ def test_a_link_restores_a_preset_and_what_was_changed_in_it(app: AppTest) -> No
     assert "--grid model=resnet18,wrn-28-10 --grid dataset=cifar10,cifar100" in command
     assert "--epochs 3" in command
     assert "--weight-decay 0.001" in command
+
+
+def test_a_preset_and_its_conditions_outlive_another_page(app: AppTest) -> None:
+    page(app)
+    app.selectbox(key="s_preset").set_value("paper").run()
+    before, command = text(app), app.code[0].value
+    assert "Where optimizer is sgd" in before.replace("\\", "")
+    app.switch_page("pages/experiment/runs.py").run()
+    app.query_params.clear()  # as a browser does with the address
+    app.switch_page("pages/experiment/sweeps.py").run()
+    assert not app.exception
+    assert app.selectbox(key="s_preset").value == "paper"
+    assert (text(app), app.code[0].value) == (before, command)
+    assert app.query_params["sweep_preset"] == "paper"
+    app.selectbox(key="s_preset").set_value(None).run()
+    assert "sweep_preset" not in app.query_params
+    assert "--when" not in app.code[0].value
+
+
+def test_what_was_changed_in_a_preset_is_there_after_its_start(app: AppTest) -> None:
+    page(app)
+    app.selectbox(key="s_preset").set_value("noisy_digits").run()
+    app.text_input(key="s_in_rho").set_value("0.3").run()
+    app.number_input(key="s_seeds").set_value(1).run()
+    amount, command = text(app), app.code[0].value
+    app.button(key="sweep_start_button").click().run()
+    app.button(key="sweep_back").click().run()
+    assert not app.exception
+    assert app.text_input(key="s_in_rho").value == "0.3"
+    assert app.code[0].value == command
+    assert amount.split("runs**")[0] in text(app)
+
+
+def test_a_link_to_another_preset_fills_the_form_again(app: AppTest) -> None:
+    page(app, sweep_preset="noisy_digits")
+    app.switch_page("pages/experiment/runs.py").run()
+    page(app, sweep_preset="paper")
+    assert app.selectbox(key="s_preset").value == "paper"
+    assert "--grid model=resnet18,wrn-28-10" in app.code[0].value
 
 
 def test_results_name_the_best_by_validation(app: AppTest, finished: str) -> None:

@@ -25,7 +25,7 @@ def flatness_scatter(report: FlatnessReport, measure: str, target: str) -> go.Fi
     """Gap or test accuracy against one sharpness measure, a mark per model.
 
     Args:
-        measure: key of :data:`samar.curvature.MEASURES`.
+        measure: key of :data:`samar.curvature.catalog.MEASURES`.
         target: key of :data:`TARGETS`.
     """
     info = MEASURES[measure]

@@ -71,7 +71,7 @@ class Stage {
     if (axis !== view.axis) (this.zoomed = null), this.clock.set(null);
     this.build(spec);
     this.say(words);
-    for (const tile of this.tiles) tile.dirty ||= tile.changed();
+    for (const tile of this.tiles) if (tile.changed()) tile.dirty = true;
     this.moving ||= this.following;
     if (this.played && this.clock.at !== null) this.clock.toggle();
     this.played = false;
@@ -112,10 +112,12 @@ class Stage {
     const kept = keys(this.tiles.map((tile) => tile.spec)) === keys(spec);
     this.spec = wanted;
     if (kept) return this.tiles.forEach((tile, number) => (tile.spec = spec[number]));
+    const large = this.tiles.find(({ box }) => box.classList.contains("stage-enlarged"))?.spec.key;
     for (const tile of this.tiles) tile.destroy();
     this.tiles = spec.map((each, number) =>
       new (each.key === "landscape" ? LandscapeTile : CurveTile)(this, each, number + 1));
     this.grid.append(...this.tiles.map(({ box }) => box));
+    this.enlarge(this.tiles.find((tile) => tile.spec.key === large));
   }
 
   order(what, detail = {}) {
@@ -130,8 +132,15 @@ class Stage {
     return this.members.filter(({ facts }) => !facts.ghost);
   }
 
+  /** The run that the timeline tells of: one that goes on, or else the longest. */
   get lead() {
-    return this.shown[0];
+    return this.shown.find(({ facts }) => facts.active) ?? this.shown.sort((a, b) => b.end("step") - a.end("step"))[0];
+  }
+
+  /** The theme's colours, in which what is drawn stays. */
+  get colors() {
+    const css = getComputedStyle(this.root);
+    return ["text", "background"].map((name) => css.getPropertyValue(`--st-${name}-color`)).join();
   }
 
   get race() {
@@ -165,12 +174,14 @@ class Stage {
   }
 
   peek(place, began = null) {
+    if (this.clock.playing) return;
     if (place === this.peeked || (place === null && this.peeked == null)) return;
     this.peeked = place;
     if (began === null || place === null) this.moved();
   }
 
   zoom(range) {
+    if (!range && !this.zoomed) return;
     this.zoomed = range;
     for (const tile of this.tiles) tile.dirty = true;
     this.flush();
@@ -293,7 +304,7 @@ class Stage {
     if (event.target.closest?.(typing)) return;
     const slider = event.target.closest?.("[role=slider], input[type=range]");
     const act = {
-      " ": () => this.clock.toggle(), Home: () => this.clock.set(0), End: () => this.clock.set(null),
+      " ": () => this.clock.toggle(), Home: () => this.clock.set(0), End: () => this.clock.follow(),
       ArrowLeft: () => this.clock.hop(-1), ArrowRight: () => this.clock.hop(1),
       f: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
       t: () => this.tiles.find(({ spec }) => spec.key === "landscape")?.top(),

@@ -35,6 +35,8 @@ export function smooth(values, weight, geometric) {
   });
 }
 
+const OWN = ["lam", "ratio", "sharpness", "kappa"]; // what not every optimizer has
+
 export class Member {
   constructor() {
     this.tables = { steps: {}, epochs: {}, curvature: {} };
@@ -86,14 +88,19 @@ export class Member {
   /** The step that was the last one at a place on an axis. */
   step(place, axis) {
     if (axis === "step") return place;
-    const at = upTo(this.column("steps", axis), place) - 1;
-    return at < 0 ? 0 : this.column("steps", "step")[at];
+    const last = (table) => this.column(table, "step")[upTo(this.column(table, axis), place) - 1] ?? 0;
+    return Math.max(last("steps"), last("epochs")); // a bucket's end may lie before an epoch's
   }
 
-  /** The newest finite value of a column at a step. */
+  /** The newest finite value of a column at a step, of what is its optimizer's own since that took over. */
   value(table, name, step) {
-    const values = this.column(table, name);
-    for (let at = upTo(this.column(table, "step"), step) - 1; at >= 0; at--)
+    const [values, steps] = [this.column(table, name), this.column(table, "step")];
+    const turn = this.facts.turns.findLast((each) => each < step && OWN.includes(name)) ?? -1;
+    const newest = upTo(steps, step) - 1;
+    if (table === "steps" && newest === steps.length - 1) return this.facts.now[name] ?? NaN;
+    let first = upTo(steps, turn);
+    if (table === "steps" && (steps[first - 1] ?? Math.min(turn, 0)) < turn) first++; // a bucket of both
+    for (let at = newest; at >= first; at--)
       if (Number.isFinite(values[at])) return values[at];
     return NaN;
   }

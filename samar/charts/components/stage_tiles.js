@@ -57,14 +57,14 @@ export class Tile {
 
   /** Whether its data, its words or the view changed since this was last asked. */
   changed() {
-    const { view, members, range } = this.stage;
+    const { view, members, range, colors } = this.stage;
     const { table, columns } = this.spec;
     const tables = columns.some(({ role }) => role === "raw") ? [table, "steps"] : [table];
     const length = (member) => {
       const places = tables.map((each) => member.column(each, "step"));
       return [places.map((steps) => [steps.length, steps.at(-1)]), member.planes.at(-1)?.at, member.facts.optimizer];
     };
-    const state = JSON.stringify([view, this.spec, members.map(length), this.spec.key === "landscape" || range]);
+    const state = JSON.stringify([view, colors, this.spec, members.map(length), this.spec.key === "landscape" || range]);
     const changed = state !== this.state;
     this.state = state;
     return changed;
@@ -97,7 +97,7 @@ export class CurveTile extends Tile {
   }
 
   listen() {
-    let began = null;
+    let [began, before] = [null, null];
     this.plot.addEventListener("pointerdown", (event) => {
       if (event.pointerType === "mouse") began = this.at(event);
     });
@@ -113,7 +113,15 @@ export class CurveTile extends Tile {
       else this.stage.clock.set(ended);
       began = null;
     });
-    this.plot.addEventListener("dblclick", () => this.stage.zoom(null));
+    // The clicks of a double click move the clock too.
+    this.plot.addEventListener("mousedown", ({ detail }) => {
+      if (detail === 1) before = this.stage.clock.at;
+    });
+    this.plot.addEventListener("dblclick", () => {
+      if (!this.stage.zoomed) return;
+      this.stage.zoom(null);
+      this.stage.clock.set(before);
+    });
   }
 
   /** The place on the axis under the pointer. */
@@ -282,7 +290,8 @@ export class CurveTile extends Tile {
       word.title = member.facts.label + (rough ? ": not converged" : "");
       return word;
     }));
-    this.box.setAttribute("aria-label", `${this.spec.title}: ${known.map(([m, v]) => `${m.facts.label} ${short(v)}${unit}`).join(", ") || this.spec.note}`);
+    this.box.setAttribute("aria-label", `${this.spec.title}: ${known.map(([m, v]) => `${m.facts.label} ${short(v)}${unit}`).join(", ") || this.note.textContent || "–"}`);
+    if (!known.length && !this.note.textContent) this.output.textContent = "–";
   }
 }
 

@@ -25,7 +25,7 @@ export class Timeline {
     [this.button, this.track, this.marks, this.range, this.output, this.live, this.branch, this.measure] =
       [".stage-play", ".stage-track", ".stage-marks", "input", "output", ".stage-live", ".stage-branch", ".stage-measure"].map(find);
     this.button.onclick = () => this.toggle();
-    this.live.onclick = () => this.set(null);
+    this.live.onclick = () => this.follow();
     this.range.oninput = () => this.set(+this.range.value);
     this.measure.onclick = () => stage.order("measure");
     this.branch.onclick = () => stage.order("branch", { step: this.kept });
@@ -40,8 +40,15 @@ export class Timeline {
     this.go(place);
   }
 
+  /** The end, and all of the axis. */
+  follow() {
+    this.stage.zoom(null);
+    this.set(null);
+  }
+
   go(place) {
     const { end } = this.stage;
+    this.stage.peeked = null; // a pointer that rests on a tile
     this.at = place === null || place >= end * 0.9995 ? null : Math.max(0, place);
     this.stage.moved();
     this.move();
@@ -71,9 +78,9 @@ export class Timeline {
 
   /** One measurement, or one step of a paused run, back or forth. */
   hop(direction) {
-    const { lead, view, end } = this.stage;
-    if (!lead) return;
-    const stops = [0, ...lead.column("epochs", view.axis), end];
+    const { shown, view, end } = this.stage;
+    const epochs = shown.flatMap((member) => member.column("epochs", view.axis));
+    const stops = [0, ...epochs.sort((a, b) => a - b), end];
     const here = this.at ?? end;
     const next = direction > 0 ? stops.find((stop) => stop > here * 1.0001) : stops.filter((stop) => stop < here * 0.9999).at(-1);
     this.set(next ?? (direction > 0 ? null : 0));

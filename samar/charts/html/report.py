@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 
 from samar.charts.compare.curves import Line, overlay_figure, overlay_height
@@ -17,6 +18,7 @@ from samar.compare.differences import differences, shown
 from samar.compare.groups import group_by_seed
 from samar.compare.metrics import METRICS, curve_of
 from samar.exchange.archive import manifest_of
+from samar.jobs.edits import edited
 from samar.jobs.job import Job
 from samar.jobs.records import Columns, Event
 from samar.jobs.store import Store
@@ -90,19 +92,25 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
 
 
 def _panels(recorded: _Recorded) -> list[Sized]:
-    config, steps, epochs = recorded.run.settings, recorded.steps, recorded.epochs
-    adaptive = config.optimizer == "samar" and config.rule != "fixed"
+    steps, epochs = recorded.steps, recorded.epochs
+    began = recorded.run.settings.optimizer
+    now = edited(recorded.run.settings, recorded.events)
+    adaptive = "samar" in (began, now.optimizer) or bool(np.isfinite(steps["ratio"]).any())
+    bounded = adaptive and now.rule not in ("", "fixed")
+    banded = adaptive and now.rule in ("dead_band", "trend")
     view = View(
-        optimizer=config.optimizer,
+        optimizer=began,
         smoothing=SMOOTHING,
-        bounds=(config.lam_min, config.lam_max) if adaptive else None,
+        bounds=(now.lam_min, now.lam_max) if bounded else None,
+        dead_band=(1 - now.tau, 1 + now.tau) if banded else None,
         events=[
             (float(event.step), changes_text(event.detail))
             for event in recorded.events
             if event.kind == "change" and steps["step"].size
         ],
     )
-    figures = [PANELS[name](steps, epochs, view) for name in panel_names(config.optimizer)]
+    shown_as = "samar" if adaptive else began  # as on the stage, where it once had a λ
+    figures = [PANELS[name](steps, epochs, view) for name in panel_names(shown_as)]
     measured = [{"step": e.step, **e.detail} for e in recorded.events if e.kind == "curvature"]
     if measured:
         figures.append(curvature_panel(steps, epochs, view, measured))

@@ -28,7 +28,7 @@ def distance_figure(
         tree: whose minima and saddles are marked.
     """
     values = np.clip(quantity_of(samples, scale.quantity), *scale.bounds)
-    traces = [_points(samples, scale, samples.distance, values)]
+    traces = _points(samples, scale, samples.distance, values)
     if tree is not None and scale.quantity == "loss":
         traces += flat_marks(tree, lambda node: (samples.distance[node.index], values[node.index]))
     traces.append(_network(values[0]))
@@ -60,13 +60,10 @@ def projection_figure(
         across: numbers of the two directions, from 0.
     """
     x, y = across
-    cloud = _points(samples, scale, samples.points[:, x], samples.points[:, y])
-    cloud["marker"] |= {
-        "size": 9,
-        "showscale": True,
-        "colorbar": scale.colorbar(),
-    }
-    traces = [cloud]
+    traces = _points(samples, scale, samples.points[:, x], samples.points[:, y])
+    for cloud in traces:
+        cloud["marker"]["size"] = 9
+    traces[-1]["marker"] |= {"showscale": True, "colorbar": scale.colorbar()}
     if tree is not None and scale.quantity == "loss":
         traces += flat_marks(tree, lambda node: (node.position[x], node.position[y]))
     traces.append(_network(0.0))
@@ -85,33 +82,47 @@ def projection_figure(
     return figure.update_layout(showlegend=False)  # as of the distances
 
 
-def _points(samples: Samples, scale: Scale, x: Any, y: Any) -> dict[str, Any]:
-    """All samples, those of low loss last, so that they lie on top."""
+def _points(samples: Samples, scale: Scale, x: Any, y: Any) -> list[dict[str, Any]]:
+    """All samples, those of low loss last, so that they lie on top.
+
+    Those of which less is known have a trace of their own, below the others. Numbers travel, and
+    the browser puts them into words: sentences of thousands of points would be megabytes.
+    """
     order = np.argsort(-np.nan_to_num(samples.loss, nan=np.inf), kind="stable")
     low, high = scale.drawn_bounds
     drawn = scale.drawn(quantity_of(samples, scale.quantity))
-    return {
-        "type": "scattergl" if len(order) > 2000 else "scatter",
-        "mode": "markers",
-        "name": "samples",
-        "x": float32(x[order]),
-        "y": float32(y[order]),
-        "marker": {"color": float32(drawn[order]), "colorscale": COLORS, "cmin": low, "cmax": high}
-        | {"size": 6, "opacity": 0.8},
-        "text": [_told(samples, number) for number in order.tolist()],
-        "hovertemplate": "%{text}<extra></extra>",
-        "showlegend": False,
-    }
+    unknown = np.full(len(order), np.nan)
+    error = unknown if samples.loss_se is None else samples.loss_se
+    numbers = [samples.points, samples.distance, samples.loss, error, samples.accuracy]
+    told = float32(np.column_stack(numbers))
+    known = np.isfinite(told[:, -2:]) @ (1, 2)
+    return [
+        {
+            "type": "scattergl" if len(order) > 2000 else "scatter",
+            "mode": "markers",
+            "name": "samples",
+            "x": float32(x[part]),
+            "y": float32(y[part]),
+            "marker": {"color": float32(drawn[part]), "colorscale": COLORS}
+            | {"cmin": low, "cmax": high, "size": 6, "opacity": 0.8},
+            "customdata": told[part],
+            "hovertemplate": _template(samples.dim, bool(which & 1), bool(which & 2)),
+            "showlegend": False,
+        }
+        for which in np.unique(known).tolist()
+        for part in (order[known[order] == which],)
+    ]
 
 
-def _told(samples: Samples, number: int) -> str:
-    place = ", ".join(f"{each:.3g}" for each in samples.points[number])
-    words = f"{place}<br>{samples.distance[number]:.3g} from the network"
-    words += f"<br>loss {samples.loss[number]:.4g}"
-    if samples.loss_se is not None and np.isfinite(samples.loss_se[number]):
-        words += f" ± {samples.loss_se[number]:.2g}"
-    right = samples.accuracy[number]
-    return words + (f"<br>accuracy {right:.1%}" if np.isfinite(right) else "")
+def _template(dim: int, error: bool, accuracy: bool) -> str:
+    def number(column: int, form: str) -> str:
+        return f"%{{customdata[{column}]:{form}}}"
+
+    words = ", ".join(number(each, ".3~g") for each in range(dim))
+    words += f"<br>{number(dim, '.3~g')} from the network<br>loss {number(dim + 1, '.4~g')}"
+    words += f" ± {number(dim + 2, '.2~g')}" if error else ""
+    words += f"<br>accuracy {number(dim + 3, '.1%')}" if accuracy else ""
+    return f"{words}<extra></extra>"
 
 
 def _network(height: float) -> dict[str, Any]:

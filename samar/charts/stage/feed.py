@@ -228,6 +228,7 @@ def styles_of(runs: Sequence[StageRun]) -> list[curves.Style]:
 
 
 def _facts(run: StageRun, style: curves.Style, count: int, width: int) -> dict[str, Any]:
+    turns = [e.step for e in run.events if e.kind == "change" and "optimizer" in e.detail]
     return {
         "id": run.id,
         "label": run.label,
@@ -238,8 +239,26 @@ def _facts(run: StageRun, style: curves.Style, count: int, width: int) -> dict[s
         "active": run.active,
         "ghost": run.ghost,
         "kept": list(run.kept),
+        "turns": turns,
+        "now": _now(run.steps, turns),
         "smoothing_steps": width * min(1.0, SMOOTHED / max(count, 1)),
     }
+
+
+def _now(steps: Columns, turns: Sequence[int]) -> dict[str, float | None]:
+    """The newest values, each of its step, where a bucket only has a mean.
+
+    Args:
+        turns: after which steps another optimizer took over; what it has not is gone.
+    """
+    last = max([0, *steps["step"][-1:]])
+    since = max((turn for turn in turns if turn < last), default=0)
+    taken = steps["step"] > since
+    found: dict[str, float | None] = {}
+    for name in STEP_VALUES:
+        finite = steps[name][taken & np.isfinite(steps[name])]
+        found[name] = float(finite[-1]) if len(finite) else None
+    return found
 
 
 MEASURED = ("trace", "lr", "edge", "kappa", "kappa_expected", "gradient_share", "images")

@@ -33,8 +33,9 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
         due: by ``curvature`` and ``film``, when the next measurement comes (``next_epoch``) and
             why none did (``reason``).
     """
-    lead = next((run for run in runs if not run.ghost), None)
-    adaptive = any(_adaptive(run) for run in runs if not run.ghost) or lead is None
+    shown = [run for run in runs if not run.ghost]
+    lead = max(shown, key=lambda run: run.active, default=None)
+    adaptive = any(map(_adaptive, shown)) or lead is None
     curvature = due.get("curvature", {})
     script = lead is not None and lead.of_a_script
     plain = script and lead is not None and lead.settings.optimizer == "sgd"

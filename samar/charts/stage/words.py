@@ -46,7 +46,7 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
     shown = [run for run in runs if not run.ghost]
     if whole is None:
         return ""
-    lead, parts = shown[0], []
+    lead, parts = max(shown, key=lambda run: len(run.steps["step"])), []
     steps = lead.steps
     count, at = len(steps["step"]), int(max([0, *steps["step"][-1:]]))
     epochs = whole.settings.epochs
@@ -66,7 +66,7 @@ def status_line(whole: Job | None, runs: Sequence[StageRun]) -> str:
         spent = sum(
             run.steps["seconds"][-1] - run.steps["seconds"][-min(recent, len(run.steps["seconds"]))]
             for run in shown
-            if len(run.steps["seconds"])
+            if run.active and len(run.steps["seconds"])
         )
         speed = (recent - 1) / spent if spent > 0 else 0.0
         parts.append(f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2g} steps/s")

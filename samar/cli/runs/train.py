@@ -11,12 +11,15 @@ from samar.cli.runs.edits import add_edits, edits_from
 from samar.cli.runs.together import done_here, follow_first
 from samar.device.catalog import gathered
 from samar.errors import ConfigError
-from samar.jobs.job import Job
+from samar.jobs.job import Job, edits_name
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary
-from samar.settings.command import add_settings, json_line, settings_from
+from samar.settings.command import PROGRAM, add_settings, json_line, settings_from
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
+
+NONE = "none"
+"""What 'edit' takes for a setting that may be without a value."""
 
 
 def register(commands: Any) -> None:
@@ -28,12 +31,13 @@ def register(commands: Any) -> None:
         "edit",
         help="change settings of a run while it trains",
         description="Change live settings of a run that trains or is paused, from its next step "
-        "on. The run remembers it: 'show' lists its edits, 'export' writes them to a file, and "
+        "on; what is left out stays as it is. '--lam-held none' lets λ move again. The run "
+        "remembers its edits: 'show' lists them, 'export' writes them to a file, and "
         "'train --edits' makes them again.",
     )
     edit.add_argument("id", metavar="JOB", help="number, id or name of the run")
     fixed = [n for n, known in settings_of(TrainSettings).items() if not known.live]
-    add_settings(edit, TrainSettings, without=fixed)
+    add_settings(edit, TrainSettings, without=fixed, defaults=False)
     edit.set_defaults(run=_edit)
     resume = commands.add_parser("resume", help="continue a job that was paused or ended early")
     resume.add_argument("id", metavar="JOB", help="number, id or name of the job")
@@ -48,7 +52,10 @@ def register(commands: Any) -> None:
 def _edit(options: argparse.Namespace) -> int:
     service = Jobs(by="command line")
     job = service.get(options.id)
-    given = {n: value for n, value in vars(options).items() if n in TrainSettings.model_fields}
+    known, given = settings_of(TrainSettings), dict[str, Any]()
+    for name, value in vars(options).items():
+        if name in known:
+            given[name] = None if known[name].optional and value == NONE else value
     if not given:
         raise ConfigError("Nothing is to be changed; give a setting, such as --rho 0.1.")
     service.change(job.id, **given)
@@ -103,6 +110,8 @@ def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
         if job.summary.get("compile_seconds"):
             print(f"Compiling took {job.summary['compile_seconds']:.1f} s besides.")
         if job.edits:
+            file = edits_name(job.id)
+            print(f"Write its edits to a file with: {PROGRAM} export {job.id} --out {file}")
             print(f"It was edited {job.edits}×; repeat it with: {job.command}")
         print_note(job)
         if job.status == "stopped":

@@ -52,7 +52,8 @@ def _file() -> Path:
         if (Path(folder) / FILE).is_file():
             return Path(folder) / FILE
     raise DataError(
-        "scikit-learn's digits are not on this machine; pip install 'samar-lab[app]' brings them."
+        "scikit-learn's digits are not on this machine; pip install '.[app]' in a checkout of "
+        "samar brings them."
     )
 
 

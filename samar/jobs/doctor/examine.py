@@ -10,8 +10,9 @@ import socket
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ LEAST_FREE = 2**30
 """With less free space on the disk than this, in bytes, jobs will soon end for want of room."""
 PART_SECONDS = 600.0
 """A ``.part`` file is written to; one that was not for so long is left over."""
+FOLDER_SECONDS = 60.0
+"""A job's folder may be there for a moment before its row is, and after."""
 MOST_LINES = 20
 """Problems that SQLite itself reports."""
 
@@ -43,7 +46,7 @@ class Finding:
 
     Attributes:
         check: which check found it: ``store``, ``integrity``, ``schema``, ``row``, ``file``,
-            ``orphan``, ``part``, ``process``, ``model`` or ``disk``.
+            ``folder``, ``orphan``, ``part``, ``process``, ``model`` or ``disk``.
         about: the table, job, file or folder.
         problem: what is wrong with it.
     """
@@ -91,6 +94,11 @@ def examine(url: str | None = None) -> Report:
     """
     report = Report(url or "")
     rows: list[dict[str, Any]] | None = None
+    folders: list[Path] | None = None
+    try:
+        folders = _job_folders()  # before the rows, so that each of them has its own
+    except (SamarError, OSError) as error:
+        report.add("file", "SAMAR_HOME", str(error))
     try:
         where = store_url(url)
         report.store = where.render_as_string()
@@ -103,7 +111,8 @@ def examine(url: str | None = None) -> Report:
         report.add("store", report.store or "SAMAR_STORE", str(error))
     report.jobs = None if rows is None else len(rows)
     try:
-        _check_files(report, rows)
+        if folders is not None:
+            _check_files(report, rows, folders)
     except (SamarError, OSError) as error:
         report.add("file", "SAMAR_HOME", str(error))
     return report
@@ -265,7 +274,9 @@ def _examine_server(report: Report, url: str | None) -> list[dict[str, Any]]:
 
 
 def _examine_rows(report: Report, read: Mapping[str, list[dict[str, Any]]]) -> None:
-    for row in read["jobs"]:
+    jobs = read["jobs"]
+    hosts = {row["id"] for row in jobs if getattr(kinds().get(row["kind"]), "members", None)}
+    for row in jobs:
         about = f"job #{row['key']}"
         wrong = damaged(row)
         for column, problem in wrong.items():
@@ -275,18 +286,25 @@ def _examine_rows(report: Report, read: Mapping[str, list[dict[str, Any]]]) -> N
                 stored_settings(row["kind"], row["config"])
             except SamarError as error:
                 report.add("row", about, f"its settings cannot be read: {error}")
-        if not wrong and _abandoned(row, read["jobs"]):
+        if not wrong and row["parent"] not in hosts and _abandoned(row):
             report.add(
                 "process", about, f"it is said to be {row['status']}, but its process is gone"
             )
-    ids = {row["key"]: row["id"] for row in read["jobs"]}
+    # A job at work removes files before the store knows.
+    ids = {row["key"]: row["id"] for row in jobs if row["status"] not in HELD}
+    absent: dict[int, Path] = {}
     for name in ("events", "controls", "artifacts"):
         for row in read[name]:
             about = f"row {row['key']} of {name}, of job #{row['job']}"
             if problem := wrong_in(name, row):
                 report.add("row", about, problem)
-            elif name == "artifacts" and missing(ids.get(row["job"]), row["path"]):
-                report.add("file", about, f"its file {row['path']} is missing")
+            elif name == "artifacts" and isinstance(job_id := ids.get(row["job"]), str):
+                if not job_dir(job_id).is_dir():
+                    absent[row["job"]] = job_dir(job_id)
+                elif missing(job_id, row["path"]):
+                    report.add("file", about, f"its file {row['path']} is missing")
+    for key, folder in absent.items():
+        report.add("folder", f"job #{key}", f"the folder of its files is missing: {folder}")
 
 
 def wrong_in(name: str, row: Mapping[str, Any]) -> str:
@@ -297,29 +315,52 @@ def wrong_in(name: str, row: Mapping[str, Any]) -> str:
     return ""
 
 
-def missing(job_id: Any, path: str) -> bool:
-    """Whether the file of an artifact is not where it should be."""
-    return isinstance(job_id, str) and not (job_dir(job_id) / path).is_file()
+def missing(job_id: str, path: str) -> bool:
+    """Whether the file of an artifact is not in its job's folder.
+
+    Where the folder is not there either, nobody knows: its disk may be elsewhere at the moment.
+    """
+    folder = job_dir(job_id)
+    return folder.is_dir() and not (folder / path).is_file()
 
 
-def _abandoned(row: Mapping[str, Any], every: list[dict[str, Any]]) -> bool:
-    hosts = [each["id"] for each in every if getattr(kinds().get(each["kind"]), "members", None)]
+def _abandoned(row: Mapping[str, Any]) -> bool:
     kind = kinds().get(row["kind"])
-    if row["status"] not in HELD or kind is None or kind.lane is None or row["parent"] in hosts:
+    if row["status"] not in HELD or kind is None or kind.lane is None:
         return False
     here = row["host"] == socket.gethostname() and row["pid"] is not None
     return here and not alive(row["pid"], row["process"])
 
 
-def _check_files(report: Report, jobs: list[dict[str, Any]] | None) -> None:
+def _job_folders() -> list[Path]:
+    return [
+        path
+        for path in sorted(jobs_folder().glob("*"))
+        if path.is_dir() and _untouched(path, FOLDER_SECONDS)
+    ]
+
+
+def _untouched(path: Path, seconds: float) -> bool:
+    """Whether it is there and nothing was written to it for so long."""
+    try:
+        return time.time() - path.stat().st_mtime > seconds
+    except FileNotFoundError:
+        return False
+
+
+def _check_files(
+    report: Report, jobs: list[dict[str, Any]] | None, folders: Sequence[Path]
+) -> None:
     place = home()
     known = {row["id"] for row in jobs or ()}
-    for path in sorted(jobs_folder().glob("*")) if jobs is not None else ():
-        if path.is_dir() and path.name not in known:
+    for path in folders if jobs is not None else ():
+        if path.name not in known and _untouched(path, FOLDER_SECONDS):
             report.add("orphan", str(path), "it belongs to no job that the store can read")
     for folder in (jobs_folder(), place / "models", place / "data"):
-        for path in sorted(folder.rglob("*.part")):
-            if time.time() - path.stat().st_mtime > PART_SECONDS:
+        # Unlike Path.rglob, it goes on where a folder is deleted meanwhile.
+        inner = (Path(at, name) for at, *names in os.walk(folder) for name in chain(*names))
+        for path in sorted(path for path in inner if path.name.endswith(".part")):
+            if _untouched(path, PART_SECONDS):
                 report.add("part", str(path), "it was left over when something was interrupted")
     there = next((each for each in (place, *place.parents) if each.is_dir()), place)
     free = shutil.disk_usage(there).free

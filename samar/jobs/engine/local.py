@@ -18,7 +18,7 @@ from samar.jobs.files import log_path
 from samar.jobs.job import HELD, UNREADABLE, Job, told_over
 from samar.jobs.kind import LONG, SHORT, in_lane, kinds
 from samar.jobs.orders import STOP
-from samar.jobs.store import Store, alive
+from samar.jobs.store import Store, alive, born
 
 ENGINE = "SAMAR_ENGINE"
 LOCAL, RAY = "local", "ray"
@@ -92,7 +92,7 @@ def _start(store: Store, job: Job) -> None:
         # Known before it has loaded anything, which may take a busy machine long.
         pid = spawn(job)
         with suppress(psutil.NoSuchProcess):
-            store.beat(job, pid=pid, process=psutil.Process(pid).create_time())
+            store.beat(job, pid=pid, process=born(pid))
     except OSError as error:
         store.move(job, "failed", f"The worker could not be started: {error}.")
 

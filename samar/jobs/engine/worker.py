@@ -12,7 +12,6 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 from sqlalchemy.exc import OperationalError
 
 from samar.device.catalog import AUTO, CPU
@@ -22,7 +21,7 @@ from samar.jobs.engine.spare import FORK
 from samar.jobs.files import log_path, resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind, kind_of, kinds
-from samar.jobs.store import Store
+from samar.jobs.store import Store, born
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
 NICENESS = 5
@@ -125,8 +124,8 @@ def _step_back() -> None:
 
 def do(store: Store, job: Job) -> None:
     """Do a claimed job as the process that is its own."""
-    own = psutil.Process()
-    store.beat(job, pid=own.pid, process=own.create_time(), host=socket.gethostname())
+    pid = os.getpid()
+    store.beat(job, pid=pid, process=born(pid), host=socket.gethostname())
     try:
         run(store, job)
     finally:

@@ -14,10 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
-from samar.jobs.job import ACTIVE
+from samar.home import jobs_folder
+from samar.jobs.job import ACTIVE, HELD
+from samar.jobs.kind import in_lane
 from samar.jobs.sql import schema
-from samar.jobs.sql.database import Database
-from samar.settings.paths import expanded
+from samar.jobs.sql.database import Database, store_url
+from samar.settings.paths import expanded, is_folder
 
 PIECE = 2000
 """Rows that are copied at once."""
@@ -39,7 +41,8 @@ class Copied:
     Attributes:
         copied: those that were not there.
         there: those that were, and stay as they are.
-        active: those that wait, run or are paused; they stay where they are.
+        active: those that wait, run or are paused, and coordinators that have not ended because
+            of one that they own; they stay where they are.
         refused: why the others could not be copied.
     """
 
@@ -55,12 +58,17 @@ def place(text: str, files: str | None = None, *, new: bool = False) -> Place:
     Args:
         text: the URL of a store, or a folder such as ``SAMAR_HOME`` names.
         files: the folder of its jobs' files; may be left out where ``text`` is a folder.
-        new: whether a folder without a store gets one.
+        new: whether a folder without a store gets one, and files a folder.
 
     Raises:
-        ConfigError: a URL without a folder, a folder without a store, or one of an unknown user.
+        ConfigError: a URL without a folder, a folder without a store, a folder of files that is
+            none, or one of an unknown user.
         RunError: the store cannot be opened.
     """
+    if files is not None and not new and not is_folder(expanded(files)):
+        raise ConfigError(
+            f"There is no folder {expanded(files)}; give the one that holds the jobs' files."
+        )
     if "://" in text:
         if files is None:
             raise ConfigError(
@@ -74,7 +82,20 @@ def place(text: str, files: str | None = None, *, new: bool = False) -> Place:
     if not new and not (folder / "samar.db").is_file():
         raise ConfigError(f"There is no store in {folder}; give the folder that holds samar.db.")
     url = sa.URL.create("sqlite", database=str(folder / "samar.db"))
-    return Place(Database(str(url)), expanded(files) if files else folder / "runs")
+    return Place(Database(str(url)), expanded(files) if files else _files_of(folder))
+
+
+def _files_of(folder: Path) -> Path:
+    """Where the jobs of a folder's store have their files.
+
+    ``SAMAR_ARTIFACTS`` names those of the store that ``SAMAR_HOME`` or ``SAMAR_STORE`` names.
+    """
+    try:
+        used = Path(store_url().database or "")
+    except (ConfigError, sa.exc.ArgumentError):  # it names none
+        return folder / "runs"
+    same = used.resolve() == (folder / "samar.db").resolve()
+    return expanded(jobs_folder()) if same else folder / "runs"
 
 
 def copy_jobs(source: Place, target: Place, tell: Callable[[int, int], None]) -> Copied:
@@ -95,11 +116,12 @@ def copy_jobs(source: Place, target: Place, tell: Callable[[int, int], None]) ->
         rows = [dict(row) for row in db.execute(sa.select(table).order_by(table.c.key)).mappings()]
     with target.database.read() as db:
         there = set(db.execute(sa.select(table.c.id)).scalars())
+    ends = _ended(rows)
     for done, row in enumerate(rows, start=1):
         job_id = row["id"]
         if job_id in there:
             found.there.append(job_id)
-        elif row["status"] in ACTIVE:
+        elif job_id not in ends or (row["status"] in ACTIVE and row["parent"] in found.refused):
             found.active.append(job_id)
         else:
             try:
@@ -111,10 +133,40 @@ def copy_jobs(source: Place, target: Place, tell: Callable[[int, int], None]) ->
     return found
 
 
+def _ended(rows: list[dict[str, Any]]) -> set[str]:
+    """The jobs that can be copied.
+
+    A coordinator that was stopped, or failed, takes those along that wait for it alone, once none
+    of its jobs is at work.
+    """
+    at_work = {row["parent"] for row in rows if row["status"] in HELD}
+    resting = {
+        row["id"]
+        for row in rows
+        if in_lane(row["kind"], None) and row["status"] in ("stopped", "failed")
+    }
+    found = {row["id"] for row in rows if row["status"] not in ACTIVE} - (resting & at_work)
+    resting -= at_work
+    waiting = (row for row in rows if row["status"] == "queued" and row["parent"] in resting)
+    return found | {row["id"] for row in waiting}
+
+
 def _copy(source: Place, target: Place, row: dict[str, Any]) -> None:
-    """One job. Its files come first: what the store names is always there."""
+    """One job. Its files come first: what the store names is always there.
+
+    Raises:
+        RunError: the source names files of it, and has no folder with them.
+    """
     old, new = source.files / row["id"], target.files / row["id"]
-    if old.is_dir() and old.resolve() != new.resolve():
+    if not old.is_dir():
+        named = sa.select(schema.artifacts.c.key).where(schema.artifacts.c.job == row["key"])
+        with source.database.read() as db:
+            if db.execute(named.limit(1)).first() is not None:
+                raise RunError(
+                    f"there is no folder {old} with its files; give the folder that holds those of "
+                    "all jobs with --from-files, or make an empty one if they are lost."
+                )
+    elif old.resolve() != new.resolve():
         part = new.with_name(PARTLY + new.name)
         for unfinished in (part, new):  # of a copy that was broken off
             shutil.rmtree(unfinished, ignore_errors=True)

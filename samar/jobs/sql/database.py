@@ -202,6 +202,14 @@ def take_turn(db: Connection, what: str) -> None:
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(what, 0))))
 
 
+def clock(db: Connection) -> float:
+    """Seconds since 1970 by a clock that all who use the store share: a server's own."""
+    if db.dialect.name == "postgresql":
+        now = sa.extract("epoch", sa.func.clock_timestamp())
+        return float(db.execute(sa.select(now)).scalar_one())
+    return time.time()
+
+
 def store_url(text: str | None = None) -> sa.URL:
     """The URL of a store; ``~`` in the path of a file is expanded.
 

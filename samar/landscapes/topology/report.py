@@ -114,15 +114,50 @@ def told(
         ConfigError: the threshold, or the number of neighbours, does not fit.
         DataError: no cell is finite.
     """
+    return told_of(landscape, trees_of(landscape, neighbours=neighbours), threshold=threshold)
+
+
+Trees = tuple[MergeTree, MergeTree | None]
+"""Of a landscape and of fewer of its points, where these are enough; neither is simplified."""
+
+
+def trees_of(landscape: Landscape | Samples, *, neighbours: int | None = None) -> Trees:
+    """What takes long of :func:`told`, and does not depend on the threshold.
+
+    Raises:
+        ConfigError: the number of neighbours does not fit.
+        DataError: no cell is finite.
+    """
     if isinstance(landscape, Samples):
-        return _told_of_samples(landscape, threshold, neighbours)
+        whole = landscape.topology(threshold=0.0, neighbours=neighbours)
+        first = landscape.first(_half(landscape))
+        known = int(np.isfinite(first.loss).sum())
+        if known < FEWEST_SAMPLES:
+            return whole, None
+        fitting = neighbours and min(neighbours, known - 1)
+        return whole, first.topology(threshold=0.0, neighbours=fitting)
     neighbours = GRID_NEIGHBOURS[0] if neighbours is None else neighbours
     whole = topology_of(landscape, neighbours=neighbours)
-    tree = whole.simplified(threshold)
     half = coarsened(landscape)
-    known = half is not None and np.isfinite(half.loss).any()
-    coarser = topology_of(half, neighbours=neighbours) if half is not None and known else None
-    words = reading(tree, coarser and coarser.simplified(threshold), whole)
+    if half is None or not np.isfinite(half.loss).any():
+        return whole, None
+    return whole, topology_of(half, neighbours=neighbours)
+
+
+def told_of(
+    landscape: Landscape | Samples, trees: Trees, *, threshold: float = THRESHOLD
+) -> tuple[MergeTree, list[str]]:
+    """:func:`told`, where the trees are known.
+
+    Raises:
+        ConfigError: the threshold does not fit.
+    """
+    whole, half = trees
+    tree, coarser = whole.simplified(threshold), half and half.simplified(threshold)
+    if isinstance(landscape, Samples):
+        fewer = f"the first {_half(landscape):,} points"
+        return tree, [*reading(tree, coarser, whole, fewer=fewer), _density(landscape)]
+    words = reading(tree, coarser, whole)
     guessed = int((np.isfinite(landscape.loss) & ~landscape.done).sum())
     if guessed:
         words.append(
@@ -132,18 +167,8 @@ def told(
     return tree, words
 
 
-def _told_of_samples(
-    samples: Samples, threshold: float, neighbours: int | None
-) -> tuple[MergeTree, list[str]]:
-    whole = samples.topology(threshold=0.0, neighbours=neighbours)
-    tree, coarser = whole.simplified(threshold), None
-    half = samples.first((len(samples.loss) + 1) // 2)
-    known = int(np.isfinite(half.loss).sum())
-    if known >= FEWEST_SAMPLES:
-        fitting = neighbours and min(neighbours, known - 1)
-        coarser = half.topology(threshold=threshold, neighbours=fitting)
-    words = reading(tree, coarser, whole, fewer=f"the first {len(half.loss):,} points")
-    return tree, [*words, _density(samples)]
+def _half(samples: Samples) -> int:
+    return (len(samples.loss) + 1) // 2
 
 
 def _density(samples: Samples) -> str:

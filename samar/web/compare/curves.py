@@ -1,6 +1,7 @@
 """Curves of several runs: any quantity, over steps, gradient evaluations or seconds."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import streamlit as st
 
@@ -8,6 +9,7 @@ from samar.charts.compare.curves import Line, overlay_figure, overlay_height
 from samar.charts.training import View
 from samar.compare.groups import Group, group_by_seed, titles_of
 from samar.compare.metrics import METRICS, curve_of
+from samar.errors import RunError
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.web.plotly_chart import plotly_chart
@@ -44,8 +46,11 @@ def curves(runs: Sequence[Job]) -> None:
 
 def runs_of(ids: Sequence[str]) -> list[Job]:
     """Runs as they stand now, without those that were deleted."""
-    known = {run.id: run for run in service().all("train")}
-    return [known[run_id] for run_id in ids if run_id in known]
+    found = []
+    for run_id in ids:
+        with suppress(RunError):
+            found.append(service().get(run_id, "train"))
+    return found
 
 
 def events_of(run: Job) -> list[Event]:

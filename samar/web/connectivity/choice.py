@@ -47,16 +47,26 @@ def choose() -> Wanted | None:
             bind="query-params",
             persist_state="session",
         ).strip()
-        second = Path(other).name
+        first, second = _told_apart(networks[0].what, other) if networks else ("", "")
     else:
         networks = choose_networks(*RUNS)
-        other, second = (networks[1].what, networks[1].title) if networks else ("", "")
+        other = networks[1].what if networks else ""
+        first, second = (each.title for each in networks) if networks else ("", "")
     _draw()
     if not networks or not other:
         return None
-    first = networks[0]
-    settings = settings_from_controls(ConnectivityJobSettings, PREFIX, **first.values, other=other)
-    return Wanted(settings, first.title, second)
+    settings = settings_from_controls(
+        ConnectivityJobSettings, PREFIX, **networks[0].values, other=other
+    )
+    return Wanted(settings, first, second)
+
+
+def _told_apart(*files: str) -> list[str]:
+    """The names of two files, with as many of their folders as it takes to tell them apart."""
+    one, two = (Path(file).parts for file in files)
+    most = max(len(one), len(two))
+    enough = next((n for n in range(1, most + 1) if one[-n:] != two[-n:]), 1)
+    return [str(Path(*parts[-enough:])) for parts in (one, two)]
 
 
 def _draw() -> None:

@@ -25,6 +25,7 @@ OTHERS = "held_out"
 OF_ONE = (OTHERS, "both_ends")
 """Besides the extras, what not every matrix or engine has."""
 BOTH = "both"
+SETTINGS = settings_of(CurvatureJobSettings)
 
 
 @dataclass(frozen=True)
@@ -43,31 +44,31 @@ def choose() -> list[Wanted]:
     """
     source = choose_source("Measure", OF, SOURCES)
     networks = choose_file(PREFIX) if source == "file" else choose_networks(*RUNS[source])
-    hessian = _control("matrix") == HESSIAN
-    first = st.container()
-    with st.expander("More"):
-        engine = _control("engine", options=(*ENGINES, BOTH), disabled=not hessian)
-        engines = (LANCZOS,) if not hessian else tuple(ENGINES) if engine == BOTH else (engine,)
-        asked = CurvatureSettings(matrix=st.session_state[f"{PREFIX}matrix"], engine=engines[0])
-        idle = [name for name in (*EXTRAS, *OF_ONE) if not asked.applies(name)]
-        for name in MORE:
-            _control(name, disabled=name in idle)
+    matrix = _control("matrix")
+    first, more = st.container(), st.expander("More")
+    with more:
+        engine = _control("engine", options=(*ENGINES, BOTH), disabled=matrix != HESSIAN)
+    both = tuple(ENGINES) if engine == BOTH else (engine,)
+    engines = both if matrix == HESSIAN else (LANCZOS,)
+    asked = CurvatureSettings(matrix=matrix, engine=engines[0])
     with first:
         with st.container(horizontal=True):
             _control("top")
             _control("images")
-            _control(OTHERS, disabled=OTHERS in idle)
+            _control(OTHERS, disabled=not asked.applies(OTHERS))
         _control("tol")
         with st.container(horizontal=True, key="curvature_extras"):
-            for name in EXTRAS:
-                _control(name, disabled=name in idle)
+            extras = {name: _control(name, disabled=not asked.applies(name)) for name in EXTRAS}
+    asked = asked.model_copy(update=extras).without_idle()
+    with more:
+        for name in MORE:
+            _control(name, disabled=not asked.applies(name))
     wanted = []
     for network in dict.fromkeys(networks):
         for each in engines:
             fixed: dict[str, Any] = {"engine": each, **network.values}
-            # The second engine repeats the eigenvalues alone.
-            without = idle if each == engines[0] else (*EXTRAS, *OF_ONE)
-            fixed |= {name: settings_of(CurvatureJobSettings)[name].default for name in without}
+            if each != engines[0]:  # it repeats the eigenvalues alone
+                fixed |= {name: SETTINGS[name].default for name in (*EXTRAS, *OF_ONE)}
             settings = settings_from_controls(CurvatureJobSettings, PREFIX, **fixed)
             title = f"{network.title}, {each}" if len(engines) > 1 else network.title
             wanted.append(Wanted(settings, title))
@@ -82,16 +83,15 @@ def _control(name: str, **options: Any) -> Any:
 
 def problem_of_link() -> str | None:
     """What is wrong with the first setting or job in the link that does not fit."""
-    problem = None
-    if st.query_params.get(ENGINE) != BOTH:
-        problem = link_problem(CurvatureJobSettings, PREFIX)
+    without = ("engine",) if st.query_params.get(ENGINE) == BOTH else ()
+    problem = link_problem(CurvatureJobSettings, PREFIX, without=without)
     return problem or problem_of_jobs(CurvatureJobSettings.kind)
 
 
 def follow_link() -> None:
     """Set the widgets to the jobs that the address names, where it says nothing else."""
     if st.query_params.get(f"{PREFIX}{OTHERS}") == "true":  # once it meant: as many
-        images = settings_of(CurvatureJobSettings)["images"].default
+        images = SETTINGS["images"].default
         st.query_params[f"{PREFIX}{OTHERS}"] = st.query_params.get(f"{PREFIX}images", str(images))
     jobs = linked(CurvatureJobSettings.kind)
     if not jobs or any(key.startswith(PREFIX) for key in st.query_params):
@@ -99,7 +99,7 @@ def follow_link() -> None:
     settings = jobs[0].settings
     both = len({job.settings.engine for job in jobs}) > 1
     for name in CurvatureSettings.model_fields:
-        known = settings_of(CurvatureJobSettings)[name]
+        known = SETTINGS[name]
         value = BOTH if both and name == "engine" else getattr(settings, name)
         put(key_of(known, PREFIX), value, known.default)
     networks = list(dict.fromkeys(job.inputs["networks"][0]["network"] for job in jobs))

@@ -209,7 +209,7 @@ def _sharpness(named: Sequence[tuple[str, Report]]) -> None:
         for title, report in named:
             found = {measure.name: measure for measure in report.sharpness or ()}.get(name)
             if found:
-                values[title] = _value(found.value, found.error)
+                values[plain(title)] = _value(found.value, found.error)
         kept = "yes" if info.invariant else "no"
         notes = {"same after rescaling layers": kept, "cost": info.cost, "caveat": info.caveat}
         rows.append(

@@ -28,6 +28,10 @@ MARKS = {
 SEARCHED = ("optimizer", "rule", "model", "dataset", "network")
 PERCENT = st.column_config.NumberColumn(format="percent")
 TALLEST = 520
+MOST_ROWS = 300
+"""Of a table, which travels whole whenever it is drawn; pinned and selected ones come besides."""
+KEPT_FOR_ITSELF = ("memory", "begun", "edits", "compile_seconds")
+"""What a job's summary holds beside what it found."""
 
 
 def filtered(jobs: Sequence[Job]) -> list[Job]:
@@ -63,11 +67,19 @@ def select_jobs(
 ) -> list[Job]:
     """Draw a table in which rows can be selected, and return the selected jobs.
 
+    Of many jobs it shows the first, those that are pinned and those that are selected.
+
     Args:
-        jobs: the rows.
+        jobs: the rows, in order.
         selected: ids selected when the table first appears.
         runs: whether all are training runs, with accuracies to show.
     """
+    everything = len(jobs)
+    jobs = [
+        job
+        for place, job in enumerate(jobs)
+        if place < MOST_ROWS or job.pinned or job.id in selected
+    ]
     # Another list of jobs is another table, so that a selection never slides to another job.
     known = zlib.crc32(" ".join(job.id for job in jobs).encode())
     rows = [number for number, job in enumerate(jobs) if job.id in selected]
@@ -86,11 +98,14 @@ def select_jobs(
             **dict.fromkeys(("train", "test", "gap"), PERCENT),
             "pin": st.column_config.TextColumn("", width=24, help="★ is pinned"),
             "#": st.column_config.NumberColumn(width=40),
+            "name": st.column_config.TextColumn(width=380 if runs else 230),  # leaves room for ids
             "tags": st.column_config.ListColumn(width="small"),
             "time": st.column_config.DatetimeColumn(format="D MMM HH:mm"),
         },
         alt="Jobs, pinned ones first, with status and results.",
     )
+    if len(jobs) < everything:
+        st.caption(f"{len(jobs):,} of {everything:,}; the filter finds the others.")
     return [jobs[row] for row in chosen["selection"]["rows"] if row < len(jobs)]
 
 
@@ -109,8 +124,12 @@ def result_of(job: Job) -> str:
             if math.isfinite(value):
                 return f"{name} loss {value:.4g}"
         return ""
+    if leader := job.summary.get("leader"):
+        return f"{leader}: test accuracy {job.summary['test_accuracy']:.2%}"
     parts = []
     for name, value in job.summary.items():
+        if name in KEPT_FOR_ITSELF:
+            continue
         if name == "eigenvalues" and value:
             parts.append(f"h₁ {value[0]:.4g}")
         elif isinstance(value, int | float) and not isinstance(value, bool):

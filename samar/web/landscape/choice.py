@@ -65,9 +65,9 @@ def _wanted(network: NetworkChoice, fixed: dict[str, Any]) -> Wanted:
 def _draw(source: str) -> dict[str, Any]:
     """The widgets of the settings; returns the values of those that have none just now."""
     directions = _control("directions", options=_directions(source))
-    between, fixed = directions == "between", dict[str, Any]()
+    fixed = dict[str, Any]()
     asked = LandscapeJobSettings(directions=directions)
-    if between:
+    if directions == "between":
         fixed["dim"] = len(RUNS[source]) - 1
     else:
         grids = DIRECTIONS[directions].others > 0
@@ -85,13 +85,10 @@ def _draw(source: str) -> dict[str, Any]:
         _control("tolerance")
         _control("initial_images")
     _control("span")
-    if asked.applies("path") and source in ("one", "two"):
-        _control("path")
-    else:
+    if source == "file":  # no run came that way
         fixed["path"] = False
-    for name in ("seed", "rho"):
-        if not asked.applies(name):
-            fixed[name] = SETTINGS[name].default
+    elif asked.applies("path"):
+        _control("path")
     for name in ("split", "batchnorm"):
         _control(name)
     _control("precision", disabled=adaptive)
@@ -99,8 +96,6 @@ def _draw(source: str) -> dict[str, Any]:
         fixed["precision"] = SETTINGS["precision"].default
     if asked.applies("preview"):
         _control("preview")
-    else:
-        fixed["preview"] = False
     return fixed
 
 

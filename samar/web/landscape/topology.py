@@ -13,7 +13,14 @@ from samar.charts.landscape.topology import bounds_of, merge_tree_figure, persis
 from samar.errors import DataError
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
-from samar.landscapes.topology.report import CAVEAT, THRESHOLD, as_json, told, tree_csv
+from samar.landscapes.topology.report import (
+    CAVEAT,
+    THRESHOLD,
+    as_json,
+    told_of,
+    tree_csv,
+    trees_of,
+)
 from samar.landscapes.topology.samples import Samples
 from samar.settings.command import PROGRAM, json_line
 from samar.web.landscape.results import Shown, file_stem
@@ -78,10 +85,12 @@ def _arrays(landscape: Landscape | Samples) -> tuple[bytes, ...]:
 HASHED: dict[str | type[Any], Callable[[Any], Any]] = {Landscape: _arrays, Samples: _arrays}
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASHED)
+_trees = st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASHED)(trees_of)
+
+
 def _found(landscape: Landscape | Samples, threshold: float) -> Found:
     try:
-        tree, words = told(landscape, threshold=threshold)
+        tree, words = told_of(landscape, _trees(landscape), threshold=threshold)
     except DataError as error:
         return Found(words=(str(error),))
     return Found(tree, tuple(words))

@@ -21,6 +21,7 @@ from samar.web.text import plain
 from samar.web.train.download import download_button
 
 NEW_SECONDS = 60.0
+SHOWN = 20
 NORMALIZE: Any = settings_of(InspectSettings)["normalize"].choices
 
 
@@ -41,13 +42,33 @@ def links(model: ImportedModel) -> None:
 
 
 def show_models() -> None:
-    """One card per model, newest first."""
-    models = imported_models()
+    """One card per model, newest first; of many the newest that pass a filter."""
+    models, why_not = imported_models(), cannot_manage()
     if not models:
         st.caption("None yet. Upload a checkpoint above, or get a public one below.")
-    for model in models:
+    if len(models) > SHOWN:
+        words = st.text_input(
+            "Filter",
+            key=f"{PREFIX}filter",
+            max_chars=80,
+            placeholder="name, network, data set, file…",
+            help="Every word must occur, in any of these or in the id.",
+            width=360,
+        )
+        wanted = words.lower().split()
+        models = [each for each in models if all(word in _searched(each) for word in wanted)]
+        if not models:
+            st.info("Nothing passes the filter.", icon=":material/filter_alt:")
+    for model in models[:SHOWN]:
         with st.container(border=True, key=f"model_{model.id}"):
-            _card(model)
+            _card(model, why_not)
+    if len(models) > SHOWN:
+        st.caption(f"The newest {SHOWN} of {len(models):,}; the filter finds the others.")
+
+
+def _searched(model: ImportedModel) -> str:
+    told = (model.title, MODELS[model.model].title, model.dataset, model.file, model.id)
+    return " ".join((*told, model.model)).lower()
 
 
 def show_public() -> None:
@@ -73,7 +94,7 @@ def show_public() -> None:
     )
 
 
-def _card(model: ImportedModel) -> None:
+def _card(model: ImportedModel, why_not: str) -> None:
     new = time.time() - model.created < NEW_SECONDS
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(model.title)}**", width="content")
@@ -93,7 +114,7 @@ def _card(model: ImportedModel) -> None:
     show_difference(model)
     with st.container(horizontal=True, vertical_alignment="center", key=f"actions_{model.id}"):
         links(model)
-        with st.popover("Rename", icon=":material/edit:", **unless(cannot_manage())):
+        with st.popover("Rename", icon=":material/edit:", **unless(why_not)):
             st.text_input("New name", model.title, max_chars=80, key=f"title_{model.id}")
             st.button(
                 "Save",
@@ -101,7 +122,7 @@ def _card(model: ImportedModel) -> None:
                 args=(_rename, model.id),
                 key=f"rename_{model.id}",
             )
-        with st.popover("Delete", icon=":material/delete:", **unless(cannot_manage())):
+        with st.popover("Delete", icon=":material/delete:", **unless(why_not)):
             st.markdown("This removes the network and its weights for good.")
             st.button(
                 "Delete it",

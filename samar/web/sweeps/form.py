@@ -86,9 +86,11 @@ def new_sweep() -> None:
         key=key("preset"),
         placeholder="Own sweep",
         on_change=_apply_preset,
+        persist_state="session",
         help="Fills the form and the settings on the left.",
     )
     if preset:
+        st.query_params[SWEEP_PRESET] = preset  # gone from it where another page was open
         st.caption(plain(SWEEP_PRESETS[preset].help))
     with st.grid(2, min_column_width=300):
         _option("sampler")
@@ -274,7 +276,7 @@ def follow_link() -> None:
     Choices are in a link by their keys, as in version 0.1, or by their titles.
     """
     name = st.query_params.get(SWEEP_PRESET)
-    if key("preset") not in st.session_state and name in SWEEP_PRESETS:
+    if name in SWEEP_PRESETS and name != st.session_state.get(key("preset")):
         st.session_state[key("preset")] = name
         _apply_preset()
     _read_choices("vary", {SETTINGS[n].title: n for n in VARIABLE})

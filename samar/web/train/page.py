@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from samar.errors import NotAllowed
-from samar.jobs.job import RESUMABLE, Job
+from samar.jobs.job import RESUMABLE, WAITS, Job
 from samar.jobs.kind import of_a_script
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
@@ -81,12 +81,12 @@ def _buttons(run: Job | None) -> None:
     with st.container(horizontal=True, key="run_buttons", width="content", gap="xsmall"):
         if run is None or not run.active:
             _button("Start", "play_arrow", "Ctrl+Enter", _start, first=True, why_not=start)
-        elif status == "paused":
+        elif status == "paused" and run.message != WAITS:
             resume = partial(service().resume, *ids)
             _button("Resume", "play_arrow", "P", resume, first=True, why_not=steer)
         else:
             pause = partial(service().pause, *ids)
-            _button("Pause", "pause", "P", pause, status != "running", first=True, why_not=steer)
+            _button("Pause", "pause", "P", pause, status == "queued", first=True, why_not=steer)
         if run and status in RESUMABLE:
             resume = partial(service().resume, *ids)
             why_not = steer or service().cannot_resume(run)

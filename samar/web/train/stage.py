@@ -132,7 +132,7 @@ def _tick(drawn: tuple[tuple[str, str, int], ...], view: View, eager: bool) -> N
     except Gone:  # deleted elsewhere: the page says so
         st.rerun()
     feed: Feed = st.session_state[FEED]
-    lead = shown.runs[0] if shown.runs else None
+    lead = max(shown.runs, key=lambda job: job.active, default=None)
     states = {job.id: job.status for job in shown.runs if job.status in ("diverged", "failed")}
     _component(
         key="stage",
