@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
+from samar.jobs.job import WAITS
 from samar.jobs.service import Jobs
 from samar.kinds.race import RaceSettings
 from samar.sweeps.spec import SweepSpec
@@ -165,6 +166,12 @@ def test_nothing_moves_when_a_run_ends(app: AppTest) -> None:
 
     assert buttons() == [("Pause", False), ("Step", True), ("Stop", False), ("Race", True)]
     captions, before = len(app.caption), boxes()
+    jobs.store.move(claimed, "paused")
+    app.run()
+    assert buttons()[0] == ("Resume", False)
+    jobs.store.move(claimed, "paused", WAITS)  # told to resume, and waits for its place
+    app.run()
+    assert buttons()[0] == ("Pause", False)
     jobs.store.move(claimed, "diverged", "It *blew* up.")
     app.run()
     assert buttons() == [("Start", False), ("Step", True), ("Stop", True), ("Race", False)]
