@@ -224,11 +224,21 @@ def test_the_flatness_report_measures_once(
     compare_page(app, four, compare_view="Flatness report")
     assert "flatness_measure" not in {button.key for button in app.button}
     assert "1 is measured so far" in app.markdown[0].value
+    with monkeypatch.context() as patch:
+        patch.setenv("SAMAR_ROLE", "view")
+        app.run()
+        assert app.button(key="flatness_cancel").disabled
+    app.run()
     do_one()
     app.button(key="flatness_cancel").click().run()
     assert not app.exception
     assert [job.status for job in store.all("curvature")].count("stopped") == 2
     assert app.button(key="flatness_measure").label == "Measure 2 networks"
+    with monkeypatch.context() as patch:
+        patch.setenv("SAMAR_ROLE", "view")
+        app.run()
+        assert app.button(key="flatness_measure").disabled
+    app.run()
     app.button(key="flatness_measure").click().run()
     do_one()
     do_one()

@@ -14,7 +14,7 @@ from samar.jobs.job import Job
 from samar.networks.library import ImportedModel, imported_models
 from samar.web.measuring import REFRESH_SECONDS
 from samar.web.plotly_chart import plotly_chart
-from samar.web.service import explained, service, show_problem
+from samar.web.service import explained, service, show_problem, unless
 from samar.web.state import PROBLEM
 from samar.web.text import plain
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 ASKED = "flatness_jobs"
 """Session: ids of the jobs that this tab submitted, to tell why one failed."""
+
+HELP = (
+    "Nine sharpness measures on 128 training images each; kept, so that it is done once. A small "
+    "network takes a few seconds."
+)
 
 Networks = Sequence[Job | ImportedModel]
 
@@ -79,10 +84,9 @@ def _measure(missing: Networks, count: int) -> None:
             type="primary",
             icon=":material/straighten:",
             key="flatness_measure",
-            help="Nine sharpness measures on 128 training images each; kept, so that it is done "
-            "once. A small network takes a few seconds.",
             on_click=_submit,
             args=(idle,),
+            **unless(service().cannot_start(), HELP),
         )
     show_problem()
     for job_id in st.session_state.get(ASKED, ()):
@@ -133,8 +137,14 @@ def _watch(ids: Sequence[str], known: int, count: int) -> None:
         doing = first.doing or ("starting…" if first.status == "running" else "queued")
         title = plain(str(first.inputs["title"]))
         st.progress(known / count, f"{known} of {count} measured; **{title}**: {plain(doing)}")
+        steer = next(filter(None, map(service().cannot_steer, jobs)), "")
         st.button(
-            "Cancel", icon=":material/close:", key="flatness_cancel", on_click=_stop, args=(ids,)
+            "Cancel",
+            icon=":material/close:",
+            key="flatness_cancel",
+            on_click=_stop,
+            args=(ids,),
+            **unless(steer),
         )
 
 
