@@ -127,5 +127,7 @@ def test_a_reader_without_an_install_sees_it_move(site: Path, visit: Callable[..
             # It plays by itself: the step that it is at is another one a moment later.
             moment = inside.get_by_text(re.compile(r"^step \d+ of \d+$"))
             before = moment.inner_text()
+            if re.fullmatch(r"step (\d+) of \1", before):  # on a busy machine it is over by now
+                inside.locator(".samar-clock-play").click()
             expect(moment).not_to_have_text(before)
     assert not complaints

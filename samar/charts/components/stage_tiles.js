@@ -243,7 +243,7 @@ export class CurveTile extends Tile {
     const above = this.stage.shown.flatMap((member) => {
       const [name, edges] = this.edge(member);
       const at = data.upTo(member.column("curvature", "step"), this.stage.stepOf(member));
-      const now = edges.slice(0, at).findLast(Number.isFinite);
+      const now = edges[at - 1];
       return this.ceiling && now > this.ceiling ? [{ member, name, now }] : [];
     });
     const values = above.filter(({ now }) => now <= 80 * this.ceiling).map(({ member, now }) => {
