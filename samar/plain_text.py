@@ -7,6 +7,7 @@ cannot be seen in them can move a cursor, turn the order of letters round or end
 import re
 import unicodedata
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 MOST_CHARACTERS = 2000
@@ -41,3 +42,11 @@ def shown_values(values: Any, most: int = MOST_CHARACTERS) -> Any:
     if isinstance(values, list | tuple):
         return [shown_values(each, most) for each in values]
     return values
+
+
+def told_apart(*files: str) -> list[str]:
+    """The names of two files, with as many of their folders as it takes to tell them apart."""
+    one, two = (Path(file).parts for file in files)
+    most = max(len(one), len(two))
+    enough = next((n for n in range(1, most + 1) if one[-n:] != two[-n:]), 1)
+    return [str(Path(*parts[-enough:])) for parts in (one, two)]

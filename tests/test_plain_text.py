@@ -1,9 +1,10 @@
 import pickle
+from pathlib import Path
 
 import pytest
 
 from samar.errors import CheckpointError
-from samar.plain_text import shown, shown_values
+from samar.plain_text import shown, shown_values, told_apart
 from samar.settings.job import JobSettings
 
 
@@ -44,3 +45,11 @@ def test_every_sentence_is_safe_and_survives_pickling() -> None:
 
 def test_names_are_plain() -> None:
     assert JobSettings(name=" a\x1b[31m\u202e b\n").name == "a [31m b"
+
+
+def test_two_files_of_one_name_are_told_apart() -> None:
+    assert told_apart("/a/one.pth", "/a/two.pth") == ["one.pth", "two.pth"]
+    assert told_apart("/a/b/w.pth", "/a/c/w.pth") == [str(Path(each, "w.pth")) for each in "bc"]
+    assert told_apart("a/x/w.pth", "b/x/w.pth") == [str(Path(n, "x/w.pth")) for n in "ab"]
+    assert told_apart("w.pth", "b/w.pth") == ["w.pth", str(Path("b/w.pth"))]
+    assert told_apart("a/w.pth", "a/w.pth") == ["w.pth", "w.pth"]

@@ -23,6 +23,7 @@ from samar.landscapes.result import Landscape
 from samar.networks.load import load_pinned, pinned
 from samar.networks.memory import connectivity_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
+from samar.plain_text import told_apart
 from samar.settings.declare import setting
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ def prepare(store: Store, settings: ConnectivityJobSettings) -> Mapping[str, Any
             f"{first['title']} and {second['title']} have the same weights; choose two networks."
         )
     require_joinable(store, settings, (first, second))
-    return {"networks": [first, second], "title": f"{first['title']} to {second['title']}"}
+    titles = [first["title"], second["title"]]
+    if titles[0] == titles[1]:
+        titles = told_apart(settings.network, settings.other)
+    return {"networks": [first, second], "title": " to ".join(titles)}
 
 
 def work(settings: ConnectivityJobSettings, work: Work) -> None:

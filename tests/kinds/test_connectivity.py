@@ -183,6 +183,14 @@ def test_what_cannot_be_joined_is_said_before_anything_starts(
         ConnectivityJobSettings.parse({"network": "first", "other": "second", "images": 1})
 
 
+def test_two_files_of_one_name_are_told_apart_in_the_title(store: Store) -> None:
+    runs = [store.get(name).id for name in ("first", "second")]
+    one, two = (str(job_dir(run) / "weights.safetensors") for run in runs)
+    given = asked(network=one, other=two, model="cnn", dataset="digits")
+    title = " to ".join(str(Path(run, "weights.safetensors")) for run in runs)
+    assert kind.prepare(store, given)["title"] == title
+
+
 def test_what_shows_in_the_weights_alone_is_said_by_the_job(
     store: Store, recorded: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -15,7 +15,6 @@ from samar.jobs.engine.worker import run as work
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.store import Store
-from samar.web.connectivity.choice import _told_apart
 from samar.web.connectivity.results import _barrier, _exports, _sentences
 from samar.web.service import service
 
@@ -122,16 +121,6 @@ def test_the_bend_of_a_line_makes_no_other_question(visit: Callable[..., AppTest
     page = visit(**FEW | {"c_curve": "line", "c_steps": "7"})
     assert page.number_input(key="c_steps").disabled
     assert not {"--steps", "--plane"} & set(page.code[0].value.split())
-
-
-def test_two_files_of_one_name_are_told_apart() -> None:
-    assert _told_apart("/a/one.pth", "/a/two.pth") == ["one.pth", "two.pth"]
-    assert _told_apart("/a/b/w.pth", "/a/c/w.pth") == [
-        str(FilePath(each, "w.pth")) for each in "bc"
-    ]
-    assert _told_apart("a/x/w.pth", "b/x/w.pth") == [str(FilePath(n, "x/w.pth")) for n in "ab"]
-    assert _told_apart("w.pth", "b/w.pth") == ["w.pth", str(FilePath("b/w.pth"))]
-    assert _told_apart("a/w.pth", "a/w.pth") == ["w.pth", "w.pth"]
 
 
 def test_what_does_not_fit_is_one_sentence(visit: Callable[..., AppTest]) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from samar.connectivity.settings import ConnectivitySettings
 from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.networks.load import SUFFIXES
+from samar.plain_text import told_apart
 from samar.settings.declare import settings_of
 from samar.web.controls import control, key_of, segmented, settings_from_controls
 from samar.web.measuring import linked
@@ -47,7 +48,7 @@ def choose() -> Wanted | None:
             bind="query-params",
             persist_state="session",
         ).strip()
-        first, second = _told_apart(networks[0].what, other) if networks else ("", "")
+        first, second = told_apart(networks[0].what, other) if networks else ("", "")
     else:
         networks = choose_networks(*RUNS)
         other = networks[1].what if networks else ""
@@ -59,14 +60,6 @@ def choose() -> Wanted | None:
         ConnectivityJobSettings, PREFIX, **networks[0].values, other=other
     )
     return Wanted(settings, first, second)
-
-
-def _told_apart(*files: str) -> list[str]:
-    """The names of two files, with as many of their folders as it takes to tell them apart."""
-    one, two = (Path(file).parts for file in files)
-    most = max(len(one), len(two))
-    enough = next((n for n in range(1, most + 1) if one[-n:] != two[-n:]), 1)
-    return [str(Path(*parts[-enough:])) for parts in (one, two)]
 
 
 def _draw() -> None:
