@@ -18,6 +18,7 @@ CHROMIUM = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader"]
 CHROMIUM += ["--enable-unsafe-swiftshader", "--enable-precise-memory-info"]
 # Only WebGL is drawn as a GPU would; for the rest that takes a third longer.
 CHROMIUM += ["--disable-gpu-rasterization", "--disable-gpu-compositing"]
+_running: list[Browser] = []
 LOCAL = {"127.0.0.1", "localhost", ""}
 # The machine may train, serve and draw on two cores at once.
 expect.set_options(timeout=60_000)
@@ -25,7 +26,10 @@ expect.set_options(timeout=60_000)
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
+    """Debian's Chromium, headless; one for all folders whose tests take the fixture."""
+    if _running:
+        yield _running[0]
+        return
     program = shutil.which("chromium")
     if program is None:
         message = "chromium is absent: apt-get install chromium"
@@ -34,7 +38,9 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(message)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
+        _running.append(browser)
         yield browser
+        _running.clear()
         browser.close()
 
 
