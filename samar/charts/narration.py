@@ -6,6 +6,7 @@ import numpy as np
 
 from samar.jobs.records import Columns
 from samar.kinds.watch import WatchSettings
+from samar.optim.catalog import dead_band_of
 from samar.training.settings import TrainSettings
 
 Config = TrainSettings | WatchSettings
@@ -73,8 +74,8 @@ def _move(config: Config, ratio: float, before: float, after: float) -> str:
         return f"{moved}."
     if not math.isfinite(ratio):
         return f"There is no ratio yet, so λ stayed at {after:.3g}."
-    if config.rule in ("dead_band", "trend"):
-        low, high = 1 - config.tau, 1 + config.tau
+    if band := dead_band_of(config.rule, config.tau):
+        low, high = band
         if ratio > high:
             where = f"is above {high:.2f}"
         elif ratio < low:

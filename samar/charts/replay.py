@@ -16,7 +16,7 @@ from samar.charts.lessons import line
 from samar.charts.smoothing import Floats
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
 from samar.charts.training import View
-from samar.optim.catalog import RULES
+from samar.optim.catalog import dead_band_of
 from samar.recordings.catalog import RecordedRun
 
 STRIDE, EVERY = 3, 6
@@ -63,11 +63,10 @@ def measured_every(run: RecordedRun) -> int:
 
 def view_of(config: Mapping[str, Any], **options: Any) -> View:
     """How a recorded run of SAMAR is drawn: with λ's bounds and its rule's dead band, if any."""
-    banded = "tau" in RULES[config["rule"]].constants
     return View(
         optimizer="samar",
         bounds=(config["lam_min"], config["lam_max"]),
-        dead_band=(1 - config["tau"], 1 + config["tau"]) if banded else None,
+        dead_band=dead_band_of(config["rule"], config["tau"]),
         **options,
     )
 

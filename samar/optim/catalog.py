@@ -295,3 +295,9 @@ def constant_info(constant: str) -> ConstantInfo:
     known = [rule.constants for rule in RULES.values()]
     known += [policy.constants for policy in SECOND_PASSES.values()]
     return next(constants[constant] for constants in known if constant in constants)
+
+
+def dead_band_of(rule: str, tau: float) -> tuple[float, float] | None:
+    """Between which ratios a λ rule leaves λ as it is; None of one without such a band."""
+    banded = rule in RULES and "tau" in RULES[rule].constants
+    return (1 - tau, 1 + tau) if banded else None

@@ -11,6 +11,12 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:<>&])", r"\\\1", text)
 
 
+def holds(text: str, words: str) -> bool:
+    """Whether every word of a filter occurs in a text, in capitals or not."""
+    searched = text.lower()
+    return all(word in searched for word in words.lower().split())
+
+
 def optimizer_titles(names: Sequence[str]) -> str:
     """Optimizers in a sentence: "SAM, VaSSO and SAMAR"."""
     *first, last = [OPTIMIZERS[name].title for name in names] or ["none"]

@@ -23,6 +23,7 @@ from samar.jobs.job import Job
 from samar.jobs.records import Columns, Event
 from samar.jobs.store import Store
 from samar.jobs.summary import percent
+from samar.optim.catalog import dead_band_of
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings, changes_text
 
@@ -97,12 +98,11 @@ def _panels(recorded: _Recorded) -> list[Sized]:
     now = edited(recorded.run.settings, recorded.events)
     adaptive = "samar" in (began, now.optimizer) or bool(np.isfinite(steps["ratio"]).any())
     bounded = adaptive and now.rule not in ("", "fixed")
-    banded = adaptive and now.rule in ("dead_band", "trend")
     view = View(
         optimizer=began,
         smoothing=SMOOTHING,
         bounds=(now.lam_min, now.lam_max) if bounded else None,
-        dead_band=(1 - now.tau, 1 + now.tau) if banded else None,
+        dead_band=dead_band_of(now.rule, now.tau) if adaptive else None,
         events=[
             (float(event.step), changes_text(event.detail))
             for event in recorded.events

@@ -10,6 +10,7 @@ import numpy as np
 from samar.charts.narration import second_gradients
 from samar.charts.stage.feed import StageRun
 from samar.charts.training import RATIO_TICKS
+from samar.optim.catalog import dead_band_of
 
 CAP = 2.0
 """Losses are drawn up to this many times ln C, the loss of guessing among C classes."""
@@ -140,9 +141,8 @@ def _price(lead: StageRun | None) -> str:
 
 def _ratio(lead: StageRun | None) -> dict[str, Any]:
     band = None
-    if lead is not None and _adaptive(lead) and lead.settings.rule in ("dead_band", "trend"):
-        width = lead.settings.tau
-        band = [1 - width, 1 + width]
+    if lead is not None and _adaptive(lead):
+        band = dead_band_of(lead.settings.rule, lead.settings.tau)
     return _tile(
         "ratio",
         "Sharpness ratio",

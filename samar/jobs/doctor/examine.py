@@ -291,20 +291,20 @@ def _examine_rows(report: Report, read: Mapping[str, list[dict[str, Any]]]) -> N
                 "process", about, f"it is said to be {row['status']}, but its process is gone"
             )
     # A job at work removes files before the store knows.
-    ids = {row["key"]: row["id"] for row in jobs if row["status"] not in HELD}
-    absent: dict[int, Path] = {}
+    rests = (row for row in jobs if row["status"] not in HELD and isinstance(row["id"], str))
+    ids, holders = {row["key"]: row["id"] for row in rests}, set[int]()
     for name in ("events", "controls", "artifacts"):
         for row in read[name]:
             about = f"row {row['key']} of {name}, of job #{row['job']}"
             if problem := wrong_in(name, row):
                 report.add("row", about, problem)
-            elif name == "artifacts" and isinstance(job_id := ids.get(row["job"]), str):
-                if not job_dir(job_id).is_dir():
-                    absent[row["job"]] = job_dir(job_id)
-                elif missing(job_id, row["path"]):
+            elif name == "artifacts" and row["job"] in ids:
+                holders.add(row["job"])
+                if missing(ids[row["job"]], row["path"]):
                     report.add("file", about, f"its file {row['path']} is missing")
-    for key, folder in absent.items():
-        report.add("folder", f"job #{key}", f"the folder of its files is missing: {folder}")
+    for key in sorted(holders):
+        if not (folder := job_dir(ids[key])).is_dir():
+            report.add("folder", f"job #{key}", f"the folder of its files is missing: {folder}")
 
 
 def wrong_in(name: str, row: Mapping[str, Any]) -> str:
@@ -321,7 +321,7 @@ def missing(job_id: str, path: str) -> bool:
     Where the folder is not there either, nobody knows: its disk may be elsewhere at the moment.
     """
     folder = job_dir(job_id)
-    return folder.is_dir() and not (folder / path).is_file()
+    return not (folder / path).is_file() and folder.is_dir()
 
 
 def _abandoned(row: Mapping[str, Any]) -> bool:

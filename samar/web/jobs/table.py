@@ -13,6 +13,7 @@ from samar.jobs.job import Job
 from samar.jobs.kind import kinds
 from samar.jobs.store import MEMBER
 from samar.jobs.summary import epochs, places, progress
+from samar.web.text import holds
 
 MARKS = {
     "queued": "… queued",
@@ -51,13 +52,12 @@ def filtered(jobs: Sequence[Job]) -> list[Job]:
         members = in_sweep and st.toggle(
             f"Members of sweeps ({in_sweep})", key="sweeps", bind="query-params"
         )
-    wanted = (words or "").lower().split()
     passed = [
         job
         for job in jobs
         if (not pinned or job.pinned)
         and (members or not _of_sweep(job))
-        and all(word in _searched(job) for word in wanted)
+        and holds(_searched(job), words or "")
     ]
     return sorted(passed, key=lambda job: not job.pinned)
 
@@ -176,4 +176,4 @@ def _of_sweep(job: Job) -> bool:
 def _searched(job: Job) -> str:
     own = (str(getattr(job.settings, name, "")) for name in SEARCHED)
     words = (job.label, *job.tags, job.status, job.kind, kind_title(job), job.id)
-    return " ".join((*words, *own)).lower()
+    return " ".join((*words, *own))

@@ -17,7 +17,7 @@ from samar.settings.declare import settings_of
 from samar.web.service import cannot_manage, manage, unless
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE, RUN
 from samar.web.state import MODELS as PREFIX
-from samar.web.text import plain
+from samar.web.text import holds, plain
 from samar.web.train.download import download_button
 
 NEW_SECONDS = 60.0
@@ -55,8 +55,7 @@ def show_models() -> None:
             help="Every word must occur, in any of these or in the id.",
             width=360,
         )
-        wanted = words.lower().split()
-        models = [each for each in models if all(word in _searched(each) for word in wanted)]
+        models = [each for each in models if holds(_searched(each), words)]
         if not models:
             st.info("Nothing passes the filter.", icon=":material/filter_alt:")
     for model in models[:SHOWN]:
@@ -68,7 +67,7 @@ def show_models() -> None:
 
 def _searched(model: ImportedModel) -> str:
     told = (model.title, MODELS[model.model].title, model.dataset, model.file, model.id)
-    return " ".join((*told, model.model)).lower()
+    return " ".join((*told, model.model))
 
 
 def show_public() -> None:
