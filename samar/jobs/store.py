@@ -5,6 +5,7 @@ Every method is one transaction. Callers speak of jobs by their public id; NaN i
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import socket
@@ -311,6 +312,11 @@ class Store:
                 return False
             insert_events(db, job.key, events)
         return True
+
+    def adopt(self, job: Job) -> None:
+        """Say that this process is the worker of a job."""
+        pid = os.getpid()
+        self.beat(job, pid=pid, process=born(pid), host=socket.gethostname())
 
     def move(self, job: Job, status: str, message: str = "", *, only: Sequence[str] = HELD) -> bool:
         """Move a job to another status, if it is in one of ``only`` and nobody claimed it since.

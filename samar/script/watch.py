@@ -11,8 +11,6 @@ back, the random states too; only a person's edit in the browser changes anythin
 ends because of samar: whatever goes wrong here becomes one warning.
 """
 
-import os
-import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -28,7 +26,7 @@ from samar.data.given import Loss, objective_of
 from samar.data.objective import BatchLoss
 from samar.device.catalog import gathered
 from samar.errors import ConfigError, SamarError
-from samar.jobs.store import Store, born
+from samar.jobs.store import Store
 from samar.jobs.work import JobLost, Work
 from samar.kinds.watch import WatchSettings, running_script
 from samar.models.guard import unwrapped
@@ -132,8 +130,7 @@ class WatchedRun:
         store = self._store or Store()
         settings = _described(self._model, self._optimizer, self._name, self._looks)
         job = store.get(store.create(settings, here=True))
-        pid = os.getpid()
-        store.beat(job, pid=pid, process=born(pid), host=socket.gethostname())
+        store.adopt(job)
         work = Work(store, job, PATIENCE_SECONDS)
         self._recorder = Recorder(work, unwrapped(self._model), self._optimizer)
         self.id = job.id

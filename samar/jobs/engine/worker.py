@@ -6,7 +6,6 @@ a job it is the spare, and waits for one.
 
 import os
 import signal
-import socket
 import sys
 import traceback
 from contextlib import suppress
@@ -21,7 +20,7 @@ from samar.jobs.engine.spare import FORK
 from samar.jobs.files import log_path, resume_path
 from samar.jobs.job import Job
 from samar.jobs.kind import LONG, Kind, kind_of, kinds
-from samar.jobs.store import Store, born
+from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
 NICENESS = 5
@@ -124,8 +123,7 @@ def _step_back() -> None:
 
 def do(store: Store, job: Job) -> None:
     """Do a claimed job as the process that is its own."""
-    pid = os.getpid()
-    store.beat(job, pid=pid, process=born(pid), host=socket.gethostname())
+    store.adopt(job)
     try:
         run(store, job)
     finally:
