@@ -67,6 +67,16 @@ def test_a_race_stands_on_the_stage_by_its_id(app: AppTest, queued: Jobs) -> Non
     assert "SAMAR" in told(app)
 
 
+def test_a_race_is_watched_until_it_has_ended_itself(queued: Jobs) -> None:
+    # A moment passes between the end of its last run and its own.
+    race = stage.shown_of(queued.submit(RaceSettings(optimizers="sgd,samar")))
+    assert race.whole is not None
+    runs = tuple(replace(run, status="finished") for run in race.runs)
+    running, finished = (replace(race.whole, status=word) for word in ("running", "finished"))
+    assert stage.Shown(running, runs).active
+    assert not stage.Shown(finished, runs).active
+
+
 def test_any_runs_stand_together_on_the_stage(app: AppTest, queued: Jobs) -> None:
     ids = [queued.submit(TrainSettings(seed=seed)) for seed in range(3)]
     open_train(app, runs=",".join(ids))

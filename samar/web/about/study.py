@@ -44,12 +44,13 @@ class Study:
     findings: Sequence[str]
     verdicts: Sequence[Verdict]
     candidates: Sequence[Mapping[str, str]]
+    csv: str
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _study(changed: float) -> Study:
     rows = read_rows(TABLE)
-    return Study(rows, findings(rows), verdicts(rows), candidates(rows))
+    return Study(rows, findings(rows), verdicts(rows), candidates(rows), as_csv(rows))
 
 
 def show() -> None:
@@ -90,7 +91,7 @@ def show() -> None:
     _over_rho(rows)
     _tried(study.candidates)
     _defaults()
-    _export(rows)
+    _export(study.csv)
 
 
 def _document(name: str, **numbers: float) -> None:
@@ -181,10 +182,10 @@ def _defaults() -> None:
     _document("defaults.md")
 
 
-def _export(rows: Sequence[Row]) -> None:
+def _export(csv: str) -> None:
     st.download_button(
         "All rows as CSV",
-        lambda: as_csv(rows),
+        csv,
         "samar-study.csv",
         "text/csv",
         on_click="ignore",

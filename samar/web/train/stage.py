@@ -60,13 +60,16 @@ class Shown:
     @property
     def state(self) -> tuple[tuple[str, str, int], ...]:
         """What makes the page draw itself again when it changes."""
-        jobs = self.runs if self.whole is None else (self.whole, *self.runs)
-        return tuple((job.status, job.message, job.edits) for job in jobs)
+        return tuple((job.status, job.message, job.edits) for job in self._jobs)
 
     @property
     def active(self) -> bool:
-        """Whether there will be news."""
-        return any(job.active for job in self.runs)
+        """Whether there will be news; a race ends a moment after the last of its runs."""
+        return any(job.active for job in self._jobs)
+
+    @property
+    def _jobs(self) -> tuple[Job, ...]:
+        return self.runs if self.whole is None else (self.whole, *self.runs)
 
 
 def shown_of(run_id: str | None, together: Sequence[str] = ()) -> Shown:
