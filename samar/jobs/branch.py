@@ -17,13 +17,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from samar.errors import RunError
-from samar.jobs.edits import BY, EDITS, FROM_FILE, count_edits, edited, planned
+from samar.jobs.edits import (
+    BY,
+    EDITS,
+    FROM_FILE,
+    PlannedEdit,
+    count_edits,
+    edited,
+    member_plan,
+    planned,
+)
 from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.orders import CHANGE
 from samar.jobs.records import LOOKS, Artifact, Event, insert_events
 from samar.jobs.sql import blocks, schema
-from samar.jobs.store import Store, new_row
+from samar.jobs.store import MEMBER, Store, new_row
 from samar.settings.command import json_line
 
 STATE, WEIGHTS = "state", "weights"
@@ -39,6 +48,18 @@ def kept_states(store: Store, job: Job) -> list[Artifact]:
     kept = store.records.artifacts(job.key, STATE)
     there = [each for each in kept if (job_dir(job.id) / each.path).is_file()]
     return sorted(there, key=lambda each: each.step)
+
+
+def plan_of(store: Store, job: Job) -> list[PlannedEdit]:
+    """The edits that a job was given; what its race was given for a run of that.
+
+    Raises:
+        ConfigError: its inputs hold something else.
+    """
+    host = store.host(job)
+    if host is None:
+        return planned(job.inputs)
+    return member_plan(planned(host.inputs), job.settings, str(job.inputs[MEMBER]))
 
 
 def branch(
@@ -72,7 +93,7 @@ def branch(
     moment = _moment(store, origin, step)
     live = {name: value for name, value in changes.items() if name != "name"}
     events = [each for each in store.records.events(origin.key) if _belongs(each, moment.step)]
-    ahead = [edit for edit in planned(origin.inputs) if edit.step >= moment.step]
+    ahead = [edit for edit in plan_of(store, origin) if edit.step >= moment.step]
     events += [  # before what is changed here
         Event(edit.step, CHANGE, edit.values | {BY: FROM_FILE}, moment.at)
         for edit in ahead

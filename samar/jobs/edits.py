@@ -147,20 +147,34 @@ def planned(inputs: Mapping[str, Any]) -> list[PlannedEdit]:
         raise ConfigError(f"The edits that it was given do not fit: {readable(error)}") from None
 
 
-def still_planned(inputs: Mapping[str, Any], events: Iterable[Event]) -> list[PlannedEdit]:
-    """The edits that a job was given and has not made.
-
-    Raises:
-        ConfigError: its inputs hold something else.
-    """
+def still_planned(plan: Iterable[PlannedEdit], events: Iterable[Event]) -> list[PlannedEdit]:
+    """The edits of a plan that a job has not made."""
     own = (e for e in events if e.kind == CHANGE and e.detail.get(BY) == FROM_FILE)
     made, left = Counter(e.step for e in own), list[PlannedEdit]()
-    for edit in planned(inputs):
+    for edit in plan:
         if made[edit.step]:
             made[edit.step] -= 1
         else:
             left.append(edit)
     return left
+
+
+def member_plan(plan: Iterable[PlannedEdit], settings: Settings, member: str) -> list[PlannedEdit]:
+    """What a race's plan is for one of its members: an edit is for those that have the setting.
+
+    Args:
+        settings: with which the member began.
+        member: what the race calls it.
+    """
+    now, own = settings, list[PlannedEdit]()
+    for edit in plan:
+        if edit.only not in ("", member):
+            continue
+        values = {n: v for n, v in edit.values.items() if edit.only or now.applies(n)}
+        if values:
+            own.append(PlannedEdit(step=edit.step, values=values))
+            now = now.model_copy(update=_moved(now, values))
+    return own
 
 
 def check_edits(settings: Settings, plan: Sequence[PlannedEdit], members: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from samar.device.catalog import in_words
 from samar.errors import ConfigError, RunError
 from samar.jobs.access import roles
 from samar.jobs.access.roles import Person, allow
-from samar.jobs.branch import branch, kept_states
+from samar.jobs.branch import branch, kept_states, plan_of
 from samar.jobs.edits import (
     BY,
     EDITS,
@@ -352,7 +352,8 @@ class Jobs:
             PlannedEdit(step=e.step, values=dict(e.values), only=e.only)
             for e in edits_of(job.settings, events)
         ]
-        plan = sorted([*made, *still_planned(job.inputs, events)], key=lambda edit: edit.step)
+        left = still_planned(plan_of(self.store, job), events)
+        plan = sorted([*made, *left], key=lambda edit: edit.step)
         return self.submit(job.settings, anew=True, edits=plan)
 
     def settings_now(self, job: Job) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError
-from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, still_planned
+from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned, still_planned
 from samar.jobs.engine.local import slots
 from samar.jobs.files import resume_path
 from samar.jobs.kind import LONG
@@ -167,7 +167,7 @@ class Steered:
     def _expect_edits(self) -> None:
         """Look up which of the job's edits are still to be made."""
         events = self.work.store.records.events(self.work.job.key)
-        for edit in still_planned(self.work.job.inputs, events):
+        for edit in still_planned(planned(self.work.job.inputs), events):
             if edit.step > self.most:
                 raise ConfigError(
                     f"The edit at step {edit.step} is beyond the last, {self.most}; take it out of "

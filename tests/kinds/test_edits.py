@@ -315,3 +315,26 @@ def test_what_was_still_planned_is_repeated_and_branched_too(jobs: Jobs) -> None
     assert made[1:3] == [(2 * STEPS, {"lr": 0.02}), (2 * STEPS, {"lr": 0.2})]
     assert jobs.live_values(other)["lr"] == 0.2
     same(jobs, jobs.get(jobs.again(other)), other)
+
+
+def test_what_a_race_still_planned_is_repeated_and_branched_with_its_runs(jobs: Jobs) -> None:
+    settings = RaceSettings(**TINY, optimizers="sgd,samar")
+    plan = [
+        PlannedEdit(step=3, values={"rho": 0.3}),  # SGD has no radius
+        PlannedEdit(step=8, values={"lr": 0.02}, only="sgd"),
+        PlannedEdit(step=8, values={"lr": 0.03}, only="samar"),
+        PlannedEdit(step=2 * STEPS, values={"lr": 0.01, "rho": 0.2}),
+    ]
+    race = jobs.get(jobs.submit(settings, edits=plan), "race")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samar.jobs.service.schedule", lambda store: None)
+        waiting = jobs.store.get(jobs.submit(settings, edits=plan, anew=True))
+        jobs.stop(waiting.id)
+    lefts = {STEPS: (2, 2), 2 * STEPS: (1, 1)}
+    for place, member in enumerate(jobs.members(race.id)):
+        same(jobs, jobs.get(jobs.again(member)), member)
+        same(jobs, jobs.get(jobs.again(jobs.members(waiting.id)[place])), member)
+        for step, left in lefts.items():
+            branch = jobs.get(jobs.branch(member.id, step))
+            assert len(branch.inputs["edits"]) == left[place]
+            same(jobs, branch, member)
