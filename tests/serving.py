@@ -102,12 +102,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     workers = []
     with suppress(psutil.NoSuchProcess):
         workers = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    process.kill()  # a tidy end takes seconds and is of no use here
+    process.wait()
     for worker in workers:
         with suppress(psutil.NoSuchProcess):
             worker.kill()
