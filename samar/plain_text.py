@@ -14,6 +14,8 @@ MOST_CHARACTERS = 2000
 HIDDEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 """Categories of Unicode without a glyph: control and format characters, halves of a surrogate pair,
 private use, separators of lines and paragraphs."""
+JOINERS = "\u200c\u200d"
+"""Format characters that stay: Persian, Hindi and many emoji are written with them."""
 _BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -29,7 +31,7 @@ def shown(text: object, most: int = MOST_CHARACTERS) -> str:
     line = str(text)
     if not line.isprintable():
         line = _BREAKS.sub(" ", line)
-        line = "".join(c for c in line if unicodedata.category(c) not in HIDDEN)
+        line = "".join(c for c in line if c in JOINERS or unicodedata.category(c) not in HIDDEN)
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -18,6 +18,7 @@ from samar.settings.job import JobSettings
         ("abc\u202egnp.exe", "abcgnp.exe"),
         ("\u2066a\u2069\u200b\ufeff", "a"),
         ("half \ud800", "half "),
+        ("\u0645\u06cc\u200c\u062e\u06a9 \U0001f468\u200d\U0001f4bb",) * 2,
         ("\U000e0041tag", "tag"),
         ("\u2028line\u2029", " line "),
     ],

@@ -93,6 +93,14 @@ def group_by_seed(runs: Sequence[Job]) -> list[Group]:
     return [Group(t, kept, out) for t, (kept, out) in zip(titles, parts, strict=True)]
 
 
+def left_out(groups: Sequence[Group], runs: Sequence[Job]) -> str:
+    """A sentence about the runs that stand in no mean; "" where there are none."""
+    repeats = {run_id for group in groups for run_id in group.repeats}
+    numbers = ", ".join(run.number for run in runs if run.id in repeats)
+    why = "because another run has the same settings and the same seed"
+    return numbers and f"Left out of the means, {why}: {numbers}."
+
+
 def mean_curve(curves: Sequence[Curve], points: int = MOST_POINTS) -> MeanCurve:
     """Interpolate curves onto shared steps and take mean and standard deviation there.
 

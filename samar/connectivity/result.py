@@ -148,7 +148,9 @@ class Connection:
         split = self.splits[0]
         return {
             "line_barrier": self.paths[0].barrier(split).value,
-            "lowest_barrier": min(path.barrier(split).value for path in self.paths),
+            "lowest_barrier": float(
+                np.fmin.reduce([path.barrier(split).value for path in self.paths])
+            ),
             "paths": [
                 {
                     "curve": path.curve,

@@ -26,21 +26,26 @@ from samar.kinds.inspect import FOUND
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
 from samar.kinds.train import MISLABELLED
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.samples import Samples
+from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.networks.inspection import Inspection
 from samar.plain_text import shown
 from samar.settings.job import JobSettings
 
 MB = 1 << 20
-ARRAYS = {r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,39}/){0,3}[A-Za-z_0-9]{1,40}\.npy": 32 * MB}
-"""What an artifact's own archive may hold."""
-MOST_ARRAYS = 128 * MB
+ARRAYS = {
+    r"image_loss\.npy": 512 * MB,
+    r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,39}/){0,3}[A-Za-z_0-9]{1,40}\.npy": 32 * MB,
+}
+"""What an artifact's own archive may hold; an adaptive landscape has the loss of every image."""
+MOST_ARRAYS = 640 * MB
 FILM = {"film_plane": 2, "film_line": 1}
 """Directions of the landscapes that a training run measures."""
 LANDSCAPES = (LEVEL, PREVIEW, PARTIAL)
 PLANES = dict.fromkeys(PATH_PLANES.values(), 2)
 """Directions of the planes between two networks."""
 MOST_IMAGES, MOST_CLASSES, LARGEST_SIDE = 100, 10_000, 1024
+LONGEST_NAME = 255
+"""Of a class, which a folder may name."""
 
 
 def check_artifact(path: Path, kind: str, settings: JobSettings, what: str) -> None:
@@ -84,9 +89,10 @@ def _check_weights(path: Path, what: str) -> None:
 def _check_arrays(path: Path, kind: str, settings: JobSettings, what: str) -> None:
     drawn = kind in (*LANDSCAPES, *FILM, *PLANES)
     try:
-        if drawn:
-            sampled = kind in LANDSCAPES and getattr(settings, "dim", 0) > 2
-            landscape = Samples.load(path) if sampled else Landscape.load(path)
+        if kind in LANDSCAPES:
+            landscape = load_landscape(path)
+        elif drawn:
+            landscape = Landscape.load(path)
         elif kind == PATHS:
             connection = Connection.load(path)
         else:
@@ -108,7 +114,7 @@ def _check_landscape(
     landscape: Landscape | Samples, kind: str, settings: JobSettings, what: str
 ) -> None:
     """A landscape of the directions that its kind has, with the facts that stand under it."""
-    dim = (FILM | PLANES).get(kind) or getattr(settings, "dim", 0)
+    dim = (FILM | PLANES).get(kind) or getattr(settings, "dim", landscape.dim)
     if landscape.dim != dim:
         raise DataError(
             f"{what} has {landscape.dim} directions where it must have {dim}; export the job again."
@@ -157,7 +163,7 @@ def _are_mislabelled(arrays: dict[str, Any]) -> bool:
         and classes.ndim == 1
         and classes.dtype.kind == "U"
         and len(classes) <= MOST_CLASSES
-        and all(shown(name, 200) == name for name in classes.tolist())
+        and all(shown(name, LONGEST_NAME) == name for name in classes.tolist())
         and all(each.shape == images.shape[:1] and each.dtype.kind in "iu" for each in labels)
         and all(((each >= 0) & (each < len(classes))).all() for each in labels)
     )

@@ -142,8 +142,15 @@ def _names_networks(inputs: Any) -> bool:
         isinstance(named, list)
         and len(named) > 0
         and all(isinstance(each, dict) and {"network", "title"} <= set(each) for each in named)
-        and all(isinstance(value, str) for each in named for value in each.values())
+        and all(_pins(name, value) for each in named for name, value in each.items())
     )
+
+
+def _pins(name: str, value: Any) -> bool:
+    """Whether a network can be told by it: a text, or of its channels the mean and deviation."""
+    if name not in ("mean", "std"):
+        return isinstance(value, str)
+    return isinstance(value, list) and len(value) <= LONGEST and all(map(_number, value))
 
 
 def _own(inputs: dict[str, Any]) -> Any:

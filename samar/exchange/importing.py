@@ -52,7 +52,7 @@ MEMBERS = {
     r"(steps|epochs)\.(csv|parquet)": 1024 * MB,
     MEMBER: 4096 * MB,
     rf"{SAFE}\.json": 32 * MB,
-    rf"{SAFE}\.npz": 64 * MB,
+    rf"{SAFE}\.npz": 512 * MB,
     rf"{SAFE}\.safetensors": 4096 * MB,
 }
 TABLES = ("steps.csv", "epochs.csv")

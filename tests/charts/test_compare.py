@@ -174,6 +174,13 @@ def test_the_report_stands_alone_and_names_are_never_markup(
     assert 'content="default-src' in page
 
 
+def test_the_report_says_which_runs_its_figures_leave_out(recorded: Callable[..., Job]) -> None:
+    one, again, other = recorded(), recorded(), recorded(seed=1)
+    told = f"another run has the same settings and the same seed: {one.number}."
+    assert told in report_html(Store(), [one, again, other])
+    assert "Left out" not in report_html(Store(), [one, other])
+
+
 def test_the_report_of_an_edited_run_shows_what_it_became(recorded: Callable[..., Job]) -> None:
     records = Store().records
     became = recorded(optimizer="sgd")

@@ -72,9 +72,12 @@ def test_a_loss_that_is_not_finite_makes_no_barrier() -> None:
     along = Along.of(T, losses, hits)
     assert np.isnan(along.loss).tolist() == [False, True, False, False, False]
     assert np.isnan(along.accuracy[1])
-    assert math.isnan(
-        Path("line", False, T, {"test": along}, np.empty((0, 2))).barrier("test").value
-    )
+    broken, whole = Path("line", False, T, {"test": along}, np.empty((0, 2))), path()
+    assert math.isnan(broken.barrier("test").value)
+    assert math.isnan(Connection((broken,), {}).summary()["lowest_barrier"])
+    for paths in ((broken, whole), (whole, broken)):
+        found = Connection(paths, {}).summary()
+        assert found["lowest_barrier"] == whole.barrier("test").value
 
 
 def test_a_file_gives_back_every_number(tmp_path: FilePath) -> None:

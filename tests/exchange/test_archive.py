@@ -32,8 +32,9 @@ from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
+from samar.kinds.measured import keep_measured
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.samples import Samples
+from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT
 from samar.sweeps.spec import SweepSpec
@@ -379,6 +380,70 @@ assert not heavy, heavy
     subprocess.run(command, env=environment, check=True)
 
 
+MEASURED = {
+    **{"directions": "filter", "batchnorm": "fixed", "split": "test", "precision": "fp32"},
+    **{"device": "cpu", "samar": "0.1", "torch": "2", "labels": ["a", "b", "c"]},
+    **{"norms": [1.0, 1.0, 1.0], "cosine": None, "images": 5, "forwards": 3, "seconds": 1.0},
+}
+
+
+def test_what_a_script_measured_comes_back(samar_home: Path, elsewhere) -> None:
+    here, axis, ones = Store(), np.linspace(-1, 1, 3), np.ones(3)
+    plane = np.ones((3, 3))
+    line = Landscape((axis,), ones, ones, ones > 0, MEASURED)
+    found = [Landscape((axis, axis), plane, plane, plane > 0, MEASURED), line]
+    ids = [keep_measured(each, "mine") for each in found]
+    ids.append(keep_measured(Samples(plane, ones, ones, ones, MEASURED), "mine"))
+    zips = [job_zip(here, here.get(each)) for each in ids]
+    elsewhere()
+    there = Store()
+    assert [import_job(io.BytesIO(content)) for content in zips] == ids
+    files = [job_dir(job) / there.records.artifacts(there.get(job).key)[0].path for job in ids]
+    assert [load_landscape(file).dim for file in files] == [2, 1, 3]
+
+
+def test_a_network_with_a_normalization_of_its_own_comes_back(samar_home: Path, elsewhere) -> None:
+    here, settings = Store(), EvaluateSettings(network="flowers")
+    pin = {"network": "0123abcd", "title": "flowers", "mean": [0.49, 0.5], "std": [0.29, 0.3]}
+
+    def zipped(**changed: object) -> bytes:
+        inputs = {"title": "flowers", "networks": [pin | changed]}
+        job = here.get(here.create(settings, inputs=inputs))
+        here.move(job, "finished")
+        return job_zip(here, here.get(job.id))
+
+    content, odd = zipped(), [zipped(mean=["a"]), zipped(std=[0.1] * 501), zipped(title=[1.0])]
+    elsewhere()
+    assert Store().get(import_job(io.BytesIO(content))).inputs["networks"] == [pin]
+    for each in odd:
+        with pytest.raises(DataError, match="names no network"):
+            import_job(io.BytesIO(each))
+
+
+def test_an_adaptive_landscape_may_have_many_images(tmp_path: Path) -> None:
+    file, many = tmp_path / "film.npz", np.zeros(4_500_000)
+    np.savez(file, image_loss=many)
+    check_artifact(file, "recording", TrainSettings(), "film.npz")
+    np.savez(file, loss=many)
+    with pytest.raises(DataError, match="more than"):
+        check_artifact(file, "recording", TrainSettings(), "film.npz")
+
+
+def test_classes_may_be_named_in_any_script(tmp_path: Path) -> None:
+    file = tmp_path / "mislabelled.npz"
+
+    def check(name: str) -> None:
+        images, zero = np.zeros((1, 3, 2, 2), np.uint8), np.zeros(1, np.int64)
+        np.savez(file, images=images, given=zero, true=zero, classes=np.array([name]))
+        check_artifact(file, "mislabelled", TrainSettings(), "mislabelled.npz")
+
+    check("\u0645\u06cc\u200c\u062e\u06a9")
+    check("x" * 255)
+    for name in ("\u202egnp", "x" * 256):
+        with pytest.raises(DataError, match="holds no images with their labels"):
+            check(name)
+
+
 def test_arrays_in_folders_as_the_recordings_have_them(tmp_path: Path) -> None:
     file = tmp_path / "noisy.npz"
     np.savez(file, **{"sam_0.5_2/epochs/test_accuracy": np.arange(3.0), "plain": np.ones(1)})
@@ -392,16 +457,11 @@ def test_arrays_in_folders_as_the_recordings_have_them(tmp_path: Path) -> None:
 def test_samples_from_elsewhere_are_checked(tmp_path: Path) -> None:
     """They must have the directions of their job, and say what stands under their figures."""
     file = tmp_path / "landscape-3.npz"
-    manifest = {
-        **{"directions": "filter", "batchnorm": "fixed", "split": "test", "precision": "fp32"},
-        **{"device": "cpu", "samar": "0.1", "torch": "2", "labels": ["a", "b", "c"]},
-        **{"norms": [1.0, 1.0, 1.0], "cosine": None, "images": 5, "forwards": 3, "seconds": 1.0},
-    }
     asked = LandscapeJobSettings(network="x", dim=3, samples=17)
 
     def check(dim: int = 3, **changed: object) -> None:
         ones = np.ones(3)
-        Samples(np.ones((3, dim)), ones, ones, ones, manifest | changed).save(file)
+        Samples(np.ones((3, dim)), ones, ones, ones, MEASURED | changed).save(file)
         check_artifact(file, "landscape", asked, "landscape-3.npz in x.zip")
 
     check()
@@ -420,6 +480,6 @@ def test_samples_from_elsewhere_are_checked(tmp_path: Path) -> None:
         check(labels=["a", "b", "c\x1b[31m"])
     axis = np.linspace(-1, 1, 3)
     plane = np.ones((3, 3))
-    Landscape((axis, axis), plane, plane, plane > 0, manifest).save(file)
-    with pytest.raises(SamarError, match="holds no landscape"):
+    Landscape((axis, axis), plane, plane, plane > 0, MEASURED).save(file)
+    with pytest.raises(SamarError, match="has 2 directions where it must have 3"):
         check_artifact(file, "landscape", asked, "landscape-3.npz in x.zip")

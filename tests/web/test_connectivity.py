@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from samar.connectivity.result import Along, Barrier, Connection, Path
 from samar.jobs.engine.worker import run as work
-from samar.jobs.files import job_dir
+from samar.jobs.files import job_dir, weights_path
 from samar.jobs.job import Job
 from samar.jobs.store import Store
+from samar.kinds.connectivity import ConnectivityJobSettings, prepare
 from samar.web.connectivity.results import _barrier, _exports, _sentences
 from samar.web.service import service
 
@@ -117,6 +118,33 @@ def test_a_link_to_two_runs_leaves_two_files_behind(visit: Callable[..., AppTest
     assert "Straight line: " in words(other)
 
 
+def test_a_link_to_a_run_and_a_file_shows_their_job(
+    visit: Callable[..., AppTest], tmp_path: FilePath
+) -> None:
+    run, store = Store().get("first"), Store()
+    file = tmp_path / "other.safetensors"
+    file.write_bytes(weights_path(Store().get("second").id).read_bytes())
+    settings = ConnectivityJobSettings(
+        network=run.id,
+        other=str(file),
+        model="cnn",
+        dataset="digits",
+        curve="line",
+        align="none",
+        points=5,
+        images=20,
+    )
+    asked = store.get(store.create(settings, inputs=prepare(store, settings)))
+    page = visit(job=asked.id)
+    assert page.session_state["c_of"] == "files"
+    assert page.session_state["c_file"] == run.id
+    assert "There is no network" not in words(page)
+    finish()
+    page.run()
+    assert [job.id for job in store.all("connectivity")] == [asked.id]
+    assert "Straight line: " in words(page)
+
+
 def test_the_bend_of_a_line_makes_no_other_question(visit: Callable[..., AppTest]) -> None:
     page = visit(**FEW | {"c_curve": "line", "c_steps": "7"})
     assert page.number_input(key="c_steps").disabled
@@ -158,10 +186,17 @@ def test_a_rise_within_its_error_is_no_clear_barrier() -> None:
     assert lowest["paths"][1]["test_barrier"] is None
 
 
+def test_one_image_has_no_error_and_no_verdict() -> None:
+    t, losses = np.linspace(0, 1, 3), np.array([[0.1], [5.0], [0.1]])
+    path = Path("line", False, t, {"test": Along.of(t, losses, losses > 0)}, np.empty((0, 2)))
+    said = _sentences(Connection((path,), {"distance": 1.0}))
+    assert said[1] == "Straight line: barrier 4.900, of one image."
+
+
 def test_a_small_barrier_has_an_error_with_digits() -> None:
     assert _barrier(Barrier(0.25, 0.0123, 0.5, 0.25)) == "0.250 ± 0.012"
     assert _barrier(Barrier(0.00083, 0.00021, 0.5, 0.00083)) == "0.00083 ± 0.00021"
-    assert _barrier(Barrier(0.1, math.nan, 0.5, 0.1)) == "0.100 ± nan"
+    assert _barrier(Barrier(0.1, math.nan, 0.5, 0.1)) == "0.100"
 
 
 def test_a_file_that_was_deleted_by_hand_is_said(visit: Callable[..., AppTest]) -> None:

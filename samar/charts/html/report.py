@@ -15,7 +15,7 @@ from samar.charts.curvature import curvature_panel
 from samar.charts.html.render import charts, render
 from samar.charts.training import PANELS, View, panel_names
 from samar.compare.differences import differences, shown
-from samar.compare.groups import group_by_seed
+from samar.compare.groups import Group, group_by_seed, left_out
 from samar.compare.metrics import METRICS, curve_of
 from samar.exchange.archive import manifest_of
 from samar.jobs.edits import edited
@@ -58,9 +58,10 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
         for r in runs
     ]
     if len(recorded) == 1:
-        title, figures = runs[0].label, _panels(recorded[0])
+        groups, title, figures = [], runs[0].label, _panels(recorded[0])
     else:
-        title, figures = f"{len(runs)} runs compared", _overlays(recorded)
+        groups = group_by_seed(runs)
+        title, figures = f"{len(runs)} runs compared", _overlays(groups, recorded)
     differ = differences([run.settings for run in runs]) if len(runs) > 1 else {}
     known = settings_of(TrainSettings)
     labels = [known[name].label for name in differ]
@@ -78,6 +79,7 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
             "rows": list(zip(*columns, strict=True)) if differ else [],
         },
         smoothing=SMOOTHING,
+        left_out=left_out(groups, runs),
         runs=[
             {
                 "name": f"{run.label} · {run.id}",
@@ -117,9 +119,8 @@ def _panels(recorded: _Recorded) -> list[Sized]:
     return [(figure, 320) for figure in figures]
 
 
-def _overlays(recorded: Sequence[_Recorded]) -> list[Sized]:
+def _overlays(groups: Sequence[Group], recorded: Sequence[_Recorded]) -> list[Sized]:
     by_id = {each.run.id: each for each in recorded}
-    groups = group_by_seed([each.run for each in recorded])
     figures = []
     for name in OVERLAYS:
         lines = [

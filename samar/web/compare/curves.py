@@ -7,7 +7,7 @@ import streamlit as st
 
 from samar.charts.compare.curves import Line, overlay_figure, overlay_height
 from samar.charts.training import View
-from samar.compare.groups import Group, group_by_seed, titles_of
+from samar.compare.groups import Group, group_by_seed, left_out, titles_of
 from samar.compare.metrics import METRICS, curve_of
 from samar.errors import RunError
 from samar.jobs.job import Job
@@ -65,7 +65,7 @@ def _draw(
     if was_active and not any(run.active for run in runs):
         st.rerun()
     groups = group_by_seed(runs)
-    repeats = [run_id for group in groups for run_id in group.repeats] if together else []
+    told = left_out(groups, runs) if together else ""
     if not together:
         alone = [(run,) for run in runs]
         groups = [Group(t, g) for t, g in zip(titles_of(alone), alone, strict=True)]
@@ -85,9 +85,5 @@ def _draw(
             )
             height = overlay_height(lines)
             plotly_chart(figure, key=f"compare_{name}", height=height, link="compare")
-    if repeats:
-        numbers = {run.id: run.number for run in runs}
-        st.caption(
-            f"Left out of the means, because another run has the same settings and the same seed: "
-            f"{', '.join(numbers[run_id] for run_id in repeats)}."
-        )
+    if told:
+        st.caption(told)

@@ -92,7 +92,8 @@ def follow_link() -> None:
         known = SETTINGS[name]
         put(key_of(known, PREFIX), getattr(settings, name), known.default)
     networks = [each["network"] for each in jobs[0].inputs["networks"]]
-    if Path(networks[0]).suffix in SUFFIXES:
+    files = any(Path(each).suffix in SUFFIXES for each in networks)
+    if files or settings.dataset is not None:  # those fields take what is in the store too
         for name in ("model", "dataset", "normalize"):
             put(f"{PREFIX}{name}", getattr(settings, name))
         put(OF, "files")

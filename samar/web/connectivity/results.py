@@ -169,6 +169,8 @@ def _sentences(found: Connection) -> list[str]:
         barrier = path.barrier(split)
         if barrier.value != barrier.value:
             said.append(f"{path.title}: the loss is not finite everywhere.")
+        elif barrier.error != barrier.error:
+            said.append(f"{path.title}: barrier {_barrier(barrier)}, of one image.")
         elif barrier.rise > CLEAR * barrier.error:
             said.append(f"{path.title}: barrier {_barrier(barrier)}.")
         else:
@@ -182,6 +184,8 @@ def _sentences(found: Connection) -> list[str]:
 
 
 def _barrier(barrier: Barrier) -> str:
+    if barrier.error != barrier.error:
+        return f"{barrier.value:.3f}"
     places = 3 if not barrier.error > 0 else max(3, 1 - math.floor(math.log10(barrier.error)))
     return f"{barrier.value:.{places}f} ± {barrier.error:.{places}f}"
 
