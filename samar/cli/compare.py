@@ -17,7 +17,7 @@ from samar.jobs.edits import edits_file
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.kind import of_a_script, training_kinds
 from samar.jobs.service import Jobs
-from samar.jobs.summary import summary
+from samar.jobs.summary import percent, summary
 from samar.networks.library import ImportedModel, find_model
 from samar.networks.load import only_one
 from samar.settings.command import json_line
@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 TENSORBOARD = "tb:"
 FORMATS = (".zip", ".html", ".json")
-RESULTS = ("test_accuracy", "train_accuracy", "gap")
+RESULTS = {
+    "test_accuracy": "test accuracy",
+    "val_accuracy": "validation accuracy",
+    "train_accuracy": "train accuracy",
+    "gap": "gap",
+}
 
 
 def register(commands: Any) -> None:
@@ -118,22 +123,30 @@ def _compare(options: argparse.Namespace) -> int:
         print(json_line(content))
         return 0
     rows = []
+    val = ["val"] * any(run.settings.validation for run in runs)
+    figures = ["epochs", "train", *val, "test", "gap", "seconds"]
     for number, run in enumerate(runs):
-        last = run.last_epoch
-        numbers = ["", "", "", "", ""]
+        last, numbers = run.last_epoch, dict.fromkeys(figures, "")
         if last is not None:
-            numbers = [str(last.epoch), f"{last.train_accuracy:.2%}", f"{last.test_accuracy:.2%}"]
-            numbers += [f"{100 * last.gap:+.2f}", f"{last.seconds:.1f}"]
+            numbers = {
+                "epochs": str(last.epoch),
+                "train": f"{last.train_accuracy:.2%}",
+                "val": percent(last.val_accuracy),
+                "test": f"{last.test_accuracy:.2%}",
+                "gap": f"{100 * last.gap:+.2f}",
+                "seconds": f"{last.seconds:.1f}",
+            }
+        own = [numbers[name] for name in figures]
         values = [shown(values[number], known[name]) for name, values in differ.items()]
-        rows.append((run.number, run.id, f"{run.title}{run.badge}", run.status, *numbers, *values))
-    columns = ("", "id", "name", "status", "epochs", "train", "test", "gap", "seconds")
+        rows.append((run.number, run.id, f"{run.title}{run.badge}", run.status, *own, *values))
+    columns = ("", "id", "name", "status", *figures)
     print_table((*columns, *(name.replace("_", " ") for name in differ)), rows)
     for group in groups:
         if len(group.runs) > 1:
             parts = [
-                f"{name.replace('_', ' ')} {found.percent} %"
+                f"{RESULTS[name]} {found.percent} %"
                 for name, found in _over_seeds(group.finished).items()
-                if found.n > 1
+                if found.n > 1 and found.percent
             ]
             all_count = len(group.finished) == len(group.runs)
             counted = f" ({len(group.finished)} of {len(group.runs)} runs finished)"

@@ -39,7 +39,7 @@ from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.report import CAVEAT, THRESHOLD, as_json, told, tree_csv
 from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.networks.library import find_model
-from samar.networks.load import SUFFIXES
+from samar.networks.load import is_checkpoint
 from samar.networks.settings import NetworkSettings
 from samar.settings.command import PROGRAM, add_settings, json_line, refuse, settings_from
 from samar.settings.declare import settings_of
@@ -222,9 +222,9 @@ def _measure(options: argparse.Namespace) -> int:
         options.out = out_file(options.out, options.formats)
         if options.out.suffix == ".vtp":
             require_vtp(dim=settings.dim)
-    if isinstance(settings, NetworkSettings):
-        _refuse_known(options, settings)
     jobs = Jobs()
+    if isinstance(settings, NetworkSettings):
+        _refuse_known(jobs, options, settings)
     job_id = submitted(jobs, settings, anew=options.anew)
     job = follow(jobs, job_id)
     if job.status == "failed":
@@ -236,18 +236,19 @@ def _measure(options: argparse.Namespace) -> int:
         raise RunError(f"Job {job.id} is {job.status}: {job.message}")
     options.show(jobs, job, options)
     print_note(job)
-    return 0
+    return 130 if job.status == "stopped" else 0
 
 
-def _refuse_known(options: argparse.Namespace, settings: NetworkSettings) -> None:
+def _refuse_known(jobs: Jobs, options: argparse.Namespace, settings: NetworkSettings) -> None:
     """Refuse what a stored network knows itself, where no checkpoint came along.
 
     Raises:
         ConfigError: such an option was given.
     """
     what = settings.network
-    if not any(Path(each).suffix in SUFFIXES for each in _networks(settings)):
-        own = ("model",) if find_model(what) else ("model", "dataset", "normalize")
+    unknown = [each for each in _networks(settings) if find_model(each) is None]
+    if not any(is_checkpoint(jobs.store, each) for each in unknown):
+        own = ("model", "dataset", "normalize") if what in unknown else ("model",)
         refuse(options, f"on {what!r}, which knows its own", *own)
 
 
@@ -322,12 +323,13 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
 
         write(landscape, title, options.out)
     numbers = landscape.summary()
-    if options.json:
-        print(json_line(numbers))
-        return
+    points = len(landscape.loss)
     if job.status == "stopped":
         axis = " an axis" if isinstance(landscape, Landscape) else ""
-        print(f"Stopped at {len(landscape.loss)} points{axis}.", file=sys.stderr)
+        print(f"Stopped at {points} points{axis}.", file=sys.stderr)
+    if options.json:
+        print(json_line({**numbers, "points": points, "status": job.status}))
+        return
     missing = landscape.ends_missing if isinstance(landscape, Landscape) else ""
     centre = "" if missing else f"{numbers['centre_loss']:.6f} at the centre, "
     print(
@@ -356,11 +358,11 @@ def _print_paths(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
         from samar.charts.html.connectivity import write
 
         write(found, planes_of(jobs.store, job), title, options.out)
-    if options.json:
-        print(json_line(found.summary()))
-        return
     if job.status == "stopped":
         print(f"Stopped after {len(found.paths)} paths.", file=sys.stderr)
+    if options.json:
+        print(json_line({**found.summary(), "status": job.status}))
+        return
     print(f"{title}: barriers of the loss, ± standard error over images.")
     for path in found.paths:
         for split in path.along:

@@ -15,13 +15,31 @@ import math
 
 from torch import Tensor
 
-from samar.curvature.product import CurvatureMatrix
+from samar.curvature.product import CurvatureMatrix, batch_size_on
 from samar.curvature.result import Estimate
+from samar.data.objective import Objective
 from samar.errors import ConfigError
 
 PIECES = 16
 """A standard error comes from at least so many pieces of equal size, where there are examples
 enough."""
+
+
+def piece_size(other: Objective) -> int:
+    """In pieces of how many examples other examples are gone through.
+
+    Raises:
+        ConfigError: they do not make two pieces of equal size, which a standard error needs.
+    """
+    size = max(1, min(batch_size_on(other.device), len(other) // PIECES))
+    first, *more = (len(piece) for piece in other.pieces(size))
+    if first not in more:
+        raise ConfigError(
+            f"held_out has only one batch of {first} examples, but a standard error needs at least "
+            "two of the same size; give several, or batch_size= if the loss is a mean over "
+            "examples."
+        )
+    return size
 
 
 def along(matrix: CurvatureMatrix, vectors: Tensor) -> tuple[Estimate, ...]:

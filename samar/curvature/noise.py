@@ -88,9 +88,12 @@ def spread_of(
 
 
 def noise_of(report: Report) -> Estimate | None:
-    """B as :func:`noise_scale`, from a report of the gradient covariance with its trace."""
+    """B as :func:`noise_scale`, from a report of the gradient covariance with its trace.
+
+    Its error is NaN where the report does not say how much other examples would change it.
+    """
     assert report.trace is not None
-    spread = report.noise_spread
+    spread = math.nan if report.noise_spread is None else report.noise_spread
     return noise_scale(report.trace.total, report.gradient_norm, report.images, spread)
 
 

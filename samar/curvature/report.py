@@ -12,7 +12,7 @@ from torch import nn
 
 from samar import __version__
 from samar.curvature.catalog import COVARIANCE, HESSIAN, PYHESSIAN
-from samar.curvature.held_out import PIECES, along
+from samar.curvature.held_out import along, piece_size
 from samar.curvature.layers import layer_curvature
 from samar.curvature.matrices import MATRICES, EmpiricalFisher, in_gauss_newton
 from samar.curvature.noise import spread_of
@@ -104,6 +104,7 @@ def measure_on(
         ConfigError: the request does not fit the network, or the loss is not finite.
     """
     began, what = perf_counter(), product_of(request.matrix)
+    size = 1 if other is None else piece_size(other)
     spectrum = density = trace = layers = sharpness = parts = held_out = spread = None
     if request.engine == PYHESSIAN:
         from samar.curvature.solvers.pyhessian_engine import pyhessian_eigenvalues
@@ -157,7 +158,6 @@ def measure_on(
         gradient_norm = on_host(operator.gradient.norm()).item()
     del operator  # and its graphs, before others are made
     if other is not None:
-        size = max(1, min(batch_size_on(other.device), len(other) // PIECES))
         count = 0
 
         def batch() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from samar.errors import DataError
+from samar.settings.paths import expanded
 
 FOLDER_PREFIX = "folder:"
 LAYOUT = "it needs train/CLASS/image files and test/CLASS/image files"
@@ -38,6 +39,11 @@ class DatasetInfo:
     download_bytes: int
     augment: str
     normalize: str | None
+
+    def at_most(self, images: int, split: str) -> int:
+        """So many images of "train" or "test", or all of them where there are fewer."""
+        there = self.train if split == "train" else self.test
+        return images if there is None else min(images, there)
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,18 @@ AUGMENTATIONS: dict[str, AugmentationInfo] = {
         "Crop and flip, and on every second image a square of half its side is blanked out.",
     ),
 }
+
+
+def with_whole_path(name: str) -> str:
+    """A data set's name that means the same to a process in another folder.
+
+    Raises:
+        ConfigError: its path begins with the home folder of an unknown user.
+    """
+    path = name.removeprefix(FOLDER_PREFIX)
+    if path == name or not path.strip():
+        return name
+    return f"{FOLDER_PREFIX}{expanded(path)}"
 
 
 def dataset_info(name: str) -> DatasetInfo:

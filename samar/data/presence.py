@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from samar.data.catalog import DATASETS, FOLDER_PREFIX, LAYOUT, dataset_info
+from samar.data.catalog import DATASETS, FOLDER_PREFIX, LAYOUT, DatasetInfo, dataset_info
 from samar.data.sources.download import default_root
 from samar.errors import DataError
 from samar.settings.paths import is_folder
 
 # torchvision's names for the unpacked archives.
 FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
 def is_present(name: str, root: Path | None = None) -> bool:
@@ -36,19 +38,44 @@ def stamp(name: str) -> str:
 def folders_from(top: Path) -> Iterator[Path]:
     """A class's folder and those within it, at any depth, that are neither hidden nor links."""
     yield top
-    for name in _inner(top, top.stat().st_mtime_ns):
+    for name in _inner(top, top.stat().st_mtime_ns)[0]:
         yield from folders_from(top / name)
 
 
+def counted(name: str) -> DatasetInfo:
+    """What is known of a data set, with the classes and images of a folder that is there."""
+    info, root = dataset_info(name), Path(name.removeprefix(FOLDER_PREFIX))
+    if not name.startswith(FOLDER_PREFIX) or not is_folder(root):
+        return info
+    try:
+        classes = {
+            part: [each for each in (root / part).glob("[!.]*") if each.is_dir()]
+            for part in ("train", "test")
+        }
+        train, test = (
+            sum(
+                _inner(folder, folder.stat().st_mtime_ns)[1]
+                for each in folders
+                for folder in folders_from(each)
+            )
+            for folders in classes.values()
+        )
+    except OSError:
+        return info
+    return replace(info, classes=len(classes["train"]), train=train, test=test)
+
+
 @lru_cache(maxsize=10_000)
-def _inner(folder: Path, _modified: int) -> tuple[str, ...]:
-    """Its folders, kept because pages ask again and again and there may be many files beside."""
+def _inner(folder: Path, _modified: int) -> tuple[tuple[str, ...], int]:
+    """Its folders and how many images lie in it, kept because pages ask again and again."""
     try:
         with os.scandir(folder) as entries:
             shown = [each for each in entries if not each.name.startswith(".")]
     except OSError:
-        return ()
-    return tuple(each.name for each in shown if each.is_dir(follow_symlinks=False))
+        return (), 0
+    folders = tuple(each.name for each in shown if each.is_dir(follow_symlinks=False))
+    files = {each.name for each in shown}.difference(folders)
+    return folders, sum(Path(name).suffix.lower() in EXTENSIONS for name in files)
 
 
 def require_data(name: str) -> None:

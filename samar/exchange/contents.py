@@ -138,6 +138,8 @@ class About(Facts):
     """Of what images a run is."""
 
     classes: Annotated[int, Field(ge=1, le=MOST_NAMES)] = 10
+    mean: Numbers = []
+    std: Numbers = []
 
 
 class Summary(Facts):

@@ -14,9 +14,11 @@ LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
 
 
 def summary(store: Store, run: Job) -> dict[str, Any]:
-    """Final figures of a run; accuracies and gap are fractions, λ figures ``None`` without λ."""
+    """Final figures of a run, ``None`` where it has none; accuracies and gap are fractions."""
     last = run.last_epoch
-    figures = ("train_accuracy", "test_accuracy", "train_loss", "test_loss", "gap")
+    names = ["train_accuracy", "val_accuracy", "test_accuracy"]
+    names += ["train_loss", "val_loss", "test_loss", "gap"]
+    figures = {name: getattr(last, name, math.nan) for name in names}
     moved = store.records.extent(run.key, "lam") or (None,) * 4
     return {
         "run": run.id,
@@ -24,7 +26,7 @@ def summary(store: Store, run: Job) -> dict[str, Any]:
         "epochs": last.epoch if last else 0,
         "steps": run.done,
         "seconds": last.seconds if last else None,
-        **{name: getattr(last, name) if last else None for name in figures},
+        **{name: None if math.isnan(value) else value for name, value in figures.items()},
         **dict(zip(LAMBDA, moved, strict=True)),
     }
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from samar.data.catalog import DATASETS
+from pydantic import field_validator
+
+from samar.data.catalog import DATASETS, with_whole_path
 from samar.data.presence import is_present, require_data
 from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
@@ -41,6 +43,12 @@ class DownloadSettings(JobSettings):
         open_ended=True,
         when=lambda s: s.source in PUBLIC,
     )
+
+    @field_validator("dataset")
+    @classmethod
+    def _absolute_folder(cls, dataset: str | None) -> str | None:
+        """The worker may run in another folder."""
+        return None if dataset is None else with_whole_path(dataset)
 
     @property
     def described(self) -> str:

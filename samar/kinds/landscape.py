@@ -225,12 +225,14 @@ def _measure(sampler: "Sampler | CubeSampler", work: Work, kind: str) -> None:
     refinement = sampler.refinement
     words = "Quick preview" if kind == PREVIEW else "Measuring points"
     kept = time.monotonic()
+    if refinement is not None:
+        work.note(total=None)  # nobody knows how many there will be; that of a preview is another
 
     def progress(done: int, total: int) -> None:
         nonlocal kept
         if refinement is None:
             work.progress(done, total, words)
-        else:  # nobody knows how many there will be
+        else:
             images = sampler.images
             count = "" if images is None else f", {int(images.each.counts.sum()):,} evaluations"
             work.progress(done, doing=f"{done:,} of at most {total:,} points{count}; {refinement}")

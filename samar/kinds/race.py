@@ -51,6 +51,8 @@ OWN = tuple(
 )
 """Settings in which members may differ; any other would give them other weights or batches."""
 FIGURES = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+HELD_OUT = ("val_loss", "val_accuracy")
+"""Figures of the images that were held out, where some were."""
 
 
 class RaceSettings(TrainSettings):
@@ -163,20 +165,18 @@ def work(settings: RaceSettings, work: Work) -> None:
     for job in work.store.members(work.job):
         if job.active:
             trainer = Trainer(job.settings, dataset)
-            if job.id in states:
-                trainer.load_state_dict(states[job.id])
             dataset = trainer.dataset  # on its device, once for all
-            racing.append(Member(Work(work.store, job), trainer))
+            racing.append(Member(Work(work.store, job), trainer, states.get(job.id)))
     Race(work, racing).run()
 
 
 class Member(Training):
     """One of a race's trainers, with a random state of its own."""
 
-    def __init__(self, work: Work, trainer: "Trainer") -> None:
+    def __init__(self, work: Work, trainer: "Trainer", saved: dict[str, Any] | None = None) -> None:
         from samar.optim.rng import OwnRng
 
-        super().__init__(work, trainer)
+        super().__init__(work, trainer, saved)
         self.rng = OwnRng(trainer.placement.device)
         self.unsaved = False
         self.race: Race | None = None
@@ -311,7 +311,7 @@ class Race(Steered):
         states = {}
         for member in self.members:
             with member.rng:
-                states[member.work.job.id] = member.trainer.state_dict()
+                states[member.work.job.id] = member.state()
             member.unsaved = False
         works = [member.work for member in self.members]
         self._save(lambda path: save_resume_state({"members": states}, path), *works)
@@ -371,7 +371,8 @@ class Race(Steered):
     def _summarize(self) -> None:
         for member in self.members:
             if (epoch := member.work.summary.get("epoch")) is not None:
-                self.found[member.name] = {name: epoch[name] for name in FIGURES}
+                names = FIGURES + HELD_OUT * (member.settings.validation > 0)
+                self.found[member.name] = {name: epoch[name] for name in names}
         if self.found:
             leader = max(self.found, key=lambda name: self.found[name]["test_accuracy"])
             best = self.found[leader]["test_accuracy"]

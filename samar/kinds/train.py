@@ -17,7 +17,7 @@ from samar.data.presence import require_data
 from samar.device.catalog import gathered
 from samar.errors import SamarError
 from samar.jobs.branch import STATE, WEIGHTS
-from samar.jobs.edits import values_of
+from samar.jobs.edits import EDITS, values_of
 from samar.jobs.engine.ranks import other_ranks
 from samar.jobs.files import log_path, resume_path, state_file, weights_path
 from samar.jobs.job import RANKS
@@ -61,9 +61,8 @@ def work(settings: TrainSettings, work: Work) -> None:
 
     images = images_for(settings, work, "preparing images and network")
     with _alone_or_together(settings, images, work) as trainer:
-        if (saved := resume_path(work.job.id)).is_file():
-            trainer.load_state_dict(load_resume_state(saved))
-        Training(work, trainer).run()
+        saved = resume_path(work.job.id)
+        Training(work, trainer, load_resume_state(saved) if saved.is_file() else None).run()
 
 
 @contextmanager
@@ -113,14 +112,22 @@ def images_for(settings: TrainSettings, work: Work, doing: str) -> "Dataset":
 
 
 class Training(Steered):
-    """A trainer at work on a job."""
+    """A trainer at work on a job.
 
-    def __init__(self, work: Work, trainer: "Trainer") -> None:
+    Args:
+        saved: a state as of :meth:`state`, from which it goes on.
+    """
+
+    def __init__(self, work: Work, trainer: "Trainer", saved: dict[str, Any] | None = None) -> None:
         from samar.training.measurements import measurements_of
         from samar.training.mislabelled import Mislabelled
 
         super().__init__(work)
         self.trainer = trainer
+        self._edits_saved = 0
+        if saved is not None:
+            trainer.load_state_dict(saved)
+            self._edits_saved = saved.get(EDITS, 0)
         self.settings: TrainSettings = work.job.settings
         self.measurements = measurements_of(self.settings, self, lambda: self.go_on())
         self.mislabelled = Mislabelled.of(trainer.dataset)
@@ -163,8 +170,9 @@ class Training(Steered):
             work.remove(old)
         weights_path(work.job.id).unlink(missing_ok=True)  # the rewind may have forgotten it
         work.progress(trainer.step_count)
-        if (last := records.last_epoch(work.job.key)) is not None:
-            work.summarize(epoch=asdict(last))
+        last = records.last_epoch(work.job.key)
+        peak = max(records.epochs(work.job.key)["test_accuracy"], default=0.0)
+        work.summarize(epoch=asdict(last) if last else None, peak=float(peak))
         device = str(trainer.placement)
         device += f", {trainer.ranks} ranks" if trainer.ranks > 1 else ""
         work.note(total=trainer.total_steps, device=device)
@@ -180,6 +188,7 @@ class Training(Steered):
         about = {
             "classes": len(trainer.dataset.classes),
             "steps_per_epoch": trainer.steps_per_epoch,
+            **asdict(trainer.dataset.normalization),
         }
         needed = training_bytes(trainer.config)
         work.summarize(about=about, begun=trainer.step_count, memory=needed)
@@ -239,10 +248,11 @@ class Training(Steered):
     def _repeat_changes(self, events: "Sequence[Event]") -> None:
         """Make the changes with which a branch leaves its origin, or a killed run did not save.
 
-        Doing so again, where they were saved, makes no difference.
+        A state from before it said how many it has is given all of its step again.
         """
-        for event in events:
-            if event.kind == CHANGE and event.step == self.trainer.step_count:
+        changes = [event for event in events if event.kind == CHANGE]
+        for event in changes[self._edits_saved :]:
+            if event.step == self.trainer.step_count:
                 self.trainer.change(**values_of(event.detail))
 
     def step(self) -> None:
@@ -283,7 +293,7 @@ class Training(Steered):
             return
         record = trainer.evaluate_epoch()
         work.record(epochs=[record])
-        peak = max(record.test_accuracy, work.summary.get("peak") or 0.0)
+        peak = max(record.test_accuracy, work.summary["peak"])
         work.summarize(epoch=asdict(record), peak=peak)
         work.write_down()
         if trainer.divergence is not None:  # only the evaluation found it
@@ -347,7 +357,11 @@ class Training(Steered):
         """Write the state from which the run resumes."""
         from samar.networks.checkpoint import save_resume_state
 
-        self._save(lambda path: save_resume_state(self.trainer.state_dict(), path))
+        self._save(lambda path: save_resume_state(self.state(), path))
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs: what the trainer does, and how many edits that has."""
+        return self.trainer.state_dict() | {EDITS: self.work.summary.get(EDITS, 0)}
 
     def _keep_snapshot(self, epoch: int) -> None:
         """Keep the weights if this epoch, 0 before the first step, is one of the chosen."""

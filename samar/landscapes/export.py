@@ -72,10 +72,11 @@ def to_vtp(landscape: Landscape | Samples) -> bytes:
     Cells with a corner that is not finite are left out.
 
     Raises:
-        ConfigError: it is a line, or pyevtk is not installed.
+        ConfigError: it is no plane, or pyevtk is not installed.
     """
+    if isinstance(landscape, Samples):
+        raise ConfigError("Samples have no surface to write as .vtp; choose .csv.")
     require_vtp(dim=landscape.dim)
-    assert isinstance(landscape, Landscape)
     from pyevtk.vtk import VtkFile, VtkPolyData
 
     x, y = (place.ravel() for place in np.meshgrid(*landscape.axes))

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samar.data.catalog import dataset_info
-from samar.data.presence import require_data, stamp
+from samar.data.catalog import DatasetInfo, dataset_info
+from samar.data.presence import counted, require_data, stamp
 from samar.data.sources.download import digest_of
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.files import job_dir, resume_path, weights_path
@@ -25,6 +25,7 @@ from samar.networks.settings import NetworkSettings
 from samar.plain_text import shown
 from samar.settings.command import json_line
 from samar.settings.paths import expanded, is_file
+from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -166,7 +167,7 @@ def _find(
         belongs = (known.model, dataset or known.dataset, normalize)
         facts = {"imported": known.id, "checkpoint": known.file, "sha256": known.sha256}
         return _Found(known.id, known.title, known.weights, *belongs, facts, brought=brought)
-    if Path(what).suffix in SUFFIXES:
+    if is_checkpoint(store, what):
         if dataset is None:
             raise ConfigError(
                 f"{what} is a checkpoint; say which --model and --dataset it is for. The model "
@@ -184,6 +185,23 @@ def _find(
     if step is not None:
         name, title = f"{name}@{step}", f"{title}, step {step}"
     return _Found(name, title, path, own.model, own.dataset, own.normalize, at_step, run)
+
+
+def is_checkpoint(store: Store, what: str) -> bool:
+    """Whether what no imported network is called means a file: by its ending, or as no run's name.
+
+    A path written from / on is a file's, even where there is none any more.
+    """
+    path = Path(what)
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    if not path.is_absolute() and not is_file(expanded(what)):
+        return False
+    try:
+        store.get(what.partition("@")[0], training_kinds())
+    except RunError:
+        return True
+    return False
 
 
 def _own_normalization(known: ImportedModel) -> dict[str, Any]:
@@ -238,15 +256,26 @@ def _moment(store: Store, what: str) -> tuple[Job, int | None, Path]:
     )
 
 
-def belongs_to(store: Store, settings: NetworkSettings) -> tuple[str | None, str]:
-    """What kind of network it is, None where only the weights tell, and its data set.
+def belongs_to(store: Store, settings: NetworkSettings) -> tuple[str | None, DatasetInfo]:
+    """What kind of network it is, None where only the weights tell, and the images it is shown.
 
     Raises:
         SamarError: there is no such network.
     """
     asked = (settings.network, settings.model, settings.dataset, settings.normalize)
     found = _find(store, *asked)
-    return found.model, found.dataset
+    return found.model, counted(found.dataset) if found.run is None else seen_in(found.run.settings)
+
+
+def seen_in(settings: TrainSettings) -> DatasetInfo:
+    """The images of a training run: as large, and as many to learn from, as it takes them."""
+    data = counted(settings.dataset)
+    train = data.train
+    if settings.images_per_class is not None and data.classes is not None:
+        train = data.at_most(settings.images_per_class * data.classes, "train")
+    if train is not None:
+        train -= round(train * settings.validation)
+    return replace(data, size=data.size // (1 + settings.halved), train=train)
 
 
 def pinned_one(store: Store, settings: NetworkSettings) -> Mapping[str, Any]:
@@ -260,8 +289,9 @@ def load_pinned(
 ) -> "list[Network]":
     """The networks that a job's inputs pin, the first where measurements run.
 
-    Of a run that has trained on since, its newest weights are taken, and the job answers for those
-    from now on, unless it has kept something that it measured of the others.
+    Of a run that has trained on since, its newest weights are taken, and of a folder its images as
+    they are now. The job answers for those from now on, unless it has kept something that it
+    measured of the others.
 
     Raises:
         SamarError: as :func:`load_network`, or a file is not the one that the job was asked about.
@@ -269,21 +299,22 @@ def load_pinned(
     pins, options = inputs["networks"], (settings.model, settings.dataset, settings.normalize)
     found = [_find(store, pin["network"], *options) for pin in pins]
     first, *others = map(_load, found)
-    changed, read = [], []
+    fixed, changed, read = list[str](), list[str](), []
     for pin, each in zip(pins, found, strict=True):
         try:  # not before it was read: what changes meanwhile has changed
-            digest = checksum(each.path)
+            digest, images = checksum(each.path), stamp(each.dataset)
         except OSError:
-            digest = ""
+            digest, images = "", ""
         if digest != pin["sha256"]:
-            changed.append(each)
-        read.append({**pin, "network": each.name, "title": each.title, "sha256": digest})
-    if changed:
+            (fixed if each.run is None else changed).append(f"{each.title} has")
+        if images != pin.get("images"):
+            changed.append(f"The images of {each.title} have")
+        known = {"network": each.name, "title": each.title}
+        read.append({**pin, **known, "sha256": digest, "images": images})
+    if told := [*fixed, *changed]:
         job, now = store.same(settings, inputs), {**inputs, "networks": read}
-        fixed = [each for each in changed if each.run is None]
         if fixed or job is None or store.records.artifacts(job.key):
-            title = (fixed or changed)[0].title
-            raise CheckpointError(f"{title} has changed since it was asked for; ask again.")
+            raise CheckpointError(f"{told[0]} changed since it was asked for; ask again.")
         store.beat(job, inputs=json_line(now), fingerprint=fingerprint(settings, now))
     return [first.on_device(), *others]
 
@@ -300,7 +331,7 @@ def load_network(
 
     Args:
         what: a run, a run at a step at which it kept its weights (``RUN@STEP``), an imported
-            network, or the path of a file that ends in one of ``SUFFIXES``.
+            network, or the path of a file.
         model: of a checkpoint; recognized from its tensors if None.
         dataset: of a checkpoint; for an imported network, other images than those it came with.
         normalize: of a checkpoint, or with other images; "auto" leaves it to the data set or the
@@ -346,8 +377,10 @@ def _load(found: _Found) -> Network:
         data = load_dataset(found.dataset, normalize=found.normalize)
     classes, channels = made_for(checkpoint)
     require_images(data, classes=classes, channels=channels)
-    if "mean" in (own := found.brought):
-        data = replace(data, normalization=Normalization(own["mean"], own["std"]))
+    # A run is shown its images as it learned them, whatever else its folder holds by now.
+    own = found.brought if found.run is None else found.run.summary.get("about") or {}
+    if len(own.get("mean", ())) == data.train.channels:  # older runs did not keep theirs
+        data = replace(data, normalization=Normalization(tuple(own["mean"]), tuple(own["std"])))
     facts = {**found.facts, "model": model, "dataset": found.dataset, "normalize": found.normalize}
     step = checkpoint.metadata.get("step", "")
     if found.run is not None and re.fullmatch(STEP, step):  # the run may be further

@@ -18,18 +18,19 @@ from samar.curvature.catalog import (
     REST,
 )
 from samar.curvature.settings import CurvatureSettings
-from samar.data.catalog import dataset_info
+from samar.data.catalog import DatasetInfo
+from samar.data.presence import counted
 from samar.device.catalog import BF16
 from samar.jobs.store import Store
 from samar.landscapes.settings import LandscapeSettings
 from samar.models.catalog import ModelInfo, model_info
-from samar.networks.load import belongs_to
+from samar.networks.load import belongs_to, seen_in
 from samar.networks.settings import NetworkSettings
 from samar.training.settings import TrainSettings
 
 BYTES = 4
 USUAL_IMAGES = 60_000
-"""Where only the files can tell how many there are."""
+"""Where only the files can tell how many there are, and they are not there."""
 
 EXTRA_COPIES = {"sgd": 0, "sam": 1, "vasso": 2, "samar": 2}
 """Of the weights, beside themselves, their gradient and the momentum."""
@@ -85,9 +86,10 @@ BEND = 1.5
 def training_bytes(settings: TrainSettings) -> int:
     """Of a training run with its measurements."""
     info = model_info(settings.model)
-    size = dataset_info(settings.dataset).size
+    data = seen_in(settings)
+    size = data.size
     copies = 2 + (settings.momentum > 0) + EXTRA_COPIES[settings.optimizer]
-    batch = min(settings.batch_size, _training_images(settings))
+    batch = data.at_most(settings.batch_size, "train")
     number = BYTES // 2 if settings.precision == BF16 else BYTES
     pass_ = number * batch * (info.saved_at(size) + 2 * info.widest_at(size))
     measured = 0
@@ -98,66 +100,68 @@ def training_bytes(settings: TrainSettings) -> int:
     return held + max(pass_, measured)
 
 
-def evaluation_bytes(model: str, dataset: str) -> int:
+def evaluation_bytes(model: str, data: DatasetInfo) -> int:
     """Of measuring loss and accuracy."""
-    info, size = model_info(model), dataset_info(dataset).size
-    return images_of(dataset) + SCRATCH + BYTES * info.parameters + _forward(info, size, EVALUATED)
+    info = model_info(model)
+    passed = _forward(info, data.size, EVALUATED)
+    return images_of(data.name) + SCRATCH + BYTES * info.parameters + passed
 
 
-def landscape_bytes(settings: LandscapeSettings, model: str, dataset: str) -> int:
+def landscape_bytes(settings: LandscapeSettings, model: str, data: DatasetInfo) -> int:
     """Of a line, a plane or samples of more directions, however many points there are."""
-    info, data = model_info(model), dataset_info(dataset)
-    sample = 2 * settings.images * data.channels * data.size**2
+    info, images = model_info(model), data.at_most(settings.images, settings.split)
+    sample = 2 * images * data.channels * data.size**2
     copies = PLANE_COPIES + max(settings.dim - 2, 0)
-    found = images_of(dataset) + SCRATCH + BYTES * (copies * info.parameters + sample)
-    found += _forward(info, data.size, min(CHUNK, settings.images))
+    found = images_of(data.name) + SCRATCH + BYTES * (copies * info.parameters + sample)
+    found += _forward(info, data.size, min(CHUNK, images))
     if settings.fewest_images is not None:
-        found += IMAGE_LOSS * settings.images * settings.points**2
+        found += IMAGE_LOSS * images * settings.points**2
     if settings.directions == "hessian":
-        found += _lanczos(info, data.size, settings.images, settings.dim, MAX_PRODUCTS)
+        found += _lanczos(info, data.size, images, settings.dim, MAX_PRODUCTS)
     return found
 
 
-def connectivity_bytes(settings: ConnectivitySettings, model: str, dataset: str) -> int:
+def connectivity_bytes(settings: ConnectivitySettings, model: str, data: DatasetInfo) -> int:
     """Of paths between two networks: as a landscape, and the training of a bend."""
-    info, data = model_info(model), dataset_info(dataset)
-    sample = 2 * SAMPLE_COPIES * settings.images * data.channels * data.size**2
-    held = images_of(dataset) + KERNELS + BYTES * (PATH_COPIES * info.parameters + sample)
-    passed = _forward(info, data.size, min(CHUNK, settings.images))
+    info = model_info(model)
+    images = max(data.at_most(settings.images, split) for split in ("train", "test"))
+    sample = 2 * SAMPLE_COPIES * images * data.channels * data.size**2
+    held = images_of(data.name) + KERNELS + BYTES * (PATH_COPIES * info.parameters + sample)
+    passed = _forward(info, data.size, min(CHUNK, images))
     if settings.curve == "line":
         return held + passed
     saved = info.saved_at(data.size) + 2 * info.widest_at(data.size)
     return held + max(passed, round(BEND * BYTES * settings.batch_size * saved))
 
 
-def curvature_bytes(settings: CurvatureSettings, model: str, dataset: str) -> int:
+def curvature_bytes(settings: CurvatureSettings, model: str, data: DatasetInfo) -> int:
     """Of eigenvalues and what else is measured with the same products."""
-    info, data = model_info(model), dataset_info(dataset)
+    info, images = model_info(model), data.at_most(settings.images, settings.split)
     most = settings.max_products
     if settings.density:
         most = max(most, 80)
     if settings.engine == "pyhessian":  # which keeps its eigenvectors alone
         most = settings.top
     found = _lanczos(
-        info, data.size, settings.images, settings.top, most, settings.matrix in (HESSIAN, REST)
+        info, data.size, images, settings.top, most, settings.matrix in (HESSIAN, REST)
     )
     pixels = data.channels * data.size**2
-    found += BYTES * pixels * (SAMPLE_COPIES * settings.images + 2 * settings.held_out)
+    found += BYTES * pixels * (SAMPLE_COPIES * images + 2 * settings.held_out)
     if settings.trace or settings.layers:
         found += 2 * BYTES * info.parameters * settings.trace_products
-    return images_of(dataset) + found
+    return images_of(data.name) + found
 
 
 def of_stored(
-    store: Store, settings: NetworkSettings, needed: Callable[[str, str], int]
+    store: Store, settings: NetworkSettings, needed: Callable[[str, DatasetInfo], int]
 ) -> int | None:
     """What a measurement of a stored network takes; None where only its weights tell what it is.
 
     Args:
-        needed: bytes for a model on a data set.
+        needed: bytes for a model on images.
     """
-    model, dataset = belongs_to(store, settings)
-    return None if model is None else needed(model, dataset)
+    model, data = belongs_to(store, settings)
+    return None if model is None else needed(model, data)
 
 
 def _forward(info: ModelInfo, size: int, images: int) -> int:
@@ -180,16 +184,8 @@ def _graphs(info: ModelInfo, size: int, images: int, hessian: bool = True) -> in
     return round(kept + AT_WORK[hessian] * min(BATCH_SIZE[False], images) * one)
 
 
-def _training_images(settings: TrainSettings) -> int:
-    data = dataset_info(settings.dataset)
-    whole = data.train or USUAL_IMAGES
-    if settings.images_per_class is None or data.classes is None:
-        return whole
-    return min(whole, settings.images_per_class * data.classes)
-
-
 def images_of(dataset: str) -> int:
-    """Of a data set as bytes."""
-    data = dataset_info(dataset)
+    """Of a data set as bytes, whole as it is loaded."""
+    data = counted(dataset)
     count = (data.train or USUAL_IMAGES) + (data.test or 0)
     return count * data.channels * data.size**2

@@ -1,6 +1,8 @@
 """Which network a job is about, as settings that several kinds share."""
 
-from samar.data.catalog import DATASETS, NORMALIZATIONS
+from pydantic import field_validator
+
+from samar.data.catalog import DATASETS, NORMALIZATIONS, with_whole_path
 from samar.models.catalog import MODELS
 from samar.settings.declare import setting, titles
 from samar.settings.job import JobSettings
@@ -41,6 +43,12 @@ class NetworkSettings(JobSettings):
         group="network",
         choices=titles({"auto": "the data set's own"} | NORMALIZATIONS),
     )
+
+    @field_validator("dataset")
+    @classmethod
+    def _absolute_folder(cls, dataset: str | None) -> str | None:
+        """The worker may run in another folder."""
+        return None if dataset is None else with_whole_path(dataset)
 
     @property
     def first(self) -> "NetworkSettings | None":

@@ -48,7 +48,7 @@ from samar.script.results import (
     SamplesResult,
     titled,
 )
-from samar.settings.declare import settings_of
+from samar.settings.declare import Settings, settings_of
 
 Tell = Callable[[int, int, str], None]
 
@@ -123,7 +123,7 @@ def landscape(
         (5, 5)
     """
     network = unwrapped(model)
-    objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
+    objective = _objective(network, loss, data, forward=forward, batch_size=batch_size)
     with undisturbed(network), torch.no_grad():
         # Also lets what does not fit say so in its own words.
         total, _ = on_host(objective.measured(network, batch_size_on(objective.device))).tolist()
@@ -151,11 +151,7 @@ def landscape(
         )
     if asked.directions == "pca":
         raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
-    for name, known in settings_of(LandscapeSettings).items():
-        value = getattr(asked, name)
-        if value != known.default and not asked.applies(name):
-            words = f"{name} is {value!r}, which has no effect with the other values; leave it out."
-            warnings.warn(words, stacklevel=2)
+    _warn_of_idle(asked)
     if asked.fewest_images is not None:
         objective = objective.shuffled()
     with _told(progress, title or "landscape") as tell:
@@ -231,7 +227,7 @@ def landscape_samples(
         ((65, 3), 1)
     """
     network = unwrapped(model)
-    objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
+    objective = _objective(network, loss, data, forward=forward, batch_size=batch_size)
     asked = LandscapeSettings.parse(
         {"directions": directions, "span": span, "seed": seed, "batchnorm": batchnorm}
     )
@@ -301,7 +297,8 @@ def hessian(
         layers: trace and largest eigenvalue of every layer's block.
         gauss_newton: how much of each eigenvalue of the Hessian is Gauss–Newton.
         held_out: other data of the same form: along each eigenvector also its curvature there, with
-            its standard error.
+            its standard error. That needs two batches of one size or more: several, or
+            ``batch_size``. Labels with cross-entropy are cut by themselves.
         max_products: give up after so many products.
         seed: of every random vector.
         title: of the figure.
@@ -312,6 +309,9 @@ def hessian(
 
     Raises:
         ConfigError: a value does not fit, or the loss is not finite.
+
+    Warns:
+        UserWarning: a value has no effect under the others.
 
     Example:
         >>> import torch
@@ -324,10 +324,11 @@ def hessian(
     asked |= {"top": top, "tol": tol, "both_ends": both_ends, "trace": trace, "density": density}
     asked |= {"layers": layers, "trace_products": trace_products, "max_products": max_products}
     more: dict[str, Any] = {"forward": forward, "batch_size": batch_size}
-    objective = objective_of(unwrapped(model), loss, data, **more)
-    other = None if held_out is None else objective_of(unwrapped(model), loss, held_out, **more)
+    objective = _objective(unwrapped(model), loss, data, **more)
+    other = None if held_out is None else _objective(unwrapped(model), loss, held_out, **more)
     asked |= {"seed": seed, "held_out": 0 if other is None else len(other)}
     settings = CurvatureSettings.parse(asked)
+    _warn_of_idle(settings)
     return _measured(model, objective, settings, title or "hessian", progress, other)
 
 
@@ -371,7 +372,7 @@ def sharpness(
         >>> found.measures["sam_ascent"] > 0
         True
     """
-    objective = objective_of(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
+    objective = _objective(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
     free = sum(p.numel() for p in unwrapped(model).parameters() if p.requires_grad)
     asked: dict[str, Any] = {"top": max(1, min(5, free)), "tol": 1e-2, "sharpness": True}
     settings = CurvatureSettings.parse(asked | {"rho": rho, "trace": trace, "seed": seed})
@@ -461,8 +462,31 @@ def path(
     return PathResult(paths, manifest, title or "path")
 
 
+def _objective(
+    network: nn.Module,
+    loss: Loss | None,
+    data: Any,
+    *,
+    forward: BatchLoss | None = None,
+    batch_size: int | None = None,
+) -> Objective:
+    """As :func:`samar.data.given.objective_of`, of one example at least."""
+    found = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
+    if not len(found):
+        raise ConfigError("There are no examples to measure on; give at least one.")
+    return found
+
+
+def _warn_of_idle(asked: Settings) -> None:
+    for name, known in settings_of(type(asked)).items():
+        value = getattr(asked, name)
+        if value != known.default and not asked.applies(name):
+            words = f"{name} is {value!r}, which has no effect with the other values; leave it out."
+            warnings.warn(words, stacklevel=3)
+
+
 def _labelled(network: nn.Module, data: Any) -> Sample:
-    found = objective_of(network, None, data)
+    found = _objective(network, None, data)
     if not isinstance(found, Sample):
         raise ConfigError("These are not inputs with labels; give data=(inputs, labels).")
     return found

@@ -59,14 +59,18 @@ class _Shown:
 class _Archived(_Shown):
     """One that :meth:`save` writes as a NumPy archive, which knows its title."""
 
+    def save(self, target: str | Path | BinaryIO) -> None:
+        """Write everything as a NumPy archive."""
+        super().save(_place(target))  # type: ignore[misc]
+
     @classmethod
-    def load(cls, source: Path | BinaryIO) -> Self:
+    def load(cls, source: str | Path | BinaryIO) -> Self:
         """Read what :meth:`save` wrote.
 
         Raises:
             DataError: the file is missing or not one of these.
         """
-        found: Any = super().load(source)  # type: ignore[misc]
+        found: Any = super().load(_place(source))  # type: ignore[misc]
         again: Self = replace(found, title=str(found.manifest.get("title") or cls.title))
         return again
 
@@ -83,6 +87,7 @@ class _ShownPoints(_Archived):
             marks: whether the page shows minima and saddles, with persistence diagram and tree.
 
         Raises:
+            ConfigError: it is to be .vtp and is no plane, or pyevtk is not installed.
             DataError: the file has another suffix, or no loss is finite that could be marked.
         """
         from samar.charts.html.landscape import write
@@ -228,7 +233,7 @@ class HessianResult(_Shown, Report):
         """The gradient noise scale tr Σ / ‖g‖², in examples, with its standard error.
 
         None where the trace of the gradient covariance was not measured, or where the noise of so
-        few examples is as large as the gradient.
+        few examples is as large as the gradient. The error is NaN below three examples.
         """
         if self.matrix != COVARIANCE or self.trace is None:
             return None
@@ -260,7 +265,7 @@ class HessianResult(_Shown, Report):
 
     def save(self, path: str | Path) -> None:
         """Write everything but the eigenvectors as JSON."""
-        Path(path).write_text(json.dumps(self.as_json() | {"title": self.title}))
+        expanded(path).write_text(json.dumps(self.as_json() | {"title": self.title}))
 
     @classmethod
     def load(cls, path: str | Path) -> "HessianResult":
@@ -270,7 +275,7 @@ class HessianResult(_Shown, Report):
             DataError: the file is missing or not one of these.
         """
         try:
-            content = json.loads(Path(path).read_text())
+            content = json.loads(expanded(path).read_text())
             found = Report.from_json({k: v for k, v in content.items() if k != "title"})
         except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise DataError(f"{path} holds no curvature ({error}); give a saved .json.") from None
@@ -288,6 +293,10 @@ class HessianResult(_Shown, Report):
         else:
             self.figure().write_html(target)
         return target
+
+
+def _place(file: str | Path | BinaryIO) -> Path | BinaryIO:
+    return expanded(file) if isinstance(file, str | Path) else file
 
 
 def _with_suffix(path: str | Path, known: tuple[str, ...]) -> Path:

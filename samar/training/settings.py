@@ -13,9 +13,9 @@ from typing_extensions import Self
 from samar.data.catalog import (
     AUGMENTATIONS,
     DATASETS,
-    FOLDER_PREFIX,
     NORMALIZATIONS,
     dataset_info,
+    with_whole_path,
 )
 from samar.device.catalog import AUTO, DEVICES, PRECISIONS
 from samar.errors import ConfigError
@@ -31,7 +31,6 @@ from samar.optim.settings import (
 )
 from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
-from samar.settings.paths import expanded
 
 GLOBAL, LOCAL = "global", "local"
 OWN, SYNCED = "own", "synced"
@@ -247,10 +246,7 @@ class TrainSettings(
     @classmethod
     def _absolute_folder(cls, dataset: str) -> str:
         """A worker, or a later resume, may run in another folder."""
-        path = dataset.removeprefix(FOLDER_PREFIX)
-        if path == dataset or not path.strip():
-            return dataset
-        return FOLDER_PREFIX + str(expanded(path))
+        return with_whole_path(dataset)
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -320,6 +316,7 @@ class TrainSettings(
         images += [f"{self.label_noise:.0%} noise".replace("%", " %")] if self.label_noise else []
         images += [f"{self.images_per_class} a class"] if self.images_per_class else []
         images += ["halved"] if self.halved else []
+        images += [f"{self.validation:.0%} held out".replace("%", " %")] if self.validation else []
         told = (", ".join(optimizer), MODELS[self.model].title, ", ".join(images))
         return " · ".join([*told, f"seed {self.seed}"])
 

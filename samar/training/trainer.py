@@ -197,7 +197,7 @@ class Trainer:
         epoch = self.step_count / self.steps_per_epoch
         warmup = self.config.warmup_epochs
         # A warm-up from 0 would waste its first step: there the factor is that of the step's end.
-        moment = epoch + (1 / self.steps_per_epoch if epoch < warmup else 0)
+        moment = min(epoch + 1 / self.steps_per_epoch, warmup) if epoch < warmup else epoch
         factor = lr_factor(self.config.schedule, moment, self.config.epochs, warmup)
         lr = self.config.lr * factor
         for group in self.optimizer.param_groups:
@@ -353,6 +353,11 @@ class Trainer:
                 self.optimizer.set_bounds(self.config.lam, self.config.lam)
                 self.optimizer.set_bounds(*self.config.lam_bounds)
 
+    @property
+    def _mean_and_std(self) -> list[float]:
+        """Through which the network sees its images."""
+        return [*self.dataset.normalization.mean, *self.dataset.normalization.std]
+
     def state_dict(self) -> dict[str, Any]:
         """All that :meth:`load_state_dict` needs to continue exactly from here.
 
@@ -365,6 +370,7 @@ class Trainer:
             "seconds": self.seconds,
             "config": self.config.model_dump(),
             "data_checksum": self.dataset.checksum,
+            "normalization": self._mean_and_std,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": drawn.cpu,
@@ -376,12 +382,18 @@ class Trainer:
         """Continue from a saved state.
 
         Raises:
-            CheckpointError: the images are not those that the state was trained on.
+            CheckpointError: the images, or those their normalization was measured on, are not those
+                that the state was trained on.
         """
-        if state["data_checksum"] != self.dataset.checksum:
+        seen = self._mean_and_std
+        differs = "" if state["data_checksum"] == self.dataset.checksum else "their checksum"
+        # Older states lack it. The last digit of a sum may be another on another machine.
+        if not differs and not all(map(math.isclose, state.get("normalization", seen), seen)):
+            differs = "the normalization measured on them"
+        if differs:
             raise CheckpointError(
                 f"The images of {self.dataset.name} are not those the run was trained on "
-                "(their checksum differs); restore them or start a new run."
+                f"({differs} differs); restore them or start a new run."
             )
         self.model.load_state_dict(state["model"])
         known, saved = settings_of(type(self.config)), state["config"]

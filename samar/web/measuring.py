@@ -141,9 +141,18 @@ def _is_cheap(settings: NetworkSettings) -> bool:
     return model is not None and MODELS[model].macs <= CHEAP_MACS
 
 
+def images_there(settings: Any) -> int:
+    """Of how many images a measurement is: those asked for, or all that there are."""
+    with suppress(SamarError):  # the network is gone
+        _, data = belongs_to(service().store, settings)
+        return data.at_most(settings.images, settings.split)
+    return int(settings.images)
+
+
 def _question(settings: JobSettings, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What is asked of which weights, whatever a person called the networks."""
-    networks = [each["sha256"] for each in inputs["networks"]], inputs["networks"][0]["dataset"]
+    """What is asked of which weights on which images, whatever a person called the networks."""
+    pins = inputs["networks"]
+    networks = [(each["sha256"], each.get("images", "")) for each in pins], pins[0]["dataset"]
     named = {name for name, known in settings_of(type(settings)).items() if known.pinned}
     return settings.without_idle().model_dump(exclude={"name", *named}), networks
 
@@ -294,7 +303,7 @@ def _watch(
                 st.rerun()
             title = f"**{plain(str(job.inputs.get('title', job.title)))}**"
             if job_id in first:
-                title += f", first result from {job.settings.images} images"
+                title += f", first result from {images_there(job.settings)} images"
             if job.active:
                 share = min(1.0, job.done / job.total) if job.total else 0.0
                 st.progress(share, f"{title}: {_progress(job)}")

@@ -18,6 +18,7 @@ from typing import Any
 from samar.connectivity.settings import ConnectivitySettings
 from samar.curvature.catalog import HESSIAN
 from samar.curvature.settings import CurvatureSettings
+from samar.data.catalog import dataset_info
 from samar.device.catalog import in_words
 from samar.landscapes.settings import LandscapeSettings
 from samar.networks.memory import (
@@ -124,17 +125,17 @@ TASKS: dict[str, tuple[Callable[[str, int, int, str], None], tuple[int, ...], st
 
 def forecast(task: str, model: str, size: int, amount: int) -> int:
     """Without the images of the data set, which are few and random here."""
-    name = "cifar10" if size > 8 else "digits"
+    data = dataset_info(name := "cifar10" if size > 8 else "digits")
     if task == "train":
         settings = TrainSettings(model=model, dataset=name, batch_size=amount, **QUIET)
         return training_bytes(settings) - images_of(name)
     if task == "landscape":
         plane = LandscapeSettings(points=amount, images=128, precision="fp32")
-        return landscape_bytes(plane, model, name) - images_of(name)
+        return landscape_bytes(plane, model, data) - images_of(name)
     if task == "connectivity":
-        return connectivity_bytes(CONNECTED.changed(images=amount), model, name) - images_of(name)
+        return connectivity_bytes(CONNECTED.changed(images=amount), model, data) - images_of(name)
     asked = CurvatureSettings(matrix=task, top=1, images=amount, max_products=2)
-    return curvature_bytes(asked, model, name) - images_of(name)
+    return curvature_bytes(asked, model, data) - images_of(name)
 
 
 def resident(task: str, model: str, size: int, *amounts: int, first: str = "") -> list[float]:

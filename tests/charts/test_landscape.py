@@ -138,6 +138,26 @@ def test_a_scale_begins_at_zero_unless_all_lies_far_above_it() -> None:
     assert axis.range[0] == 0
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("height", [1e-9, 1e-3, 1.0])
+def test_small_losses_are_drawn_as_large_ones_are(height: float, log: bool) -> None:
+    found = plane(height)
+    scale = shared_scale([found], "loss", log)
+    assert scale.bounds == pytest.approx((0.1 * height * log, 13.1 * height))
+    drawn = contour_figure(found, scale, "net").data[0]
+    assert [drawn.zmin, drawn.zmax] == pytest.approx(scale.drawn(np.array(scale.bounds)).tolist())
+
+
+def test_a_logarithm_of_losses_that_are_nothing() -> None:
+    found = plane()
+    some = replace(found, loss=np.where(found.loss < 1, 0, found.loss))
+    none = replace(found, loss=0 * found.loss)
+    assert shared_scale([some], "loss", True).bounds == pytest.approx((1e-6, 13.1))
+    assert shared_scale([none], "loss", True).bounds == (1e-6, 1e-6)
+    low, high = shared_scale([none], "loss", False).drawn_bounds
+    assert low == 0 < high
+
+
 def test_the_base_is_square_and_so_is_what_waits_for_it() -> None:
     found = plane()
     ratio = surface_figure(found, shared_scale([found], "loss", False), "net").layout.scene

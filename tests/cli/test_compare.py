@@ -9,6 +9,7 @@ import pytest
 from samar.cli import main
 from samar.jobs.files import weights_path
 from samar.jobs.job import Job
+from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.watch import WatchSettings
 from samar.networks.importing import import_file
@@ -47,6 +48,31 @@ def test_compare_for_people_and_by_tag(four: list[Job], capsys: pytest.CaptureFi
     assert "SGD · 2 seeds: test accuracy 81.00 ± 1.41 %" in told
     assert main(["compare", "nothing"]) == 2
     assert "There is no run 'nothing'" in capsys.readouterr().err
+
+
+def test_held_out_images_are_told_where_there_are_some(
+    recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, store = [recorded(seed=seed, validation=0.2) for seed in (0, 1)], Store()
+    for run, accuracy in zip(runs, (0.7, 0.8), strict=True):
+        epoch = run.summary["epoch"] | {"val_loss": 1.0, "val_accuracy": accuracy}
+        row = schema.jobs.update().where(schema.jobs.c.id == run.id)
+        with store.database.write() as db:
+            db.execute(row.values(summary=json.dumps({"epoch": epoch})))
+    ids = [run.id for run in runs]
+    assert main(["compare", *ids]) == 0
+    told = capsys.readouterr().out
+    assert "70.00%" in told
+    assert "validation accuracy 75.00 ± 7.07 %" in told
+    assert main(["compare", "--json", *ids]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [run["val_accuracy"] for run in found["runs"]] == [0.7, 0.8]
+    assert found["groups"][0]["val_accuracy"]["mean"] == pytest.approx(0.75)
+    plain = [recorded(seed=seed).id for seed in (0, 1)]
+    assert main(["compare", *plain]) == 0
+    told = capsys.readouterr().out
+    assert "val" not in told.splitlines()[0].split()
+    assert "validation" not in told
 
 
 def test_only_runs_that_finished_count_over_seeds(

@@ -1,17 +1,22 @@
 """``landscape`` as a user types it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from samar.cli import main
+from samar.cli.measure import follow
+from samar.jobs.job import Job
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.samples import Samples
 
 KEYS = ["centre_loss", "model_loss", "min_loss", "max_loss"]
 KEYS += ["cosine", "norms", "forwards", "seconds", "centre_loss_se", "max_difference_se"]
+HOW_FAR = ["points", "status"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,8 @@ def test_a_run_as_json_and_every_file(
         words = f"landscape {run} --points 5 --images 32 --rho 0.2 --json --out"
         assert main([*words.split(), str(tmp_path / name)]) == 0
         row = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert list(row) == [*KEYS, "climb_within_rho"]
+        assert list(row) == [*KEYS, "climb_within_rho", *HOW_FAR]
+        assert (row["points"], row["status"]) == (5, "finished")
         assert row["centre_loss"] == pytest.approx(row["model_loss"], abs=1e-6)
         assert row["min_loss"] <= row["centre_loss"] <= row["max_loss"]
         assert row["forwards"] == 25 + 32
@@ -117,6 +123,28 @@ def test_samples_in_more_directions_and_their_topology(
     tree = found.topology(threshold=0.0)
     assert (row["minima"], row["smad"], row["neighbours"]) == (len(tree.minima), tree.smad, 12)
     assert "Merge tree" in page.read_text()
+
+
+def test_what_was_stopped_says_so_as_json_too(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: Any, **words: Any) -> Job:
+        return replace(follow(*args, **words), status="stopped")
+
+    monkeypatch.setattr("samar.cli.measure.follow", stopped)
+    line = f"landscape {run} --points 5 --images 32 --dim 1"
+    for words, told in (
+        (line, "Stopped at 5 points an axis."),
+        (f"path {run} second --curve line --points 5 --images 32", "Stopped after 2 paths."),
+    ):
+        for options in ([], ["--json"]):
+            out = tmp_path / "a.csv"
+            assert main([*words.split(), *options, "--out", str(out)]) == 130
+            said = capsys.readouterr()
+            assert told in said.err
+            assert out.stat().st_size
+            out.unlink()
+        assert json.loads(said.out.splitlines()[-1])["status"] == "stopped"
 
 
 def test_between_runs_and_pca(run: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +238,7 @@ def test_a_public_checkpoint(shared_data: Path, capsys: pytest.CaptureFixture[st
     data = f"folder:{shared_data / 'cifar10'}"
     assert main(["landscape", str(checkpoint), *words.split(), data]) == 0
     row = json.loads(capsys.readouterr().out)
-    assert list(row) == KEYS
+    assert list(row) == [*KEYS, *HOW_FAR]
     assert row["centre_loss"] == pytest.approx(row["model_loss"], abs=1e-6)
     assert row["forwards"] == 25
     assert abs(row["cosine"]) < 0.02

@@ -1,16 +1,20 @@
 """Memory: bounded whatever the amount of work, forecast before it starts, refused in a sentence."""
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from samar.data.presence import counted
 from samar.device import memory
 from samar.device.catalog import in_words
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.kinds.race import RaceSettings
-from samar.networks.memory import training_bytes
+from samar.networks.memory import images_of, training_bytes
 from samar.training.settings import TrainSettings
 from tests.benchmarks.memory import forecast, resident
 
@@ -65,6 +69,56 @@ def test_it_is_said_before_the_start(samar_home: None) -> None:
     assert 1.9 * needed < (race(jobs.store, both) or 0) < 2 * needed
     larger = settings.changed(batch_size=1024)
     assert training_bytes(larger) > 3 * needed
+
+
+def test_halved_images_take_less(recorded: Callable[..., Any]) -> None:
+    settings = TrainSettings(model="wrn-28-10", dataset="cifar10", curvature_every=0, film_every=0)
+    whole, halved = (training_bytes(settings.changed(halved=each)) for each in (False, True))
+    assert halved < 0.6 * whole
+    jobs = Jobs()
+    for kind in ("landscape", "curvature", "evaluate"):
+        forecast = kinds()[kind].memory
+        assert forecast is not None
+        needed = {}
+        for each in (False, True):
+            run = recorded(model="resnet20", dataset="cifar10", halved=each, weights=True)
+            asked = kinds()[kind].settings.parse({"network": run.id, "images": 64})
+            needed[each] = (forecast(jobs.store, asked) or 0) - images_of("cifar10")
+        assert 0 < needed[True] < 0.7 * needed[False], kind
+
+
+@pytest.mark.parametrize("kind", ["landscape", "curvature", "connectivity"])
+def test_no_more_images_are_counted_than_there_are(
+    recorded: Callable[..., Any], tmp_path: Path, kind: str
+) -> None:
+    for part, count in (("train", 3), ("test", 5)):
+        for name in ("a/inner", "b"):
+            folder = tmp_path / "images" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                (folder / f"{number}.png").touch()
+            (folder / "notes.txt").touch()
+    jobs, few = Jobs(), f"folder:{tmp_path / 'images'}"
+    assert [counted(few).at_most(99, split) for split in ("train", "test")] == [6, 10]
+    assert (counted(few).classes, images_of(few)) == (2, 16 * 3 * 32**2)
+
+    def needed(images: int, **settings: Any) -> str:
+        asked = {"network": "one", "images": images, "split": "train", **settings}
+        if kind == "connectivity":
+            asked |= {"other": "one", "curve": "line"}
+        return jobs.needs(kinds()[kind].settings.parse(asked))
+
+    for data, images, split in (
+        ({"dataset": few}, 10, "test"),
+        ({"dataset": "digits"}, 797, "test"),
+        ({"images_per_class": 20, "validation": 0.25}, 150, "train"),
+    ):
+        run = recorded(name="one", weights=True, **data)
+        if kind == "connectivity":  # whose copies of both splits are counted alike
+            images = max(images, {10: 10, 797: 1000, 150: 797}[images])
+        assert needed(1_000_000, split=split) == needed(images, split=split)
+        assert needed(1_000_000, split=split) != needed(images // 2, split=split)
+        jobs.store.delete(run.id)
 
 
 def test_errors_of_memory_by_any_name() -> None:

@@ -1,7 +1,7 @@
 """How long a job will still take."""
 
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.jobs.summary import progress, seconds_left, summary
+from samar.training.records import EpochRecord
 
 BOTH_STORES = True
 
@@ -32,6 +33,16 @@ def test_after_it_the_training_time_of_all_starts_is(running: Job) -> None:
     zeros = ("train_loss", "train_accuracy", "train_images", "test_loss", "test_accuracy", "gap")
     summary = {"begun": 50, "epoch": epoch | dict.fromkeys(zeros, 0)}
     assert left(running, summary, 60) == pytest.approx(80)
+
+
+def test_held_out_figures_where_there_are_some(store: Store, running: Job) -> None:
+    epoch = {field.name: 1 for field in fields(EpochRecord)}
+    for held_out in ({"val_loss": None, "val_accuracy": None}, {}):
+        run = replace(running, summary={"epoch": epoch | held_out})
+        found = summary(store, run)
+        expected = (None, None) if held_out else (1, 1)
+        assert (found["val_loss"], found["val_accuracy"]) == expected
+        assert (found["test_loss"], found["test_accuracy"]) == (1, 1)
 
 
 def test_lambda_first_last_lowest_and_highest_of_those_there_are(

@@ -149,6 +149,58 @@ def test_repeating_survives_a_stop_and_a_run_edited_after_a_resume(
         same(jobs, again, run)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        [{"lam": 5.0}, {"lam_max": 2.0}],
+        [{"lam_min": 2.0, "lam": 3.0}, {"lam_min": 0.1}, {"lam_max": 1.5}],
+        [{"lam": 5.0}, {"lam_held": 1.0}, {"lam_max": 2.0}],
+        [{"lam_max": 0.5}, {"lam_max": 20.0}],
+    ],
+    ids=["lam", "lam_min", "held", "lam_max"],
+)
+def test_a_run_edited_twice_at_a_step_resumes_there(
+    jobs: Jobs, steered: Callable[..., Job], made: list[dict[str, Any]]
+) -> None:
+    settings = TrainSettings(**TINY | {"epochs": 1})
+    run = steered(settings, {2: [{"rho": 0.3}], 3: made}, stop_at=3)
+    assert run.edits == 1 + len(made)
+    same(jobs, run, jobs.get(jobs.again(run)))
+
+
+def test_an_edit_that_a_kill_kept_from_being_saved_is_made_again(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(**TINY | {"epochs": 1})
+    plan = [PlannedEdit(step=3, values=values) for values in ({"lam": 5.0}, {"lam_max": 2.0})]
+    whole = jobs.get(jobs.submit(settings, edits=plan))
+    save = Training.save
+
+    def killed(self: Any) -> None:
+        if self.work.summary.get("edits") == 2:
+            raise KeyboardInterrupt
+        save(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            jobs.submit(settings, edits=plan, anew=True)
+    (newest, *_) = jobs.store.all("train")
+    assert jobs.store.move(newest, "interrupted")
+    jobs.resume(newest.id)
+    same(jobs, jobs.get(newest.id), whole)
+    assert jobs.get(newest.id).edits == 2
+
+
+def test_a_state_that_does_not_say_how_many_edits_it_has_is_gone_on_with(
+    jobs: Jobs, steered: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(**TINY | {"epochs": 1})
+    monkeypatch.setattr(Training, "state", lambda self: self.trainer.state_dict())
+    run = steered(settings, {2: [{"rho": 0.3}], 3: [{"lam_max": 2.0}, {"lr": 0.01}]}, stop_at=3)
+    same(jobs, run, jobs.get(jobs.again(run)))
+
+
 def test_the_command_line_repeats_it(
     jobs: Jobs,
     steered: Callable[..., Job],

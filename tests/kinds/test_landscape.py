@@ -8,6 +8,7 @@ from typing import Any
 import gudhi
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.spatial import cKDTree
 
 from samar.errors import ConfigError
@@ -21,6 +22,8 @@ from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW, LandscapeJobSettings
 from samar.landscapes import evaluator
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.topology.samples import Samples, load_landscape
+from samar.models.build import build_model
+from samar.networks.checkpoint import save_weights
 
 BATCHES = 4
 
@@ -28,9 +31,6 @@ BATCHES = 4
 @pytest.fixture
 def store(recorded: Callable[..., Any]) -> Store:
     """With three runs of random weights, ``first`` with three snapshots."""
-    from samar.models.build import build_model
-    from samar.networks.checkpoint import save_weights
-
     store = Store()
     for seed, name in enumerate(("first", "second", "third")):
         run = recorded(name=name, seed=seed, weights=True)
@@ -168,6 +168,30 @@ def test_an_adaptive_plane_goes_on_where_it_was_stopped(
     # Once more: the point that was broken off, and the centre.
     assert len(measured) == whole.done.sum() + 2
     assert before < 30
+
+
+def test_images_that_changed_are_never_mixed_with_those_measured_before(
+    store: Store, stop_after: Callable[[int], None], tmp_path: Path
+) -> None:
+    images, weights = tmp_path / "images", tmp_path / "two.safetensors"
+    for part in ("train", "test"):
+        for shade, name in ((20, "a"), (200, "b")):
+            (images / part / name).mkdir(parents=True)
+            Image.new("RGB", (32, 32), (shade, 9, 90)).save(images / part / name / "1.png")
+    save_weights(build_model("cnn", classes=2), weights, {})
+    values = {"network": str(weights), "model": "cnn", "dataset": f"folder:{images}"}
+    job = submitted(store, **values)
+    stop_after(1 + 10)
+    job = run(store, job)
+    assert (job.status, len(kept(store, job, PARTIAL))) == ("stopped", 1)
+    Image.new("RGB", (32, 32)).save(images / "test" / "a" / "2.png")
+    store.requeue(job)
+    job = run(store, job)
+    assert job.status == "failed"
+    assert job.message.endswith(
+        "images of two.safetensors have changed since it was asked for; ask again."
+    )
+    assert not kept(store, job)
 
 
 CUBE = {"dim": 4, "samples": 65, "seed": 3}
@@ -320,6 +344,18 @@ def test_a_preview_comes_first_and_never_into_the_exact_picture(
     np.testing.assert_array_equal(fine.loss, exact.loss)
 
 
+def test_the_points_of_a_preview_are_not_those_of_an_adaptive_plane(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.device.precision.multiplies_bf16", lambda: True)
+    job = submitted(store, points=9, sampling="adaptive", tolerance=1e-3, preview=True)
+    job = run(store, job)
+    (fine,) = kept(store, job)
+    assert kept(store, job, PREVIEW)
+    assert job.done == fine.done.sum() > 25
+    assert not job.total, "nobody knows how many there will be"
+
+
 def test_a_preview_seeks_eigenvectors_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from samar.landscapes import eigenvectors
 
@@ -389,9 +425,6 @@ def test_networks_that_cannot_be_joined_are_told_apart(
 
 
 def test_a_file_with_other_layers_is_one_sentence(store: Store, tmp_path: Path) -> None:
-    from samar.models.build import build_model
-    from samar.networks.checkpoint import save_weights
-
     path = tmp_path / "other.safetensors"
     save_weights(build_model("resnet20", classes=10, channels=1), path, {})
     values = {"others": (str(path),), "dataset": "digits", "directions": "between", "dim": 1}

@@ -13,14 +13,14 @@ import torch
 from samar.errors import ConfigError, RunError
 from samar.exchange.archive import write_job
 from samar.exchange.importing import import_job
-from samar.jobs.edits import values_of
+from samar.jobs.edits import PlannedEdit, values_of
 from samar.jobs.engine.worker import run as do
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.records import LOOKS
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.kinds.race import RaceSettings
+from samar.kinds.race import Race, RaceSettings
 from samar.models import build
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT, load_network
@@ -28,6 +28,7 @@ from samar.settings.job import JobSettings
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
+from tests.sameness import difference
 from tests.waiting import wait
 
 TINY: dict[str, Any] = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "epochs": 2}
@@ -211,6 +212,28 @@ def test_killed_at_any_moment_it_ends_as_one_that_was_never_killed(jobs: Jobs) -
         assert losses(jobs.store, run) == [record.loss for record in trainer.drain()]
         weights = load_weights(weights_path(run.id))
         assert all(torch.equal(weights[n], w) for n, w in trainer.model.state_dict().items())
+
+
+@pytest.mark.usefixtures("inline")
+def test_edited_twice_at_a_step_it_resumes_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Jobs()
+    settings = RaceSettings(**{**LONG, "epochs": 1}, optimizers="sgd,samar")
+    plan = [PlannedEdit(step=3, values=values) for values in ({"lam": 5.0}, {"lam_max": 2.0})]
+    whole = jobs.submit(settings, edits=plan)
+    step = Race.step
+
+    def cut(self: Race) -> None:
+        step(self)
+        self.work.stopping |= self.taken == 3
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Race, "step", cut)
+        race = jobs.get(jobs.submit(settings, edits=plan, anew=True))
+    assert (race.status, race.done, race.edits) == ("stopped", 3, 2)
+    jobs.resume(race.id)
+    assert jobs.get(race.id).status == "finished"
+    for one, other in zip(jobs.members(race.id), jobs.members(whole), strict=True):
+        assert difference(jobs, one, other) == ""
 
 
 def test_one_that_diverges_ends_while_the_others_go_on(jobs: Jobs) -> None:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from samar.errors import ConfigError, RunError
 from samar.exchange.archive import write_job
@@ -24,6 +26,8 @@ from samar.networks.checkpoint import load_resume_state, load_weights
 from samar.networks.load import load_network
 from samar.optim.settings import FORMER_SAMAR
 from samar.training.collapse import collapse_of
+from samar.training.loop import dataset_of
+from samar.training.records import EpochRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
@@ -76,7 +80,9 @@ def test_a_short_run_has_measurements_at_both_ends_and_says_so(jobs: Jobs) -> No
     assert kinds_at(jobs, run, "film", "curvature") == ends
     for name in ("film_plane", "film_line"):
         assert jobs.store.records.steps_of(run.key, name) == [0, 2 * STEPS]
-    assert run.summary["about"] == {"classes": 10, "steps_per_epoch": STEPS}
+    normalization = asdict(dataset_of(run.settings).normalization)
+    about = {"classes": 10, "steps_per_epoch": STEPS, **normalization}
+    assert run.summary["about"] == json.loads(json.dumps(about))
     told = run.summary["measurements"]
     for name in ("film", "curvature"):
         assert told[name]["next_epoch"] is None
@@ -309,10 +315,64 @@ def test_a_branch_is_exported_and_imported_without_states(jobs: Jobs, tmp_path: 
     jobs.delete(branch.id)
     there = jobs.get(import_job(tmp_path / "branch.zip", jobs.store))
     assert there.inputs["branch"]["step"] == STEPS
+    assert there.summary["about"] == branch.summary["about"]
     assert jobs.live_values(there)["lam_held"] == 0.5
     assert jobs.kept_states(there) == []
     kept = jobs.store.records.artifacts(there.key, "mislabelled")
     assert (job_dir(there.id) / kept[0].path).is_file()
+
+
+def test_a_folder_that_is_normalized_otherwise_is_not_gone_on_with(
+    jobs: Jobs, ordered: Callable[..., Job], tmp_path: Path
+) -> None:
+    def save(part: str, name: str, count: int, grey: int) -> None:
+        (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            image = Image.new("RGB", (32, 32), (grey + i,) * 3)
+            image.save(tmp_path / part / name / f"{grey}-{i}.png")
+
+    for part in ("train", "test"):
+        save(part, "a", 4, 10)
+        save(part, "b", 4, 100)
+    settings = {**PLAIN, "batch_size": 4, "images_per_class": 4, "epochs": 4}
+    run = ordered(TrainSettings(**settings, dataset=f"folder:{tmp_path}"), ("stop", {}))
+    assert (run.status, len(run.summary["about"]["mean"])) == ("stopped", 3)
+    save("train", "b", 3, 200)  # which images_per_class leaves out
+    jobs.resume(run.id)
+    run = jobs.get(run.id)
+    assert run.status == "failed"
+    assert "(the normalization measured on them differs)" in run.message
+
+
+def test_the_best_epoch_is_one_of_those_that_were_recorded(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = [0.9]
+
+    def evaluate(self: Trainer) -> EpochRecord:
+        record = plain(self)
+        return replace(record, test_accuracy=best[0] / record.epoch)
+
+    def kill(self: kind.Training) -> None:
+        if self.taken > STEPS:
+            raise KeyboardInterrupt
+        step(self)
+
+    plain, step = Trainer.evaluate_epoch, kind.Training.step
+    monkeypatch.setattr(Trainer, "evaluate_epoch", evaluate)
+    settings = TrainSettings(**PLAIN, epochs=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(kind.Training, "step", kill)
+        with pytest.raises(KeyboardInterrupt):
+            jobs.submit(settings)
+    (run,) = jobs.all()
+    assert run.summary["peak"] == 0.9
+    assert jobs.store.move(run, "interrupted")
+    best[0] = 0.6  # that epoch is trained again, because no state was saved after it
+    jobs.resume(run.id)
+    assert jobs.get(run.id).summary["peak"] == 0.6
+    branch = jobs.get(jobs.branch(run.id, 2 * STEPS))
+    assert (branch.status, branch.summary["peak"]) == ("finished", 0.6)
 
 
 def test_after_a_collapse_the_way_back_leads_to_a_good_network(jobs: Jobs) -> None:

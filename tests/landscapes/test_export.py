@@ -112,6 +112,9 @@ def test_vtp_holds_the_surface() -> None:
     np.testing.assert_array_equal(points[:, 2], np.nan_to_num(found.loss.ravel()))
     with pytest.raises(ConfigError, match="A line has no surface"):
         to_vtp(landscape(1))
+    ones = np.ones(5)
+    with pytest.raises(ConfigError, match="Samples have no surface to write"):
+        to_vtp(Samples(np.ones((5, 2)), ones, ones, ones))
 
 
 def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:

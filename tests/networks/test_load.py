@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from samar.networks.importing import import_file
 from samar.networks.library import ImportedModel
 from samar.networks.load import checksum, load_network, networks, pinned
 from samar.networks.settings import NetworkSettings
+from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 
 
@@ -149,6 +151,87 @@ def test_what_changes_between_asking_and_starting(
     assert job.message == f"{run.label} has changed since it was asked for; ask again."
 
 
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder of two classes with one image each to learn from and to test on."""
+    for part, name in itertools.product(("train", "test"), ("a", "b")):
+        folder = tmp_path / "images" / part / name
+        folder.mkdir(parents=True)
+        Image.new("RGB", (32, 32), (9, 20, 90)).save(folder / "1.png")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    torch.save(build_model("cnn", classes=2).state_dict(), tmp_path / "two.pt")
+    return tmp_path / "two.pt"
+
+
+def test_images_that_change_between_asking_and_starting(
+    two: Path, images: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are measured as they are now, unless something was measured of the others."""
+    jobs = Jobs(store)
+
+    def start(kept: bool) -> Job:
+        def begin(store: Store, job: Job) -> None:
+            if kept:
+                store.records.add_artifact(job.key, "partial", 1, "partial.npz")
+            Image.new("RGB", (32, 32)).save(images / "test" / "a" / f"{job.number}.png")
+            worker.run(store, job)
+
+        monkeypatch.setattr("samar.jobs.engine.local._start", begin)
+        of = {"network": str(two), "dataset": f"folder:{images}"}
+        settings = EvaluateSettings(**of, images=9 if kept else None)
+        return jobs.get(jobs.submit(settings))
+
+    job = start(kept=False)
+    assert (job.status, job.summary["images"]) == ("finished", 3)
+    assert job.inputs["networks"] == [pinned(store, job.settings)]
+    job = start(kept=True)
+    assert job.status == "failed"
+    told = "The images of two.pt have changed since it was asked for; ask again."
+    assert job.message == told
+
+
+def test_a_folder_of_images_is_the_one_meant_where_it_was_asked_for(
+    two: Path, images: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samar.jobs.engine.local._start", lambda *_: None)
+    monkeypatch.setenv("HOME", str(images.parent))
+    jobs, elsewhere = Jobs(store), images.parent / "elsewhere"
+    elsewhere.mkdir()
+    for written in ("folder:images", "folder:~/images"):
+        monkeypatch.chdir(images.parent)
+        job = jobs.get(jobs.submit(EvaluateSettings(network=str(two), dataset=written)))
+        assert job.settings.dataset == job.inputs["networks"][0]["dataset"] == f"folder:{images}"
+        assert f"--dataset folder:{images}" in job.settings.command
+        monkeypatch.chdir(elsewhere)
+        worker.run(store, job)
+        job = jobs.get(job.id)
+        assert (job.status, job.message) == ("finished", "")
+        store.delete(job.id)
+
+
+def test_a_file_of_any_name_is_a_checkpoint_unless_a_run_is_called_so(
+    file: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    for name in ("net.ckpt", "NET.PT", "best.pth.tar", "weights"):
+        Path(name).write_bytes(file.read_bytes())
+        assert load_network(store, name, dataset="digits").facts["checkpoint"] == name
+        with pytest.raises(ConfigError, match=f"{name} is a checkpoint; say which --model and"):
+            load_network(store, name)
+    run = finished(store, "weights")
+    for name in ("weights", run.number):
+        Path(name).write_bytes(file.read_bytes())
+        assert load_network(store, name).facts["run"] == run.id
+    with pytest.raises(CheckpointError, match=r"There is no file /gone\.ckpt; check the path"):
+        pinned(store, NetworkSettings(network="/gone.ckpt", dataset="digits"))
+    with pytest.raises(RunError, match=r"There is no run 'gone\.ckpt'"):
+        load_network(store, "gone.ckpt", dataset="digits")
+
+
 def test_an_imported_model_knows_its_images(model: ImportedModel, store: Store) -> None:
     for what in (model.id, model.id[:6], "net"):
         network = load_network(store, what)
@@ -247,3 +330,18 @@ def test_a_saved_state_that_is_not_finite(store: Store) -> None:
     torch.save(state, resume_path(run.id))
     with pytest.raises(CheckpointError, match=r"The weights file of .* linear\.bias with 1 of 10"):
         load_network(store, run.id)
+
+
+def test_a_run_is_shown_its_images_as_it_learned_them(images: Path, store: Store) -> None:
+    settings = TrainSettings(dataset=f"folder:{images}", images_per_class=1)
+    learned = dataset_of(settings).normalization
+    for about in (asdict(learned), {}, {"mean": [0.5], "std": [0.5]}):  # the last fits nothing
+        store.create(settings)
+        run = store.claim_next("long", 9)
+        assert run is not None
+        store.beat(run, summary=json.dumps({"about": about}))
+        store.move(run, "finished")
+        save_weights(build_model("cnn", classes=2), weights_path(run.id), {})
+        Image.new("RGB", (32, 32), (255,) * 3).save(images / "train" / "b" / f"zz{run.id}.png")
+        found = load_network(store, run.id).dataset.normalization
+        assert (found == learned) == ("mean" in about and len(about["mean"]) == 3)

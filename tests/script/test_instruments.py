@@ -217,6 +217,28 @@ def test_the_noise_scale_is_known_only_as_well_as_its_examples_tell() -> None:
     assert scale.error >= found.noise_spread > 0
 
 
+def test_of_two_examples_the_noise_scale_has_no_error() -> None:
+    x = torch.tensor([[1.0, 0, 0, 0], [1, 0.1, 0, 0]])
+    asked: dict[str, Any] = {"data": (x, torch.zeros(2, dtype=torch.int64)), "top": 1}
+    found = samar.hessian(
+        nn.Linear(4, 3), **asked, matrix="covariance", trace=True, progress=False
+    ).noise_scale
+    assert found is not None
+    assert found.value > 0
+    assert np.isnan(found.error)
+
+
+def test_the_curvature_on_other_examples_has_a_standard_error_or_a_sentence() -> None:
+    asked: dict[str, Any] = {"loss": F.mse_loss, "data": (X[:6], Y[:6]), "top": 1}
+    asked |= {"held_out": (X[6:], Y[6:]), "progress": False}
+    for size, first in ((None, 6), (4, 4)):  # a smaller last batch is left out of the error
+        with pytest.raises(ConfigError, match=f"held_out has only one batch of {first} examples"):
+            samar.hessian(regression(), **asked, batch_size=size)
+    found = samar.hessian(regression(), **asked, batch_size=2).held_out
+    assert found is not None
+    assert found[0].error > 0
+
+
 def test_sharpness_is_the_climb_that_it_says() -> None:
     network, rho = regression().eval(), 0.01
     found = samar.sharpness(network, F.mse_loss, (X, Y), rho=rho, progress=False)
@@ -322,6 +344,24 @@ def test_bad_values_of_a_hessian_get_a_sentence(asked: dict[str, Any], told: str
         samar.hessian(regression(), F.mse_loss, (X, Y), progress=False, **asked)
 
 
+def test_no_examples_get_a_sentence() -> None:
+    for measure in (samar.landscape, samar.landscape_samples, samar.hessian, samar.sharpness):
+        for asked in (
+            {"loss": F.mse_loss, "data": (X[:0], Y[:0])},
+            {"data": (X[:0], Y[:0, 0].long())},
+        ):
+            with pytest.raises(ConfigError, match="There are no examples to measure on"):
+                measure(regression(), **asked, progress=False)
+    with pytest.raises(ConfigError, match="There are no examples to measure on"):
+        samar.hessian(regression(), F.mse_loss, (X, Y), held_out=(X[:0], Y[:0]), progress=False)
+
+
+def test_products_for_no_trace_are_told() -> None:
+    with pytest.warns(UserWarning, match="trace_products is 9, which has no effect") as told:
+        samar.hessian(regression(), F.mse_loss, (X, Y), top=1, trace_products=9, progress=False)
+    assert told[0].filename == __file__
+
+
 def test_a_network_that_diverged_gets_a_sentence() -> None:
     network = regression()
     with torch.no_grad():
@@ -366,6 +406,20 @@ def test_results_are_saved_and_loaded(
     for wrong in ("bad.json", "missing.json"):
         with pytest.raises(DataError, match="holds no curvature"):
             samar.HessianResult.load(tmp_path / wrong)
+
+
+def test_results_are_saved_in_the_home_folder(
+    plane: samar.LandscapeResult,
+    spectrum: samar.HessianResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plane.save("~/plane.npz")
+    assert np.array_equal(samar.LandscapeResult.load("~/plane.npz").loss, plane.loss)
+    spectrum.save("~/spectrum.json")
+    assert samar.HessianResult.load("~/spectrum.json").eigenvalues == spectrum.eigenvalues
+    assert {each.name for each in tmp_path.iterdir()} >= {"plane.npz", "spectrum.json"}
 
 
 def test_results_are_exported(

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,19 @@ from samar.networks.settings import NetworkSettings
 from samar.settings.command import add_settings, command_text, option_words, settings_from
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
+from samar.training.settings import TrainSettings
 
 CASES = [
     pytest.param(kind.settings, known, id=f"{kind.name}-{known.name}")
     for kind in kinds().values()
     for known in settings_of(kind.settings).values()
 ]
+
+
+def of_images(model: Any) -> bool:
+    return issubclass(model, NetworkSettings | TrainSettings)
+
+
 MODELS = [pytest.param(kind.settings, id=kind.name) for kind in kinds().values()]
 # A value that does not go with the defaults of the others, and what it goes with.
 COMPANIONS: dict[str, dict[str, Any]] = {
@@ -92,6 +100,18 @@ def test_json_and_option_give_the_same(model: type[JobSettings], known: Setting)
         assert words[0] in (known.option, known.option.replace("--", "--no-", 1))
         words = [*positionals(model), *words]
     assert getattr(parsed(model, words, **others), known.name) == value
+
+
+@pytest.mark.parametrize("model", [case for case in MODELS if of_images(case.values[0])])
+def test_a_folder_of_images_means_the_same_from_everywhere(
+    model: type[JobSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for written in ("folder:my images", "folder:~/my images"):
+        asked: Any = model.parse({"dataset": written})
+        assert asked.dataset == f"folder:{tmp_path / 'my images'}"
+    assert model.parse({"dataset": "cifar10"}).model_dump()["dataset"] == "cifar10"
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -231,7 +251,6 @@ def test_a_default_exists_once() -> None:
     from samar.optim.sam import SAM
     from samar.optim.samar import SAMAR
     from samar.optim.vasso import VaSSO
-    from samar.training.settings import TrainSettings
 
     known = settings_of(TrainSettings)
     for optimizer in (SAM, VaSSO, SAMAR):

@@ -25,6 +25,10 @@ from samar.training.settings import TrainSettings
             {"dataset": "cifar10", "model": "resnet20", "images_per_class": 20, "halved": True},
             "SAMAR, ρ 0.1 · ResNet-20 · CIFAR-10, 20 a class, halved · seed 0",
         ),
+        (
+            {"optimizer": "sgd", "images_per_class": 20, "validation": 0.2},
+            "SGD · Small CNN · Digits, 20 a class, 20 % held out · seed 0",
+        ),
     ],
 )
 def test_a_description_in_the_words_of_the_catalogues(settings: dict, described: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from samar.data.dataset import Dataset
 from samar.data.evaluation import evaluate
+from samar.data.normalization import Normalization
 from samar.errors import CheckpointError, ConfigError
 from samar.networks.checkpoint import load_resume_state, save_resume_state
 from samar.optim.catalog import OPTIMIZERS
@@ -295,6 +297,19 @@ def test_other_images_are_refused(digits: Dataset) -> None:
         Trainer(TrainSettings(**SMALL), other).load_state_dict(state)
 
 
+def test_another_normalization_is_refused(digits: Dataset) -> None:
+    """A folder's is measured on images, too, that the run leaves out and no checksum knows."""
+    state = Trainer(TrainSettings(**SMALL), digits).state_dict()
+    mean, std = digits.normalization.mean, digits.normalization.std
+    lighter = replace(digits, normalization=Normalization((mean[0] + 1e-4,), std))
+    with pytest.raises(CheckpointError, match=r"\(the normalization measured on them differs\)"):
+        Trainer(TrainSettings(**SMALL), lighter).load_state_dict(state)
+    rounded = replace(digits, normalization=Normalization((mean[0] * (1 + 1e-15),), std))
+    Trainer(TrainSettings(**SMALL), rounded).load_state_dict(state)
+    del state["normalization"]  # as in older versions
+    Trainer(TrainSettings(**SMALL), lighter).load_state_dict(state)
+
+
 def test_same_seed_same_start_across_optimizers(digits: Dataset) -> None:
     first = [Trainer(TrainSettings(optimizer=o, **SMALL), digits) for o in ("sgd", "samar")]
     losses = [steps_of(trainer, 1)[0].loss for trainer in first]
@@ -316,6 +331,24 @@ def test_warm_up_begins_above_zero(digits: Dataset) -> None:
     assert trainer.steps_per_epoch == 5
     rates = [record.lr for record in steps_of(trainer, 7)]
     assert rates == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4, 0.4, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("images", "settings", "factors"),
+    [
+        (6, {"epochs": 2, "warmup_epochs": 1.5}, [2 / 3, 1]),
+        (6, {"epochs": 1, "warmup_epochs": 0.5}, [1]),
+        (25, {"epochs": 1, "warmup_epochs": 0.9}, [1 / 3.6, 2 / 3.6, 3 / 3.6, 1]),
+        (25, {"epochs": 2, "warmup_epochs": 0.4}, [0.625, 1]),
+    ],
+)
+def test_a_warm_up_that_ends_within_a_step_ends_with_it(
+    images: int, settings: dict, factors: list[float]
+) -> None:
+    config = TrainSettings(**SMALL | {"images_per_class": images, "batch_size": 64}, **settings)
+    trainer = Trainer(config, dataset_of(config))
+    rates = [record.lr / config.lr for record in steps_of(trainer, len(factors))]
+    assert rates == pytest.approx(factors)
 
 
 def test_validation_figures_are_those_of_the_held_out_images() -> None:

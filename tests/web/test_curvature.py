@@ -17,8 +17,10 @@ from streamlit.testing.v1 import AppTest
 from samar.curvature.result import Report, Spectrum
 from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job
+from samar.jobs.records import Records
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.kinds.curvature import CurvatureJobSettings
 from samar.web.curvature import results
 from samar.web.service import service
 
@@ -180,6 +182,42 @@ def test_a_first_result_comes_unasked_and_stays_until_there_is_a_better_one(
     said = words(page)
     assert "Measured on" in said
     assert "first result" not in said
+
+
+def test_no_more_images_are_named_than_there_are(page: AppTest) -> None:
+    page.number_input(key="curvature_images").set_value(5000).run()
+    finish()
+    page.run()
+    assert "**Compute** measures on 797 images" in words(page)
+    press(page)
+    whole = Store().claim_next("short", 1)
+    assert whole is not None
+    Store().beat(whole, pid=os.getpid())
+    Store().records.note(whole.key, 1, "estimate", values=[3.0], residuals=[1.0])
+    page.run()
+    assert "797 images, product 1" in curves(page)[0]
+
+
+def test_two_tabs_that_watch_one_job_see_each_estimate_once(
+    network: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    store.create(CurvatureJobSettings(network=network.id))
+    job = store.claim_next("short", 1)
+    assert job is not None
+    for product in (1, 2):
+        store.records.note(job.key, product, "estimate", values=[3.0], residuals=[1.0])
+    real, others = Records.events, [lambda: results.estimates_of(job)]
+
+    def read(*args: Any, **words: Any) -> Any:
+        found = real(*args, **words)
+        if others:  # the other tab reads before this one has what it read
+            others.pop()()
+        return found
+
+    monkeypatch.setattr(Records, "events", read)
+    for _ in range(2):
+        assert [each["product"] for each in results.estimates_of(job)] == [1, 2]
 
 
 def test_what_pyhessian_does_not_measure_is_off(page: AppTest) -> None:
@@ -397,8 +435,6 @@ print([name for name in ("torch", "scipy", "optuna") if name in sys.modules])
 
 def test_the_page_computes_nothing(inline: None, network: Job, samar_home: Path) -> None:
     """Neither torch nor scipy is loaded by a server that shows results."""
-    from samar.kinds.curvature import CurvatureJobSettings
-
     asked = CurvatureJobSettings(
         network=network.id, top=2, images=8, tol=0.5, density=True, layers=True, sharpness=True
     )

@@ -23,7 +23,7 @@ from samar.jobs.job import Job
 from samar.jobs.orders import STOP
 from samar.jobs.sql import schema
 from samar.jobs.store import Store
-from samar.kinds.landscape import LandscapeJobSettings
+from samar.kinds.landscape import LandscapeJobSettings, prepare
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.neighbours import nearest_edges
 from samar.landscapes.topology.report import told
@@ -31,6 +31,7 @@ from samar.landscapes.topology.samples import Samples
 from samar.web.landscape.choice import Wanted
 from samar.web.landscape.results import Shown, landscape_of
 from samar.web.landscape.topology import _files, _found
+from samar.web.measuring import _question
 from samar.web.service import service
 
 ROOT = Path(__file__).parents[2]
@@ -444,6 +445,22 @@ def test_minima_are_exported_as_json_that_every_reader_knows(
     read = json.loads(texts[0], parse_constant=lambda word: pytest.fail(word))
     assert read["manifest"]["model_loss"] is None
     assert not page.exception
+
+
+def test_other_images_are_another_question_and_no_more_are_named_than_there_are(
+    inline: None, recorded: Callable[..., Job]
+) -> None:
+    asked = LandscapeJobSettings(network=recorded(weights=True).id, points=5, images=5000)
+    (pin,) = prepare(Store(), asked)["networks"]
+    before, after = (
+        _question(asked, {"networks": [pin | {"images": each}]}) for each in ("before", "after")
+    )
+    assert before != after
+    few = service().get(service().submit(asked.changed(images=32)))
+    found = landscape_of(few)
+    assert found is not None
+    shown = Shown(Wanted(asked, "net", ""), few, found, first=True, refining=False)
+    assert shown.state.endswith("**Compute** measures 5 × 5 points, 797 images.")
 
 
 def test_a_link_with_a_value_that_does_not_fit(visit: Callable[..., AppTest]) -> None:

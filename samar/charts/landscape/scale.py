@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from samar.landscapes.adaptive.images import floor_of
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Landscape, Trail
 from samar.landscapes.topology.samples import Samples
@@ -49,7 +50,7 @@ class Scale:
     def drawn_bounds(self) -> list[float]:
         """The bounds on the axis; never without width."""
         low, high = (float(v) for v in self.drawn(np.array(self.bounds)))
-        return [low, max(high, low + 1e-6)]
+        return [low, max(high, low + 1e-6 * (max(abs(low), abs(high)) or 1.0))]
 
     def axis(self) -> dict[str, Any]:
         """An axis for the values themselves."""
@@ -101,7 +102,8 @@ def shared_scale(landscapes: Sequence[Landscape | Samples], quantity: str, log: 
         return Scale(quantity, log, (0.1 * log, 1.0), loss)
     low, high = float(values.min()), float(values.max())
     if log:
-        return Scale(quantity, log, (max(low, 1e-6), max(high, 1e-6)), loss)
+        floor = floor_of(high)
+        return Scale(quantity, log, (max(low, floor), max(high, floor)), loss)
     top = min(high, low + 4 * (float(np.quantile(values, 0.75)) - low))
     return Scale(quantity, log, (0.0 if 0 <= low <= top / 2 else low, top), loss)
 

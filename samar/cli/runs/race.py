@@ -11,7 +11,8 @@ from samar.compare.standings import race_sentence
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import MEMBER
-from samar.kinds.race import RaceSettings, title_of
+from samar.jobs.summary import percent
+from samar.kinds.race import HELD_OUT, RaceSettings, title_of
 from samar.settings.command import add_settings, json_line, settings_from
 
 FIGURES = ("test_loss", "test_accuracy", "train_accuracy")
@@ -58,8 +59,10 @@ def report(service: Jobs, race: Job, as_json: bool) -> int:
             print(f"samar: {race.message}", file=sys.stderr)
         print(json_line({member.inputs[MEMBER]: _figures(member) for member in members}))
     else:
-        columns = ("", "optimizer", "status", "epochs", "train", "test", "gradients", "seconds")
-        print_table(columns, [_row(member) for member in members])
+        val = ["val"] * (race.settings.validation > 0)
+        columns = ["", "optimizer", "status", "epochs", "train", *val, "test"]
+        columns += ["gradients", "seconds"]
+        print_table(columns, [[row[name] for name in columns] for row in map(_row, members)])
         print(f"Race {race.id} ({race.label}): {race.status}. {race.message}".rstrip())
         epochs = {_title(each): service.store.records.epochs(each.key) for each in members}
         diverged = [_title(each) for each in members if each.status == "diverged"]
@@ -76,17 +79,25 @@ def _title(member: Job) -> str:
 
 def _figures(member: Job) -> dict[str, Any]:
     last = member.last_epoch
+    names = FIGURES + HELD_OUT * (member.settings.validation > 0)
     return {
         "status": member.status,
-        **{name: getattr(last, name) if last else None for name in FIGURES},
+        **{name: getattr(last, name) if last else None for name in names},
         "gradients": last.grad_evals if last else 0,
         "seconds": last.seconds if last else 0.0,
     }
 
 
-def _row(member: Job) -> tuple[str, ...]:
-    own, last = (member.number, _title(member), member.status), member.last_epoch
-    if last is None:
-        return (*own, "0", "", "", "", "")
-    accuracies = (f"{last.train_accuracy:.2%}", f"{last.test_accuracy:.2%}")
-    return (*own, str(last.epoch), *accuracies, f"{last.grad_evals:,}", f"{last.seconds:.1f}")
+def _row(member: Job) -> dict[str, str]:
+    last = member.last_epoch
+    return {
+        "": member.number,
+        "optimizer": _title(member),
+        "status": member.status,
+        "epochs": str(last.epoch) if last else "0",
+        "train": percent(last.train_accuracy) if last else "",
+        "val": percent(last.val_accuracy) if last else "",
+        "test": percent(last.test_accuracy) if last else "",
+        "gradients": f"{last.grad_evals:,}" if last else "",
+        "seconds": f"{last.seconds:.1f}" if last else "",
+    }

@@ -13,7 +13,7 @@ from samar.device.catalog import gathered
 from samar.errors import ConfigError
 from samar.jobs.job import Job, edits_name
 from samar.jobs.service import Jobs
-from samar.jobs.summary import summary
+from samar.jobs.summary import percent, summary
 from samar.settings.command import PROGRAM, add_settings, json_line, settings_from
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
@@ -102,8 +102,10 @@ def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
         called = "Run" if trains else "Job"
         print(f"{called} {job.id} ({job.label}): {job.status}. {job.message}".rstrip())
         if (last := job.last_epoch) is not None:
+            held_out = percent(last.val_accuracy)
             print(
-                f"Training accuracy {last.train_accuracy:.2%}, test accuracy "
+                f"Training accuracy {last.train_accuracy:.2%}, "
+                f"{held_out and f'validation accuracy {held_out}, '}test accuracy "
                 f"{last.test_accuracy:.2%}, gap {last.gap:+.2%} after {last.epoch} epochs in "
                 f"{last.seconds:.1f} s of training."
             )

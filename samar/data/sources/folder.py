@@ -14,12 +14,11 @@ from PIL import Image, UnidentifiedImageError
 
 from samar.data.catalog import LAYOUT
 from samar.data.dataset import ImageSet, Splits
-from samar.data.presence import folders_from
+from samar.data.presence import EXTENSIONS, folders_from
 from samar.errors import DataError
 from samar.settings.paths import expanded, is_folder
 
 SIZE = 32
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
 def load_folder(path: str) -> Splits:

@@ -49,7 +49,7 @@ from samar.landscapes.adaptive.spline import AROUND, Mask, Places, weights_throu
 from samar.landscapes.grid import Floats, Index
 
 FLOOR = 1e-6
-"""Losses below it count as it; the figures' logarithms end there too."""
+"""Of the largest loss, and at most of 1; see :func:`floor_of`."""
 TINY = 1e-12
 """Keeps a division finite."""
 LEAST = 0.1
@@ -74,6 +74,15 @@ class Estimate:
     difference_se: Floats
     error: Floats
     wanted: Counts
+
+
+def floor_of(largest: float) -> float:
+    """Where the logarithms of losses end: a smaller one counts as this, in figures too.
+
+    Args:
+        largest: of the losses; one that is not above 0 is taken for 1.
+    """
+    return FLOOR * min(max(largest, 0.0), 1.0) or FLOOR
 
 
 class ImagePlane:
@@ -126,9 +135,13 @@ class ImagePlane:
         spreads = np.full((len(self.steps), len(points)), np.nan)
         for i in np.flatnonzero(finite):
             for step in range(level[i] + 1):
-                part = known[i][:, : self.steps[step]]
-                means[:, step, i] = _on_log_scale(part.mean(axis=1))
-                spreads[step, i] = _variance(_shares(part[0]))
+                means[:, step, i] = known[i][:, : self.steps[step]].mean(axis=1)
+        measured = means[0, level, np.arange(len(points))]
+        floor = floor_of(float(measured[finite].max(initial=0)))
+        means[0] = np.log(np.maximum(means[0], floor))
+        for i in np.flatnonzero(finite):
+            for step in range(level[i] + 1):
+                spreads[step, i] = _variance(_shares(known[i][0, : self.steps[step]], floor))
         values = means[:, level, np.arange(len(points))]
         variances = np.zeros((len(self.steps), len(points)))
         top = np.array(level)  # the level up to which a point, or its neighbours, tell of images
@@ -143,15 +156,16 @@ class ImagePlane:
             values[:, lacking] += (weights * change[:, near]).sum(axis=-1)
             rest = 1 / self.steps[step - 1] - 1 / self.steps[step]
             for i, others, row in zip(lacking, having[near], weights, strict=True):
-                theirs = np.stack([_shares(known[j][0, : own[i]]) for j in others])
+                theirs = np.stack([_shares(known[j][0, : own[i]], floor) for j in others])
                 few, more = spreads[level[i], others[:AROUND]], spreads[step, others[:AROUND]]
                 grown = max(1.0, float(more.mean() / max(few.mean(), TINY)))
-                residual = _shares(known[i][0]) - row @ theirs
+                residual = _shares(known[i][0], floor) - row @ theirs
                 variances[step, i] = rest * grown * residual.var(ddof=1)
         for i in np.flatnonzero(finite & (top < len(self.steps) - 1)):
-            added, variances[top[i] + 1, i] = self._by_network(known[i], self.steps[top[i]])
+            added, variances[top[i] + 1, i] = self._by_network(known[i], self.steps[top[i]], floor)
             values[:, i] += added
-        loss, noise = np.exp(values[0]), np.where(finite, variances.sum(axis=0), np.nan)
+        loss = np.exp(values[0]) * (measured / np.maximum(measured, floor))
+        noise = np.where(finite, variances.sum(axis=0), np.nan)
         spread = np.full((2, len(points)), np.nan)  # of the losses, and of their differences
         for i in np.flatnonzero(finite):
             losses = known[i][0]
@@ -174,37 +188,32 @@ class ImagePlane:
             wanted=np.nan_to_num(plane(wanted)).astype(np.int64),
         )
 
-    def _by_network(self, known: Floats, count: int) -> tuple[Floats, float]:
+    def _by_network(self, known: Floats, count: int, floor: float) -> tuple[Floats, float]:
         """What the network's own loss on more than ``count`` images adds to (ln loss, accuracy).
 
         And the variance of the first.
         """
         losses, right = known
         control, hits = self.network[:, : len(losses)]
-        shares, rest = _shares(losses), 1 / count - 1 / self.images
+        shares, rest = _shares(losses, floor), 1 / count - 1 / self.images
         if not np.isfinite(self.network[0]).all():
             return np.zeros(2), rest * float(shares.var(ddof=1))
-        others = _shares(control)
+        others = _shares(control, floor)
         slope = _slope(shares, others)
         before, after = (self.network[:, :n].mean(axis=1) for n in (count, self.images))
-        change = max(after[0], FLOOR) / max(before[0], FLOOR) - 1
+        change = max(after[0], floor) / max(before[0], floor) - 1
         factor = max(1 + slope * change, LEAST)
         spread = max(float(others.var(ddof=1)), TINY)
         rest += change**2 / (spread * (len(others) - 1))
-        grown = max(1.0, float(_shares(self.network[0]).var(ddof=1)) / spread)
+        grown = max(1.0, float(_shares(self.network[0], floor).var(ddof=1)) / spread)
         variance = rest * grown * float((shares - slope * others).var(ddof=1)) / factor**2
         added = _slope(right, hits) * (after[1] - before[1])
         return np.array([np.log(factor), added]), variance
 
 
-def _on_log_scale(means: Floats) -> Floats:
-    """Of a mean loss and an accuracy."""
-    return np.array([np.log(max(means[0], FLOOR)), means[1]])
-
-
-def _shares(losses: Floats) -> Floats:
+def _shares(losses: Floats, floor: float) -> Floats:
     """How much of the mean loss is that of each image; their mean is 1."""
-    return losses / max(float(losses.mean()), FLOOR)
+    return losses / max(float(losses.mean()), floor)
 
 
 def _variance(values: Floats) -> float:

@@ -19,8 +19,10 @@ sampling stops when it is below the tolerance, or when no point of the grid is l
 
 Losses differ by orders of magnitude between a minimum and the walls around it, and are drawn on a
 logarithmic scale. They are interpolated as logarithms, and an error is relative: e means that the
-interpolated loss is at most 1 + e times too high or too low. Losses that may be negative are
-interpolated as they are, and an error is a share of the range of the measured ones.
+interpolated loss is at most 1 + e times too high or too low. What lies below a millionth of the
+largest measured loss, or below 10⁻⁶ where that is less, counts as that much between the points; a
+measured point keeps its loss. Losses that may be negative, or are all 0, are interpolated as they
+are, and an error is a share of the range of the measured ones.
 
 **Images.** Points may begin with the first few images, and take more where that is needed:
 :mod:`samar.landscapes.adaptive.images` then tells their losses on all images, with the standard
@@ -42,7 +44,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from samar.landscapes.adaptive.images import FLOOR, Estimate, ImagePlane
+from samar.landscapes.adaptive.images import FLOOR, Estimate, ImagePlane, floor_of
 from samar.landscapes.adaptive.losses import Counts
 from samar.landscapes.adaptive.spline import UNKNOWN, Mask, Places, Surface
 from samar.landscapes.grid import Floats, Index
@@ -65,22 +67,24 @@ class Scale:
     Attributes:
         relative: by their logarithms, else as they are.
         unit: by which errors are divided where they are not relative.
+        floor: of relative ones; see :func:`samar.landscapes.adaptive.images.floor_of`.
     """
 
     relative: bool
     unit: float = 1.0
+    floor: float = FLOOR
 
     @classmethod
     def of(cls, losses: Floats) -> "Scale":
         """What suits these losses."""
         finite = losses[np.isfinite(losses)]
-        if not finite.size or finite.min() >= 0:
-            return cls(True)
+        if not finite.size or finite.min() >= 0 < finite.max():
+            return cls(True, floor=floor_of(float(finite.max(initial=0))))
         return cls(False, float(np.ptp(finite)) or 1.0)
 
     def interpolated(self, losses: Floats) -> Floats:
         """What is interpolated in place of the losses."""
-        return np.log(np.maximum(losses, FLOOR)) if self.relative else losses / self.unit
+        return np.log(np.maximum(losses, self.floor)) if self.relative else losses / self.unit
 
     def loss(self, values: Floats) -> Floats:
         """The losses again."""

@@ -1,19 +1,19 @@
 """What the Connectivity page is asked for: two networks and settings, all in the address."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from samar.connectivity.settings import ConnectivitySettings
 from samar.kinds.connectivity import ConnectivityJobSettings
-from samar.networks.load import SUFFIXES
+from samar.networks.load import is_checkpoint
 from samar.plain_text import told_apart
 from samar.settings.declare import settings_of
 from samar.web.controls import control, key_of, segmented, settings_from_controls
 from samar.web.measuring import linked
 from samar.web.networks import choose_file, choose_networks, put
+from samar.web.service import service
 
 PREFIX = "c_"
 OF, OTHER_FILE = "c_of", "c_file2"
@@ -92,7 +92,7 @@ def follow_link() -> None:
         known = SETTINGS[name]
         put(key_of(known, PREFIX), getattr(settings, name), known.default)
     networks = [each["network"] for each in jobs[0].inputs["networks"]]
-    files = any(Path(each).suffix in SUFFIXES for each in networks)
+    files = any(is_checkpoint(service().store, each) for each in networks)
     if files or settings.dataset is not None:  # those fields take what is in the store too
         for name in ("model", "dataset", "normalize"):
             put(f"{PREFIX}{name}", getattr(settings, name))

@@ -1,7 +1,6 @@
 """What the Curvature page is asked: which matrix of whom, on which images, how exactly."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -9,11 +8,12 @@ import streamlit as st
 from samar.curvature.catalog import ENGINES, HESSIAN, LANCZOS
 from samar.curvature.settings import CurvatureSettings
 from samar.kinds.curvature import CurvatureJobSettings
-from samar.networks.load import SUFFIXES
+from samar.networks.load import is_checkpoint
 from samar.settings.declare import settings_of
 from samar.web.controls import control, key_of, link_problem, settings_from_controls
 from samar.web.measuring import linked, problem_of_jobs
 from samar.web.networks import choose_file, choose_networks, choose_source, put
+from samar.web.service import service
 
 PREFIX = "curvature_"
 OF, ENGINE, FILE = "curvature_of", "curvature_engine", "curvature_file"
@@ -103,7 +103,7 @@ def follow_link() -> None:
         value = BOTH if both and name == "engine" else getattr(settings, name)
         put(key_of(known, PREFIX), value, known.default)
     networks = list(dict.fromkeys(job.inputs["networks"][0]["network"] for job in jobs))
-    if Path(networks[0]).suffix in SUFFIXES:
+    if is_checkpoint(service().store, networks[0]):
         put(OF, "file")
         put(FILE, networks[0])
         for name in ("model", "dataset", "normalize"):

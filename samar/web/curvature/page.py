@@ -17,7 +17,15 @@ from samar.web.curvature.results import (
     show_rest,
     show_summary,
 )
-from samar.web.measuring import First, buttons, find, find_first, how_to_repeat, watch
+from samar.web.measuring import (
+    First,
+    buttons,
+    find,
+    find_first,
+    how_to_repeat,
+    images_there,
+    watch,
+)
 from samar.web.plotly_chart import expect_charts
 from samar.web.service import explained, service, show_problem
 from samar.web.text import plain
@@ -66,7 +74,7 @@ def curvature_page() -> None:
     elif early and not active:
         named = [(f"{title}, {report.images} images", report) for title, _, report in early]
         show_eigenvalues(named, [job for _, job, _ in early])
-        show_first(named, settings[0].images)
+        show_first(named, images_there(settings[0]))
     elif not active and not first.active:
         expect_charts()
         st.markdown(

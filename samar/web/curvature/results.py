@@ -17,9 +17,9 @@ from samar.curvature.catalog import COVARIANCE, ENCLOSED, HESSIAN, MATRICES, MEA
 from samar.curvature.noise import noise_words
 from samar.curvature.result import Report, Spectrum
 from samar.jobs.job import Job
-from samar.jobs.records import Event
 from samar.kinds.curvature import ESTIMATE, FIRST_TOLERANCE
 from samar.settings.command import json_line
+from samar.web.measuring import images_there
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
@@ -44,7 +44,7 @@ def show_at_work(first: Mapping[str, tuple[str, Report]], job: Job) -> None:
     named = [first[job.id]] if job.id in first else []
     if found:
         newest = found[-1]
-        images = job.settings.images
+        images = images_there(job.settings)
         title = f"{images:,} images, product {newest['product']}"
         named.append((title, _unfinished(newest, images)))
     elif not named and job.status == "queued":
@@ -60,14 +60,13 @@ def show_at_work(first: Mapping[str, tuple[str, Report]], job: Job) -> None:
 
 def estimates_of(job: Job) -> list[dict[str, Any]]:
     """What a job knew of its eigenvalues after each product."""
-    found = _events(job.id, job.claim)
-    found += service().store.records.events(job.key, after=found[-1].key if found else 0)
+    found = service().store.records.events(job.key)
     begun = job.started or 0.0
     return [{"product": e.step, **e.detail} for e in found if e.kind == ESTIMATE and e.at >= begun]
 
 
 def _convergence(job: Job, found: Sequence[Mapping[str, Any]]) -> None:
-    figure = convergence_figure(found, job.settings.images)
+    figure = convergence_figure(found, images_there(job.settings))
     plotly_chart(figure, key=f"curvature_estimates_{job.id}", height=HEIGHT)
 
 
@@ -85,12 +84,6 @@ def _unfinished(estimate: Mapping[str, Any], images: int) -> Report:
         seconds=0.0,
     )
     return Report(spectrum, None, None, None, None, images, 0.0, {})
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _events(job_id: str, claim: int) -> list[Event]:
-    """Of one process that works on a job; grows as it is read."""
-    return []
 
 
 def show_eigenvalues(named: Sequence[tuple[str, Report]], jobs: Sequence[Job]) -> None:

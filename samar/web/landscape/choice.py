@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -11,12 +10,13 @@ from samar.jobs.job import Job
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.landscapes.catalog import DIRECTIONS
 from samar.landscapes.settings import SHAPES
-from samar.networks.load import SUFFIXES
+from samar.networks.load import is_checkpoint
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import settings_of
 from samar.web.controls import control, key_of, segmented, settings_from_controls
 from samar.web.measuring import linked
 from samar.web.networks import NetworkChoice, choose_file, choose_networks, choose_source, put
+from samar.web.service import service
 
 PREFIX = "l_"
 SOURCES = {"one": "one", "two": "two", "three": "three", "file": "a file"}
@@ -156,7 +156,7 @@ def follow_link() -> str | None:
     networks = [each["network"] for job in jobs for each in job.inputs["networks"]]
     if settings.directions == "pca":  # further ones are its path, not landscapes of their own
         networks = networks[:1]
-    if Path(networks[0]).suffix in SUFFIXES:
+    if is_checkpoint(service().store, networks[0]):
         for name in ("model", "dataset", "normalize"):
             put(f"{PREFIX}{name}", getattr(settings, name))
         put("l_of", "file")
@@ -176,7 +176,8 @@ def _not_on_widgets(job: Job) -> str | None:
     settings = job.settings
     if not settings.others:
         return None
-    files = any(Path(each).suffix in SUFFIXES for each in (settings.network, *settings.others))
+    networks = [each["network"] for each in job.inputs["networks"]]
+    files = any(is_checkpoint(service().store, each) for each in networks)
     if settings.directions == "between" and not files:
         return None
     what = "goes between files" if files else "has further networks for pca"

@@ -30,6 +30,7 @@ from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.web.landscape.choice import Wanted
+from samar.web.measuring import images_there
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
@@ -85,7 +86,7 @@ class Shown:
             now += f" in {facts['precision']}"
         finest = " × ".join([str(asked.points)] * asked.dim)
         whole = f"{asked.samples:,} points" if asked.is_sampled else f"{finest} points"
-        whole += f", {asked.images:,} images" if self.first else ""
+        whole += f", {images_there(asked):,} images" if self.first else ""
         if isinstance(self.landscape, Landscape) and (sampling := self.landscape.sampling):
             dots = "the dots on the map"
             dots += "; larger ones have more images" if self.landscape.each is not None else ""
@@ -311,7 +312,7 @@ def exports(
         "csv": (lambda: to_csv(landscape), "text/csv"),
         "html": (html, "text/html"),
     }
-    if landscape.dim == 2 and can_write_vtp():
+    if isinstance(landscape, Landscape) and landscape.is_plane and can_write_vtp():
         kinds["vtp"] = (lambda: to_vtp(landscape), "application/xml")
     return kinds
 

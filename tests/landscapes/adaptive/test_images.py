@@ -77,6 +77,24 @@ def test_all_images_are_the_mean_and_its_standard_error() -> None:
         np.testing.assert_allclose(getattr(found, name), wanted, rtol=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-3])
+def test_small_losses_are_as_sure_as_large_ones(unit: float) -> None:
+    losses, counts = classifier(7), pyramid(7)
+    wanted, found = (filled(each, counts).estimate(counts) for each in (losses, unit * losses))
+    np.testing.assert_allclose(found.loss, unit * wanted.loss, rtol=1e-9)
+    np.testing.assert_allclose(found.error, wanted.error, rtol=1e-9)
+    assert found.wanted.tolist() == wanted.wanted.tolist()
+
+
+def test_losses_of_nothing_stay_what_was_measured() -> None:
+    losses, counts = classifier(5), pyramid(5)
+    losses[2, 2], losses[0, 0], losses[4, 4] = 0, 0, 1e-12
+    found = filled(losses, counts).estimate(counts).loss
+    assert found[2, 2] == found[0, 0] == 0
+    assert found[4, 4] < 1e-10
+    assert (filled(0 * losses, counts).estimate(counts).loss == 0).all()
+
+
 def test_the_steps_double_and_end_with_all_images() -> None:
     assert ImagePlane(5, 64, 500, None).steps == [64, 128, 256, 500]
     assert ImagePlane(5, 64, 64, None).steps == [64]

@@ -112,7 +112,19 @@ def test_nothing_finite_and_nothing_at_all_end_at_once() -> None:
     for losses in (np.full((17, 17), np.nan), np.zeros((17, 17)), np.ones((17, 17))):
         rule, last, _ = refined(losses, 0.05)[-1]
         assert rule.chosen.sum() == 25
-        np.testing.assert_allclose(last, losses, atol=1e-5)
+        np.testing.assert_array_equal(last, losses)
+
+
+def test_small_losses_are_interpolated_as_large_ones_are() -> None:
+    rule, last, error = refined(1e-9 * PLANES["wall"], 0.05)[-1]
+    assert 25 < rule.chosen.sum() <= 175
+    assert true_error(last, 1e-9 * PLANES["wall"]) <= error <= 0.05
+
+
+def test_a_loss_of_nothing_beside_others_counts_as_a_millionth_of_the_largest() -> None:
+    for largest, floor in ((1e-3, 1e-9), (100.0, 1e-6)):
+        scale = Scale.of(np.array([0.0, largest, np.nan]))
+        assert scale.loss(scale.interpolated(np.zeros(1)))[0] == pytest.approx(floor)
 
 
 @pytest.mark.parametrize("outside", [np.nan, np.inf])
