@@ -183,7 +183,7 @@ def test_what_a_script_found_is_exported_and_shown(
     assert "Merge tree" not in plain
     assert "Merge tree" in marked
     assert "Minima of a slice are not those" in marked
-    with pytest.raises(ConfigError, match="Points in 3 directions have no surface"):
+    with pytest.raises(ConfigError, match="Samples have no surface"):
         found.export(tmp_path / "a.vtp")
 
 
