@@ -158,16 +158,16 @@ AUGMENTATIONS: dict[str, AugmentationInfo] = {
 }
 
 
-def with_whole_path(name: str) -> str:
-    """A data set's name that means the same to a process in another folder.
+def with_whole_path(name: str | None) -> str | None:
+    """A data set's name that means the same to a process in another folder, as a worker may be.
 
     Raises:
         ConfigError: its path begins with the home folder of an unknown user.
     """
-    path = name.removeprefix(FOLDER_PREFIX)
-    if path == name or not path.strip():
+    if name is None or not name.startswith(FOLDER_PREFIX):
         return name
-    return f"{FOLDER_PREFIX}{expanded(path)}"
+    path = name.removeprefix(FOLDER_PREFIX)
+    return f"{FOLDER_PREFIX}{expanded(path)}" if path.strip() else name
 
 
 def dataset_info(name: str) -> DatasetInfo:

@@ -42,8 +42,21 @@ def objective_of(
             a mean over examples. Cross-entropy of labels is cut by itself.
 
     Raises:
-        ConfigError: the data has another form.
+        ConfigError: the data has another form, or no examples.
     """
+    found = _formed(network, loss, data, forward, batch_size)
+    if not len(found):
+        raise ConfigError("There are no examples to measure on; give at least one.")
+    return found
+
+
+def _formed(
+    network: nn.Module,
+    loss: Loss | None,
+    data: Any,
+    forward: BatchLoss | None,
+    batch_size: int | None,
+) -> Objective:
     if loss is not None and forward is not None:
         raise ConfigError("Both loss and forward were given; give one of them.")
     if data is None:

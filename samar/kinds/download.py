@@ -12,7 +12,7 @@ from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds.inspect import keep_found, telling
-from samar.networks.library import absolute, rename_model
+from samar.networks.library import rename_model
 from samar.networks.public import PUBLIC, fetch
 from samar.settings.declare import setting, titles
 from samar.settings.job import JobSettings
@@ -44,11 +44,7 @@ class DownloadSettings(JobSettings):
         when=lambda s: s.source in PUBLIC,
     )
 
-    @field_validator("dataset")
-    @classmethod
-    def _absolute_folder(cls, dataset: str | None) -> str | None:
-        """The worker may run in another folder."""
-        return None if dataset is None else with_whole_path(dataset)
+    _absolute_folder = field_validator("dataset")(with_whole_path)
 
     @property
     def described(self) -> str:
@@ -63,7 +59,7 @@ def prepare(store: Store, settings: DownloadSettings) -> Mapping[str, Any]:
     fetched may be gone: the newest that ended is part of the question.
     """
     if settings.dataset is not None:
-        require_data(absolute(settings.dataset))
+        require_data(settings.dataset)
     newest = newest_download(store, settings.source, active=False)
     return {"title": settings.described, "after": newest.id if newest else ""}
 

@@ -44,11 +44,7 @@ class NetworkSettings(JobSettings):
         choices=titles({"auto": "the data set's own"} | NORMALIZATIONS),
     )
 
-    @field_validator("dataset")
-    @classmethod
-    def _absolute_folder(cls, dataset: str | None) -> str | None:
-        """The worker may run in another folder."""
-        return None if dataset is None else with_whole_path(dataset)
+    _absolute_folder = field_validator("dataset")(with_whole_path)
 
     @property
     def first(self) -> "NetworkSettings | None":

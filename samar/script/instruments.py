@@ -123,7 +123,7 @@ def landscape(
         (5, 5)
     """
     network = unwrapped(model)
-    objective = _objective(network, loss, data, forward=forward, batch_size=batch_size)
+    objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
     with undisturbed(network), torch.no_grad():
         # Also lets what does not fit say so in its own words.
         total, _ = on_host(objective.measured(network, batch_size_on(objective.device))).tolist()
@@ -227,7 +227,7 @@ def landscape_samples(
         ((65, 3), 1)
     """
     network = unwrapped(model)
-    objective = _objective(network, loss, data, forward=forward, batch_size=batch_size)
+    objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
     asked = LandscapeSettings.parse(
         {"directions": directions, "span": span, "seed": seed, "batchnorm": batchnorm}
     )
@@ -324,8 +324,8 @@ def hessian(
     asked |= {"top": top, "tol": tol, "both_ends": both_ends, "trace": trace, "density": density}
     asked |= {"layers": layers, "trace_products": trace_products, "max_products": max_products}
     more: dict[str, Any] = {"forward": forward, "batch_size": batch_size}
-    objective = _objective(unwrapped(model), loss, data, **more)
-    other = None if held_out is None else _objective(unwrapped(model), loss, held_out, **more)
+    objective = objective_of(unwrapped(model), loss, data, **more)
+    other = None if held_out is None else objective_of(unwrapped(model), loss, held_out, **more)
     asked |= {"seed": seed, "held_out": 0 if other is None else len(other)}
     settings = CurvatureSettings.parse(asked)
     _warn_of_idle(settings)
@@ -372,7 +372,7 @@ def sharpness(
         >>> found.measures["sam_ascent"] > 0
         True
     """
-    objective = _objective(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
+    objective = objective_of(unwrapped(model), loss, data, forward=forward, batch_size=batch_size)
     free = sum(p.numel() for p in unwrapped(model).parameters() if p.requires_grad)
     asked: dict[str, Any] = {"top": max(1, min(5, free)), "tol": 1e-2, "sharpness": True}
     settings = CurvatureSettings.parse(asked | {"rho": rho, "trace": trace, "seed": seed})
@@ -462,21 +462,6 @@ def path(
     return PathResult(paths, manifest, title or "path")
 
 
-def _objective(
-    network: nn.Module,
-    loss: Loss | None,
-    data: Any,
-    *,
-    forward: BatchLoss | None = None,
-    batch_size: int | None = None,
-) -> Objective:
-    """As :func:`samar.data.given.objective_of`, of one example at least."""
-    found = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
-    if not len(found):
-        raise ConfigError("There are no examples to measure on; give at least one.")
-    return found
-
-
 def _warn_of_idle(asked: Settings) -> None:
     for name, known in settings_of(type(asked)).items():
         value = getattr(asked, name)
@@ -486,7 +471,7 @@ def _warn_of_idle(asked: Settings) -> None:
 
 
 def _labelled(network: nn.Module, data: Any) -> Sample:
-    found = _objective(network, None, data)
+    found = objective_of(network, None, data)
     if not isinstance(found, Sample):
         raise ConfigError("These are not inputs with labels; give data=(inputs, labels).")
     return found

@@ -242,11 +242,7 @@ class TrainSettings(
         le=3600,
     )
 
-    @field_validator("dataset")
-    @classmethod
-    def _absolute_folder(cls, dataset: str) -> str:
-        """A worker, or a later resume, may run in another folder."""
-        return with_whole_path(dataset)
+    _absolute_folder = field_validator("dataset")(with_whole_path)
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
