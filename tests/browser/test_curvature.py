@@ -39,8 +39,8 @@ def test_measure_cancel_and_download(
     expect(field).to_be_visible(timeout=30_000)
     field.fill(str(tmp_path / "missing.pt"))
     field.press("Enter")
-    alert = page.get_by_test_id("stAlert")
-    expect(alert).to_contain_text("There is no file", timeout=30_000)
+    alert = page.get_by_test_id("stAlert").filter(has_text="There is no file")
+    expect(alert).to_be_visible(timeout=30_000)
 
     field.fill(str(weights))
     field.press("Enter")

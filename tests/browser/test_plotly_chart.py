@@ -150,6 +150,24 @@ def test_camera_survives_and_frames_arrive(demo: str, visit: Callable[..., Page]
     assert frames == 3
 
 
+def test_what_the_reader_did_survives_a_moment_off_the_page(
+    demo: str, visit: Callable[..., Page]
+) -> None:
+    """As when a rerun cuts off the fragment that was about to show the chart again."""
+    page = visit(f"{demo}?surface=1&every=0", viewport=SMALL)
+    closer = turned_and_closer(page)
+    for chart in ("surface", "film"):
+        page.locator(PLOT.format(chart)).evaluate("plot => (plot.before = true)")
+    page.get_by_text("Show").click()
+    page.wait_for_function("!document.querySelector('.js-plotly-plot')")
+    page.keyboard.press("Space")
+    assert look(page, "surface", EYE) == pytest.approx(closer, abs=1e-3)
+    for chart in ("surface", "film"):
+        assert page.locator(PLOT.format(chart)).evaluate("plot => plot.before")
+    page.locator(PLOT.format("surface")).scroll_into_view_if_needed()
+    assert ink(page.locator(PLOT.format("surface"))) > 1000
+
+
 def test_a_lost_context_is_replaced(demo: str, visit: Callable[..., Page]) -> None:
     """Also a second time; the picture is there again, from where the reader looked."""
     page = visit(f"{demo}?surface=1&every=0", viewport=SMALL)
@@ -212,6 +230,7 @@ def test_charts_come_and_go_without_a_trace(demo: str, visit: Callable[..., Page
     def counts_without_charts() -> tuple[int, int, float]:
         page.get_by_text("Show").click()
         expect(page.locator(PLOT.format("second"))).to_have_count(0)
+        page.wait_for_timeout(3500)  # what leaves for a moment only is kept for three seconds
         for _ in range(3):  # what finalizers let go of is collected in the next round
             page.wait_for_timeout(150)
             inspector.send("HeapProfiler.collectGarbage")

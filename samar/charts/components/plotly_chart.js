@@ -3,7 +3,8 @@
  * and the 3-D camera outlive new data, reruns and a change of theme.
  *
  * Streamlit calls the default export once per change of data or theme, with the same `parentElement`
- * for as long as the component stays on the page.
+ * for as long as the component stays on the page. A rerun that cuts a fragment off takes its charts
+ * off the page for a moment: the picture then moves over to the new place.
  */
 
 // Parts come from beside this file, with the same mark against outdated copies.
@@ -12,6 +13,8 @@ const [{ Clock, Film }, { pick }, { loadPlotly, hasWebGL, themeTemplate, glConfi
   ["plotly_clock.js", "plotly_pick.js", "plotly_page.js"].map(part));
 
 const charts = new WeakMap(); // parentElement -> Chart
+const named = new Map(); // name -> its newest Chart
+const FAREWELL_MS = 3000; // after which a chart that left the page is forgotten
 const groups = new Map(); // link and revision of x -> {members: Set<Chart>, range: [low, high] | null}
 
 const touch = matchMedia("(pointer: coarse)").matches;
@@ -41,21 +44,37 @@ class Chart {
     this.parent = parent;
     this.note = parent.querySelector(".samar-chart-note");
     this.plot = parent.querySelector(".samar-chart-plot");
-    this.resizing = new ResizeObserver(
-      () => this.figure && this.plot.clientWidth && (this.fit(), this.quietly(this.Plotly.Plots.resize(this.plot))));
-    this.resizing.observe(this.plot);
+    this.resizing = new ResizeObserver(() => this.figure && this.plot.clientWidth && this.resize());
     // Charts scrolled out of sight cost nothing: they catch up with the data when they come near.
     this.seeing = new IntersectionObserver(
       (entries) => ((this.near = entries.at(-1).isIntersecting), this.flush()), { rootMargin: "300px" });
-    this.seeing.observe(parent);
     // A redraw would end a drag: data wait until the button is released and the camera stored.
     this.plot.addEventListener("pointerdown", () => (this.held = true), true);
     this.release = () => this.held && setTimeout(() => ((this.held = false), this.flush()));
     this.plot.addEventListener("pointerdown", (event) => this.picks && pick(this.plot, event, (at) => this.setTriggerValue("pick", at)), true);
+    this.come();
+  }
+
+  come() {
+    this.gone = false;
+    clearTimeout(this.farewell);
+    charts.set(this.parent, this);
+    this.resizing.observe(this.plot);
+    this.seeing.observe(this.parent);
     for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, this.release, true);
   }
 
+  /** Stand elsewhere on the page, with all that the reader did. */
+  move(parent) {
+    this.leave();
+    parent.querySelector(".samar-chart-note").replaceWith(this.note);
+    parent.querySelector(".samar-chart-plot").replaceWith(this.plot);
+    this.parent = parent;
+    this.come();
+  }
+
   update(data, setTriggerValue) {
+    named.set(data.name, this);
     this.next = data;
     this.setTriggerValue = setTriggerValue;
     this.height = data.height;
@@ -71,6 +90,12 @@ class Chart {
     // A wide chart's legend takes two rows of its room, a narrow one's three.
     const room = width < 480 ? 6.8 : 5.2;
     this.plot.style.height = this.ratio ? `min(${most}, ${this.ratio * width}px + ${room}rem)` : most;
+  }
+
+  resize() {
+    this.fit();
+    storeCameras(this.plot);
+    this.quietly(this.Plotly.Plots.resize(this.plot));
   }
 
   /** Draws the newest data; what arrives while a drawing is under way replaces what waits. */
@@ -243,22 +268,38 @@ class Chart {
     });
   }
 
-  destroy() {
+  leave() {
     this.gone = true;
+    this.held = this.near = false;
+    charts.delete(this.parent);
     this.join(undefined);
     this.clock?.admit(this, null);
+    this.clock = this.film = null; // the next drawing winds them again
     this.resizing.disconnect();
     this.seeing.disconnect();
     for (const type of ["pointerup", "pointercancel"]) window.removeEventListener(type, this.release, true);
+    clearTimeout(this.farewell);
+    this.farewell = setTimeout(() => this.destroy(), FAREWELL_MS);
+  }
+
+  destroy() {
+    for (const [name, chart] of named) if (chart === this) named.delete(name);
     this.Plotly?.purge(this.plot);
-    charts.delete(this.parent);
   }
 }
 
+/** The chart of a place on the page: the one that stands there, or that of its name which just left its own. */
+function chartAt(parent, name) {
+  if (charts.has(parent)) return charts.get(parent);
+  const former = named.get(name);
+  if (!former || former.parent.isConnected) return new Chart(parent);
+  former.move(parent);
+  return former;
+}
+
 export default function ({ parentElement, data, setTriggerValue }) {
-  if (!charts.has(parentElement)) charts.set(parentElement, new Chart(parentElement));
-  const chart = charts.get(parentElement);
+  const chart = chartAt(parentElement, data.name);
   chart.update(data, setTriggerValue);
   // Streamlit also cleans up a call that a newer one overtook, with the component still on the page.
-  return () => parentElement.isConnected || chart.destroy();
+  return () => parentElement.isConnected || charts.get(parentElement)?.leave();
 }

@@ -165,6 +165,7 @@ ARMS = {
         {**_SAM, "second_pass": "late", "begin": 0.43, "schedule": "hold_cosine"},
         _RHO,
         _SMALL_RHO,
+        main=True,
     ),
     "ae_sam": Arm("AE-SAM, ρ tuned", {**_SAM, "second_pass": "threshold"}, _RHO, _SMALL_RHO),
     "samar_01": Arm("SAMAR of version 0.1", {"optimizer": "samar", **FORMER_SAMAR}),
