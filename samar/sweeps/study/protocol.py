@@ -161,7 +161,7 @@ ARMS = {
         _SMALL_RHO,
     ),
     "temperon": Arm(
-        "SAM from the decay of η on (Temperon's schedule), ρ tuned",
+        "SAM from the decay of η on, ρ tuned",
         {**_SAM, "second_pass": "late", "begin": 0.43, "schedule": "hold_cosine"},
         _RHO,
         _SMALL_RHO,

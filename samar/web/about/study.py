@@ -109,7 +109,7 @@ def _target(study: Study) -> None:
             {
                 "setting": TASKS[found.setting].title,
                 "met": "yes" if found.met else "no",
-                "best of SAM's kind": ARMS[found.best].title,
+                "best of SAM's kind": ARMS[found.best].title.removesuffix(", ρ tuned"),
                 "against it": points(found.against_best),
                 "chosen without this setting": points(found.left_out) if found.left_out else "",
                 "SGD of as many gradients": points(sgd[1]) if sgd else "",
