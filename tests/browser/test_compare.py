@@ -32,7 +32,7 @@ def test_compare_take_away_and_import(
             recorded(optimizer=optimizer, seed=seed, name=name)
     page = visit(f"{serve_anew(ROOT / 'app.py')}/runs", accept_downloads=True)
 
-    page.locator(".st-key-runs_table canvas").first.wait_for(timeout=30_000)
+    page.locator(".st-key-runs_table canvas").first.wait_for()
     page.wait_for_timeout(1000)
     select_row(page, 0)
     expect(page.locator(".st-key-run_title")).to_contain_text(NAME)
@@ -65,7 +65,7 @@ def test_compare_take_away_and_import(
     page.get_by_role("button", name="Compare", exact=True).click()
     page.wait_for_url(re.compile(r"/compare\?.*runs="))
     chart = page.locator(".st-key-compare_test_accuracy")
-    expect(chart.locator(".main-svg").first).to_be_visible(timeout=30_000)
+    expect(chart.locator(".main-svg").first).to_be_visible()
     expect(chart).to_contain_text("SGD · 2 seeds")
     # A link is enough to see the same again.
     other = visit(page.url)

@@ -28,7 +28,7 @@ def status(page: Page) -> str:
 
 def wait_for_step(page: Page, above: int = 0, seconds: float = 60) -> int:
     """Wait until the status line shows a step beyond ``above`` and return it."""
-    page.locator(".stage-status").wait_for(timeout=20_000)
+    page.locator(".stage-status").wait_for()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = re.search(r"step ([\d,]+)", status(page))
@@ -43,16 +43,16 @@ def press(page: Page, label: str) -> None:
 
 
 def expect_status(page: Page, words: str) -> None:
-    expect(page.locator(".stage-status")).to_contain_text(words, timeout=30_000)
+    expect(page.locator(".stage-status")).to_contain_text(words)
 
 
 def test_the_first_visitor_of_a_server_may_come_by_a_deep_link(
     serve_anew: Callable[[Path], str], visit: Callable[..., Page]
 ) -> None:
     page = visit(serve_anew(APP) + "/train?rho=0.07&seed=3&optimizer=sam")
-    page.get_by_text("How to repeat this").click(timeout=30_000)
+    page.get_by_text("How to repeat this").click()
     code = page.get_by_test_id("stCode")
-    expect(code).to_contain_text("--optimizer sam --rho 0.07 --seed 3", timeout=10_000)
+    expect(code).to_contain_text("--optimizer sam --rho 0.07 --seed 3")
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
@@ -62,13 +62,13 @@ def test_start_watch_steer_leave_come_back_and_tidy_up(open_page: Callable[..., 
     page.wait_for_url(re.compile(r"/train\?.*run="))
     wait_for_step(page)
     expect(page.locator(".stage-tile-lam .main-svg").first).to_be_visible()
-    expect(page.locator(".stage-story")).to_contain_text("Ratio", timeout=20_000)
+    expect(page.locator(".stage-story")).to_contain_text("Ratio")
 
     # A slider moved in mid-run reaches the worker and is marked on the timeline.
     slider = page.locator(".st-key-rho input[type=range]")
     slider.focus()
     slider.press("ArrowRight")
-    expect(page.locator(".stage-marks")).to_contain_text("ρ 0.3", timeout=15_000)
+    expect(page.locator(".stage-marks")).to_contain_text("ρ 0.3")
 
     press(page, "Pause")
     expect_status(page, "Paused")
@@ -100,7 +100,7 @@ def test_start_watch_steer_leave_come_back_and_tidy_up(open_page: Callable[..., 
     page.get_by_test_id("stTopNavSection").filter(has_text="Experiment").click()
     page.get_by_role("menuitem", name="Jobs").click()
     table = page.locator(".st-key-runs_table canvas").first
-    table.wait_for(timeout=20_000)
+    table.wait_for()
     page.wait_for_timeout(1000)
     box = table.bounding_box()
     assert box is not None
@@ -111,27 +111,27 @@ def test_start_watch_steer_leave_come_back_and_tidy_up(open_page: Callable[..., 
     name.press("Enter")
     page.get_by_role("button", name="Save").click()
     title = page.locator(".st-key-run_title")
-    expect(title).to_contain_text("<script>alert(1)</script> *lecture*", timeout=10_000)
+    expect(title).to_contain_text("<script>alert(1)</script> *lecture*")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Delete", exact=False).first.click()
     page.get_by_role("button", name="Delete it").click()
-    expect(page.get_by_text("No runs yet.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("No runs yet.")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["/train", "/runs", "/about"])
 def test_every_page_opens_on_a_phone(open_page: Callable[..., Page], path: str) -> None:
     page = open_page(path, viewport={"width": 390, "height": 844})
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_role("heading").first).to_be_visible(timeout=20_000)
+    expect(main.get_by_role("heading").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_bad_values_are_answered_in_a_sentence(open_page: Callable[..., Page]) -> None:
     page = open_page("/train?run=nothing")
     alert = page.get_by_test_id("stAlert")
-    expect(alert).to_contain_text("There is no run 'nothing'", timeout=20_000)
+    expect(alert).to_contain_text("There is no run 'nothing'")
     page = open_page("/train?model=vgg16-bn")
-    page.get_by_text("How to repeat this").wait_for(timeout=20_000)
+    page.get_by_text("How to repeat this").wait_for()
     press(page, "Start")
     expect(page.get_by_test_id("stAlert").first).to_contain_text("but digits has 8")
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("VGG"))

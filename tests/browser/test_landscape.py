@@ -36,7 +36,7 @@ def landscape(address: str, visit: Callable[..., Page]) -> Callable[..., Page]:
     def landscape(query: str, *, compute: bool = True, **options: object) -> Page:
         page = visit(f"{address}?{query}", **options)
         button = page.locator(".st-key-l_compute button").first
-        expect(button).to_be_visible(timeout=30_000)
+        expect(button).to_be_visible()
         if compute:
             button.click()
         return page
@@ -46,7 +46,7 @@ def landscape(address: str, visit: Callable[..., Page]) -> Callable[..., Page]:
 
 def look(page: Page, chart: str, expression: str) -> object:
     plot = page.locator(PLOT.format(chart))
-    expect(plot.locator(".main-svg").first).to_be_attached(timeout=60_000)
+    expect(plot.locator(".main-svg").first).to_be_attached()
     return plot.evaluate(f"p => {expression}")
 
 
@@ -71,7 +71,7 @@ def test_compute_takes_what_was_typed_just_now(
     images = page.locator(".st-key-l_images input")
     images.fill("48")
     page.locator(".st-key-l_compute button").first.click()  # which commits what was typed, and more
-    page.wait_for_url(re.compile("job="), timeout=30_000)
+    page.wait_for_url(re.compile("job="))
     job_id = re.search(r"job=(\w+)", page.url)
     assert job_id is not None
     with jobs_at(home_of(APP)) as jobs:
@@ -83,7 +83,7 @@ def test_a_first_picture_comes_unasked_on_the_first_screen(
 ) -> None:
     screen = {"width": 1280, "height": 720}
     page = landscape("l_directions=pca&l_dim=plane&l_images=128", compute=False, viewport=screen)
-    expect(page.get_by_text("First result: 9 × 9 points, 32 images.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("First result: 9 × 9 points, 32 images.")).to_be_visible()
     for chart in ("surface_1", "contour_1"):
         look(page, chart, "1")
         box = page.locator(PLOT.format(chart)).bounding_box()
@@ -101,7 +101,7 @@ def test_a_first_picture_comes_unasked_on_the_first_screen(
     expect(points).to_have_count(3)
     expect_look(page, "surface_1", "p._fullData[1].x.length", 3)
     page.locator(".st-key-l_compute button").first.click()
-    expect(page.get_by_text("measured on")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("measured on")).to_be_visible()
     expect(page.get_by_text("First result")).to_have_count(0)
 
 
@@ -114,7 +114,7 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
     )
     page.locator(".st-key-l_cancel button").dispatch_event("click")  # drawing keeps the mouse busy
     button = page.locator(".st-key-l_compute button").first
-    expect(button).to_contain_text("Continue", timeout=30_000)
+    expect(button).to_contain_text("Continue")
     expect(page.get_by_text("What was measured is kept")).to_be_visible()
     coarse = int(look(page, "contour_1", "p.data[0].text.length"))
     assert coarse < 33, "the picture came before the finest grid"
@@ -124,7 +124,7 @@ def test_draws_progressively_cancels_goes_on_and_keeps_the_camera(
     assert eye["z"] > 1.5
     button.click()
     expect_points(page, 33)
-    expect(page.locator(".st-key-l_cancel")).to_have_count(0, timeout=60_000)
+    expect(page.locator(".st-key-l_cancel")).to_have_count(0)
     expect(page.get_by_text("measured on")).to_be_visible()
     expect_look(page, "contour_1", "p.data[0].text.length", 33)
     assert look(page, "surface_1", EYE) == pytest.approx(eye, abs=1e-3)
@@ -137,12 +137,12 @@ def test_a_closed_tab_loses_nothing(
     landscape: Callable[..., Page], visit: Callable[..., Page]
 ) -> None:
     first = landscape("l_points=17&l_seed=5")
-    first.wait_for_url(re.compile("job="), timeout=60_000)
+    first.wait_for_url(re.compile("job="))
     address = first.url
     first.context.close()
     second = visit(address)
     expect_points(second, 17)
-    expect(second.get_by_text("measured on")).to_be_visible(timeout=60_000)
+    expect(second.get_by_text("measured on")).to_be_visible()
     expect(second.locator(".st-key-l_compute")).to_have_count(0)
     alone = visit(address.split("?")[0] + "?job=" + address.split("job=")[1].split("&")[0])
     expect_points(alone, 17)
@@ -154,7 +154,7 @@ def test_two_runs_share_scale_and_camera(landscape: Callable[..., Page]) -> None
     expect(page.locator(PLOT.format("surface_2") + " .main-svg").first).to_be_attached(
         timeout=60_000
     )
-    expect(page.locator(".st-key-l_compute, .st-key-l_cancel")).to_have_count(0, timeout=60_000)
+    expect(page.locator(".st-key-l_compute, .st-key-l_cancel")).to_have_count(0)
     for expression in ("p._fullLayout.scene.zaxis.range", "[p.data[0].cmin, p.data[0].cmax]"):
         for _ in range(100):  # one may be drawn a moment after the other
             pair = [look(page, name, expression) for name in ("surface_1", "surface_2")]

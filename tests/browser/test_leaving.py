@@ -18,7 +18,7 @@ def test_pages_are_left_in_the_middle(
     serve: Callable[[Path], str], visit: Callable[..., Page]
 ) -> None:
     page = visit(f"{serve(APP)}/playground")
-    expect(page.locator(".samar-clock").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".samar-clock").first).to_be_visible()
     page.keyboard.press("Space")
     for wait in (30, 600):
         for address in ROUND:
@@ -32,7 +32,7 @@ def test_a_clock_whose_charts_have_left_is_quiet(
     serve: Callable[[Path], str], visit: Callable[..., Page]
 ) -> None:
     page = visit(serve(APP))
-    expect(page.locator(".samar-clock").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".samar-clock").first).to_be_visible()
     kept = page.evaluate(
         """async () => {
           const { Clock } = await import("/app/static/plotly_clock.js");

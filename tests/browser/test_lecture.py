@@ -233,7 +233,7 @@ def opened(lecture: Page, number: int) -> Page:
     """The tab that the link of a part opens."""
     with lecture.context.expect_page() as found:
         lecture.locator(f".st-key-lecture_{number} a[target=_blank]").first.click()
-    found.value.locator(".samar-clock, .stage-tile-gap").first.wait_for(timeout=60_000)
+    found.value.locator(".samar-clock, .stage-tile-gap").first.wait_for()
     found.value.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     return found.value
 
@@ -318,7 +318,7 @@ def the_landscape(run: Page, race: Page, seen: Seen) -> None:
     seen["first_loss"] = number(run, "landscape")
     run.keyboard.press(" ")
     expect(run.get_by_label("Pause the replay")).to_be_visible()
-    expect(run.locator(".stage-live")).to_have_class(re.compile("stage-on"), timeout=30_000)
+    expect(run.locator(".stage-live")).to_have_class(re.compile("stage-on"))
     run.keyboard.press("r")
     expect(run.locator(".stage-timeline output")).to_contain_text(f"step {seen['freed']:,}")
     run.keyboard.press("t")
@@ -384,7 +384,7 @@ def collapse(page: Page, seen: Seen) -> None:
     drag(page, "rho", 6, to="2")
     resume(page)
     story = page.locator(".stage-story")
-    expect(story).to_contain_text("the network forgot everything", timeout=60_000)
+    expect(story).to_contain_text("the network forgot everything")
     seen["warning"] = story.inner_text()
     wait_for_epoch(page, seen["raised"] // STEPS_PER_EPOCH + 11)
     seen["fallen"] = {"eigenvalue": measure(page, first)}

@@ -41,7 +41,7 @@ def moved_from(page: Page, place: tuple[float, float]) -> tuple[float, float]:
 
 def opened(visit: Callable[..., Page], url: str) -> Page:
     page = visit(url, reduced_motion="reduce", viewport={"width": 1280, "height": 900})
-    expect(page.locator(".samar-clock-text")).to_be_visible(timeout=60_000)
+    expect(page.locator(".samar-clock-text")).to_be_visible()
     expect(page.locator(f"{PICTURE} .main-svg").first).to_be_attached()
     return page
 

@@ -32,13 +32,12 @@ def wait_ticks(page: Page, count: int) -> None:
     page.wait_for_function(
         "goal => +document.body.innerText.match(/tick (\\d+)/)?.[1] >= goal",
         arg=goal,
-        timeout=30_000,
     )
 
 
 def look(page: Page, chart: str, expression: str) -> Any:
     """An expression of Plotly's full layout ``l`` and traces ``t``, once the chart is drawn."""
-    expect(page.locator(f"{PLOT.format(chart)} .main-svg").first).to_be_attached(timeout=30_000)
+    expect(page.locator(f"{PLOT.format(chart)} .main-svg").first).to_be_attached()
     script = (
         f"plot => {{ const [l, t] = [plot._fullLayout, plot._fullData]; return {expression}; }}"
     )

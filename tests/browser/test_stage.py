@@ -41,7 +41,7 @@ DATA = """(tile) =>
 def open_page(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Callable[..., Page]:
     def open_page(path: str, **options: object) -> Page:
         page = visit(serve(APP) + path if path.startswith("/") else path, **options)
-        page.locator(".stage-tile-gap").wait_for(timeout=30_000)
+        page.locator(".stage-tile-gap").wait_for()
         return page
 
     return open_page
@@ -53,7 +53,7 @@ def press(page: Page, label: str) -> None:
 
 def start(page: Page, label: str = "Start") -> str:
     press(page, label)
-    page.wait_for_url(re.compile("run="), timeout=30_000)
+    page.wait_for_url(re.compile("run="))
     return page.url
 
 
@@ -71,7 +71,6 @@ def wait_for_step(page: Page, above: int) -> None:
         """(above) => +document.querySelector(".stage-timeline output").textContent
              .replace(/.*step ([\\d,]+).*/, "$1").replaceAll(",", "") > above""",
         arg=above,
-        timeout=60_000,
     )
 
 
@@ -81,7 +80,7 @@ def heading(page: Page, tile: str) -> str:
 
 def expect_heading(page: Page, tile: str, words: str | re.Pattern[str]) -> None:
     output = page.locator(f".stage-tile-{tile} header output")
-    expect(output).to_have_text(words, timeout=30_000)
+    expect(output).to_have_text(words)
 
 
 def expect_data(page: Page, tiles: tuple[str, ...] = TILES, plots: int = 1) -> None:
@@ -188,7 +187,7 @@ def test_one_clock_moves_everything_and_the_camera_stays(open_page: Callable[...
     slider.fill("60")  # the whole run would take twelve seconds
     page.keyboard.press(" ")
     expect(page.get_by_label("Pause the replay")).to_be_visible()
-    expect(page.locator(".stage-live")).to_have_class(re.compile("stage-on"), timeout=30_000)
+    expect(page.locator(".stage-live")).to_have_class(re.compile("stage-on"))
     expect(footer).to_have_text(last)
     assert {tile: heading(page, tile) for tile in TILES} == at_end
     assert page.evaluate(camera) == pytest.approx(turned, abs=1e-3)
@@ -225,13 +224,13 @@ def test_a_hand_holds_and_frees_lambda_measures_and_changes_the_optimizer(
     now = step(page)
     page.locator(".stage-measure").click()
     footer = page.locator(".stage-tile-landscape footer")
-    expect(footer).to_contain_text(f"step {now:,} ", timeout=30_000)
+    expect(footer).to_contain_text(f"step {now:,} ")
     press(page, "Resume")
 
     choice = page.locator(".st-key-optimizer input")
     choice.click()
     page.get_by_role("option", name="SGD", exact=True).click()
-    expect(page.locator(".stage-marks")).to_contain_text("SGD", timeout=30_000)
+    expect(page.locator(".stage-marks")).to_contain_text("SGD")
     wait_for_step(page, step(page) + 3)
     expect(page.locator(".stage-story")).to_contain_text("SGD follows the plain gradient")
     press(page, "Stop")
@@ -268,13 +267,13 @@ def test_what_is_lost_on_the_way_is_asked_for_again(
     page = visit("about:blank", viewport=SCREENS[0])
     page.route_web_socket(re.compile("_stcore/stream"), connect)
     page.goto(serve(APP) + DIGITS.replace("=12&label", "=400&label"))
-    page.locator(".stage-tile-gap").wait_for(timeout=30_000)
+    page.locator(".stage-tile-gap").wait_for()
     start(page)
     wait_for_step(page, 40)
     before |= asked
     losing = True
     page.locator(".st-key-hold_now button").filter(has_text="1 (SAM)").click()
-    expect(page.locator(".stage-marks")).to_contain_text("λ held at 1", timeout=30_000)
+    expect(page.locator(".stage-marks")).to_contain_text("λ held at 1")
     assert lost
     assert asked - before
     press(page, "Stop")
@@ -290,18 +289,15 @@ def test_a_collapse_is_explained_and_the_way_back_is_one_button(
     first = start(page)
     page.wait_for_function(
         "() => parseFloat(document.querySelector('.stage-tile-accuracy output').textContent) > 80",
-        timeout=60_000,
     )
     slider = page.locator(".st-key-rho input[type=range]")
     slider.focus()
     slider.press("End")
     story = page.locator(".stage-story")
-    expect(story).to_contain_text("the network forgot everything", timeout=60_000)
+    expect(story).to_contain_text("the network forgot everything")
     story.get_by_role("button").click()
-    page.wait_for_function(
-        "(old) => !location.href.includes(old)", arg=first.split("run=")[1], timeout=30_000
-    )
-    expect(page.locator(".stage-people")).to_contain_text("before the branch", timeout=30_000)
+    page.wait_for_function("(old) => !location.href.includes(old)", arg=first.split("run=")[1])
+    expect(page.locator(".stage-people")).to_contain_text("before the branch")
     expect(page.locator(".st-key-rho")).to_contain_text("0.1")
     press(page, "Stop")
     expect_status(page, "Stopped")

@@ -109,9 +109,7 @@ def test_it_begins_again_after_its_end_and_stands_still_out_of_sight(
     pause(page)
     page.get_by_label("Step", exact=True).fill("470")
     page.locator(".samar-clock-play").click()
-    page.wait_for_function(
-        f"+document.querySelector('{CLOCK}').textContent.match(/\\d+/)[0] < 400", timeout=30_000
-    )
+    page.wait_for_function(f"+document.querySelector('{CLOCK}').textContent.match(/\\d+/)[0] < 400")
     expect(page.locator(".samar-clock-play")).to_have_attribute("title", "Pause")
 
     page.add_style_tag(content="[data-testid=stMainBlockContainer]::after"

@@ -20,10 +20,10 @@ def test_a_link_is_started_paused_resumed_and_read(
     serve: Callable[[Path], str], visit: Callable[..., Page]
 ) -> None:
     page = visit(serve(APP) + LINK)
-    expect(page.get_by_text("3 runs")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("3 runs")).to_be_visible()
     page.locator(".st-key-sweep_start_button button").click()
     status = page.locator(".st-key-sweep_status")
-    expect(status).to_contain_text("running", timeout=30_000)
+    expect(status).to_contain_text("running")
     address = page.url
     assert "sweep=" in address
     pause = page.get_by_role("button", name="Pause")
@@ -35,6 +35,6 @@ def test_a_link_is_started_paused_resumed_and_read(
     cells = page.locator(".st-key-sweep_heat_map .heatmaplayer text")
     expect(cells).to_have_count(4)  # ρ has no effect on SGD: it fills both places of its row
     again = visit(address, viewport={"width": 390, "height": 800})
-    expect(again.locator(".st-key-sweep_status")).to_contain_text("finished", timeout=60_000)
+    expect(again.locator(".st-key-sweep_status")).to_contain_text("finished")
     expect(again.get_by_text("Each optimizer at its best")).to_be_visible()
     assert again.evaluate("document.documentElement.scrollWidth") <= 390

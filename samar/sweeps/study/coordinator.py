@@ -237,6 +237,7 @@ def described(trial: Trial) -> Row:
         optimizer=config.optimizer,
         rule=config.rule if config.applies("rule") else "",
         second_pass=config.second_pass_name if config.applies("second_pass") else "",
+        schedule=config.schedule,
         epochs=config.epochs,
         seed=config.seed,
         validation=config.validation,

@@ -19,6 +19,7 @@ from typing import Any
 from samar.device.catalog import BF16
 from samar.optim.settings import FORMER_SAMAR
 from samar.sweeps.study.rows import Row
+from samar.training.schedule import HOLD
 from samar.training.settings import TrainSettings
 
 TRIALS = 5
@@ -162,7 +163,7 @@ ARMS = {
     ),
     "temperon": Arm(
         "SAM from the decay of η on, ρ tuned",
-        {**_SAM, "second_pass": "late", "begin": 0.43, "schedule": "hold_cosine"},
+        {**_SAM, "second_pass": "late", "begin": HOLD, "schedule": "hold_cosine"},
         _RHO,
         _SMALL_RHO,
         main=True,
@@ -174,6 +175,11 @@ ARMS = {
     "samar_rho": Arm("SAMAR, ρ tuned", {"optimizer": "samar"}, _RHO, _SMALL_RHO),
     "sam_rate": Arm("SAM, ρ tuned, at SGD's η", _SAM, _RHO, _SMALL_RHO, rate="sgd"),
     "samar_rate": Arm("SAMAR, defaults, at SGD's η", {"optimizer": "samar"}, follows="sgd"),
+    # What of Temperon's schedule is the learning rate's alone:
+    "sgd_hold": Arm("SGD, η decays as late", {"optimizer": "sgd", "schedule": "hold_cosine"}),
+    "samar_hold": Arm(
+        "SAMAR, defaults, η decays as late", {"optimizer": "samar", "schedule": "hold_cosine"}
+    ),
 }
 
 SAM_TYPE = ("sam", "asam", "vasso", "late", "temperon", "ae_sam")

@@ -47,6 +47,7 @@ class Row:
         arm: a key of `protocol.ARMS`, among the candidates one of `protocol.CANDIDATES`.
         rule: λ rule, empty where there is none.
         second_pass: when the second gradient was taken, empty where there is none.
+        schedule: how the learning rate falls.
         validation: share of the training images held out, on which `val_accuracy` was measured.
         train_accuracy: against the labels trained on, wrong ones included.
         gap: training minus test accuracy.
@@ -63,6 +64,7 @@ class Row:
     optimizer: str
     rule: str
     second_pass: str
+    schedule: str
     rho: float
     adaptive: float
     theta: float
@@ -112,6 +114,7 @@ class Row:
             self.optimizer,
             self.rule,
             self.second_pass,
+            self.schedule,
             *(None if math.isnan(x) else x for x in numbers),
             self.epochs,
             self.validation,

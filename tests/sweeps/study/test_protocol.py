@@ -34,8 +34,10 @@ def test_every_tuned_arm_has_the_same_number_of_different_trials() -> None:
         "sgd_half",
         "sgd_twice",
         "sam_default",
+        "sgd_hold",
         "samar",
         "samar_01",
+        "samar_hold",
         "samar_left_out",
         "samar_rate",
     }
@@ -55,13 +57,16 @@ def test_final_seeds_were_never_looked_at_before() -> None:
         assert TUNING_SEED not in seeds
 
 
+LATE_DECAY = {"temperon", "sgd_hold", "samar_hold"}
+
+
 @pytest.mark.parametrize(("setting", "arm"), EVERY)
 def test_arms_differ_in_the_optimizer_alone(setting: str, arm: str) -> None:
     config = config_of(setting, arm, seed=3)
     sgd = config_of(setting, "sgd", seed=3)
     allowed = {"optimizer", "rule", "rho", "theta", "lam", "lam_min", "lam_max", "beta", "epochs"}
     allowed |= {"gain", "memory", "second_pass", "begin", "adaptive"}
-    allowed |= {"schedule"} if arm == "temperon" else set()
+    allowed |= {"schedule"} if arm in LATE_DECAY else set()
     for name, value in config:
         if name not in allowed:
             assert value == getattr(sgd, name), name
@@ -159,9 +164,19 @@ def test_a_long_setting_takes_over_what_was_chosen_on_a_short_one() -> None:
     }
 
 
+def test_a_run_whose_learning_rate_falls_later_is_another() -> None:
+    """Else its row would be copied from that of the arm whose other settings it has."""
+    late, usual = (
+        described(protocol.Trial("cifar", "final", arm, config_of("cifar", arm, seed=1)))
+        for arm in ("samar_hold", "samar")
+    )
+    assert replace(late, schedule=usual.schedule).choice == usual.choice
+    assert late.choice != usual.choice
+
+
 def test_only_tuned_arms_reach_the_final_runs() -> None:
     arms = {trial.arm for trial in protocol.trials("final", "digits_clean")}
-    assert arms == {"sam_default", "samar", "samar_01"}
+    assert arms == {"sam_default", "sgd_hold", "samar", "samar_01", "samar_hold"}
     assert {trial.arm for trial in protocol.trials("final", "cifar_large")} == {"samar"}
 
 
