@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from doctest import DocTestParser
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -76,3 +77,13 @@ def test_the_reference_says_how_many_points_a_line_and_a_plane_may_have() -> Non
         doc = str(getattr(samar, name).__doc__)
         assert re.search(r"points: .*5, 9, 17, 33 or 65", doc), name
         assert "Raises:" in doc, name
+
+
+def test_the_imports_in_docstring_examples_work() -> None:
+    for file in sorted(Path(samar.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                continue
+            for example in DocTestParser().get_examples(ast.get_docstring(node) or ""):
+                if example.source.startswith(("from samar", "import samar")):
+                    exec(example.source, {})

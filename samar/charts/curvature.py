@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from samar.charts.theme import NEUTRAL, panel
 from samar.charts.training import Columns, View, curve, run_panel
+from samar.compare.metrics import places
 from samar.curvature.catalog import HESSIAN, MATRICES
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def eigenvalue_figure(named: Named) -> go.Figure:
     alone = len(named) == 1
     offset = 0.12 * (np.arange(len(named)) - (len(named) - 1) / 2)
     for (title, report), (color, dash, symbol), shift in zip(named, STYLES, offset, strict=False):
-        spectrum = report.spectrum
+        spectrum, title = report.spectrum, html.escape(title)
         rank = np.arange(1, len(spectrum.values) + 1) + shift
         stems = np.stack([rank, rank, np.full_like(rank, np.nan)], 1).ravel()
         tops = np.stack([np.zeros_like(rank), spectrum.values, np.full_like(rank, np.nan)], 1)
@@ -133,7 +134,7 @@ def density_figure(named: Named) -> go.Figure:
                 "y": np.where(density.density > floor, density.density, np.nan),
                 "mode": "lines",
                 "line": {"color": color, "dash": dash, "width": 1.5},
-                "name": f"{title}, {len(density.outliers)} outliers",
+                "name": f"{html.escape(title)}, {len(density.outliers)} outliers",
                 "legendgroup": title,
                 "hovertemplate": "%{y:.2e}",
             }
@@ -145,7 +146,7 @@ def density_figure(named: Named) -> go.Figure:
                 "y": np.full(len(density.outliers), 2 * floor),
                 "mode": "markers",
                 "marker": {"color": color, "symbol": f"{symbol}-open", "size": 8},
-                "name": title,
+                "name": html.escape(title),
                 "legendgroup": title,
                 "showlegend": False,
                 "hovertemplate": "outlier %{x:.5g}",
@@ -185,7 +186,7 @@ def layers_figure(named: Named, quantity: str) -> go.Figure:
                 "error_x": {"array": errors, "color": NEUTRAL, "thickness": 1.5, "width": 4},
                 "customdata": errors,
                 "marker": {"color": color},
-                "name": title,
+                "name": html.escape(title),
                 "hovertemplate": "%{x:.4g} ± %{customdata:.1e}",
             }
         ] * bool(layers)
@@ -280,9 +281,10 @@ def curvature_panel(
         measured: in order of ``step``, each with ``step``, ``values``, ``residuals`` (both
             descending with the eigenvalues) and ``lr``.
     """
-    x = _places(steps, view, measured)
+    x = places(np.array([float(each["step"]) for each in measured]), view.x, steps)
+    ranks = min((len(each["values"]) for each in measured), default=0)
     curves: list[dict[str, Any]] = []
-    for rank, (dash, symbol, width) in enumerate(RANKS):
+    for rank, (dash, symbol, width) in enumerate(RANKS[:ranks]):
         curves += _measured_curve(
             x,
             [each["values"][rank] for each in measured],
@@ -314,9 +316,3 @@ def _measured_curve(
     bars: Any = {"error_y": {"type": "data", "array": array, "thickness": 1, "width": 2}}
     marker = {"symbol": symbol, "size": 7}
     return curve(x, np.array(values), name, "%{y:.4~g}", line, marker, **bars)
-
-
-def _places(steps: Columns, view: View, measured: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Where the measurements lie on the chosen axis."""
-    at = np.array([float(each["step"]) for each in measured])
-    return np.interp(at, steps["step"], steps[view.x]) if at.size and steps["step"].size else at

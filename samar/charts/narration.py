@@ -68,7 +68,7 @@ def _move(config: Config, ratio: float, before: float, after: float) -> str:
         if ratio > 1 if side == "ceiling" else ratio < 1:
             moved += f", its {side}"
     if config.rule == "share":
-        if config.lam_min < after < config.lam_max and config.scale:
+        if np.float32(config.lam_min) < after < np.float32(config.lam_max) and config.scale:
             share = f"{after / config.scale:.0%}".replace("%", " %")
             moved = f"{share} of the worst-case loss is sharpness, so {moved}"
         return f"{moved}."

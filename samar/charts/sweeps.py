@@ -1,5 +1,6 @@
 """What a sweep showed: accuracy over two settings, over one, and paired differences."""
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +44,9 @@ def heat_map_figure(
         "y": list(heat.rows),
         "z": z,
         "text": [[s.percent.replace(" ±", "<br>±") if s else "" for s in row] for row in found],
-        "hovertext": [[cell.label if cell else "" for cell in row] for row in heat.cells],
+        "hovertext": [
+            [html.escape(cell.label) if cell else "" for cell in row] for row in heat.cells
+        ],
         "texttemplate": "%{text}",
         "hovertemplate": "%{hovertext}<br>%{text}<extra></extra>",
         "hoverongaps": False,
@@ -66,13 +69,14 @@ def heat_map_figure(
         if best is not None and cell is best
     ]
     title = f"{MEASURES[measure].capitalize()} over {x_title} and {y_title}"
+    framed = "; the best by validation is framed" if frames else ""
     # Optimizers are read from the top, numbers rise upwards.
     down = {"autorange": "reversed"} if heat.y == "optimizer" else {}
     figure = panel(
         [trace] if seen else [],
         frames,
         title=MEASURES[measure].capitalize(),
-        alt=f"{title}; the best by validation is framed.",
+        alt=f"{title}{framed}.",
         x_axis={"title": x_title, "type": "category", "showgrid": False},
         y_axis={"title": y_title, "type": "category", "showgrid": False, **down},
         empty=UNCHOSEN if done else EMPTY,
@@ -152,7 +156,7 @@ def curve_trace(
     return {
         "type": "scatter",
         "mode": "lines+markers" if bars else "lines",
-        "name": name,
+        "name": html.escape(name),
         "x": np.array(x, dtype=float),
         "y": np.array([100 * s.mean for s in found]),
         "error_y": {
@@ -165,7 +169,8 @@ def curve_trace(
         "line": {"color": style.color, "dash": "longdash" if again else style.dash, "width": 2},
         "marker": {"symbol": style.symbol + "-open" * again, "size": 8, "color": style.color},
         "text": [
-            f"{label} (n = {s.n})<br>{s.percent} %" for label, s in zip(labels, found, strict=True)
+            f"{html.escape(label)} (n = {s.n})<br>{s.percent} %"
+            for label, s in zip(labels, found, strict=True)
         ],
         "hovertemplate": "%{text}<extra></extra>",
     }
@@ -178,17 +183,23 @@ def difference_figure(differences: Sequence[Difference], reference: str, measure
     for row, found in enumerate(rows):
         style = OPTIMIZER_STYLES[found.optimizer]
         interval = found.interval
-        half = 0.0 if math.isnan(interval.low) else 100 * (interval.high - interval.mean)
+        half = 100 * (interval.high - interval.mean)
+        bar: dict[str, Any] = {}
+        spread = " points, one seed, no interval"
+        if math.isfinite(half):
+            bar = {"error_x": {"type": "data", "array": [half], "thickness": 2, "width": 6}}
+            spread = f" ± {half:.2f} points"
         common = {"type": "scatter", "mode": "markers", "showlegend": False}
         bars.append(
             common
             | {
                 "x": [100 * interval.mean],
                 "y": [row],
-                "error_x": {"type": "data", "array": [half], "thickness": 2, "width": 6},
                 "marker": {"symbol": style.symbol, "size": 10, "color": style.color},
-                "hovertemplate": f"{found.label}<br>%{{x:+.2f}} ± {half:.2f} points<extra></extra>",
+                "text": [html.escape(found.label)],
+                "hovertemplate": f"%{{text}}<br>%{{x:+.2f}}{spread}<extra></extra>",
             }
+            | bar
         )
         seeds.append(
             common
@@ -207,12 +218,12 @@ def difference_figure(differences: Sequence[Difference], reference: str, measure
         [zero | {"line": {"color": NEUTRAL, "dash": "dash", "width": 1}}],
         title=f"Differences in {MEASURES[measure]}",
         alt=f"Differences in {MEASURES[measure]} to {reference}, seed by seed, with intervals.",
-        x_axis={"title": f"percentage points above<br>{reference}", "zeroline": False},
+        x_axis={"title": f"percentage points above<br>{html.escape(reference)}", "zeroline": False},
         y_axis={
             "title": "",
             "tickmode": "array",
             "tickvals": list(range(len(rows))),
-            "ticktext": [found.label.replace(" · ", "<br>", 1) for found in rows],
+            "ticktext": [html.escape(found.label).replace(" · ", "<br>", 1) for found in rows],
             "range": [-0.6, len(rows) - 0.4],
             "automargin": True,
             "zeroline": False,

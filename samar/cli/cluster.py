@@ -8,10 +8,8 @@ from rich.console import Console
 
 from samar.cli.tables import print_table
 from samar.jobs.engine import cluster, local
-from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher
-from samar.jobs.job import HELD
+from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher, placed
 from samar.jobs.service import Jobs
-from samar.jobs.store import MEMBER
 
 
 def register(commands: Any) -> None:
@@ -57,9 +55,9 @@ def _cluster(options: argparse.Namespace) -> int:
 
 
 def _where() -> int:
-    jobs = [job for job in Jobs().all() if MEMBER not in job.inputs]
-    running = Counter(job.host or "" for job in jobs if job.status in HELD)
-    waiting = sum(job.status == "queued" for job in jobs)
+    jobs = Jobs().all()
+    busy, queue = placed(jobs)
+    running, waiting = Counter(job.host or "" for job in busy), len(queue)
     print_table(("machine", "jobs"), [(host, str(count)) for host, count in running.items()])
     if local.engine() == local.RAY:
         at_work = dispatcher()

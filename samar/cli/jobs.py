@@ -68,7 +68,7 @@ def _list(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and value not in known:
             raise ConfigError(f"There is no {name} {value!r}; choose {', '.join(known)}.")
-    runs = options.kind == "train"
+    runs = options.columns is _columns_of_run
     found = Jobs().all(training_kinds() if runs else options.kind)
     if options.status:
         found = [job for job in found if job.status == options.status]

@@ -125,7 +125,7 @@ def spec_from(options: argparse.Namespace) -> SweepSpec:
 
 
 def _start(options: argparse.Namespace) -> int:
-    given = {n for n, value in vars(options).items() if value not in (None, False)}
+    given = {name for name, value in vars(options).items() if value is not None}
     if not given & {"grid", "range", "preset", *OPTIONS, *TrainSettings.model_fields} - {"name"}:
         raise ConfigError(
             "The sweep has nothing to try; give --preset, or values such as "
@@ -133,7 +133,7 @@ def _start(options: argparse.Namespace) -> int:
         )
     spec = spec_from(options)
     sweeps = Sweeps()
-    return _follow(sweeps, sweeps.jobs.submit(spec), options)
+    return _watch(sweeps, sweeps.jobs.submit(spec), options)
 
 
 def _of_existing(options: argparse.Namespace) -> int:
@@ -150,16 +150,24 @@ def _resume(options: argparse.Namespace) -> int:
     sweep = sweeps.get(options.id)
     if not sweep.active or sweeps.jobs.can_resume(sweep.job):
         sweeps.jobs.resume(sweep.id)
-    return _follow(sweeps, sweep.id, options)
+    return _watch(sweeps, sweep.id, options)
 
 
-def _follow(sweeps: Sweeps, sweep_id: str, options: argparse.Namespace) -> int:
-    """Show progress until the sweep rests; Ctrl-C leaves it running in the background."""
-    console = Console(stderr=True)
+def _watch(sweeps: Sweeps, sweep_id: str, options: argparse.Namespace) -> int:
     if options.detach:
         print(sweep_id)
-        _say_where(console, sweep_id)
+        _say_where(Console(stderr=True), sweep_id)
         return 0
+    return follow_sweep(sweeps, sweep_id, options.json)
+
+
+def follow_sweep(sweeps: Sweeps, sweep_id: str, as_json: bool) -> int:
+    """Show progress until the sweep rests, then its results; Ctrl-C leaves it running.
+
+    Returns:
+        The command's exit status.
+    """
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -177,7 +185,7 @@ def _follow(sweeps: Sweeps, sweep_id: str, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say_where(console, sweep_id)
         return 0
-    _report(sweeps, sweep, options.json)
+    _report(sweeps, sweep, as_json)
     return 0 if sweep.status == "finished" and not sweep.counts.get("failed") else 1
 
 

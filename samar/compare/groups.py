@@ -101,11 +101,25 @@ def left_out(groups: Sequence[Group], runs: Sequence[Job]) -> str:
     return numbers and f"Left out of the means, {why}: {numbers}."
 
 
+def unfinished(groups: Sequence[Group]) -> str:
+    """A sentence about the runs that have not finished, of groups of which others have."""
+    numbers = ", ".join(
+        run.number
+        for group in groups
+        if group.finished
+        for run in group.runs
+        if run not in group.finished
+    )
+    why = "because they have not finished"
+    return numbers and f"Left out of the means over anything but steps, {why}: {numbers}."
+
+
 def mean_curve(curves: Sequence[Curve], points: int = MOST_POINTS) -> MeanCurve:
     """Interpolate curves onto shared steps and take mean and standard deviation there.
 
     A curve takes part between its first and its last step, so runs of different length may be
-    together: beyond the end of the shortest, ``n`` falls.
+    together: beyond the end of the shortest, ``n`` falls. On another axis than steps the
+    mean ends there, because its position would leap to that of the runs that are left.
 
     Args:
         curves: of one quantity, each not empty.
@@ -119,7 +133,9 @@ def mean_curve(curves: Sequence[Curve], points: int = MOST_POINTS) -> MeanCurve:
         for axis in ("x", "y")
     )
     n = np.isfinite(y).sum(0)
-    x, y, n = x[:, n > 0], y[:, n > 0], n[n > 0]
+    over_steps = all(np.array_equal(curve.x, curve.step) for curve in curves)
+    kept = n >= (1 if over_steps else n.max())
+    x, y, n = x[:, kept], y[:, kept], n[kept]
     mean = np.nanmean(y, 0)
     square = np.nansum((y - mean) ** 2, 0)
     std = np.sqrt(np.divide(square, n - 1, out=np.full_like(mean, np.nan), where=n > 1))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from samar.compare.groups import Curve
+from samar.compare.groups import Curve, Floats
 from samar.jobs.records import Columns, Event
 
 
@@ -75,8 +75,7 @@ def curve_of(
         found = [event for event in events if event.kind == "curvature"]
         at = np.array([event.step for event in found], dtype=float)
         values = np.array([_measured(name, event.detail) for event in found], dtype=float)
-        x = np.interp(at, steps["step"], steps[axis]) if at.size and steps["step"].size else at
-        kept = np.isfinite(values)
+        x, kept = places(at, axis, steps), np.isfinite(values)
         return Curve(at[kept], x[kept], metric.factor * values[kept])
     if name == "price":
         price = steps["grad_evals"] / np.maximum(steps["step"], 1)
@@ -85,6 +84,21 @@ def curve_of(
     finite = np.isfinite(table[name])
     at, x, y = (table[column][finite] for column in ("step", axis, name))
     return Curve(at, x, metric.factor * y)
+
+
+def places(at: Floats, axis: str, steps: Mapping[str, Floats]) -> Floats:
+    """Where steps lie on a horizontal axis, on which every run begins at 0.
+
+    Args:
+        at: (n,) steps taken so far; 0 before the first.
+        axis: ``step``, ``grad_evals`` or ``seconds``.
+        steps: columns of the run's records.
+    """
+    if axis == "step":
+        return at
+    known, there = (np.insert(steps[column], 0, 0.0) for column in ("step", axis))
+    found: Floats = np.interp(at, known, there)
+    return found
 
 
 def _measured(name: str, detail: Mapping[str, Any]) -> float | None:

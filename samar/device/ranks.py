@@ -48,9 +48,15 @@ def join(place: Mapping[str, str] | None = None) -> Group:
             environment itself if None.
 
     Raises:
-        ConfigError: they did not come, or there are fewer GPUs than processes on this machine.
+        ConfigError: nothing says which of them this is, they did not come, or there are fewer GPUs
+            than processes on this machine.
     """
     named = os.environ if place is None else place
+    if missing := [name for name in ("RANK", "WORLD_SIZE") if name not in named]:
+        raise ConfigError(
+            f"{missing[0]} is not set, so this process is none of several; start the script with "
+            "torchrun, such as torchrun --nproc-per-node 2 script.py."
+        )
     on_gpu = torch.cuda.is_available() and named.get("SAMAR_RANKS_ON") != CPU
     if on_gpu:
         local = int(named.get("LOCAL_RANK", named["RANK"]))

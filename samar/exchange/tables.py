@@ -32,7 +32,8 @@ def read_table(source: IO[bytes], names: Sequence[str], what: str) -> Iterator[C
         DataError: columns are missing or unknown, something is no number, or steps do not ascend.
     """
     given = _header(source.readline(MOST_HEADER), names, what)
-    last, count, rest = 0.0, 0, b""
+    first = 0 if names[0] == "epoch" else 1  # epoch 0: before any step
+    last, count, rest = first - 1.0, 0, b""
     while piece := source.read(BLOCK):
         block, end, rest = (rest + piece).rpartition(b"\n")
         if not end and len(rest) > BLOCK:

@@ -1,6 +1,6 @@
 """What the callbacks of both frameworks share: what a run is asked, and what it is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -9,6 +9,26 @@ from torch import Tensor
 from samar.errors import ConfigError
 from samar.script.watch import WatchedRun
 from samar.training.records import NAN
+
+
+class RunningMean:
+    """Mean of the losses since it was last drawn; no device is waited for."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | None = None
+        self._count = 0
+
+    def add(self, loss: Tensor) -> None:
+        """Take one more into account, 0-dim."""
+        loss = loss.to(torch.promote_types(loss.dtype, torch.float32))
+        self._sum = loss if self._sum is None else self._sum + loss
+        self._count += 1
+
+    def drawn(self) -> Tensor | None:
+        """The mean, 0-dim, of which it then knows nothing any more; None of no loss."""
+        mean = None if self._sum is None else self._sum / self._count
+        self._sum, self._count = None, 0
+        return mean
 
 
 class WatchingCallback:
@@ -36,8 +56,8 @@ class WatchingCallback:
         self._asked = asked
         self._metrics = {**self.METRICS, **(metrics or {})}
         self.run: WatchedRun | None = None
-        self._hook: Any = None
-        self._losses: list[Tensor] = []
+        self._hooks: list[Any] = []
+        self._losses = RunningMean()
         self._due = False
 
     def _tell_epoch(self, known: Mapping[str, Any]) -> None:
@@ -49,17 +69,12 @@ class WatchingCallback:
             return
         self._due = False
         values = {ours: float(known.get(theirs, NAN)) for ours, theirs in self._metrics.items()}
-        self.run.epoch(train_loss=_mean(self._losses), **values)
-        self._losses = []
+        mean = self._losses.drawn()
+        self.run.epoch(train_loss=NAN if mean is None else float(mean), **values)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the run, if there is one; with an error it failed."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
+        while self._hooks:
+            self._hooks.pop().remove()
         if self.run is not None:
             self.run.__exit__(type(error) if error else None, error, None)
-
-
-def _mean(losses: Sequence[Tensor]) -> float:
-    return float(torch.stack(list(losses)).mean()) if losses else NAN

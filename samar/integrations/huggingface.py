@@ -16,7 +16,7 @@ from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.device.randomness import RandomState, random_state
 from samar.errors import ConfigError
-from samar.integrations.callback import WatchingCallback
+from samar.integrations.callback import RunningMean, WatchingCallback
 from samar.integrations.packages import require
 from samar.jobs.store import Store
 from samar.models.guard import unwrapped
@@ -99,9 +99,9 @@ class SamarCallback(WatchingCallback, TrainerCallback):
                 f"{type(optimizer).__name__} could not take its second gradient; use "
                 "samar.integrations.huggingface.SamarTrainer in its place."
             )
-        self._told, self._losses = _OwnLosses(), []
+        self._told, self._losses = _OwnLosses(), RunningMean()
         self._evaluated, self._due = {}, False
-        self._hook = network.register_forward_hook(self._told, with_kwargs=True)
+        self._hooks.append(network.register_forward_hook(self._told, with_kwargs=True))
         steps = state.max_steps - state.global_step
         self.run = watch(network, optimizer, steps=steps, **self._asked)
         self.run.__enter__()
@@ -124,7 +124,7 @@ class SamarCallback(WatchingCallback, TrainerCallback):
             return
         self.run.step(loss)
         if loss is not None:
-            self._losses.append(loss)
+            self._losses.add(loss)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **known: Any) -> Any:
         """Stop where somebody asked for it."""

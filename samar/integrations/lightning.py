@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 
 from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.errors import ConfigError
-from samar.integrations.callback import WatchingCallback
+from samar.integrations.callback import RunningMean, WatchingCallback
 from samar.integrations.packages import require
 from samar.jobs.store import Store
+from samar.optim.second_pass import Late, Threshold
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.script.watch import watch
 
@@ -33,7 +35,8 @@ class SamarCallback(WatchingCallback, Callback):
     A step is recorded for every batch in which the optimizer stepped, an epoch at the end of every
     training epoch. The training loss of an epoch is the mean of its steps' losses. If somebody
     stops the run in the app, ``trainer.should_stop`` is set; where several processes train
-    together, at the end of the epoch. Of samar's optimizers ``progress`` is set before each step.
+    together, at the end of the epoch. Of samar's optimizers ``progress`` is set before each batch,
+    where Lightning knows an end.
 
     Args:
         sample, loss, forward: on what landscape and eigenvalues are measured; see
@@ -53,7 +56,8 @@ class SamarCallback(WatchingCallback, Callback):
 
     Raises:
         ConfigError: ``metrics`` has another key; or, when the training starts, one of samar's
-            optimizers would take wrong steps under the Trainer's settings.
+            optimizers would take wrong steps under the Trainer's settings; or, under automatic
+            optimization, ``training_step`` gives one of them no loss.
 
     Example:
         >>> callback = SamarCallback(name="first try", metrics={"test_accuracy": "val_accuracy"})
@@ -86,10 +90,7 @@ class SamarCallback(WatchingCallback, Callback):
 
     def _forget(self) -> None:
         self._stepped = False
-        self._total: int | None = None
-        self._taken = self._before = 0
-        self._loss: Tensor | None = None
-        self._losses: list[Tensor] = []
+        self._parts, self._losses = RunningMean(), RunningMean()
         self._due = False
         self._logged: dict[str, Tensor] = {}
 
@@ -108,11 +109,15 @@ class SamarCallback(WatchingCallback, Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the run."""
         self._forget()
+        for each in trainer.optimizers:
+            if isinstance(each, TwoPassOptimizer):
+                _check_clock(trainer, each)
+                if pl_module.automatic_optimization:
+                    self._hooks.append(each.register_step_pre_hook(_with_loss))
         optimizer = trainer.optimizers[self._number]
         inner = optimizer.base if isinstance(optimizer, TwoPassOptimizer) else optimizer
-        self._hook = inner.register_step_post_hook(self._on_step)
-        self._total, self._before = _steps(trainer), trainer.global_step
-        self.run = watch(pl_module, optimizer, steps=self._total, **self._asked).__enter__()
+        self._hooks.append(inner.register_step_post_hook(self._on_step))
+        self.run = watch(pl_module, optimizer, steps=_steps(trainer), **self._asked).__enter__()
 
     def _on_step(self, *_: object) -> None:
         self._stepped = True
@@ -124,9 +129,9 @@ class SamarCallback(WatchingCallback, Callback):
         for each in trainer.optimizers:
             if isinstance(each, TwoPassOptimizer):
                 _check_accumulation(trainer, each, pl_module.automatic_optimization)
-                if self._total:
-                    before = self._before
-                    each.progress = (before + self._taken) / (before + self._total)
+                progress = _progress(trainer, batch_idx)
+                if progress is not None:
+                    each.progress = progress
 
     def on_train_batch_end(
         self,
@@ -145,17 +150,18 @@ class SamarCallback(WatchingCallback, Callback):
                     "keep the state that belongs to the optimizer; call it on "
                     "self.optimizers().optimizer."
                 )
-        loss = _loss_in(outputs)
-        if loss is not None:  # each part of an accumulated batch comes divided by their number
-            self._loss = loss if self._loss is None else self._loss + loss
+        part = _loss_in(outputs)
+        if part is not None:  # Lightning divides it, by 1 under manual optimization
+            self._parts.add(part * trainer.accumulate_grad_batches)
         if self.run is None or not self._stepped:
             return
-        loss = optimizer.loss if isinstance(optimizer, TwoPassOptimizer) else self._loss
+        loss = self._parts.drawn()
+        if isinstance(optimizer, TwoPassOptimizer):
+            loss = optimizer.loss
         self.run.step(loss)
-        self._taken += 1
         if loss is not None:
-            self._losses.append(loss)
-        self._stepped, self._loss = False, None
+            self._losses.add(loss)
+        self._stepped = False
         if self.run.stopping and trainer.world_size == 1:
             trainer.should_stop = True
 
@@ -230,6 +236,38 @@ def _check_accumulation(trainer: Trainer, optimizer: TwoPassOptimizer, automatic
         )
 
 
+def _check_clock(trainer: Trainer, optimizer: TwoPassOptimizer) -> None:
+    """Refuse a policy that goes by the progress where Lightning knows no end."""
+    policy = optimizer.second_pass
+    if isinstance(policy, Late | Threshold) and _progress(trainer, 0) is None:
+        raise ConfigError(
+            f"second_pass {policy.name!r} of {type(optimizer).__name__} goes by the share of the "
+            "training that is done, which Lightning does not know here; set max_steps, or "
+            "max_epochs and limit_train_batches."
+        )
+
+
+def _with_loss(
+    optimizer: Optimizer, args: tuple[Any, ...], known: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Before a step: have its closure, which runs ``training_step``, refuse to give no loss."""
+    closure = known.get("closure")
+    if closure is None:
+        return None
+
+    def answered() -> Any:
+        loss = closure()
+        if loss is None:
+            raise ConfigError(
+                f"training_step returned None, but {type(optimizer).__name__} needs a loss for "
+                "each of its passes; return one for every batch, or leave batches out in the "
+                "DataLoader."
+            )
+        return loss
+
+    return args, {**known, "closure": answered}
+
+
 def _share(trainer: Trainer, optimizer: TwoPassOptimizer) -> None:
     """Tell an optimizer with which processes it trains, so that they have one λ."""
     model = trainer.strategy.model
@@ -249,6 +287,21 @@ def _steps(trainer: Trainer) -> int | None:
         return None
     most = trainer.estimated_stepping_batches - trainer.global_step
     return int(most) if 0 < most < float("inf") else None
+
+
+def _progress(trainer: Trainer, batch: int) -> float | None:
+    """Share of the training that is done before a batch of this epoch; None where no end is known.
+
+    Of data without a length it is that of the epochs, if there are several.
+    """
+    known, epochs, batches = [], trainer.max_epochs or 0, trainer.num_training_batches
+    if trainer.max_steps > 0:
+        known.append(trainer.global_step / trainer.max_steps)
+    if epochs > 0 and 0 < batches < float("inf"):
+        known.append((trainer.current_epoch * batches + batch) / (epochs * batches))
+    elif epochs > 1:
+        known.append(trainer.current_epoch / epochs)
+    return min(1.0, max(known)) if known else None
 
 
 def _loss_in(outputs: Any) -> Tensor | None:

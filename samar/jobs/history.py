@@ -39,7 +39,7 @@ class _Table:
 
     @property
     def last_step(self) -> int:
-        return int(self.columns()["step"][-1]) if self.length else 0
+        return int(self.columns()["step"][-1]) if self.length else -1
 
 
 class RunHistory:

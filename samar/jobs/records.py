@@ -68,8 +68,8 @@ class Records:
         with self._database.read() as db:
             return dict(zip(STEP_COLUMNS, blocks.read(db, job, after), strict=True))
 
-    def epochs(self, job: int, after: int = 0) -> Columns:
-        """Columns of every epoch that ended beyond step ``after``."""
+    def epochs(self, job: int, after: int = -1) -> Columns:
+        """Columns of every epoch that ended beyond step ``after``; epoch 0 ended at step 0."""
         table = schema.epochs.c
         query = sa.select(*(table[name] for name in EPOCH_COLUMNS)).order_by(table.epoch)
         with self._database.read() as db:

@@ -25,7 +25,8 @@ from samar.jobs.engine.local import VARIABLES, asked_to_stop, schedule, slots
 from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import ACTIVE, ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, UNREADABLE, WAITS, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script, trains
-from samar.jobs.store import Store
+from samar.jobs.store import BEGUN, Store
+from samar.settings.command import json_line
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
@@ -145,6 +146,8 @@ class Jobs:
             return ""
         if why_not := self.cannot_start(job.settings):
             return why_not
+        if (owner := self.store.resting_owner(job)) is not None:
+            return f"Its {owner.kind} {owner.label} is {owner.status}; resume that."
         for each in self._early(job) if in_lane(job.kind, None) else [job]:
             if _left_its_state(each):
                 return (
@@ -278,7 +281,10 @@ class Jobs:
         for member in self._early(job):
             self.store.move(member, "queued", only=RESUMABLE)
         self.store.move(job, "running", only=(job.status,))
-        self.store.beat(job, started=time.time())
+        counts = self.store.counts([job.id]).get(job.id, {})
+        ended = sum(count for status, count in counts.items() if status not in ACTIVE)
+        summary = {**job.summary, BEGUN: ended}
+        self.store.beat(job, started=time.time(), summary=json_line(summary))
         schedule(self.store)
 
     def change(self, job_id: str, **values: Any) -> None:

@@ -28,12 +28,16 @@ from samar.jobs.sql.database import Database, clock, take_turn
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 
+BEGUN = "begun"
+"""In a job's summary: how far it was when it was last started."""
 MEMBER = "member"
 """Among a member's inputs: what it is called."""
 STALE_SECONDS = 20.0
 # A worker whose process lives on this machine may have been asleep with it.
 ASLEEP_SECONDS = 600.0
 SHORTEST_BEGINNING = 4
+RESTING = ("paused", "stopped", "failed")
+"""What a coordinator is while the jobs that it owns stay in the queue."""
 ROWS_KEPT = 8192
 """Jobs that a process remembers as they were read last; a page lists all of them at every look."""
 OTHERS = schema.jobs.alias()
@@ -134,6 +138,11 @@ class Store:
         if not self._select((table.key == job.key) & _hosted()):
             return None
         return self._select(table.id == job.parent)[0]
+
+    def resting_owner(self, job: Job) -> Job | None:
+        """The coordinator that keeps a job of its own in the queue; None where none does."""
+        table = schema.jobs.c
+        return next(iter(self._select((table.id == job.parent) & _rests(table))), None)
 
     def counts(self, parents: Sequence[str]) -> dict[str, dict[str, int]]:
         """How many jobs of each status each of these jobs owns."""
@@ -439,12 +448,16 @@ def alive(pid: int | None, created: float | None) -> bool:
 def _waiting(names: Sequence[str]) -> sa.ColumnElement[bool]:
     """Queued jobs of some kinds that may start."""
     table, other = schema.jobs.c, OTHERS.c
-    coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
-    resting = sa.select(other.id).where(
-        other.kind.in_(coordinators) & other.status.in_(("paused", "stopped", "failed"))
-    )
+    resting = sa.select(other.id).where(_rests(other))
     free = table.parent.is_(None) | table.parent.not_in(resting)
     return table.kind.in_(names) & (table.status == "queued") & free & ~_hosted()
+
+
+def _rests(table: Any) -> sa.ColumnElement[bool]:
+    """Coordinators, among the columns of a table of jobs, that start nothing now."""
+    coordinators = [kind.name for kind in kinds().values() if kind.lane is None]
+    found: sa.ColumnElement[bool] = table.kind.in_(coordinators) & table.status.in_(RESTING)
+    return found
 
 
 def _order() -> tuple[sa.ColumnElement[Any], ...]:
@@ -471,6 +484,19 @@ def _claim(db: sa.Connection, key: int, only: Sequence[str]) -> None:
         "claim": table.claim + 1,
     }
     db.execute(schema.jobs.update().where(table.key.in_(keys)).values(**values))
+    _note_begun(db, keys)
+
+
+def _note_begun(db: sa.Connection, keys: Sequence[int]) -> None:
+    """Note how far jobs were that go on from what they kept: it takes no more time."""
+    table = schema.jobs.c
+    resumable = [kind.name for kind in kinds().values() if kind.resumable]
+    wanted = table.key.in_(keys) & table.kind.in_(resumable) & (table.done > 0)
+    found = sa.select(table.key, table.done, table.summary).where(wanted)
+    for key, done, text in db.execute(found).all():
+        if (summary := schema.object_of(text)) is not None:
+            own = schema.jobs.update().where(table.key == key)
+            db.execute(own.values(summary=json.dumps({**summary, BEGUN: done})))
 
 
 def _claims() -> str:

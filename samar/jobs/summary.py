@@ -8,7 +8,7 @@ from typing import Any
 
 from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script
-from samar.jobs.store import Store
+from samar.jobs.store import BEGUN, Store
 
 LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
 
@@ -37,8 +37,8 @@ def seconds_left(job: Job) -> float | None:
         return None
     if (last := job.last_epoch) is not None:
         spent, done = last.seconds, last.step
-    else:  # a resumed run did not do everything since it was last started
-        spent, done = time.time() - job.started, job.done - job.summary.get("begun", 0)
+    else:  # a resumed job did not do everything since it was last started
+        spent, done = time.time() - job.started, job.done - job.summary.get(BEGUN, 0)
     return max(0.0, spent / done * (job.total - job.done)) if done > 0 else None
 
 

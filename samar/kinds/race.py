@@ -302,6 +302,8 @@ class Race(Steered):
         for member in self.members:
             if member.finished:
                 member.conclude()
+        if any(member.trainer.divergence is not None for member in self.members):
+            self._summarize()
         self.members = [member for member in self.members if not member.finished]
 
     def save(self) -> None:
@@ -369,13 +371,17 @@ class Race(Steered):
             member.tell(kind, **detail)
 
     def _summarize(self) -> None:
+        """Say how each member stands, and which of those leads that have not diverged."""
         for member in self.members:
             if (epoch := member.work.summary.get("epoch")) is not None:
                 names = FIGURES + HELD_OUT * (member.settings.validation > 0)
                 self.found[member.name] = {name: epoch[name] for name in names}
+        members = self.work.store.members(self.work.job)
+        lost = {each.inputs[MEMBER] for each in members if each.status == "diverged"}
+        accuracy = {n: each["test_accuracy"] for n, each in self.found.items() if n not in lost}
         if self.found:
-            leader = max(self.found, key=lambda name: self.found[name]["test_accuracy"])
-            best = self.found[leader]["test_accuracy"]
+            leader = max(accuracy, key=accuracy.__getitem__, default="")
+            best = max(accuracy.values(), default=None)
             self.work.summarize(leader=leader, test_accuracy=best, members=self.found)
 
 

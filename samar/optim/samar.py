@@ -54,9 +54,10 @@ class SAMAR(TwoPassOptimizer):
 
     After a step, besides the base class's attributes, as 0-dim tensors: `lam_used` λ_k, `ratio`
     r_k, NaN before there are two, and `lam` λ_{k+1}. A loss that is not finite counts as the
-    average so far. A step without a second gradient carries all of them on; `gradients` is then 1.
-    So does one in which ρ is 0 for every group, as nothing is measured; any other change of ρ is
-    read as a change of sharpness.
+    average so far; the averages begin with the first sharpness above 0, and λ stays until then. A
+    step without a second gradient carries all of them on; `gradients` is then 1. So does one in
+    which ρ is 0 for every group, as nothing is measured; any other change of ρ is read as a change
+    of sharpness.
     `rule`, `beta` and `second_pass` may be assigned between steps, the bounds through `set_bounds`;
     `hold` keeps λ at a value.
 
@@ -123,6 +124,8 @@ class SAMAR(TwoPassOptimizer):
         self.lam_used = self._weight = self.lam
         self.ratio = self._reference = self._unknown
         self._average = torch.full_like(self._unknown, LEAST)
+        self._blank = torch.ones_like(self._unknown, dtype=torch.bool)  # no sharpness above LEAST
+        self._blank_known = HostReading(True)
         self._counted = 0  # sharpness values
         self._level: Tensor | None = None  # average of the loss since a rule asks for it
 
@@ -146,9 +149,10 @@ class SAMAR(TwoPassOptimizer):
 
     @beta.setter
     def beta(self, beta: float) -> None:
-        if checked_number("beta", beta, 0.0, 1.0) == 1.0:
+        number = checked_number("beta", beta, 0.0, 1.0)
+        if number == 1.0:
             raise ValueError("beta must be below 1, got 1.0, which never forgets; try 0.9")
-        self._beta = beta
+        self._beta = number
 
     def wants_second_pass(self) -> bool:
         """As in the base class; where λ is held it is mixed in exactly, at every step.
@@ -178,8 +182,8 @@ class SAMAR(TwoPassOptimizer):
         Raises:
             ValueError: If not 0 ≤ λ_min ≤ λ_max < ∞.
         """
-        checked_number("lam_min", lam_min, 0.0)
-        checked_number("lam_max", lam_max, 0.0)
+        lam_min = checked_number("lam_min", lam_min, 0.0)
+        lam_max = checked_number("lam_max", lam_max, 0.0)
         if lam_min > lam_max:
             raise ValueError(
                 f"lam_min must not exceed lam_max, got {lam_min:g} > {lam_max:g}; swap them"
@@ -208,9 +212,9 @@ class SAMAR(TwoPassOptimizer):
         Raises:
             ValueError: If λ is negative or not finite.
         """
-        if lam is not None:
-            self._set_lam(checked_number("lam", lam, 0.0))
-        self._held = lam
+        self._held = None if lam is None else checked_number("lam", lam, 0.0)
+        if self._held is not None:
+            self._set_lam(self._held)
         self.set_bounds(self.lam_min, self.lam_max)
 
     def _keep(self, parts: list[Part]) -> None:
@@ -245,6 +249,10 @@ class SAMAR(TwoPassOptimizer):
         if not any(part.group["rho"] for part in parts):
             return  # g̃_k is g_k: nothing was measured, and mixing them could only round
         self._update_lam()
+        most = self.lam_max if self._held is None else self._held
+        if most == 0.0 and self._weight is self.lam_used:
+            self._drop_second(parts)
+            return
         second = [p.grad for group in self.param_groups for p in group["params"]]
         if perturbed := [grad for grad in second if grad is not None]:
             torch._foreach_mul_(perturbed, self._weight)
@@ -258,38 +266,60 @@ class SAMAR(TwoPassOptimizer):
         if both:
             torch._foreach_add_([grad for grad, _ in both], [first for _, first in both])
 
+    def _drop_second(self, parts: list[Part]) -> None:
+        """d_k = g_k: 0 times a second gradient that is not finite would be NaN."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+        for part in parts:
+            for p, first in zip(part.weights, part.grads, strict=True):
+                p.grad = first
+
     def _update_lam(self) -> None:
-        """With the default rule ten operations on 0-dim tensors, none of which waits."""
+        """With the default rule ten operations on 0-dim tensors, none of which waits.
+
+        Some more until the host knows of a sharpness above 0; afterwards they would change nothing.
+        """
         if self.rule.needs_loss and self.loss is self._unknown:
             raise ValueError(
                 f"the λ rule {self.rule.name!r} needs the loss; call second_step(loss)"
             )
-        first = self._counted == 0
         self._counted += 1
-        pace = 1.0 if first else 1.0 - self.beta
+        pace = 1.0 - self.beta
         size = self.sharpness.abs().clamp(min=LEAST).to(self._average.dtype)
         # One loss that is not finite must not wipe out a long memory: it counts as the average.
         size = torch.where(size < math.inf, size, self._average)
+        blank = self._blank if self._blank_known.value else None
+        if blank is not None:
+            self._average = torch.where(blank, size, self._average)
         self._average = self._average.lerp(size, pace)
-        share = self._share(pace) if self.rule.needs_loss else self._unknown
-        if not first:
+        if blank is not None:
+            self._reference = torch.where(blank, self._average, self._reference)
+            self._blank = blank & (self._average <= LEAST)
+            self._blank_known.put(self._blank, self._steps)
+        share = self._share(pace, blank) if self.rule.needs_loss else self._unknown
+        if self._counted > 1:
             self.ratio = self._average / self._reference
-        if self._held is None and (self.rule.needs_loss or not first):
+        if self._held is None and (self.rule.needs_loss or self._counted > 1):
             moved = self.rule.update(self.lam_used, self.ratio, share)
+            if blank is not None:
+                moved = torch.where(self._blank, self.lam_used, moved)
             self.lam = moved.clamp(self.lam_min, self.lam_max)
         rate = self.rule.reference_rate
-        if self.rule.even_start or first:
+        if self.rule.even_start:
             rate = max(rate, 1.0 / self._counted)
         whole = rate == 1.0
         self._reference = self._average if whole else self._reference.lerp(self._average, rate)
         if self.second_pass.watches == "lam":
             self._lam_known.put(self.lam, self._steps)
 
-    def _share(self, pace: float) -> Tensor:
+    def _share(self, pace: float, blank: Tensor | None) -> Tensor:
         """How much of the worst-case loss is sharpness, both averaged."""
         before = torch.zeros_like(self._average) if self._level is None else self._level
         loss = self.loss.to(self._average.dtype)
         loss = torch.where(loss < math.inf, loss, before)
+        if blank is not None:
+            before = torch.where(blank, loss, before)
         self._level = before.lerp(loss, 1.0 if self._level is None else pace)
         return self._average / (self._level + self._average)
 
@@ -298,6 +328,7 @@ class SAMAR(TwoPassOptimizer):
             "lam": self.lam,
             "ratio": self.ratio,
             "average": self._average,
+            "blank": self._blank,
             "level": self._level,
             "reference": self._reference,
             "counted": self._counted,
@@ -307,6 +338,15 @@ class SAMAR(TwoPassOptimizer):
             "held": self._held,
             "rule": {"name": self.rule.name, "constants": asdict(self.rule)},
         }
+
+    def _check_state(self, state_dict: dict[str, Any]) -> None:
+        super()._check_state(state_dict)
+        name = state_dict["extra"]["rule"]["name"]
+        if name not in RULE_TYPES and name != self.rule.name:
+            raise ValueError(
+                f"this state was saved with the λ rule {name!r}, which is not built in; give the "
+                "optimizer that rule first"
+            )
 
     def _load_extra_state(self, extra: dict[str, Any]) -> None:
         name = extra["rule"]["name"]
@@ -323,6 +363,8 @@ class SAMAR(TwoPassOptimizer):
             counted = int(on_host(extra["seen"])) if "seen" in extra else 0
             self._measured = max(counted, int(self._average < math.inf))
             self._average = self._average.nan_to_num(nan=LEAST)
+        self._blank = extra.get("blank", self._average <= LEAST).to(self.device)
+        self._blank_known = HostReading(on_host(self._blank).item())
         self._counted = extra.get("counted", self._measured)
         self._held = extra.get("held")
         self.set_bounds(extra["lam_min"], extra["lam_max"])

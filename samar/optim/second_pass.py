@@ -339,7 +339,7 @@ def build_second_pass(name: str, **constants: float) -> SecondPass:
 
     Example:
         >>> build_second_pass("period", period=3)
-        Period(period=3)
+        Period(period=3.0)
     """
     return build_named(
         SECOND_PASS_TYPES,

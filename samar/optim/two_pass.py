@@ -49,7 +49,7 @@ from samar.optim.second_pass import (
     Moment,
     SecondPass,
 )
-from samar.optim.validation import checked_number
+from samar.optim.validation import checked_number, plain_numbers
 
 Closure = Callable[[], Tensor]
 
@@ -132,15 +132,23 @@ class TwoPassOptimizer(Optimizer):
         self.second_pass = EveryStep() if second_pass is None else second_pass
         self._saved: dict[Tensor, Tensor] = {}
         self._parts: list[Part] = []
-        dtype = measuring_dtype(self.param_groups[0]["params"])
+        dtype = measuring_dtype(self._first_group)
         self._unknown = torch.full((), math.nan, dtype=dtype, device=self.device)
         self.loss = self.perturbed_loss = self.sharpness = self.grad_norm = self._unknown
 
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
-        first: Tensor = self.param_groups[0]["params"][0]
-        return first.device
+        return self._first_group[0].device
+
+    @property
+    def _first_group(self) -> list[Tensor]:
+        """The parameters of the first group that has any."""
+        for group in self.param_groups:
+            if params := group["params"]:
+                found: list[Tensor] = params
+                return found
+        raise ValueError("no group has a parameter; give at least one")
 
     @property
     def ascent_radius(self) -> float | None:
@@ -375,8 +383,11 @@ class TwoPassOptimizer(Optimizer):
     def restore(self) -> None:
         """Put the saved weights back and abandon the step in progress, if there is one."""
         if self._parts:
-            self._memory, self._decision = dict(self._before), MEASURE
+            self._take_back_decision()
         self._put_back()
+
+    def _take_back_decision(self) -> None:
+        self._memory, self._decision = dict(self._before), MEASURE
 
     def _put_back(self) -> None:
         for part in self._parts:
@@ -389,8 +400,11 @@ class TwoPassOptimizer(Optimizer):
 
         Holds tensors and plain values only, so `torch.load(..., weights_only=True)` reads it.
         """
+        state = super().state_dict()
+        for group in state["param_groups"]:  # anybody may have written into them
+            group.update({name: plain_numbers(value) for name, value in group.items()})
         return {
-            **super().state_dict(),
+            **state,
             "optimizer": type(self).__name__,
             "base_state": self.base.state_dict()["state"],
             "extra": self._extra_state(),
@@ -410,19 +424,9 @@ class TwoPassOptimizer(Optimizer):
 
         Raises:
             ValueError: If the state is another optimizer's, or its policy of the second gradient
-                is neither built in nor this one's.
+                or its λ rule is neither built in nor this one's; nothing is loaded then.
         """
-        if state_dict.get("optimizer") != type(self).__name__:
-            raise ValueError(
-                f"this state was saved by {state_dict.get('optimizer', 'another optimizer')}, not "
-                f"by {type(self).__name__}; build the optimizer that saved it"
-            )
-        policy = state_dict.get("second_pass", {"name": self.second_pass.name})["name"]
-        if policy not in SECOND_PASS_TYPES and policy != self.second_pass.name:
-            raise ValueError(
-                f"this state was saved with the policy {policy!r}, which is not built in; give "
-                "the optimizer that policy first"
-            )
+        self._check_state(state_dict)
         state = deepcopy(state_dict)
         super().load_state_dict({key: state[key] for key in ("state", "param_groups")})
         self.base.load_state_dict(
@@ -438,6 +442,19 @@ class TwoPassOptimizer(Optimizer):
             self._lam_known.load(second["lam"])
             self._kappa_known.load(second["kappa"])
         self._load_extra_state(state["extra"])
+
+    def _check_state(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("optimizer") != type(self).__name__:
+            raise ValueError(
+                f"this state was saved by {state_dict.get('optimizer', 'another optimizer')}, not "
+                f"by {type(self).__name__}; build the optimizer that saved it"
+            )
+        policy = state_dict.get("second_pass", {"name": self.second_pass.name})["name"]
+        if policy not in SECOND_PASS_TYPES and policy != self.second_pass.name:
+            raise ValueError(
+                f"this state was saved with the policy {policy!r}, which is not built in; give "
+                "the optimizer that policy first"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -480,14 +497,18 @@ class TwoPassOptimizer(Optimizer):
     def _descend(
         self, parts: list[Part], loss: Tensor | None, perturbed_loss: Tensor | None
     ) -> None:
-        known = [_scalar(value) for value in (loss, perturbed_loss) if value is not None]
-        ranks = ranks_of(self.model)
-        if known and ranks is not None:
-            known = list(mean_over_ranks(torch.stack(known), ranks))
-        self.perturbed_loss = self._unknown if perturbed_loss is None else known.pop()
-        self.loss = self._unknown if loss is None else known.pop()
-        self.sharpness = self._measure()
-        self._mix(parts)
+        try:
+            known = [_scalar(value) for value in (loss, perturbed_loss) if value is not None]
+            ranks = ranks_of(self.model)
+            if known and ranks is not None:
+                known = list(mean_over_ranks(torch.stack(known), ranks))
+            self.perturbed_loss = self._unknown if perturbed_loss is None else known.pop()
+            self.loss = self._unknown if loss is None else known.pop()
+            self.sharpness = self._measure()
+            self._mix(parts)
+        except BaseException:
+            self._take_back_decision()
+            raise
         self._measured += 1
         if self.second_pass.watches == "kappa":
             radius = self._ascent_norm * max(group["rho"] for group in self.param_groups)

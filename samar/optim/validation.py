@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from samar.optim.catalog import RuleInfo, SecondPassInfo
@@ -29,8 +29,17 @@ def checked_number(name: str, value: object, low: float, high: float = math.inf)
     return number
 
 
+def plain_numbers(value: Any) -> Any:
+    """Python's own number of one that is not, such as NumPy's, in a tuple too; else `value`."""
+    if type(value) is tuple:
+        return tuple(plain_numbers(each) for each in value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
 def check_constants(part: Any, catalog: Mapping[str, RuleInfo | SecondPassInfo]) -> None:
-    """Check the constants of a λ rule or a policy, where the catalog lists it.
+    """Check the constants of a λ rule or a policy, where the catalog lists it, and keep floats.
 
     Raises:
         TypeError, ValueError: as `checked_number`.
@@ -38,7 +47,8 @@ def check_constants(part: Any, catalog: Mapping[str, RuleInfo | SecondPassInfo])
     if part.name in catalog:
         for constant, info in catalog[part.name].constants.items():
             value = getattr(part, constant)
-            checked_number(f"{part.name}.{constant}", value, info.low, info.high)
+            number = checked_number(f"{part.name}.{constant}", value, info.low, info.high)
+            object.__setattr__(part, constant, number)
 
 
 def build_named(

@@ -15,7 +15,7 @@ from samar.data.objective import Objective
 from samar.data.sample import Sample
 from samar.device.waiting import on_host
 from samar.jobs.summary import duration
-from samar.models.guard import undisturbed
+from samar.models.guard import kept_randomness, undisturbed
 from samar.training.measurements import (
     USUAL,
     CurvatureMeasurement,
@@ -137,8 +137,8 @@ class Looks:
         return {each.kind: {"next_epoch": None, "reason": self._why(each)} for each in found}
 
     def _why(self, measurement: Measurement) -> str:
-        if measurement.taken:
-            return ""
+        if measurement.taken or measurement.problem:
+            return measurement.problem
         cost, share = self._cost(measurement, self._first), measurement.share
         wait = earned_after(cost, share)
         if not math.isfinite(wait):
@@ -186,7 +186,8 @@ class Looks:
     def _take(self, measurement: Measurement, effort: Effort) -> None:
         before = measurement.spent
         self._loop.busy(True)
-        measurement.take(self, effort)
+        with kept_randomness(self.model):  # copies of the network draw from them too
+            measurement.take(self, effort)
         self._loop.busy(False)
         if measurement.last["step"] == self.step_count:
             seconds = measurement.spent - before

@@ -63,6 +63,8 @@ class Recorder(Steered):
         self._format = torch.promote_types(self._first.dtype, torch.float32)
         self._hook: Any = None
         self._taken: tuple[float, Tensor] | None = None
+        self._shares: dict[str, list[Any]] = {}
+        self._evaluated = self._evaluations()
 
     @property
     def finished(self) -> bool:
@@ -97,8 +99,12 @@ class Recorder(Steered):
         self.work.note(device=device)
         self.work.summarize(about={"classes": 0}, measurements=_missing(NO_SAMPLE))
         self.tell("started", device=device, torch=torch.__version__)
+        for name in ("lr", "rho"):
+            self._proportions(name)
+        # Two passes by hand never call the step of the optimizer around the base.
+        steps = self._two_pass.base if self._two_pass else self.optimizer
         with suppress(Exception):  # one that wraps another may take no hook
-            self._hook = self.optimizer.register_step_post_hook(self._stepped)
+            self._hook = steps.register_step_post_hook(self._stepped)
 
     def expect(self, steps: Any) -> None:
         """Tell how many steps the whole training will have.
@@ -126,12 +132,26 @@ class Recorder(Steered):
         """‖g‖ of a plain optimizer, NaN where it cannot be told; others know it."""
         if self._two_pass is not None:
             return self._two_pass.grad_norm
-        grads = [p.grad for p in self._network.parameters() if p.grad is not None]
+        stepped = [p for group in self.optimizer.param_groups for p in group["params"]]
+        grads = [p.grad for p in stepped if p.grad is not None]
         with suppress(Exception):
             if grads:
                 dense = [g.coalesce().values() if g.is_sparse else g for g in grads]
                 return torch.nn.utils.get_total_norm(dense)
         return torch.full((), NAN, device=self._first.device)
+
+    def _evaluations(self) -> int | None:
+        """Gradients of all steps, of an optimizer that counts them; None of another."""
+        if not isinstance(self.optimizer, torch.optim.LBFGS):
+            return None
+        return sum(int(each.get("func_evals", 0)) for each in self.optimizer.state.values())
+
+    def _gradients(self) -> int:
+        """Gradients of the newest step."""
+        if self._two_pass is not None:
+            return self._two_pass.gradients
+        before, self._evaluated = self._evaluated, self._evaluations()
+        return 1 if before is None or self._evaluated is None else max(0, self._evaluated - before)
 
     def look_at(self, objective: Objective, share: float) -> None:
         """Measure landscape and eigenvalues on these examples from now on."""
@@ -149,7 +169,7 @@ class Recorder(Steered):
     def step(self, loss: Tensor | float | None = None) -> None:
         """Note a step, and now and then write down, look and obey."""
         self._step += 1
-        self._grad_evals += self._two_pass.gradients if self._two_pass else 1
+        self._grad_evals += self._gradients()
         now = self.seconds
         self._lr, norm = self._taken or (self._lr_now(), self._norm())
         self._taken = None
@@ -214,8 +234,9 @@ class Recorder(Steered):
     def epoch(
         self, train_loss: float, test_loss: float, train_accuracy: float, test_accuracy: float
     ) -> None:
-        """Note what was evaluated after a pass over the data."""
-        self._epoch += 1
+        """Note what was evaluated after a pass over the data; before the first step, as epoch 0."""
+        if self._step:
+            self._epoch += 1
         wrong = [value for value in (train_accuracy, test_accuracy) if value < 0 or value > 1]
         if wrong:
             train_accuracy = test_accuracy = NAN
@@ -268,10 +289,8 @@ class Recorder(Steered):
             if name not in values or (old := leading(self.optimizer, name)) is None:
                 continue
             was[name] = _plain(old)
-            for group in self.optimizer.param_groups:  # they keep their proportion
-                if name in group:
-                    same = group[name] == old
-                    group[name] = values[name] if same else group[name] * values[name] / old
+            for group, share in zip(*self._proportions(name), strict=True):
+                group[name] = values[name] * share
         if "lam_held" in values and isinstance(self.optimizer, SAMAR):
             was["lam_held"] = self.optimizer.held
             self.optimizer.hold(values["lam_held"])
@@ -280,6 +299,17 @@ class Recorder(Steered):
         if missing := [name for name in values if name not in was]:
             reason = f"change: the script's optimizer has no {' or '.join(missing)}."
             self.tell("refused", reason=reason, **beside)
+
+    def _proportions(self, name: str) -> tuple[list[dict[str, Any]], list[Any]]:
+        """The groups with a number, and what theirs are to the leading one.
+
+        Where that is 0, what they were when it last was not.
+        """
+        groups = [g for g in self.optimizer.param_groups if g.get(name) is not None]
+        if lead := leading(self.optimizer, name):
+            self._shares[name] = [1.0 if g[name] == lead else g[name] / lead for g in groups]
+        known = self._shares.get(name, [])[: len(groups)]
+        return groups, known + [1.0] * (len(groups) - len(known))
 
     def busy(self, looking: bool) -> None:
         """Say that a look is taken now, or no longer."""

@@ -197,6 +197,8 @@ class Settings(BaseModel):
         """
         live = [name for name, known in settings_of(type(self)).items() if known.live]
         for name in values:
+            if not live:
+                raise ConfigError(f"A {self.kind} has no settings that change while it runs.")
             if name not in live:
                 raise ConfigError(
                     f"{name} cannot change while a run trains; these can: {', '.join(live)}."

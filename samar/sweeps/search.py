@@ -14,6 +14,7 @@ Reference:
     Akiba et al., "Optuna", KDD 2019, arXiv 1907.10902.
 """
 
+import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from samar.errors import ConfigError, SamarError
 from samar.jobs.job import SKIPPED, Job
 from samar.jobs.store import Store
-from samar.sweeps.spec import SweepSpec
+from samar.sweeps.spec import MEMBER_DEFAULTS, SweepSpec
 from samar.sweeps.values import SETTINGS, same_setting
 from samar.training.settings import TrainSettings
 
@@ -221,7 +222,7 @@ def _suggest(
     """
     chosen = dict[str, Any]()
     for name in spec.varied:
-        drawn = {**spec.base, **chosen}
+        drawn = {**MEMBER_DEFAULTS, **spec.base, **chosen}
         follows = spec.following(dict.fromkeys(spec.varied, ...) | drawn)
         if name in follows or not defaults.model_copy(update=drawn | follows).applies(name):
             continue
@@ -264,8 +265,12 @@ def _in_memory(sampler: BaseSampler, history: Sequence[FrozenTrial]) -> optuna.S
 
 
 def _seed(spec: SweepSpec, tried: int) -> int:
-    """A seed for the next draw that depends on the spec and on how much was tried."""
-    return zlib.crc32(f"{spec.model_dump_json()} {tried}".encode())
+    """A seed for the next draw that depends on how much was tried and on what the spec tries.
+
+    A spec read back from its own command has the same.
+    """
+    asked = spec.model_dump(mode="json", exclude={"name"}) | {"base": spec.changes}
+    return zlib.crc32(f"{json.dumps(asked, sort_keys=True)} {tried}".encode())
 
 
 def _study_name(sweep_id: str) -> str:

@@ -20,8 +20,8 @@ from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import take_turn
 from samar.jobs.store import Store, new_row
-from samar.sweeps.spec import SweepSpec
-from samar.sweeps.values import TASK, same_setting
+from samar.sweeps.spec import FIXED, MOST_MEMBERS, OWN_SETTING, SweepSpec
+from samar.sweeps.values import SETTINGS, TASK, same_setting
 from samar.training.settings import TrainSettings
 
 ENDED = ("finished", "diverged", "failed", "stopped", UNREADABLE)
@@ -155,6 +155,7 @@ def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
     """Make sure that the settings fit together and that what they need is on this machine."""
     parts = [part for each in spec.conditions for part in (each.match, each.then)]
     given = [*spec.grid.items(), *((n, (v,)) for part in parts for n, v in part.items())]
+    _refuse(spec, [name for part in parts for name in part])
     for name, value in ((name, value) for name, values in given for value in values):
         if "," in str(value):
             raise ConfigError(
@@ -163,9 +164,36 @@ def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
             )
     if spec.prune:
         import_module("samar.sweeps.pruning")  # whoever lacks Optuna is told now
-    for dataset in dict.fromkeys(settings.dataset for settings in _first(spec)):
+    datasets = [settings.dataset for settings in _first(spec)]
+    if spec.sampler == "tpe":  # what it draws later is not known yet
+        datasets += spec.grid.get("dataset", ())
+        datasets += [each.then["dataset"] for each in spec.conditions if "dataset" in each.then]
+    for dataset in dict.fromkeys(datasets):
         require_data(dataset)
     return {}
+
+
+def _refuse(spec: SweepSpec, conditional: Iterable[str]) -> None:
+    """Refuse what stored sweeps may hold, which stay readable, but no new one can do.
+
+    Args:
+        conditional: the settings that conditions name.
+    """
+    for name in conditional:
+        if name in FIXED:
+            raise ConfigError(OWN_SETTING.format(name))
+    size = spec.trials * spec.seeds
+    if spec.sampler != "grid" and size > MOST_MEMBERS:
+        raise ConfigError(
+            f"The sweep has {size:,} runs; at most {MOST_MEMBERS:,} are allowed, so take fewer "
+            "trials or seeds."
+        )
+    last, largest = spec.base.get("seed", 0) + spec.seeds - 1, SETTINGS["seed"].high
+    if largest is not None and last > largest:
+        raise ConfigError(
+            f"The last of the {spec.seeds} seeds is {last}, but a seed must be at most "
+            f"{largest:.12g}; begin with a smaller seed."
+        )
 
 
 def advance(store: Store, limit: int) -> None:
@@ -208,6 +236,7 @@ def _take_further(store: Store, sweep: Sweep, limit: int) -> None:
     if sweep.spec.prune and sweep.training:
         _prune(store, sweep)
     if not _goes_on(store, sweep, limit):
+        store.beat(sweep.job, total=sweep.members)
         store.move(sweep.job, "finished", only=("running",))
 
 
@@ -221,10 +250,13 @@ def extend(store: Store, sweep: Sweep, members: Sequence[TrainSettings]) -> bool
     count = sa.select(sa.func.count()).where(table.c.parent == sweep.id)
     own = (table.c.key == sweep.job.key) & (table.c.status == "running")
     rows = [new_row(settings, parent=sweep.id) for settings in members]
+    total = sweep.members + len(rows)
+    if sweep.spec.sampler == "tpe":  # more are still to be chosen
+        total = max(total, sweep.spec.trials * sweep.spec.seeds)
     with store.database.write() as db:
         take_turn(db, f"members of {sweep.id}")
-        total = table.update().where(own).values(total=sweep.members + len(rows))
-        if db.execute(count).scalar() != sweep.members or not db.execute(total).rowcount:
+        told = table.update().where(own).values(total=total)
+        if db.execute(count).scalar() != sweep.members or not db.execute(told).rowcount:
             return False
         if rows:
             db.execute(table.insert(), rows)

@@ -32,6 +32,7 @@ from samar.training.settings import DECIDING, TrainSettings
 
 FIXED = ("name", "seed", "validation")
 """Settings that a sweep itself gives to its members."""
+OWN_SETTING = "{} cannot vary within a sweep; the sweep sets it itself."
 UNMEASURED = {"curvature_every": 0, "film_every": 0, "snapshots": 0}
 """No measurements between the epochs, and no weights but those of the end."""
 MEMBER_DEFAULTS: dict[str, Any] = {"validation": 0.2, **UNMEASURED}
@@ -134,7 +135,7 @@ class SweepSpec(JobSettings):
     def _check(self) -> None:
         for name in (*self.grid, *self.ranges):
             if name in FIXED:
-                raise ConfigError(f"{name} cannot vary within a sweep; the sweep sets it itself.")
+                raise ConfigError(OWN_SETTING.format(name))
             require_setting(name)
         for name in self.ranges:
             interval_fits(name, self.ranges[name])
@@ -209,6 +210,12 @@ class SweepSpec(JobSettings):
     def _validation(self) -> float:
         """The share of held-out images that the members have."""
         return float((MEMBER_DEFAULTS | self.base)["validation"])
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings of the base that members would not have anyway."""
+        usual = {n: MEMBER_DEFAULTS.get(n, SETTINGS[n].default) for n in self.base}
+        return {name: value for name, value in self.base.items() if value != usual[name]}
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -301,9 +308,7 @@ class SweepSpec(JobSettings):
         words += [f"--range {name}={interval}" for name, interval in self.ranges.items()]
         words += [f"--when {shlex.quote(str(condition))}" for condition in self.conditions]
         words += option_words(self, without=("trials",) if self.sampler == "grid" else ())
-        for name, value in self.base.items():
-            if value != MEMBER_DEFAULTS.get(name, SETTINGS[name].default):
-                words.append(option_word(SETTINGS[name], value))
+        words += [option_word(SETTINGS[name], value) for name, value in self.changes.items()]
         return " ".join(words)
 
     def label(self, config: TrainSettings) -> str:
@@ -311,7 +316,7 @@ class SweepSpec(JobSettings):
         words = [
             worded(name, value) for name, value in self.values(config).items() if value is not None
         ]
-        return " · ".join(words) or config.title
+        return " · ".join(words) or config.described.removesuffix(f" · seed {config.seed}")
 
 
 OPTIONS = settings_of(SweepSpec)

@@ -41,7 +41,7 @@ def train(
         ConfigError: several processes are to train together.
 
     Example:
-        >>> from samar.training import EpochRecord, TrainSettings, train
+        >>> from samar import EpochRecord, TrainSettings, train
         >>> records = list(train(TrainSettings(epochs=1)))
         >>> isinstance(records[-1], EpochRecord)
         True

@@ -205,6 +205,7 @@ class Measurement:
         share: see above.
         spent: seconds so far.
         last: step and seconds of the newest; None and 0 before the first.
+        problem: why the newest could not be taken, in a sentence; empty if it could.
         vectors: what the next one may begin with, found by the last; None for nothing.
     """
 
@@ -224,6 +225,7 @@ class Measurement:
         self._cost, self._usual_at = 0.0, -1  # of the last usual one, and its step
         self.last: dict[str, Any] = {"step": None, "seconds": 0.0}
         self._given_up = False  # the last one, which comes at the next chance
+        self.problem = ""
         self.vectors: Tensor | None = None
 
     @property
@@ -260,11 +262,12 @@ class Measurement:
     def take(self, trainer: Subject, effort: Effort) -> None:
         """Measure, and record it with the seconds that it took, unless it is given up."""
         started = time.perf_counter()
-        found = None
+        found, self.problem = None, ""
         try:
             self.check()
             found = self.measure(trainer, effort)
-        except ConfigError:  # no finite loss, as the run itself will say, or no directions
+        except ConfigError as error:  # no finite loss, or no directions
+            self.problem = str(error)
             self.spent += time.perf_counter() - started
             return
         except GivenUp:
@@ -357,7 +360,7 @@ class CurvatureMeasurement(Measurement):
         ) as hessian:
             top = top_of(
                 hessian,
-                k=EIGENVALUES,
+                k=min(EIGENVALUES, len(hessian)),
                 tol=TOLERANCE,
                 max_products=effort.products,
                 start=self.vectors,

@@ -279,7 +279,7 @@ class TrainSettings(
         A fixed λ has no bounds.
 
         Raises:
-            ConfigError: as there; or λ is changed while it stays held, and would not move.
+            ConfigError: as there; or λ is set while it stays held at another value.
         """
         bounds = [values.get(name, getattr(self, name)) for name in ("lam_min", "lam_max")]
         fixed = values.get("rule", self.rule) == "fixed"
@@ -287,7 +287,7 @@ class TrainSettings(
         if not fixed and bounds[0] <= bounds[1]:
             lam = min(max(lam, bounds[0]), bounds[1])
         held = values.get("lam_held", self.lam_held)
-        if held is not None and values.get("lam", lam) != lam:
+        if held is not None and values.get("lam", held) != held:
             raise ConfigError(
                 f"λ is held at {held}, so lam {values['lam']} would have no effect; change "
                 "lam-held, or set λ free (on the command line: --lam-held none)."

@@ -23,7 +23,7 @@ from samar.errors import RunError
 from samar.networks.load import SNAPSHOT, NetworkInfo, networks
 from samar.networks.settings import NetworkSettings
 from samar.web.controls import control, segmented, set_widget
-from samar.web.service import cannot_type_path, service
+from samar.web.service import cannot_type_path, id_of, service
 from samar.web.state import RUN, shown_run
 from samar.web.text import plain
 
@@ -94,6 +94,8 @@ def choose_networks(*keys: str) -> list[NetworkChoice]:
 def _choose(label: str, key: str, known: Mapping[str, NetworkInfo], default: str) -> NetworkInfo:
     """The link decides; a person's choice is written into it before the page is drawn."""
     linked = st.query_params.get(key, "").rpartition(" · ")[-1]
+    if linked and linked not in known:
+        linked = id_of(linked)
     if linked in known:
         set_widget(key, linked)
     elif linked:

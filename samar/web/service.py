@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from sqlalchemy.exc import OperationalError
 
-from samar.errors import SamarError, of_the_disk
+from samar.errors import RunError, SamarError, of_the_disk
 from samar.jobs.access.roles import (
     CLASS,
     UPLOAD_MB,
@@ -63,6 +63,14 @@ def _tend(jobs: Jobs) -> None:
         time.sleep(TENDED_SECONDS)
         with suppress(OperationalError):  # the store is busy
             jobs.look_after()
+
+
+def id_of(word: str, kind: str | None = None) -> str:
+    """The id of the job that an address names by its number or name; else the word as it is."""
+    try:
+        return service().get(word, kind).id
+    except RunError:
+        return word
 
 
 def sweeps() -> Sweeps:

@@ -10,7 +10,7 @@ from samar.charts.landscape.figures import (
     slices_figure,
     surface_figure,
 )
-from samar.charts.landscape.scale import shared_scale
+from samar.charts.landscape.scale import Scale, shared_scale
 from samar.landscapes.adaptive.losses import ImageLosses
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.topology.report import told as told_of
@@ -194,6 +194,23 @@ def test_slices_of_one_plane_and_of_two() -> None:
     assert [trace.name for trace in figure.data] == ["first", "second"]
     assert [trace.line.dash for trace in figure.data] == ["dot", "solid"]
     np.testing.assert_allclose(figure.data[1].y, 100 * high.accuracy[4], rtol=1e-6)
+
+
+def test_names_of_slices_are_no_markup() -> None:
+    two = [("<b>first</b>", plane(1)), ("second", plane(3))]
+    figure = slices_figure(two, Scale("loss", False, (0, 2)))
+    assert [trace.name for trace in figure.data] == ["&lt;b&gt;first&lt;/b&gt;", "second"]
+
+
+def test_labels_of_a_narrow_logarithm_differ_and_lie_in_it() -> None:
+    for bounds in ((2.3020, 2.3025), (0.1, 0.1), (0.5, 40.0)):
+        scale = Scale("loss", True, bounds)
+        ticks, (low, high) = scale.ticks(), scale.drawn_bounds
+        assert len(set(ticks["ticktext"])) == len(ticks["ticktext"]) >= 3
+        room = (high - low) / 4
+        assert all(low - room < at < high + room for at in ticks["tickvals"])
+        told = np.log10([float(text) for text in ticks["ticktext"]])
+        assert told == pytest.approx(ticks["tickvals"])
 
 
 def test_a_line_between_networks_shows_its_barrier() -> None:

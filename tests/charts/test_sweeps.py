@@ -96,6 +96,18 @@ def test_differences_are_drawn_in_points_with_their_interval_and_seeds() -> None
     single, sam, _, seeds = figure.data
     assert (sam.x[0], sam.error_x.array[0]) == pytest.approx((2, 12.7062))
     assert list(seeds.x) == pytest.approx([1, 3])
-    assert single.error_x.array[0] == 0
+    assert single.error_x.array is None
+    assert "one seed, no interval" in single.hovertemplate
+    assert "±" not in single.hovertemplate
     assert figure.layout.yaxis.ticktext == ("one seed", "SAM")
     assert figure.layout.xaxis.title.text == "percentage points above<br>SGD"
+
+
+def test_a_name_is_no_markup_in_the_differences() -> None:
+    found = [Difference("<b>%{y}</b> · ρ", "sam", {0: 0.01, 1: 0.03})]
+    figure = difference_figure(found, "<i>SGD</i>", "test")
+    told = figure.data[0]
+    assert told.text == ("&lt;b&gt;%{y}&lt;/b&gt; · ρ",)
+    assert told.hovertemplate.startswith("%{text}<br>")
+    assert figure.layout.yaxis.ticktext == ("&lt;b&gt;%{y}&lt;/b&gt;<br>ρ",)
+    assert figure.layout.xaxis.title.text.endswith("&lt;i&gt;SGD&lt;/i&gt;")

@@ -1,5 +1,6 @@
 """``samar edit``, and what a command says of a run that was edited."""
 
+import json
 import os
 import shlex
 from pathlib import Path
@@ -10,7 +11,9 @@ from samar.cli import main
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
+from samar.kinds.watch import WatchSettings
 from samar.settings.declare import settings_of
+from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
 TINY = (
@@ -37,6 +40,25 @@ def test_a_held_strength_is_set_free(training: Job, capsys: pytest.CaptureFixtur
         assert order.detail["lam_held"] == value
     assert main(["edit", training.id, "--rho", "none"]) == 2
     assert "rho is 'none', but it must be a number" in capsys.readouterr().err
+
+
+def test_what_cannot_change_while_it_runs_says_so(
+    training: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = Jobs().store.create(SweepSpec())
+    assert main(["edit", sweep, "--rho", "0.1"]) == 2
+    told = "samar: A sweep has no settings that change while it runs.\n"
+    assert capsys.readouterr().err == told
+
+
+def test_jobs_of_one_kind_are_of_that_kind(
+    training: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Jobs().store.create(WatchSettings(name="a loop"))
+    assert main(["jobs", "--kind", "train", "--json"]) == 0
+    assert [job["kind"] for job in json.loads(capsys.readouterr().out)] == ["train"]
+    assert main(["runs", "--json"]) == 0
+    assert {job["kind"] for job in json.loads(capsys.readouterr().out)} == {"train", "watch"}
 
 
 @pytest.mark.parametrize("command", ["train", "edit"])

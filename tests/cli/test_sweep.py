@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from samar.cli import main, parser
 from samar.cli.sweep import spec_from
 from samar.jobs.service import Jobs
 from samar.settings.command import json_line
+from samar.sweeps import search
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
@@ -98,6 +100,23 @@ def test_the_equivalent_command_line_gives_the_same_sweep(words: str) -> None:
     assert again.skip_diverged == spec.skip_diverged
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--sampler random --range rho=0.01:1:log --validation 0.2 --optimizer sam",
+        "--sampler random --range rho=0.01:1:log --range lr=0.01:0.5 --optimizer samar",
+        "--sampler tpe --range rho=0.01:1:log --dataset digits --name mine",
+        "--sampler tpe --grid optimizer=sgd,sam --when film_every=0:optimizer=sam --film-every 0",
+    ],
+)
+def test_the_equivalent_command_line_draws_the_same_settings(words: str) -> None:
+    spec = given(f"sweep {words} --trials 3")
+    again = given(spec.command.removeprefix("python -m samar "))
+    nameless = spec.changed(name="")
+    draw = search.drawn if spec.sampler == "random" else partial(search.first, limit=3)
+    assert draw(spec) == draw(again) == draw(nameless)
+
+
 def configs(spec: SweepSpec) -> list:
     return spec.settings() if spec.sampler == "grid" else [spec.config({"rho": 0.3})]
 
@@ -121,6 +140,17 @@ def test_options_go_before_a_preset() -> None:
         ("sweep --seeds many", "seeds is 'many', but it must be a whole number"),
         ("sweep --preset cifar", "no sweep preset 'cifar'"),
         ("sweep --preset paper --prune", "(prune) needs held-out images"),
+        ("sweep --grid rho=0.1 --when rho=0.1:seed=3", "seed cannot vary within a sweep; the"),
+        ("sweep --grid rho=0.1 --when validation=0.2:lr=1", "validation cannot vary within a"),
+        ("sweep --grid rho=0.1 --when rho=0.1:name=a", "name cannot vary within a sweep; the"),
+        (
+            "sweep --grid rho=0.1 --seed 2147483646 --seeds 3",
+            "The last of the 3 seeds is 2147483648, but a seed must be at most 2147483647; begin",
+        ),
+        (
+            "sweep --range rho=0.1:1 --sampler tpe --trials 5001 --seeds 2",
+            "The sweep has 10,002 runs; at most 10,000 are allowed, so take fewer trials or seeds",
+        ),
         ("sweep --preset paper", "CIFAR-10 is not on this machine"),
         ("sweep show nothing", "There is no sweep 'nothing'"),
         ("sweep resume nothing", "There is no sweep 'nothing'"),
@@ -135,6 +165,34 @@ def test_bad_input_is_one_sentence(
     assert sentence in error
     assert error.count("\n") == 1
     assert Sweeps().all() == []
+
+
+@pytest.mark.parametrize("words", ["--no-nesterov", "--nesterov", "--label-noise 0"])
+def test_any_setting_is_enough_to_repeat(words: str) -> None:
+    assert main(["sweep", *words.split(), "--detach"]) == 0
+    assert len(Sweeps().all()) == 1
+
+
+def test_resume_returns_where_a_sweep_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    assert main([*START.split(), "--name", "one"]) == 0
+    store = Jobs().store
+    assert main(["sweep", "stop", "one"]) == 0
+
+    def lose(self: Jobs, job_id: str, **words: object) -> None:
+        for run in store.all("train"):
+            store.move(run, "interrupted", only=("queued", "running"))
+        store.move(store.get(job_id), "running", only=("stopped",))
+
+    monkeypatch.setattr("samar.jobs.service.Jobs.resume", lose)
+    monkeypatch.setattr("time.sleep", never)
+    assert main(["resume", "one"]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "interrupted, 0 of 6 runs" in told
 
 
 def test_ctrl_c_leaves_the_sweep_running(

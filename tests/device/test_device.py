@@ -17,6 +17,7 @@ from samar.device import compiling, placement, precision, randomness, waiting
 from samar.device.catalog import precision_in
 from samar.device.placement import Placement, described, measuring_device, provenance
 from samar.device.precision import bf16_pays, full_precision, has_bf16
+from samar.device.ranks import join
 from samar.errors import ConfigError
 from samar.landscapes.directions import weights_of
 from samar.landscapes.evaluator import Evaluator
@@ -329,3 +330,20 @@ def test_the_cpu_here_says_what_it_can() -> None:
     assert has_bf16(CPU) in (True, False)
     assert not has_bf16(MPS)
     assert precision.exact(torch.ones(2)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("missing", ["RANK", "WORLD_SIZE"])
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_a_script_without_torchrun_is_told_of_it(
+    monkeypatch: pytest.MonkeyPatch, missing: str, on_gpu: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: on_gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    place = {"RANK": "0", "WORLD_SIZE": "1"}
+    for name in place:
+        monkeypatch.delenv(name, raising=False)
+    del place[missing]
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"{missing} is not set, .*; start the script with torch"):
+        join()

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from samar.errors import ConfigError
 from samar.jobs.service import Jobs
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import Late
+from samar.optim.second_pass import Late, SecondPass, Threshold
 from tests.integrations.frameworks import Ended, assert_same, need, state
 
 pl = need("lightning.pytorch")
@@ -91,10 +91,11 @@ def fit(module: pl.LightningModule, callback: Any = None, **known: Any) -> Any:
     options |= dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
     options |= {"enable_model_summary": False, "num_sanity_val_steps": 0}
     options["callbacks"] = [callback, *known.pop("others", [])] if callback else []
+    batches = known.pop("batches", loader())
     trainer = pl.Trainer(**(options | known))
     validation = DataLoader(data(5), batch_size=SIZE, generator=torch.Generator())
     torch.manual_seed(2)
-    trainer.fit(module, loader(), validation)
+    trainer.fit(module, batches, validation)
     return trainer
 
 
@@ -280,6 +281,47 @@ def test_a_plain_optimizer_may_accumulate(samar_home: Path) -> None:
     assert run.steps["grad_norm"][0] > 0
 
 
+def batch_losses() -> list[float]:
+    """Of the batches of the first epoch, before the first step."""
+    network = Net(adamw)
+    torch.manual_seed(2)
+    return [cross_entropy(network(x), y).item() for x, y in loader()]
+
+
+def still(network: nn.Module) -> Optimizer:
+    return torch.optim.SGD(network.parameters(), lr=0.0)
+
+
+def test_the_rest_of_an_epoch_is_a_mean_too(samar_home: Path) -> None:
+    fit(Net(still), SamarCallback(quiet=True), accumulate_grad_batches=3, max_epochs=1)
+    *first, last = batch_losses()
+    run = Ended()
+    assert run.steps["loss"].tolist() == pytest.approx([sum(first) / 3, last], abs=1e-6)
+    mean = (sum(first) / 3 + last) / 2
+    assert run.epochs["train_loss"].tolist() == pytest.approx([mean], abs=1e-6)
+
+
+class Accumulating(Net):
+    """Manual optimization that steps after every second batch."""
+
+    automatic_optimization = False
+
+    def training_step(self, batch: Any, number: int) -> Tensor:
+        loss = super().training_step(batch, number)
+        self.manual_backward(loss / 2)
+        if number % 2:
+            self.optimizers().step()
+            self.optimizers().zero_grad()
+        return loss
+
+
+def test_what_accumulates_by_hand_is_a_mean_too(samar_home: Path) -> None:
+    fit(Accumulating(still), SamarCallback(quiet=True), max_epochs=1)
+    one, two, three, four = batch_losses()
+    means = [(one + two) / 2, (three + four) / 2]
+    assert Ended().steps["loss"].tolist() == pytest.approx(means, abs=1e-6)
+
+
 def test_epochs_and_what_was_logged(samar_home: Path) -> None:
     callback = SamarCallback(metrics={"test_accuracy": "hits"}, name="logged", quiet=True)
     trainer = fit(Net(samar), callback)
@@ -356,6 +398,77 @@ def test_the_clock_is_told(samar_home: Path) -> None:
 
     fit(Net(late), SamarCallback(quiet=True))
     assert Ended().steps["grad_evals"].tolist() == [1, 2, 3, 4, 6, 8, 10, 12]
+
+
+def with_policy(policy: SecondPass) -> Make:
+    def make(network: nn.Module) -> SAM:
+        return SAM(network.parameters(), torch.optim.SGD, lr=0.1, second_pass=policy)
+
+    return make
+
+
+class WithAnother(ByClosure):
+    """Several optimizers, of which Lightning cannot tell the steps beforehand."""
+
+    def optimizers(self, *_: Any, **__: Any) -> Any:
+        found = super().optimizers()
+        return found[0] if isinstance(found, list) else found
+
+    def configure_optimizers(self) -> Any:
+        return [self.make(self.layers[:3]), torch.optim.SGD(self.layers[3:].parameters(), lr=0.1)]
+
+
+class Lengthless(IterableDataset):
+    """Four batches, without saying so."""
+
+    def __iter__(self) -> Any:
+        return iter(data())
+
+
+@pytest.mark.parametrize(
+    "limits", [{}, {"max_epochs": -1, "max_steps": STEPS}, {"max_epochs": 4, "max_steps": STEPS}]
+)
+def test_the_clock_is_told_of_several_optimizers(limits: Any, samar_home: Path) -> None:
+    fit(WithAnother(with_policy(Late(begin=0.5))), SamarCallback(quiet=True), **limits)
+    assert Ended().steps["grad_evals"].tolist() == [1, 2, 3, 4, 6, 8, 10, 12]
+
+
+def of_unknown_length(policy: SecondPass, **limits: Any) -> None:
+    batches = DataLoader(Lengthless(), batch_size=SIZE)
+    fit(Net(with_policy(policy)), SamarCallback(quiet=True), batches=batches, **limits)
+
+
+@pytest.mark.parametrize("limits", [{"max_epochs": 2}, {"max_epochs": -1, "max_steps": STEPS}])
+def test_the_clock_is_told_of_data_without_a_length(limits: Any, samar_home: Path) -> None:
+    of_unknown_length(Late(begin=0.5), **limits)
+    assert Ended().steps["grad_evals"].tolist() == [1, 2, 3, 4, 6, 8, 10, 12]
+
+
+@pytest.mark.parametrize("policy", [Late(begin=0.5), Threshold()])
+@pytest.mark.parametrize(
+    "limits", [{"max_epochs": 1}, {"max_epochs": -1, "max_time": "00:00:00:01"}]
+)
+def test_a_policy_that_goes_by_a_clock_that_nobody_has_is_refused(
+    policy: SecondPass, limits: Any, samar_home: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"second_pass '\w+' of SAM goes by .*; set max_steps"):
+        of_unknown_length(policy, **limits)
+    assert not Jobs().all()
+
+
+class WithoutLoss(Net):
+    def training_step(self, batch: Any, number: int) -> Tensor | None:
+        return super().training_step(batch, number) if number else None
+
+
+@pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
+def test_a_step_without_a_loss_is_one_sentence(samar_home: Path) -> None:
+    module = WithoutLoss(samar)
+    before = state(module.layers[0])
+    with pytest.raises(ConfigError, match=r"training_step returned None, but SAMAR needs .*; ret"):
+        fit(module, SamarCallback(quiet=True))
+    assert_same(before, state(module.layers[0]))
+    assert not module.optimizers().optimizer._optimizer_step_pre_hooks
 
 
 class AfterThree(pl.Callback):

@@ -9,6 +9,8 @@ import pytest
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.jobs.summary import progress, seconds_left, summary
+from samar.kinds.evaluate import EvaluateSettings
+from samar.kinds.landscape import LandscapeJobSettings
 from samar.training.records import EpochRecord
 
 BOTH_STORES = True
@@ -26,6 +28,19 @@ def test_before_the_first_evaluation_steps_since_the_start_are_counted(running: 
     assert left(running, {"begun": 20}, 15) is None
     resumed = replace(running, done=20, total=100, summary={"begun": 20})
     assert progress(resumed) == "20 of 100"
+
+
+def test_a_job_that_goes_on_does_not_do_again_what_it_did(store: Store) -> None:
+    for settings, begun in ((LandscapeJobSettings(network="a"), 40), (EvaluateSettings(), None)):
+        job = store.claim(store.create(settings))
+        assert job is not None
+        store.beat(job, done=40, total=100, summary='{"note": "kept"}')
+        store.move(job, "stopped")
+        store.requeue(store.get(job.id))
+        again = store.claim(job.id)
+        assert again is not None
+        assert again.summary.get("begun") == begun
+        assert again.summary["note"] == "kept"
 
 
 def test_after_it_the_training_time_of_all_starts_is(running: Job) -> None:

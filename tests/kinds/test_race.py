@@ -20,14 +20,16 @@ from samar.jobs.job import Job
 from samar.jobs.records import LOOKS
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.kinds.race import Race, RaceSettings
+from samar.kinds.race import Member, Race, RaceSettings
 from samar.models import build
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT, load_network
 from samar.settings.job import JobSettings
 from samar.training.loop import dataset_of
+from samar.training.records import Divergence
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
+from samar.web.jobs.table import result_of
 from tests.sameness import difference
 from tests.waiting import wait
 
@@ -248,6 +250,27 @@ def test_one_that_diverges_ends_while_the_others_go_on(jobs: Jobs) -> None:
     assert race.summary["leader"] == "sam"
 
 
+def test_one_that_diverged_leads_no_more(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate, wild = Member.evaluate, ["sgd"]
+
+    def best_at_first(member: Member, plan: Any) -> None:
+        evaluate(member, plan)
+        epoch = member.work.summary["epoch"]
+        member.work.summarize(epoch=epoch | {"test_accuracy": 0.9 if member.name == "sgd" else 0.2})
+        if epoch["epoch"] == 2 and member.name in wild:
+            member.trainer.divergence = Divergence(member.trainer.step_count, None, "")
+
+    monkeypatch.setattr(Member, "evaluate", best_at_first)
+    settings = RaceSettings(**TINY | {"epochs": 3}, optimizers="sgd,sam")
+    race = here(jobs.store, settings)
+    assert [run.status for run in jobs.members(race.id)] == ["diverged", "finished"]
+    assert result_of(race) == "sam: test accuracy 20.00%"
+    wild.append("sam")
+    race = here(jobs.store, settings)
+    assert [run.status for run in jobs.members(race.id)] == ["diverged", "diverged"]
+    assert result_of(race) == ""
+
+
 def test_killed_when_all_had_ended_it_only_says_so(jobs: Jobs) -> None:
     race = here(jobs.store, RaceSettings(**TINY, optimizers="sgd,sam"))
     before = [records_of(jobs.store, run) for run in jobs.members(race.id)]
@@ -257,7 +280,8 @@ def test_killed_when_all_had_ended_it_only_says_so(jobs: Jobs) -> None:
     assert claimed is not None
     do(jobs.store, claimed)
     after = jobs.get(race.id)
-    assert (after.status, after.done, after.summary) == ("finished", race.done, race.summary)
+    assert (after.status, after.done) == ("finished", race.done)
+    assert after.summary == {**race.summary, "begun": race.done}
     again = [records_of(jobs.store, run) for run in jobs.members(race.id)]
     np.testing.assert_equal(again, before)
 

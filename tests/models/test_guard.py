@@ -1,7 +1,11 @@
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from samar.errors import RunError
 from samar.models.guard import undisturbed
 
 
@@ -56,3 +60,46 @@ def test_gradients_keep_their_identity() -> None:
     with undisturbed(net):
         vandalize(net)
     assert all(p.grad is g for p, g in zip(net.parameters(), grads, strict=True))
+
+
+def test_a_graph_from_before_can_go_backward() -> None:
+    net = model()
+    net[1].train()
+    loss = net(torch.randn(5, 3)).square().sum()
+    with undisturbed(net):
+        vandalize(net)
+        net[0].weight.detach().mul_(2.0)
+    loss.backward()
+
+
+def test_random_numbers_of_python_and_numpy_are_as_before() -> None:
+    before = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]
+    with undisturbed(model()):
+        random.random()
+        np.random.rand()
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # type: ignore[index]
+
+
+def test_a_buffer_that_takes_no_values_is_no_hindrance() -> None:
+    net = model()
+    net.register_buffer("ones", torch.ones(1).expand(4))
+    before = state(net)
+    with undisturbed(net):
+        vandalize(net)
+    torch.testing.assert_close(state(net), before, rtol=0, atol=0)
+
+
+def test_what_cannot_be_put_back_is_told_and_seen_by_autograd() -> None:
+    net = model()
+    net.register_buffer("ones", torch.ones(1).expand(4))
+    before = state(net)
+    loss = net(torch.randn(5, 3)).square().sum()
+    guard = undisturbed(net)
+    guard.__enter__()
+    net.ones.data = torch.zeros(1).expand(4)  # type: ignore[union-attr]
+    vandalize(net)
+    with pytest.raises(RunError, match=r"ones does not take its old values; load"):
+        guard.__exit__(None, None, None)
+    assert [m.training for m in net.modules()] == before[3]
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -5,15 +5,16 @@ import pickle
 import warnings
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
 from torch.optim.lr_scheduler import StepLR
 
 from samar.optim.catalog import OPTIMIZERS
-from samar.optim.rules import Fixed, Share, Trend
+from samar.optim.rules import Fixed, Share, Trend, TrendPower
 from samar.optim.sam import ASAM, SAM
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import EveryStep, Never, Threshold
+from samar.optim.second_pass import EveryStep, Late, Never, Threshold
 from samar.optim.vasso import VaSSO
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
@@ -93,6 +94,40 @@ def test_resuming_from_a_file_is_exact(name, options, make_problem, assert_same)
     for attribute in ("lam", "lam_used", "ratio"):
         if name == "samar":
             assert torch.equal(getattr(optimizer, attribute), getattr(resumed, attribute))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        *((kind, {"rho": 0.1, "lr": 0.1}) for kind in CLASSES),
+        (VaSSO, {"theta": 0.5}),
+        (SAMAR, {"beta": 0.5, "lam": 0.5, "lam_min": 0.25, "lam_max": 4.0}),
+        (SAMAR, {"rule": lambda number: TrendPower(gain=number(0.5), memory=number(4.0))}),
+        (SAM, {"second_pass": lambda number: Late(begin=number(0.5))}),
+        (SAM, {"base": torch.optim.AdamW, "betas": (np.float64(0.5), np.float64(0.75))}),
+    ],
+)
+@pytest.mark.parametrize("number", [np.float64, np.float32])
+def test_a_state_with_numpy_numbers_is_plain(kind, options, number, make_problem):
+    problem = make_problem()
+    given = {
+        name: value(number) if callable(value) and name != "base" else value
+        for name, value in options.items()
+    }
+    given = {n: number(v) if isinstance(v, float) else v for n, v in given.items()}
+    optimizer = kind(problem.model.parameters(), **{"lr": 0.1} | given)
+    optimizer.param_groups[0]["rho"] = number(0.25)  # as a schedule of one's own sets it
+    if kind is SAMAR:
+        optimizer.hold(number(0.5))
+    problem.run(optimizer, range(2))
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    again = kind(problem.model.parameters(), options.get("base", torch.optim.SGD), lr=0.1)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert again.param_groups[0]["rho"] == 0.25
+    assert type(again.param_groups[0]["rho"]) is float
+    assert repr(again.state_dict()) == repr(optimizer.state_dict())
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -288,6 +323,19 @@ def test_bfloat16_parameters(name, make_problem):
 def test_constructor_errors(kind, options, error, message):
     with pytest.raises(error, match=message):
         kind([torch.nn.Parameter(torch.ones(1))], **{"lr": 0.1, **options})
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_first_group_may_be_empty(kind, make_problem, assert_same):
+    ours, usual = make_problem(torch.float64), make_problem(torch.float64)
+    for problem, empty in ((ours, [{"params": []}]), (usual, [])):
+        groups = [*empty, {"params": problem.model.parameters()}]
+        optimizer = kind(groups, lr=0.1, model=problem.model)
+        problem.run(optimizer, range(3))
+        assert optimizer.loss.dtype == torch.float64
+    assert_same(ours, usual)
+    with pytest.raises(ValueError, match="no group has a parameter; give at least"):
+        kind([{"params": []}], lr=0.1)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

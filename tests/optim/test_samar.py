@@ -1,6 +1,7 @@
 """SAMAR's λ and direction, by hand on a quadratic and against pytorch-optimizer's WSAM."""
 
 import math
+from copy import deepcopy
 
 import pytest
 import pytorch_optimizer
@@ -188,6 +189,53 @@ def test_memory_outlives_a_sharpness_that_is_not_finite(broken):
     assert ratios[1:] == pytest.approx([1.5, 1.5 / 1.125, 2.75 / 1.21875], rel=1e-15)
 
 
+def measured(optimizer, x, rows):
+    """(ratio, λ) after a step with each pair of losses."""
+    found = []
+    for losses in rows:
+        x.grad = torch.ones_like(x)
+        optimizer.first_step()
+        x.grad = torch.ones_like(x)
+        optimizer.second_step(*(torch.tensor(loss).to(x) for loss in losses))
+        found.append((optimizer.ratio.item(), optimizer.lam.item()))
+    return found
+
+
+@pytest.mark.parametrize("lost", [0.0, math.nan, math.inf])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("beta", [0.9, 0.0])
+@pytest.mark.parametrize("rule", [TrendPower(), Trend(), DeadBand(), Power(), Share()])
+def test_lambda_begins_with_the_first_sharpness_that_there_is(rule, beta, count, lost):
+    """A batch without a loss at the start is nothing that the next could be compared with."""
+    rows = [(1.0, 1.5), (1.0, 1.4), (1.2, 1.8)]
+    x = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+    options = {"lr": 0.0, "rule": rule, "beta": beta, "second_pass": EveryStep()}
+    late, usual = SAMAR([x], **options), SAMAR([x], **options)
+    before = measured(late, x, [(lost, lost)] * count)
+    if not rule.needs_loss:
+        assert {lam for _, lam in before} == {1.0}
+    expected = measured(usual, x, rows)
+    resumed = SAMAR([x], lr=0.0, second_pass=EveryStep())
+    resumed.load_state_dict(late.state_dict())
+    for optimizer in (late, resumed):
+        (first, begun), *later = measured(optimizer, x, rows)
+        assert first == 1.0
+        assert begun == pytest.approx(expected[0][1])
+        for (ratio, lam), (known, usual_lam) in zip(later, expected[1:], strict=True):
+            assert ratio == pytest.approx(known, rel=0.2)
+            assert lam == pytest.approx(usual_lam, rel=0.2)
+
+
+def test_a_sharpness_of_zero_later_on_is_a_measurement():
+    """Also where the host of a device, which is late, does not know that it is no beginning."""
+    x = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+    optimizer = SAMAR([x], lr=0.0, rule=Power(), beta=0.0, lam_max=1e30, second_pass=EveryStep())
+    measured(optimizer, x, [(1.0, 1.5)])
+    optimizer._blank_known.value = True
+    rows = measured(optimizer, x, [(1.0, 1.0), (1.0, 1.5)])
+    assert [ratio for ratio, _ in rows] == pytest.approx([2e-12, 5e11])
+
+
 def test_a_slow_reference_is_the_plain_mean_until_its_memory_is_full():
     x = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
     optimizer = SAMAR([x], lr=0.1, rule=TrendPower(gain=1.0, memory=3.0), lam_max=100.0, beta=0.0)
@@ -308,6 +356,11 @@ def test_a_rule_of_ones_own(make_problem):
     again = problem.optimizer("samar", rule=Halve(), lam_min=0.0)
     again.load_state_dict(optimizer.state_dict())
     assert float(again.lam) == 0.25
+    other = problem.optimizer("samar", lr=0.5, second_pass=EveryStep())
+    before = deepcopy(other.state_dict())
+    with pytest.raises(ValueError, match="saved with the λ rule 'halve', which is not built in"):
+        other.load_state_dict(optimizer.state_dict())
+    assert repr(other.state_dict()) == repr(before)
 
 
 def test_exact_sharpness_needs_both_losses_and_first_order_none(make_problem):
@@ -420,6 +473,37 @@ def test_held_at_0_it_is_sgd_and_at_1_it_is_sam(value: float) -> None:
 
         reference.step(closure)
     assert torch.equal(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("pinned", ["held", "bounds"])
+@pytest.mark.parametrize("policy", [None, EveryStep()])
+def test_at_0_a_second_gradient_that_is_not_finite_has_no_part(pinned, policy) -> None:
+    def steps(build) -> torch.Tensor:
+        x, lone = nn.Parameter(torch.tensor([0.05])), nn.Parameter(torch.ones(1))
+        optimizer = build([x, lone])
+        for _ in range(2):
+
+            def closure() -> torch.Tensor:
+                optimizer.zero_grad()
+                loss = -x.sqrt().sum()
+                if not x > 0:  # in the second pass only
+                    loss = loss + lone.sum()
+                loss.backward()
+                return loss
+
+            optimizer.step(closure)
+        return torch.cat([x.detach(), lone.detach()])
+
+    def samar(params) -> SAMAR:
+        bounds = {"lam": 0.0, "lam_min": 0.0, "lam_max": 0.0} if pinned == "bounds" else {}
+        own = {"rho": 0.1, "second_pass": policy} | bounds
+        optimizer = SAMAR(params, lr=0.001, weight_decay=0.1, **own)
+        if pinned == "held":
+            optimizer.hold(0.0)
+        return optimizer
+
+    expected = steps(lambda params: torch.optim.SGD(params, lr=0.001, weight_decay=0.1))
+    assert torch.equal(steps(samar), expected)
 
 
 def test_a_held_lambda_is_part_of_the_state() -> None:

@@ -495,6 +495,25 @@ def test_an_abandoned_step_spends_nothing(make_problem, assert_same):
     assert int(counts) == 12
 
 
+@pytest.mark.parametrize("options", [{}, {"sharpness": "first_order", "rule": Share()}])
+def test_a_step_without_its_losses_spends_nothing_either(options, make_problem):
+    problem = make_problem()
+    optimizer = problem.optimizer("samar", second_pass=Dither(strength=3.0), **options)
+    problem.run(optimizer, range(3))
+    for k in range(3, 9):
+        loss = problem.closure(optimizer, k)()
+        before = dict(optimizer._memory)
+        if optimizer.wants_second_pass():
+            break
+        optimizer.plain_step(loss)
+    optimizer.first_step()
+    problem.closure(optimizer, k)()
+    assert optimizer._memory != before
+    with pytest.raises(ValueError, match="need"):
+        optimizer.second_step()
+    assert (optimizer._memory, optimizer._decision) == (before, MEASURE)
+
+
 def policy_takes(optimizer):
     """Whether the next step takes the second gradient, without asking for good."""
     memory = dict(optimizer._memory)

@@ -1,7 +1,9 @@
 """A loop that is watched takes the same steps bit for bit, whatever happens to samar."""
 
 import errno
+import io
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,8 +23,11 @@ from torch import Tensor, nn
 
 import samar
 from samar.errors import ConfigError, RunError
+from samar.exchange.archive import job_zip
+from samar.exchange.importing import import_job
 from samar.home import SHIPPED, home
 from samar.jobs.files import job_dir
+from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
@@ -172,6 +177,53 @@ def test_watching_changes_no_bit(name: str) -> None:
         assert torch.equal(mine, other)
 
 
+class Drawing(nn.Module):
+    """Draws from every random state there is, in eval mode too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        factor = random.random() + np.random.rand() + torch.rand(()).item()
+        out: Tensor = self.last(x) * factor
+        return out
+
+
+@pytest.mark.usefixtures("eager")
+def test_looks_leave_every_random_state_as_it_was() -> None:
+    found = []
+    for looks in (None, 1.0):
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+        network = Drawing()
+        if looks is None:
+            plain(network, sgd(network), lambda loss: None)
+        else:
+            with samar.watch(network, sgd(network), sample=data(), looks=looks, quiet=True) as run:
+                plain(network, sgd(network), run.step)
+        found.append(network.last.weight)
+    assert torch.equal(*found)
+    (job,) = Jobs().all("watch")
+    assert len(Store().records.artifacts(job.key, "film_plane")) > 3, "it did look"
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_graph_from_before_a_look_goes_backward() -> None:
+    """As in a GAN, whose generator's graph is held while the discriminator steps."""
+    network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    optimizer = sgd(network[2])
+    with samar.watch(network, optimizer, sample=data(), looks=1.0, quiet=True) as run:
+        for x, y in batches(4):
+            loss = F.cross_entropy(network(x), y)
+            run.step(loss)
+            loss.backward()
+            optimizer.step()
+    job = Jobs().get(str(run.id))
+    assert len(Store().records.artifacts(job.key, "film_plane")) > 3, "it did look"
+
+
 def compiled(network: nn.Module) -> nn.Module:
     return torch.compile(network, backend="eager")  # type: ignore[return-value]
 
@@ -259,6 +311,64 @@ def test_the_gradient_of_a_plain_optimizer_is_measured(samar_home: Path) -> None
     assert not Store().records.artifacts(job.key)
 
 
+def test_the_gradient_is_that_of_what_the_optimizer_steps(samar_home: Path) -> None:
+    network = Network()
+    for parameter in network.parameters():
+        parameter.grad = torch.full_like(parameter, 100.0)  # left by another optimizer
+    optimizer = sgd(network.last)
+    with samar.watch(network, optimizer, quiet=True) as run:
+        for tensor in network.last.parameters():
+            tensor.grad = torch.ones_like(tensor)
+        optimizer.step()
+        run.step(1.0)
+    steps = Store().records.steps(Jobs().get(str(run.id)).key)
+    assert steps["grad_norm"].tolist() == pytest.approx([27**0.5])
+
+
+def test_two_passes_by_hand_have_the_rate_that_they_used(samar_home: Path) -> None:
+    network = nn.Linear(6, 3)
+    optimizer = samar.SAM(network.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.1)
+    with samar.watch(network, optimizer, quiet=True) as run:
+        for x, y in batches(3):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(x), y)
+            loss.backward()
+            optimizer.first_step()
+            perturbed = F.cross_entropy(network(x), y)
+            perturbed.backward()
+            optimizer.second_step(loss, perturbed)
+            schedule.step()
+            run.step()
+    steps = Store().records.steps(Jobs().get(str(run.id)).key)
+    assert steps["lr"].tolist() == pytest.approx([0.1, 0.01, 0.001])
+    assert np.isfinite(steps["grad_norm"]).all()
+
+
+def test_every_gradient_of_lbfgs_counts(samar_home: Path) -> None:
+    network = nn.Linear(6, 3)
+    optimizer = torch.optim.LBFGS(network.parameters(), max_iter=5)
+    counts, taken = [], 0
+
+    def closure() -> Tensor:
+        nonlocal taken
+        taken += 1
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(data()[0]), data()[1])
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    before = taken
+    with samar.watch(network, optimizer, quiet=True) as run:
+        for _ in range(3):
+            run.step(optimizer.step(closure))
+            counts.append(taken - before)
+    steps = Store().records.steps(Jobs().get(str(run.id)).key)
+    assert steps["grad_evals"].tolist() == counts
+    assert counts[0] > 1
+
+
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     "asked",
@@ -273,6 +383,38 @@ def test_any_loss_and_batch(asked: dict[str, Any]) -> None:
     assert job is not None
     assert Store().records.artifacts(job.key, "film_plane")
     assert any(event.kind == "curvature" for event in Store().records.events(job.key))
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_network_of_two_parameters_is_measured(samar_home: Path) -> None:
+    network = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    inputs = torch.linspace(-1, 1, 8)[:, None]
+    with samar.watch(network, optimizer, sample=(inputs, 2 * inputs), loss=F.mse_loss) as run:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = F.mse_loss(network(inputs), 2 * inputs)
+            loss.backward()
+            optimizer.step()
+            run.step(loss)
+    found = [e for e in Store().records.events(Jobs().get(run.id).key) if e.kind == "curvature"]
+    assert found
+    assert {len(event.detail["values"]) for event in found} == {2}
+
+
+@pytest.mark.usefixtures("eager")
+def test_why_a_look_could_not_be_taken_is_said(
+    samar_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ConfigError("There are no axes here.")
+
+    monkeypatch.setattr("samar.training.measurements.random_frame", refuse)
+    _, job = watched(plain, sgd)
+    assert job is not None
+    told = Jobs().get(job.id).summary["measurements"]
+    assert told["film"]["reason"] == "There are no axes here."
+    assert told["curvature"]["reason"] == ""
 
 
 @pytest.mark.usefixtures("eager")
@@ -654,6 +796,31 @@ def test_where_all_groups_are_at_0_an_edit_sets_all(samar_home: Path) -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.2]
 
 
+@pytest.mark.parametrize("by", ["an edit", "a scheduler"])
+def test_an_edit_to_0_and_back_keeps_the_proportion(samar_home: Path, by: str) -> None:
+    network, jobs = Network(), Jobs()
+    groups = [
+        {"params": network.first.parameters(), "lr": 0.1, "rho": 0.05},
+        {"params": network.block.parameters(), "lr": 0.01, "rho": 0.0},
+    ]
+    optimizer = samar.SAM(groups, torch.optim.SGD)
+    with samar.watch(network, optimizer, quiet=True) as run:
+
+        def edit(count: int, **values: float) -> None:
+            jobs.change(str(run.id), **values)
+            until(lambda: run.step(1.0) or jobs.get(str(run.id)).edits == count)  # type: ignore[func-returns-value]
+
+        if by == "an edit":
+            edit(1, lr=0.0, rho=0.0)
+        else:
+            for group in optimizer.param_groups:
+                group["lr"] = group["rho"] = 0.0
+        optimizer.add_param_group({"params": network.last.parameters(), "lr": 0.0, "rho": 0.0})
+        edit(2 if by == "an edit" else 1, lr=0.2, rho=0.1)
+    numbers = [(group["lr"], group["rho"]) for group in optimizer.param_groups]
+    assert numbers == [(0.2, 0.1), (pytest.approx(0.02), 0.0), (0.2, 0.1)]
+
+
 def test_an_edit_of_what_the_optimizer_does_not_have_is_refused(samar_home: Path) -> None:
     network = Network()
     jobs = Jobs()
@@ -780,6 +947,27 @@ def test_a_loss_that_is_not_finite_is_told(samar_home: Path) -> None:
             run.step(torch.tensor(value))
     job = Jobs().get(str(run.id))
     assert (job.status, job.message) == ("finished", "The loss is not finite from step 2 on.")
+
+
+def test_an_evaluation_before_the_first_step_is_epoch_0(samar_home: Path) -> None:
+    network = Network()
+    with samar.watch(network, sgd(network), quiet=True) as run:
+        run.epoch(test_accuracy=0.1, test_loss=2.0)
+        run.step(0.5)
+        run.epoch(test_accuracy=0.5, test_loss=1.0)
+        run.step(0.4)
+    job = Jobs().get(str(run.id))
+    epochs = Store().records.epochs(job.key)
+    assert epochs["epoch"].tolist() == [0, 1]
+    assert epochs["step"].tolist() == [0, 1]
+    assert epochs["test_loss"].tolist() == [2.0, 1.0]
+    assert Store().records.steps(job.key)["epoch"].tolist() == [1, 2]
+    assert job.last_epoch is not None
+    assert job.last_epoch.epoch == 1
+    _, shown = RunHistory(Store().records, job.key).refresh()
+    assert shown["epoch"].tolist() == [0, 1]
+    back = Jobs().get(import_job(io.BytesIO(job_zip(Store(), job))))
+    assert Store().records.epochs(back.key)["epoch"].tolist() == [0, 1]
 
 
 def test_epochs_are_recorded(samar_home: Path) -> None:

@@ -2,17 +2,20 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
-from samar.errors import ConfigError, DataError, RunError
+from samar.errors import ConfigError, DataError, RunError, SamarError
 from samar.jobs.engine.local import asked_to_stop, schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.jobs.summary import seconds_left
 from samar.sweeps import search, service, values
 from samar.sweeps.results import results
 from samar.sweeps.service import WHY_SKIPPED, Sweep, Sweeps, extend
@@ -203,6 +206,76 @@ def test_images_that_are_not_here_are_said_before_anything_is_queued(sweeps: Swe
         sweeps.jobs.submit(SweepSpec(base={"dataset": "folder:nowhere"}))
     assert sweeps.all() == []
     assert sweeps.jobs.store.all() == []
+
+
+def test_a_search_asks_for_images_that_it_may_draw_later(
+    sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = SweepSpec(grid={"rho": (0.1,)}).settings()
+    monkeypatch.setattr(search, "first", lambda spec, limit: first)
+    follows = Condition(match={"optimizer": "sgd"}, then={"dataset": "folder:nowhere"})
+    for spec in (
+        tpe(grid={"dataset": ("digits", "folder:nowhere")}, seeds=1),
+        tpe(conditions=(follows,), seeds=1),
+    ):
+        with pytest.raises(DataError, match="no folder"):
+            sweeps.jobs.submit(spec)
+
+
+def test_a_stored_sweep_that_would_be_refused_today_stays_readable(sweeps: Sweeps) -> None:
+    when = Condition(match={"rho": 0.1}, then={"seed": 3})
+    spec = tpe(trials=9_000, seeds=2, base={"seed": 2**31 - 1}, conditions=(when,))
+    assert SweepSpec.stored(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("status", ["paused", "stopped", "failed"])
+def test_a_run_whose_sweep_rests_is_not_resumed_alone(sweeps: Sweeps, status: str) -> None:
+    store = sweeps.jobs.store
+    sweep = sweeps.get(sweeps.jobs.submit(GRID))
+    (run,) = training(sweeps)
+    store.move(run, "interrupted")
+    assert sweeps.jobs.cannot_resume(store.get(run.id)) == ""
+    store.move(sweep.job, status)
+    with pytest.raises(SamarError, match=f"Its sweep two · #1 is {status}; resume that."):
+        sweeps.jobs.resume(run.id)
+    assert store.get(run.id).status == "interrupted"
+    sweeps.jobs.resume(sweep.id)
+    assert [each.id for each in training(sweeps)] == [run.id]
+
+
+def test_the_time_left_of_a_resumed_sweep_counts_what_it_did_since(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_id = sweeps.jobs.submit(GRID)
+    for status in ("finished", "stopped"):
+        (run,) = training(sweeps)
+        end(run, status=status)
+        schedule(sweeps.jobs.store)
+    (run,) = training(sweeps)
+    sweeps.jobs.stop(sweep_id)
+    end(run, status="stopped")
+    sweeps.jobs.resume(sweep_id)
+    schedule(sweeps.jobs.store)
+    sweep = sweeps.get(sweep_id)
+    assert (sweep.job.done, seconds_left(sweep.job)) == (1, None)
+    end(training(sweeps)[0])
+    schedule(sweeps.jobs.store)
+    started = time.time() - 60
+    job = replace(sweeps.get(sweep_id).job, started=started)
+    assert (job.done, job.total) == (2, 4)
+    assert seconds_left(job) == pytest.approx(120, rel=0.05)
+
+
+def test_a_search_counts_what_it_has_still_to_choose(
+    sweeps: Sweeps, end: Callable[..., None]
+) -> None:
+    sweep_id = sweeps.jobs.submit(tpe(trials=9, seeds=2, grid={"rho": (0.1, 0.2)}, ranges={}))
+    assert sweeps.get(sweep_id).job.total == 18
+    assert finish(sweeps, end, lambda config: 0.5, most=2) == 2
+    assert sweeps.get(sweep_id).job.total == 18
+    assert finish(sweeps, end, lambda config: 0.5) == 2
+    sweep = sweeps.get(sweep_id)
+    assert (sweep.status, sweep.job.done, sweep.job.total) == ("finished", 4, 4)
 
 
 def test_a_value_that_the_command_could_not_write_is_refused(sweeps: Sweeps) -> None:

@@ -212,6 +212,14 @@ def test_settings_without_effect_do_not_make_settings_differ() -> None:
     assert same_setting(sgd) == same_setting(SweepSpec(grid={"optimizer": ("sgd",)}).settings()[0])
 
 
+def test_a_sweep_that_only_repeats_seeds_names_no_seed() -> None:
+    found = spec(base={"seed": 4}, seeds=2)
+    first, second = found.repeated(found.settings())
+    assert (first.name[-6:], second.name[-6:]) == ("seed 4", "seed 5")
+    assert "seed" not in first.name[:-6]
+    assert first.name[:-9] == second.name[:-9] == found.label(first) == found.label(second)
+
+
 def test_a_condition_may_set_a_folder_of_images() -> None:
     found = parse_condition("optimizer=sgd:dataset=folder:/images,lr=0.1")
     assert found.match == {"optimizer": "sgd"}

@@ -89,7 +89,9 @@ def test_a_lambda_that_stays_held_cannot_be_moved() -> None:
     with pytest.raises(ConfigError, match=r"λ is held at 2.0, so lam 3.0 would have no effect"):
         TrainSettings().changed_live(lam=3.0, lam_held=2.0)
     assert held.changed_live(lam=3.0, lam_held=None).lam == 3.0
-    assert held.changed_live(lam=held.lam, rho=0.5).rho == 0.5
+    with pytest.raises(ConfigError, match=r"λ is held at 0.5, so lam 1.0 would have no effect"):
+        held.changed_live(lam=held.lam, rho=0.5)
+    assert held.changed_live(lam=0.5, rho=0.2).lam == 0.5
     assert held.changed_live(lam_min=1.5, lam_max=2.0).lam == 1.5  # moves with its bounds
 
 

@@ -159,7 +159,7 @@ def test_let_go_at_another_lambda(digits: Dataset) -> None:
     trainer = Trainer(TrainSettings(lam_held=1.0, **SMALL), digits)
     trainer.change(lam=4.0, lam_held=None)
     assert float(trainer.optimizer.lam) == 4.0
-    trainer.change(lam_held=2.5, lam_max=1.0, lam=1.0)
+    trainer.change(lam_held=2.5, lam_max=1.0)
     trainer.change(lam_held=None, lam_max=3.0)
     assert float(trainer.optimizer.lam) == 2.5
 

@@ -21,6 +21,7 @@ from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
+from samar.kinds.race import RaceSettings
 from samar.landscapes.frame import random_frame
 from samar.landscapes.sampler import plane
 from samar.models.build import build_model
@@ -488,3 +489,110 @@ def test_the_three_forms_of_a_link_to_the_view(app: AppTest, four: list[Job]) ->
         app.switch_page(RUNS).run()
         assert not app.exception
         assert "No measurements yet." in app.info[0].value
+
+
+def jobs_page(app: AppTest, *selected: Job) -> AppTest:
+    app.run()
+    app.switch_page(COMPARE).run()  # so that the table begins with this selection
+    app.session_state["selected_runs"] = [job.id for job in selected]
+    return app.switch_page(RUNS).run()
+
+
+def race_of(jobs: Jobs) -> list[Job]:
+    """A race that has ended, and its members."""
+    race_id = jobs.submit(RaceSettings(optimizers="sgd,sam"))
+    jobs.stop(race_id)
+    return [jobs.get(race_id), *jobs.members(race_id)]
+
+
+def test_what_a_race_takes_with_it_is_said(app: AppTest, four: list[Job]) -> None:
+    race, member, _ = race_of(Jobs())
+    jobs_page(app, race)
+    told = "This removes the job and its 2 runs, with records and files, for good."
+    assert told in [each.value for each in app.markdown]
+    jobs_page(app, race, four[0])
+    told = "This removes these 2 jobs and their 2 runs, with records and files, for good."
+    assert told in [each.value for each in app.markdown]
+    jobs_page(app, four[0])
+    told = "This removes the job, with records and files, for good."
+    assert told in [each.value for each in app.markdown]
+    jobs_page(app, race, member)
+    app.button(key="really_delete").click().run()
+    assert not app.error
+    assert len(Jobs().all()) == len(four)
+
+
+def test_tags_given_elsewhere_are_kept(app: AppTest, four: list[Job]) -> None:
+    jobs, (one, two) = Jobs(), four[:2]
+    jobs_page(app, one, two)
+    jobs.tag(one.id, ["there"])
+    app.text_input(key="tags_of_many").set_value("here")
+    app.button(key="save_tags").click().run()
+    assert set(jobs.get(one.id).tags) == {"there", "here"}
+    assert jobs.get(two.id).tags == ("here",)
+
+
+def test_tags_and_a_name_given_elsewhere_are_shown(app: AppTest, four: list[Job]) -> None:
+    jobs, job = Jobs(), four[0]
+    jobs_page(app, job)
+    jobs.tag(job.id, ["there"])
+    jobs.rename(job.id, "other")
+    app.run()
+    named = {each.label: each for each in app.text_input}
+    assert named["Tags, with spaces between them"].value == "there"
+    assert named["New name"].value == "other"
+    named["Tags, with spaces between them"].set_value("there here")
+    app.button(key="save_tags").click().run()
+    assert set(jobs.get(job.id).tags) == {"there", "here"}
+    {each.label: each for each in app.text_input}["New name"].set_value("third")
+    app.button(key="save_name").click().run()
+    assert jobs.get(job.id).settings.name == "third"
+
+
+@pytest.mark.parametrize(
+    ("button", "done"), [("pin", "pinned"), ("save_tags", "tags"), ("really_delete", "")]
+)
+def test_of_several_jobs_one_that_is_gone_stops_nothing(
+    app: AppTest, four: list[Job], button: str, done: str
+) -> None:
+    jobs, (gone, kept) = Jobs(), four[:2]
+    jobs_page(app, gone, kept)
+    app.text_input(key="tags_of_many").set_value("here")
+    jobs.delete(gone.id)
+    app.button(key=button).click().run()
+    assert not app.exception
+    assert gone.id in app.error[0].value
+    left = [job for job in jobs.all() if job.id == kept.id]
+    assert [bool(getattr(job, done)) for job in left] == [True] if done else left == []
+
+
+def test_a_number_in_the_address_is_a_job(app: AppTest, four: list[Job]) -> None:
+    app.run()
+    app.query_params["job"] = "2"
+    app.switch_page(RUNS).run()
+    assert not app.warning
+    assert four[1].id in " ".join(each.value for each in app.caption)
+    assert app.query_params["job"] == four[1].id
+    compare_page(app, [])
+    app.query_params["runs"] = "1,#2"
+    app.switch_page(COMPARE).run()
+    assert not app.warning
+    assert app.query_params["runs"] == f"{four[0].id},{four[1].id}"
+    app.query_params.clear()
+    app.query_params["run"] = "2"
+    app.switch_page("pages/analysis/landscape.py").run()
+    assert not [each.value for each in app.caption if "There is no network" in each.value]
+    assert app.session_state["l_run"] == four[1].id
+
+
+def test_over_seconds_a_mean_is_of_runs_that_finished(
+    app: AppTest, recorded: Callable[..., Job]
+) -> None:
+    runs = [recorded(seed=0), recorded(seed=1, done=5), recorded(seed=2, done=1, status="stopped")]
+    compare_page(app, runs, x="training time (s)")
+    shown = figures(app)["compare_loss"]
+    assert shown["data"][-1]["customdata"][0][1] == 2
+    told = "Left out of the means over anything but steps, because they have not finished: #3."
+    assert told in [each.value for each in app.caption]
+    app.button_group(key="x").set_value("step").run()
+    assert "have not finished" not in " ".join(each.value for each in app.caption)

@@ -141,9 +141,12 @@ def test_a_lesson_as_one_file_needs_no_network() -> None:
 
     tables = recording("rate").tables
     figure = rate_figure(tables["horizon"].astype(float), {"sgd": tables["sgd_mean"]}, "mean")
-    section = Section("7. <rate>", "Does it?", "**slope**", ["look"], [(figure, 300)] * 2, {"a": 1})
+    section = Section(
+        "7. <rate>", "Does it?", "**slope**", ["of $K$ steps"], [(figure, 300)] * 2, {"a": 1}
+    )
     page = lesson_html(section)
     assert "7. &lt;rate&gt;" in page
+    assert "of K steps" in page
     assert page.count("Plotly.newPlot(") == 2
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', page)
     assert 'aria-label="Both axes logarithmic' in page

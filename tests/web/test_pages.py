@@ -279,6 +279,19 @@ def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest)
     assert app.button(key="button_stop")
 
 
+def test_a_control_of_a_run_that_is_gone_is_answered_in_a_sentence(app: AppTest) -> None:
+    runs = Jobs()
+    run_id = runs.submit(TrainSettings())
+    claimed = runs.store.claim_next("long", 1)
+    assert claimed is not None
+    train_page(app, run=run_id)
+    assert runs.store.move(claimed, "stopped")
+    runs.delete(run_id)
+    app.slider(key="lam_max").set_value(2.0).run()
+    assert not app.exception
+    assert "There is no" in app.error[0].value
+
+
 def test_every_visit_keeps_a_process_warm(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[int] = []
     monkeypatch.setattr("samar.web.service.keep", lambda: kept.append(1))

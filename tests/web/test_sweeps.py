@@ -274,6 +274,15 @@ def test_without_held_out_images_the_charts_show_the_test_images(app: AppTest) -
     assert title == "<b>Test accuracy</b>"
     assert drawn["sweep_heat_map"]["data"]
     assert "Accuracy on" not in [group.label for group in app.get("button_group")]
+    assert "by validation" not in text(app)
+
+
+def test_of_one_setting_each_nothing_was_chosen_without_held_out_images(app: AppTest) -> None:
+    grid = {"optimizer": ("sgd", "sam")}
+    page(app, sweep=ended(SweepSpec(grid=grid, base={"validation": 0.0}, seeds=1)))
+    assert not app.exception
+    assert "Differences seed by seed" in text(app)
+    assert "by validation" not in text(app)
 
 
 def test_pause_resume_back_and_delete(app: AppTest) -> None:

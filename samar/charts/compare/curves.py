@@ -45,30 +45,35 @@ class Style:
     color: str
     dash: str
     symbol: str
+    width: float = 2.0
 
 
 def styles_of(optimizers: Sequence[str]) -> list[Style]:
     """A look for each line: the optimizer's own colour, and a dash that tells its lines apart.
 
     Lines of one single optimizer have nothing to tell by its colour: they take all colours in turn.
+    Where all dashes are taken they come once more, wider.
     """
     if len(set(optimizers)) == 1 and len(optimizers) > 1:
         turns = [divmod(number, len(PALETTE)) for number in range(len(optimizers))]
         return [
-            Style(PALETTE[color], DASHES[(color + turn) % 6], SYMBOLS[(color + turn) % 6])
+            Style(
+                PALETTE[color],
+                DASHES[(color + turn) % 6],
+                SYMBOLS[(color + turn) % 6],
+                width=2.0 + turn // 6,
+            )
             for turn, color in turns
         ]
     styles = []
     for number, name in enumerate(optimizers):
         own = OPTIMIZER_STYLES[name]
-        before = list(optimizers[:number]).count(name)
+        turn, place = divmod(list(optimizers[:number]).count(name), len(DASHES))
         dashes, symbols = (
             (first, *(other for other in many if other != first))
             for first, many in ((own.dash, DASHES), (own.symbol, SYMBOLS))
         )
-        styles.append(
-            Style(own.color, dashes[before % len(dashes)], symbols[before % len(symbols)])
-        )
+        styles.append(Style(own.color, dashes[place], symbols[place], width=2.0 + turn))
     return styles
 
 
@@ -92,6 +97,7 @@ def overlay_figure(
     """
     traces: list[dict[str, Any]] = []
     log = log and metric.log
+    empty = f"None of these runs recorded this: {metric.title.lower()}."
     for line, style in zip(lines, styles_of([line.optimizer for line in lines]), strict=True):
         curves = [each for each in line.curves if each.y.size]
         if not curves:
@@ -99,13 +105,17 @@ def overlay_figure(
         smooth = smoothing if metric.of == "steps" else 0.0
         name = html.escape(line.title)
         marks = metric.of != "steps"
+        drawn = [_smoothed(each, smooth, log) for each in curves]
+        drawn = [each for each in drawn if each.y.size and not (log and each.y.max() <= 0)]
+        if not drawn:
+            empty = "A logarithmic axis has no place for this: no value is above 0."
+            continue
         if smooth and len(curves) == 1:
             traces += _drawn(curves[0].x, curves[0].y, name, style, marks, faint=True)
-        curves = [_smoothed(each, smooth, log) for each in curves]
-        if len(curves) == 1:
-            traces += _drawn(curves[0].x, curves[0].y, name, style, marks)
+        if len(drawn) == 1:
+            traces += _drawn(drawn[0].x, drawn[0].y, name, style, marks)
         else:
-            traces += _mean(curves, name, style, marks, log)
+            traces += _mean(drawn, name, style, marks, log)
     x_title = X_TITLES[x]
     titles = ", ".join(line.title for line in lines)
     scale: dict[str, Any] = {"type": "log", "nticks": 5} if log else {"type": "linear"}
@@ -116,7 +126,7 @@ def overlay_figure(
         alt=f"{metric.title} over {x_title} of {titles}.",
         x_axis={"title": x_title, "unifiedhovertitle": {"text": f"{x_title} %{{x:,.6~r}}"}},
         y_axis={"title": metric.unit} | scale,
-        empty=f"None of these runs recorded this: {metric.title.lower()}.",
+        empty=empty,
     )
     figure.update_layout(legend=BELOW, margin={"t": 36})
     return figure
@@ -145,7 +155,7 @@ def _smoothed(curve: Curve, weight: float, log: bool) -> Curve:
 def _drawn(
     x: Floats, y: Floats, name: str, style: Style, marks: bool, *, faint: bool = False
 ) -> list[dict[str, Any]]:
-    dash, width = ("solid", 1) if faint else (style.dash, 2)
+    dash, width = ("solid", 1) if faint else (style.dash, style.width)
     line: dict[str, Any] = {"color": style.color, "dash": dash, "width": width}
     marker = {"symbol": style.symbol, "size": 7} if marks else None
     more: dict[str, Any] = {"opacity": 0.3, "showlegend": False} if faint else {}
@@ -158,15 +168,19 @@ def _drawn(
 def _mean(
     curves: Sequence[Curve], name: str, style: Style, marks: bool, log: bool
 ) -> list[dict[str, Any]]:
-    """The mean with a band of one standard deviation to either side."""
+    """The mean with a band of one standard deviation to either side, wherever it can be drawn."""
     found = mean_curve(curves)
     low, high = found.mean - found.std, found.mean + found.std
-    banded = np.isfinite(found.std) & ((low > 0) | (not log))
-    x = found.x[banded]
+    banded = np.flatnonzero(np.isfinite(found.std) & ((low > 0) | (not log)))
+    stretches = np.split(banded, np.flatnonzero(np.diff(banded) > 1) + 1)
+    x, y = (
+        np.concatenate([part for s in stretches for part in (there[s], back[s][::-1], [np.nan])])
+        for there, back in ((found.x, found.x), (high, low))
+    )
     band = {
         "type": "scatter",
-        "x": np.concatenate([x, x[::-1]]).astype(np.float32),
-        "y": np.concatenate([high[banded], low[banded][::-1]]).astype(np.float32),
+        "x": x[:-1].astype(np.float32),
+        "y": y[:-1].astype(np.float32),
         "mode": "lines",
         "line": {"width": 0},
         "fill": "toself",
@@ -175,12 +189,12 @@ def _mean(
         "showlegend": False,
         "legendgroup": name,
     }
-    line = {"color": style.color, "dash": style.dash, "width": 2}
+    line = {"color": style.color, "dash": style.dash, "width": style.width}
     mean = {
         "type": "scatter",
         "x": found.x.astype(np.float32),
         "y": found.mean.astype(np.float32),
-        "customdata": np.stack([found.std, found.n], 1).round(6).tolist(),
+        "customdata": np.stack([found.std, found.n], 1).tolist(),
         "name": name,
         "legendgroup": name,
         "mode": "lines+markers" if marks else "lines",
@@ -188,7 +202,7 @@ def _mean(
         "marker": {"symbol": style.symbol, "size": 7},
         "hovertemplate": "%{y:.5~g} ± %{customdata[0]:.2~g} (%{customdata[1]} runs)",
     }
-    return [band, mean] if x.size else [mean]
+    return [band, mean] if banded.size else [mean]
 
 
 def _faint(color: str) -> str:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from samar.compare.differences import NOT_USED, differences, shown
@@ -17,7 +18,7 @@ RESULTS = {
     "gap": "gap (points)",
     "test_accuracy": "test accuracy (%)",
 }
-MOST_SETTINGS = 8
+MOST_SETTINGS = MOST_TICKS = 8
 COLORS = [[0, "#0072B2"], [0.5, "#8C7F86"], [1, "#D55E00"]]
 """Thin lines have to be seen on a light and on a dark page, which rules out Viridis' ends."""
 
@@ -78,20 +79,17 @@ def _dimension(name: str, values: Sequence[Any]) -> dict[str, Any]:
         places = {value: math.log10(value) if log else float(value) for value in distinct}
     else:
         places = {value: float(number) for number, value in enumerate(distinct)}
+    ordered = sorted(places, key=lambda value: places[value])
+    spaced = np.linspace(0, len(ordered) - 1, min(MOST_TICKS, len(ordered))).round().astype(int)
+    ticks = [ordered[place] for place in spaced]
     # Runs that do not use a setting, or use all there is, lie below the axis' own values.
     low, high = min(places.values(), default=0.0), max(places.values(), default=1.0)
     below = low - max(0.15 * (high - low), 0.3 if not numeric else 1e-9)
-    for odd in (value for value in values if value in (None, NOT_USED)):
-        places[odd] = below
-    ticks = places if len(places) <= 8 else {}
+    odd = {value: below for value in values if value in (None, NOT_USED)}
+    places |= odd
+    ticks += odd
     return axis | {
         "values": [places[value] for value in values],
-        **(
-            {
-                "tickvals": list(ticks.values()),
-                "ticktext": [html.escape(shown(value, known)[:24]) for value in ticks],
-            }
-            if ticks
-            else {}
-        ),
+        "tickvals": [places[value] for value in ticks],
+        "ticktext": [html.escape(shown(value, known)[:24]) for value in ticks],
     }

@@ -40,4 +40,4 @@ def lesson_html(section: Section) -> str:
 
 
 def _text(markdown: str) -> str:
-    return markdown.replace("**", "").replace("*", "")
+    return markdown.replace("*", "").replace("$", "")

@@ -367,7 +367,7 @@ def slices_figure(
                 "type": "scatter",
                 "x": float32(x),
                 "y": float32(y),
-                "name": name,
+                "name": html.escape(name),
                 "mode": "lines+markers",
                 "line": {"color": color, "dash": dash, "width": 2},
                 # An interpolated point is a part of the line alone.

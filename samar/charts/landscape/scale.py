@@ -75,9 +75,13 @@ class Scale:
         mantissas = (1,) if high - low > 2.5 else (1, 2, 5)
         values = [m * 10.0**d for d in decades for m in mantissas]
         kept = [v for v in values if low - 1e-9 <= np.log10(v) <= high + 1e-9]
-        if len(kept) < 3:
-            kept = [float(f"{10**v:.3g}") for v in np.linspace(low, high, 5)]
-        return {"tickvals": np.log10(kept).tolist(), "ticktext": [f"{v:g}" for v in kept]}
+        words = [f"{v:g}" for v in kept]
+        if len(words) < 3:
+            for digits in range(3, 18):
+                words = [f"{10**v:.{digits}g}" for v in np.linspace(low, high, 5)]
+                if len(set(words)) == len(words):
+                    break
+        return {"tickvals": np.log10([float(word) for word in words]).tolist(), "ticktext": words}
 
 
 def quantity_of(landscape: Landscape | Samples | Trail, quantity: str) -> Floats:

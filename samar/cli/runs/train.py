@@ -9,6 +9,7 @@ from samar.cli.measure import follow, print_note, submitted
 from samar.cli.runs import race
 from samar.cli.runs.edits import add_edits, edits_from
 from samar.cli.runs.together import done_here, follow_first
+from samar.cli.sweep import follow_sweep
 from samar.device.catalog import gathered
 from samar.errors import ConfigError
 from samar.jobs.job import Job, edits_name
@@ -16,6 +17,7 @@ from samar.jobs.service import Jobs
 from samar.jobs.summary import percent, summary
 from samar.settings.command import PROGRAM, add_settings, json_line, settings_from
 from samar.settings.declare import settings_of
+from samar.sweeps.service import Sweeps
 from samar.training.settings import TrainSettings
 
 NONE = "none"
@@ -89,7 +91,10 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _follow(service: Jobs, job_id: str, as_json: bool) -> int:
-    if service.store.get(job_id).kind == "race":
+    kind = service.store.get(job_id).kind
+    if kind == "sweep":
+        return follow_sweep(Sweeps(service), job_id, as_json)
+    if kind == "race":
         return race.report(service, follow(service, job_id, race.words), as_json)
     job = follow(service, job_id, _words)
     trains = job.kind == "train"

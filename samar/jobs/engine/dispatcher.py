@@ -11,7 +11,8 @@ from pathlib import Path
 
 from samar.home import jobs_folder
 from samar.jobs.job import HELD, Job
-from samar.jobs.store import MEMBER
+from samar.jobs.kind import LONG, SHORT, in_lane
+from samar.jobs.store import MEMBER, RESTING
 
 SILENT_SECONDS = 15.0
 """A dispatcher that said nothing for longer is gone."""
@@ -44,11 +45,24 @@ class Dispatcher:
 
     def words(self, jobs: Sequence[Job]) -> str:
         """How busy the cluster is, in one line."""
-        own = [job for job in jobs if MEMBER not in job.inputs]
-        busy = sum(job.status in HELD for job in own)
-        wait = sum(job.status == "queued" for job in own)
+        busy, wait = map(len, placed(jobs))
         machines = f"{self.machines} machine{'s' * (self.machines != 1)}"
         return f"Cluster: {busy} of {self.places} places busy on {machines}, {wait} waiting."
+
+
+def placed(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+    """Those of all jobs that have a place, and those that wait for one.
+
+    A sweep and a script take none, and a job whose sweep rests waits for no place.
+    """
+    resting = {job.id for job in jobs if in_lane(job.kind, None) and job.status in RESTING}
+    own = [
+        job
+        for job in jobs
+        if any(in_lane(job.kind, lane) for lane in (LONG, SHORT)) and MEMBER not in job.inputs
+    ]
+    waiting = [job for job in own if job.status == "queued" and job.parent not in resting]
+    return [job for job in own if job.status in HELD], waiting
 
 
 def dispatcher() -> Dispatcher | None:

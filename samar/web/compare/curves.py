@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import streamlit as st
 
 from samar.charts.compare.curves import Line, overlay_figure, overlay_height
 from samar.charts.training import View
-from samar.compare.groups import Group, group_by_seed, left_out, titles_of
+from samar.compare.groups import Group, group_by_seed, left_out, titles_of, unfinished
 from samar.compare.metrics import METRICS, curve_of
 from samar.errors import RunError
 from samar.jobs.job import Job
@@ -69,6 +70,9 @@ def _draw(
     if not together:
         alone = [(run,) for run in runs]
         groups = [Group(t, g) for t, g in zip(titles_of(alone), alone, strict=True)]
+    elif view.x != "step":  # such a mean goes as far as its shortest run
+        told = f"{told} {unfinished(groups)}".strip()
+        groups = [replace(group, runs=group.finished or group.runs) for group in groups]
     recorded = {run.id: (*history(run).refresh(), events_of(run)) for run in runs}
     with st.grid(2, min_column_width=360):
         for name in shown:

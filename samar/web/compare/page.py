@@ -12,7 +12,7 @@ from samar.web.compare.settings import settings
 from samar.web.controls import segmented
 from samar.web.jobs.files import report
 from samar.web.jobs.table import filtered, select_jobs
-from samar.web.service import service
+from samar.web.service import id_of, service
 from samar.web.state import COMPARED, COMPARED_LINK, COMPARED_TABLE, TRAIN_PAGE
 from samar.web.text import plain
 
@@ -60,7 +60,10 @@ def _choose(everything: Sequence[Job]) -> list[Job]:
     state = st.session_state
     if link != state.get(COMPARED_LINK):  # not what this page wrote there: the link wins
         state[COMPARED_LINK], state[COMPARED_TABLE] = link, state.get(COMPARED_TABLE, 0) + 1
-    linked = list(dict.fromkeys(filter(None, link.split(","))))
+    words = list(filter(None, link.split(",")))
+    linked = list(dict.fromkeys(w if w in known else id_of(w, "train") for w in words))
+    if any(word not in linked for word in words):
+        st.query_params[COMPARED] = state[COMPARED_LINK] = ",".join(linked)
     missing = [run_id for run_id in linked if run_id not in known]
     wanted = [run_id for run_id in linked if run_id in known]
     for run in everything:

@@ -15,7 +15,7 @@ from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
 from samar.web.jobs.picture import picture
 from samar.web.jobs.table import MARKS, kind_title, result_of
-from samar.web.service import service
+from samar.web.service import id_of, service
 from samar.web.state import (
     CONNECTIVITY_PAGE,
     CURVATURE_PAGE,
@@ -58,12 +58,14 @@ def open_job(job: Job) -> None:
 
 def details(jobs: Sequence[Job]) -> None:
     """Draw the job that the address names: settings, result, files and the end of its log."""
-    wanted = st.query_params.get(JOB)
-    job = next((job for job in jobs if job.id == wanted), None)
-    if wanted and job is None:
-        st.warning(f"There is no job {plain(wanted)[:80]}.", icon=":material/link_off:")
-    if job is None:
+    if not (asked := st.query_params.get(JOB)):
         return
+    wanted = id_of(asked)
+    job = next((job for job in jobs if job.id == wanted), None)
+    if job is None:
+        st.warning(f"There is no job {plain(asked)[:80]}.", icon=":material/link_off:")
+        return
+    st.query_params[JOB] = wanted
     with st.container(border=True, key="details"):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
             title = f"{plain(kind_title(job))} {plain(job.label)}"

@@ -1,10 +1,11 @@
 """The Jobs page: what computes and waits, the table of all that was, and what to do with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
 
+from samar.errors import RunError, SamarError
 from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher
 from samar.jobs.engine.local import RAY, engine
 from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
@@ -149,13 +150,14 @@ def _actions(job: Job) -> None:
         _pin_button([job])
         if readable:
             with st.popover("Rename", icon=":material/edit:", **unless(steer)):
-                st.text_input("New name", job.settings.name, max_chars=80, key=f"name_{job.id}")
-                st.button("Save", on_click=attempt, args=(_rename, job.id), key="save_name")
+                # What was given elsewhere meanwhile makes another widget, which begins with that.
+                name, key = job.settings.name, f"name_{job.id}_{job.settings.name}"
+                st.text_input("New name", name, max_chars=80, key=key)
+                st.button("Save", on_click=attempt, args=(_rename, job.id, key), key="save_name")
         with st.popover("Tags", icon=":material/label:", **unless(steer)):
-            st.text_input(
-                "Tags, with spaces between them", " ".join(job.tags), key=f"tags_{job.id}"
-            )
-            st.button("Save", on_click=attempt, args=(_tag, job.id), key="save_tags")
+            tags, key = " ".join(job.tags), f"tags_{job.id}_{' '.join(job.tags)}"
+            st.text_input("Tags, with spaces between them", tags, key=key)
+            st.button("Save", on_click=attempt, args=(_tag, job.id, key), key="save_tags")
         if not job.active:
             _delete_button([job])
         if readable:
@@ -223,11 +225,20 @@ def _pin_button(jobs: Sequence[Job]) -> None:
 
 
 def _delete_button(jobs: Sequence[Job]) -> None:
-    several = f"these {len(jobs)} jobs, their" if len(jobs) > 1 else "the job, its"
+    removed, its = (f"these {len(jobs)} jobs", "their") if len(jobs) > 1 else ("the job", "its")
     with st.popover("Delete", icon=":material/delete:", **unless(_cannot_steer(jobs))):
-        st.markdown(f"This removes {several} records and files for good.")
+        if count := _owned(jobs):
+            removed += f" and {its} {count} run{'s' * (count > 1)}"
+        st.markdown(f"This removes {removed}, with records and files, for good.")
         label = f"Delete {len(jobs)} jobs" if len(jobs) > 1 else "Delete it"
         st.button(label, on_click=attempt, args=(_delete, jobs), key="really_delete")
+
+
+def _owned(jobs: Sequence[Job]) -> int:
+    """How many runs of races and sweeps go with these jobs, besides those that are among them."""
+    ids = [job.id for job in jobs]
+    counts = service().store.counts(ids)
+    return sum(sum(each.values()) for each in counts.values()) - sum(j.parent in ids for j in jobs)
 
 
 def _repeat(job: Job) -> None:
@@ -241,24 +252,40 @@ def _repeat(job: Job) -> None:
 
 
 def _pin(jobs: Sequence[Job], pinned: bool) -> None:
-    for job in jobs:
-        service().pin(job.id, pinned)
+    _each(jobs, lambda job: service().pin(job.id, pinned))
 
 
-def _rename(job_id: str) -> None:
+def _rename(job_id: str, key: str) -> None:
     """As typed by now: the button may have been drawn before that came. So with tags."""
-    service().rename(job_id, st.session_state[f"name_{job_id}"])
+    service().rename(job_id, st.session_state[key])
 
 
-def _tag(job_id: str) -> None:
-    service().tag(job_id, [st.session_state[f"tags_{job_id}"]])
+def _tag(job_id: str, key: str) -> None:
+    service().tag(job_id, [st.session_state[key]])
 
 
 def _add_tags(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        service().tag(job.id, [*job.tags, st.session_state["tags_of_many"]])
+    new = st.session_state["tags_of_many"]
+    _each(jobs, lambda job: service().tag(job.id, [*service().get(job.id).tags, new]))
 
 
 def _delete(jobs: Sequence[Job]) -> None:
+    ids = [job.id for job in jobs]
+    owners = [job for job in jobs if job.parent not in ids]  # the others go with theirs
+    _each(owners, lambda job: service().delete(job.id))
+
+
+def _each(jobs: Sequence[Job], act: Callable[[Job], None]) -> None:
+    """Act on each job, also where it fails with one of them.
+
+    Raises:
+        RunError: it failed with some; why, for each.
+    """
+    problems = []
     for job in jobs:
-        service().delete(job.id)
+        try:
+            act(job)
+        except SamarError as error:
+            problems.append(str(error))
+    if problems:
+        raise RunError(" ".join(problems))

@@ -66,9 +66,14 @@ def percent(found: MeanStd) -> str:
     return f"{found.percent} %" if found.percent else "not measured"
 
 
+def _held_out(found: Sequence[SettingResult]) -> bool:
+    """Whether any image was held out, by which a setting could be chosen."""
+    return any(run.settings.validation for result in found for run in result.runs[:1])
+
+
 def _measure(key: str, found: Sequence[SettingResult], default: str) -> str:
     """The choice of the images to look at; none where no image was held out."""
-    if not any(run.settings.validation for result in found for run in result.runs[:1]):
+    if not _held_out(found):
         return "test"
     return str(
         st.segmented_control(
@@ -119,9 +124,12 @@ def charts(sweep: Sweep, found: Sequence[SettingResult]) -> None:
             lines = curves(found, line)
             figure = curve_figure(lines, line, measure, title=_label(line), log=log, done=done)
             plotly_chart(figure, key="sweep_curve", height=340)
+    chosen = (
+        "The best by validation is framed. Where several settings share a place, the best of them "
+        "by validation is shown."
+    )
     st.caption(
-        "Means over seeds, bars and ± their standard deviation. The best by validation is framed. "
-        "Where several settings share a place, the best of them by validation is shown."
+        "Means over seeds, bars and ± their standard deviation. " + chosen * _held_out(found)
     )
 
 
@@ -145,11 +153,11 @@ def differences(found: Sequence[SettingResult]) -> None:
     differences = paired_differences(arms, reference, measure)
     figure = difference_figure(differences, reference.label, measure)
     plotly_chart(figure, key="sweep_differences", height=120 + 50 * len(arms))
+    by = "Each optimizer's setting was chosen by validation. " * _held_out(found)
     st.caption(
-        "Differences seed by seed (faint), their mean, and Student's 95 % interval. Each "
-        "optimizer's setting was chosen by validation. An interval that reaches 0 does not show a "
-        "difference at this number of seeds. SAM and VaSSO spend two gradients a step, SAMAR "
-        "between one and two."
+        f"Differences seed by seed (faint), their mean, and Student's 95 % interval. {by}An "
+        "interval that reaches 0 does not show a difference at this number of seeds. SAM and VaSSO "
+        "spend two gradients a step, SAMAR between one and two."
     )
 
 

@@ -211,4 +211,5 @@ def steer(run_id: str, name: str, key: str = "") -> None:
     key = key or name
     attempt(partial(service().change, run_id, **{name: st.session_state[key]}))
     if PROBLEM in st.session_state:
-        st.session_state[key] = service().live_values(service().get(run_id))[name]
+        with suppress(SamarError):  # it is gone
+            st.session_state[key] = service().live_values(service().get(run_id))[name]

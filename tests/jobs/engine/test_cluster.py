@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,10 @@ import pytest
 from samar.cli import main
 from samar.jobs.engine import cluster, local
 from samar.jobs.engine.dispatcher import Dispatcher, dispatcher
+from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.kinds.watch import WatchSettings
+from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
 
@@ -44,6 +49,24 @@ def test_faces_start_nothing_where_a_cluster_does(
     long_ago = time.time() - 60
     os.utime(samar_home / "runs" / "dispatcher.json", (long_ago, long_ago))
     assert dispatcher() is None
+
+
+def test_only_what_takes_a_place_is_counted(
+    samar_home: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAMAR_ENGINE", "ray")
+    jobs = Jobs()
+    runs, rests = (jobs.submit(SweepSpec(grid={"rho": (0.1, 0.2)}, seeds=1)) for _ in range(2))
+    jobs.pause(rests)
+    member = jobs.all("train", parent=runs)[0]
+    assert jobs.store.claim(member.id) is not None
+    watched = jobs.store.create(WatchSettings())
+    assert jobs.store.claim(watched) is not None
+    told = "Cluster: 1 of 8 places busy on 2 machines, 1 waiting."
+    assert Dispatcher(8, 2).words(jobs.store.all()) == told
+    assert main(["cluster"]) == 0
+    (where,) = re.findall(rf"{socket.gethostname()}\D*(\d+)", capsys.readouterr().out)
+    assert where == "1"
 
 
 @pytest.mark.parametrize(
