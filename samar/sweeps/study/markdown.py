@@ -67,6 +67,13 @@ def findings(rows: Sequence[Row]) -> list[str]:
             "All at the learning rate that SGD's trials chose, against SAM with its ρ tuned there: "
             f"{sam}. Against SGD with at least as many gradients: {sgd}."
         )
+    late = _by_setting(found, lambda v: difference(rows, v.setting, "samar_hold", "samar"))
+    if late:
+        best = _by_setting(found, lambda v: difference(rows, v.setting, "samar_hold", v.best))
+        told.append(
+            "SAMAR at its defaults, its learning rate decaying as late as in Temperon's schedule, "
+            f"against itself: {late}. Against the best tuned arm of SAM's kind: {best}."
+        )
     prices = [(v, v.price) for v in found if not math.isnan(v.price)]
     if prices:
         clean = [price for v, price in prices if "label_noise" not in TASKS[v.setting].changes]

@@ -146,6 +146,14 @@ def test_a_missed_goal_is_said(rows: list[Row]) -> None:
     assert findings([]) == ["The table has no final runs of SAMAR and an arm to compare it with."]
 
 
+def test_what_a_late_decay_is_worth_is_said(rows: list[Row]) -> None:
+    assert not any("decaying as late" in sentence for sentence in findings(rows))
+    rows.append(replace(rows[5], arm="samar_hold", schedule="hold_cosine", test_accuracy=0.99))
+    (told,) = (sentence for sentence in findings(rows) if "decaying as late" in sentence)
+    assert "against itself: Digits, right labels +6.0." in told
+    assert told.endswith("SAM's kind: Digits, right labels +7.0.")
+
+
 def test_candidates_are_listed_with_validation_accuracy() -> None:
     made = [
         replace(
