@@ -18,7 +18,7 @@ from samar.jobs.job import ACTIVE, HELD, UNREADABLE, Job
 from samar.jobs.kind import kind_of
 from samar.jobs.records import Event, insert_events
 from samar.jobs.sql import schema
-from samar.jobs.store import Store, new_row
+from samar.jobs.store import BEGUN, Store, new_row
 from samar.settings.command import json_line
 from samar.sweeps.spec import UNMEASURED
 from samar.sweeps.study import protocol
@@ -103,8 +103,10 @@ def _take_further(store: Store, job: Job, free: int, ended: int) -> None:
         insert_events(db, job.key, move.said)
         if move.opened:
             db.execute(table.insert(), move.opened)
-        values = {"done": move.done, "total": move.total, "summary": json_line({"ended": ended})}
-        db.execute(own.values(**values, **end))
+        known = job.summary.get("since") == job.started
+        begun = job.summary[BEGUN] if known else move.done  # rows of before take no more time
+        summary = json_line({"ended": ended, "since": job.started, BEGUN: begun})
+        db.execute(own.values(done=move.done, total=move.total, summary=summary, **end))
 
 
 class _Move:

@@ -84,8 +84,8 @@ LESSON = Lesson(
         "What our rules have in common: the direction. In what they differ: how much.",
         "What went against us: on 10,000 small CIFAR-10 images with right labels no "
         "sharpness-aware method clearly beat the best SGD. Where 20 % of the labels were wrong, "
-        "SAM and SAMAR did. "
-        "The Study page has every row.",
+        "SAM and SAMAR did, and better than both a schedule made by hand: SGD first, SAM from the "
+        "decay of the learning rate on. The Study page has every row.",
     ),
     why="A method is more than its formula: defaults, schedules and the noise of mini-batches "
     "decide as much. Lesson 3 shows two rules that differ in nothing but what the sharpness is "

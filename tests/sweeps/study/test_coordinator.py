@@ -87,6 +87,7 @@ def test_a_study_is_made_once_and_goes_on_where_it_was_left(
     study = make("tune", "final")
     # Four final arms; the tuned SAM chose the default's ρ, whose row it takes over.
     assert (study.status, study.done, study.total) == ("finished", 8, 8)
+    assert study.summary["begun"] == 4, "the time left must not count rows of before"
     found = rows(study)
     assert len(found) == 8
     assert made() == 7
