@@ -176,9 +176,9 @@ ARMS = {
     "sam_rate": Arm("SAM, ρ tuned, at SGD's η", _SAM, _RHO, _SMALL_RHO, rate="sgd"),
     "samar_rate": Arm("SAMAR, defaults, at SGD's η", {"optimizer": "samar"}, follows="sgd"),
     # What of Temperon's schedule is the learning rate's alone:
-    "sgd_hold": Arm("SGD, η decays as late", {"optimizer": "sgd", "schedule": "hold_cosine"}),
+    "sgd_hold": Arm("SGD, late decay of η", {"optimizer": "sgd", "schedule": "hold_cosine"}),
     "samar_hold": Arm(
-        "SAMAR, defaults, η decays as late", {"optimizer": "samar", "schedule": "hold_cosine"}
+        "SAMAR, defaults, late decay of η", {"optimizer": "samar", "schedule": "hold_cosine"}
     ),
 }
 
