@@ -188,6 +188,7 @@ def test_the_result_of_a_script_without_accuracies(
     [
         ({"memory": 22_000_000, "centre_loss": 2.295, "points": 5}, "centre loss 2.295, points 5"),
         ({"begun": 0, "memory": 1, "edits": 2}, ""),
+        ({"ended": 7, "since": 1.8e9, "begun": 4}, "ended 7"),
         (
             {"begun": 0, "leader": "sam", "test_accuracy": 0.5, "members": {"sam": {}}},
             "sam: test accuracy 50.00%",

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
-from samar.jobs.job import WAITS
+from samar.jobs.job import WAITS, Job
 from samar.jobs.service import Jobs
 from samar.kinds.race import RaceSettings
 from samar.sweeps.spec import SweepSpec
@@ -39,6 +39,16 @@ def train_page(app: AppTest, **query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.switch_page("pages/experiment/train.py").run()
+
+
+def at_work(app: AppTest) -> Job:
+    """Show a run that is training, and return it."""
+    runs = Jobs()
+    run_id = runs.submit(TrainSettings())
+    run = runs.store.claim_next("long", 1)
+    assert run is not None
+    train_page(app, run=run_id)
+    return run
 
 
 def command(app: AppTest) -> str:
@@ -151,11 +161,7 @@ def test_a_run_of_a_preset_is_called_so(app: AppTest) -> None:
 
 def test_nothing_moves_when_a_run_ends(app: AppTest) -> None:
     """The same buttons stand in the same order, and no box appears."""
-    jobs = Jobs()
-    run_id = jobs.submit(TrainSettings())
-    claimed = jobs.store.claim_next("long", 1)
-    assert claimed is not None
-    train_page(app, run=run_id)
+    run, store = at_work(app), Jobs().store
 
     def buttons() -> list[tuple[str, bool]]:
         found = [b for b in app.button if b.key and b.key.startswith("button_")]
@@ -166,13 +172,13 @@ def test_nothing_moves_when_a_run_ends(app: AppTest) -> None:
 
     assert buttons() == [("Pause", False), ("Step", True), ("Stop", False), ("Race", True)]
     captions, before = len(app.caption), boxes()
-    jobs.store.move(claimed, "paused")
+    store.move(run, "paused")
     app.run()
     assert buttons()[0] == ("Resume", False)
-    jobs.store.move(claimed, "paused", WAITS)  # told to resume, and waits for its place
+    store.move(run, "paused", WAITS)  # told to resume, and waits for its place
     app.run()
     assert buttons()[0] == ("Pause", False)
-    jobs.store.move(claimed, "diverged", "It *blew* up.")
+    store.move(run, "diverged", "It *blew* up.")
     app.run()
     assert buttons() == [("Start", False), ("Step", True), ("Stop", True), ("Race", False)]
     assert (len(app.caption), boxes()) == (captions, before)
@@ -268,11 +274,7 @@ def test_an_empty_choice_in_a_link_is_the_default(app: AppTest) -> None:
 
 
 def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest) -> None:
-    runs = Jobs()
-    run_id = runs.submit(TrainSettings())
-    claimed = runs.store.claim_next("long", 1)
-    assert claimed is not None
-    train_page(app, run=run_id)
+    at_work(app)
     app.slider(key="lam_max").set_value(0.05).run()
     assert "λ floor 0.1 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
     assert app.session_state["lam_max"] == TrainSettings().lam_max
@@ -280,13 +282,9 @@ def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest)
 
 
 def test_a_control_of_a_run_that_is_gone_is_answered_in_a_sentence(app: AppTest) -> None:
-    runs = Jobs()
-    run_id = runs.submit(TrainSettings())
-    claimed = runs.store.claim_next("long", 1)
-    assert claimed is not None
-    train_page(app, run=run_id)
-    assert runs.store.move(claimed, "stopped")
-    runs.delete(run_id)
+    run = at_work(app)
+    assert Jobs().store.move(run, "stopped")
+    Jobs().delete(run.id)
     app.slider(key="lam_max").set_value(2.0).run()
     assert not app.exception
     assert "There is no" in app.error[0].value
