@@ -8,6 +8,8 @@ The names that a script needs most are here, and are loaded when they are first 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from samar.version import __version__
+
 if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on first use
     from samar.curvature.product import hessian_of as hessian_of
     from samar.curvature.solvers.density import spectral_density as spectral_density
@@ -62,7 +64,6 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.training.settings import TrainSettings as TrainSettings
     from samar.training.trainer import Trainer as Trainer
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "ASAM": "optim.sam",

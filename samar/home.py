@@ -41,8 +41,11 @@ def jobs_folder() -> Path:
         ) from None
 
 
-PACKAGED = Path(__file__).parent / "shipped"
-SHIPPED = PACKAGED if (PACKAGED / "app.py").is_file() else Path(__file__).parents[1]
+PACKAGE = Path(__file__).parent
+"""The folder of the package, from which fresh interpreters import it."""
+
+PACKAGED = PACKAGE / "shipped"
+SHIPPED = PACKAGED if (PACKAGED / "app.py").is_file() else PACKAGE.parent
 """What ships beside the package: within it if installed from a wheel, around it in a checkout."""
 
 ASSETS = SHIPPED / "assets"

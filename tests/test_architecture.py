@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"plain_text", "npz"},
+    {"plain_text", "npz", "version"},
     {"errors"},
     {"home", "shipped"},
     {"settings", "device"},

@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from samar import __version__
 from samar.cli import (
     app,
     cluster,
@@ -29,6 +28,7 @@ from samar.cli import (
 )
 from samar.cli.runs import race, train
 from samar.errors import ConfigError, SamarError, of_the_disk, told_if_missing
+from samar.version import __version__
 
 COMMANDS = (
     train,

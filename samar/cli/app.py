@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from samar import __version__
 from samar.errors import ConfigError
 from samar.home import PACKAGED, SHIPPED, home
+from samar.version import __version__
 
 HIGHEST = 65_535
 ENTRY = ("app.py", "pages/*/*.py", ".streamlit/config.toml")

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from samar import __version__
 from samar.connectivity.alignment import Alignment, align
 from samar.connectivity.bend import Batch, Bend, BendTraining
 from samar.connectivity.curve import coefficients, point
@@ -37,6 +36,7 @@ from samar.landscapes.frame import (
 from samar.landscapes.grid import Grid, Span
 from samar.landscapes.result import Trail
 from samar.landscapes.sampler import Sampler
+from samar.version import __version__
 
 Progress = Callable[[int, int, str], None]
 MARGIN = 0.25

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from samar import __version__
 from samar.curvature.catalog import COVARIANCE, HESSIAN, PYHESSIAN
 from samar.curvature.held_out import along, piece_size
 from samar.curvature.layers import layer_curvature
@@ -29,6 +28,7 @@ from samar.data.sample import Sample
 from samar.device.catalog import CPU
 from samar.device.placement import provenance
 from samar.device.waiting import on_host
+from samar.version import __version__
 
 GIVEN = ("images", "split")
 """Of a request, what the examples themselves say."""

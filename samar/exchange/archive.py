@@ -26,7 +26,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from samar import __version__
 from samar.errors import RunError
 from samar.exchange import checked_zip
 from samar.exchange.tables import table
@@ -36,6 +35,7 @@ from samar.jobs.files import job_dir
 from samar.jobs.job import UNREADABLE, Job
 from samar.jobs.kind import trains
 from samar.jobs.store import Store
+from samar.version import __version__
 
 FORMAT, FORMAT_VERSION = "samar job", 2
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors")

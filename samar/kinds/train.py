@@ -161,7 +161,7 @@ class Training(Steered):
         """
         import torch
 
-        from samar import __version__
+        from samar.version import __version__
 
         work, trainer = self.work, self.trainer
         records = work.store.records

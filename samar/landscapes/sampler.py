@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samar import __version__
 from samar.data.dataset import Dataset
 from samar.data.evaluation import evaluate
 from samar.data.objective import Objective
@@ -41,6 +40,7 @@ from samar.landscapes.settings import LandscapeSettings
 from samar.landscapes.topology.samples import Cube, Samples
 from samar.landscapes.trajectory import pca_frame, trail
 from samar.models.guard import undisturbed
+from samar.version import __version__
 
 Progress = Callable[[int, int], None]
 BALL_POINTS = 32

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from pathlib import Path as Folder
 
-import samar
 from samar.errors import SamarError
+from samar.home import PACKAGE
 from samar.playground.paths import Path
 from samar.playground.settings import PlaygroundSettings
 
@@ -56,7 +55,7 @@ def descend(settings: PlaygroundSettings) -> dict[str, Path]:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    paths = [str(Folder(samar.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,

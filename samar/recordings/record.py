@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samar import __version__
 from samar.curvature.product import hessian_of
 from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.dataset import Dataset
@@ -39,6 +38,7 @@ from samar.training.measurements import (
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
+from samar.version import __version__
 
 MAX_PRODUCTS = 60
 SAID = "said"

@@ -16,15 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-import samar
 from samar.device.catalog import CPU
 from samar.errors import ConfigError, RunError
-from samar.home import home, jobs_folder
+from samar.home import PACKAGE, home, jobs_folder
 from samar.jobs.engine.dispatcher import Dispatcher
 from samar.jobs.engine.local import ENGINE, RAY, VARIABLES, tend
 from samar.jobs.files import log_path
@@ -168,7 +166,7 @@ def _gpus(ray: Any, job: Job) -> float:
 def _variables(places: int) -> dict[str, str]:
     """What a job's process has to know, wherever it runs."""
     known = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    paths = [str(Path(samar.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     return known | {
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "SAMAR_HOME": str(home()),

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-import samar
 from samar.device.catalog import TORCHRUN
+from samar.home import PACKAGE
 
 
 def start_process(
@@ -26,7 +26,7 @@ def start_process(
         stdout: where else, but for what goes wrong.
         variables: environment variables besides those of this process.
     """
-    package_parent = str(Path(samar.__file__).parents[1])
+    package_parent = str(PACKAGE.parent)
     others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = [package_parent, *(path for path in others if path not in ("", package_parent))]
     detached: dict[str, object] = {"start_new_session": True}

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import samar
+from samar.home import PACKAGE
 from samar.jobs.engine.process import start_process
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
@@ -173,7 +173,7 @@ def _newest_code() -> float:
     own = [
         getattr(sys.modules.get(k.settings.__module__), "__file__", "") for k in kinds().values()
     ]
-    for file in (*Path(samar.__file__).parent.rglob("*.py"), *map(Path, filter(None, own))):
+    for file in (*PACKAGE.rglob("*.py"), *map(Path, filter(None, own))):
         with suppress(OSError):  # it went while this looked
             newest = max(newest, file.stat().st_mtime)
     return newest

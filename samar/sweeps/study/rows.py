@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from samar import __version__
 from samar.errors import ConfigError
 from samar.sweeps.statistics import NAN
+from samar.version import __version__
 
 SETTINGS = (
     "rho",

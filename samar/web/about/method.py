@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from samar import __version__
 from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
+from samar.version import __version__
 
 METHOD = r"""
 Every optimizer below looks for weights $x$ with a small loss $f(x)$. The sharpness-aware ones also

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 
 import streamlit as st
 
-from samar import __version__
 from samar.charts.html.playground import standalone_html
 from samar.charts.playground import panels, plane, surface
 from samar.optim.catalog import OPTIMIZERS
@@ -16,6 +15,7 @@ from samar.playground.presets import PRESETS
 from samar.playground.process import descend_with, running
 from samar.playground.settings import PlaygroundSettings
 from samar.settings.declare import settings_of
+from samar.version import __version__
 from samar.web.controls import link_problem
 from samar.web.playground.controls import (
     choose_preset,

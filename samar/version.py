@@ -1,0 +1,3 @@
+"""Version of samar, which records, archives and results name."""
+
+__version__ = "0.2.0"
