@@ -21,8 +21,8 @@ from mkdocs.utils.meta import get_data
 from plotly.offline import get_plotlyjs
 
 import samar
-from samar.charts.html.lesson import Section, lesson_html
 from samar.charts.html.playground import standalone_html
+from samar.charts.html.render import charts, render
 from samar.charts.lessons import landscape_figure
 from samar.charts.playground import panels, plane, surface
 from samar.charts.replay import TOP, measured_every, memorized, replay_figures
@@ -96,7 +96,8 @@ def _landscape() -> str:
         film = shipped.runs[key].film
         assert film is not None
         figures.append((landscape_figure(film.axes, film.loss, title, top=TOP), 420))
-    section = Section(
+    return render(
+        "lesson.html.j2",
         title="A landscape over time",
         question="How does the loss around a network change while it learns?",
         finding=f"The loss on one plane through each network's weights, cut at {TOP:g}.",
@@ -104,10 +105,9 @@ def _landscape() -> str:
             "Press play above each figure: the network is the cross in the middle.",
             "SGD ends in a narrow valley, SAMAR in a wide one.",
         ],
-        figures=figures,
+        charts=charts(figures),
         manifest=shipped.manifest,
     )
-    return lesson_html(section)
 
 
 def _playground() -> str:

@@ -134,15 +134,9 @@ def segmented(
     key: str,
     options: Mapping[str, str],
     default: str | None = None,
-    former: Mapping[str, str] | None = None,
 ) -> str:
-    """Draw a choice of few, the first unless told otherwise; a link holds its key or title.
-
-    Args:
-        former: titles of earlier versions, which old links hold, with their keys.
-    """
+    """Draw a choice of few, the first unless told otherwise; a link holds its key or title."""
     held = st.query_params.get(key, "")
-    held = (former or {}).get(held, held)
     if key not in st.session_state and held in options:
         st.session_state[key] = held
     elif key not in st.session_state and held and held not in options.values():

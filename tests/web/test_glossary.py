@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from samar.web.learn.glossary import term
-from samar.web.learn.papers import SOURCES
-from samar.web.learn.words import MARK, TERMS, expand
+from samar.web.learn.glossary import MARK, SOURCES, TERMS, expand, term
 
 try:
     import tomllib
@@ -17,15 +15,15 @@ except ImportError:  # Python 3.10
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("key", sorted(TERMS))
-def test_a_term_is_short_plain_and_complete(key: str) -> None:
-    item = TERMS[key]
-    assert len(item.short) <= 120
-    assert item.short.endswith(".")
-    assert not re.search(r"[$\\]", item.short)
-    assert "[[" not in expand(item.long)
-    assert set(item.sources) <= set(SOURCES)
-    assert key not in {mark[1] for mark in MARK.finditer(item.long)}
+def test_a_term_is_short_plain_and_complete() -> None:
+    assert len(TERMS) > 40
+    for key, item in TERMS.items():
+        assert len(item.short) <= 120, key
+        assert item.short.endswith("."), key
+        assert not re.search(r"[$\\]", item.short), key
+        assert "[[" not in expand(item.long), key
+        assert set(item.sources) <= set(SOURCES), key
+        assert key not in {mark[1] for mark in MARK.finditer(item.long)}, key
 
 
 def test_a_term_is_reached_by_pointer_touch_and_keyboard() -> None:
@@ -50,11 +48,6 @@ def luminance(color: str) -> float:
 def contrast(a: str, b: str) -> float:
     high, low = sorted((luminance(a), luminance(b)), reverse=True)
     return (high + 0.05) / (low + 0.05)
-
-
-def test_contrast_is_measured_right() -> None:
-    assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.charts.html.lesson import Section, lesson_html
+from samar.charts.lessons import landscape_figure, rate_figure
 from samar.jobs.service import Jobs
 from samar.recordings.catalog import recording
-from samar.web.learn.papers import SOURCES
-from samar.web.learn.words import MARK, TERMS, expand
+from samar.web.learn.glossary import MARK, SOURCES, TERMS, expand
+from samar.web.lessons import frame, rate
 from samar.web.lessons.page import LESSONS
 from samar.web.service import service
 
@@ -51,12 +51,8 @@ def test_every_lesson_opens_and_is_complete(app: AppTest, number: int) -> None:
     assert [e.label for e in app.expander] == ["Teacher notes", "Where the numbers come from"]
     assert app.button(key="lesson_back").disabled == (number == 1)
     assert app.button(key="lesson_next").disabled == (number == len(LESSONS))
-
-
-def test_a_link_with_the_former_title_of_a_rule(app: AppTest) -> None:
-    open_lesson(app, 3, l3_rule="Dead band against the trend")
-    assert not app.exception
-    assert app.button_group(key="l3_rule").value == "trend"
+    for key, value in lesson.defaults.items():
+        assert app.session_state[key] == value, "a reset writes what a fresh lesson shows"
 
 
 def test_next_back_and_the_menu_lead_through_the_lessons(app: AppTest) -> None:
@@ -107,57 +103,31 @@ def test_lesson_4_starts_the_preset_and_its_sgd_twin(app: AppTest) -> None:
     assert differing <= {"probe_share"}, "it moves no weight"
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_every_marked_word_and_source_is_known(number: int) -> None:
-    lesson = LESSONS[number - 1]
-    texts = (lesson.question, *lesson.look_for, lesson.why, lesson.notes)
-    for text in texts:
-        assert "[[" not in expand(text)
-    assert set(lesson.sources) <= set(SOURCES)
-
-
-def test_controls_and_defaults_agree(app: AppTest) -> None:
-    """What a reset writes is what a fresh lesson shows."""
-    for number in NUMBERS:
-        open_lesson(app, number)
-        for key, value in LESSONS[number - 1].defaults.items():
-            assert app.session_state[key] == value, key
-
-
-def test_the_lessons_use_the_glossary() -> None:
-    used = {
-        mark[1]
-        for lesson in LESSONS
-        for text in (*lesson.look_for, lesson.why, lesson.notes)
-        for mark in MARK.finditer(text)
-    }
+def test_marked_words_and_sources_are_known() -> None:
+    used = set()
+    for lesson in LESSONS:
+        assert set(lesson.sources) <= set(SOURCES)
+        for text in lesson.texts.values():
+            assert "[[" not in expand(text)
+            used |= {mark[1] for mark in MARK.finditer(text)}
     assert {"sharpness", "rho", "lam", "ratio", "eigenvalue", "filter_normalization"} <= used
     for key, term in TERMS.items():
-        assert 0 <= term.lesson <= len(LESSONS), key
+        assert term.lesson in ("", *map(str, NUMBERS)), key
 
 
-def test_a_lesson_as_one_file_needs_no_network() -> None:
-    from samar.charts.lessons import rate_figure
-
+def test_the_figures_as_one_file_need_no_network() -> None:
+    """A figure that moves stands at its last moment and has a play button."""
+    lesson = rate.LESSON
+    axes, loss = np.array([[-1.0, 0, 1]] * 2), np.ones((2, 3, 3))
+    moving = frame.Chart("moving", landscape_figure(axes, loss, "around", top=2))
     tables = recording("rate").tables
-    figure = rate_figure(tables["horizon"].astype(float), {"sgd": tables["sgd_mean"]}, "mean")
-    section = Section(
-        "7. <rate>", "Does it?", "**slope**", ["of $K$ steps"], [(figure, 300)] * 2, {"a": 1}
-    )
-    page = lesson_html(section)
-    assert "7. &lt;rate&gt;" in page
-    assert "of K steps" in page
+    still = rate_figure(tables["horizon"].astype(float), {"sgd": tables["sgd_mean"]}, "mean")
+    shown = frame.Shown([frame.Chart("still", still), moving], "**slope** <b>", {"a": 1})
+    page = frame._export(lesson, 7, shown)
+    assert "slope &lt;b&gt;" in page
+    assert "mean of eight runs of K steps" in page
     assert page.count("Plotly.newPlot(") == 2
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', page)
     assert 'aria-label="Both axes logarithmic' in page
-
-
-def test_an_animation_in_a_file_has_a_play_button() -> None:
-    from samar.charts.lessons import landscape_figure
-
-    axes, loss = np.zeros((2, 3)), np.ones((2, 3, 3))
-    axes[:] = [-1, 0, 1]
-    section = Section("t", "q", "f", [], [(landscape_figure(axes, loss, "around", top=2), 300)], {})
-    page = lesson_html(section)
     assert "Plotly.addFrames(" in page
     assert '"label":"\\u25b6 play"' in page

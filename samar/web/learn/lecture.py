@@ -7,8 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from samar.web.text import sections
+
 TEXT = Path(__file__).with_name("lecture.md")
-STYLE = Path(__file__).with_name("lecture.css")
 COLUMNS = ("Do", "See", "Say")
 
 
@@ -28,38 +29,30 @@ class Part:
 
 
 def read_lecture() -> tuple[str, list[Part]]:
-    """What stands before the parts, as Markdown, and the parts."""
-    first, *rest = TEXT.read_text(encoding="utf-8").split("\n## ")
-    return first, [_part(text) for text in rest]
-
-
-def _part(text: str) -> Part:
-    opening, *columns = text.split("\n### ")
-    title, _, opening = opening.partition("\n")
-    found = {}
-    for column in columns:
-        name, _, lines = column.partition("\n")
-        found[name] = re.findall(r"^- (.*)$", lines, flags=re.MULTILINE)
-    return Part(title, opening.strip(), found)
+    """The introduction, as Markdown, and the parts."""
+    texts = sections(TEXT.read_text(encoding="utf-8"))
+    introduction = texts.pop("")
+    parts = []
+    for title, text in texts.items():
+        columns = sections(text, 3)
+        opening = columns.pop("")
+        sentences = {n: re.findall(r"^- (.*)$", t, re.MULTILINE) for n, t in columns.items()}
+        parts.append(Part(title, opening, sentences))
+    return introduction, parts
 
 
 def show() -> None:
     """Draw the page."""
-    st.html(STYLE)
-    before, parts = read_lecture()
+    st.html(TEXT.with_suffix(".css"))
+    introduction, parts = read_lecture()
     with st.container(key="lecture"):
         st.header("A lecture of 45 minutes", anchor=False)
-        st.markdown(before)
+        st.markdown(introduction)
         for number, part in enumerate(parts, 1):
             with st.container(border=True, key=f"lecture_{number}"):
                 st.subheader(part.title, anchor=f"part-{number}")
                 st.markdown(part.opening)
                 if part.columns:
-                    _columns(part)
-
-
-def _columns(part: Part) -> None:
-    for place, name in zip(st.columns(len(COLUMNS), gap="medium"), COLUMNS, strict=True):
-        with place:
-            sentences = "\n".join(f"- {sentence}" for sentence in part.columns[name])
-            st.markdown(f"**{name}**\n\n{sentences}")
+                    for column, name in zip(st.columns(3, gap="medium"), COLUMNS, strict=True):
+                        sentences = "\n".join(f"- {sentence}" for sentence in part.columns[name])
+                        column.markdown(f"**{name}**\n\n{sentences}")

@@ -79,39 +79,8 @@ def _draw() -> Shown:
 
 
 LESSON = Lesson(
-    title="Are the minima one valley?",
-    question="Are SGD's and SAMAR's minima one valley, or two?",
+    "connected",
     badge="replay",
     draw=_draw,
     defaults={"l9_pair": "same_start", "l9_set": "train"},
-    look_for=(
-        "SGD and SAMAR from one start: walk straight from one end to the other. The [[loss]] "
-        "rises by 0.002 at most, a thousandth of what it costs to guess. Here the two are one "
-        "valley.",
-        "Now two starts. The straight line leads over a [[barrier]], whether both networks were "
-        "trained by SGD, both by SAMAR, or one by each. Here the start decides, not the optimizer.",
-        "Part of it is only a matter of order: [[alignment|aligning]] the neurons of the second "
-        "network lowers the barrier and does not remove it. This network is narrow.",
-        "The Bézier curve goes around it without any alignment: on it the loss rises by 0.06 "
-        "instead of more than 1 ([[mode_connectivity]]). The plane shows the valley that it "
-        "follows.",
-        "At the bottom every pair that was measured: three of each kind.",
-    ),
-    why="A network's neurons have no order of their own. Two starts put them into different "
-    "orders, and the middle of the straight line mixes neurons that have nothing to do with each "
-    "other. Permuting them changes nothing of what a network computes.\n\n"
-    "What is left is a hill on *this* line. There are 40,000 directions in which to go around it, "
-    "and one bend, trained for 400 steps, takes away about nineteen twentieths of it. So a cut "
-    "that shows two valleys does not show that there are two.",
-    notes="Ask for a guess first: does SAMAR end in another valley than SGD? Lesson 1 looks as if, "
-    "and has two weights only. Then show one start, then two.\n\n"
-    "Be exact about what was measured: the small CNN on clean digits, 40 epochs, three seeds. A "
-    "seed sets the first weights and the order of the batches, so one start means both. From one "
-    "start with other batches the line may rise too. BatchNorm's statistics are "
-    "estimated anew at every point; without that every line has a barrier. No barrier says "
-    "nothing about which end is better on test images.\n\n"
-    "An experiment: train two runs with two seeds, join them on the page *Connectivity*, and train "
-    "the bend for longer. Does the rest of the barrier go away? On two networks of 15 epochs it "
-    "did, at 600 steps.",
-    sources=("garipov", "draxler", "linear", "rebasin", "repair"),
 )

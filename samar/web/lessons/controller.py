@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from samar.charts.lessons import moving
 from samar.charts.replay import view_of
 from samar.charts.training import lam_figure, ratio_figure, sharpness_figure
-from samar.optim.catalog import FORMER_TITLES, RULES
+from samar.optim.catalog import RULES
 from samar.recordings.catalog import RecordedRun, recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
@@ -16,7 +16,7 @@ TITLES = {name: RULES[name].title for name in ("trend_power", "trend", "dead_ban
 
 def _draw() -> Shown:
     shipped = recording("jump")
-    run = shipped.runs[segmented("λ rule", "l3_rule", TITLES, former=FORMER_TITLES)]
+    run = shipped.runs[segmented("λ rule", "l3_rule", TITLES)]
     steps = len(run.steps["step"])
     until = moment(
         "l3_at", steps, "Show up to step", "Moves the end of the curves; the link keeps it."
@@ -60,30 +60,8 @@ def _figures(run: RecordedRun, until: int) -> dict[str, go.Figure]:
 
 
 LESSON = Lesson(
-    title="λ as a controller",
-    question="Shock the run: what do the ratio and λ do?",
+    "controller",
     badge="replay",
     draw=_draw,
     defaults={"l3_rule": "trend_power", "l3_at": 256},
-    look_for=(
-        "The first hump needs no shock: the network begins to learn, and its surroundings sharpen.",
-        "At the dotted line the [[learning_rate]] becomes twenty times larger, in mid-run.",
-        "The [[sharpness]] jumps up within a few steps, and with it the [[ratio]].",
-        "With the two rules that compare with a slow average (*trend*) [[lam|λ]] climbs "
-        "while the ratio is above 1, and falls again when the run has settled: a controller.",
-        "With the *dead band*, which compares each step with the one before, λ mostly follows the "
-        "noise. It rises without any shock: its up-steps are larger than its down-steps.",
-    ),
-    why="The ratio is this step's sharpness divided by a reference. Where that is the **previous "
-    "step's** sharpness, a lasting rise shows up only once, among the noise of "
-    "[[mini_batch|mini-batches]]. Where it is a **slow average**, the rise shows until the average "
-    "has caught up.\n\n"
-    "Either way a ratio above 1 raises λ and one below 1 lowers it: that is the paper's. By "
-    "which [[rule]] is ours: the paper gives no formula in what we could read.",
-    notes="Do it live: start a run on *Train*, wait for epoch 20, drag the learning rate to the "
-    "right, and watch λ after the mark on the timeline. The recording was made in the same way, "
-    "with one change by hand.\n\n"
-    "To ask: what would happen to a rule with equal steps up and down? (λ then follows the "
-    "sharpness itself, and falls as training succeeds.)",
-    sources=("samar",),
 )

@@ -3,22 +3,23 @@
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from samar.charts.html.lesson import Section, lesson_html
-from samar.web.learn.glossary import glossary_style, prose
-from samar.web.learn.papers import SOURCES
-from samar.web.learn.words import expand
+from samar.charts.html.render import charts, render
+from samar.web.learn.glossary import SOURCES, expand, glossary_style, prose
 from samar.web.plotly_chart import plotly_chart
 from samar.web.presenting import carried, hidden, presenting, toggle_presenting
 from samar.web.service import explained, show_problem
 from samar.web.state import LAST_LESSON, LESSON, TRAIN_PAGE
-from samar.web.text import plain
+from samar.web.text import plain, sections
 
+FOLDER = Path(__file__).parent
 BADGES = {
     "replay": ":violet-badge[:material/history: replay]",
     "live": ":green-badge[:material/bolt: live]",
@@ -53,43 +54,54 @@ class Shown:
         charts: in reading order.
         finding: one or two sentences that say what the numbers on the page say.
         manifest: where the numbers come from.
-        badge, look_for: instead of the lesson's own, if not empty.
+        badge: instead of the lesson's own, if not empty.
+        look_for: heading of the text that says what to look for.
     """
 
     charts: list[Chart]
     finding: str
     manifest: Mapping[str, Any] = field(default_factory=dict)
     badge: str = ""
-    look_for: tuple[str, ...] = ()
+    look_for: str = "What to look for"
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson; its texts are Markdown with marked words (:mod:`samar.web.learn.words`).
+    """A lesson: a Markdown file with its texts, and a function that draws its figures.
 
     Attributes:
-        title: a few words.
-        question: what it answers.
+        name: of the file, whose headings are the title, and those of :attr:`texts`.
         badge: keys of :data:`BADGES`, with blanks between: where the numbers come from.
-        look_for: what to see, a sentence each.
-        why: the explanation.
-        notes: for the teacher.
         draw: draws the controls and returns what is shown.
         defaults: value of every control by its key; a reset restores them.
-        sources: keys of :data:`samar.web.learn.papers.SOURCES`.
         live: draws what starts real runs, below the figures.
     """
 
-    title: str
-    question: str
+    name: str
     badge: str
-    look_for: tuple[str, ...]
-    why: str
-    notes: str
     draw: Callable[[], Shown]
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    sources: tuple[str, ...] = ()
     live: Callable[[], None] | None = None
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """Markdown with marked words by its heading; under "" the title and the question."""
+        return sections((FOLDER / f"{self.name}.md").read_text(encoding="utf-8"))
+
+    @property
+    def title(self) -> str:
+        """A few words."""
+        return self.texts[""].partition("\n")[0].removeprefix("# ")
+
+    @property
+    def question(self) -> str:
+        """What the lesson answers."""
+        return self.texts[""].partition("\n")[2].strip()
+
+    @property
+    def sources(self) -> list[str]:
+        """Keys of :data:`samar.web.learn.glossary.SOURCES`."""
+        return self.texts["Papers"].split(", ")
 
 
 def show_lesson(lessons: tuple[Lesson, ...]) -> None:
@@ -124,12 +136,11 @@ def show_lesson(lessons: tuple[Lesson, ...]) -> None:
     left, right = st.columns(2) if not presenting() else (st.container(), st.container())
     with left.container(key="look_for"):
         st.markdown("**What to look for**")
-        sentences = shown.look_for or lesson.look_for
-        prose("\n".join(f"- {sentence}" for sentence in sentences))
+        prose(lesson.texts[shown.look_for])
     if not (presenting() or hidden("why")):
         with right.container(key="why"):
             st.markdown("**Why**")
-            prose(lesson.why)
+            prose(lesson.texts["Why"])
     _below(lesson, number, shown)
     _ways(lessons, number)
 
@@ -177,9 +188,9 @@ def _reset(lesson: Lesson) -> None:
 
 
 def _figures(shown: Shown, number: int) -> None:
-    for wide, charts in groupby(shown.charts, key=lambda chart: chart.wide):
+    for wide, group in groupby(shown.charts, key=lambda chart: chart.wide):
         with nullcontext() if wide else st.grid(2, min_column_width=360):
-            for chart in charts:
+            for chart in group:
                 with st.container(key=f"figure_{chart.key}"):
                     plotly_chart(
                         chart.figure,
@@ -194,7 +205,7 @@ def _below(lesson: Lesson, number: int, shown: Shown) -> None:
         return
     if not hidden("notes"):
         with st.expander("Teacher notes", icon=":material/school:", key="notes"):
-            prose(lesson.notes)
+            prose(lesson.texts["Teacher notes"])
     with st.expander("Where the numbers come from", icon=":material/fact_check:", key="manifest"):
         for source in lesson.sources:
             st.markdown(f"- {SOURCES[source]}")
@@ -213,16 +224,20 @@ def _below(lesson: Lesson, number: int, shown: Shown) -> None:
 
 
 def _export(lesson: Lesson, number: int, shown: Shown) -> str:
-    return lesson_html(
-        Section(
-            title=f"{number}. {lesson.title}",
-            question=expand(lesson.question),
-            finding=shown.finding,
-            look_for=[expand(sentence) for sentence in shown.look_for or lesson.look_for],
-            figures=[(chart.figure, chart.height) for chart in shown.charts],
-            manifest=dict(shown.manifest),
-        )
+    """The figures as one HTML file that needs neither network nor server."""
+    return render(
+        "lesson.html.j2",
+        title=f"{number}. {lesson.title}",
+        question=_unmarked(lesson.question),
+        finding=_unmarked(shown.finding),
+        look_for=_unmarked(lesson.texts[shown.look_for].removeprefix("- ")).split("\n- "),
+        charts=charts([(chart.figure, chart.height) for chart in shown.charts]),
+        manifest=dict(shown.manifest),
     )
+
+
+def _unmarked(markdown: str) -> str:
+    return expand(markdown).replace("*", "").replace("$", "")
 
 
 def _ways(lessons: tuple[Lesson, ...], number: int) -> None:

@@ -118,33 +118,9 @@ def _start() -> None:
 
 
 LESSON = Lesson(
-    title="Who memorizes?",
-    question="40 % of the training labels are wrong. Who learns them by heart?",
+    "memory",
     badge="replay",
     draw=_draw,
     live=_live,
     defaults={"l4_other": TITLES["samar"], "l4_at": EPOCHS},
-    look_for=(
-        "On top, five seeds each. Hollow: accuracy on the images trained on, wrong labels "
-        "included. Filled: on test images, whose labels are right.",
-        "[[sgd]] reaches nearly 100 % in training: it [[memorize|memorizes]] every wrong label, "
-        "and pays with test accuracy.",
-        "A strong [[lam|λ]] or a large [[rho|ρ]] stops near 60 % in training. Sixty per cent of "
-        "the labels are right: it learned these, and few of the others.",
-        "A weak SAM (ρ 0.05, the usual value for CIFAR-10) hardly helps here.",
-        "Press play: in the first epochs all get better; then SGD starts to memorize.",
-        "At the bottom, the images themselves: what each network answers for a wrong label.",
-    ),
-    why="A wrong label can only be fitted by bending the [[loss]] around a single image: a narrow, "
-    "[[sharpness|sharp]] valley. Penalizing sharpness makes that expensive. A right label agrees "
-    "with a hundred others and needs no such valley.\n\n"
-    "SAMAR finds the strength by itself: its λ rises while the [[sharpness]] grows and falls while "
-    "it shrinks. A fixed λ of 3 does no better here, and who would have known it beforehand? "
-    "On clean digits all of them are close together.",
-    notes="The strongest demonstration of the app: begin with it if there are only ten minutes. "
-    "Press *Train both here* before you explain; it is done when you have finished.\n\n"
-    "Be fair: a step of [[sam]] costs two gradients, one of [[samar]] one or two. But SGD has "
-    "memorized all there is by then; twice the epochs would not help it. Early stopping would also "
-    "help SGD: ask the class where, on the test curve, and whether one may look there.",
-    sources=("memorize", "sam", "samar"),
 )

@@ -1,18 +1,31 @@
-"""The lessons, in order; adding one is one entry here."""
+"""The lessons, in order; adding one is one entry here, its texts, and a file that draws it."""
 
+from samar.optim.catalog import RULES
+from samar.web.learn.glossary import prose
 from samar.web.lessons import (
     connected,
     controller,
     memory,
     radius,
     rate,
-    reading,
     rescaling,
     stability,
     valleys,
 )
-from samar.web.lessons.frame import Lesson, show_lesson
+from samar.web.lessons.frame import Lesson, Shown, show_lesson
 
+
+def _draw_reading() -> Shown:
+    titles = "; ".join(rule.title for rule in RULES.values())
+    prose(READING.texts["Table"].replace("RULES", titles))
+    finding = (
+        "The ratio and its direction are the paper's. The formula, its constants and its bounds "
+        "are ours: every result here with a moving λ is a result about our formula."
+    )
+    return Shown([], finding)
+
+
+READING = Lesson("reading", "text", _draw_reading)
 LESSONS: tuple[Lesson, ...] = (
     valleys.LESSON,
     radius.LESSON,
@@ -21,7 +34,7 @@ LESSONS: tuple[Lesson, ...] = (
     stability.LESSON,
     rescaling.LESSON,
     rate.LESSON,
-    reading.LESSON,
+    READING,
     connected.LESSON,
 )
 

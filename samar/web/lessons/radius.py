@@ -55,28 +55,8 @@ def _draw() -> Shown:
 
 
 LESSON = Lesson(
-    title="What ρ does",
-    question="How far should one look uphill?",
+    "radius",
     badge="live replay",
     draw=_draw,
     defaults={"l2_case": "two_valleys"},
-    look_for=(
-        "Too little: the circle of [[rho|radius ρ]] fits into the narrow valley. SAM cannot see "
-        "over the edge and does what [[sgd]] does.",
-        "Right: the circle is wider than the narrow valley, and narrower than the wide one.",
-        "Too much: another loss, whose walls get steeper the farther out. The slope is taken so "
-        "high on the wall that every step is longer than the last: SAM **diverges**.",
-        "On the right, a real network trained at six radii: between “does next to nothing” and "
-        "“learns nothing” lies a factor of 40.",
-    ),
-    why="The [[perturbation|push]] has length ρ, so ρ sets the size of valley that counts as "
-    "narrow. A network with BatchNorm does not blow up at a large ρ, because each layer is "
-    "rescaled. It fails in another way: the loss stays near $\\ln 10$, the price of guessing.\n\n"
-    "The best ρ depends on the network, the data and λ. 0.05 is usual for "
-    "CIFAR-10; these noisy digits want ten times as much.",
-    notes="Let the class choose a ρ for the *Playground* by show of hands. Then ask how one would "
-    "choose ρ without looking at test images (a validation set, see *Sweeps*).\n\n"
-    "The test accuracies here are of the last epoch, three seeds each; the recordings were not "
-    "used to choose anything else.",
-    sources=("sam", "vasso"),
 )

@@ -45,30 +45,8 @@ def _draw() -> Shown:
 
 
 LESSON = Lesson(
-    title="Do not trust the plot",
-    question="One function, two sets of weights: which landscape is the flat one?",
+    "rescaling",
     badge="replay",
     draw=_draw,
     defaults={"l6_kind": "raw"},
-    look_for=(
-        "Left and right compute the same function for every image. Only the weights were "
-        "[[rescaling|rescaled]].",
-        "Along *raw* random directions the two [[landscape|landscapes]] look different: one could "
-        "be called sharper.",
-        "Switch to *filter-normalized*: the two plots become equal.",
-        "[[lam_max]] changes with the rescaling too. The scale-adjusted one does not.",
-    ),
-    why="A push of fixed length is large for a layer with small weights and small for one with "
-    "large weights. [[filter_normalization]] makes the push proportional to the weights, so that "
-    "the factor cancels.\n\n"
-    "The [[sharpness]] that SAM penalizes uses a push of fixed length in all weights together. It "
-    "is not invariant either. ASAM, a switch on the *Train* page, is.\n\n"
-    "And even a normalized plot is a cut through 40,000 dimensions along two random ones. It "
-    "hardly ever holds the directions of strongest curvature. Read it beside the "
-    "[[eigenvalue|eigenvalues]].",
-    notes="Let the class vote on which of the two raw landscapes belongs to the better network "
-    "before you reveal that they are the same. Then ask what a figure in a paper should state: "
-    "directions, normalization, seed, number of images, BatchNorm mode.\n\n"
-    "Dinh et al. use this rescaling to make any minimum as sharp as they like.",
-    sources=("landscape", "dinh", "asam"),
 )

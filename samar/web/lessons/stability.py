@@ -72,37 +72,8 @@ def _draw() -> Shown:
 
 
 LESSON = Lesson(
-    title="Curvature and step size",
-    question="How sharp may a valley be before a step of length η jumps out of it?",
+    "stability",
     badge="replay",
     draw=_draw,
     defaults={"l5_at": MEASUREMENTS},
-    look_for=(
-        "Plain gradient descent on all images at once: [[lam_max]] climbs by itself until it "
-        "reaches [[two_over_eta]], and then hovers just above.",
-        "SAM stays below the line, because its own [[edge]] is lower. Divided by that edge all "
-        "three hover around 1: each climbs until its own steps overshoot.",
-        "While the curvature climbs, SAMAR keeps its [[lam|λ]] at the floor. When the sharpness "
-        "grows fast, λ rises to the ceiling, which lowers SAMAR's edge far below the curvature: "
-        "the weights are thrown to a flatter place (the loss jumps), and λ falls again.",
-        "SAMAR never computes a Hessian. What it sees of it is [[kappa]]: what it measures and "
-        "what the Hessian gives agree to some ten percent.",
-        "At the line the [[loss]] begins to jitter, and still falls on the whole.",
-        "At the bottom the runs of lesson 4: mini-batches, momentum, falling η. Nothing holds them "
-        "at the line, and they do not follow it.",
-    ),
-    why="On a parabola with curvature $a$ a step multiplies the distance to the bottom by "
-    "$1-\\eta a$. It shrinks only while $a<2/\\eta$. Above, each step overshoots farther than the "
-    "last. So gradient descent cannot stay where it is sharper than $2/\\eta$.\n\n"
-    "**Above 2/η plain gradient descent is unstable; for SAM and SAMAR it is only a reference.** "
-    "Momentum moves the limit, mini-batches blur it, and SAM has another one, below: its gradient "
-    "is taken ρ uphill, where it is larger by $\\rho a$, so that a step multiplies the distance "
-    "by $1-\\eta a(1+\\rho a/\\lVert g\\rVert)$. With $\\lambda\\rho$ in place of ρ it is SAMAR's: "
-    "**λ moves the edge, and where the sharpness grows, SAMAR moves it below the curvature.** "
-    "(SAM's edge is Long and Bartlett's; λ in it is our own step.)",
-    notes="Ask: what happens if η is halved in mid-run? (The largest eigenvalue may climb on, "
-    "to the new line.) The small network has 64, 32 and 10 units and 40 % wrong labels, so that "
-    "training takes long enough for the climb. Each [[eigenvalue]] carries its residual as a bar; "
-    "here they are too small to see.",
-    sources=("edge", "sam_edge", "dinh"),
 )

@@ -18,17 +18,6 @@ from samar.web.text import optimizer_titles
 
 SHOWN = {"two": "two weights (live)", "network": "the real network (replay)"}
 
-NETWORK = (
-    "Press play. Each frame is a cut through the [[landscape]] around the network, one every "
-    "third [[epoch]], along the same two random directions, [[filter_normalization|filter by "
-    "filter]].",
-    "SGD's valley narrows while it [[memorize|memorizes]] wrong labels; SAMAR's stays wide.",
-    "The colours show the [[loss]] on the images trained on. SGD's bottom is deeper: it is better "
-    "there, and worse on test images.",
-    "Below, walk straight from one end to the other: the valley of training and the valley of "
-    "testing are not in the same place.",
-)
-
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def descents(
@@ -90,32 +79,12 @@ def _network() -> Shown:
         if (m := shipped.runs[f"{name}_0"].film) is not None
     ]
     charts.append(Chart("line", valley_line_figure(alpha, losses), 400, wide=True))
-    return Shown(charts, finding, shipped.facts(), "replay", NETWORK)
+    return Shown(charts, finding, shipped.facts(), "replay", "In the real network")
 
 
 LESSON = Lesson(
-    title="Sharp versus flat",
-    question="Same start, same noise: why do two optimizers end in different valleys?",
+    "valleys",
     badge="live",
     draw=_draw,
     defaults={"l1_show": "two", "l1_seed": 0},
-    look_for=(
-        "Press play. All paths leave the same point, on the wall of the narrow valley.",
-        "[[sgd]] slides to the bottom of the narrow valley and stays.",
-        "[[samar]] and [[sam]] look a distance [[rho|ρ]] uphill before each step (the circle). The "
-        "narrow valley is smaller than that circle, so they see over its edge and leave.",
-        "Change the seed: the wiggles differ, the valleys do not.",
-        "Then choose the real network: there the [[loss]] has 40,000 [[weights]] instead of two.",
-    ),
-    why="A place is [[sharpness|sharp]] if a small push of the weights makes the loss climb far. "
-    "SGD sees only the slope where it stands. Sharpness-aware methods use the slope at the pushed "
-    "weights, so a valley narrower than the push does not hold them.\n\n"
-    "Why want a [[flat]] place? Test images are a little different from training images, which "
-    "shifts the loss a little. In a flat valley a small shift costs little. That is an image, not "
-    "a proof: lesson 6 shows how plots mislead.",
-    notes="Ask for a guess before pressing play: which one leaves? Then drag the start in the "
-    "*Playground* to the right of the ridge: everybody ends in the flat valley, so the start "
-    "matters as much as the method. Five minutes.\n\n"
-    "A frequent question: *is the flat valley lower?* No, both bottoms have the same loss here.",
-    sources=("sam", "samar"),
 )
