@@ -37,14 +37,10 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.optim.sam import ASAM as ASAM
     from samar.optim.sam import SAM as SAM
     from samar.optim.samar import SAMAR as SAMAR
-    from samar.optim.second_pass import Bound as Bound
     from samar.optim.second_pass import Dither as Dither
     from samar.optim.second_pass import EveryStep as EveryStep
     from samar.optim.second_pass import Late as Late
-    from samar.optim.second_pass import Never as Never
-    from samar.optim.second_pass import Period as Period
     from samar.optim.second_pass import SecondPass as SecondPass
-    from samar.optim.second_pass import Steady as Steady
     from samar.optim.second_pass import Threshold as Threshold
     from samar.optim.vasso import VaSSO as VaSSO
     from samar.script.instruments import hessian as hessian
@@ -79,14 +75,10 @@ _HOMES = {
     "Share": "optim.rules",
     "Trend": "optim.rules",
     "TrendPower": "optim.rules",
-    "Bound": "optim.second_pass",
     "Dither": "optim.second_pass",
     "EveryStep": "optim.second_pass",
     "Late": "optim.second_pass",
-    "Never": "optim.second_pass",
-    "Period": "optim.second_pass",
     "SecondPass": "optim.second_pass",
-    "Steady": "optim.second_pass",
     "Threshold": "optim.second_pass",
     "build_model": "models.build",
     "load_dataset": "data.load",

@@ -110,8 +110,6 @@ def test_no_folder_is_crowded() -> None:
 
 
 DEVICE_WORDS = re.compile(r"(?<![a-z])(cuda|mps|bf16|bfloat16|tf32|cudnn)(?![a-z])", re.I)
-OF_01 = {"cuda_rng"}
-"""Key in the saved states of version 0.1."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -120,7 +118,7 @@ def test_only_one_place_speaks_of_devices(path: Path) -> None:
     if path.relative_to(ROOT / "samar").parts[0] == "device":
         return
     said: set[str] = set()
-    taken = set(OF_01)
+    taken: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("samar.device"):
             taken |= {alias.name for alias in node.names}

@@ -6,7 +6,10 @@ value that is read waits for everything before it. So all values come to the hos
 """
 
 import time
-from typing import TypeAlias
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,6 +20,9 @@ Mark: TypeAlias = "float | torch.Event"
 """A moment in the work of a device."""
 
 _TIMED = (CUDA, MPS)
+
+LAG = 8
+"""Steps after which a value from a device is read: long enough that it has been computed."""
 
 
 def on_host(tensor: Tensor) -> Tensor:
@@ -83,3 +89,47 @@ class HostCopy:
         if self._event is not None:
             self._event.synchronize()
         return self._host.item()
+
+
+class HostReading:
+    """Newest value of a 0-dim tensor that the host can know without waiting.
+
+    On a CPU that is the newest one. From another device a value is copied at once and read `LAG`
+    steps later; the same number in every run, so that a run can be repeated.
+
+    Args:
+        value: before anything was put in.
+    """
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self._coming: deque[tuple[int, Callable[[], float]]] = deque()
+
+    def put(self, tensor: Tensor, step: int) -> None:
+        """Hand in the value that step number `step` left."""
+        self.advance(step)
+        if tensor.device.type in _TIMED:
+            self._coming.append((step, HostCopy(tensor).value))
+        else:
+            self._coming.clear()
+            self.value = on_host(tensor).item()
+
+    def advance(self, step: int) -> None:
+        """Step number `step` begins: what is `LAG` steps old becomes known."""
+        while self._coming and self._coming[0][0] <= step - LAG:
+            self.value = self._coming.popleft()[1]()
+
+    def save(self) -> list[Any]:
+        """The value, and those on their way with their steps; waits for them."""
+        return [self.value, *([step, value()] for step, value in self._coming)]
+
+    def load(self, saved: list[Any]) -> None:
+        """Go on from what `save` returned."""
+        self.value, *coming = saved
+        self._coming = deque((step, partial(float, value)) for step, value in coming)
+
+    def __getstate__(self) -> list[Any]:
+        return self.save()
+
+    def __setstate__(self, saved: list[Any]) -> None:
+        self.load(saved)

@@ -124,7 +124,7 @@ class RaceSettings(TrainSettings):
         base = self.model_dump(exclude={"optimizers", *OF_RANKS})
         policy = SECOND_PASSES.get(self.second_pass)
         has_lam = "rule" in OPTIMIZERS[optimizer].hyperparameters
-        if policy is not None and policy.own and not has_lam:
+        if policy is not None and policy.needs_lam and not has_lam:
             base["second_pass"] = "auto"
         called = f"{self.name}: {entry}"[:80] if self.name else ""
         try:

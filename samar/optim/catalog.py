@@ -53,14 +53,14 @@ class SecondPassInfo:
     """A policy of the second gradient as a chooser shows it.
 
     Attributes:
-        own: Whether it decides by λ, so that only SAMAR can have it.
+        needs_lam: Whether it decides by λ, so that only SAMAR can have it.
     """
 
     name: str
     title: str
     help: str
     constants: dict[str, ConstantInfo]
-    own: bool = False
+    needs_lam: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,6 @@ RULES: dict[str, RuleInfo] = {
     )
 }
 
-_LONGEST = ConstantInfo(20.0, 1.0, 1e5, "Most steps from one second gradient to the next.")
-
 SECOND_PASSES: dict[str, SecondPassInfo] = {
     info.name: info
     for info in (
@@ -216,17 +214,6 @@ SECOND_PASSES: dict[str, SecondPassInfo] = {
             "At every step",
             "Two gradients a step, as SAM, VaSSO and SAMAR are published.",
             {},
-        ),
-        SecondPassInfo("never", "Never", "The base optimizer alone, one gradient a step.", {}),
-        SecondPassInfo(
-            "period",
-            "Every m-th step",
-            "At a fixed distance, as LookSAM does (Liu et al. 2022), without its reuse in between.",
-            {
-                "period": ConstantInfo(
-                    5.0, 1.0, 1e5, "Steps m from one second gradient to the next."
-                )
-            },
         ),
         SecondPassInfo(
             "late",
@@ -245,27 +232,6 @@ SECOND_PASSES: dict[str, SecondPassInfo] = {
             },
         ),
         SecondPassInfo(
-            "steady",
-            "Less often while κ is steady",
-            "The gap doubles as long as the measured sharpness is what the gradient's length says.",
-            {
-                "tolerance": ConstantInfo(
-                    0.1, 0.0, 10.0, "Largest relative change of κ that counts as steady."
-                ),
-                "longest": _LONGEST,
-            },
-        ),
-        SecondPassInfo(
-            "bound",
-            "Where λ is above a bound",
-            "A smaller λ is rounded to 0, and measured now and then.",
-            {
-                "least": ConstantInfo(0.1, 0.0, 20.0, "λ from which on it is taken."),
-                "longest": _LONGEST,
-            },
-            own=True,
-        ),
-        SecondPassInfo(
             "dither",
             "With chance λ",
             "λ says how often the second gradient is taken, not how much of it: the same "
@@ -274,15 +240,14 @@ SECOND_PASSES: dict[str, SecondPassInfo] = {
                 "strength": ConstantInfo(
                     3.0, 0.05, 20.0, "What a second gradient weighs; the chance is λ over it."
                 ),
-                "longest": _LONGEST,
+                "longest": ConstantInfo(
+                    20.0, 1.0, 1e5, "Most steps from one second gradient to the next."
+                ),
             },
-            own=True,
+            needs_lam=True,
         ),
     )
 }
-
-FORMER_TITLES = {"Power against the trend": "trend_power", "Dead band against the trend": "trend"}
-"""Titles that rules had once, which old links hold."""
 
 
 def default_of(constant: str) -> float:

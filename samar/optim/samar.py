@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from samar.device.waiting import on_host
+from samar.device.waiting import HostReading, on_host
 from samar.optim.catalog import BETA, LAM, LAM_MAX, LAM_MIN, RHO
 from samar.optim.perturbation import Part
 from samar.optim.rules import RULE_TYPES, LambdaRule, TrendPower
-from samar.optim.second_pass import MEASURE, TAKE, Dither, HostReading, SecondPass
+from samar.optim.second_pass import MEASURE, TAKE, Dither, SecondPass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.validation import checked_number
 
@@ -160,7 +160,7 @@ class SAMAR(TwoPassOptimizer):
         A policy that does not go by λ decides as ever.
         """
         wanted = super().wants_second_pass()
-        if self._held is None or self.second_pass.watches != "lam":
+        if self._held is None or not self.second_pass.needs_lam:
             return wanted
         self._decision = MEASURE
         return True
@@ -310,7 +310,7 @@ class SAMAR(TwoPassOptimizer):
             rate = max(rate, 1.0 / self._counted)
         whole = rate == 1.0
         self._reference = self._average if whole else self._reference.lerp(self._average, rate)
-        if self.second_pass.watches == "lam":
+        if self.second_pass.needs_lam:
             self._lam_known.put(self.lam, self._steps)
 
     def _share(self, pace: float, blank: Tensor | None) -> Tensor:
@@ -353,18 +353,11 @@ class SAMAR(TwoPassOptimizer):
         kind = type(self.rule) if name == self.rule.name else RULE_TYPES[name]
         self.rule = kind(**extra["rule"]["constants"])
         self.beta = extra["beta"]
-        self.lam, self._average, self._reference = (
-            extra[key].to(self.device) for key in ("lam", "average", "reference")
+        self.lam, self.ratio, self._average, self._reference, self._blank = (
+            extra[key].to(self.device) for key in ("lam", "ratio", "average", "reference", "blank")
         )
-        level = extra.get("level") if self.rule.needs_loss else None
-        self._level = None if level is None else level.to(self.device)
-        self.ratio = extra.get("ratio", self._unknown).to(self.device)
-        if "level" not in extra:  # of samar 0.1, whose average was NaN before the first sharpness
-            counted = int(on_host(extra["seen"])) if "seen" in extra else 0
-            self._measured = max(counted, int(self._average < math.inf))
-            self._average = self._average.nan_to_num(nan=LEAST)
-        self._blank = extra.get("blank", self._average <= LEAST).to(self.device)
         self._blank_known = HostReading(on_host(self._blank).item())
-        self._counted = extra.get("counted", self._measured)
-        self._held = extra.get("held")
+        level = extra["level"]
+        self._level = None if level is None else level.to(self.device)
+        self._counted, self._held = extra["counted"], extra["held"]
         self.set_bounds(extra["lam_min"], extra["lam_max"])

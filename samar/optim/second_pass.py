@@ -12,26 +12,17 @@ the gradient norm of the very step it decides on, and waits for it.
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from samar.device.placement import is_gpu
-from samar.device.waiting import HostCopy, on_host
 from samar.optim.catalog import SECOND_PASSES, default_of
 from samar.optim.validation import build_named, check_constants
 
-LAG = 8
-"""Steps after which a value from a device is read: long enough that it has been computed."""
-
 Decision = Literal["skip", "take", "measure"]
 """*measure* takes the second gradient with the plain weight λ, where *take* may give it more."""
-
-Watched = Literal["", "lam", "kappa"]
 
 SKIP: Decision = "skip"
 TAKE: Decision = "take"
@@ -46,8 +37,6 @@ class Moment:
         step: steps taken before it.
         progress: of the whole training, from 0 to 1; set by the loop as `optimizer.progress`.
         lam: newest λ that the host knows; 1 for an optimizer without λ.
-        kappa: newest κ = (f(x + ε) − f(x)) / ρ‖Tv‖ that the host knows, NaN before the first; v is
-            g_k but for VaSSO, T is 1 but for ASAM, ρ the largest of the groups.
         measured: second gradients taken so far.
         grad_norm: returns ‖g_k‖ of this step; waits for the device.
     """
@@ -55,7 +44,6 @@ class Moment:
     step: int
     progress: float
     lam: float
-    kappa: float
     measured: int
     grad_norm: Callable[[], float]
 
@@ -69,8 +57,8 @@ class SecondPass(ABC):
     """
 
     name: ClassVar[str]
-    watches: ClassVar[Watched] = ""
-    """The measured value that it needs; it costs a copy a step where the CPU does not compute."""
+    needs_lam: ClassVar[bool] = False
+    """Whether it decides by λ, which costs a copy a step where the CPU does not compute."""
 
     def __post_init__(self) -> None:
         check_constants(self, SECOND_PASSES)
@@ -111,44 +99,6 @@ class EveryStep(SecondPass):
     def mixed(self, lam: float, progress: float) -> float:
         """λ."""
         return lam
-
-
-@dataclass(frozen=True)
-class Never(SecondPass):
-    """Never: the base optimizer alone, for the price of one gradient."""
-
-    name: ClassVar[str] = "never"
-
-    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
-        """Skip it."""
-        return SKIP
-
-    def mixed(self, lam: float, progress: float) -> float:
-        """None of it."""
-        return 0.0
-
-
-@dataclass(frozen=True)
-class Period(SecondPass):
-    """At every m-th step, the first included.
-
-    As in Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization" (LookSAM),
-    CVPR 2022, arXiv 2203.02714, without its reuse of the second gradient in between.
-
-    Args:
-        period: m ≥ 1, rounded down.
-    """
-
-    name: ClassVar[str] = "period"
-    period: float = default_of("period")
-
-    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
-        """Take it at steps 0, m, 2m, …"""
-        return TAKE if moment.step % int(self.period) == 0 else SKIP
-
-    def mixed(self, lam: float, progress: float) -> float:
-        """λ/m."""
-        return lam / int(self.period)
 
 
 @dataclass(frozen=True)
@@ -211,71 +161,6 @@ class Threshold(SecondPass):
 
 
 @dataclass(frozen=True)
-class Steady(SecondPass):
-    """Less often while the sharpness is predictable from the gradient's length.
-
-    Ours. κ = (f(x + ε) − f(x)) / ρ‖g‖ is 1 plus curvature. As long as each measured κ lies within
-    `tolerance` of its average, the gap to the next measurement doubles, up to `longest` steps;
-    one that does not brings back a measurement at every step.
-
-    Args:
-        tolerance: largest relative distance of κ from its average that counts as steady.
-        longest: most steps from one second gradient to the next.
-    """
-
-    name: ClassVar[str] = "steady"
-    watches: ClassVar[Watched] = "kappa"
-    forget: ClassVar[float] = 0.1
-    tolerance: float = default_of("tolerance")
-    longest: float = default_of("longest")
-
-    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
-        """Take it where the gap is over."""
-        if moment.measured != memory.get("seen", 0.0) and math.isfinite(moment.kappa):
-            mean = memory.get("mean", moment.kappa)
-            near = abs(moment.kappa - mean) <= self.tolerance * abs(mean)
-            gap = memory.get("gap", 1.0)
-            memory["gap"] = float(min(2.0 * gap, self.longest)) if near else 1.0
-            memory["mean"] = mean + self.forget * (moment.kappa - mean)
-        memory["seen"] = float(moment.measured)
-        memory["since"] = memory.get("since", math.inf) + 1.0
-        if memory["since"] < memory.get("gap", 1.0):
-            return SKIP
-        memory["since"] = 0.0
-        return TAKE
-
-
-@dataclass(frozen=True)
-class Bound(SecondPass):
-    """Only where λ is worth a gradient: a small λ is rounded to 0.
-
-    Ours. Below the bound a second gradient is taken every `longest` steps all the same, since a λ
-    that is never measured again could not rise.
-
-    Args:
-        least: λ from which on the second gradient is taken.
-        longest: most steps from one second gradient to the next.
-    """
-
-    name: ClassVar[str] = "bound"
-    watches: ClassVar[Watched] = "lam"
-    least: float = default_of("least")
-    longest: float = default_of("longest")
-
-    def decide(self, moment: Moment, memory: dict[str, float]) -> Decision:
-        """Take it where λ ≥ `least`."""
-        memory["since"] = memory.get("since", math.inf) + 1.0
-        if moment.lam < self.least and memory["since"] < self.longest:
-            return SKIP
-        memory["since"] = 0.0
-        return TAKE
-
-    def mixed(self, lam: float, progress: float) -> float:
-        """λ where it is taken at every step, else as rarely as it is."""
-        return lam if lam >= self.least else lam / math.ceil(self.longest)
-
-
-@dataclass(frozen=True)
 class Dither(SecondPass):
     """λ as the chance of a second gradient instead of its share in every step.
 
@@ -297,7 +182,7 @@ class Dither(SecondPass):
     """
 
     name: ClassVar[str] = "dither"
-    watches: ClassVar[Watched] = "lam"
+    needs_lam: ClassVar[bool] = True
     strength: float = default_of("strength")
     longest: float = default_of("longest")
 
@@ -325,7 +210,7 @@ class Dither(SecondPass):
 
 
 SECOND_PASS_TYPES: dict[str, type[SecondPass]] = {
-    kind.name: kind for kind in (EveryStep, Never, Period, Late, Threshold, Steady, Bound, Dither)
+    kind.name: kind for kind in (EveryStep, Late, Threshold, Dither)
 }
 
 
@@ -338,8 +223,8 @@ def build_second_pass(name: str, **constants: float) -> SecondPass:
         ValueError: If the policy or a constant is unknown, or a constant is out of range.
 
     Example:
-        >>> build_second_pass("period", period=3)
-        Period(period=3.0)
+        >>> build_second_pass("late", begin=0.5)
+        Late(begin=0.5)
     """
     return build_named(
         SECOND_PASS_TYPES,
@@ -348,47 +233,3 @@ def build_second_pass(name: str, **constants: float) -> SecondPass:
         f"unknown policy {name!r} of the second gradient",
         f"the policy {name!r}",
     )
-
-
-class HostReading:
-    """Newest value of a 0-dim tensor that the host can know without waiting.
-
-    On a CPU that is the newest one. From another device a value is copied at once and read `LAG`
-    steps later; the same number in every run, so that a run can be repeated.
-
-    Args:
-        value: before anything was put in.
-    """
-
-    def __init__(self, value: float) -> None:
-        self.value = value
-        self._coming: deque[tuple[int, Callable[[], float]]] = deque()
-
-    def put(self, tensor: Tensor, step: int) -> None:
-        """Hand in the value that step number `step` left."""
-        self.advance(step)
-        if is_gpu(tensor.device):
-            self._coming.append((step, HostCopy(tensor).value))
-        else:
-            self._coming.clear()
-            self.value = on_host(tensor).item()
-
-    def advance(self, step: int) -> None:
-        """Step number `step` begins: what is `LAG` steps old becomes known."""
-        while self._coming and self._coming[0][0] <= step - LAG:
-            self.value = self._coming.popleft()[1]()
-
-    def save(self) -> list[Any]:
-        """The value, and those on their way with their steps; waits for them."""
-        return [self.value, *([step, value()] for step, value in self._coming)]
-
-    def load(self, saved: list[Any]) -> None:
-        """Go on from what `save` returned."""
-        self.value, *coming = saved
-        self._coming = deque((step, partial(float, value)) for step, value in coming)
-
-    def __getstate__(self) -> list[Any]:
-        return self.save()
-
-    def __setstate__(self, saved: list[Any]) -> None:
-        self.load(saved)

@@ -12,7 +12,6 @@ from typing_extensions import Self
 
 from samar.optim.catalog import (
     BETA,
-    FORMER_TITLES,
     LAM,
     LAM_MAX,
     LAM_MIN,
@@ -27,19 +26,6 @@ from samar.optim.catalog import (
     constant_info,
 )
 from samar.settings.declare import Settings, setting, titles
-
-FORMER_SAMAR: dict[str, Any] = {
-    "second_pass": "always",
-    "rule": "trend_power",
-    "rho": 0.2,
-    "lam": 1.0,
-    "lam_min": 0.25,
-    "lam_max": 10.0,
-    "beta": 0.9,
-    "gain": 0.2,
-    "memory": 100.0,
-}
-"""The defaults of samar 0.1, by which its stored runs are read and with which it is compared."""
 
 
 def _used(name: str) -> Callable[[Any], bool]:
@@ -141,12 +127,9 @@ class SecondPassSettings(Settings):
         choices=titles({"auto": "auto"} | SECOND_PASSES),
         when=_used("second_pass"),
     )
-    period: float = _constant("period", "steps between, m")
     begin: float = _constant("begin", "begins after")
     spread_first: float = _constant("spread_first", "deviations at the start")
     spread_last: float = _constant("spread_last", "deviations at the end")
-    tolerance: float = _constant("tolerance", "κ tolerance")
-    least: float = _constant("least", "λ bound")
     strength: float = _constant("strength", "strength w")
     longest: float = _constant("longest", "longest gap")
 
@@ -173,7 +156,7 @@ class SecondPassSettings(Settings):
         if (
             used
             and self.second_pass != "auto"
-            and SECOND_PASSES[self.second_pass_name].own
+            and SECOND_PASSES[self.second_pass_name].needs_lam
             and not _used("rule")(self)
         ):
             titles = [OPTIMIZERS[name].title for name in USUAL_SECOND_PASS]
@@ -209,7 +192,6 @@ class SAMARSettings(Settings):
         group="essentials",
         label="λ rule",
         choices=titles(RULES),
-        former=FORMER_TITLES,
         when=_used("rule"),
     )
     sharpness: str = setting(

@@ -28,7 +28,7 @@ from torch.optim.optimizer import ParamsT
 from samar.device.catalog import CPU
 from samar.device.randomness import random_state
 from samar.device.ranks import apart, mean_over_ranks, mean_over_ranks_, ranks_of
-from samar.device.waiting import on_host
+from samar.device.waiting import HostReading, on_host
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.perturbation import (
     Part,
@@ -45,7 +45,6 @@ from samar.optim.second_pass import (
     SKIP,
     Decision,
     EveryStep,
-    HostReading,
     Moment,
     SecondPass,
 )
@@ -128,7 +127,7 @@ class TwoPassOptimizer(Optimizer):
         self._decision: Decision = MEASURE
         self._memory: dict[str, float] = {}
         self._before: dict[str, float] = {}
-        self._lam_known, self._kappa_known = HostReading(1.0), HostReading(math.nan)
+        self._lam_known = HostReading(1.0)
         self.second_pass = EveryStep() if second_pass is None else second_pass
         self._saved: dict[Tensor, Tensor] = {}
         self._parts: list[Part] = []
@@ -174,15 +173,14 @@ class TwoPassOptimizer(Optimizer):
                 f"second_pass must be a SecondPass, got {policy!r}; build one with "
                 "build_second_pass"
             )
-        if policy.watches == "lam" and not self._mixes:
+        if policy.needs_lam and not self._mixes:
             raise ValueError(
                 f"second_pass {policy.name!r} goes by λ, which {type(self).__name__} does not "
                 "have; choose another, or SAMAR"
             )
         self._second_pass = policy
         self._memory = {}
-        self._lam_known = HostReading(self._lam_now() if policy.watches == "lam" else 1.0)
-        self._kappa_known = HostReading(math.nan)
+        self._lam_known = HostReading(self._lam_now() if policy.needs_lam else 1.0)
 
     def _lam_now(self) -> float:
         """λ; waits for the device."""
@@ -267,13 +265,11 @@ class TwoPassOptimizer(Optimizer):
         In a loop of your own: if so, `first_step`, the second pass and `second_step` follow, else
         `plain_step`. A loop that never asks takes the second gradient at every step.
         """
-        for reading in (self._lam_known, self._kappa_known):
-            reading.advance(self._steps)
+        self._lam_known.advance(self._steps)
         moment = Moment(
             self._steps,
             self.progress,
             self._lam_seen(),
-            self._kappa_known.value,
             self._measured,
             self._grad_norm_now,
         )
@@ -415,7 +411,6 @@ class TwoPassOptimizer(Optimizer):
                 "steps": self._steps,
                 "measured": self._measured,
                 "lam": self._lam_known.save(),
-                "kappa": self._kappa_known.save(),
             },
         }
 
@@ -433,14 +428,13 @@ class TwoPassOptimizer(Optimizer):
             {"state": state["base_state"], "param_groups": state["param_groups"]}
         )
         self.param_groups = self.base.param_groups
-        if (second := state.get("second_pass")) is not None:  # samar 0.1 had none
-            mine = second["name"] == self.second_pass.name
-            kind = type(self.second_pass) if mine else SECOND_PASS_TYPES[second["name"]]
-            self.second_pass = kind(**second["constants"])
-            self._memory = second["memory"]
-            self._steps, self._measured = second["steps"], second["measured"]
-            self._lam_known.load(second["lam"])
-            self._kappa_known.load(second["kappa"])
+        second = state["second_pass"]
+        mine = second["name"] == self.second_pass.name
+        kind = type(self.second_pass) if mine else SECOND_PASS_TYPES[second["name"]]
+        self.second_pass = kind(**second["constants"])
+        self._memory = second["memory"]
+        self._steps, self._measured = second["steps"], second["measured"]
+        self._lam_known.load(second["lam"])
         self._load_extra_state(state["extra"])
 
     def _check_state(self, state_dict: dict[str, Any]) -> None:
@@ -449,7 +443,7 @@ class TwoPassOptimizer(Optimizer):
                 f"this state was saved by {state_dict.get('optimizer', 'another optimizer')}, not "
                 f"by {type(self).__name__}; build the optimizer that saved it"
             )
-        policy = state_dict.get("second_pass", {"name": self.second_pass.name})["name"]
+        policy = state_dict["second_pass"]["name"]
         if policy not in SECOND_PASS_TYPES and policy != self.second_pass.name:
             raise ValueError(
                 f"this state was saved with the policy {policy!r}, which is not built in; give "
@@ -510,9 +504,6 @@ class TwoPassOptimizer(Optimizer):
             self._take_back_decision()
             raise
         self._measured += 1
-        if self.second_pass.watches == "kappa":
-            radius = self._ascent_norm * max(group["rho"] for group in self.param_groups)
-            self._kappa_known.put((self.perturbed_loss - self.loss) / radius, self._steps)
         self._finish(2)
 
     def _finish(self, gradients: int) -> None:

@@ -27,7 +27,6 @@ PLAIN_HINTS = (
     "positional",
     "pinned",
     "when",
-    "former",
     "usual",
 )
 
@@ -50,7 +49,6 @@ class Setting:
         positional: the command line takes it without an option's name.
         pinned: it names something that the job's inputs hold more exactly.
         when: whether it has an effect under the other settings.
-        former: titles that choices had once, which old links hold, with their values.
         usual: the range in which most settings lie, marked on a slider.
     """
 
@@ -74,16 +72,12 @@ class Setting:
     positional: bool = False
     pinned: bool = False
     when: Callable[[Any], bool] | None = None
-    former: Mapping[str, Any] | None = None
     usual: tuple[float, float] | None = None
 
     @property
     def by_title(self) -> dict[str, Any]:
-        """The choices by their titles, those of earlier versions included."""
-        return {
-            **(self.former or {}),
-            **{title: each for each, title in (self.choices or {}).items()},
-        }
+        """The choices by their titles."""
+        return {title: value for value, title in (self.choices or {}).items()}
 
     @property
     def option(self) -> str:
@@ -121,7 +115,6 @@ def setting(
     positional: bool = False,
     pinned: bool = False,
     when: Callable[[Any], bool] | None = None,
-    former: Mapping[str, Any] | None = None,
     usual: tuple[float, float] | None = None,
     **bounds: Any,
 ) -> Any:
@@ -138,7 +131,6 @@ def setting(
         "positional": positional,
         "pinned": pinned,
         "when": when,
-        "former": former,
         "usual": usual,
     }
     return Field(default, description=help, json_schema_extra={"hints": hints}, **bounds)

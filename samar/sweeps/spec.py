@@ -14,7 +14,6 @@ from typing_extensions import Self
 
 from samar.errors import ConfigError
 from samar.optim.catalog import OPTIMIZERS
-from samar.optim.settings import FORMER_SAMAR
 from samar.settings.command import PROGRAM, option_word, option_words, plain
 from samar.settings.declare import setting, settings_of
 from samar.settings.job import JobSettings
@@ -109,20 +108,6 @@ class SweepSpec(JobSettings):
     ranges: dict[str, Range] = Field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     version: int = Field(default=2, ge=2, le=2)
-
-    @classmethod
-    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A sweep of samar 0.1 goes on with the SAMAR that it began with.
-
-        One that asked to prune without held-out images, as could be asked once, never did.
-        """
-        if values.get("prune") and values.get("base", {}).get("validation") == 0:
-            values = {**values, "prune": False}
-        if "version" in values:
-            return values
-        varied = {*values.get("grid", {}), *values.get("ranges", {})}
-        former = {name: value for name, value in FORMER_SAMAR.items() if name not in varied}
-        return {**values, "base": {**former, **values.get("base", {})}}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -399,7 +399,7 @@ def _edge(trainer: Subject) -> float | None:
         optimizer.second_pass,
         on_host(getattr(optimizer, "lam_used", torch.ones(()))).item(),
     )
-    held = getattr(optimizer, "held", None) is not None and policy.watches == "lam"
+    held = getattr(optimizer, "held", None) is not None and policy.needs_lam
     lam = used if held else policy.mixed(used, optimizer.progress)
     if lam == 0:
         return edge_of_stability(lr)

@@ -22,7 +22,6 @@ from samar.errors import ConfigError
 from samar.models.catalog import MODELS
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.settings import (
-    FORMER_SAMAR,
     PerturbationSettings,
     SAMARSettings,
     SecondPassSettings,
@@ -243,11 +242,6 @@ class TrainSettings(
     )
 
     _absolute_folder = field_validator("dataset")(with_whole_path)
-
-    @classmethod
-    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A run of samar 0.1 keeps the SAMAR that it was trained with."""
-        return values if "second_pass" in values else {**FORMER_SAMAR, **values}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

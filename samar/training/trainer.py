@@ -23,7 +23,6 @@ from samar.data.batches import Batches
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.evaluation import Evaluation, evaluate
 from samar.data.sample import Sample
-from samar.device.catalog import CUDA
 from samar.device.compiling import compiled, explained
 from samar.device.placement import Placement, is_gpu
 from samar.device.randomness import RandomState, random_state, set_random_state
@@ -387,8 +386,8 @@ class Trainer:
         """
         seen = self._mean_and_std
         differs = "" if state["data_checksum"] == self.dataset.checksum else "their checksum"
-        # Older states lack it. The last digit of a sum may be another on another machine.
-        if not differs and not all(map(math.isclose, state.get("normalization", seen), seen)):
+        # The last digit of a sum may be another on another machine.
+        if not differs and not all(map(math.isclose, state["normalization"], seen)):
             differs = "the normalization measured on them"
         if differs:
             raise CheckpointError(
@@ -397,15 +396,15 @@ class Trainer:
             )
         self.model.load_state_dict(state["model"])
         known, saved = settings_of(type(self.config)), state["config"]
-        live = {name: saved[name] for name in known if known[name].live and name in saved}
+        live = {name: saved[name] for name in known if known[name].live}
         self.config = self.config.changed(**live)
         self.step_count = state["step"]
         self.optimizer = self._built()
         self.optimizer.load_state_dict(state["optimizer"])
         self.grad_evals = state["grad_evals"]
         self.seconds = state["seconds"]
-        own = state.get("device_rng", state.get("cuda_rng"))  # the second of samar 0.1
-        if state.get("device_rng_of", CUDA) != self.placement.device.type:
+        own = state["device_rng"]
+        if state["device_rng_of"] != self.placement.device.type:
             own = None  # it goes on elsewhere, where other numbers are drawn anyway
         set_random_state(RandomState(self.placement.device, state["rng"], own))
 

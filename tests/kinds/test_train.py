@@ -24,7 +24,6 @@ from samar.kinds import train as kind
 from samar.kinds.race import RaceSettings
 from samar.networks.checkpoint import load_resume_state, load_weights
 from samar.networks.load import load_network
-from samar.optim.settings import FORMER_SAMAR
 from samar.training.collapse import collapse_of
 from samar.training.loop import dataset_of
 from samar.training.records import EpochRecord
@@ -385,7 +384,11 @@ def test_after_a_collapse_the_way_back_leads_to_a_good_network(jobs: Jobs) -> No
         schedule="constant",
         curvature_every=0,
         film_every=0,
-        **FORMER_SAMAR,
+        rho=0.2,
+        gain=0.2,
+        lam_min=0.25,
+        lam_max=10.0,
+        second_pass="always",
     )
     run = jobs.get(jobs.submit(settings))
     good = 17 * run.summary["about"]["steps_per_epoch"]

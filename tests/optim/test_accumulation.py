@@ -16,7 +16,8 @@ from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.factory import build_optimizer
 from samar.optim.rng import replayed_rng
-from samar.optim.second_pass import EveryStep, Period
+from samar.optim.second_pass import EveryStep
+from tests.optim.policies import EveryNth
 
 two_pass = pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "sgd"])
 SIZES = [3, 3, 2]  # of the micro-batches; a mean over all weighs each by its size
@@ -116,7 +117,7 @@ def test_a_second_pass_that_forgets_a_micro_batch_is_another_step(name):
 
 
 @two_pass
-@pytest.mark.parametrize("policy", [EveryStep(), Period(period=2)])
+@pytest.mark.parametrize("policy", [EveryStep(), EveryNth(2)])
 @pytest.mark.parametrize("part", ["whole", "in_parts"])
 @pytest.mark.parametrize("third", [nn.BatchNorm1d, nn.Dropout])
 def test_a_closure_and_two_passes_by_hand_are_equal_bit_for_bit(name, policy, part, third):

@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 import samar
-from samar.optim.catalog import FORMER_TITLES, OPTIMIZERS, RULES
+from samar.optim.catalog import OPTIMIZERS, RULES
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import RULE_TYPES, build_rule
 from samar.optim.sam import ASAM, SAM
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import Period
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.vasso import VaSSO
+from tests.optim.policies import EveryNth
 
 
 def test_the_catalogue_and_the_settings_do_not_import_torch():
@@ -77,7 +77,7 @@ def test_the_factory_passes_on_what_applies():
         "lam_max": 0.7,
         "beta": 0.8,
         "sharpness": "first_order",
-        "second_pass": Period(period=3),
+        "second_pass": EveryNth(3),
     }
     sgd = {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.01, "nesterov": True}
     model = nn.Linear(2, 2)
@@ -90,7 +90,7 @@ def test_the_factory_passes_on_what_applies():
         assert all(group[key] == options[key] for key in in_group)
         if name != "sgd":
             assert optimizer.model is model
-            assert optimizer.second_pass == Period(period=3)
+            assert optimizer.second_pass == EveryNth(3)
     optimizer = build_optimizer("samar", model, **sgd, **options)
     assert optimizer.rule is rule
     assert (optimizer.lam_min, optimizer.lam_max, optimizer.beta) == (0.5, 0.7, 0.8)
@@ -117,11 +117,6 @@ def test_the_documentations_table_has_every_argument_and_its_default(kind):
 def _comparable(optimizer):
     form = getattr(optimizer, "sharpness_form", None)
     return repr((optimizer.state_dict(), form, optimizer.model))
-
-
-def test_titles_of_earlier_versions_name_rules_and_are_no_longer_used():
-    assert set(FORMER_TITLES.values()) <= set(RULES)
-    assert not {info.title for info in RULES.values()} & set(FORMER_TITLES)
 
 
 def test_an_unknown_optimizer():

@@ -11,8 +11,9 @@ from torch.optim import Optimizer
 from samar.optim.rules import Fixed
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import EveryStep, Never, Period
+from samar.optim.second_pass import EveryStep
 from samar.optim.two_pass import TwoPassOptimizer
+from tests.optim.policies import NEVER, EveryNth
 
 RHO, LAM, LR, MOMENTUM, LONGEST = 0.3, 1.7, 0.1, 0.9, 0.25
 SGD = {"lr": LR, "momentum": MOMENTUM}
@@ -62,7 +63,7 @@ def _samar(p: nn.Parameter, **options: object) -> SAMAR:
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-@pytest.mark.parametrize("policy", [EveryStep(), Period(period=2), Never()])
+@pytest.mark.parametrize("policy", [EveryStep(), EveryNth(2), NEVER])
 def test_a_hook_on_the_base_clips_the_direction(policy, by_hand):
     """The hook is torch's own; it sees d_k at every step, with a second gradient or without."""
     p = _weights()
@@ -82,7 +83,7 @@ def test_a_hook_on_the_base_clips_the_direction(policy, by_hand):
         else:
             optimizer.step(closure)
         g = d = _gradient(x)
-        if policy == EveryStep() or (policy == Period(period=2) and k % 2 == 0):
+        if policy == EveryStep() or (policy == EveryNth(2) and k % 2 == 0):
             d = (1 - LAM) * g + LAM * _gradient(x + RHO * g / g.norm())
         clipped += bool(d.norm() > LONGEST)
         velocity = MOMENTUM * velocity + _clipped(d)

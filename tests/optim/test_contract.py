@@ -14,8 +14,9 @@ from samar.optim.catalog import OPTIMIZERS
 from samar.optim.rules import Fixed, Share, Trend, TrendPower
 from samar.optim.sam import ASAM, SAM
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import EveryStep, Late, Never, Threshold
+from samar.optim.second_pass import EveryStep, Late, Threshold
 from samar.optim.vasso import VaSSO
+from tests.optim.policies import NEVER
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
 CLASSES = [SAM, ASAM, VaSSO, SAMAR]
@@ -349,7 +350,7 @@ def test_complex_parameters_are_refused(kind):
     assert [group["params"] for group in optimizer.base.param_groups] == [[real]]
 
 
-@pytest.mark.parametrize("policy", [EveryStep(), Never(), Threshold()])
+@pytest.mark.parametrize("policy", [EveryStep(), NEVER, Threshold()])
 @pytest.mark.parametrize("kind", CLASSES)
 def test_a_sparse_gradient_is_refused_before_the_weights_move(kind, policy):
     table = torch.nn.Embedding(5, 3, sparse=True)

@@ -20,7 +20,7 @@ from samar.optim.rules import TrendPower
 from samar.optim.second_pass import build_second_pass
 
 STEPS, RANKS, PATIENCE = 14, 2, 120
-POLICIES = ("always", "dither", "steady")
+POLICIES = ("always", "dither")
 LOCAL = {"sam": 1.0, "samar": 0.4}
 """Arms whose processes perturb along gradients of their own, and the λ at which theirs is held."""
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from samar.optim.catalog import RHO
 from samar.optim.sam import ASAM, SAM
-from samar.optim.second_pass import Period
+from tests.optim.policies import EveryNth
 
 SGD = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 
@@ -36,7 +36,7 @@ def test_fifty_steps_equal_pytorch_optimizers(adaptive, rho, make_problem):
     assert float((start[0] - theirs.tensors()[0]).abs().max()) > 1e-2
 
 
-@pytest.mark.parametrize("policy", [None, Period(period=2)])
+@pytest.mark.parametrize("policy", [None, EveryNth(2)])
 def test_asam_is_adaptive_sam_bit_for_bit(policy, make_problem, assert_same):
     one, other = make_problem(), make_problem()
     asam = ASAM(one.model.parameters(), model=one.model, second_pass=policy, **SGD)

@@ -3,47 +3,41 @@
 import math
 import pickle
 from copy import deepcopy
-from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
+from samar.device.waiting import LAG, HostReading
 from samar.optim.catalog import SECOND_PASSES
 from samar.optim.rules import Fixed, Share
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import (
-    LAG,
     MEASURE,
     SECOND_PASS_TYPES,
     SKIP,
     TAKE,
-    Bound,
     Dither,
     EveryStep,
-    HostReading,
     Late,
     Moment,
-    Never,
-    Period,
     SecondPass,
-    Steady,
     Threshold,
     build_second_pass,
 )
 from samar.optim.vasso import VaSSO
+from tests.optim.policies import NEVER, EveryNth
 
 
-def decisions(policy, steps, *, lam=None, kappa=None, norm=None):
-    """What a policy decides over a number of steps; λ, κ and the norm are functions of the step."""
+def decisions(policy, steps, *, lam=None, norm=None):
+    """What a policy decides over a number of steps; λ and the norm are functions of the step."""
     memory, measured, found = {}, 0, []
     for step in range(steps):
         moment = Moment(
             step,
             step / steps,
             1.0 if lam is None else lam(step),
-            math.nan if kappa is None or not measured else kappa(step),
             measured,
             lambda step=step: 1.0 if norm is None else norm(step),
         )
@@ -59,8 +53,6 @@ def taken(*args, **options):
 
 def test_fixed_plans():
     assert taken(EveryStep(), 5) == [0, 1, 2, 3, 4]
-    assert taken(Never(), 5) == []
-    assert taken(Period(period=3), 10) == [0, 3, 6, 9]
     assert taken(Late(begin=0.7), 10) == [7, 8, 9]
     assert taken(Late(begin=1.0), 10) == []
 
@@ -79,21 +71,6 @@ def test_a_threshold_goes_by_the_gradient_and_the_clock():
             expected.append(step)
     assert taken(policy, len(values), norm=values.__getitem__) == expected
     assert 1 < len(expected) < len(values)
-
-
-def test_a_steady_kappa_doubles_the_gap_and_a_new_one_ends_it():
-    policy = Steady(tolerance=0.1, longest=8)
-    found = taken(policy, 60, kappa=lambda step: 1.2 if step < 40 else 3.0)
-    gaps = [b - a for a, b in pairwise(found)]
-    assert gaps[:5] == [2, 4, 8, 8, 8]
-    after = [gap for step, gap in zip(found, gaps, strict=False) if step >= 40]
-    assert after[0] == 1
-
-
-def test_a_small_lambda_is_rounded_to_nothing_and_measured_now_and_then():
-    policy = Bound(least=0.1, longest=5)
-    assert taken(policy, 12, lam=lambda step: 0.05) == [0, 5, 10]
-    assert taken(policy, 4, lam=lambda step: 0.1) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("strength", [1.0, 3.0])
@@ -132,7 +109,7 @@ def test_without_a_second_gradient_it_is_the_base_optimizer_bit_for_bit(
     ours, plain = make_problem(dropout=0.3), make_problem(dropout=0.3)
     torch.manual_seed(5)
     sgd = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
-    optimizer = kind(ours.model.parameters(), rho=0.5, second_pass=Never(), model=ours.model, **sgd)
+    optimizer = kind(ours.model.parameters(), rho=0.5, second_pass=NEVER, model=ours.model, **sgd)
     ours.run(optimizer, range(10))
     torch.manual_seed(5)
     plain.run(torch.optim.SGD(plain.model.parameters(), **sgd), range(10))
@@ -183,7 +160,7 @@ def test_late_sam_is_sgd_and_then_sam_with_its_momentum(make_problem, assert_sam
 
 def test_batchnorm_counts_every_step_once(make_problem):
     problem = make_problem()
-    optimizer = problem.optimizer("samar", second_pass=Period(period=3), rule=Fixed())
+    optimizer = problem.optimizer("samar", second_pass=EveryNth(3), rule=Fixed())
     problem.run(optimizer, range(10))
     assert int(problem.model[1].num_batches_tracked) == 10
 
@@ -309,7 +286,7 @@ def test_the_default_samar_agrees_with_an_implementation_of_its_own(make_problem
 
 def test_a_skipped_step_carries_lambda_and_ratio(make_problem):
     problem = make_problem()
-    optimizer = problem.optimizer("samar", second_pass=Period(period=4))
+    optimizer = problem.optimizer("samar", second_pass=EveryNth(4))
     seen = []
     for k in range(9):
         problem.run(optimizer, range(k, k + 1))
@@ -357,24 +334,9 @@ def test_changes_by_hand_are_obeyed_at_the_next_step(make_problem):
     for k in range(20, 25):
         problem.run(optimizer, range(k, k + 1))
         assert optimizer.gradients == 2
-    optimizer.second_pass = Never()
+    optimizer.second_pass = NEVER
     problem.run(optimizer, range(25, 26))
     assert optimizer.gradients == 1
-    optimizer.second_pass = Bound(least=0.5)
-    problem.run(optimizer, range(26, 28))
-    assert optimizer.gradients == 2  # it knows that λ is 1
-
-
-def test_a_state_of_samar_0_1_is_read(make_problem):
-    problem = make_problem()
-    state = problem.optimizer("samar").state_dict()
-    del state["second_pass"], state["extra"]["level"]
-    state["extra"]["average"] = torch.tensor(math.nan)
-    other = problem.optimizer("samar", second_pass=EveryStep())
-    other.load_state_dict(state)
-    assert other.second_pass == EveryStep()
-    problem.run(other, range(3))
-    assert other.lam.isfinite()
 
 
 class Event:
@@ -434,17 +396,16 @@ def test_errors_and_constants():
                     build_second_pass(name, **{constant: bad})
     with pytest.raises(ValueError, match="unknown policy 'magic' of the second gradient; choose"):
         build_second_pass("magic")
-    with pytest.raises(ValueError, match="'never' has no constant period; it takes none"):
-        build_second_pass("never", period=1.0)
-    with pytest.raises(TypeError, match="second_pass must be a SecondPass, got 'never'; build"):
-        SAM([nn.Parameter(torch.ones(1))], lr=0.1, second_pass="never")
-    for policy in (Bound(), Dither()):
-        with pytest.raises(ValueError, match=f"second_pass '{policy.name}' goes by λ, which SAM"):
-            SAM([nn.Parameter(torch.ones(1))], lr=0.1, second_pass=policy)
-        optimizer = VaSSO([nn.Parameter(torch.ones(1))], lr=0.1)
-        with pytest.raises(ValueError, match="VaSSO does not have; choose another, or SAMAR"):
-            optimizer.second_pass = policy
-        assert optimizer.second_pass == EveryStep()
+    with pytest.raises(ValueError, match="'always' has no constant period; it takes none"):
+        build_second_pass("always", period=1.0)
+    with pytest.raises(TypeError, match="second_pass must be a SecondPass, got 'late'; build"):
+        SAM([nn.Parameter(torch.ones(1))], lr=0.1, second_pass="late")
+    with pytest.raises(ValueError, match="second_pass 'dither' goes by λ, which SAM"):
+        SAM([nn.Parameter(torch.ones(1))], lr=0.1, second_pass=Dither())
+    optimizer = VaSSO([nn.Parameter(torch.ones(1))], lr=0.1)
+    with pytest.raises(ValueError, match="VaSSO does not have; choose another, or SAMAR"):
+        optimizer.second_pass = Dither()
+    assert optimizer.second_pass == EveryStep()
     with pytest.raises(TypeError, match="abstract"):
         SecondPass()
 
@@ -536,15 +497,6 @@ def test_bounds_are_obeyed_although_a_device_is_late(monkeypatch):
     for step in range(12, 30):
         reading.advance(step)
         assert optimizer._lam_seen() == 0.0
-
-
-def test_kappa_is_of_the_losses_whatever_is_called_sharpness(make_problem):
-    problem = make_problem()
-    optimizer = problem.optimizer("samar", sharpness="first_order", second_pass=Steady())
-    problem.run(optimizer, range(3))
-    assert optimizer._kappa_known.value != 1.0
-    optimizer.second_pass = Steady()
-    assert math.isnan(optimizer._kappa_known.value)
 
 
 def test_a_plain_step_does_not_finish_a_perturbed_one():

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from samar.errors import ConfigError
@@ -136,15 +134,6 @@ def test_bad_input_is_one_sentence(make, sentence: str) -> None:
     with pytest.raises(ConfigError) as error:
         make()
     assert sentence in str(error.value)
-
-
-@pytest.mark.parametrize("version", [{}, {"version": 2}])
-def test_a_stored_sweep_that_could_never_prune_stays_readable(version: dict[str, int]) -> None:
-    text = json.dumps({"name": "old", "prune": True, "base": {"validation": 0.0}, **version})
-    found = SweepSpec.stored(text)
-    assert (found.prune, found.base["validation"]) == (False, 0)
-    kept = json.dumps({"name": "old", "prune": True, "base": {"validation": 0.1}, **version})
-    assert SweepSpec.stored(kept).prune
 
 
 def test_two_members_that_differ_by_optimizer_share_weights_and_batches() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from samar.optim.catalog import OPTIMIZERS
-from samar.optim.settings import FORMER_SAMAR
 from samar.training.collapse import Collapse, collapse_of, forgotten
 from samar.training.loop import dataset_of
 from samar.training.records import EpochRecord, StepRecord
@@ -170,7 +169,8 @@ def trained(
 
 
 def test_a_real_run_whose_radius_was_dragged_too_far() -> None:
-    said = trained(28, {119: {"rho": 2.0}}, schedule="constant", **FORMER_SAMAR)
+    strong = {"rho": 0.2, "gain": 0.2, "lam_min": 0.25, "lam_max": 10.0, "second_pass": "always"}
+    said = trained(28, {119: {"rho": 2.0}}, schedule="constant", **strong)
     assert all(collapse is None for step, collapse in said if step <= 119)
     _, collapse = said[-1]
     assert collapse is not None

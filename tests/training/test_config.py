@@ -115,15 +115,6 @@ def test_halved_images_need_a_network_that_takes_them() -> None:
         config.changed(model="vgg16-bn")
 
 
-def test_a_stored_run_of_version_01_keeps_its_samar() -> None:
-    old = TrainSettings.stored('{"optimizer": "samar", "epochs": 3, "rho": 0.3}')
-    assert (old.second_pass_name, old.gain, old.rule) == ("always", 0.2, "trend_power")
-    assert (old.lam_min, old.lam_max, old.rho, old.epochs) == (0.25, 10.0, 0.3, 3)
-    new = TrainSettings(optimizer="samar", rho=0.3)
-    assert TrainSettings.stored(new.model_dump_json()) == new
-    assert new.second_pass_name == "dither"
-
-
 def test_what_goes_by_lambda_needs_an_optimizer_that_has_one() -> None:
     assert TrainSettings(optimizer="sam").second_pass_name == "always"
     assert TrainSettings(rule="fixed").second_pass_name == "always"
@@ -131,7 +122,7 @@ def test_what_goes_by_lambda_needs_an_optimizer_that_has_one() -> None:
     assert TrainSettings(optimizer="sam", second_pass="late").second_pass_constants == {
         "begin": 0.7
     }
-    for policy in ("dither", "bound"):
+    for policy in ("dither",):
         with pytest.raises(ConfigError, match=f"second-pass {policy} goes by λ, which only SAMAR"):
             TrainSettings.parse({"optimizer": "vasso", "second_pass": policy})
     with pytest.raises(ConfigError, match="second_pass is 'never ever', but it must"):

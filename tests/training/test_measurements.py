@@ -102,12 +102,9 @@ def test_curvature_meets_the_step_that_was_taken(
 @pytest.mark.parametrize(
     ("more", "lam"),
     [
-        ({"second_pass": "never"}, 0.0),
         ({"second_pass": "late", "begin": 0.9}, 0.0),
         ({"second_pass": "late", "begin": 0.0}, 1.0),
-        ({"second_pass": "period", "period": 4}, 0.25),
         ({"second_pass": "threshold"}, None),
-        ({"second_pass": "steady"}, None),
     ],
 )
 def test_the_edge_is_that_of_the_steps_as_they_are_taken(

@@ -16,7 +16,6 @@ from samar.data.normalization import Normalization
 from samar.errors import CheckpointError, ConfigError
 from samar.networks.checkpoint import load_resume_state, save_resume_state
 from samar.optim.catalog import OPTIMIZERS
-from samar.optim.settings import FORMER_SAMAR
 from samar.training.loop import dataset_of, train
 from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings, changes_text
@@ -243,21 +242,6 @@ def test_resumed_after_switches_equals_uninterrupted(
     second.load_state_dict(load_resume_state(tmp_path / "resume.pt"))
     records += go(second, 15)
     assert list(map(values, records)) == list(map(values, expected))
-
-
-def test_a_state_from_before_lambda_could_be_held_is_read(digits: Dataset) -> None:
-    config = TrainSettings(epochs=3, **FORMER_SAMAR, **SMALL)
-    trainer = Trainer(config, digits)
-    expected = steps_of(trainer, 4)[3:]
-    older = Trainer(config, digits)
-    steps_of(older, 3)
-    state = older.state_dict()
-    del state["config"]["lam_held"], state["optimizer"]["extra"]["held"]
-    del state["config"]["second_pass"], state["optimizer"]["second_pass"]
-    del state["optimizer"]["extra"]["level"], state["optimizer"]["extra"]["ratio"]
-    resumed = Trainer(config, digits)
-    resumed.load_state_dict(state)
-    assert list(map(values, steps_of(resumed, 1))) == list(map(values, expected))
 
 
 def test_a_compiled_network_can_be_switched_too(

@@ -17,7 +17,6 @@ from statistics import fmean
 from typing import Any
 
 from samar.device.catalog import BF16
-from samar.optim.settings import FORMER_SAMAR
 from samar.sweeps.study.rows import Row
 from samar.training.schedule import HOLD
 from samar.training.settings import TrainSettings
@@ -136,6 +135,19 @@ _LR = _each("lr", 0.01, 0.02, 0.05, 0.1, 0.2)
 _RHO = _each("rho", 0.05, 0.1, 0.2, 0.4, 0.8)
 _SMALL_RHO = _each("rho", 0.025, 0.05, 0.1, 0.2, 0.4)
 _WIDE_RHO = _each("rho", 0.25, 0.5, 1.0, 2.0, 4.0)
+VERSION_01: dict[str, Any] = {
+    "second_pass": "always",
+    "rule": "trend_power",
+    "rho": 0.2,
+    "lam": 1.0,
+    "lam_min": 0.25,
+    "lam_max": 10.0,
+    "beta": 0.9,
+    "gain": 0.2,
+    "memory": 100.0,
+}
+"""SAMAR as it was first defined here, an arm and a candidate."""
+
 _SAM = {"optimizer": "sam", "second_pass": "always"}
 
 ARMS = {
@@ -169,7 +181,7 @@ ARMS = {
         main=True,
     ),
     "ae_sam": Arm("AE-SAM, ρ tuned", {**_SAM, "second_pass": "threshold"}, _RHO, _SMALL_RHO),
-    "samar_01": Arm("SAMAR of version 0.1", {"optimizer": "samar", **FORMER_SAMAR}),
+    "samar_01": Arm("SAMAR of version 0.1", {"optimizer": "samar", **VERSION_01}),
     "samar": Arm("SAMAR, defaults", {"optimizer": "samar"}, main=True),
     "samar_left_out": Arm("SAMAR, chosen without this setting", {"optimizer": "samar"}),
     "samar_rho": Arm("SAMAR, ρ tuned", {"optimizer": "samar"}, _RHO, _SMALL_RHO),
@@ -204,7 +216,7 @@ def _candidate(**changes: Any) -> Mapping[str, Any]:
 _SHARE = {"rule": "share", "scale": 10.0, "lam": 0.1, "lam_min": 0.05}
 
 CANDIDATES: dict[str, Mapping[str, Any]] = {
-    "version_01": FORMER_SAMAR,
+    "version_01": VERSION_01,
     "trend_1": _candidate(rho=0.1, gain=0.4, strength=1.0, lam_min=0.1),
     "trend_2": _candidate(rho=0.1, gain=0.4, strength=2.0, lam_min=0.25),
     "trend_3": _candidate(rho=0.1, gain=0.4, strength=3.0, lam_min=0.1),

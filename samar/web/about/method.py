@@ -28,6 +28,6 @@ def show() -> None:
     st.subheader(second, anchor=False)
     st.markdown(texts[second])
     for policy in SECOND_PASSES.values():
-        only = " SAMAR only." if policy.own else ""
+        only = " SAMAR only." if policy.needs_lam else ""
         st.markdown(f"**{policy.title}.** {policy.help}{only}")
     st.caption(f"{texts['In all of them']} samar {__version__}.")

@@ -98,12 +98,11 @@ def legend_of_panels(settings: PlaygroundSettings) -> str:
     dotted = "where the dead band ends" if "tau" in settings.rule_constants else "at 1"
     policy = settings.second_pass_name
     two = ["sam", "vasso", *(["samar"] if policy == "always" else [])]
-    one = ["sgd", *(["samar"] if policy == "never" else [])]
-    between = "" if "samar" in two + one else ", one of SAMAR one or two"
+    between = "" if "samar" in two else ", one of SAMAR one or two"
     return (
         f"The panels: λ with {ceiling}the level at which SAMAR is SAM; the ratio r of {ratio}, "
         f"dotted {dotted}; the loss without noise. A step of {optimizer_titles(two)} costs two "
-        f"gradients{between}, one of {optimizer_titles(one)} a single one."
+        f"gradients{between}, one of SGD a single one."
     )
 
 
