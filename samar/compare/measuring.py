@@ -3,16 +3,13 @@
 Every network is measured alike (:data:`PROTOCOL`), or ranks would compare measurements and not
 models: a curvature job, and for an imported network, which has no record of its training, an
 evaluation on either split. Jobs that ask the same are answered by the store, so nothing is kept
-here; what version 0.1 kept in ``SAMAR_HOME/sharpness`` is still read.
+here.
 """
 
-import hashlib
-import json
 from typing import Any
 
 from samar.compare.flatness import MIXED, Point
 from samar.errors import RunError, SamarError
-from samar.home import home
 from samar.jobs.files import weights_path
 from samar.jobs.job import Job
 from samar.jobs.kind import kind_of
@@ -101,7 +98,7 @@ def known_measures(store: Store, trained: Trained) -> dict[str, Any] | None:
             }
     except SamarError:
         pass  # the weights, the images or the report are gone
-    return _kept_by_01(trained)
+    return None
 
 
 def point_of(trained: Trained, content: dict[str, Any]) -> Point:
@@ -125,26 +122,3 @@ def point_of(trained: Trained, content: dict[str, Any]) -> Point:
         facts={name: getattr(trained.settings, name) for name in MIXED},
         optimizer=trained.settings.optimizer,
     )
-
-
-def _kept_by_01(trained: Trained) -> dict[str, Any] | None:
-    """What version 0.1 kept, in a file named after the weights' time and size and the protocol."""
-    weights = weights_path(trained.id) if isinstance(trained, Job) else trained.weights
-    try:
-        facts = weights.stat()
-        protocol = {
-            "images": PROTOCOL.images,
-            "split": PROTOCOL.split,
-            "rho": PROTOCOL.rho,
-            "eigenvalues": PROTOCOL.top,
-            "tolerance": PROTOCOL.tol,
-            "trace_products": PROTOCOL.trace_products,
-            "seed": PROTOCOL.seed,
-        }
-        stamp = json.dumps([facts.st_mtime_ns, facts.st_size, protocol])
-        digest = hashlib.sha256(stamp.encode()).hexdigest()[:16]
-        path = home() / "sharpness" / f"{trained.id}-{digest}.json"
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) and "measures" in content else None

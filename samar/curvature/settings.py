@@ -1,7 +1,5 @@
 """What to measure of the curvature, and how exactly, as plain values that check themselves."""
 
-from typing import Any
-
 from pydantic import model_validator
 from typing_extensions import Self
 
@@ -13,10 +11,9 @@ from samar.curvature.catalog import (
     LANCZOS,
     MATRICES,
     MAX_PRODUCTS,
-    PYHESSIAN,
     TRACE_PRODUCTS,
 )
-from samar.settings.declare import Settings, setting, settings_of
+from samar.settings.declare import Settings, setting
 
 
 class CurvatureSettings(Settings):
@@ -104,23 +101,6 @@ class CurvatureSettings(Settings):
         le=100_000,
     )
     seed: int = setting(0, "Seed of every random vector.", ge=0, le=2**31 - 1)
-
-    @classmethod
-    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Other images were once as many as those measured on, or none; a single one made no error.
-
-        PyHessian's eigenvalues were once taken for the largest, and more measured along them.
-        """
-        former = values.get("held_out")
-        if isinstance(former, bool):
-            images = values.get("images", settings_of(cls)["images"].default)
-            former = images if former else 0
-            values = {**values, "held_out": former}
-        if former == 1:
-            values = {**values, "held_out": 0}
-        if values.get("engine") == PYHESSIAN:
-            values = {**values, "sharpness": False, "gauss_newton": False, "held_out": 0}
-        return values
 
     @model_validator(mode="after")
     def _fit_the_matrix(self) -> Self:

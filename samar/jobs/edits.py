@@ -40,7 +40,7 @@ class Edit:
         at: when, in seconds since 1970.
         values: the new values by setting.
         before: the values that they replaced.
-        by: who made it: browser, command line, script, edits file; empty in runs of samar 0.1.
+        by: who made it: browser, command line, script, edits file.
         only: of a race, the one member that was meant.
     """
 

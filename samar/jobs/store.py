@@ -437,9 +437,7 @@ def alive(pid: int | None, created: float | None) -> bool:
         return False
     try:
         process = psutil.Process(pid)
-        # Former versions wrote down the time of day.
-        times = (born(pid), process.create_time())
-        same = created is None or any(abs(each - created) < 1 for each in times)
+        same = created is None or abs(born(pid) - created) < 1
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.NoSuchProcess, OverflowError, ValueError):  # a number that no process has
         return False

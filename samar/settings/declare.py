@@ -157,11 +157,6 @@ class Settings(BaseModel):
             raise readable(error) from None
 
     @classmethod
-    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Values as an earlier version stored them, in today's form."""
-        return values
-
-    @classmethod
     def stored(cls, text: str) -> Self:
         """Settings from the JSON of a store or a file.
 
@@ -169,7 +164,7 @@ class Settings(BaseModel):
             ConfigError: they do not fit this samar.
         """
         try:
-            return cls(**cls.upgrade(_object(text)))
+            return cls(**_object(text))
         except ValidationError as error:
             raise readable(error) from None
 

@@ -1,7 +1,4 @@
-import hashlib
-import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -183,7 +180,7 @@ def test_a_network_is_measured_once_and_again_when_its_weights_change(
 def test_a_job_measures_what_was_measured_before_there_were_jobs(
     recorded: Callable[..., Job], inline: None
 ) -> None:
-    """The steps of version 0.1, one by one, against a job with the protocol's settings."""
+    """The steps one by one, against a job with the protocol's settings."""
     from samar.curvature.product import hessian_of
     from samar.curvature.sharpness import sharpness_measures
     from samar.curvature.solvers.eigenvalues import top_of
@@ -200,27 +197,6 @@ def test_a_job_measures_what_was_measured_before_there_were_jobs(
         expected = sharpness_measures(hessian, top, trace, rho=0.05, seed=0)
     found = measured(jobs, run)
     assert found["measures"] == pytest.approx({each.name: each.value for each in expected})
-
-
-def test_what_version_01_kept_is_found(recorded: Callable[..., Job], samar_home: Path) -> None:
-    run, store = recorded(weights=True), Store()
-    weights = weights_path(run.id)
-    os.utime(weights, ns=(10**18, 10**18))
-    # The name as 0.1 made it.
-    protocol = {"images": 128, "split": "train", "rho": 0.05, "eigenvalues": 5}
-    protocol |= {"tolerance": 0.01, "trace_products": 15, "seed": 0}
-    stamp = json.dumps([10**18, weights.stat().st_size, protocol])
-    digest = hashlib.sha256(stamp.encode()).hexdigest()[:16]
-    kept = samar_home / "sharpness" / f"{run.id}-{digest}.json"
-    kept.parent.mkdir()
-    content = {"measures": dict.fromkeys(MEASURES, 1.0), "errors": {}, "manifest": {}}
-    kept.write_text(json.dumps(content), encoding="utf-8")
-    assert known_measures(store, run) == content
-    os.utime(weights, ns=(2 * 10**18, 2 * 10**18))
-    assert known_measures(store, run) is None
-    os.utime(weights, ns=(10**18, 10**18))
-    kept.write_text("{", encoding="utf-8")
-    assert known_measures(store, run) is None
 
 
 def test_a_run_without_weights_cannot_be_measured(recorded: Callable[..., Job]) -> None:

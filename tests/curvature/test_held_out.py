@@ -8,7 +8,6 @@ import torch
 from samar.curvature.held_out import along
 from samar.curvature.matrices import MATRICES
 from samar.curvature.product import operator_of
-from samar.curvature.settings import CurvatureSettings
 from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.dataset import ImageSet
 from samar.data.sample import Sample
@@ -77,12 +76,3 @@ def test_the_other_images_are_others_from_all_over() -> None:
         assert other.labels.max() > 85
     with pytest.raises(ConfigError, match=r"30 images and 71 others .* at most 100 together"):
         images.others(30, 71)
-
-
-def test_a_job_of_before_keeps_its_meaning() -> None:
-    for stored, count in (('{"held_out": true, "images": 99}', 99), ('{"held_out": false}', 0)):
-        assert CurvatureSettings.stored(stored).held_out == count
-    assert CurvatureSettings.stored('{"held_out": true}').held_out == CurvatureSettings().images
-    assert CurvatureSettings.stored('{"held_out": 1}').held_out == 0
-    former = '{"engine": "pyhessian", "sharpness": true, "gauss_newton": true, "held_out": 9}'
-    assert CurvatureSettings.stored(former) == CurvatureSettings(engine="pyhessian")

@@ -7,7 +7,6 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
@@ -15,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 from samar.errors import ConfigError, RunError
 from samar.home import home
 from samar.jobs.sql import database as database_module
-from samar.jobs.sql.blocks import COLUMNS
 from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store
 from samar.training.settings import TrainSettings
@@ -88,40 +86,13 @@ def test_a_locked_store_can_be_told_from_a_damaged_one(file: Path) -> None:
     assert store.create(TrainSettings())
 
 
-@pytest.mark.parametrize(
-    ("statements", "match"),
-    [
-        ("DROP TABLE controls", "no such table: controls"),
-        ("ALTER TABLE jobs DROP COLUMN tags", r"no such column: jobs\.tags"),
-        ("UPDATE schema_version SET version = 'two'", "version is 'two', where a number"),
-        ("UPDATE schema_version SET version = -1", "version is -1"),
-        ("DELETE FROM schema_version", "version is None"),
-        ("UPDATE schema_version SET version = 99", "version 99, newer than this samar"),
-        ("DROP TABLE schema_version", "without the tables of a store"),
-    ],
-)
-def test_a_damaged_schema_is_one_sentence(file: Path, statements: str, match: str) -> None:
-    run_sql(file, statements)
-    assert "doctor" in refused(match) or "newer" in match
-
-
-@pytest.mark.parametrize(
-    "statements",
-    [
-        "CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')",
-        "CREATE TABLE schema_version (version); CREATE TABLE notes (text)",
-        "CREATE TABLE schema_version (id); CREATE TABLE jobs (what)",
-    ],
-)
-def test_another_programs_file_is_refused_and_stays_as_it_is(
-    samar_home: Path, statements: str
-) -> None:
+def test_another_programs_file_is_refused_and_stays_as_it_is(samar_home: Path) -> None:
     path = samar_home / "samar.db"
-    run_sql(path, statements)
+    run_sql(path, "CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')")
     tables = "SELECT name, sql FROM sqlite_master"
     with closing(sqlite3.connect(path)) as db:
         before = db.execute(tables).fetchall()
-    refused("without the tables of a store|no such column")
+    refused("without the tables of a store")
     with closing(sqlite3.connect(path)) as db:
         assert db.execute(tables).fetchall() == before
 
@@ -235,33 +206,11 @@ def test_a_bug_is_no_damaged_store(store: Store) -> None:
         db.execute("no statement")  # type: ignore[call-overload]
 
 
-def test_a_store_with_a_row_for_each_step_is_brought_up_to_date(samar_home: Path) -> None:
-    old = Store()
-    first, second = (old.get(old.create(settings)).key for settings in (TrainSettings(),) * 2)
-    values = ", ".join(f"{name} FLOAT" for name in COLUMNS if name != "step")
-    with old.database.write() as db:
-        for statement in (
-            "DROP TABLE steps",
-            f"CREATE TABLE steps (job INTEGER NOT NULL, step INTEGER NOT NULL, {values}, "
-            "PRIMARY KEY (job, step)) WITHOUT ROWID",
-            "UPDATE schema_version SET version = 3",
-        ):
-            db.exec_driver_sql(statement)
-        names, marks = ", ".join(("job", *COLUMNS)), ", ".join("?" * (len(COLUMNS) + 1))
-        for key in (first, second):
-            for n in range(1, 1501):
-                loss = "low" if n == 5 else 1 / n
-                row = (key, n, 1, loss, None, *[0.5] * 5, n, n / 2)
-                db.exec_driver_sql(f"INSERT INTO steps ({names}) VALUES ({marks})", row)
-    old.database.engine.dispose()
-    new = Store()
-    for key in (first, second):
-        steps = new.records.steps(key)
-        assert steps["step"].tolist() == [*range(1, 1501)]
-        assert steps["loss"][:5].tolist()[:4] == [1, 1 / 2, 1 / 3, 1 / 4]
-        assert np.isnan(steps["loss"][4])
-        assert np.isnan(steps["perturbed_loss"]).all()
-        assert steps["seconds"][-1] == 750
-    with new.database.read() as db:
-        tables = sa.inspect(db).get_table_names()
-    assert "step_rows" not in tables
+@pytest.mark.parametrize("table", ["jobs", "runs"])  # version 0.1 had runs, and no jobs
+def test_a_store_of_another_version_is_one_sentence(samar_home: Path, table: str) -> None:
+    run_sql(
+        home() / "samar.db",
+        f"CREATE TABLE {table} (key INTEGER); CREATE TABLE schema_version (version INTEGER);"
+        "INSERT INTO schema_version VALUES (1)",
+    )
+    refused("a store of version 1, and this samar reads version 4 alone; .* another folder")

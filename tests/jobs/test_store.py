@@ -17,7 +17,7 @@ from samar.jobs.engine import local
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import WAITS, Job
 from samar.jobs.service import Jobs
-from samar.jobs.sql import migrations, schema
+from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds.landscape import LandscapeJobSettings
@@ -190,12 +190,12 @@ def test_a_dead_worker_is_noticed_by_its_pid(store: Store, running: Job, status:
 def test_a_clock_that_is_set_ends_no_job(
     store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What psutil says of a process moves with the clock on Linux; former versions kept that."""
+    """What psutil says of a process moves with the clock on Linux."""
     store.move(running, "paused")
     monkeypatch.setattr(local, "spawn", lambda job: os.getpid())
     ours = store.create(TrainSettings())
     schedule(store)
-    store.beat(running, pid=os.getpid(), process=psutil.Process().create_time())
+    store.beat(running, pid=os.getpid(), process=store_module.born(os.getpid()))
     for job in (store.get(ours), store.get(running.id)):
         assert store_module.alive(job.pid, job.process)
         assert not store_module.alive(job.pid, job.process + 5)
@@ -269,26 +269,6 @@ def test_events_and_artifacts(store: Store, running: Job) -> None:
     for path in ("old", "new"):
         store.records.add_artifact(running.key, "weights", 5, path)
     assert [a.path for a in store.records.artifacts(running.key)] == ["new"]
-
-
-def test_migrations_run_once_and_a_newer_store_is_refused(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept = store.create(TrainSettings())
-
-    def add_column(db: sa.Connection) -> None:
-        db.exec_driver_sql("ALTER TABLE jobs ADD COLUMN colour TEXT")
-
-    known = migrations.MIGRATIONS
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*known, add_column))
-    for _ in range(2):
-        migrated = Store()
-    with migrated.database.read() as db:
-        assert db.exec_driver_sql("SELECT id, colour FROM jobs").all() == [(kept, None)]
-    monkeypatch.setattr(migrations, "MIGRATIONS", known)
-    newer = f"store is at version {len(known) + 1}, newer than this samar knows"
-    with pytest.raises(RunError, match=newer):
-        Store()
 
 
 def test_a_store_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:

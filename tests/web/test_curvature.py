@@ -2,14 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -18,7 +14,6 @@ from samar.curvature.result import Report, Spectrum
 from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job
 from samar.jobs.records import Records
-from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.web.curvature import results
@@ -380,71 +375,3 @@ def test_a_link_that_does_not_fit_says_so(page: AppTest) -> None:
     page.query_params["curvature_top"] = "999"
     page.switch_page(PAGE).run()
     assert "top is '999', but it must be at most 100" in page.warning[0].value.replace("\\", "")
-
-
-LINKS = Path(__file__).parents[1] / "stores" / "v01"
-
-
-@pytest.mark.parametrize(
-    "link",
-    [e for e in json.loads((LINKS / "links.json").read_text("utf-8")) if e["page"] == "curvature"],
-    ids=lambda link: link["note"],
-)
-def test_links_of_version_01(
-    samar_home: Path, monkeypatch: pytest.MonkeyPatch, link: dict[str, Any]
-) -> None:
-    """The same networks and settings are asked for as 0.1 showed under that address."""
-    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
-    with tarfile.open(LINKS / "home.tar.xz") as archive:
-        archive.extractall(samar_home, filter="data")
-    monkeypatch.setenv("SAMAR_HOME", str(samar_home / "home"))
-    service.clear()
-    page = AppTest.from_file(str(APP), default_timeout=60)
-    for name, value in parse_qsl(urlsplit(link["url"]).query):
-        page.query_params[name] = value
-    page.run().switch_page(PAGE).run()
-    assert not page.exception
-    assert not page.warning
-    expected = link["expects"]
-    assert page.segmented_control(key="curvature_of").value == expected["of"]
-    if "file" in expected:
-        for name, value in expected["file"].items():
-            assert page.session_state[f"curvature_{name}"] == value
-        return
-    press(page)
-    asked = [Store().get(each).settings for each in page.query_params["job"].split(",")]
-    assert [each.network for each in asked] == expected["networks"]
-    for each in asked:
-        for name, value in expected["request"].items():
-            assert getattr(each, name) == value
-
-
-SERVER = """
-import sys
-from streamlit.testing.v1 import AppTest
-app, job = sys.argv[1:]
-page = AppTest.from_file(app, default_timeout=60)
-page.query_params["job"] = job
-page.run().switch_page("pages/analysis/curvature.py").run()
-assert not page.exception, page.exception
-assert any("Measured on" in each.value for each in page.caption)
-assert len(page.get("bidi_component")) == 4 and page.table
-print([name for name in ("torch", "scipy", "optuna") if name in sys.modules])
-"""
-
-
-def test_the_page_computes_nothing(inline: None, network: Job, samar_home: Path) -> None:
-    """Neither torch nor scipy is loaded by a server that shows results."""
-    asked = CurvatureJobSettings(
-        network=network.id, top=2, images=8, tol=0.5, density=True, layers=True, sharpness=True
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("samar.curvature.report.STEPS", 5)
-        job = Jobs().get(Jobs().submit(asked))
-    assert job.status == "finished", job.message
-    command = [sys.executable, "-W", "ignore", "-c", SERVER, str(APP), job.id]
-    environment = os.environ | {"SAMAR_SPARE": "0"}
-    answer = subprocess.run(
-        command, env=environment, cwd=APP.parent, capture_output=True, text=True, check=False
-    )
-    assert answer.stdout.strip() == "[]", answer.stderr

@@ -5,14 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -35,7 +33,6 @@ from samar.web.measuring import _question
 from samar.web.service import service
 
 ROOT = Path(__file__).parents[2]
-V01 = ROOT / "tests" / "stores" / "v01"
 QUERY = {"l_points": "5", "l_images": "32"}
 
 
@@ -620,42 +617,6 @@ def test_a_level_is_shown_before_the_end(
     monkeypatch.setattr(Work, "check", real)
     press(page, "compute")
     assert "9 × 9 points" in words(page)
-
-
-LINKS = json.loads((V01 / "links.json").read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize(
-    "link",
-    [link for link in LINKS if link["page"] == "landscape"],
-    ids=lambda link: link["url"].partition("?")[2][:40],
-)
-def test_links_of_version_0_1(
-    link: dict[str, Any], samar_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same networks and settings are asked for as 0.1 showed under that address."""
-    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
-    with tarfile.open(V01 / "home.tar.xz") as archive:
-        archive.extractall(samar_home, filter="data")
-    monkeypatch.setenv("SAMAR_HOME", str(samar_home / "home"))
-    service.clear()
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    for name, value in parse_qsl(urlsplit(link["url"]).query):
-        page.query_params[name] = value
-    page.switch_page("pages/analysis/landscape.py").run()
-    assert not page.exception
-    assert not page.warning
-    expected = link["expects"]
-    assert page.segmented_control(key="l_of").value == expected["of"]
-    press(page, "compute")
-    asked = [Store().get(each).settings for each in page.query_params["job"].split(",")]
-    together = [each for settings in asked for each in (settings.network, *settings.others)]
-    assert together == expected["networks"]
-    for settings in asked:
-        assert settings.model_dump(include=set(expected["config"])) == expected["config"]
-    for name in ("show", "log"):
-        if name in expected:
-            assert page.session_state[f"l_{name}"] == expected[name]
 
 
 CODE = """

@@ -1,10 +1,6 @@
 """The pages without a browser: what they draw, what a link restores, what bad values answer."""
 
-import json
-import tarfile
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +17,6 @@ from samar.web.service import service
 from samar.web.state import BEGUN
 
 APP = Path(__file__).parents[2] / "app.py"
-V01 = Path(__file__).parents[1] / "stores" / "v01"
 
 
 @pytest.fixture
@@ -298,51 +293,6 @@ def test_every_visit_keeps_a_process_warm(app: AppTest, monkeypatch: pytest.Monk
     assert first
     app.switch_page("pages/experiment/runs.py").run()
     assert len(kept) > first
-
-
-LINKS = [
-    pytest.param(link, id=f"{link['page']}-{number}")
-    for number, link in enumerate(json.loads((V01 / "links.json").read_text(encoding="utf-8")))
-    if link["page"] in ("train", "runs", "compare")
-]
-
-
-@pytest.mark.parametrize("link", LINKS)
-def test_links_of_version_01_open(
-    link: dict[str, Any], app: AppTest, samar_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with tarfile.open(V01 / "home.tar.xz") as archive:
-        archive.extractall(samar_home, filter="data")
-    monkeypatch.setenv("SAMAR_HOME", str(samar_home / "home"))
-    expected = link["expects"]
-    address = urlsplit(link["url"])
-    app.run()
-    for name, values in parse_qs(address.query).items():
-        app.query_params[name] = values
-    folder = "analysis" if link["page"] == "compare" else "experiment"
-    app.switch_page(f"pages/{folder}/{link['page']}.py").run()
-    assert not app.exception
-    told = " ".join(e.value for e in (*app.error, *app.warning)).replace("\\", "")
-    if expected.get("problem") == "rho":
-        assert app.session_state["rho"] == TrainSettings().rho
-    if "problem" in expected:
-        assert {"rho": "rho is '99'", "run": "There is no run"}[expected["problem"]] in told
-    else:
-        assert not app.error
-    for name, value in expected.get("settings", {}).items():
-        assert app.session_state[name] == value, name
-    for name in ("x", "log", "smooth", "filter", "pinned", "over_seeds", "metrics"):
-        if name in expected:
-            assert app.session_state[name] == expected[name], name
-    if expected.get("run"):
-        run = Jobs().get(expected["run"])
-        assert app.subheader[0].value == f"{run.title}{run.badge}"
-    if link["page"] == "runs":
-        assert list(app.dataframe[0].value["id"]) == expected["runs"]
-    if link["page"] == "compare":
-        assert app.session_state["compare_view"] == expected["view"]
-        assert f"({len(expected['runs'])} chosen)" in app.expander[0].label
-        assert ("gone" in told) == ("missing" in expected)
 
 
 PAGES = (

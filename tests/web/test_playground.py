@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -54,10 +53,8 @@ def test_tells_what_happened(app: AppTest) -> None:
     assert "SAMAR's λ moved between" in text
 
 
-@pytest.mark.parametrize("rule", ["Power against the trend", "Trend, power law", "trend_power"])
-def test_a_link_names_a_rule_by_its_key_or_by_a_title_of_any_version(
-    app: AppTest, rule: str
-) -> None:
+@pytest.mark.parametrize("rule", ["Trend, power law", "trend_power"])
+def test_a_link_names_a_rule_by_its_key_or_by_its_title(app: AppTest, rule: str) -> None:
     playground(app, p_rule=rule)
     assert app.selectbox(key="p_rule").value == "trend_power"
     assert not app.warning
@@ -72,30 +69,6 @@ def test_a_link_restores_every_control(app: AppTest) -> None:
     assert app.slider(key="p_gamma").value == 0.5
     assert app.number_input(key="p_seed").value == 3
     assert app.slider(key="p_rho").value == 0.1
-
-
-LINKS = json.loads(
-    (Path(__file__).parents[1] / "stores/v01/links.json").read_text(encoding="utf-8")
-)
-
-
-@pytest.mark.parametrize(
-    "link", [pytest.param(link, id=link["url"]) for link in LINKS if link["page"] == "playground"]
-)
-def test_links_of_version_01_open(link: dict[str, Any], app: AppTest) -> None:
-    expected = link["expects"]
-    playground(app, **parse_qs(urlsplit(link["url"]).query))
-    assert not app.warning
-    assert not app.error
-    held = {name: app.session_state[f"p_{name}"] for name in expected["config"]}
-    assert held == expected["config"]
-    for name in ("focus", "view", "preset"):
-        if name in expected:
-            assert app.session_state[f"p_{name}"] == expected[name]
-    landscape = expected["config"].get("landscape", "valleys")
-    start = LANDSCAPES[landscape].start
-    assert app.session_state["p_x"] == expected["config"].get("x", start[0])
-    assert app.session_state["p_y"] == start[1]
 
 
 def test_a_link_may_hold_what_fits_only_together(app: AppTest) -> None:

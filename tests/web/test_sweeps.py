@@ -2,17 +2,12 @@
 
 import json
 import math
-import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.cli import parser
-from samar.cli.sweep import spec_from
 from samar.jobs.service import Jobs
 from samar.settings.command import json_line
 from samar.sweeps.service import Sweeps
@@ -21,12 +16,6 @@ from samar.training.records import EpochRecord
 from samar.web.service import service
 
 APP = Path(__file__).parents[2] / "app.py"
-OLD = Path(__file__).parents[1] / "stores" / "v01" / "links.json"
-LINKS = [
-    link
-    for link in json.loads(OLD.read_text(encoding="utf-8"))
-    if link["page"] == "sweeps" and "spec" in link["expects"]
-]
 
 
 @pytest.fixture
@@ -184,23 +173,6 @@ def test_a_link_holds_choices_by_their_keys_or_titles(
     command = app.code[0].value
     assert "--grid optimizer=sgd,samar --grid rule=trend_power,fixed" in command
     assert app.multiselect(key="s_in_optimizer").options[:2] == ["SGD", "SAM"]
-
-
-@pytest.mark.parametrize("link", LINKS, ids=lambda link: link["url"])
-def test_a_link_of_version_0_1_restores_the_form(app: AppTest, link: dict[str, Any]) -> None:
-    query = parse_qs(urlsplit(link["url"]).query)
-    app.run()
-    for name, values in query.items():
-        app.query_params[name] = values
-    app.switch_page("pages/experiment/sweeps.py").run()
-    assert not app.exception
-    words = shlex.split(app.code[0].value.removeprefix("python -m samar "))
-    spec = spec_from(parser().parse_args(words))
-    wanted = SweepSpec.parse(link["expects"]["spec"])
-    assert (spec.sampler, spec.seeds, spec.trials) == (wanted.sampler, wanted.seeds, wanted.trials)
-    assert (spec.grid, spec.ranges) == (wanted.grid, wanted.ranges)
-    assert spec.equal_gradients == wanted.equal_gradients
-    assert spec.config({}) == wanted.config({})
 
 
 def test_a_link_restores_a_preset_and_what_was_changed_in_it(app: AppTest) -> None:

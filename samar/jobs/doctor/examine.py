@@ -27,7 +27,6 @@ from samar.jobs.kind import kinds
 from samar.jobs.sql import schema
 from samar.jobs.sql.blocks import NoSteps, taken_apart
 from samar.jobs.sql.database import SMALLEST, Database, store_url
-from samar.jobs.sql.migrations import MIGRATIONS
 from samar.jobs.store import alive
 
 LEAST_FREE = 2**30
@@ -152,7 +151,7 @@ def _examine_tables(report: Report, db: sqlite3.Connection) -> list[dict[str, An
         return None
     for line in _integrity(db):
         report.add("integrity", str(report.file), line)
-    version, known = version_of(db), len(MIGRATIONS)
+    version, known = version_of(db), schema.VERSION
     if not isinstance(version, int) or version < 0:
         report.add("schema", schema.version.name, f"the version is {version!r}, not a number")
     elif version > known:

@@ -17,7 +17,6 @@ from samar.jobs.doctor.salvage import opened, salvaged
 from samar.jobs.job import STAND_INS, damaged
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import Database, store_url
-from samar.jobs.sql.migrations import MIGRATIONS
 
 NEEDED = ("key", "id", "kind", "config")
 """Of a job; without one of these nothing can be made of it."""
@@ -81,7 +80,7 @@ def _fill(source: sqlite3.Connection, copy: sqlite3.Connection, made: Repair) ->
     if "jobs" not in tables and "runs" not in tables:
         raise sqlite3.DatabaseError("its tables cannot be read")
     own: dict[str, sa.Table] = dict(schema.metadata.tables)
-    if version_of(source) in range(len(MIGRATIONS)):
+    if version_of(source) in range(schema.VERSION):
         own = {}  # of an older version: copied as it is, and brought up to date when opened
     for table in own.values():
         making: list[sa.schema.ExecutableDDLElement] = [sa.schema.CreateTable(table)]
@@ -89,7 +88,7 @@ def _fill(source: sqlite3.Connection, copy: sqlite3.Connection, made: Repair) ->
         for statement in making:
             copy.execute(str(statement.compile(dialect=sqlite.dialect())))
     if own:
-        copy.execute("INSERT INTO schema_version VALUES (?)", (len(MIGRATIONS),))
+        copy.execute("INSERT INTO schema_version VALUES (?)", (schema.VERSION,))
         keys = _copy_jobs(source, copy, made) if "jobs" in tables else {}
         for name in LISTS:
             if name in tables:

@@ -1,10 +1,15 @@
-"""Tables of the store, and what their columns may hold."""
+"""The tables of the store, which carry a version, and what their columns may hold."""
 
 import json
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, String, Text
+
+from samar.errors import RunError
+
+VERSION = 4
+"""The version of the tables below; a store of another one is refused."""
 
 metadata = sa.MetaData()
 
@@ -113,6 +118,26 @@ artifacts = sa.Table(
 )
 
 version = sa.Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+
+def make_tables(connection: sa.Connection) -> None:
+    """Make the tables of a new store, inside the caller's transaction.
+
+    Raises:
+        RunError: the store is there, and has another version.
+    """
+    if not sa.inspect(connection).has_table(version.name):
+        metadata.create_all(connection)
+        connection.execute(version.insert().values(version=VERSION))
+        return
+    stored: object = connection.execute(sa.select(version.c.version)).scalar()
+    if stored != VERSION:
+        raise RunError(
+            f"it is a store of version {stored!r}, and this samar reads version {VERSION} alone; "
+            "open it with the samar that wrote it, or set SAMAR_HOME to another folder to begin a "
+            "new store."
+        )
+
 
 OBJECTS = (jobs.c.inputs, jobs.c.summary, events.c.detail, controls.c.detail, artifacts.c.summary)
 """Columns that hold a JSON object, or nothing."""

@@ -273,7 +273,7 @@ def follow_link() -> None:
     """Fill the form with the preset that the link names; what else the link holds goes before it.
 
     A widget that comes onto the page with a value from a preset does not write it into the link.
-    Choices are in a link by their keys, as in version 0.1, or by their titles.
+    Choices are in a link by their keys or by their titles.
     """
     name = st.query_params.get(SWEEP_PRESET)
     if name in SWEEP_PRESETS and name != st.session_state.get(key("preset")):
