@@ -14,8 +14,7 @@ from samar.kinds.inspect import InspectSettings, inspection_of, keep_model
 from samar.models.catalog import MODELS
 from samar.networks.inspection import Inspection, Trial
 from samar.networks.library import ImportedModel, delete_model, get_model, imported_models
-from samar.networks.public import PUBLIC, public_checkpoint
-from samar.networks.published import difference, reasons
+from samar.networks.public import PUBLIC, difference, public_checkpoint, reasons
 from samar.plain_text import shown
 from samar.settings.command import add_settings, json_line, refuse, settings_from
 from samar.settings.paths import expanded

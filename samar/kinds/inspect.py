@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from samar.data.catalog import DATASETS, NORMALIZATIONS
 from samar.data.presence import require_data, stamp
-from samar.errors import CheckpointError
+from samar.errors import CheckpointError, SamarError
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
@@ -144,7 +144,7 @@ def keep_found(work: Work, found: Inspection) -> None:
     work.keep(FOUND, found.as_json(), FOUND_FILE)
     numbers = ("normalize", "accuracy", "correct", "images", "loss")
     work.summarize(
-        model=found.fit.model if found.fit is not None and found.fit.fits else None,
+        model=found.fit.model if found.fit.fits else None,
         problem=found.problem,
         **{name: getattr(found, name) for name in numbers},
     )
@@ -154,7 +154,7 @@ def inspection_of(job: Job) -> Inspection | None:
     """What a job has found by now; None before it recognized the network."""
     try:
         return Inspection.load(job_dir(job.id) / FOUND_FILE)
-    except (OSError, ValueError):
+    except (OSError, ValueError, SamarError):
         return None
 
 

@@ -387,7 +387,7 @@ class Race(Steered):
 
 def _saved(job: Job) -> Mapping[str, Any]:
     """The saved states of a race's members, by their ids."""
-    from samar.networks.reading import torch_file
+    from samar.networks.checkpoint import torch_file
 
     path = resume_path(job.id)
     return dict(torch_file(path)["members"]) if path.is_file() else {}

@@ -1,5 +1,6 @@
 """From a file to an imported model: read, recognize, check the images, try, measure, keep."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,10 @@ from samar.data.sources.download import digest_of
 from samar.device.placement import fitting_threads, measuring_device
 from samar.errors import CheckpointError, ConfigError
 from samar.models.catalog import MODELS
-from samar.networks.checkpoint import save_weights
+from samar.networks.checkpoint import read_checkpoint, save_weights
 from samar.networks.inspection import Inspection
 from samar.networks.library import MAX_TITLE, ImportedModel, absolute, add_model
 from samar.networks.normalization import IMAGES, candidates, try_normalizations
-from samar.networks.reading import read_checkpoint
 from samar.networks.recognition import fit_to, made_for, network_of, recognize
 from samar.plain_text import shown
 
@@ -29,6 +29,8 @@ Told = Callable[[str, int, int], None]
 # About ten seconds on one core.
 QUICK_MACS = 4e11
 FEWEST_IMAGES = 32
+STATISTICS = re.compile(r"running_(mean|var)$|num_batches_tracked$")
+"""Tensors of BatchNorm that are no parameters."""
 
 
 def inspect_file(
@@ -62,23 +64,25 @@ def inspect_file(
     """
     tell("Reading the file", 0, 0)
     checkpoint = read_checkpoint(path)
-    recognition = recognize(checkpoint)
+    tensors = checkpoint.tensors
+    classes, channels = made_for(tensors)
     found = Inspection(
         file=shown(path.name, MAX_TITLE),
         sha256=digest_of(path, "sha256"),
         size=path.stat().st_size,
-        recognition=recognition,
-        fit=fit_to(checkpoint, model) if model else recognition.fit,
+        classes=classes,
+        channels=channels,
+        parameters=sum(t.numel() for name, t in tensors.items() if not STATISTICS.search(name)),
+        fit=fit_to(tensors, model) if model else recognize(tensors),
         dataset=absolute(dataset or ""),
         normalize=normalize,
     )
     on_recognized(found)
-    if found.fit is None or found.problem:
+    if found.problem:
         return found, None
-    network = network_of(checkpoint, found.fit)
+    network = network_of(tensors, found.fit)
     if not measure:
         return found, network
-    classes, channels = made_for(checkpoint)
     images = found.dataset or usual_dataset(classes, channels)
     if images is None:
         raise ConfigError(
@@ -171,7 +175,6 @@ def import_file(
 
 def save_inspected(network: nn.Module, found: Inspection, path: Path) -> None:
     """Write the weights of a network that was inspected, saying what they are, as safetensors."""
-    assert found.fit is not None
     about = {"model": found.fit.model, "dataset": found.dataset, "normalize": found.normalize}
     save_weights(network, path, about)
 

@@ -1,5 +1,6 @@
 """What an inspection found about a file of weights: read by faces, so without torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -7,19 +8,69 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, FiniteFloat, TypeAdapter
 
-from samar.data.catalog import NORMALIZATIONS, dataset_info
-from samar.errors import DataError
-from samar.models.catalog import MODELS
-from samar.networks.shapes import Fit, Recognition
-from samar.plain_text import shown
+from samar.data.catalog import NORMALIZATIONS
+from samar.models.catalog import model_info
 
-Count = Annotated[int, Field(ge=0, lt=2**53)]
+Shape = tuple[int, ...]
 
 
-def _known(normalize: str) -> str:
+def _normalization(normalize: str) -> str:
     if normalize not in ("", "find", "auto", *NORMALIZATIONS):
         raise ValueError("there is no such normalization")
     return normalize
+
+
+Normalize = Annotated[str, AfterValidator(_normalization)]
+Model = Annotated[str, AfterValidator(lambda name: model_info(name).name)]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One tensor that does not fit; a side without it is None.
+
+    Attributes:
+        name: in the registered network, or in the file where the network has none.
+        expected: shape in the network.
+        found: shape in the file.
+    """
+
+    name: str
+    expected: Shape | None
+    found: Shape | None
+
+    @property
+    def kind(self) -> str:
+        """What is wrong, in a few words."""
+        if self.expected is None:
+            return "not in the network"
+        return "missing in the file" if self.found is None else "other shape"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A file of weights compared with one registered network.
+
+    Attributes:
+        model: key in :data:`samar.models.catalog.MODELS`.
+        names: the file's name of every tensor of the network, where it fits.
+        mismatches: tensor by tensor, where it does not.
+        reason: why the file fits, or what keeps it from being used; a sentence.
+    """
+
+    model: Model
+    names: Mapping[str, str]
+    mismatches: tuple[Mismatch, ...]
+    reason: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether every tensor of the file has its place in the network."""
+        return not self.mismatches
+
+    @property
+    def problem(self) -> str:
+        """Why the file cannot be used as this network; empty where it can."""
+        return "" if self.fits else self.reason
 
 
 @dataclass(frozen=True)
@@ -34,9 +85,9 @@ class Trial:
         tied: whether its accuracy cannot be told from the best one's.
     """
 
-    normalize: Annotated[str, AfterValidator(_known)]
-    correct: Count
-    images: Annotated[int, Field(gt=0, lt=2**53)]
+    normalize: Normalize
+    correct: int
+    images: Annotated[int, Field(gt=0)]
     distance: FiniteFloat | None
     tied: bool
 
@@ -48,15 +99,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file that was read, and what its network does on a data set's test images.
+    """A file that was read, and how its network does on a data set's test images.
 
     Attributes:
         file: its name, for people.
         sha256: hexadecimal.
         size: in bytes.
-        recognition: which network it is.
-        fit: how it fits the network that was chosen or recognized, or else the nearest; None where
-            it fits several and none was chosen.
+        classes, channels: of the network, read off the tensors.
+        parameters: in the file, BatchNorm's running statistics not counted.
+        fit: how it fits the network that was chosen or recognized, or else the nearest.
         dataset: the images, a folder absolute; empty where nothing was measured.
         normalize: what was chosen or found.
         trials: what was tried, the chosen one first; empty where the normalization was given.
@@ -65,26 +116,26 @@ class Inspection:
         mean, std: per channel, where the normalization was measured on the training images.
     """
 
-    file: Annotated[str, Field(max_length=200)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    size: Count
-    recognition: Recognition
-    fit: Fit | None
+    file: str
+    sha256: str
+    size: int
+    classes: Annotated[int, Field(gt=0)]
+    channels: int
+    parameters: int
+    fit: Fit
     dataset: str = ""
-    normalize: Annotated[str, AfterValidator(_known)] = ""
+    normalize: Normalize = ""
     trials: tuple[Trial, ...] = ()
-    correct: Count | None = None
-    images: Count | None = None
+    correct: int | None = None
+    images: int | None = None
     loss: FiniteFloat | None = None
-    of: Count | None = None
-    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
-    std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...] = ()
+    of: int | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     @property
     def problem(self) -> str:
         """Why the file cannot be used as it is, in one sentence; empty where it can."""
-        if self.fit is None or self.fit == self.recognition.nearest:
-            return self.recognition.problem
         return self.fit.problem
 
     @property
@@ -98,31 +149,12 @@ class Inspection:
 
     @classmethod
     def load(cls, path: Path) -> "Inspection":
-        """Read what :meth:`as_json` gave; ValueError where it is something else."""
-        found = _adapter().validate_json(path.read_bytes())
-        if found.dataset:
-            try:
-                dataset_info(found.dataset)
-            except DataError as error:
-                raise ValueError(str(error)) from None
-        fits = (found.fit, found.recognition.nearest, *found.recognition.fits)
-        for fit in fits:
-            if fit is not None and fit.model not in MODELS:
-                raise ValueError(f"there is no network {shown(fit.model, 40)!r}")
-            if fit is not None and not (fit.fits or fit.reason or fit.mismatches):
-                raise ValueError("a network neither fits nor says why")
-        numbers = (found.correct, found.images)
-        if numbers != (None, None) and (
-            None in numbers
-            or not 0 <= found.correct <= found.images  # type: ignore[operator]
-            or not (found.dataset and found.normalize)
-        ):
-            raise ValueError("its accuracy is none")
-        if {len(found.mean), len(found.std)} not in ({0}, {found.recognition.channels}):
-            raise ValueError("its normalization is none")
-        if not (found.recognition.fits or found.recognition.nearest):
-            raise ValueError("it names no network")
-        return found
+        """Read what :meth:`as_json` gave.
+
+        Raises:
+            SamarError, ValueError: it is something else.
+        """
+        return _adapter().validate_json(path.read_bytes())
 
 
 @cache

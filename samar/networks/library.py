@@ -173,14 +173,11 @@ def model_like(found: Inspection) -> ImportedModel | None:
 
 def _in_common(found: Inspection) -> dict[str, Any]:
     """What an inspection says about a model."""
-    assert found.fit is not None
-    own = ("normalize", "dataset", "file", "sha256", "size", *MEASURED)
+    same = ("classes", "channels", "normalize", "dataset", "file", "sha256", "size", *MEASURED)
     return {
         "model": found.fit.model,
         "reason": found.fit.reason,
-        "classes": found.recognition.classes,
-        "channels": found.recognition.channels,
-        **{name: getattr(found, name) for name in own},
+        **{name: getattr(found, name) for name in same},
     }
 
 

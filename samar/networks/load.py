@@ -346,9 +346,13 @@ def load_network(
 def _load(found: _Found) -> Network:
     from samar.data.load import load_dataset
     from samar.data.normalization import Normalization
-    from samar.networks.checkpoint import load_resume_state
+    from samar.networks.checkpoint import (
+        Checkpoint,
+        load_resume_state,
+        read_checkpoint,
+        require_finite,
+    )
     from samar.networks.importing import require_images
-    from samar.networks.reading import Checkpoint, read_checkpoint, require_finite
     from samar.networks.recognition import fit_to, made_for, network_of, recognize
     from samar.training.loop import dataset_of
 
@@ -356,7 +360,7 @@ def _load(found: _Found) -> Network:
         if found.run is not None and found.path.suffix == ".pt":
             state = load_resume_state(found.path)
             about = {"step": str(state["step"])}
-            checkpoint = Checkpoint(state["model"], ordered=True, metadata=about)
+            checkpoint = Checkpoint(state["model"], about)
             require_finite(checkpoint.tensors, found.path)
         else:
             checkpoint = read_checkpoint(found.path)
@@ -365,17 +369,16 @@ def _load(found: _Found) -> Network:
         if found.run is not None:  # whose folder nobody needs to know
             told = told.replace(shown(found.path), f"The weights file of {found.title}")
         raise CheckpointError(told) from None
-    if (model := found.model) is None:
-        recognition = recognize(checkpoint)
-        if recognition.problem:
-            raise CheckpointError(f"{found.title}: {recognition.problem}")
-        model = recognition.fits[0].model
-    network = network_of(checkpoint, fit_to(checkpoint, model)).train()
+    tensors = checkpoint.tensors
+    fit = recognize(tensors) if found.model is None else fit_to(tensors, found.model)
+    if found.model is None and fit.problem:
+        raise CheckpointError(f"{found.title}: {fit.problem}")
+    network, model = network_of(tensors, fit).train(), fit.model
     if found.run is not None:
         data = dataset_of(found.run.settings)
     else:
         data = load_dataset(found.dataset, normalize=found.normalize)
-    classes, channels = made_for(checkpoint)
+    classes, channels = made_for(tensors)
     require_images(data, classes=classes, channels=channels)
     # A run is shown its images as it learned them, whatever else its folder holds by now.
     own = found.brought if found.run is None else found.run.summary.get("about") or {}

@@ -55,9 +55,9 @@ from samar.kinds.landscape import LandscapeJobSettings
 from samar.landscapes.result import Landscape
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
+from samar.networks.checkpoint import read_checkpoint
 from samar.networks.importing import inspect_file
 from samar.networks.inspection import Inspection
-from samar.networks.reading import read_checkpoint
 from samar.plain_text import HIDDEN
 from samar.training.settings import TrainSettings
 from tests.campaign.outcome import Outcome
@@ -126,7 +126,7 @@ class _Watch:
             kept = folder / "inspection.json"
             kept.write_bytes(found.as_json())
             Inspection.load(kept)
-            return f"{found.file} {found.problem} {found.fit and found.fit.reason}"
+            return f"{found.file} {found.problem} {found.fit.reason}"
 
         self._watched(f"checkpoint: {what}", _written(folder, what, content), look)
 
@@ -271,7 +271,7 @@ def page_data(store: Store, job: Job) -> str:
         convergence_figure(estimates)
     if job.kind == "inspect" and (inspection := inspection_of(job)) is not None:
         told += [inspection.file, inspection.problem, str(inspection.accuracy)]
-        told += [MODELS[inspection.fit.model].title] if inspection.fit else []
+        told += [MODELS[inspection.fit.model].title]
     from samar.web.jobs.table import _row, result_of
 
     _row(job, job.kind in ("train", "race"))

@@ -115,7 +115,7 @@ def test_public_in_words(samar_home: Path, capsys: pytest.CaptureFixture[str]) -
         ("import FILE --model resnet19", "model is 'resnet19', but it must be one of: auto, cnn, "),
         ("import FILE --normalize odd", "normalize is 'odd', but it must be one of: find, auto, "),
         ("import FILE --dataset cifar10", "CIFAR-10 is not on this machine; fetch it"),
-        ("import FILE --model resnet20", "mine.pth: The file does not fit ResNet-20: 91 tensors"),
+        ("import FILE --model resnet20", "mine.pth: The file does not fit ResNet-20: 110 tensors"),
         ("models --get x", "There is no public checkpoint 'x'"),
         ("models --get NOWHERE", "The download of http://127.0.0.1:9/x.pt failed"),
         ("models --delete x", "There is no imported network 'x'"),

@@ -1,14 +1,20 @@
-import pickle
+"""Files of weights: written whole, read from anywhere, and no code in them runs."""
+
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from samar.errors import CheckpointError
 from samar.networks.checkpoint import (
+    bare,
     load_resume_state,
     load_weights,
+    read_checkpoint,
     save_resume_state,
     save_weights,
 )
@@ -18,34 +24,54 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(3, 4))
 
 
-def same(first: nn.Module, second: nn.Module) -> bool:
-    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
+def save(tensors: dict[str, Tensor], path: Path) -> None:
+    if path.suffix == ".safetensors":
+        safetensors.torch.save_file(tensors, path)
+    else:
+        torch.save(tensors, path)
 
 
 def test_safetensors_round_trip_keeps_metadata(tmp_path: Path) -> None:
-    import safetensors
-
-    path, source, target = tmp_path / "w.safetensors", network(), network()
+    path, source = tmp_path / "w.safetensors", network()
     save_weights(source, path, {"model": "test"})
-    target.load_state_dict(load_weights(path))
-    assert same(source, target)
-    with safetensors.safe_open(path, "pt") as file:
-        assert file.metadata() == {"model": "test"}
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+    path = path.rename(tmp_path / "renamed.pt")  # told by its content, not by its name
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.metadata == {"model": "test"}
+    state = source.state_dict()
+    assert set(checkpoint.tensors) == set(state)
+    assert all(torch.equal(checkpoint.tensors[name], state[name]) for name in state)
 
 
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
-def test_foreign_wrappers_and_prefixes(tmp_path: Path, wrapper: str | None, prefix: str) -> None:
-    source, target = network(), network()
-    content = {prefix + name: value for name, value in source.state_dict().items()}
-    torch.save({wrapper: content, "epoch": 3} if wrapper else content, tmp_path / "w.th")
-    target.load_state_dict(load_weights(tmp_path / "w.th"))
-    assert same(source, target)
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize(
+    ("wrappers", "prefix"),
+    [
+        ((), ""),
+        (("net",), "module."),
+        (("model_state_dict",), "_orig_mod.module."),
+        (("model", "state_dict"), "module._orig_mod."),
+    ],
+)
+def test_wrappers_prefixes_and_both_formats(
+    tmp_path: Path, wrappers: tuple[str, ...], prefix: str, legacy: bool
+) -> None:
+    state = network().state_dict()
+    content: dict = {prefix + name: tensor for name, tensor in state.items()}
+    for wrapper in wrappers:
+        content = {wrapper: content, "epoch": 3, "lr": 0.1}
+    torch.save(content, tmp_path / "w.th", _use_new_zipfile_serialization=not legacy)
+    tensors = load_weights(tmp_path / "w.th")
+    assert list(tensors) == list(state)
+    assert all(torch.equal(tensors[name], state[name]) for name in state)
 
 
-class Bomb:
+def test_bare_takes_prefixes_off_in_any_order() -> None:
+    assert bare("module._orig_mod.conv1.weight") == "conv1.weight"
+    assert bare("my_module.conv1.weight") == "my_module.conv1.weight"
+
+
+class Code:
     """A pickle that would write a file if it were run."""
 
     def __init__(self, path: Path) -> None:
@@ -55,13 +81,30 @@ class Bomb:
         return Path.write_text, (self.path, "boom")
 
 
-def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
-    crater = tmp_path / "crater"
-    for writer in (torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))):
-        writer({"state_dict": Bomb(crater)}, tmp_path / "w.pt")
-        with pytest.raises(CheckpointError, match=r"w.pt (holds more than tensors|is damaged)"):
-            load_weights(tmp_path / "w.pt")
-        assert not crater.exists()
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("where", ["instead", "beside", "in a wrapper"])
+def test_code_is_refused_and_does_not_run(tmp_path: Path, legacy: bool, where: str) -> None:
+    crater, path = tmp_path / "crater", tmp_path / "w.pt"
+    code = Code(crater)
+    beside = {**network().state_dict(), "x": code}
+    content = {"instead": code, "beside": beside, "in a wrapper": {"model": code}}
+    torch.save(content[where], path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(CheckpointError, match=r"w.pt holds more than tensors and is refused"):
+        read_checkpoint(path)
+    assert not crater.exists()
+
+
+def test_a_whole_pickled_model_and_a_script_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    torch.save(nn.Linear(2, 2), path)
+    with pytest.raises(CheckpointError, match="save the model's state_dict"):
+        read_checkpoint(path)
+    with zipfile.ZipFile(path, "w") as archive:  # what torch.jit.save writes, as far as it matters
+        archive.writestr("w/constants.pkl", b"\x80\x02).")
+        archive.writestr("w/data.pkl", b"\x80\x02).")
+        archive.writestr("w/version", "3\n")
+    with pytest.raises(CheckpointError, match="save the model's state_dict"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
@@ -69,15 +112,45 @@ def test_damaged_and_missing_files(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(CheckpointError, match="There is no checkpoint file at"):
         load_weights(path)
-    path.write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match=r"damaged|not a readable"):
-        load_weights(path)
-    save_weights(network(), path, {}) if path.suffix == ".safetensors" else torch.save(
-        network().state_dict(), path
-    )
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match=r"damaged|not a readable"):
-        load_weights(path)
+    save(network().state_dict(), path)
+    whole = path.read_bytes()
+    for content in (b"", b"not a checkpoint", whole[:20], whole[: len(whole) // 2], whole[:-100]):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"damaged|not a readable"):
+            load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"w": torch.eye(3).to_sparse()}, "holds w in a form that is not read"),
+        ({"w": torch.ones(2, dtype=torch.complex64)}, "holds w in a form that is not read"),
+        ({"epoch": 3}, "holds no tensors"),
+        ([torch.ones(2)], "holds no state_dict"),
+    ],
+)
+def test_files_of_something_else(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(tmp_path / "w.pt")
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    with path.open("wb") as file:
+        os.truncate(file.fileno(), 3_000_000_000)  # a sparse file
+    with pytest.raises(CheckpointError, match=r"has 3 GB and is refused; files up to 2 GB"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("value", [float("nan"), 1e300])
+def test_weights_that_are_not_finite(tmp_path: Path, suffix: str, value: float) -> None:
+    tensors = {"a": torch.ones(2), "b": torch.ones(5, dtype=torch.float64), "c": torch.ones(1)}
+    tensors["b"][1:3] = value
+    save(tensors, tmp_path / f"w{suffix}")
+    with pytest.raises(CheckpointError, match="in 1 of 3 tensors; the first is b with 2 of 5; "):
+        read_checkpoint(tmp_path / f"w{suffix}")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

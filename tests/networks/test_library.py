@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from samar.errors import CheckpointError
-from samar.networks.inspection import Inspection
+from samar.networks.inspection import Fit, Inspection
 from samar.networks.library import (
     ImportedModel,
     add_model,
@@ -23,19 +23,20 @@ from samar.networks.library import (
     models_folder,
     rename_model,
 )
-from samar.networks.shapes import Fit, Recognition
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def add(samar_home: Path) -> Callable[..., ImportedModel]:
-    fit = Fit("cnn", "names", {}, (), "Every tensor has the name.")
+    fit = Fit("cnn", {}, (), "Every tensor has the name.")
     found = Inspection(
         file="net.pt",
         sha256="0" * 64,
         size=1000,
-        recognition=Recognition(10, 1, 39_586, (fit,), None),
+        classes=10,
+        channels=1,
+        parameters=39_586,
         fit=fit,
         dataset="digits",
         normalize="digits",

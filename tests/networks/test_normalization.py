@@ -9,8 +9,8 @@ from samar.data.catalog import NORMALIZATIONS
 from samar.data.dataset import Dataset, ImageSet
 from samar.data.load import load_dataset
 from samar.data.normalization import Normalization
+from samar.networks.checkpoint import load_weights
 from samar.networks.normalization import batchnorm_distance, candidates, try_normalizations
-from samar.networks.reading import read_checkpoint
 from samar.networks.recognition import network_of, recognize
 
 
@@ -100,9 +100,9 @@ def photographs(shared_data: Path) -> Dataset:
 def test_the_public_checkpoints_are_found_to_want_imagenets(
     shared_data: Path, photographs: Dataset, file: str, images: int
 ) -> None:
-    checkpoint = read_checkpoint(shared_data / "checkpoints" / f"{file}.th")
-    (fit,) = recognize(checkpoint).fits
-    chosen, *others = try_normalizations(network_of(checkpoint, fit), photographs, images=images)
+    tensors = load_weights(shared_data / "checkpoints" / f"{file}.th")
+    network = network_of(tensors, recognize(tensors))
+    chosen, *others = try_normalizations(network, photographs, images=images)
     assert chosen.normalize == "imagenet"
     assert {trial.normalize for trial in others} == {*NORMALIZATIONS, "auto"} - {
         "imagenet",

@@ -59,12 +59,11 @@ def words(page: AppTest) -> str:
 )
 def test_no_better_than_guessing(classes: int, correct: int, images: int, guesses: bool) -> None:
     def show(classes: int, correct: int, images: int) -> None:
-        from samar.networks.inspection import Inspection
-        from samar.networks.shapes import Recognition
+        from samar.networks.inspection import Fit, Inspection
         from samar.web.models.result import _show_accuracy
 
-        what = Recognition(classes, 3, 10, (), None)
-        about = ("x.pt", "0" * 64, 1, what, None, "digits", "auto")
+        fit = Fit("cnn", {}, (), "")
+        about = ("x.pt", "0" * 64, 1, classes, 3, 10, fit, "digits", "auto")
         _show_accuracy(Inspection(*about, correct=correct, images=images, loss=0.5, of=images))
 
     page = AppTest.from_function(show, args=(classes, correct, images)).run(timeout=60)

@@ -11,8 +11,7 @@ from samar.kinds.download import DownloadSettings
 from samar.kinds.inspect import InspectSettings
 from samar.models.catalog import MODELS
 from samar.networks.library import ImportedModel, delete_model, imported_models, rename_model
-from samar.networks.public import PUBLIC, PublicCheckpoint
-from samar.networks.published import Measured, difference, published, reasons
+from samar.networks.public import PUBLIC, Measured, PublicCheckpoint, difference, published, reasons
 from samar.settings.declare import settings_of
 from samar.web.service import cannot_manage, manage, unless
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE, RUN

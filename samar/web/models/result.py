@@ -7,10 +7,9 @@ from samar.data.catalog import FOLDER_PREFIX, dataset_info
 from samar.jobs.job import Job
 from samar.kinds.inspect import keep_model
 from samar.models.catalog import MODELS
-from samar.networks.inspection import Inspection
+from samar.networks.inspection import Fit, Inspection, Shape
 from samar.networks.library import model_like
-from samar.networks.published import DEVIATIONS
-from samar.networks.shapes import Fit, for_people
+from samar.networks.public import DEVIATIONS
 from samar.web.models.library import NORMALIZE, links, show_difference
 from samar.web.service import attempt, cannot_upload, checked_upload, unless
 from samar.web.text import plain
@@ -20,16 +19,16 @@ SHOWN_MISMATCHES = 200
 
 def show_recognized(found: Inspection) -> None:
     """The network, why it is that one, and the tensors that do not fit."""
-    fit, what = found.fit, found.recognition
+    fit = found.fit
     with st.container(horizontal=True, vertical_alignment="center", key="models_recognized"):
-        if fit is not None and fit.fits:
+        if fit.fits:
             st.badge(MODELS[fit.model].title, icon=":material/check:", color="green")
         else:
             st.badge("not recognized", icon=":material/close:", color="red")
-        st.badge(f"{what.classes} classes", color="gray")
-        st.badge("colour" if what.channels == 3 else f"{what.channels} channel", color="gray")
-        st.badge(f"{what.parameters:,} parameters", color="gray")
-    why = f" · {plain(fit.reason)}" if fit is not None and fit.fits else ""
+        st.badge(f"{found.classes} classes", color="gray")
+        st.badge("colour" if found.channels == 3 else f"{found.channels} channel", color="gray")
+        st.badge(f"{found.parameters:,} parameters", color="gray")
+    why = f" · {plain(fit.reason)}" if fit.fits else ""
     size = f"{found.size / 1e6:.2f} MB · SHA-256 {found.sha256[:8]}…"
     st.caption(f"{plain(found.file)} · {size}{why}", help=f"SHA-256 {found.sha256}")
     if found.problem:
@@ -37,7 +36,7 @@ def show_recognized(found: Inspection) -> None:
             f"{plain(found.problem)} Only networks that fit tensor by tensor can be used.",
             icon=":material/warning:",
         )
-    if fit is not None and fit.mismatches:
+    if fit.mismatches:
         _show_mismatches(fit)
 
 
@@ -48,8 +47,8 @@ def _show_mismatches(fit: Fit) -> None:
                 {
                     "tensor": row.name,
                     "what": row.kind,
-                    MODELS[fit.model].title: for_people(row.expected),
-                    "in the file": for_people(row.found),
+                    MODELS[fit.model].title: _in_words(row.expected),
+                    "in the file": _in_words(row.found),
                 }
                 for row in fit.mismatches[:SHOWN_MISMATCHES]
             ]
@@ -59,6 +58,11 @@ def _show_mismatches(fit: Fit) -> None:
     )
     if len(fit.mismatches) > SHOWN_MISMATCHES:
         st.caption(f"The first {SHOWN_MISMATCHES} of {len(fit.mismatches)}.")
+
+
+def _in_words(shape: Shape | None) -> str:
+    """A shape as 16×3×3×3; a single number is "1", no tensor is empty."""
+    return "" if shape is None else "×".join(map(str, shape)) or "1"
 
 
 def show_found(job: Job, found: Inspection) -> None:
@@ -87,7 +91,7 @@ def _show_accuracy(found: Inspection) -> None:
             f"mean cross-entropy {loss} · normalization {plain(NORMALIZE[found.normalize])}",
             help=plain(found.dataset) if found.dataset.startswith(FOLDER_PREFIX) else None,
         )
-    guessed = 1 / found.recognition.classes
+    guessed = 1 / found.classes
     if accuracy <= guessed + DEVIATIONS * (guessed * (1 - guessed) / images) ** 0.5:
         st.warning(
             "This is no better than guessing: the images may be of other classes or in another "
