@@ -1,6 +1,6 @@
 """Adding a kind of job is one file: it is then in the list, on the command line and on a page.
 
-The README shows this very file.
+The documentation shows this very file.
 """
 
 import json
@@ -17,13 +17,13 @@ from streamlit.testing.v1 import AppTest
 from samar.jobs.kind import kinds
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "extension.md").read_text(encoding="utf-8")
 
 
 def toy() -> str:
-    """The example of the README."""
-    start = README.index("# norms.py")
-    return README[start : README.index("```", start)]
+    """The example of the page on extension."""
+    start = PAGE.index("# norms.py")
+    return PAGE[start : PAGE.index("```", start)]
 
 
 @pytest.fixture
