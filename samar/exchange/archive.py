@@ -26,9 +26,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pandas as pd
+
 from samar.errors import RunError
-from samar.exchange import checked_zip
-from samar.exchange.tables import table
 from samar.jobs.branch import STATE
 from samar.jobs.edits import edits_of
 from samar.jobs.files import job_dir
@@ -39,6 +39,8 @@ from samar.version import __version__
 
 FORMAT, FORMAT_VERSION = "samar job", 2
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "safetensors")
+COUNTS = ("step", "epoch", "grad_evals", "train_images")
+"""Columns of the tables that hold whole numbers."""
 EVENT = ("step", "kind", "detail", "at")
 CHUNK = 1 << 20
 EARLIEST = 315532800.0  # zip knows no time before 1980
@@ -51,7 +53,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
         The manifest.
 
     Raises:
-        RunError: its settings cannot be read, or what it owns is more than an import takes.
+        RunError: its settings cannot be read.
     """
     if job.status == UNREADABLE:
         raise RunError(job.message)
@@ -80,8 +82,10 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
                 ("steps", store.records.steps(job.key)),
                 ("epochs", store.records.epochs(job.key)),
             ):
-                frame = table(columns)
-                put(f"{name}.csv", frame.to_csv(index=False, lineterminator="\n").encode())
+                whole = {column: "int64" for column in COUNTS if column in columns}
+                frame = pd.DataFrame(columns).astype(whole)
+                text = frame.to_csv(index=False, lineterminator="\n", na_rep="nan")
+                put(f"{name}.csv", text.encode())
                 put(f"{name}.parquet", frame.to_parquet(index=False))
             measured = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
             put("curvature.json", _json(measured))
@@ -92,19 +96,9 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
         ]
         for path in dict.fromkeys(artifact.path for artifact in artifacts):
             put(path, job_dir(job.id) / path, stored=True)  # weights and npz do not get smaller
-        owned = 0
         for member in reversed(store.all(parent=job.id)):
             if member.status != UNREADABLE:
-                content = job_zip(store, member)
-                with zipfile.ZipFile(io.BytesIO(content)) as inner:
-                    owned += checked_zip.unpacked(inner.infolist())
-                if owned > checked_zip.MOST_BYTES:
-                    raise RunError(
-                        f"{job.label} would unpack to more than the "
-                        f"{checked_zip.MOST_BYTES >> 30} GB that an import takes; export what it "
-                        "owns one by one."
-                    )
-                put(f"members/{member.id}.zip", content, stored=True)
+                put(f"members/{member.id}.zip", job_zip(store, member), stored=True)
         manifest = manifest_of(store, job) | {"artifacts": [vars(each) for each in artifacts]}
         manifest["files"] = files.copy()
         put("manifest.json", _json(manifest))
@@ -122,7 +116,7 @@ def manifest_of(store: Store, job: Job) -> dict[str, Any]:
     """What a job was computed with, as plain values.
 
     ``trained_with`` is what a training run's worker noted when it last started: versions, device,
-    and the SHA-256 of images and labels (``data``; absent in runs of older versions).
+    and the SHA-256 of images and labels (``data``).
     ``written_with`` is this installation.
     """
     events = store.records.events(job.key)

@@ -1,13 +1,13 @@
-"""Opening a zip from somebody else: everything is checked before anything is unpacked."""
+"""Opening a zip from somebody else: names, counts and sizes are checked before it is unpacked."""
 
 import hashlib
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from samar.errors import DataError
 
@@ -16,20 +16,19 @@ MOST_BYTES = 8 << 30
 MOST_RATIO = 200
 SMALL = 1 << 20
 """A member up to this size may shrink by any factor: text of zeros does."""
-
 CHUNK = 1 << 20
 SYMLINK = 0o120000
 
 
 @contextmanager
 def opened_zip(
-    source: Path | BinaryIO, allowed: Mapping[str, int], what: str, most: int | None = None
+    source: Path | BinaryIO, allowed: Sequence[str], what: str, most: int | None = None
 ) -> Iterator[zipfile.ZipFile]:
     """A zip that holds nothing but expected members of reasonable size.
 
     Args:
         source: a file, or its content.
-        allowed: most bytes by pattern of the whole member name.
+        allowed: patterns of whole member names.
         what: how messages call the file.
         most: bytes that it may unpack to; :data:`MOST_BYTES` if None.
 
@@ -40,8 +39,7 @@ def opened_zip(
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            most = MOST_BYTES if most is None else most
-            _check(archive.infolist(), allowed, what, _size(source), most)
+            _check(archive.infolist(), allowed, what, MOST_BYTES if most is None else most)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(
@@ -51,60 +49,30 @@ def opened_zip(
         raise DataError(f"{what} cannot be read ({error.strerror or error}).") from None
 
 
-def unpacked(members: Iterable[zipfile.ZipInfo]) -> int:
-    """Bytes that members of a zip unpack to."""
-    return sum(member.file_size for member in members)
-
-
-def copy_member(archive: zipfile.ZipFile, name: str, target: IO[bytes] | None) -> str:
-    """Copy one member, or only read it, and return its SHA-256."""
+def copy_member(archive: zipfile.ZipFile, name: str, target: Path) -> str:
+    """Copy one member into a file and return its SHA-256."""
     digest = hashlib.sha256()
-    with archive.open(name) as member:
+    with archive.open(name) as member, target.open("wb") as file:
         while piece := member.read(CHUNK):
             digest.update(piece)
-            if target is not None:
-                target.write(piece)
+            file.write(piece)
     return digest.hexdigest()
 
 
-def _check(
-    members: list[zipfile.ZipInfo], allowed: Mapping[str, int], what: str, size: int, most: int
-) -> None:
+def _check(members: list[zipfile.ZipInfo], allowed: Sequence[str], what: str, most: int) -> None:
     if len(members) > MOST_MEMBERS:
         raise DataError(f"{what} holds {len(members):,} files; at most {MOST_MEMBERS:,} are read.")
     if len({member.filename for member in members}) < len(members):
         raise DataError(f"{what} holds two files of one name and is refused.")
     for member in members:
-        name = member.filename if len(member.filename) <= 80 else member.filename[:80] + "…"
-        rules = (rule for rule in allowed if re.fullmatch(rule, member.filename))
-        limit = allowed.get(next(rules, ""))
-        kind = member.external_attr >> 16 & 0o170000
-        if limit is None or kind == SYMLINK:
+        expected = any(re.fullmatch(rule, member.filename) for rule in allowed)
+        if not expected or member.external_attr >> 16 & 0o170000 == SYMLINK:
+            name = member.filename[:80]
             raise DataError(f"{what} holds {name!r}, which does not belong there, and is refused.")
-        if member.flag_bits & 1 or member.compress_type not in (
-            zipfile.ZIP_STORED,
-            zipfile.ZIP_DEFLATED,
-        ):
-            raise DataError(f"{what} is encrypted or packed in an unusual way; export it again.")
-        if member.file_size > limit:
-            raise DataError(
-                f"{name} in {what} would unpack to {member.file_size / 1e6:,.0f} MB, more than the "
-                f"{limit / 1e6:,.0f} MB allowed; the file is refused."
-            )
         if member.file_size > max(SMALL, MOST_RATIO * member.compress_size):
             raise DataError(
-                f"{name} in {what} would unpack to more than {MOST_RATIO} times its size, as zip "
-                "bombs do; the file is refused."
+                f"{member.filename} in {what} would unpack to more than {MOST_RATIO} times its "
+                "size, as zip bombs do; the file is refused."
             )
-    total = unpacked(members)
-    if total > most or sum(member.compress_size for member in members) > size:
+    if (total := sum(member.file_size for member in members)) > most:
         raise DataError(f"{what} would unpack to {total / 1e9:,.1f} GB and is refused.")
-
-
-def _size(source: Path | BinaryIO) -> int:
-    if isinstance(source, Path):
-        return source.stat().st_size
-    place = source.tell()
-    end = source.seek(0, 2)
-    source.seek(place)
-    return end

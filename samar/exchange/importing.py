@@ -1,63 +1,114 @@
-"""Importing the zip of a job from elsewhere: everything about it is checked, then all is kept."""
+"""Importing the zip of a job: checksums, limits and the loader of each result decide."""
 
 import hashlib
+import json
 import re
 import shutil
 import tempfile
+import time
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
+import safetensors
 import sqlalchemy as sa
+from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 
+from samar.connectivity.result import Connection
+from samar.curvature.result import Report
 from samar.data.sources.download import digest_of
-from samar.errors import DataError
+from samar.errors import DataError, SamarError
 from samar.exchange import checked_zip
-from samar.exchange.archive import FORMAT, FORMAT_VERSION
-from samar.exchange.artifacts import check_artifact
+from samar.exchange.archive import COUNTS, FORMAT, FORMAT_VERSION
 from samar.exchange.checked_zip import copy_member, opened_zip
-from samar.exchange.contents import Manifest, Member, fitting
-from samar.exchange.foreign import artifacts_from, events_from, row_from, settings_from
-from samar.exchange.plain_json import plain_json
-from samar.exchange.tables import WHOLE, read_table
 from samar.home import jobs_folder
 from samar.jobs.edits import count_edits
 from samar.jobs.files import job_dir
-from samar.jobs.job import ARCHIVE, RANKS, Job
+from samar.jobs.job import ARCHIVE, PERSON, RANKS, RESUMABLE, unnumbered
 from samar.jobs.kind import kind_of, trains
 from samar.jobs.records import (
     EPOCH_COLUMNS,
     STEP_COLUMNS,
     Artifact,
+    Event,
     insert_epochs,
     insert_events,
 )
 from samar.jobs.sql import blocks, schema
-from samar.jobs.store import MEMBER as RACER
 from samar.jobs.store import Store, new_row
+from samar.kinds.connectivity import PATHS, PLANES
+from samar.kinds.curvature import REPORT
+from samar.kinds.inspect import FOUND
+from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
+from samar.landscapes.topology.samples import load_landscape
+from samar.networks.inspection import Inspection
+from samar.plain_text import shown, shown_values
 from samar.settings.command import json_line
+from samar.settings.job import JobSettings
 from samar.training.records import EpochRecord
 
-FORMATS = {"samar run": 1, FORMAT: FORMAT_VERSION}
-"""What can be read: the archives of version 0.1, which hold training runs, and today's."""
-MB = 1 << 20
 SAFE = r"(?:[a-z0-9_]{1,40}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,80}"
 MEMBER = r"members/[0-9a-f]{8}\.zip"
-MEMBERS = {
-    r"manifest\.json": 16 * MB,
-    r"config\.json": MB,
-    r"(steps|epochs)\.(csv|parquet)": 1024 * MB,
-    MEMBER: 4096 * MB,
-    rf"{SAFE}\.json": 32 * MB,
-    rf"{SAFE}\.npz": 512 * MB,
-    rf"{SAFE}\.safetensors": 4096 * MB,
+NAMES = (MEMBER, rf"{SAFE}\.(?:json|csv|parquet|npz|safetensors)")
+ARRAYS = (r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,39}/){0,3}[A-Za-z_0-9]{1,40}\.npy",)
+MOST_ARRAYS = 640 << 20
+MOST_JSON, MOST_TABLE = 32 << 20, 1 << 30
+NEEDED, TABLES = ("config.json", "events.json"), ("steps.csv", "epochs.csv")
+COPIES = ("curvature.json", "steps.parquet", "epochs.parquet")
+"""Members for people; what they hold stands elsewhere in the archive too."""
+IMPORTED = "imported"
+_LANDSCAPES = (LEVEL, PREVIEW, PARTIAL, "film_plane", "film_line", *PLANES.values())
+LOADERS: Mapping[str, Callable[[Path], Any]] = {
+    **dict.fromkeys(_LANDSCAPES, load_landscape),
+    PATHS: Connection.load,
+    REPORT: lambda path: Report.from_json(json.loads(path.read_bytes())),
+    FOUND: Inspection.load,
 }
-TABLES = ("steps.csv", "epochs.csv")
-NEEDED = ("config.json", "events.json")
-OTHERS = ("curvature.json", "steps.parquet", "epochs.parquet")
+"""By the kind of an artifact, the function that the pages read it with."""
+
+
+class _Run(BaseModel):
+    """The part of a manifest that becomes a row of jobs."""
+
+    id: str = Field(pattern=r"^[0-9a-f]{8}$")
+    kind: str
+    status: str
+    message: str
+    created: FiniteFloat
+    started: FiniteFloat | None
+    finished: FiniteFloat | None
+    steps: int = Field(ge=0)
+    total_steps: int | None = Field(ge=0)
+    device: str | None
+    tags: list[str]
+    inputs: dict[str, Any]
+    summary: dict[str, Any]
+
+
+class _File(BaseModel):
+    sha256: str
+
+
+class _Manifest(BaseModel):
+    format: Literal["samar job"]
+    format_version: int
+    run: _Run
+    files: dict[str, _File]
+    artifacts: list[Artifact]
+
+
+@dataclass(frozen=True, eq=False)
+class _Content:
+    """Settings and records of a job; ``steps`` None where it is no training run."""
+
+    settings: JobSettings
+    events: list[Event]
+    steps: np.ndarray | None = None
+    epochs: Sequence[EpochRecord] = ()
 
 
 def import_job(
@@ -78,7 +129,8 @@ def import_job(
         store: the default one if None.
         parent: the job that owns it.
         most: bytes that it may unpack to; the usual limit if None.
-        mark: whose it is here, as :func:`samar.jobs.access.roles.mark_of` tells.
+        mark: entries for its inputs that say who imported it, as
+            :func:`samar.jobs.access.roles.mark_of` gives them.
 
     Returns:
         The job's id here.
@@ -93,198 +145,221 @@ def import_job(
         raise DataError(f"There is no file {source}; check the path.")
     folder = jobs_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
-    try:
-        with opened_zip(source, MEMBERS, what, most) as archive:
-            manifest = _manifest(archive, _digest(source), what)
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=folder) as scratch:
+        files, inner = Path(scratch, "files"), Path(scratch, "members")
+        files.mkdir()
+        inner.mkdir()
+        with opened_zip(source, NAMES, what, most) as archive:
+            manifest = _manifest(archive, what)
             members = [n for n in archive.namelist() if re.fullmatch(MEMBER, n) and not parent]
-            artifacts = artifacts_from(manifest, what)
-            _unpack(archive, manifest["files"], artifacts, members, staged, what)
-        (staged / "members").rename(inner := staged.with_name(f"{staged.name}.members"))
+            _unpack(archive, manifest, members, files, what)
         try:
-            job_id = _adopt(manifest, artifacts, staged, what, store, parent, mark or {})
-            # In the order of the archive, which is that of their creation.
-            _import_members([inner / Path(name).name for name in members], store, job_id)
-        finally:
-            shutil.rmtree(inner)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+            content = _read(manifest, files)
+        except (
+            *(ArithmeticError, LookupError, TypeError, ValueError, EOFError),
+            *(OSError, MemoryError, RecursionError, SamarError),
+        ) as error:
+            raise DataError(
+                f"{what} does not fit this samar ({shown(error, 300)}); export the job again."
+            ) from None
+        inputs = {**(mark or {}), ARCHIVE: _digest(source)}
+        job_id = _adopt(manifest, content, files, store, parent, inputs)
+        # In the order of the archive, which is that of their creation.
+        _import_members([inner / Path(name).name for name in members], store, job_id)
     return job_id
 
 
 def _digest(source: Path | BinaryIO) -> str:
-    """The SHA-256 of a file, or of its content; the place in that stays."""
+    """The SHA-256 of a file or of its content."""
     if isinstance(source, Path):
         return digest_of(source, "sha256")
-    place = source.tell()
     source.seek(0)
-    digest = hashlib.sha256()
-    while piece := source.read(MB):
-        digest.update(piece)
-    source.seek(place)
-    return digest.hexdigest()
+    return hashlib.sha256(source.read()).hexdigest()
 
 
 def _import_members(files: Sequence[Path], store: Store, owner: str) -> None:
+    """Import the jobs that a job owns; together they may unpack to what one archive may."""
     left = checked_zip.MOST_BYTES
     try:
         for path in files:
             import_job(path, store, parent=owner, most=left)
             with zipfile.ZipFile(path) as archive:
-                left -= checked_zip.unpacked(archive.infolist())
-        _check_members(store, store.get(owner))
+                left -= sum(member.file_size for member in archive.infolist())
     except BaseException:
         for gone in store.delete(owner):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
         raise
 
 
-def _check_members(store: Store, owner: Job) -> None:
-    """The jobs that the process of another one does are called as its settings call them."""
-    list_members = kind_of(owner.kind).members
-    if list_members is not None:
-        known = list_members(owner.settings)
-        for member in store.all(parent=owner.id):
-            if member.kind != "train" or member.inputs.get(RACER) not in known:
-                raise DataError(f"{member.label} is no member of {owner.label}; export it again.")
-
-
-def _manifest(archive: zipfile.ZipFile, digest: str, what: str) -> dict[str, Any]:
+def _manifest(archive: zipfile.ZipFile, what: str) -> _Manifest:
     other = f"{what} is a zip file, but not of a job; give one that samar's export has written."
     try:
-        content = plain_json(archive.read("manifest.json"), f"The manifest of {what}")
-    except KeyError:
+        if archive.getinfo("manifest.json").file_size > MOST_JSON:
+            raise DataError(other)
+        content = _plain_json(archive.read("manifest.json"))
+    except (KeyError, ValueError, RecursionError):
         raise DataError(other) from None
-    if not isinstance(content, dict) or content.get("format") not in (*FORMATS,):
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(other)
-    known = FORMATS[content["format"]]
-    if content.get("format_version") != known:
+    if (version := content.get("format_version")) != FORMAT_VERSION:
         raise DataError(
-            f"{what} has format {content.get('format_version')!r}, but this samar reads {known}; "
-            "update samar."
+            f"{what} has format {version!r:.20}, but this samar reads {FORMAT_VERSION}; "
+            "update samar, or export the job with this version."
         )
-    found = fitting(Manifest, content, f"The manifest of {what} is incomplete")
-    files, run = found.files, found.run
-    run.setdefault("kind", "train")
-    run[ARCHIVE] = digest
-    needed = (*NEEDED, *TABLES) if trains(run["kind"]) else NEEDED
-    missing = [name for name in needed if name not in files]
-    odd = set(files) ^ (set(archive.namelist()) - {"manifest.json"})
-    if missing or odd:
-        names = ", ".join(missing or sorted(odd)[:3])
-        raise DataError(f"{what} and its manifest disagree about {names}; export the job again.")
-    return content | {"run": run}
+    try:
+        manifest = _Manifest.model_validate(content)
+        needed = (*NEEDED, *TABLES) if trains(manifest.run.kind) else NEEDED
+        listed = {artifact.path for artifact in manifest.artifacts}
+        if absent := {*needed, *listed} - set(manifest.files):
+            raise ValueError(f"it lacks {min(absent)!r}")
+        if set(manifest.files) != set(archive.namelist()) - {"manifest.json"}:
+            raise ValueError("it lists other files than there are")
+    except ValueError as error:
+        raise DataError(
+            f"The manifest of {what} is not sound ({shown(error, 200)}); export the job again."
+        ) from None
+    return manifest
 
 
 def _unpack(
-    archive: zipfile.ZipFile,
-    files: dict[str, Any],
-    artifacts: Sequence[Artifact],
-    members: Sequence[str],
-    staged: Path,
-    what: str,
+    archive: zipfile.ZipFile, manifest: _Manifest, members: Sequence[str], target: Path, what: str
 ) -> None:
-    """Copy what is kept into the staging folder, comparing checksums."""
-    kinds = {artifact.path: artifact.kind for artifact in artifacts}
-    fixed = (*NEEDED, *TABLES)
-    others = (*fixed, *OTHERS)
-    if absent := [p for p in kinds if p not in files or p in others or p.startswith("members/")]:
-        raise DataError(f"{what} lacks {absent[0]!r}, which its manifest lists; export it again.")
-    (staged / "members").mkdir()
-    for name, facts in files.items():
-        if name not in (*kinds, *fixed, *OTHERS, *members):
+    """Copy what is kept into a folder, members into the one beside it, comparing checksums."""
+    listed = {artifact.path for artifact in manifest.artifacts}
+    for name, facts in manifest.files.items():
+        if name not in {*NEEDED, *TABLES, *COPIES, *members, *listed}:
             raise DataError(f"{what} holds {name!r}, which does not belong there, and is refused.")
-        path = staged / name
-        if name in OTHERS:
-            digest = copy_member(archive, name, None)
-        else:
-            path.parent.mkdir(exist_ok=True)
-            with path.open("wb") as file:
-                digest = copy_member(archive, name, file)
-        if digest != fitting(Member, facts, f"The manifest of {what} is incomplete").sha256:
+        most = {".json": MOST_JSON, ".csv": MOST_TABLE}.get(Path(name).suffix)
+        if most and archive.getinfo(name).file_size > most:
+            raise DataError(f"{name} in {what} is larger than {most >> 20} MB and is refused.")
+        path = target.parent / name if name in members else target / name
+        path.parent.mkdir(exist_ok=True)
+        if copy_member(archive, name, path) != facts.sha256:
             raise DataError(
                 f"{name} in {what} does not have the checksum of the manifest: it was changed or "
                 "damaged; export or copy it again."
             )
 
 
+def _read(manifest: _Manifest, files: Path) -> _Content:
+    """Settings and records from the files of an archive; raises what their loaders raise."""
+    for artifact in manifest.artifacts:
+        _check_artifact(files / artifact.path, artifact.kind)
+    config = json.dumps(_plain_json((files / "config.json").read_bytes()))
+    settings = kind_of(manifest.run.kind).settings.stored(config)
+    happened = _plain_json((files / "events.json").read_bytes())
+    events = TypeAdapter(list[Event]).validate_python(happened)
+    if not trains(manifest.run.kind):
+        return _Content(settings, events)
+    steps = _table(files / "steps.csv", STEP_COLUMNS)
+    rows = _table(files / "epochs.csv", EPOCH_COLUMNS).tolist()
+    named = [dict(zip(EPOCH_COLUMNS, row, strict=True)) for row in rows]
+    epochs = [EpochRecord(**row | {name: int(row[name]) for name in COUNTS}) for row in named]
+    return _Content(settings, events, steps, epochs)
+
+
+def _table(path: Path, names: Sequence[str]) -> np.ndarray:
+    """The rows of a table of an archive, the same float64 bit for bit."""
+    with path.open(encoding="utf-8") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there are no rows
+        header = file.readline().rstrip().split(",")
+        if header != list(names):
+            raise ValueError(f"{path.name} has other columns than a run's")
+        rows = np.loadtxt(file, delimiter=",", comments=None, ndmin=2).reshape(-1, len(names))
+    if not (np.diff(rows[:, 0], prepend=-1) > 0).all():
+        raise ValueError(f"{path.name} holds steps that do not ascend")
+    return rows
+
+
 def _adopt(
-    manifest: dict[str, Any],
-    artifacts: Sequence[Artifact],
-    staged: Path,
-    what: str,
+    manifest: _Manifest,
+    content: _Content,
+    files: Path,
     store: Store,
     parent: str | None,
-    mark: Mapping[str, Any],
+    inputs: Mapping[str, Any],
 ) -> str:
-    """Insert a job whose files are staged, with its records, under an id that is free."""
-    kind = str(manifest["run"]["kind"])
-    events = events_from(_json(staged / "events.json", f"events.json in {what}"), what)
-    settings = settings_from(kind, (staged / "config.json").read_bytes(), events, what)
-    for artifact in artifacts:
-        told = f"{artifact.path} in {what}"
-        check_artifact(staged / artifact.path, artifact.kind, settings, told)
-    row = new_row(settings, parent) | row_from(manifest["run"], settings, what)
-    row["fingerprint"] = None
-    row["inputs"] = json_line({**row["inputs"], **mark, ARCHIVE: manifest["run"][ARCHIVE]})
-    summary = count_edits(row["summary"], events)
+    """Insert a job with its records under an id that is free, and move its files there."""
+    row = new_row(content.settings, parent) | _row(manifest.run) | {"fingerprint": None}
+    row["inputs"] = json_line({**_inputs_from(manifest.run.inputs), **inputs})
+    summary = count_edits(manifest.run.summary, content.events)
+    if content.steps is not None:
+        row["done"] = int(content.steps[-1, 0]) if len(content.steps) else 0
+        # It does not go on here, in however many processes.
+        summary = {n: v for n, v in summary.items() if n not in ("epoch", RANKS)}
+        if content.epochs:
+            summary["epoch"] = asdict(content.epochs[-1])
     row["summary"] = json_line(summary)
     with store.database.write() as db:
         table = schema.jobs
         if db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).first():
-            row["id"] = new_row(settings)["id"]
+            row["id"] = new_row(content.settings)["id"]
+        (key,) = db.execute(table.insert().values(**row)).inserted_primary_key or (0,)
+        if content.steps is not None:
+            blocks.append(db, key, content.steps)
+        insert_epochs(db, key, content.epochs)
+        insert_events(db, key, content.events)
+        if manifest.artifacts:
+            lines = [
+                {"job": key, **vars(each), "summary": json_line(each.summary)}
+                for each in manifest.artifacts
+            ]
+            db.execute(schema.artifacts.insert(), lines)
+        for name in (*NEEDED, *TABLES, *COPIES):
+            (files / name).unlink(missing_ok=True)
         target = job_dir(row["id"])
         shutil.rmtree(target, ignore_errors=True)  # left behind by a deleted job
-        db.execute(table.insert().values(**row))
-        key = db.execute(sa.select(table.c.key).where(table.c.id == row["id"])).scalar_one()
-        if trains(kind):
-            write = partial(blocks.append, db, key)
-            steps = _insert(staged / "steps.csv", STEP_COLUMNS, what, write)
-            write = partial(_insert_epochs, db, key)
-            epochs = _insert(staged / "epochs.csv", EPOCH_COLUMNS, what, write)
-            progress = _progress(steps, epochs, summary)
-            db.execute(table.update().where(table.c.key == key).values(**progress))
-        for name in (*NEEDED, *TABLES):
-            (staged / name).unlink(missing_ok=True)
-        insert_events(db, key, events)
-        if artifacts:
-            files = [{"job": key, **vars(a), "summary": json_line(a.summary)} for a in artifacts]
-            db.execute(schema.artifacts.insert(), files)
-        staged.chmod(0o755)
-        staged.rename(target)
+        files.rename(target)
     return str(row["id"])
 
 
-def _insert(
-    path: Path, names: Sequence[str], what: str, write: Callable[[np.ndarray], None]
-) -> dict[str, float]:
-    """Copy a table of a training run, some rows at a time; returns its last row."""
-    last: dict[str, float] = {}
-    with path.open("rb") as file:
-        for columns in read_table(file, names, f"{path.name} in {what}"):
-            write(np.column_stack([columns[name] for name in names]))
-            last = {name: column[-1].item() for name, column in columns.items()}
-    return last
-
-
-def _insert_epochs(db: sa.Connection, key: int, rows: np.ndarray) -> None:
-    insert_epochs(db, key, [EpochRecord(*row) for row in rows.tolist()])
-
-
-def _progress(
-    step: Mapping[str, float], epoch: Mapping[str, float], summary: Mapping[str, Any]
-) -> dict[str, Any]:
-    """How far a training run came, from its own last records, whatever its summary says of them.
-
-    It does not go on here, in however many processes.
-    """
-    whole = {name: int(v) if name in WHOLE else v for name, v in epoch.items()}
-    kept = {name: value for name, value in summary.items() if name not in ("epoch", RANKS)}
+def _row(facts: _Run) -> dict[str, Any]:
+    """Columns of a job's row, from its manifest; one that had not ended does not go on here."""
+    ended = facts.status in (*RESUMABLE, "finished", "diverged")
+    words = [word for word in " ".join(facts.tags).split() if word != IMPORTED]
     return {
-        "done": int(step.get("step", 0)),
-        "summary": json_line(kept | ({"epoch": whole} if whole else {})),
+        **facts.model_dump(include={"id", "message", "created", "started", "device"}),
+        "status": facts.status if ended else "stopped",
+        "finished": facts.finished or time.time(),
+        "done": facts.steps,
+        "total": facts.total_steps,
+        "tags": " ".join((*words, IMPORTED)),
     }
 
 
-def _json(path: Path, what: str) -> Any:
-    return plain_json(path.read_bytes(), what)
+def _inputs_from(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs without the person that the job belonged to and the numbers of the other store."""
+
+    def unnumbered_in(values: Any) -> Any:
+        if isinstance(values, list):
+            return [unnumbered_in(value) for value in values]
+        if not isinstance(values, dict):
+            return values
+        titled = values | ({"title": unnumbered(str(values["title"]))} if "title" in values else {})
+        return {name: unnumbered_in(value) for name, value in titled.items()}
+
+    kept: dict[str, Any] = unnumbered_in({n: v for n, v in inputs.items() if n != PERSON})
+    return kept
+
+
+def _check_artifact(path: Path, kind: str) -> None:
+    """Read a file that a job kept, as the pages read it; raises what its loader raises."""
+    if path.suffix == ".npz":
+        with opened_zip(path, ARRAYS, path.name, MOST_ARRAYS):
+            pass
+    if path.suffix == ".safetensors":
+        try:
+            with safetensors.safe_open(path, framework="numpy") as file:
+                file.keys()
+        except safetensors.SafetensorError as error:
+            raise DataError(f"{path.name} holds no weights: {error}") from None
+    elif kind in LOADERS:
+        LOADERS[kind](path)
+    elif path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            dict(arrays)
+
+
+def _plain_json(content: bytes) -> Any:
+    """JSON from somebody else, its texts safe to show; NaN, which JSON lacks, is None."""
+    return shown_values(json.loads(content, parse_constant=lambda _: None))

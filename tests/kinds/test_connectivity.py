@@ -16,8 +16,7 @@ from samar.cli import main
 from samar.connectivity.measure import Connector
 from samar.connectivity.result import Connection
 from samar.connectivity.symmetry import neuron_groups, permuted
-from samar.errors import ConfigError, DataError, RunError
-from samar.exchange.artifacts import check_artifact
+from samar.errors import ConfigError, RunError
 from samar.jobs.engine import worker
 from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import Job
@@ -245,21 +244,6 @@ def test_on_the_command_line(
     assert "must end in .npz, .csv or .html" in capsys.readouterr().err
     assert main(["path", "first", "second", "--curve", "arc"]) == 2
     assert "curve is 'arc', but it must be one of: line, bezier, chain" in capsys.readouterr().err
-
-
-def test_paths_from_somebody_else_must_say_how_they_were_measured(
-    store: Store, tmp_path: Path
-) -> None:
-    job = run(store, submitted(store, curve="line", align="none"))
-    found, path = found_by(store, job), tmp_path / "paths.npz"
-    check_artifact(job_dir(job.id) / "paths.npz", "paths", job.settings, "It")
-    for change in ({"device": 3}, {"images": {"moon": 3}}, {"torch": "\u202e"}, {"distance": None}):
-        Connection(found.paths, found.manifest | change).save(path)
-        with pytest.raises(DataError, match=r"^It "):
-            check_artifact(path, "paths", job.settings, "It")
-    Connection(()).save(path)
-    with pytest.raises(DataError, match=r"^It "):
-        check_artifact(path, "paths", job.settings, "It")
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
