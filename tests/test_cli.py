@@ -124,8 +124,6 @@ def test_a_checkpoint_with_another_ending(
         ("landscape x --dim 1 --out x.vtp", "A line has no surface to write as .vtp"),
         ("hessian x --dataset digits", "--dataset has no effect on 'x', which knows its own"),
         ("export x --out tb:", "--out names no folder"),
-        ("study --report --phase tune", "--phase has no effect with --report; leave it out."),
-        ("study --out x.txt", "but it must end in .csv"),
         ("app --port -1", "port is '-1', but it must be a whole number from 0 to 65535"),
         ("models --dataset digits", "--dataset has no effect without --get; leave it out."),
         ("import x.zip --quick", "--quick has no effect with the .zip of a run; leave it out."),

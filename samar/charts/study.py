@@ -1,122 +1,104 @@
 """The study's results: test accuracy arm by arm, and over the radius ρ."""
 
-from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from samar.charts.sweeps import curve_trace
 from samar.charts.theme import OPTIMIZER_STYLES, panel
-from samar.sweeps.study.protocol import ARMS
-from samar.sweeps.study.rows import Row
-from samar.sweeps.study.summary import Curve, accuracy, results
-
-CURVE_STYLES = {"sam": "sam", "samar_rho": "samar"}
+from samar.sweeps.statistics import mean_std
 
 
-def arms_figure(rows: Sequence[Row], setting: str) -> go.Figure:
+def arms_figure(runs: pd.DataFrame) -> go.Figure:
     """Every final run of a setting as a dot, and each arm's mean ± standard deviation.
 
     Args:
-        rows: of the study, any settings and phases.
-        setting: a key of `protocol.TASKS`.
+        runs: rows of the study with the `title` of their arm, of one setting.
     """
-    found = results(rows, setting)
-    names = [result.title for result in reversed(found)]
     traces: list[dict[str, Any]] = []
-    for result in found:
-        style = OPTIMIZER_STYLES[ARMS[result.arm].changes["optimizer"]]
-        runs = [
-            row
-            for row in rows
-            if (row.setting, row.phase, row.arm) == (setting, "final", result.arm)
-        ]
+    means: dict[str, float] = {}
+    for title, arm in runs.groupby("title", sort=False):
+        style = OPTIMIZER_STYLES[arm.optimizer.iloc[0]]
+        test = mean_std(100 * arm.test_accuracy)
+        means[str(title)] = test.mean
+        common = {"type": "scatter", "mode": "markers", "showlegend": False}
         traces.append(
-            {
-                "type": "scatter",
-                "x": [100 * accuracy(row) for row in runs],
-                "y": [result.title] * len(runs),
-                "mode": "markers",
+            common
+            | {
+                "x": list(100 * arm.test_accuracy),
+                "y": [title] * len(arm),
                 "marker": {
                     "color": style.color,
                     "symbol": style.symbol,
                     "size": 7,
                     "opacity": 0.45,
                 },
-                "customdata": [row.seed for row in runs],
+                "customdata": list(arm.seed),
                 "hovertemplate": "seed %{customdata}: %{x:.2f} %<extra></extra>",
-                "showlegend": False,
             }
         )
+        bar = {"type": "data", "array": [test.std], "color": style.color, "thickness": 1.5}
         traces.append(
-            {
-                "type": "scatter",
-                "x": [100 * result.test.mean],
-                "y": [result.title],
-                "mode": "markers",
+            common
+            | {
+                "x": [test.mean],
+                "y": [title],
                 "marker": {"color": style.color, "symbol": "line-ns-open", "size": 18},
-                "error_x": {
-                    "type": "data",
-                    "array": [100 * result.test.std],
-                    "color": style.color,
-                    "thickness": 1.5,
-                },
+                "error_x": bar,
                 "hovertemplate": "mean %{x:.2f} %<extra></extra>",
-                "showlegend": False,
             }
         )
-    best = max(found, key=lambda result: result.test.mean) if found else None
+    best = max(means, key=lambda title: means[title])
     figure = panel(
         traces,
         [],
         title="Test accuracy of the last epoch",
         alt="Test accuracy of each arm: one mark a seed, the mean with its standard deviation. "
-        + (f"Best mean: {best.title}, {100 * best.test.mean:.2f} %." if best else ""),
+        f"Best mean: {best}, {means[best]:.2f} %.",
         x_axis={"title": "test accuracy, %"},
         y_axis={
             "title": "",
             "categoryorder": "array",
-            "categoryarray": names,
+            "categoryarray": list(means)[::-1],
             "automargin": True,
             "type": "category",
         },
-        empty="No final runs of this setting yet.",
+        empty="",
     )
-    figure.update_layout(hovermode="closest")
-    return figure
+    return figure.update_layout(hovermode="closest")
 
 
-def curve_figure(curves: Sequence[Curve], title: str) -> go.Figure:
-    """Test accuracy over the radius: means with standard deviations.
+def rho_figure(trials: pd.DataFrame, title: str) -> go.Figure:
+    """Test accuracy over the radius, a curve for each optimizer.
 
     Args:
-        curves: of one setting.
+        trials: rows of the study, of one setting.
         title: the setting's.
     """
-    traces = [
-        curve_trace(
-            each.title, CURVE_STYLES[each.arm], each.rho, each.test, [each.title] * len(each.rho)
+    traces, ranges = [], []
+    for optimizer, rows in trials.groupby("optimizer"):
+        name = str(optimizer).upper()
+        radii = rows.groupby("rho").test_accuracy
+        tests = [mean_std(values) for _, values in radii]
+        traces.append(
+            curve_trace(name, str(optimizer), list(radii.groups), tests, [name] * len(tests))
         )
-        for each in curves
-    ]
-    told = "; ".join(
-        f"{each.title} from {100 * min(means):.1f} to {100 * max(means):.1f} %"
-        for each in curves
-        if (means := [found.mean for found in each.test])
-    )
-    radii = sorted({rho for each in curves for rho in each.rho})
+        means = [100 * test.mean for test in tests]
+        ranges.append(f"{name} from {min(means):.1f} to {max(means):.1f} %")
+    ticks = sorted(set(trials.rho))
     return panel(
         traces,
         [],
         title=title,
-        alt=f"Test accuracy over the radius ρ. {told}.",
+        alt=f"Test accuracy over the radius ρ. {'; '.join(ranges)}.",
         x_axis={
             "title": "radius ρ",
             "type": "log",
             "tickmode": "array",
-            "tickvals": radii,
-            "ticktext": [f"{rho:g}" for rho in radii],
+            "tickvals": ticks,
+            "ticktext": [f"{rho:g}" for rho in ticks],
         },
         y_axis={"title": "test accuracy, %"},
-        empty="No runs over ρ yet.",
+        empty="",
     ).update_layout(hovermode="closest")

@@ -23,7 +23,6 @@ from samar.cli import (
     models,
     record,
     store,
-    study,
     sweep,
 )
 from samar.cli.runs import race, train
@@ -40,7 +39,6 @@ COMMANDS = (
     jobs,
     doctor,
     data,
-    study,
     record,
     store,
     app,

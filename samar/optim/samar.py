@@ -13,7 +13,7 @@ gives no formula for λ_{k+1} in what we could read; this one, its constants, it
 first λ are ours: see `samar.optim.rules`. Also ours: leaving out second gradients that are not
 worth their price, see `samar.optim.second_pass`; an exponential average of sharpness and loss
 before they are compared (β; 0 switches it off); and, off by default, ASAM's scaling of ε. The
-defaults come from the study in `samar.sweeps.study`.
+defaults come from the study in `examples/study`.
 """
 
 import math

@@ -199,11 +199,11 @@ def _bad(verb: str, known: Any) -> Sequence[str]:
         if known.high is not None:
             values += [str(known.high if known.below_high else known.high + 1), "1" + "0" * 30]
         return values
-    if known.open_ended or known.name in ("images", "large"):
+    if known.open_ended:
         return NO_DATA
     if known.choices is not None:
         return NO_CHOICE
-    if known.kind is tuple and verb in ("study", "record"):
+    if known.kind is tuple and verb == "record":
         return NO_CHOICE
     if known.name == "name":
         return (LONG, "a" * 81)
@@ -274,10 +274,6 @@ def _written() -> Iterator[Case]:
         *("models --public --get a", "models --dataset digits", "models --delete a --json"),
         *("models extra", "models --get=", "models --delete=", "models --public --dataset digits"),
         *("download mnist", "download digits", "download", "download cifar10 cifar100"),
-        *("study --phase nonsense", "study --arm nonsense", "study --setting nonsense"),
-        *("study --out none/x.csv", "study --out folder.csv", "study --out x.txt", "study --out ."),
-        *("study --out ~nouser/x.csv", "study --out file/x.csv", "study --report --out none.csv"),
-        *("study --report --hours 3", "study --report --phase tune", "study --setting cifar_small"),
         *("record nonsense", "record jump --out file", "record jump --out file/x"),
         *("record jump --out ~nouser/x", "record --out x --out y"),
         *("app --port -1", "app --port 65536", "app --port 70000", "app --port abc", "app --port="),
@@ -292,7 +288,6 @@ def _written() -> Iterator[Case]:
     yield Case(("app", "--port", "9" * 5000))
     for out in (f"{LONG}.csv", "a" * 300 + ".csv", f"{LONG}/x.csv", "\udcff.csv", "x.csv\n"):
         yield Case(("landscape", RUN, "--out", out))
-        yield Case(("study", "--out", out))
     for out in (f"{LONG}.zip", "a" * 300 + ".html", f"tb:{LONG}", "tb:", "tb:a\x00b"):
         yield Case(("export", RUN, "--out", out))
     for out in (LONG, "", "\udcff"):

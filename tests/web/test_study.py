@@ -1,43 +1,65 @@
-"""The study page draws every setting of the shipped table."""
+"""The Study page shows the shipped tables; its figures show every run and every mean."""
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.sweeps.study.protocol import TASKS
-from samar.sweeps.study.rows import read_rows
-from samar.sweeps.study.summary import settings_of
-from samar.web.about.study import TABLE
+from samar.charts.study import arms_figure, rho_figure
+from samar.web.about.study import FOLDER
 from samar.web.state import STUDY_SETTING
 
 APP = Path(__file__).parents[2] / "app.py"
 
 
-@pytest.fixture
-def page(samar_home: Path) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
-    return app.switch_page("pages/home/study.py").run()
-
-
-def test_every_setting_has_its_table(page: AppTest) -> None:
-    settings = settings_of(read_rows(TABLE))
-    assert settings
-    for setting in settings:
+def test_every_setting_has_its_table(samar_home: Path) -> None:
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    page.switch_page("pages/home/study.py").run()
+    arms = pd.read_csv(FOLDER / "arms.csv", dtype=str, keep_default_na=False)
+    for setting in ("digits_clean", "cifar_large"):
         page.session_state[STUDY_SETTING] = setting
         page.run()
         assert not page.exception
-        assert not page.error
-        titles = [table.value.columns[0] for table in page.dataframe]
-        assert "arm" in titles
-    assert len(page.dataframe[0].value) <= len(TASKS)
+        target, lines, tried = (frame.value for frame in page.dataframe)
+        own = arms[arms.setting == setting]
+        assert list(lines["arm"]) == list(own["title"])
+        assert list(lines["test %"]) == list(own["test %"])
+    assert len(target) == len(pd.read_csv(FOLDER / "target.csv"))
+    assert len(tried) == len(pd.read_csv(FOLDER / "candidates.csv"))
+    shown = " ".join(block.value for block in page.markdown)
+    assert (FOLDER / "findings.md").read_text(encoding="utf-8").strip() in shown
 
 
-def test_a_table_without_final_runs_is_said_to_be_empty(
-    samar_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("samar.web.about.study.TABLE", tmp_path / "none.csv")
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
-    app.switch_page("pages/home/study.py").run()
-    assert not app.exception
-    assert "no final runs" in app.info[0].value
+def rows(**columns: list) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+def test_dots_are_runs_and_bars_are_their_means() -> None:
+    figure = arms_figure(
+        rows(
+            title=["SGD", "SGD", "SAMAR, defaults"],
+            optimizer=["sgd", "sgd", "samar"],
+            seed=[1, 2, 1],
+            test_accuracy=[0.5, 0.7, 0.9],
+        )
+    )
+    dots, mean, *_ = figure.data
+    assert dots.x == pytest.approx((50, 70))
+    assert mean.x == pytest.approx((60,))
+    assert mean.error_x.array == pytest.approx((14.1421,), rel=1e-5)
+    assert "Best mean: SAMAR, defaults, 90.00 %." in figure.layout.meta["alt"]
+
+
+def test_curves_run_over_the_radius() -> None:
+    figure = rho_figure(
+        rows(
+            optimizer=["sam", "sam", "samar"], rho=[0.5, 0.02, 0.02], test_accuracy=[0.8, 0.5, 0.9]
+        ),
+        "Digits",
+    )
+    sam, samar = figure.data
+    assert (sam.name, samar.name) == ("SAM", "SAMAR")
+    assert list(sam.x) == [0.02, 0.5]
+    assert list(sam.y) == pytest.approx([50, 80])
+    assert "SAM from 50.0 to 80.0 %" in figure.layout.meta["alt"]

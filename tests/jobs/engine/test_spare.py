@@ -213,7 +213,7 @@ def test_code_of_a_kind_of_ones_own_counts(
     own = tmp_path / "own.py"
     own.write_text("")
     os.utime(own, (before + 50, before + 50))
-    monkeypatch.setattr(sys.modules[kind_of("study").settings.__module__], "__file__", str(own))
+    monkeypatch.setattr(sys.modules[kind_of("record").settings.__module__], "__file__", str(own))
     assert spare._newest_code() == before + 50
     own.unlink()  # as while an editor saves it
     assert spare._newest_code() == before

@@ -1,1 +1,0 @@
-"""The study that the defaults come from: protocol, rows, tables."""
