@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.landscapes.sampler import plane as plane
     from samar.landscapes.topology.merge_tree import MergeTree as MergeTree
     from samar.landscapes.topology.merge_tree import topology_of as topology_of
-    from samar.landscapes.topology.merge_tree import topology_of_points as topology_of_points
     from samar.models.build import build_model as build_model
     from samar.optim.factory import build_optimizer as build_optimizer
     from samar.optim.rules import Additive as Additive
@@ -45,13 +44,11 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.optim.vasso import VaSSO as VaSSO
     from samar.script.instruments import hessian as hessian
     from samar.script.instruments import landscape as landscape
-    from samar.script.instruments import landscape_samples as landscape_samples
     from samar.script.instruments import path as path
     from samar.script.instruments import sharpness as sharpness
     from samar.script.results import HessianResult as HessianResult
     from samar.script.results import LandscapeResult as LandscapeResult
     from samar.script.results import PathResult as PathResult
-    from samar.script.results import SamplesResult as SamplesResult
     from samar.script.watch import WatchedRun as WatchedRun
     from samar.script.watch import watch as watch
     from samar.training.loop import train as train
@@ -93,17 +90,14 @@ _HOMES = {
     "random_frame": "landscapes.frame",
     "MergeTree": "landscapes.topology.merge_tree",
     "topology_of": "landscapes.topology.merge_tree",
-    "topology_of_points": "landscapes.topology.merge_tree",
     "hessian": "script.instruments",
     "landscape": "script.instruments",
-    "landscape_samples": "script.instruments",
     "path": "script.instruments",
     "sharpness": "script.instruments",
     "watch": "script.watch",
     "HessianResult": "script.results",
     "LandscapeResult": "script.results",
     "PathResult": "script.results",
-    "SamplesResult": "script.results",
     "WatchedRun": "script.watch",
     "objective_of": "data.given",
     "hessian_of": "curvature.product",

@@ -37,11 +37,10 @@ from samar.landscapes.export import require_vtp
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.report import CAVEAT, THRESHOLD, as_json, told, tree_csv
-from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.networks.library import find_model
 from samar.networks.load import is_checkpoint
 from samar.networks.settings import NetworkSettings
-from samar.settings.command import PROGRAM, add_settings, json_line, refuse, settings_from
+from samar.settings.command import add_settings, json_line, refuse, settings_from
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 from samar.settings.paths import expanded, out_file
@@ -57,8 +56,7 @@ def register(commands: Any) -> None:
         commands,
         "landscape",
         "measure the loss around a network",
-        "Loss and accuracy on a line or a plane through a network's weights, or at points in more "
-        "directions.",
+        "Loss and accuracy on a line or a plane through a network's weights.",
         LandscapeJobSettings,
         _print_landscape,
         formats=FORMATS,
@@ -97,15 +95,14 @@ def _register_topology(commands: Any) -> None:
     parser = commands.add_parser(
         "topology",
         help="minima, saddles and merge tree of measured landscapes",
-        description="Minima and saddles of the loss on measured lines and planes and at points in "
-        "more directions, the persistence of each basin, and numbers that compare landscapes. "
-        "Nothing is measured.",
+        description="Minima and saddles of the loss on measured lines and planes, the persistence "
+        "of each basin, and numbers that compare landscapes. Nothing is measured.",
     )
     parser.add_argument(
         "landscapes",
         metavar="LANDSCAPE",
         nargs="+",
-        help="saved .npz of a landscape or of samples, or number, id or name of a landscape job",
+        help="saved .npz of a landscape, or number, id or name of a landscape job",
     )
     parser.add_argument(
         "--threshold",
@@ -118,9 +115,9 @@ def _register_topology(commands: Any) -> None:
     parser.add_argument(
         "--neighbours",
         type=int,
+        default=8,
         metavar="N",
-        help="of a cell of a plane, 8 or 4 (default 8); to which each of samples is joined "
-        "(default 4 times the directions)",
+        help="of a cell of a plane, 8 or 4 (default 8)",
     )
     parser.add_argument("--out", metavar="FILE", help="file to write, .json, .csv or .html")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
@@ -158,7 +155,7 @@ def _topology(options: argparse.Namespace) -> int:
 def _write_topology(
     out: Path,
     title: str,
-    landscape: Landscape | Samples,
+    landscape: Landscape,
     topology: tuple[MergeTree, list[str]],
     content: dict[str, Any],
 ) -> None:
@@ -171,10 +168,10 @@ def _write_topology(
     out.write_text(text, encoding="utf-8")
 
 
-def _landscape_named(word: str) -> tuple[str, Landscape | Samples]:
-    """A saved landscape, saved samples, or the finest landscape that a job has kept."""
+def _landscape_named(word: str) -> tuple[str, Landscape]:
+    """A saved landscape, or the finest landscape that a job has kept."""
     if Path(word).suffix == ".npz":
-        landscape = load_landscape(expanded(word))
+        landscape = Landscape.load(expanded(word))
         return str(landscape.manifest.get("title") or Path(word).stem), landscape
     jobs = Jobs()
     job = jobs.get(word)
@@ -183,7 +180,7 @@ def _landscape_named(word: str) -> tuple[str, Landscape | Samples]:
         raise DataError(
             f"Job {job.id} ({job.kind}) holds no landscape; give a landscape job or a saved .npz."
         )
-    return job.label, load_landscape(job_dir(job.id) / kept[-1].path)
+    return job.label, Landscape.load(job_dir(job.id) / kept[-1].path)
 
 
 def register_others(commands: Any) -> None:
@@ -316,7 +313,7 @@ def follow(jobs: Jobs, job_id: str, words_of: Callable[[Job], str] | None = None
 
 def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     newest = jobs.store.records.artifacts(job.key, LEVEL)[-1]
-    landscape = load_landscape(job_dir(job.id) / newest.path)
+    landscape = Landscape.load(job_dir(job.id) / newest.path)
     title = str(job.inputs["title"])
     if options.out is not None:
         from samar.charts.html.landscape import write
@@ -325,23 +322,17 @@ def _print_landscape(jobs: Jobs, job: Job, options: argparse.Namespace) -> None:
     numbers = landscape.summary()
     points = len(landscape.loss)
     if job.status == "stopped":
-        axis = " an axis" if isinstance(landscape, Landscape) else ""
-        print(f"Stopped at {points} points{axis}.", file=sys.stderr)
+        print(f"Stopped at {points} points an axis.", file=sys.stderr)
     if options.json:
         print(json_line({**numbers, "points": points, "status": job.status}))
         return
-    missing = landscape.ends_missing if isinstance(landscape, Landscape) else ""
+    missing = landscape.ends_missing
     centre = "" if missing else f"{numbers['centre_loss']:.6f} at the centre, "
     print(
         f"{title}: loss {centre}from {numbers['min_loss']:.6f} to {numbers['max_loss']:.6g} over "
         f"{landscape.loss.size} points in {numbers['seconds']:.1f} s."
     )
-    if isinstance(landscape, Samples):
-        print(
-            f"They lie up to {numbers['max_distance']:.4g} from the network, in {landscape.dim} "
-            f"directions. For minima and saddles: {PROGRAM} topology {job.id}"
-        )
-    elif landscape.is_adaptive:
+    if landscape.is_adaptive:
         print(f"{landscape.sampling}.")
     if missing:
         print(missing)

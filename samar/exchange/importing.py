@@ -44,7 +44,6 @@ from samar.kinds.connectivity import PATHS, PLANES
 from samar.kinds.curvature import REPORT
 from samar.kinds.inspect import FOUND
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
-from samar.landscapes.topology.samples import load_landscape
 from samar.networks.inspection import Inspection
 from samar.plain_text import shown, shown_values
 from samar.settings.command import json_line
@@ -63,7 +62,7 @@ COPIES = ("curvature.json", "steps.parquet", "epochs.parquet")
 IMPORTED = "imported"
 _LANDSCAPES = (LEVEL, PREVIEW, PARTIAL, "film_plane", "film_line", *PLANES.values())
 LOADERS: Mapping[str, Callable[[Path], Any]] = {
-    **dict.fromkeys(_LANDSCAPES, load_landscape),
+    **dict.fromkeys(_LANDSCAPES, Landscape.load),
     PATHS: Connection.load,
     REPORT: lambda path: Report.from_json(json.loads(path.read_bytes())),
     FOUND: Inspection.load,

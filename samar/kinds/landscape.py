@@ -1,4 +1,4 @@
-"""A landscape: the loss on a line, a plane or in a cube through a network's weights, by levels.
+"""A landscape: the loss on a line or a plane through a network's weights, by levels.
 
 Every level that is complete is an artifact, and so is what was measured of the next one when the
 job was stopped: a job that is started again goes on from there.
@@ -14,7 +14,7 @@ from samar.errors import ConfigError, DataError
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
-from samar.landscapes.settings import SHAPES, LandscapeSettings
+from samar.landscapes.settings import LandscapeSettings
 from samar.networks.load import belongs_to, load_pinned, path_of, pinned, snapshots_before
 from samar.networks.memory import landscape_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
@@ -22,14 +22,12 @@ from samar.settings.declare import setting
 
 if TYPE_CHECKING:
     from samar.landscapes.frame import Frame
-    from samar.landscapes.result import Landscape
-    from samar.landscapes.sampler import CubeSampler, Sampler
-    from samar.landscapes.topology.samples import Samples
+    from samar.landscapes.sampler import Sampler
     from samar.networks.load import Network
 
 LEVEL, PREVIEW, PARTIAL = "landscape", "preview", "partial"
 """Kinds of artifacts: a level of the picture, of its rough form, or part of a level."""
-PREVIEW_POINTS, FIRST_POINTS, FEW_SAMPLES = 17, 9, 65
+PREVIEW_POINTS, FIRST_POINTS = 17, 9
 PARTIAL_SECONDS = 10.0
 
 
@@ -52,24 +50,21 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
         "Measure a rough picture in bf16 first, good to about 1 %. Left out where the processor "
         "does not multiply bf16 natively, since it would be slower.",
         label="quick preview first",
-        when=lambda s: not s.is_sampled,
     )
 
     @property
     def described(self) -> str:
         """The network and the directions."""
-        shape = f", {SHAPES[self.dim]}" if self.is_sampled else ""
-        return f"landscape of {self.network}, {self.directions}{shape}"
+        return f"landscape of {self.network}, {self.directions}"
 
     @property
     def first(self) -> "LandscapeJobSettings | None":
         """The same picture from few images, at few points, without the ball's edge."""
         if self.images < WORTH_IMAGES:
             return None
-        most = {"samples": FEW_SAMPLES} if self.is_sampled else {"points": FIRST_POINTS}
-        fewer = {name: min(count, getattr(self, name)) for name, count in most.items()}
         plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32, "sampling": "grid"}
-        return self.changed(images=FIRST_IMAGES, initial_images=None, **fewer, **plain)
+        points = min(FIRST_POINTS, self.points)
+        return self.changed(images=FIRST_IMAGES, initial_images=None, points=points, **plain)
 
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
@@ -146,7 +141,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     from samar.device.placement import described, is_gpu, use_fitting_threads
     from samar.device.precision import has_bf16, multiplies_bf16
     from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
-    from samar.landscapes.sampler import cube_sampler_of, sampler_of
+    from samar.landscapes.sampler import sampler_of
 
     work.progress(0, doing="Loading network and images…")
     store = work.store
@@ -196,19 +191,13 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
             check=work.check,
         )
 
-    exact = (
-        cube_sampler_of(
-            settings, network.model, network.dataset, frame=frame, facts=facts, check=work.check
-        )
-        if settings.is_sampled
-        else sampler(settings, frame)
-    )
+    exact = sampler(settings, frame)
     take_up(exact, work, LEVEL, PARTIAL)
     work.note(device=described(device, exact.evaluator.precision))
     if note or exact.evaluator.note:
         work.summarize(note=" ".join(filter(None, (note, exact.evaluator.note))))
     pays = is_gpu(device) or multiplies_bf16()
-    rough = settings.preview and settings.applies("preview") and settings.precision == FP32
+    rough = settings.preview and settings.precision == FP32
     if rough and has_bf16(device) and pays and not exact.grid.finest:
         points = min(PREVIEW_POINTS, settings.points)
         coarse = settings.changed(precision=BF16, points=points, sampling="grid")
@@ -221,7 +210,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
         raise
 
 
-def _measure(sampler: "Sampler | CubeSampler", work: Work, kind: str) -> None:
+def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
     refinement = sampler.refinement
     words = "Quick preview" if kind == PREVIEW else "Measuring points"
     kept = time.monotonic()
@@ -240,45 +229,41 @@ def _measure(sampler: "Sampler | CubeSampler", work: Work, kind: str) -> None:
             _keep_partial(sampler, work)
             kept = time.monotonic()
 
-    level: Landscape | Samples
     for level in sampler.levels(progress=progress):
         numbers, points = level.summary(), len(level.loss)
         work.keep_saved(kind, level, f"{kind}-{points}.npz", step=points, summary=numbers)
         work.summarize(**numbers, points=points)
 
 
-def _keep_partial(sampler: "Sampler | CubeSampler", work: Work) -> None:
+def _keep_partial(sampler: "Sampler", work: Work) -> None:
     """Keep what is measured beyond the last level, so that no end of the process loses it."""
     beyond = sampler.grid.done.sum() > sampler.grid.finest**sampler.grid.done.ndim
     if beyond or (sampler.images is not None and sampler.grid.done.any()):
-        points = sampler.grid.reached
+        points = sampler.grid.points
         work.keep_saved(PARTIAL, sampler.at_level(points), f"{PARTIAL}.npz", step=points)
 
 
-def take_up(sampler: "Sampler | CubeSampler", work: Work, *kinds: str) -> None:
+def take_up(sampler: "Sampler", work: Work, *kinds: str) -> None:
     """Put what an earlier process measured, and kept as artifacts of some kinds, into the grid."""
     import numpy as np
 
-    from samar.landscapes.grid import Grid
     from samar.landscapes.result import ERRORS, Landscape
-    from samar.landscapes.topology.samples import load_landscape
 
     seconds, forwards = 0.0, 0
     for artifact in (each for kind in kinds for each in work.kept(kind)):
         try:
-            known = load_landscape(work.folder / artifact.path)
+            known = Landscape.load(work.folder / artifact.path)
         except DataError:
             continue
         cut = sampler.grid.part(len(known.loss))
-        if isinstance(known, Landscape) and isinstance(sampler.grid, Grid):
-            places = [axis[cut[0]] for axis in sampler.grid.axes]
-            if not np.allclose(known.axes, places):
-                continue  # of another plane: its bend had to be trained anew
+        places = [axis[cut[0]] for axis in sampler.grid.axes]
+        if not np.allclose(known.axes, places):
+            continue  # of another plane: its bend had to be trained anew
         for name in ("loss", "accuracy", "done", *ERRORS):
             theirs = getattr(known, name)
             if theirs is not None:
                 getattr(sampler.grid, name)[cut][known.done] = theirs[known.done]
-        if sampler.images is not None and isinstance(known, Landscape) and known.each is not None:
+        if sampler.images is not None and known.each is not None:
             sampler.images.each.take(known.each)
         seconds = max(seconds, known.manifest["seconds"])
         forwards = max(forwards, known.manifest["forwards"])
@@ -299,7 +284,7 @@ def rehearse() -> None:
 KIND = Kind(
     "landscape",
     "Landscape",
-    "Loss and accuracy on a line, a plane or in a cube through a network's weights.",
+    "Loss and accuracy on a line or a plane through a network's weights.",
     LandscapeJobSettings,
     work,
     lane=SHORT,

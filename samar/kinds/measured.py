@@ -14,7 +14,6 @@ from samar.kinds.curvature import REPORT
 from samar.kinds.landscape import LEVEL
 from samar.kinds.watch import OWN_LANE, running_script
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.samples import Samples
 from samar.settings.declare import setting
 from samar.settings.job import JobSettings
 
@@ -45,7 +44,7 @@ class MeasuredSettings(JobSettings):
 
 
 def keep_measured(
-    found: Landscape | Samples | Report | Connection, title: str, store: Store | None = None
+    found: Landscape | Report | Connection, title: str, store: Store | None = None
 ) -> str:
     """Keep a result as a finished job and return the job's id.
 
@@ -54,11 +53,11 @@ def keep_measured(
     """
     store = store or Store()
     others = "path" if isinstance(found, Connection) else "hessian"
-    instrument = "landscape" if isinstance(found, Landscape | Samples) else others
+    instrument = "landscape" if isinstance(found, Landscape) else others
     settings = MeasuredSettings(name=title, instrument=instrument, script=running_script())
     job = store.get(store.create(settings, here=True))
     with Work(store, job) as work:
-        if isinstance(found, Landscape | Samples):
+        if isinstance(found, Landscape):
             points = len(found.loss)
             numbers = found.summary() | {"points": points}
             file = f"{LEVEL}-{points}.npz"

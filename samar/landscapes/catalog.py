@@ -56,9 +56,8 @@ BATCHNORM = {
 
 LEVELS = (5, 9, 17, 33, 65)
 """Points along an axis; each level holds all points of the one before."""
-MOST_AXES = 8
-FIRST_SAMPLES, FEWEST_SAMPLES, MOST_SAMPLES = 17, 16, 20_000
-"""Points in more than two directions, where no grid would be affordable."""
+
+SHAPES = {1: "line", 2: "plane"}
 
 SAMPLING = {
     "grid": "the whole grid",

@@ -10,17 +10,14 @@ import numpy as np
 
 from samar.errors import ConfigError
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.samples import Samples
 
 COLUMNS = ("loss", "accuracy", "done")
 """Of a table, after the coordinates; standard errors follow where they are known, and images where
 these differ."""
 
 
-def to_csv(landscape: Landscape | Samples) -> str:
+def to_csv(landscape: Landscape) -> str:
     """One row per point in reading order: coordinates, loss, accuracy, whether it is measured.
-
-    Of samples: the coefficients a1, a2 and so on, and the distance from the network.
 
     A point that is not measured has a loss all the same where that was interpolated. The standard
     errors follow, see :class:`samar.landscapes.result.Landscape`, and on how many images a point
@@ -30,14 +27,9 @@ def to_csv(landscape: Landscape | Samples) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     errors = {name: array for name, array in landscape.errors.items() if array is not None}
-    images = {}
-    if isinstance(landscape, Samples):
-        names = [f"a{i + 1}" for i in range(landscape.dim)] + ["distance"]
-        places = [*landscape.points.T, landscape.distance]
-    else:
-        names = ["alpha", "beta"][: len(landscape.axes)]
-        places = [*np.meshgrid(*landscape.axes)]
-        images = {} if landscape.each is None else {"images": landscape.each.counts}
+    names = ["alpha", "beta"][: landscape.dim]
+    places = [*np.meshgrid(*landscape.axes)]
+    images = {} if landscape.each is None else {"images": landscape.each.counts}
     writer.writerow([*names, *COLUMNS, *errors, *images])
     columns = [*places, landscape.loss, landscape.accuracy, landscape.done.astype(int)]
     cells = (column.ravel().tolist() for column in (*columns, *errors.values(), *images.values()))
@@ -57,13 +49,12 @@ def require_vtp(*, dim: int) -> None:
         ConfigError: it is no plane, or pyevtk is not installed.
     """
     if dim != 2:
-        what = "A line has" if dim == 1 else f"Points in {dim} directions have"
-        raise ConfigError(f"{what} no surface to write as .vtp; choose .csv, or dim 2.")
+        raise ConfigError("A line has no surface to write as .vtp; choose .csv, or dim 2.")
     if not can_write_vtp():
         raise ConfigError("Writing .vtp needs pyevtk; install it with: pip install pyevtk")
 
 
-def to_vtp(landscape: Landscape | Samples) -> bytes:
+def to_vtp(landscape: Landscape) -> bytes:
     """The surface z = loss over the plane, with loss and accuracy at every point.
 
     So are standard errors where they are known, and of an adaptive plane which are measured and on
@@ -74,8 +65,6 @@ def to_vtp(landscape: Landscape | Samples) -> bytes:
     Raises:
         ConfigError: it is no plane, or pyevtk is not installed.
     """
-    if isinstance(landscape, Samples):
-        raise ConfigError("Samples have no surface to write as .vtp; choose .csv.")
     require_vtp(dim=landscape.dim)
     from pyevtk.vtk import VtkFile, VtkPolyData
 

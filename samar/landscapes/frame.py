@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from samar.device.precision import exact
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
-from samar.landscapes.catalog import MOST_AXES
 from samar.landscapes.directions import Weights, random_direction, weights_of
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +37,7 @@ class Frame:
 
     Attributes:
         origin: θ₀, parameters only; buffers never move.
-        axes: one or two directions shaped like it; up to eight for samples of a subspace.
+        axes: one or two directions shaped like it.
         labels: what one unit along each axis is, in words.
         facts: how the axes came about, for the manifest.
 
@@ -52,9 +51,9 @@ class Frame:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.axes) <= MOST_AXES or len(self.labels) != len(self.axes):
+        if len(self.axes) not in (1, 2) or len(self.labels) != len(self.axes):
             raise ValueError(
-                f"axes must be 1 to {MOST_AXES}, each with a label, got {len(self.axes)} and "
+                f"axes must be one or two, each with a label, got {len(self.axes)} and "
                 f"{len(self.labels)} labels; give a line one axis and a plane two."
             )
         shapes = [tensor.shape for tensor in self.origin]
@@ -92,10 +91,9 @@ class Frame:
                 )
         cosines = self.gram / np.outer(norms, norms)
         if np.isfinite(cosines).all() and np.linalg.eigvalsh(cosines)[0] <= PARALLEL:
-            got = "two" if len(norms) == 2 else f"{len(norms)}, some of them"
             raise ConfigError(
-                f"The directions must lead apart, got {got} that are parallel or follow from each "
-                "other; give other directions, or networks that all differ."
+                "The directions must lead apart, got two that are parallel; give other directions, "
+                "or networks that all differ."
             )
 
     def project(self, weights: Sequence[Tensor]) -> tuple[Floats, float]:
@@ -111,11 +109,8 @@ class Frame:
         """Coordinates (count, 2) of the points at distance ρ; the two ends (2, 1) on a line.
 
         Raises:
-            ValueError: there are more than two axes.
             ConfigError: an axis is all zeros, or the axes are parallel.
         """
-        if len(self.axes) > 2:
-            raise ValueError(f"a ball is drawn on one or two axes, got {len(self.axes)}; give two.")
         self.require_spanning()
         values, vectors = np.linalg.eigh(self.gram)
         turns = 2 * np.pi * np.arange(count) / count

@@ -8,7 +8,6 @@ Arrays are indexed like an image, ``loss[row, column]``: the first direction run
 the second along rows (y). A line has one index.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,72 +20,16 @@ Span = tuple[float, float]
 Index = tuple[int, ...]
 
 
-class Points(ABC):
-    """Points being measured, level by level: what is found at each, and which are done.
-
-    Args:
-        points: the finest level.
-        shape: of the arrays.
-
-    Attributes:
-        loss, accuracy, loss_se, difference_se: NaN where nothing is measured yet.
-        done: which points are.
-    """
-
-    def __init__(self, points: int, shape: tuple[int, ...]) -> None:
-        self.points = points
-        self.loss = np.full(shape, np.nan)
-        self.accuracy = np.full(shape, np.nan)
-        self.loss_se = np.full(shape, np.nan)
-        self.difference_se = np.full(shape, np.nan)
-        self.done = np.zeros(shape, dtype=bool)
-
-    @property
-    @abstractmethod
-    def levels(self) -> tuple[int, ...]:
-        """The levels on the way to the finest; each holds all points of the one before."""
-
-    @property
-    def finest(self) -> int:
-        """The finest level that is complete; 0 if none is."""
-        return max((n for n in self.levels if not self.pending(n)), default=0)
-
-    @property
-    @abstractmethod
-    def reached(self) -> int:
-        """The smallest part, counted as a level, that holds all that is done."""
-
-    @abstractmethod
-    def part(self, level: int) -> tuple[slice, ...]:
-        """Which points of the arrays a level holds."""
-
-    @abstractmethod
-    def pending(self, level: int) -> list[Index]:
-        """Indices of a level that are not measured yet, in the order to measure them."""
-
-    @abstractmethod
-    def coordinates(self, index: Sequence[int]) -> tuple[float, ...]:
-        """Along each direction."""
-
-    def put(
-        self,
-        index: Index,
-        loss: float,
-        accuracy: float,
-        loss_se: float = np.nan,
-        difference_se: float = np.nan,
-    ) -> None:
-        """Record a measurement, see :class:`samar.landscapes.evaluator.Value`; NaN is one too."""
-        self.loss[index], self.accuracy[index], self.done[index] = loss, accuracy, True
-        self.loss_se[index], self.difference_se[index] = loss_se, difference_se
-
-
-class Grid(Points):
-    """A line or a plane in the making.
+class Grid:
+    """A line or a plane being measured, level by level.
 
     Args:
         spans: (low, high) along each direction, one for a line, two for a plane.
         points: points along each axis at the finest level, one of ``LEVELS``.
+
+    Attributes:
+        loss, accuracy, loss_se, difference_se: NaN where nothing is measured yet.
+        done: which points are.
 
     Raises:
         ValueError: a span is empty or not finite, or the number of points is another.
@@ -105,22 +48,28 @@ class Grid(Points):
                 f"spans must be one or two pairs of finite low < high, got {list(spans)}; "
                 "try (-1, 1)."
             )
-        super().__init__(points, (points,) * len(spans))
+        self.points = points
+        shape = (points,) * len(spans)
+        self.loss = np.full(shape, np.nan)
+        self.accuracy = np.full(shape, np.nan)
+        self.loss_se = np.full(shape, np.nan)
+        self.difference_se = np.full(shape, np.nan)
+        self.done = np.zeros(shape, dtype=bool)
         share = np.arange(points) / (points - 1)
         self.axes = tuple(low * (1 - share) + high * share for low, high in spans)
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """The grids on the way to the finest."""
+        """The grids on the way to the finest; each holds all points of the one before."""
         return tuple(level for level in LEVELS if level <= self.points)
 
     @property
-    def reached(self) -> int:
-        """The finest grid."""
-        return self.points
+    def finest(self) -> int:
+        """The finest level that is complete; 0 if none is."""
+        return max((n for n in self.levels if not self.pending(n)), default=0)
 
     def part(self, level: int) -> tuple[slice, ...]:
-        """Every so many rows and columns."""
+        """The rows and columns that a level holds."""
         return (slice(None, None, self._stride(level)),) * self.done.ndim
 
     def _stride(self, level: int) -> int:
@@ -137,6 +86,18 @@ class Grid(Points):
     def coordinates(self, index: Sequence[int]) -> tuple[float, ...]:
         """(α) or (α, β) of a cell."""
         return tuple(float(axis[i]) for axis, i in zip(self.axes, reversed(index), strict=True))
+
+    def put(
+        self,
+        index: Index,
+        loss: float,
+        accuracy: float,
+        loss_se: float = np.nan,
+        difference_se: float = np.nan,
+    ) -> None:
+        """Record a measurement, see :class:`samar.landscapes.evaluator.Value`; NaN is one too."""
+        self.loss[index], self.accuracy[index], self.done[index] = loss, accuracy, True
+        self.loss_se[index], self.difference_se[index] = loss_se, difference_se
 
 
 def index_of_origin(axes: Sequence[Floats]) -> Index | None:

@@ -1,15 +1,13 @@
 """From a model and a wish to a landscape, level by level.
 
-:class:`Sampler` and :class:`CubeSampler` are what browser and command line drive. :func:`line` and
-:func:`plane` are for code that has a live model and fixed directions, such as a probe during
-training.
+:class:`Sampler` is what browser and command line drive. :func:`line` and :func:`plane` are for code
+that has a live model and fixed directions, such as a probe during training.
 """
 
 import platform
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,10 +32,9 @@ from samar.landscapes.frame import (
     random_frame,
     require_alike,
 )
-from samar.landscapes.grid import Grid, Index, Points, Span, index_of_origin
+from samar.landscapes.grid import Grid, Index, Span, index_of_origin
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.settings import LandscapeSettings
-from samar.landscapes.topology.samples import Cube, Samples
 from samar.landscapes.trajectory import pca_frame, trail
 from samar.models.guard import undisturbed
 from samar.version import __version__
@@ -46,123 +43,17 @@ Progress = Callable[[int, int], None]
 BALL_POINTS = 32
 STEADY_CHUNK = 128
 """Images a forward pass where the last bits of a loss count, since points are chosen by what was
-measured, or a tree compares each with the others: one that was timed may differ from run to run."""
+measured: one that was timed may differ from run to run."""
 
 
-Found = TypeVar("Found", Landscape, Samples)
-
-
-class Levels(ABC, Generic[Found]):
-    """Points being measured; every level that is complete can be taken out.
+class Sampler:
+    """A line or a plane being measured; every level that is complete can be taken out.
 
     Args:
-        frame: where they lie.
-        evaluator: what measures them.
+        frame: where it lies.
+        evaluator: what measures its points.
         grid: how far and how fine; may be partly done already.
         facts: further entries of the manifest.
-
-    Raises:
-        ConfigError: an axis is all zeros, or the axes are parallel.
-
-    Attributes:
-        refinement: chooses the points of an adaptive plane; None where every point is measured.
-        seconds: spent on measuring points.
-    """
-
-    refinement: Refinement | None = None
-
-    def __init__(
-        self, frame: Frame, evaluator: Evaluator, grid: Points, facts: Mapping[str, Any] | None
-    ) -> None:
-        frame.require_spanning()
-        self.frame, self.evaluator, self.grid = frame, evaluator, grid
-        self._origin: Value | None = None
-        self.seconds = 0.0
-        self._facts = frame.describe() | dict(facts or {})
-
-    @property
-    def images(self) -> ImagePlane | None:
-        """What is known of single images, where points differ in how many they have."""
-        return None if self.refinement is None else self.refinement.images
-
-    def levels(
-        self, *, progress: Progress | None = None, budget: float | None = None
-    ) -> Iterator[Found]:
-        """Measure what is missing and yield each level, or each batch, as it is complete.
-
-        Stop whenever you like: what is measured stays measured. The model is not touched and the
-        random state is that of before at every yield, also after an exception.
-
-        Args:
-            progress: called with points measured so far and points of the whole grid.
-            budget: seconds; a level after the first is not begun if it would exceed them.
-        """
-        started, measured = time.perf_counter(), 0
-        for level, todo in self._parts():
-            if budget is not None and measured:
-                per_point = (time.perf_counter() - started) / measured
-                if (measured + len(todo)) * per_point > budget:
-                    return
-            self._measure(todo, progress)
-            measured += len(todo)
-            if self._is_worth_showing(todo):
-                yield self.at_level(level)
-
-    def _parts(self) -> Iterator[tuple[int, list[Index]]]:
-        """The level that each picture shows, and the points that it still needs."""
-        for level in self.grid.levels:
-            yield level, self.grid.pending(level)
-
-    def _is_worth_showing(self, measured: Sequence[Index]) -> bool:
-        return True
-
-    def _measure(self, todo: Sequence[Index], progress: Progress | None) -> None:
-        for index in todo:
-            started = time.perf_counter()
-            with kept_random_state(self.frame.origin[0].device):
-                self._measure_point(index)
-            self.seconds += time.perf_counter() - started
-            if progress is not None:
-                progress(int(self.grid.done.sum()), self.grid.done.size)
-
-    def _measure_point(self, index: Index) -> None:
-        self.grid.put(index, *self._at(self.grid.coordinates(index)))
-
-    def _at(self, place: tuple[float, ...]) -> Value:
-        """Measure at a place, after the origin, with which every other is compared."""
-        if not self.evaluator.has_reference:
-            self._origin = self.evaluator.refer_to(self.frame.at((0.0,) * len(place)))
-        if self._origin is not None and not any(place):
-            return self._origin
-        return self.evaluator.at(self.frame.at(place))
-
-    @abstractmethod
-    def at_level(self, level: int) -> Found:
-        """What is found at a level, complete or not, with its manifest."""
-
-    def _manifest(self, level: int, **facts: Any) -> dict[str, Any]:
-        return (
-            self._facts
-            | {"dim": len(self.frame.axes), "points": level}
-            | facts
-            | {
-                "images": self.evaluator.images,
-                "batchnorm": self.evaluator.batchnorm,
-                "chunk": self.evaluator.chunk,
-                "forwards": self.evaluator.forwards,
-                "seconds": round(self.seconds, 4),
-                "samar": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            }
-            | provenance(self.frame.origin[0].device, self.evaluator.precision)
-        )
-
-
-class Sampler(Levels[Landscape]):
-    """A line or a plane being measured; see :class:`Levels`.
-
-    Args:
         trail: networks to show on it.
         rho: radius of the ball whose edge is measured too; 0 for none.
         tolerance: largest error of the loss between the points of a plane that are chosen by
@@ -171,9 +62,15 @@ class Sampler(Levels[Landscape]):
             at every point, more of them only where that is needed; see
             :mod:`samar.landscapes.adaptive.images`. They must stand in a random order. None
             measures all at every point.
-    """
 
-    grid: Grid
+    Raises:
+        ConfigError: an axis is all zeros, or the axes are parallel.
+        ValueError: the arguments do not go together.
+
+    Attributes:
+        refinement: chooses the points of an adaptive plane; None where every point is measured.
+        seconds: spent on measuring points.
+    """
 
     def __init__(
         self,
@@ -192,8 +89,13 @@ class Sampler(Levels[Landscape]):
                 f"grid must have as many axes as the frame, got {len(grid.axes)} and "
                 f"{len(frame.axes)}; give one span per direction."
             )
-        super().__init__(frame, evaluator, grid, facts)
+        frame.require_spanning()
+        self.frame, self.evaluator, self.grid = frame, evaluator, grid
         self.trail, self.rho, self.ball = trail, rho, None  # type: Trail | None, float, Ball | None
+        self.seconds = 0.0
+        self._origin: Value | None = None
+        self._facts = frame.describe() | dict(facts or {})
+        self.refinement: Refinement | None = None
         if tolerance is not None:
             if len(grid.axes) != 2:
                 raise ValueError("tolerance goes with a plane, got a line; leave it out.")
@@ -205,9 +107,42 @@ class Sampler(Levels[Landscape]):
         elif initial_images is not None:
             raise ValueError("initial_images goes with a tolerance; give one, or leave it out.")
 
+    @property
+    def images(self) -> ImagePlane | None:
+        """What is known of single images, where points differ in how many they have."""
+        return None if self.refinement is None else self.refinement.images
+
+    def levels(
+        self, *, progress: Progress | None = None, budget: float | None = None
+    ) -> Iterator[Landscape]:
+        """Measure what is missing and yield each level, or each batch, as it is complete.
+
+        Stop whenever you like: what is measured stays measured. The model is not touched and the
+        random state is that of before at every yield, also after an exception.
+
+        Args:
+            progress: called with points measured so far and points of the whole grid.
+            budget: seconds; a level after the first is not begun if it would exceed them.
+        """
+        started, measured = time.perf_counter(), 0
+        for level, todo in self._parts():
+            if budget is not None and measured:
+                per_point = (time.perf_counter() - started) / measured
+                if (measured + len(todo)) * per_point > budget:
+                    return
+            self._measure(todo, progress)
+            measured += len(todo)
+            if self.refinement is not None:
+                self.refinement.observe(None if self.images is not None else self.grid.loss)
+                if not todo and not self.refinement.finished:
+                    continue  # an earlier process showed this batch
+            yield self.at_level(level)
+
     def _parts(self) -> Iterator[tuple[int, list[Index]]]:
+        """The level that each picture shows, and the points that it still needs."""
         if self.refinement is None:
-            yield from super()._parts()
+            for level in self.grid.levels:
+                yield level, self.grid.pending(level)
             return
         while batch := self.refinement.batch():
             yield self.grid.points, [index for index in batch if self._lacks(index)]
@@ -218,28 +153,28 @@ class Sampler(Levels[Landscape]):
             return not self.grid.done[index]
         return bool(self.images.each.counts[index] < self.refinement.wanted[index])
 
-    def _is_worth_showing(self, measured: Sequence[Index]) -> bool:
-        """Not what an earlier process showed of an adaptive plane."""
-        if self.refinement is None:
-            return True
-        self.refinement.observe(None if self.images is not None else self.grid.loss)
-        return bool(measured) or self.refinement.finished
-
     def _measure(self, todo: Sequence[Index], progress: Progress | None) -> None:
         if self.images is not None and self.images.lacks_network:
             own = self.evaluator.each(self.frame.at((0.0,) * len(self.grid.axes)))
             self.images.network = np.stack([each.double().numpy() for each in own])
-        super()._measure(todo, progress)
+        for index in todo:
+            started = time.perf_counter()
+            with kept_random_state(self.frame.origin[0].device):
+                self._measure_point(index)
+            self.seconds += time.perf_counter() - started
+            if progress is not None:
+                progress(int(self.grid.done.sum()), self.grid.done.size)
         if self.rho and self.ball is None:
             edge = self.frame.ball(self.rho, BALL_POINTS)
             losses = [self.evaluator.at(self.frame.at(point)).loss for point in edge.tolist()]
             self.ball = Ball(self.rho, edge, np.array(losses))
 
     def _measure_point(self, index: Index) -> None:
+        place = self.grid.coordinates(index)
         if self.images is None or self.refinement is None:
-            super()._measure_point(index)
+            self.grid.put(index, *self._at(place))
             return
-        place, known = self.grid.coordinates(index), self.images.each
+        known = self.images.each
         lacking = int(known.counts[index]), int(self.refinement.wanted[index])
         if any(place):
             known.add(index, *self.evaluator.each(self.frame.at(place), *lacking))
@@ -247,34 +182,34 @@ class Sampler(Levels[Landscape]):
             known.add(index, *self.images.network[:, slice(*lacking)])
         self.grid.done[index] = True
 
+    def _at(self, place: tuple[float, ...]) -> Value:
+        """Measure at a place, after the origin, with which every other is compared."""
+        if not self.evaluator.has_reference:
+            self._origin = self.evaluator.refer_to(self.frame.at((0.0,) * len(place)))
+        if self._origin is not None and not any(place):
+            return self._origin
+        return self.evaluator.at(self.frame.at(place))
+
     def at_level(self, level: int) -> Landscape:
         """The landscape at a level, complete or not, with its manifest."""
-        spans = [[float(axis[0]), float(axis[-1])] for axis in self.grid.axes]
-        manifest = self._manifest(level, spans=spans)
+        manifest = (
+            self._facts
+            | {"dim": len(self.frame.axes), "points": level}
+            | {"spans": [[float(axis[0]), float(axis[-1])] for axis in self.grid.axes]}
+            | {
+                "images": self.evaluator.images,
+                "batchnorm": self.evaluator.batchnorm,
+                "chunk": self.evaluator.chunk,
+                "forwards": self.evaluator.forwards,
+                "seconds": round(self.seconds, 4),
+                "samar": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            }
+            | provenance(self.frame.origin[0].device, self.evaluator.precision)
+        )
         found = Landscape.of(self.grid, level, manifest, self.trail, self.ball)
         return found if self.refinement is None else self.refinement.completed(found)
-
-
-class CubeSampler(Levels[Samples]):
-    """Points of a cube in several directions being measured; see :class:`Levels`."""
-
-    grid: Cube
-
-    def __init__(
-        self,
-        frame: Frame,
-        evaluator: Evaluator,
-        grid: Cube,
-        *,
-        facts: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(frame, evaluator, grid, facts)
-        self._gram = frame.gram
-
-    def at_level(self, level: int) -> Samples:
-        """The first so many samples, with their manifest."""
-        manifest = self._manifest(level, span=self.grid.span, sobol_seed=self.grid.seed)
-        return Samples.of(self.grid, level, self._gram, manifest)
 
 
 def sampler_of(
@@ -321,23 +256,6 @@ def sampler_of(
     )
 
 
-def cube_sampler_of(
-    config: LandscapeSettings,
-    model: nn.Module,
-    dataset: Dataset,
-    *,
-    frame: Frame | None = None,
-    facts: Mapping[str, Any] | None = None,
-    check: Callable[[], None] = lambda: None,
-) -> CubeSampler:
-    """Prepare samples in more than two directions; see :func:`sampler_of`."""
-    evaluator = _evaluator(config, model, dataset, check)
-    frame = frame or _frame(config, model, ())
-    cube = Cube(config.dim, config.reach, config.samples, config.seed)
-    known = _facts(config, model, dataset, facts, evaluator.note, check)
-    return CubeSampler(frame, evaluator, cube, facts=known)
-
-
 def _evaluator(
     config: LandscapeSettings, model: nn.Module, dataset: Dataset, check: Callable[[], None]
 ) -> Evaluator:
@@ -349,7 +267,7 @@ def _evaluator(
         batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
         calibration=Sample.of(dataset.train, dataset.normalization, config.images),
         precision=config.precision,
-        chunk=STEADY_CHUNK if config.is_sampled or config.allowed_error is not None else None,
+        chunk=STEADY_CHUNK if config.allowed_error is not None else None,
         check=check,
     )
 

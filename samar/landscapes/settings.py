@@ -1,27 +1,19 @@
 """What landscape is wanted, as plain values that check themselves; torch-free."""
 
-from pydantic import model_validator
-from typing_extensions import Self
-
 from samar.device.catalog import BF16, FP32
 from samar.errors import ConfigError
 from samar.landscapes.catalog import (
     BATCHNORM,
     DIRECTIONS,
-    FEWEST_SAMPLES,
-    FIRST_SAMPLES,
     LEVELS,
-    MOST_AXES,
-    MOST_SAMPLES,
     SAMPLING,
+    SHAPES,
 )
 from samar.settings.declare import Settings, setting, titles
 
-SHAPES = {1: "line", 2: "plane"} | {n: f"{n} directions" for n in range(3, MOST_AXES + 1)}
-
 
 class LandscapeSettings(Settings):
-    """A line, a plane or a cube through the weights, and the images on which loss is measured.
+    """A line or a plane through the weights, and the images on which loss is measured.
 
     ``span`` is half the width. Random directions: −span to span. Between networks, which sit at 0
     and 1: 0.5 − span to 0.5 + span. Main directions of a path: the path's own extent, widened on
@@ -31,8 +23,7 @@ class LandscapeSettings(Settings):
     directions: str = setting("filter", "The kind of directions.", choices=titles(DIRECTIONS))
     dim: int = setting(
         2,
-        "How many directions: a line, a plane, or more, of which single points are measured for "
-        "their minima and saddles.",
+        "How many directions: a line or a plane.",
         label="shape",
         choices=lambda: SHAPES,
     )
@@ -41,16 +32,6 @@ class LandscapeSettings(Settings):
         "Points along each axis at the finest level.",
         label="finest grid",
         choices=lambda: {n: str(n) for n in LEVELS},
-        when=lambda s: not s.is_sampled,
-    )
-    samples: int = setting(
-        513,
-        "Points in more than two directions: the network, then a Sobol sequence in the cube around "
-        "it. 2^k + 1 fill it most evenly.",
-        label="points",
-        when=lambda s: s.is_sampled,
-        ge=FEWEST_SAMPLES,
-        le=MOST_SAMPLES,
     )
     sampling: str = setting(
         "grid",
@@ -83,7 +64,7 @@ class LandscapeSettings(Settings):
     )
     seed: int = setting(
         0,
-        "Seed of random directions, and of the points in more than two.",
+        "Seed of random directions.",
         when=lambda s: s.directions not in ("between", "pca"),
         ge=0,
         le=2**31 - 1,
@@ -123,7 +104,6 @@ class LandscapeSettings(Settings):
         "Radius of the ball whose edge is drawn, in which SAM looks for the highest loss; 0 draws "
         "none.",
         label="radius ρ",
-        when=lambda s: not s.is_sampled,
         ge=0,
         le=100,
     )
@@ -132,7 +112,7 @@ class LandscapeSettings(Settings):
         "Show the weights that the run kept on its way, as far as they lie near it. Each "
         "is coloured by its own loss, not by that of the plane under it. Always shown with pca.",
         label="show the run's path",
-        when=lambda s: s.directions not in ("between", "pca") and not s.is_sampled,
+        when=lambda s: s.directions not in ("between", "pca"),
     )
     precision: str = setting(
         FP32,
@@ -141,24 +121,10 @@ class LandscapeSettings(Settings):
         choices=lambda: {FP32: FP32, BF16: "bf16 (preview)"},
     )
 
-    @model_validator(mode="after")
-    def _no_cube_through_networks(self) -> Self:
-        if self.is_sampled and DIRECTIONS[self.directions].others:
-            raise ValueError(
-                f"dim is {self.dim}, but directions {self.directions!r} make a line or a plane; "
-                "choose dim 1 or 2, or directions filter, layer, raw or hessian."
-            )
-        return self
-
-    @property
-    def is_sampled(self) -> bool:
-        """Whether single points of more than two directions are measured, and no grid."""
-        return self.dim > 2
-
     @property
     def first_picture(self) -> int:
         """The points after which there is something to show."""
-        return min(FIRST_SAMPLES, self.samples) if self.is_sampled else LEVELS[0] ** self.dim
+        return int(LEVELS[0] ** self.dim)
 
     @property
     def reach(self) -> float:

@@ -108,11 +108,10 @@ def evaluation_bytes(model: str, data: DatasetInfo) -> int:
 
 
 def landscape_bytes(settings: LandscapeSettings, model: str, data: DatasetInfo) -> int:
-    """Of a line, a plane or samples of more directions, however many points there are."""
+    """Of a line or a plane, however many points there are."""
     info, images = model_info(model), data.at_most(settings.images, settings.split)
     sample = 2 * images * data.channels * data.size**2
-    copies = PLANE_COPIES + max(settings.dim - 2, 0)
-    found = images_of(data.name) + SCRATCH + BYTES * (copies * info.parameters + sample)
+    found = images_of(data.name) + SCRATCH + BYTES * (PLANE_COPIES * info.parameters + sample)
     found += _forward(info, data.size, min(CHUNK, images))
     if settings.fewest_images is not None:
         found += IMAGE_LOSS * images * settings.points**2

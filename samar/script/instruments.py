@@ -26,7 +26,6 @@ from samar.data.randomness import Purpose, generator
 from samar.data.sample import Sample
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
-from samar.landscapes.catalog import FEWEST_SAMPLES, MOST_AXES, MOST_SAMPLES
 from samar.landscapes.eigenvectors import eigenvector_frame
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import (
@@ -37,15 +36,13 @@ from samar.landscapes.frame import (
     require_alike,
 )
 from samar.landscapes.grid import Grid
-from samar.landscapes.sampler import STEADY_CHUNK, CubeSampler, Sampler
+from samar.landscapes.sampler import STEADY_CHUNK, Sampler
 from samar.landscapes.settings import LandscapeSettings
-from samar.landscapes.topology.samples import Cube
 from samar.models.guard import undisturbed, unwrapped
 from samar.script.results import (
     HessianResult,
     LandscapeResult,
     PathResult,
-    SamplesResult,
     titled,
 )
 from samar.settings.declare import Settings, settings_of
@@ -145,10 +142,6 @@ def landscape(
             **{"sampling": sampling, "tolerance": tolerance, "initial_images": initial_images},
         }
     )
-    if asked.is_sampled:
-        raise ConfigError(
-            f"dim is {asked.dim}, but a landscape is a line or a plane; call landscape_samples."
-        )
     if asked.directions == "pca":
         raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
     _warn_of_idle(asked)
@@ -176,82 +169,6 @@ def landscape(
         )
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
     return titled(LandscapeResult, found, title or "landscape")
-
-
-def landscape_samples(
-    model: nn.Module,
-    loss: Loss | None = None,
-    data: Any = None,
-    *,
-    forward: BatchLoss | None = None,
-    batch_size: int | None = None,
-    directions: str = "filter",
-    dim: int = 4,
-    points: int = 513,
-    span: float | None = None,
-    seed: int = 0,
-    batchnorm: str = "auto",
-    title: str = "",
-    progress: bool = True,
-) -> SamplesResult:
-    """Measure the loss at points of a subspace of several directions, for its merge tree.
-
-    It takes as many forward passes over the data as there are points. They lie far apart: 513 in
-    four directions are as dense as 5 along each axis.
-
-    Args:
-        model: any module; is left bit for bit as it was.
-        loss, data, forward, batch_size: what is measured; see
-            :func:`samar.data.given.objective_of`.
-        directions: ``filter``, ``layer``, ``raw`` or ``hessian``, as of :func:`landscape`.
-        dim: how many directions, 2 to 8.
-        points: how many, the network itself included; 16 to 20,000.
-        span: half the width of the cube, in units of the directions; what suits them if None.
-        seed: of the directions and of the Sobol sequence.
-        batchnorm: ``fixed``, ``recalibrate`` or ``auto``.
-        title: for people.
-        progress: whether a progress bar is shown.
-
-    Returns:
-        The points and their losses, which show themselves in a notebook.
-
-    Raises:
-        ConfigError: a value does not fit.
-
-    Example:
-        >>> import torch
-        >>> from torch import nn
-        >>> net, data = nn.Linear(3, 2), (torch.randn(8, 3), torch.randint(2, (8,)))
-        >>> found = landscape_samples(net, data=data, dim=3, points=65, progress=False)
-        >>> found.points.shape, len(found.topology(threshold=0.05).minima)
-        ((65, 3), 1)
-    """
-    network = unwrapped(model)
-    objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
-    asked = LandscapeSettings.parse(
-        {"directions": directions, "span": span, "seed": seed, "batchnorm": batchnorm}
-    )
-    if directions in ("pca", "between"):
-        raise ConfigError(
-            f"directions is {directions!r}, which needs further networks; choose 'filter'."
-        )
-    bounds = (("dim", dim, 2, MOST_AXES), ("points", points, FEWEST_SAMPLES, MOST_SAMPLES))
-    for name, value, low, high in bounds:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ConfigError(f"{name} is {value!r}, but must be a whole number, {low} to {high}.")
-    with _told(progress, title or "samples") as tell:
-        frame = _frame(network, objective, directions, (), dim, seed, tell)
-        evaluator = Evaluator(
-            network,
-            objective,
-            batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate",
-            chunk=STEADY_CHUNK,
-        )
-        cube = Cube(dim, asked.reach, points, seed)
-        facts = {"title": title, "loss": _named(objective)}
-        sampler = CubeSampler(frame, evaluator, cube, facts=facts)
-        *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
-    return titled(SamplesResult, found, title or "samples")
 
 
 def hessian(

@@ -17,7 +17,6 @@ from samar.errors import DataError
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree, topology_of
 from samar.landscapes.topology.report import THRESHOLD, told
-from samar.landscapes.topology.samples import Samples
 from samar.settings.paths import expanded
 
 R = TypeVar("R", bound="_Shown")
@@ -75,31 +74,8 @@ class _Archived(_Shown):
         return again
 
 
-class _ShownPoints(_Archived):
-    """A landscape, or samples, with what the two have in common."""
-
-    def export(self, path: str | Path, *, marks: bool = False) -> Path:
-        """Write it: .npz loses nothing, .csv is a table, .html is a page of its own.
-
-        A plane may be .vtp too.
-
-        Args:
-            marks: whether the page shows minima and saddles, with persistence diagram and tree.
-
-        Raises:
-            ConfigError: it is to be .vtp and is no plane, or pyevtk is not installed.
-            DataError: the file has another suffix, or no loss is finite that could be marked.
-        """
-        from samar.charts.html.landscape import write
-
-        assert isinstance(self, Landscape | Samples)
-        target = _with_suffix(path, (".npz", ".csv", ".vtp", ".html"))
-        write(self, self.title, target, told(self) if marks else None)
-        return target
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class LandscapeResult(_ShownPoints, Landscape):
+class LandscapeResult(_Archived, Landscape):
     """A line or a plane around a network; see :class:`samar.landscapes.result.Landscape`.
 
     Attributes:
@@ -136,28 +112,23 @@ class LandscapeResult(_ShownPoints, Landscape):
         """
         return topology_of(self, neighbours=neighbours).simplified(threshold)
 
+    def export(self, path: str | Path, *, marks: bool = False) -> Path:
+        """Write it: .npz loses nothing, .csv is a table, .html is a page of its own.
 
-@dataclass(frozen=True, eq=False, repr=False)
-class SamplesResult(_ShownPoints, Samples):
-    """Points of a subspace; see :class:`samar.landscapes.topology.samples.Samples`.
+        A plane may be .vtp too.
 
-    Attributes:
-        title: of the figure.
-    """
+        Args:
+            marks: whether the page shows minima and saddles, with persistence diagram and tree.
 
-    title: str = "samples"
+        Raises:
+            ConfigError: it is to be .vtp and is no plane, or pyevtk is not installed.
+            DataError: the file has another suffix, or no loss is finite that could be marked.
+        """
+        from samar.charts.html.landscape import write
 
-    def __repr__(self) -> str:
-        high = np.nanmax(self.loss, initial=-np.inf)
-        shape = f"{len(self.loss)} points in {self.dim} directions"
-        return f"<samples {self.title!r}: {shape}, loss {self.lowest:.4g} to {high:.4g}>"
-
-    def figure(self) -> Any:
-        """The loss of each point over its distance from the network."""
-        from samar.charts.landscape.samples import distance_figure
-        from samar.charts.landscape.scale import shared_scale
-
-        return distance_figure(self, shared_scale([self], "loss", self.lowest > 0), self.title)
+        target = _with_suffix(path, (".npz", ".csv", ".vtp", ".html"))
+        write(self, self.title, target, told(self) if marks else None)
+        return target
 
 
 @dataclass(frozen=True, eq=False, repr=False)

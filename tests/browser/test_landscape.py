@@ -170,18 +170,3 @@ def test_two_runs_share_scale_and_camera(landscape: Callable[..., Page]) -> None
     names = look(page, "slices", "p.data.map(trace => trace.name)")
     assert ["SAMAR" in name for name in names] == [True, False]
     assert ["SGD" in name for name in names] == [False, True]
-
-
-def test_samples_over_their_distance_and_along_two_directions(
-    landscape: Callable[..., Page],
-) -> None:
-    page = landscape("l_dim=4+directions&l_samples=33&l_images=32&l_marks=true&l_depth=0")
-    expect(page.get_by_text("33 points in 4 directions, 32 images.")).to_be_visible(timeout=150_000)
-    for chart in ("distance_1", "projection_1"):
-        expect_look(page, chart, "p.calcdata[0].length", 33)
-        expect_look(page, chart, "p.data.at(-1).name", "the network")
-        expect_look(page, chart, "p.data.some(each => each.name.startsWith('minima'))", True)
-    page.get_by_role("combobox", name="Map of directions").click()
-    page.get_by_role("option", name="2 and 4").click()
-    title = "p.layout.xaxis.title.text"
-    expect_look(page, "projection_1", title, "random direction 2 (filter norms)")

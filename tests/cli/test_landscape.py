@@ -12,7 +12,6 @@ from samar.cli import main
 from samar.cli.measure import follow
 from samar.jobs.job import Job
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.samples import Samples
 
 KEYS = ["centre_loss", "model_loss", "min_loss", "max_loss"]
 KEYS += ["cosine", "norms", "forwards", "seconds", "centre_loss_se", "max_difference_se"]
@@ -93,36 +92,6 @@ def test_an_adaptive_plane_of_few_images(
     assert row["centre_loss"] == pytest.approx(row["model_loss"], abs=1e-6)
     assert main([*line.split()[:-1], "3"]) != 0
     assert "initial-images is '3', but it must be at least 16" in capsys.readouterr().err
-
-
-def test_samples_in_more_directions_and_their_topology(
-    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = f"landscape {run} --dim 3 --samples 33 --images 32 --rho 0.1"
-    for name in ("a.npz", "a.csv", "a.html"):
-        assert main([*line.split(), "--out", str(tmp_path / name)]) == 0
-    said = capsys.readouterr()
-    assert "over 33 points" in said.out
-    assert "in 3 directions. For minima and saddles:" in said.out
-    assert "--rho has no effect with --dim 3" in said.err
-    found = Samples.load(tmp_path / "a.npz")
-    assert found.points.shape == (33, 3)
-    assert found.manifest["run"]
-    rows = (tmp_path / "a.csv").read_text().splitlines()
-    assert rows[0].startswith("a1,a2,a3,distance,loss,accuracy,done,loss_se")
-    assert len(rows) == 34
-    assert "loss over distance" in (tmp_path / "a.html").read_text()
-    assert main([*line.split(), "--json"]) == 0
-    row = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (row["min_loss"], row["max_loss"]) == (found.loss.min(), found.loss.max())
-    assert row["max_distance"] == found.distance.max()
-    job = said.out.split("samar topology ")[-1].split()[0]
-    page = tmp_path / "t.html"
-    assert main(["topology", job, "--threshold", "0", "--json", "--out", str(page)]) == 0
-    row = json.loads(capsys.readouterr().out.splitlines()[-1])
-    tree = found.topology(threshold=0.0)
-    assert (row["minima"], row["smad"], row["neighbours"]) == (len(tree.minima), tree.smad, 12)
-    assert "Merge tree" in page.read_text()
 
 
 def test_what_was_stopped_says_so_as_json_too(
@@ -213,11 +182,8 @@ def test_eigenvectors_curve_as_their_eigenvalues_say(run: str, tmp_path: Path) -
         ("a.th --directions pca --with b.th", "need 3 or more further networks"),
         ("nothing --bn off", "batchnorm is 'off'"),
         ("nothing --directions between", "need 2 further networks"),
-        ("nothing --dim 9", "dim is 9, but it must be one of: 1, 2, 3, 4, 5, 6, 7, 8"),
-        ("nothing --dim 4 --samples 3", "samples is '3', but it must be at least 16"),
-        ("nothing --dim 4 --samples x", "samples is 'x', but it must be a whole number"),
-        ("nothing --dim 4 --directions pca", "dim is 4, but directions 'pca' make a line or"),
-        ("nothing --dim 4 --out a.vtp", "Points in 4 directions have no surface to write"),
+        ("nothing --dim 3", "dim is 3, but it must be one of: 1, 2"),
+        ("nothing --dim 1 --out a.vtp", "A line has no surface to write"),
         ("nothing --out a.png", "it must end in .npz, .csv, .html or .vtp"),
     ],
 )

@@ -233,7 +233,6 @@ def test_every_kind_comes_back(recorded: Callable[..., Job], elsewhere) -> None:
     made = []
     for settings in (
         LandscapeJobSettings(network=run_id, points=5, images=16, name="*hill*"),
-        LandscapeJobSettings(network=run_id, dim=3, samples=17, images=16),
         CurvatureJobSettings(network=run_id, top=2, tol=0.1, images=16),
         EvaluateSettings(network=run_id),
         ConnectivityJobSettings(network=run_id, other=other, points=5, images=16, steps=2, plane=5),

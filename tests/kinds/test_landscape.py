@@ -5,11 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gudhi
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.spatial import cKDTree
 
 from samar.errors import ConfigError
 from samar.jobs.engine import worker
@@ -21,7 +19,7 @@ from samar.kinds import landscape as kind
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW, LandscapeJobSettings
 from samar.landscapes import evaluator
 from samar.landscapes.evaluator import Evaluator
-from samar.landscapes.topology.samples import Samples, load_landscape
+from samar.landscapes.result import Landscape
 from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
 
@@ -69,7 +67,7 @@ def run(store: Store, job: Job) -> Job:
 
 def kept(store: Store, job: Job, of: str = LEVEL) -> list[Any]:
     artifacts = store.records.artifacts(job.key, of)
-    return [load_landscape(job_dir(job.id) / artifact.path) for artifact in artifacts]
+    return [Landscape.load(job_dir(job.id) / artifact.path) for artifact in artifacts]
 
 
 @pytest.fixture
@@ -192,80 +190,6 @@ def test_images_that_changed_are_never_mixed_with_those_measured_before(
         "images of two.safetensors have changed since it was asked for; ask again."
     )
     assert not kept(store, job)
-
-
-CUBE = {"dim": 4, "samples": 65, "seed": 3}
-
-
-def test_samples_in_four_directions_come_level_by_level(store: Store) -> None:
-    job = run(store, submitted(store, **CUBE, rho=0.2, preview=True, path=True))
-    assert (job.status, job.message) == ("finished", "")
-    levels = kept(store, job)
-    assert all(isinstance(level, Samples) for level in levels)
-    assert [len(level.loss) for level in levels] == [17, 33, 65]
-    finest = levels[-1]
-    for level in levels:
-        for name in ("points", "distance", "loss", "accuracy", "loss_se", "difference_se"):
-            mine, first = getattr(level, name), getattr(finest, name)[: len(level.loss)]
-            assert mine.tobytes() == first.tobytes()
-    assert finest.points.shape == (65, 4)
-    assert finest.centre_loss == pytest.approx(finest.manifest["model_loss"], abs=1e-6)
-    assert (finest.difference_se[0], len(finest.manifest["norms"])) == (0.0, 4)
-    assert job.summary["points"] == 65
-    assert job.summary["max_loss"] == finest.loss.max()
-    assert (job.done, job.total) == (65, 65)
-    other = run(store, submitted(store, **CUBE | {"seed": 4}, name="another seed"))
-    assert not np.array_equal(kept(store, other)[-1].points, finest.points)
-
-
-def test_samples_go_on_bit_for_bit_where_they_were_stopped(
-    store: Store, stop_after: Callable[[int], None], measured: list[None]
-) -> None:
-    whole = kept(store, run(store, submitted(store, **CUBE)))[-1]
-    job = submitted(store, **CUBE, name="stopped")
-    measured.clear()
-    stop_after(1 + 40)  # once for the network's own loss; a point of 128 images is one batch
-    job = run(store, job)
-    assert job.status == "stopped"
-    assert [len(level.loss) for level in kept(store, job)] == [17, 33]
-    (partial,) = kept(store, job, PARTIAL)
-    before = len(partial.loss)
-    assert 33 < before < 65
-    store.requeue(job)
-    measured.clear()
-    job = run(store, job)
-    assert job.status == "finished"
-    assert len(measured) == 65 - before + 1, "and the centre, with which every point is compared"
-    again = kept(store, job)[-1]
-    for name in ("points", "distance", "loss", "accuracy", "loss_se", "difference_se"):
-        assert getattr(again, name).tobytes() == getattr(whole, name).tobytes()
-
-
-def test_the_persistence_of_a_jobs_samples_is_gudhis(store: Store) -> None:
-    """Over a graph of nearest points that SciPy found."""
-    (*_, found) = kept(store, run(store, submitted(store, **CUBE)))
-    tree = found.topology(threshold=0.0)
-    complex = gudhi.SimplexTree()
-    for number, value in enumerate(found.loss):
-        complex.insert([number], filtration=value)
-    _, nearest = cKDTree(found.points).query(found.points, k=16 + 1)
-    for one, others in enumerate(nearest.tolist()):
-        for two in set(others) - {one}:
-            complex.insert([one, two], filtration=max(found.loss[one], found.loss[two]))
-    complex.compute_persistence()
-    pairs = complex.persistence_intervals_in_dimension(0)
-    expected = sorted((low, high) for low, high in pairs.tolist() if high > low)
-    endless = [(each.loss, np.inf) for each in tree.minima if each.saddle is None]
-    assert sorted([*map(tuple, tree.pairs.tolist()), *endless]) == expected
-    assert (tree.neighbours, tree.points) == (16, 65)
-
-
-def test_samples_along_eigenvectors(store: Store) -> None:
-    job = run(store, submitted(store, dim=3, samples=17, directions="hessian", images=32))
-    (found,) = kept(store, job)
-    assert len(found.manifest["eigenvalues"]) == 3
-    # Eigenvectors are of length one and stand upright on each other.
-    np.testing.assert_allclose(found.distance, np.linalg.norm(found.points, axis=1), rtol=1e-3)
 
 
 def test_points_with_few_images_go_on_where_they_were_stopped(
@@ -452,7 +376,6 @@ def test_a_first_result_is_the_same_picture_from_less() -> None:
     assert whole.first == asked(images=32, points=9, seed=4)
     assert asked(images=512, points=5).first == asked(images=32, points=5)
     assert asked(images=127).first is None, "it would save little"
-    assert asked(images=512, dim=6).first == asked(images=32, dim=6, samples=65)
 
 
 def test_the_search_for_eigenvectors_tells_where_it_is(
@@ -475,7 +398,7 @@ def test_the_search_for_eigenvectors_tells_where_it_is(
         ({"others": ("second",)}, "need no further networks, got 1"),
         ({"directions": "pca", "network": "second"}, "need 3 or more further .* got 0"),
         ({"directions": "pca", "network": "first@5"}, "need 3 or more further .* got 1"),
-        ({"dim": 5, "others": ("second",)}, "need no further networks, got 1"),
+        ({"dim": 2, "others": ("second",)}, "need no further networks, got 1"),
         ({"precision": "bf16", "sampling": "adaptive"}, "choose precision fp32, or sampling grid"),
     ],
 )
@@ -489,15 +412,11 @@ def test_what_does_not_go_together_is_refused_before_anything_starts(
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"dim": 9}, "dim is 9, but it must be one of: 1, 2, 3, 4, 5, 6, 7, 8"),
-        ({"dim": 4, "samples": 15}, "samples is 15, but it must be at least 16"),
-        ({"dim": 4, "samples": 20_001}, "samples is 20001, but it must be at most 20000"),
-        ({"dim": 3, "directions": "pca"}, "dim is 3, but directions 'pca' make a line or a plane"),
-        ({"dim": 3, "directions": "between"}, "choose dim 1 or 2, or directions filter"),
-        ({"dim": 3, "directions": "round"}, "directions is 'round', but it must be one of"),
+        ({"dim": 3}, "dim is 3, but it must be one of: 1, 2"),
+        ({"directions": "round"}, "directions is 'round', but it must be one of"),
     ],
 )
-def test_what_no_cube_can_be_is_one_sentence(values: dict[str, Any], sentence: str) -> None:
+def test_what_no_landscape_can_be_is_one_sentence(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         asked().changed(**values)
 

@@ -11,7 +11,6 @@ from samar.errors import ConfigError, DataError
 from samar.landscapes.export import can_write_vtp, to_csv, to_vtp
 from samar.landscapes.grid import Grid
 from samar.landscapes.result import Ball, Landscape, Trail
-from samar.landscapes.topology.samples import Samples
 
 
 def landscape(dim: int = 2) -> Landscape:
@@ -112,9 +111,6 @@ def test_vtp_holds_the_surface() -> None:
     np.testing.assert_array_equal(points[:, 2], np.nan_to_num(found.loss.ravel()))
     with pytest.raises(ConfigError, match="A line has no surface"):
         to_vtp(landscape(1))
-    ones = np.ones(5)
-    with pytest.raises(ConfigError, match="Samples have no surface to write"):
-        to_vtp(Samples(np.ones((5, 2)), ones, ones, ones))
 
 
 def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
@@ -122,9 +118,8 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
     whole = (tmp_path / "a.npz").read_bytes()
     for at in range(40, len(whole), 97):
         (tmp_path / "a.npz").write_bytes(whole[:at] + b"\xff" * 8 + whole[at + 8 :])
-        for load in (Landscape.load, Samples.load):
-            with suppress(DataError):  # not every byte counts
-                load(tmp_path / "a.npz")
+        with suppress(DataError):  # not every byte counts
+            Landscape.load(tmp_path / "a.npz")
     (tmp_path / "a.npz").write_bytes(whole[:40] + b"\xff" * 200 + whole[240:])
     with pytest.raises(
         DataError, match=r"holds no landscape \(the file is damaged: .*; give a sav"

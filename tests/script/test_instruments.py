@@ -345,7 +345,7 @@ def test_bad_values_of_a_hessian_get_a_sentence(asked: dict[str, Any], told: str
 
 
 def test_no_examples_get_a_sentence() -> None:
-    for measure in (samar.landscape, samar.landscape_samples, samar.hessian, samar.sharpness):
+    for measure in (samar.landscape, samar.hessian, samar.sharpness):
         for asked in (
             {"loss": F.mse_loss, "data": (X[:0], Y[:0])},
             {"data": (X[:0], Y[:0, 0].long())},
@@ -450,10 +450,7 @@ def test_they_open_in_the_app(
     plane: samar.LandscapeResult, spectrum: samar.HessianResult, samar_home: Path
 ) -> None:
     jobs = Jobs()
-    samples = samar.landscape_samples(
-        regression(), F.mse_loss, (X, Y), dim=3, points=17, title="samples", progress=False
-    )
-    for found, what in ((plane, "landscape"), (samples, "landscape"), (spectrum, "hessian")):
+    for found, what in ((plane, "landscape"), (spectrum, "hessian")):
         job = jobs.get(found.open())
         assert (job.status, job.title, job.settings.instrument) == ("finished", found.title, what)
         page = AppTest.from_file(str(SHIPPED / "pages/experiment/runs.py"), default_timeout=30)

@@ -235,7 +235,6 @@ def test_without_what_is_idle_the_rest_stays() -> None:
     landscape, curvature = kinds()["landscape"].settings, kinds()["curvature"].settings
     for model, values, rest in (
         (landscape, {"dim": 1, "sampling": "adaptive", "tolerance": 0.5, "span": 2}, "dim span"),
-        (landscape, {"dim": 3, "samples": 65, "points": 5, "rho": 1}, "dim samples"),
         (curvature, {"rho": 1, "layers": True, "trace_products": 9}, "layers trace_products"),
     ):
         wanted = {name: values[name] for name in rest.split()}

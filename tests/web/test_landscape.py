@@ -12,7 +12,6 @@ from pathlib import Path
 from sqlite3 import connect
 from typing import Any
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -23,12 +22,10 @@ from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings, prepare
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.neighbours import nearest_edges
 from samar.landscapes.topology.report import told
-from samar.landscapes.topology.samples import Samples
 from samar.web.landscape.choice import Wanted
 from samar.web.landscape.results import Shown, landscape_of
-from samar.web.landscape.topology import _files, _found
+from samar.web.landscape.topology import _files
 from samar.web.measuring import _question
 from samar.web.service import service
 
@@ -184,78 +181,6 @@ def test_minima_and_saddles_are_told_marked_and_linked(visit: Callable[..., AppT
     assert not page.table
     line = press(visit(**QUERY, l_dim="line", l_marks="true"), "compute")
     assert "of the range of the loss" in words(line)
-
-
-def test_another_depth_finds_no_neighbours_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = np.random.default_rng(5).uniform(-1, 1, size=(200, 3))
-    loss = 1 + np.cos(6 * points).sum(1) / 3
-    samples = Samples(points, np.linalg.norm(points, axis=1), loss, np.exp(-loss))
-    sought = []
-
-    def counted(points: np.ndarray, neighbours: int) -> np.ndarray:
-        sought.append(len(points))
-        return nearest_edges(points, neighbours)
-
-    monkeypatch.setattr("samar.landscapes.topology.merge_tree.nearest_edges", counted)
-    trees = set()
-    for threshold in (0.0, 0.3, 0.0):
-        found = _found(samples, threshold)
-        assert found.tree is not None
-        trees.add(len(found.tree.minima))
-    assert sought == [200, 100], "once of all points, and once of half of them"
-    assert len(trees) == 2
-    monkeypatch.undo()
-    tree, words = told(samples, threshold=0.3)
-    assert _found(samples, 0.3).told == (tree, words)
-
-
-def titles(page: AppTest) -> list[str]:
-    """Of the figures on the page."""
-    found = []
-    for chart in page.get("bidi_component"):
-        data = json.loads(chart.proto.json) if chart.proto.json else {}
-        if isinstance(figure := data.get("figure"), str):
-            found.append(json.loads(figure)["layout"]["title"]["text"])
-    return found
-
-
-def test_samples_in_more_directions(visit: Callable[..., AppTest]) -> None:
-    page = visit(l_dim="4 directions", l_samples="33", l_images="32", l_marks="true", l_depth="0")
-    keys = {each.key for each in (*page.selectbox, *page.number_input, *page.toggle)}
-    assert {"l_samples", "l_pair"} <= keys
-    assert not {"l_points", "l_sampling", "l_path", "l_preview"} & keys
-    assert page.number_input(key="l_rho").disabled
-    page = press(page, "compute")
-    said = words(page).replace("\\", "")
-    assert "33 points in 4 directions, 32 images." in said
-    assert "A cube of 4 directions is almost empty at its centre" in said
-    assert "33 points in 4 directions are as dense as 2.4 along each axis" in said
-    assert "Minima of a slice are not those" in said
-    (table,) = page.table
-    assert list(table.value.index)[:2] == ["minima", "saddles"]
-    assert "--dim 4 --samples 33" in " ".join(page.code[-1].value.split())
-    assert settings() == LandscapeJobSettings(network=run_id("samar"), dim=4, samples=33, images=32)
-    assert "samar topology " + jobs()[0].id in said
-    assert page.selectbox(key="l_pair").options[-1] == "3 and 4"
-    assert any("directions 1 and 2" in each for each in titles(page))
-    page.selectbox(key="l_pair").set_value("3 and 4").run()
-    assert any("directions 3 and 4" in each for each in titles(page))
-    page.selectbox(key="l_dim").set_value(3).run()
-    assert not page.exception
-    assert page.selectbox(key="l_pair").value == "1 and 2"
-    page.selectbox(key="l_directions").set_value("pca").run()
-    assert not page.exception
-    assert page.selectbox(key="l_dim").options == ["line", "plane"]
-    again = visit(job=jobs()[0].id, l_show="accuracy")
-    two = press(visit(l_of="two", l_dim="3", l_samples="17", l_images="32"), "compute")
-    assert sum("loss over distance" in each for each in titles(two)) == 2
-    assert not again.exception
-
-
-def test_a_link_with_directions_that_samples_have_not(visit: Callable[..., AppTest]) -> None:
-    page = visit(l_dim="3", l_samples="5", l_pair="7 and 8", l_images="32")
-    assert "samples is '5', but it must be at least 16" in page.warning[0].value
-    assert page.selectbox(key="l_pair").value == "1 and 2"
 
 
 def test_the_path_of_a_run_and_its_eigenvectors(visit: Callable[..., AppTest]) -> None:
@@ -640,7 +565,7 @@ assert not heavy, heavy
 
 def test_neither_results_nor_files_need_torch(visit: Callable[..., AppTest]) -> None:
     press(visit(**QUERY), "compute")
-    press(visit(l_dim="3", l_samples="17", l_images="32", l_marks="true"), "compute")
+    press(visit(**QUERY, l_dim="line", l_marks="true"), "compute")
     for job, kinds in zip(jobs(), ("npz,csv,html", "npz,csv,html,vtp"), strict=True):
         command = [sys.executable, "-W", "ignore", "-c", CODE, job.id, kinds]
         subprocess.run(command, cwd=ROOT, check=True)

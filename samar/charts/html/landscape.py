@@ -7,13 +7,11 @@ import plotly.graph_objects as go
 
 from samar.charts.html.render import charts, render
 from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
-from samar.charts.landscape.samples import distance_figure, projection_figure
 from samar.charts.landscape.scale import shared_scale
 from samar.charts.landscape.topology import bounds_of, merge_tree_figure, persistence_figure
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
 from samar.landscapes.topology.report import CAVEAT
-from samar.landscapes.topology.samples import Samples
 
 Told: TypeAlias = tuple[MergeTree, list[str]]
 """A merge tree and what it says, as :func:`samar.landscapes.topology.report.told` gives them."""
@@ -21,13 +19,13 @@ Told: TypeAlias = tuple[MergeTree, list[str]]
 
 def standalone_html(
     title: str,
-    landscape: Landscape | Samples,
+    landscape: Landscape,
     topology: Told | None = None,
     *,
     quantity: str = "loss",
     log: bool = True,
 ) -> str:
-    """Surface, contour map and slices of a plane, a line, or samples, with their manifest.
+    """Surface, contour map and slices of a plane, or a line, with their manifest.
 
     Args:
         topology: the merge tree whose minima and saddles are marked and shown, and its reading.
@@ -37,14 +35,10 @@ def standalone_html(
     scale = shared_scale([landscape], quantity, log and landscape.lowest > 0)
     tree, words = topology or (None, [])
     figures: list[tuple[go.Figure, int]] = []
-    if isinstance(landscape, Samples):
-        figures.append((distance_figure(landscape, scale, title, tree), 480))
-        figures.append((projection_figure(landscape, scale, title, tree), 560))
-    else:
-        if landscape.is_plane:
-            figures.append((surface_figure(landscape, scale, title, tree), 560))
-            figures.append((contour_figure(landscape, scale, title, tree), 480))
-        figures.append((slices_figure([(title, landscape)], scale, trees=[tree]), 340))
+    if landscape.is_plane:
+        figures.append((surface_figure(landscape, scale, title, tree), 560))
+        figures.append((contour_figure(landscape, scale, title, tree), 480))
+    figures.append((slices_figure([(title, landscape)], scale, trees=[tree]), 340))
     if tree is not None:
         bounds = bounds_of([tree], log=scale.logarithmic)
         figures += [
@@ -60,9 +54,7 @@ def standalone_html(
     )
 
 
-def write(
-    landscape: Landscape | Samples, title: str, path: Path, topology: Told | None = None
-) -> None:
+def write(landscape: Landscape, title: str, path: Path, topology: Told | None = None) -> None:
     """Write a landscape in the format that the suffix names: .npz, .csv, .vtp or .html.
 
     Args:

@@ -17,7 +17,6 @@ from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, panel
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.topology.merge_tree import MergeTree
-from samar.landscapes.topology.samples import Samples
 
 CAMERAS = {
     "45°": {"x": 1.4, "y": -1.4, "z": 1.05},
@@ -232,7 +231,7 @@ def _heading(landscape: Landscape, scale: Scale, title: str) -> str:
     return f"<b>{html.escape(short(title))}</b>{cut_off(landscape, scale)}"
 
 
-def cut_off(landscape: Landscape | Samples, scale: Scale) -> str:
+def cut_off(landscape: Landscape, scale: Scale) -> str:
     """Where the range ends, for a title, if a value lies above."""
     return f" · cut off at {scale.bounds[1]:.3g}" if clipped(landscape, scale) else ""
 

@@ -9,7 +9,6 @@ import numpy as np
 from samar.landscapes.adaptive.images import floor_of
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Landscape, Trail
-from samar.landscapes.topology.samples import Samples
 
 COLORS = "Viridis"
 CROSS_ENTROPY = "cross-entropy (nats)"
@@ -84,12 +83,12 @@ class Scale:
         return {"tickvals": np.log10([float(word) for word in words]).tolist(), "ticktext": words}
 
 
-def quantity_of(landscape: Landscape | Samples | Trail, quantity: str) -> Floats:
+def quantity_of(landscape: Landscape | Trail, quantity: str) -> Floats:
     """The loss, or the accuracy in percent."""
     return landscape.loss if quantity == "loss" else 100 * landscape.accuracy
 
 
-def shared_scale(landscapes: Sequence[Landscape | Samples], quantity: str, log: bool) -> Scale:
+def shared_scale(landscapes: Sequence[Landscape], quantity: str, log: bool) -> Scale:
     """One range for all, without the steepest quarter if it is far above.
 
     A linear loss is cut at four times the upper quartile's height over the lowest value, because
@@ -112,7 +111,7 @@ def shared_scale(landscapes: Sequence[Landscape | Samples], quantity: str, log: 
     return Scale(quantity, log, (0.0 if 0 <= low <= top / 2 else low, top), loss)
 
 
-def clipped(landscape: Landscape | Samples, scale: Scale) -> bool:
+def clipped(landscape: Landscape, scale: Scale) -> bool:
     """Whether a value lies above what is shown."""
     highest = np.nanmax(quantity_of(landscape, scale.quantity), initial=-np.inf)
     return bool(highest > scale.bounds[1] * (1 + 1e-9))

@@ -24,18 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from samar.errors import ConfigError, DataError
-from samar.landscapes.catalog import MOST_SAMPLES
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.neighbours import (
-    Edges,
-    grid_border,
-    grid_edges,
-    is_enclosed,
-    nearest_edges,
-)
 
-NEIGHBOURS_PER_DIRECTION = 4
+Edges = npt.NDArray[np.intp]
+"""(e, 2) numbers of points that are neighbours, each pair once."""
+GRID_NEIGHBOURS = (8, 4)
+"""Neighbours of a cell of a plane: with those at its corners, or along rows and columns only."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +79,9 @@ class MergeTree:
         lowest, highest: of the finite losses.
         points: how many samples are finite.
         left_out: how many are not; they belong to no sublevel set.
-        components: pieces into which the finite samples fall: 1 unless cells that are not finite,
-            or too few neighbours, part them.
-        neighbours: of a cell, or the number of nearest points to which each is joined.
+        components: pieces into which the finite samples fall: 1 unless cells that are not finite
+            part them.
+        neighbours: of a cell.
         threshold: smallest persistence that was kept, as a share of highest − lowest.
     """
 
@@ -239,69 +234,37 @@ def topology_of(landscape: Landscape, *, neighbours: int = 8) -> MergeTree:
     return replace(tree, neighbours=neighbours)
 
 
-def topology_of_points(
-    points: npt.ArrayLike, loss: npt.ArrayLike, *, neighbours: int | None = None
-) -> MergeTree:
-    """The merge tree of a loss at points anywhere, in any number of dimensions.
-
-    Each point is joined to its k nearest. A minimum outside the convex hull of its neighbours is
-    taken to lie at the border of what was sampled.
+def grid_edges(shape: Sequence[int], neighbours: int = 8) -> Edges:
+    """The pairs of neighbouring cells of a line or a plane, cells numbered in reading order.
 
     Args:
-        points: (n, d) coefficients, such as those of :mod:`samar.landscapes.topology.samples`.
-        loss: (n,); points where it is not finite are left out.
-        neighbours: k; 4 d if None, with which an inner point almost always has neighbours on
-            every side.
+        shape: (n,) or (rows, columns).
+        neighbours: 8 or 4; on a line a cell has two either way.
 
     Raises:
-        ConfigError: k is not between 1 and n − 1.
-        DataError: the arrays do not fit together, or no loss is finite.
+        ConfigError: another number of neighbours.
     """
-    places, values = _array(points, "points"), _array(loss, "loss")
-    if places.ndim != 2 or values.shape != places.shape[:1] or not places.size:
-        raise DataError(
-            f"points must be (n, d) and loss (n,), got {places.shape} and {values.shape}; give one "
-            "loss for each point."
-        )
-    if len(places) > MOST_SAMPLES:
-        raise DataError(f"There are {len(places)} points; give at most {MOST_SAMPLES}.")
-    if not np.isfinite(places).all():
-        raise DataError("points holds a coordinate that is not finite; leave that point out.")
-    finite = np.isfinite(values)
-    known = np.flatnonzero(finite)
-    most = max(len(known) - 1, 1)
-    asked = NEIGHBOURS_PER_DIRECTION * places.shape[1] if neighbours is None else neighbours
-    if not 1 <= asked <= most and neighbours is not None:
+    if neighbours not in GRID_NEIGHBOURS:
         raise ConfigError(
-            f"neighbours is {neighbours}, but must be from 1 to {most} for {len(known)} points "
-            "of finite loss; leave it out."
+            f"neighbours is {neighbours!r}, but a cell of a plane has 8 or 4; choose 8."
         )
-    if len(known) < 2:
-        return _tree(values, np.empty((0, 2), dtype=np.intp), places, np.ones(len(values), bool))
-    nearest = min(asked, most)
-    edges = known[nearest_edges(places[known], nearest)]
-    border = np.ones(len(values), dtype=bool)
-    around: dict[int, list[int]] = {}
-    for one, two in edges.tolist():
-        around.setdefault(one, []).append(two)
-        around.setdefault(two, []).append(one)
-    tree = _tree(values, edges, places, border)
-    for each in (*tree.minima, *tree.saddles):
-        border[each.index] = not is_enclosed(places[each.index], places[around[each.index]])
-    return replace(_flagged(tree, border), neighbours=nearest)
+    number = np.arange(int(np.prod(shape))).reshape(shape)
+    pairs = [(number[:-1], number[1:])]
+    if len(shape) == 2:
+        pairs.append((number[:, :-1], number[:, 1:]))
+        if neighbours == 8:
+            pairs.append((number[:-1, :-1], number[1:, 1:]))
+            pairs.append((number[:-1, 1:], number[1:, :-1]))
+    return np.concatenate([np.stack([a.ravel(), b.ravel()], axis=1) for a, b in pairs])
 
 
-def _array(given: npt.ArrayLike, name: str) -> Floats:
-    try:
-        return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"{name} must be an array of numbers; give floats.") from None
-
-
-def _flagged(tree: MergeTree, border: npt.NDArray[np.bool_]) -> MergeTree:
-    minima = tuple(replace(each, border=bool(border[each.index])) for each in tree.minima)
-    saddles = tuple(replace(each, border=bool(border[each.index])) for each in tree.saddles)
-    return replace(tree, minima=minima, saddles=saddles)
+def grid_border(finite: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which cells, (cells,), of a line or a plane lack a neighbour, or have one not finite."""
+    known = np.pad(finite, 1, constant_values=False)
+    around = np.ones(finite.shape, dtype=bool)
+    for shift in np.ndindex(*(3,) * finite.ndim):
+        around &= known[tuple(slice(s, s + n) for s, n in zip(shift, finite.shape, strict=True))]
+    return ~around.ravel()
 
 
 def _tree(

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from samar.landscapes.catalog import FEWEST_SAMPLES
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.merge_tree import MergeTree, Minimum, topology_of
-from samar.landscapes.topology.neighbours import GRID_NEIGHBOURS
-from samar.landscapes.topology.samples import Samples
+from samar.landscapes.topology.merge_tree import (
+    GRID_NEIGHBOURS,
+    MergeTree,
+    Minimum,
+    topology_of,
+)
 
 THRESHOLD = 0.01
 """Basins less deep than this share of the range of the loss are not counted, unless asked for."""
@@ -27,16 +29,13 @@ def reading(
     tree: MergeTree,
     coarser: MergeTree | None = None,
     whole: MergeTree | None = None,
-    *,
-    fewer: str = "every second point",
 ) -> list[str]:
     """What a merge tree says, in sentences; :data:`CAVEAT` is what it does not.
 
     Args:
         tree: simplified with the threshold that is to be told.
-        coarser: of fewer points, such as every second along each axis, simplified alike.
+        coarser: of every second point along each axis, simplified alike.
         whole: before it was simplified.
-        fewer: the points of the coarser tree.
     """
     if tree.range == 0:
         return ["The loss is the same at every finite point, so there is nothing to tell apart."]
@@ -87,7 +86,7 @@ def reading(
     if coarser is not None:
         other = len(coarser.minima)
         same = "as many" if other == count else f"{other}, so that the points decide"
-        words.append(f"On {fewer} alone there are {same}.")
+        words.append(f"On every second point alone there are {same}.")
     return words
 
 
@@ -102,13 +101,17 @@ def coarsened(landscape: Landscape) -> Landscape | None:
     return Landscape(axes, loss, accuracy, done, landscape.manifest)
 
 
+Trees = tuple[MergeTree, MergeTree | None]
+"""The trees of a landscape and of every second of its points, if enough; neither is simplified."""
+
+
 def told(
-    landscape: Landscape | Samples, *, threshold: float = THRESHOLD, neighbours: int | None = None
+    landscape: Landscape, *, threshold: float = THRESHOLD, neighbours: int = GRID_NEIGHBOURS[0]
 ) -> tuple[MergeTree, list[str]]:
-    """The simplified merge tree of a landscape, or of samples of a subspace, and its reading.
+    """The simplified merge tree of a landscape, and its reading.
 
     Args:
-        neighbours: of a cell, 8 unless 4; of a sample, 4 times the directions unless given.
+        neighbours: of a cell, 8 or 4.
 
     Raises:
         ConfigError: the threshold, or the number of neighbours, does not fit.
@@ -117,26 +120,13 @@ def told(
     return told_of(landscape, trees_of(landscape, neighbours=neighbours), threshold=threshold)
 
 
-Trees = tuple[MergeTree, MergeTree | None]
-"""Of a landscape and of fewer of its points, where these are enough; neither is simplified."""
-
-
-def trees_of(landscape: Landscape | Samples, *, neighbours: int | None = None) -> Trees:
-    """What takes long of :func:`told`, and does not depend on the threshold.
+def trees_of(landscape: Landscape, *, neighbours: int = GRID_NEIGHBOURS[0]) -> Trees:
+    """The slow part of :func:`told`, which does not depend on the threshold.
 
     Raises:
         ConfigError: the number of neighbours does not fit.
         DataError: no cell is finite.
     """
-    if isinstance(landscape, Samples):
-        whole = landscape.topology(threshold=0.0, neighbours=neighbours)
-        first = landscape.first(_half(landscape))
-        known = int(np.isfinite(first.loss).sum())
-        if known < FEWEST_SAMPLES:
-            return whole, None
-        fitting = neighbours and min(neighbours, known - 1)
-        return whole, first.topology(threshold=0.0, neighbours=fitting)
-    neighbours = GRID_NEIGHBOURS[0] if neighbours is None else neighbours
     whole = topology_of(landscape, neighbours=neighbours)
     half = coarsened(landscape)
     if half is None or not np.isfinite(half.loss).any():
@@ -145,7 +135,7 @@ def trees_of(landscape: Landscape | Samples, *, neighbours: int | None = None) -
 
 
 def told_of(
-    landscape: Landscape | Samples, trees: Trees, *, threshold: float = THRESHOLD
+    landscape: Landscape, trees: Trees, *, threshold: float = THRESHOLD
 ) -> tuple[MergeTree, list[str]]:
     """:func:`told`, where the trees are known.
 
@@ -154,9 +144,6 @@ def told_of(
     """
     whole, half = trees
     tree, coarser = whole.simplified(threshold), half and half.simplified(threshold)
-    if isinstance(landscape, Samples):
-        fewer = f"the first {_half(landscape):,} points"
-        return tree, [*reading(tree, coarser, whole, fewer=fewer), _density(landscape)]
     words = reading(tree, coarser, whole)
     guessed = int((np.isfinite(landscape.loss) & ~landscape.done).sum())
     if guessed:
@@ -165,19 +152,6 @@ def told_of(
             "measured: a basin narrower than the distance of measured points is not seen."
         )
     return tree, words
-
-
-def _half(samples: Samples) -> int:
-    return (len(samples.loss) + 1) // 2
-
-
-def _density(samples: Samples) -> str:
-    count = len(samples.loss)
-    return (
-        f"{count:,} points in {samples.dim} directions are as dense as "
-        f"{count ** (1 / samples.dim):.2g} along each axis: smaller basins between them are not "
-        "seen, and a narrow one may be taken for several."
-    )
 
 
 def as_json(tree: MergeTree, **facts: Any) -> dict[str, Any]:
@@ -205,8 +179,7 @@ def tree_csv(tree: MergeTree) -> str:
     """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    count = len(tree.minima[0].position)
-    places = COORDINATES[:count] if count <= 2 else tuple(f"a{i + 1}" for i in range(count))
+    places = COORDINATES[: len(tree.minima[0].position)]
     writer.writerow(["node", "kind", *places, "loss", "persistence", "parent", "border", "index"])
     for number, node in enumerate((*tree.minima, *tree.saddles)):
         lowest = isinstance(node, Minimum)

@@ -7,14 +7,12 @@ import streamlit as st
 from samar.charts.connectivity import paths_figure
 from samar.charts.curvature import density_figure, eigenvalue_figure
 from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
-from samar.charts.landscape.samples import distance_figure, projection_figure
 from samar.charts.landscape.scale import shared_scale
 from samar.errors import DataError
 from samar.jobs.job import Job
 from samar.kinds.connectivity import PATHS, connection_of
 from samar.kinds.curvature import REPORT, report_of
 from samar.landscapes.result import Landscape
-from samar.landscapes.topology.samples import Samples
 from samar.web.landscape.results import landscape_of
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
@@ -52,11 +50,9 @@ def picture(job: Job) -> None:
             plotly_chart(figure, key=f"picture_{job.id}_{number}", height=HEIGHT)
 
 
-def _of_landscape(found: Landscape | Samples, title: str) -> list[Any]:
-    """Surface and contour map of a plane; a line; samples."""
+def _of_landscape(found: Landscape, title: str) -> list[Any]:
+    """Surface and contour map of a plane; a line."""
     scale = shared_scale([found], "loss", found.lowest > 0)
-    if isinstance(found, Samples):
-        return [distance_figure(found, scale, title), projection_figure(found, scale, title)]
     if found.is_plane:
         return [surface_figure(found, scale, title), contour_figure(found, scale, title)]
     return [slices_figure([(title, found)], scale)]

@@ -1,7 +1,6 @@
 """What the Landscape page is asked for: networks and settings, every one of them in the address."""
 
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import streamlit as st
@@ -9,7 +8,6 @@ import streamlit as st
 from samar.jobs.job import Job
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.landscapes.catalog import DIRECTIONS
-from samar.landscapes.settings import SHAPES
 from samar.networks.load import is_checkpoint
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import settings_of
@@ -70,16 +68,15 @@ def _draw(source: str) -> dict[str, Any]:
     if directions == "between":
         fixed["dim"] = len(RUNS[source]) - 1
     else:
-        grids = DIRECTIONS[directions].others > 0
-        _control("dim", options=[n for n in SHAPES if n <= 2] if grids else None)
+        _control("dim")
     asked = asked.changed(dim=fixed.get("dim") or st.session_state["l_dim"])
     left, right = st.columns(2)
     with left:
         _control("seed", disabled=not asked.applies("seed"))
         _control("images")
     with right:
-        _control("rho", disabled=not asked.applies("rho"))
-        _control("samples" if asked.is_sampled else "points")
+        _control("rho")
+        _control("points")
     adaptive = asked.applies("sampling") and _control("sampling") == "adaptive"
     if adaptive:
         _control("tolerance")
@@ -94,8 +91,7 @@ def _draw(source: str) -> dict[str, Any]:
     _control("precision", disabled=adaptive)
     if adaptive:
         fixed["precision"] = SETTINGS["precision"].default
-    if asked.applies("preview"):
-        _control("preview")
+    _control("preview")
     return fixed
 
 
@@ -118,23 +114,6 @@ def choose_view() -> tuple[str, bool]:
         log = st.toggle("Log scale", value=True, key="l_log", bind="query-params")
         st.toggle("Minima and saddles", key="l_marks", bind="query-params")
     return quantity, bool(log)
-
-
-def choose_pair(dim: int) -> tuple[int, int]:
-    """Draw the choice of the two directions that a map of samples shows; their numbers, from 0."""
-    pairs = {f"{a + 1} and {b + 1}": (a, b) for a, b in combinations(range(dim), 2)}
-    if st.session_state.get("l_pair", "1 and 2") not in pairs:
-        del st.session_state["l_pair"]
-    chosen: Any = st.selectbox(
-        "Map of directions",
-        list(pairs),
-        key="l_pair",
-        bind="query-params",
-        persist_state="session",
-        width=150,
-    )
-    found: tuple[int, int] = pairs.get(chosen, (0, 1))
-    return found
 
 
 def follow_link() -> str | None:

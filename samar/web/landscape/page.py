@@ -4,7 +4,7 @@ import streamlit as st
 
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.web.controls import link_problem
-from samar.web.landscape.choice import PREFIX, choose, choose_pair, choose_view, follow_link
+from samar.web.landscape.choice import PREFIX, choose, choose_view, follow_link
 from samar.web.landscape.results import (
     best,
     scale_of,
@@ -69,17 +69,13 @@ def landscape_page() -> None:
     topology = find_topology(shown)
     trees = [each.tree for each in topology]
     top = st.container()
-    across = (0, 1)
-    with st.container(horizontal=True, horizontal_alignment="distribute", key="l_state"):
-        if scale is not None:
-            show_state(shown, scale)
-        if settings[0].is_sampled:
-            across = choose_pair(settings[0].dim)
+    if scale is not None:
+        show_state(shown, scale)
     with top:
-        show_top(wanted, shown, scale, note, trees, across)
+        show_top(wanted, shown, scale, note, trees)
     watch(KIND, jobs, first=first)
     if scale is not None:
-        show_rest(shown, scale, trees, across)
+        show_rest(shown, scale, trees)
         show_topology(shown, topology, scale)
         for number, each in enumerate(shown):
             if each is not None:

@@ -18,7 +18,6 @@ from samar.charts.landscape.figures import (
     slices_figure,
     surface_figure,
 )
-from samar.charts.landscape.samples import distance_figure, projection_figure
 from samar.charts.landscape.scale import Scale, clipped, shared_scale
 from samar.errors import DataError
 from samar.jobs.files import job_dir
@@ -28,7 +27,6 @@ from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.export import can_write_vtp, to_csv, to_vtp
 from samar.landscapes.result import Landscape
 from samar.landscapes.topology.merge_tree import MergeTree
-from samar.landscapes.topology.samples import Samples, load_landscape
 from samar.web.landscape.choice import Wanted
 from samar.web.measuring import images_there
 from samar.web.plotly_chart import plotly_chart
@@ -43,7 +41,7 @@ FLAT: dict[str, Any] = {"height": SURFACE_HEIGHT, "ratio": CONTOUR_RATIO}
 CLOCK = "path"
 
 
-def landscape_of(job: Job) -> Landscape | Samples | None:
+def landscape_of(job: Job) -> Landscape | None:
     """The finest level that a job has kept; of equally fine ones the exact one, not the preview."""
     kept = service().store.records.artifacts(job.key)
     levels = [artifact for artifact in kept if artifact.kind in (LEVEL, PREVIEW)]
@@ -54,9 +52,9 @@ def landscape_of(job: Job) -> Landscape | Samples | None:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _load(path: Path, at: float) -> Landscape | Samples | None:
+def _load(path: Path, at: float) -> Landscape | None:
     try:
-        return load_landscape(path)
+        return Landscape.load(path)
     except DataError:  # the file was deleted by hand
         return None
 
@@ -73,7 +71,7 @@ class Shown:
 
     wanted: Wanted
     job: Job
-    landscape: Landscape | Samples
+    landscape: Landscape
     first: bool
     refining: bool
 
@@ -85,9 +83,9 @@ class Shown:
         if facts["precision"] != "fp32":
             now += f" in {facts['precision']}"
         finest = " × ".join([str(asked.points)] * asked.dim)
-        whole = f"{asked.samples:,} points" if asked.is_sampled else f"{finest} points"
+        whole = f"{finest} points"
         whole += f", {images_there(asked):,} images" if self.first else ""
-        if isinstance(self.landscape, Landscape) and (sampling := self.landscape.sampling):
+        if sampling := self.landscape.sampling:
             dots = "the dots on the map"
             dots += "; larger ones have more images" if self.landscape.each is not None else ""
             now += f"; {sampling.replace(' measured', f' measured ({dots})', 1)}"
@@ -122,16 +120,12 @@ def show_top(
     scale: Scale | None,
     note: str,
     trees: Sequence[MergeTree | None],
-    across: tuple[int, int],
 ) -> None:
     """What tops the page: surface and contour map of one network, surfaces of two, or a line.
-
-    Of samples the loss over the distance stands for the surface, and their map for the contours.
 
     Args:
         note: stands where there is nothing yet.
         trees: whose minima and saddles are marked.
-        across: the directions of a map of samples.
     """
     if wanted[0].settings.dim == 1:
         if scale is None:
@@ -151,14 +145,11 @@ def show_top(
             if shown[0] is None or scale is None:
                 _wait_for(wanted[0], 2, note)
             else:
-                _map(1, shown[0], scale, trees[0], across)
+                _map(1, shown[0], scale, trees[0])
 
 
 def show_rest(
-    shown: Sequence[Shown | None],
-    scale: Scale,
-    trees: Sequence[MergeTree | None],
-    across: tuple[int, int],
+    shown: Sequence[Shown | None], scale: Scale, trees: Sequence[MergeTree | None]
 ) -> None:
     """The maps of two networks, and slices of planes."""
     found = [each for each in shown if each is not None]
@@ -168,9 +159,8 @@ def show_rest(
         for number, (column, each) in enumerate(zip(st.columns(2), shown, strict=True)):
             if each is not None:
                 with column:
-                    _map(number + 1, each, scale, trees[number], across)
-    if found[0].landscape.dim == 2:
-        _slices(shown, scale, 300)
+                    _map(number + 1, each, scale, trees[number])
+    _slices(shown, scale, 300)
 
 
 def _wait_for(wanted: Wanted, number: int, note: str) -> None:
@@ -181,10 +171,6 @@ def _wait_for(wanted: Wanted, number: int, note: str) -> None:
 
 def _surface(number: int, shown: Shown, scale: Scale, tree: MergeTree | None) -> None:
     landscape, title = shown.landscape, shown.wanted.title
-    if isinstance(landscape, Samples):
-        figure = distance_figure(landscape, scale, title, tree)
-        plotly_chart(figure, key=f"distance_{number}", link="distances", **FLAT)
-        return
     plotly_chart(
         surface_figure(landscape, scale, title, tree),
         key=f"surface_{number}",
@@ -196,14 +182,8 @@ def _surface(number: int, shown: Shown, scale: Scale, tree: MergeTree | None) ->
     )
 
 
-def _map(
-    number: int, shown: Shown, scale: Scale, tree: MergeTree | None, across: tuple[int, int]
-) -> None:
+def _map(number: int, shown: Shown, scale: Scale, tree: MergeTree | None) -> None:
     landscape, title = shown.landscape, shown.wanted.title
-    if isinstance(landscape, Samples):
-        figure = projection_figure(landscape, scale, title, tree, across=across)
-        plotly_chart(figure, key=f"projection_{number}", link="projections", **FLAT)
-        return
     plotly_chart(
         contour_figure(landscape, scale, title, tree),
         key=f"contour_{number}",
@@ -221,7 +201,7 @@ def _slices(
 ) -> None:
     titled, optimizers = [], []
     for each in shown:
-        if each is not None and isinstance(each.landscape, Landscape):
+        if each is not None:
             titled.append((each.wanted.title, each.landscape))
             optimizers.append(each.wanted.optimizer)
     figure = slices_figure(titled, scale, optimizers, trees)
@@ -291,7 +271,7 @@ def file_stem(wanted: Wanted, kind: str) -> str:
 
 def exports(
     title: str,
-    landscape: Landscape | Samples,
+    landscape: Landscape,
     topology: Told | None = None,
     *,
     quantity: str = "loss",
@@ -312,7 +292,7 @@ def exports(
         "csv": (lambda: to_csv(landscape), "text/csv"),
         "html": (html, "text/html"),
     }
-    if isinstance(landscape, Landscape) and landscape.is_plane and can_write_vtp():
+    if landscape.is_plane and can_write_vtp():
         kinds["vtp"] = (lambda: to_vtp(landscape), "application/xml")
     return kinds
 
@@ -323,9 +303,9 @@ def _when(job: Job) -> str:
     return time.strftime(" on %d %b %Y, %H:%M", time.localtime(job.finished))
 
 
-def _numbers(landscape: Landscape | Samples) -> str:
+def _numbers(landscape: Landscape) -> str:
     numbers = landscape.summary()
-    if isinstance(landscape, Landscape) and landscape.ends_missing:
+    if landscape.ends_missing:
         return f"loss {numbers['min_loss']:.4f} to {numbers['max_loss']:.4g}"
     parts = [f"loss {numbers['centre_loss']:.4f} at the centre"]
     if np.isfinite(numbers.get("centre_loss_se", np.nan)):
@@ -338,21 +318,19 @@ def _numbers(landscape: Landscape | Samples) -> str:
     return " · ".join(parts)
 
 
-def _points(landscape: Landscape | Samples) -> str:
-    if isinstance(landscape, Samples):
-        return f"{len(landscape.loss):,} points in {landscape.dim} directions"
+def _points(landscape: Landscape) -> str:
     return " × ".join([str(landscape.points)] * landscape.dim) + " points"
 
 
-def _images(landscape: Landscape | Samples) -> str:
+def _images(landscape: Landscape) -> str:
     """How many images the points have."""
     most = f"{landscape.manifest['images']:,}"
-    if isinstance(landscape, Samples) or landscape.each is None:
+    if landscape.each is None:
         return most
     return f"{landscape.manifest['initial_images']:,} to {most}"
 
 
-def _manifest(landscape: Landscape | Samples) -> str:
+def _manifest(landscape: Landscape) -> str:
     facts = landscape.manifest
     seed = f" seed {facts['seed']}" if "seed" in facts else ""
     norms = ", ".join(f"{norm:.3g}" for norm in facts["norms"])
@@ -362,7 +340,7 @@ def _manifest(landscape: Landscape | Samples) -> str:
     parts.append(f"BatchNorm: {BATCHNORM[facts['batchnorm']]}")
     parts.append(f"{_images(landscape)} {facts['split']} images")
     parts.append(f"{facts['precision']}, {_points(landscape)}")
-    if isinstance(landscape, Landscape) and landscape.is_adaptive:
+    if landscape.is_adaptive:
         parts[-1] += f", {facts['measured']:,} of them measured"
     parts.append(
         f"{facts['forwards']:,} forward passes in {facts['seconds']:.1f} s on {facts['device']}"
@@ -372,7 +350,7 @@ def _manifest(landscape: Landscape | Samples) -> str:
     return plain(" · ".join(parts))
 
 
-def _reading(landscape: Landscape | Samples) -> list[str]:
+def _reading(landscape: Landscape) -> list[str]:
     """What to keep in mind before this picture."""
     facts, kind = landscape.manifest, landscape.manifest["directions"]
     words = [facts["note"]] if "note" in facts else []
@@ -390,21 +368,16 @@ def _reading(landscape: Landscape | Samples) -> list[str]:
             "dimensions would be high too."
         )
     elif kind == "between":
-        if isinstance(landscape, Landscape) and landscape.ends_missing:
+        if landscape.ends_missing:
             words.append(landscape.ends_missing)
     else:
-        subject = f"A random {'line' if landscape.dim == 1 else 'plane'} almost never contains"
-        if landscape.dim > 2:
-            subject = f"{landscape.dim} random directions almost never contain"
         words.append(
-            f"{subject} the directions in which the loss curves most: read it beside the Hessian's "
-            "eigenvalues."
+            f"A random {'line' if landscape.dim == 1 else 'plane'} almost never contains the "
+            "directions in which the loss curves most: read it beside the Hessian's eigenvalues."
         )
     if landscape.loss_se is not None and landscape.difference_se is not None:
         words.append(_certainty(landscape))
-    if isinstance(landscape, Samples):
-        words.append(_far(landscape))
-    elif landscape.trail is not None:
+    if landscape.trail is not None:
         words.append(
             f"Networks lie up to {landscape.trail.off_plane.max():.3g} off the picture and are "
             "coloured by their own loss."
@@ -412,17 +385,7 @@ def _reading(landscape: Landscape | Samples) -> list[str]:
     return words
 
 
-def _far(samples: Samples) -> str:
-    """Where the points of a cube lie."""
-    near, middle = np.quantile(samples.distance[1:], [0, 0.5])
-    return (
-        f"A cube of {samples.dim} directions is almost empty at its centre: the nearest point lies "
-        f"{near:.3g} from the network, and half of them farther than {middle:.3g}. What the loss "
-        "does closer by, a line or a plane shows."
-    )
-
-
-def _certainty(landscape: Landscape | Samples) -> str:
+def _certainty(landscape: Landscape) -> str:
     """How sure the level and the shape are, by the images on which they are measured."""
     assert landscape.loss_se is not None
     assert landscape.difference_se is not None

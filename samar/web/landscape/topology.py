@@ -21,7 +21,6 @@ from samar.landscapes.topology.report import (
     tree_csv,
     trees_of,
 )
-from samar.landscapes.topology.samples import Samples
 from samar.settings.command import PROGRAM, json_line
 from samar.web.landscape.results import Shown, file_stem
 from samar.web.learn.glossary import glossary_style, prose
@@ -36,10 +35,8 @@ _MARKED = {
     1: "A maximum, over which two basins merge, is a cross: on a line it is the [[saddle]].",
     2: "A [[saddle]], over which two basins merge, is a cross on the map and a square on the "
     "surface. The same marks stand among the contours beneath the surface.",
-    3: "A [[saddle]], over which two basins merge, is a cross. Each [[sobol|point]] is joined to "
-    "its nearest, and a way leads from point to point.",
 }
-"""What marks mean on a line, on a plane, and on samples of more directions."""
+"""What marks mean on a line and on a plane."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +74,16 @@ def _threshold() -> float:
     return value if LEAST <= value <= MOST else 100 * THRESHOLD
 
 
-def _arrays(landscape: Landscape | Samples) -> tuple[bytes, ...]:
-    places = [landscape.points] if isinstance(landscape, Samples) else landscape.axes
-    return tuple(each.tobytes() for each in (landscape.loss, *places))
+def _arrays(landscape: Landscape) -> tuple[bytes, ...]:
+    return tuple(each.tobytes() for each in (landscape.loss, *landscape.axes))
 
 
-HASHED: dict[str | type[Any], Callable[[Any], Any]] = {Landscape: _arrays, Samples: _arrays}
+_trees = st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={Landscape: _arrays})(
+    trees_of
+)
 
 
-_trees = st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASHED)(trees_of)
-
-
-def _found(landscape: Landscape | Samples, threshold: float) -> Found:
+def _found(landscape: Landscape, threshold: float) -> Found:
     try:
         tree, words = told_of(landscape, _trees(landscape), threshold=threshold)
     except DataError as error:
@@ -120,7 +115,7 @@ def show_topology(shown: Sequence[Shown | None], found: Sequence[Found], scale: 
         )
     prose(
         f"A [[minimum]] is marked by a dot, hollow where it lies at the border. "
-        f"{_MARKED[min(pairs[0][0].landscape.dim, 3)]} The [[persistence]] of a basin is the climb "
+        f"{_MARKED[pairs[0][0].landscape.dim]} The [[persistence]] of a basin is the climb "
         "out of it; the [[merge_tree]] shows which basin merges with which, and how high."
     )
     for each, topology in pairs:

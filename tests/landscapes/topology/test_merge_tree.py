@@ -8,8 +8,12 @@ import pytest
 from scipy import ndimage
 
 from samar.errors import ConfigError, DataError
-from samar.landscapes.topology.merge_tree import MergeTree, topology_of, topology_of_points
-from samar.landscapes.topology.neighbours import nearest_edges
+from samar.landscapes.topology.merge_tree import (
+    MergeTree,
+    grid_border,
+    grid_edges,
+    topology_of,
+)
 from tests.landscapes.topology import surfaces
 from tests.landscapes.topology.surfaces import plane_of, square
 
@@ -61,20 +65,6 @@ def test_persistence_on_a_line_is_gudhis() -> None:
     cubical.compute_persistence()
     tree = topology_of(plane_of(values))
     expected = pairs_of(cubical.persistence_intervals_in_dimension(0))
-    np.testing.assert_array_equal(with_endless(tree), expected)
-
-
-@pytest.mark.parametrize("dim", [2, 3, 6])
-def test_persistence_of_points_is_gudhis(dim: int) -> None:
-    points, loss = RANDOM.uniform(-1, 1, size=(150, dim)), RANDOM.normal(size=150)
-    complex = gudhi.SimplexTree()
-    for number, value in enumerate(loss):
-        complex.insert([number], filtration=value)
-    for one, two in nearest_edges(points, 2 * dim).tolist():
-        complex.insert([one, two], filtration=max(loss[one], loss[two]))
-    complex.compute_persistence()
-    tree = topology_of_points(points, loss, neighbours=2 * dim)
-    expected = pairs_of(complex.persistence_intervals_in_dimension(0))
     np.testing.assert_array_equal(with_endless(tree), expected)
 
 
@@ -248,21 +238,6 @@ def test_a_constant_or_a_factor_changes_only_the_numbers() -> None:
     assert [scaled.numbers()[n] for n in names] == pytest.approx([tree.numbers()[n] for n in names])
 
 
-def test_points_in_four_dimensions_find_two_wells() -> None:
-    points = np.random.default_rng(0).uniform(-1, 1, size=(600, 4))
-    loss = -np.exp(-((points - 0.5) ** 2).sum(1) / 0.5)
-    loss -= 0.8 * np.exp(-((points + 0.5) ** 2).sum(1) / 0.5)
-    tree = topology_of_points(points, loss).simplified(0.1)
-    deep, shallow = tree.minima
-    assert np.linalg.norm(np.array(deep.position) - 0.5) < 0.5
-    assert np.linalg.norm(np.array(shallow.position) + 0.5) < 0.5
-    assert [each.border for each in (deep, shallow)] == [False, False]
-    slope = topology_of_points(points, points[:, 0]).simplified(0.1)
-    assert [each.border for each in slope.minima] == [True]
-    gaps = np.where(np.arange(600) % 50 == 0, np.nan, loss)
-    assert topology_of_points(points, gaps).left_out == 12
-
-
 def test_a_landscape_without_a_finite_loss_has_no_minimum() -> None:
     with pytest.raises(DataError, match="No loss is finite"):
         topology_of(plane_of(np.full((5, 5), np.nan)))
@@ -279,35 +254,30 @@ def test_neighbours_are_eight_or_four() -> None:
         topology_of(square(surfaces.bowl, 5, 1.0), neighbours=6)
 
 
-@pytest.mark.parametrize(
-    ("points", "loss", "words"),
-    [
-        (np.zeros((3, 2)), np.zeros(4), r"got \(3, 2\) and \(4,\)"),
-        (np.zeros(3), np.zeros(3), r"points must be \(n, d\)"),
-        (np.zeros((0, 2)), np.zeros(0), r"points must be \(n, d\)"),
-        (np.full((3, 2), np.nan), np.zeros(3), "not finite"),
-        (np.zeros((3, 2)), np.full(3, np.nan), "No loss is finite"),
-        ([["a", "b"]], [1.0], "points must be an array of numbers"),
-        (np.zeros((20_001, 1)), np.zeros(20_001), "at most 20000"),
-    ],
-)
-def test_bad_points_are_told(points, loss, words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        topology_of_points(points, loss)
-
-
-@pytest.mark.parametrize("neighbours", [0, 3, -1])
-def test_bad_numbers_of_neighbours_are_told(neighbours: int) -> None:
-    with pytest.raises(ConfigError, match=f"neighbours is {neighbours}, but must be from 1 to 2"):
-        topology_of_points(np.eye(3), np.arange(3.0), neighbours=neighbours)
-
-
 @pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 5), (2, 2)])
 def test_the_smallest_landscapes_have_one_minimum_at_the_border(shape: tuple[int, ...]) -> None:
     tree = topology_of(plane_of(np.arange(np.prod(shape), dtype=float).reshape(shape)))
     assert [(each.index, each.border) for each in tree.minima] == [(0, True)]
 
 
-def test_a_single_point_is_a_minimum_at_the_border() -> None:
-    tree = topology_of_points([[0.0, 0.0]], [1.0])
-    assert [each.border for each in tree.minima] == [True]
+def test_neighbours_on_a_grid() -> None:
+    assert grid_edges((4,)).tolist() == [[0, 1], [1, 2], [2, 3]]
+    rows, columns = 3, 4
+    place = np.stack(np.unravel_index(np.arange(rows * columns), (rows, columns)), axis=1)
+    steps = np.abs(place[:, None] - place[None])
+    for neighbours, near in ((4, steps.sum(axis=2) == 1), (8, steps.max(axis=2) == 1)):
+        edges = grid_edges((rows, columns), neighbours)
+        expected = {tuple(pair) for pair in np.argwhere(np.triu(near)).tolist()}
+        assert {tuple(sorted(pair)) for pair in edges.tolist()} == expected
+        assert len(edges) == len(expected)
+
+
+def test_the_border_of_a_grid_is_its_edge_and_around_holes() -> None:
+    finite = np.ones((6, 7), dtype=bool)
+    finite[3, 4] = False
+    border = grid_border(finite).reshape(6, 7)
+    inner = np.zeros((6, 7), dtype=bool)
+    inner[1:-1, 1:-1] = True
+    inner[2:5, 3:6] = False
+    np.testing.assert_array_equal(border, ~inner)
+    assert grid_border(np.ones(5, dtype=bool)).tolist() == [True, False, False, False, True]

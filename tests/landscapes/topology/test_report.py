@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from samar.landscapes.topology.merge_tree import topology_of, topology_of_points
+from samar.landscapes.topology.merge_tree import topology_of
 from samar.landscapes.topology.report import as_json, coarsened, reading, told, tree_csv
 from tests.landscapes.topology import surfaces
 from tests.landscapes.topology.surfaces import plane_of, square
@@ -103,8 +103,5 @@ def test_json_and_csv_hold_the_whole_tree() -> None:
 
 
 def test_columns_are_named_by_the_dimension() -> None:
-    points = np.random.default_rng(0).normal(size=(30, 3))
-    tree = topology_of_points(points, (points**2).sum(axis=1))
-    assert tree_csv(tree).startswith("node,kind,a1,a2,a3,loss")
     line = topology_of(plane_of(np.array([1.0, 0.0, 2.0, 0.5, 3.0])))
     assert tree_csv(line).startswith("node,kind,alpha,loss")
