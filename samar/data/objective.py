@@ -87,22 +87,6 @@ class Objective(ABC):
         """
         raise ConfigError(UNKNOWN_EACH)
 
-    def shuffled(self) -> "Objective":
-        """The same examples in a random order, which is the same for every objective of as many.
-
-        Raises:
-            ConfigError: the loss is not one of single examples.
-        """
-        raise ConfigError(UNKNOWN_EACH)
-
-    def part(self, start: int, stop: int) -> "Objective":
-        """Examples number ``start`` to ``stop`` − 1 of it.
-
-        Raises:
-            ConfigError: the loss is not one of single examples.
-        """
-        raise ConfigError(UNKNOWN_EACH)
-
     def measured(
         self, network: Network, size: int, check: Callable[[], None] = lambda: None
     ) -> Tensor:

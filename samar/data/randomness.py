@@ -19,7 +19,6 @@ class Purpose(IntEnum):
     ORDER = 0
     AUGMENTATION = 1
     LABEL_NOISE = 2
-    IMAGES = 3
 
 
 def generator(seed: int, purpose: Purpose, position: int = 0) -> np.random.Generator:

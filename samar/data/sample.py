@@ -10,7 +10,6 @@ from torch import Tensor
 from samar.data.dataset import ImageSet
 from samar.data.normalization import Normalization
 from samar.data.objective import Network, Objective
-from samar.data.randomness import Purpose, generator
 from samar.device.precision import exact, has_float64
 
 AT_ONCE = 1024
@@ -66,16 +65,6 @@ class Sample(Objective):
         """The same, each as a sample of its own."""
         for x, y in self.batches(size):
             yield Sample(x, y)
-
-    def shuffled(self) -> "Sample":
-        """The same images in a random order, so that the first of them stand for all."""
-        order = torch.from_numpy(generator(0, Purpose.IMAGES).permutation(len(self)))
-        order = order.to(self.device)
-        return Sample(self.x[order], self.y[order])
-
-    def part(self, start: int, stop: int) -> "Sample":
-        """Images number ``start`` to ``stop`` − 1."""
-        return Sample(self.x[start:stop], self.y[start:stop])
 
     def loss(self, network: Network) -> Tensor:
         """Mean cross-entropy of a network's logits, 0-dim."""

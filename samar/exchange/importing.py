@@ -44,6 +44,7 @@ from samar.kinds.connectivity import PATHS, PLANES
 from samar.kinds.curvature import REPORT
 from samar.kinds.inspect import FOUND
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
+from samar.landscapes.result import Landscape
 from samar.networks.inspection import Inspection
 from samar.plain_text import shown, shown_values
 from samar.settings.command import json_line

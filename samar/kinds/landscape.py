@@ -64,7 +64,7 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
             return None
         plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32, "sampling": "grid"}
         points = min(FIRST_POINTS, self.points)
-        return self.changed(images=FIRST_IMAGES, initial_images=None, points=points, **plain)
+        return self.changed(images=FIRST_IMAGES, points=points, **plain)
 
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
@@ -222,9 +222,7 @@ def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
         if refinement is None:
             work.progress(done, total, words)
         else:
-            images = sampler.images
-            count = "" if images is None else f", {int(images.each.counts.sum()):,} evaluations"
-            work.progress(done, doing=f"{done:,} of at most {total:,} points{count}; {refinement}")
+            work.progress(done, doing=f"{done:,} of at most {total:,} points; {refinement}")
         if kind == LEVEL and time.monotonic() - kept > PARTIAL_SECONDS:
             _keep_partial(sampler, work)
             kept = time.monotonic()
@@ -237,8 +235,7 @@ def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
 
 def _keep_partial(sampler: "Sampler", work: Work) -> None:
     """Keep what is measured beyond the last level, so that no end of the process loses it."""
-    beyond = sampler.grid.done.sum() > sampler.grid.finest**sampler.grid.done.ndim
-    if beyond or (sampler.images is not None and sampler.grid.done.any()):
+    if sampler.grid.done.sum() > sampler.grid.finest**sampler.grid.done.ndim:
         points = sampler.grid.points
         work.keep_saved(PARTIAL, sampler.at_level(points), f"{PARTIAL}.npz", step=points)
 
@@ -263,8 +260,6 @@ def take_up(sampler: "Sampler", work: Work, *kinds: str) -> None:
             theirs = getattr(known, name)
             if theirs is not None:
                 getattr(sampler.grid, name)[cut][known.done] = theirs[known.done]
-        if sampler.images is not None and known.each is not None:
-            sampler.images.each.take(known.each)
         seconds = max(seconds, known.manifest["seconds"])
         forwards = max(forwards, known.manifest["forwards"])
     sampler.seconds += seconds

@@ -136,13 +136,8 @@ class Evaluator:
 
     @torch.no_grad()
     @full_precision()
-    def each(
-        self, weights: Iterable[Tensor], start: int = 0, stop: int | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Every example's own loss and whether it is right at these weights, as :meth:`at`.
-
-        Args:
-            start, stop: of the examples only numbers ``start`` to ``stop`` − 1.
+    def each(self, weights: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """Loss and correctness of every example at these weights, as :meth:`at`.
 
         Returns:
             float64 (n,) and bool (n,), on the CPU.
@@ -151,8 +146,7 @@ class Evaluator:
             ConfigError: the loss is not one of single examples.
         """
         self._take(weights)
-        part = self._sample if stop is None else self._sample.part(start, stop)
-        _, each = self._sums_and_each(part)
+        _, each = self._sums_and_each()
         if each is None:
             raise ConfigError(UNKNOWN_EACH)
         losses, hits = on_host(each)
@@ -182,17 +176,17 @@ class Evaluator:
         if self.batchnorm == "recalibrate":
             self._recalibrate()
 
-    def _sums_and_each(self, sample: Objective) -> tuple[Tensor, Tensor | None]:
+    def _sums_and_each(self) -> tuple[Tensor, Tensor | None]:
         self._folded.load()
         self.forwards += 1
         network = self._folded.fitting(next(self._sample.pieces(PROBE)))
         found, self.chunk = halving(
-            lambda size: sample.measured_each(network, size, self._check), self.chunk
+            lambda size: self._sample.measured_each(network, size, self._check), self.chunk
         )
         return found
 
     def _measure(self) -> Value:
-        sums, self._each = self._sums_and_each(self._sample)
+        sums, self._each = self._sums_and_each()
         numbers = [*sums / self.images, *self._standard_errors()]
         loss, accuracy, *errors = on_host(torch.stack(numbers)).tolist()
         return Value(loss, accuracy, *errors) if math.isfinite(loss) else Value(math.nan, math.nan)

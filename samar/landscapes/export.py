@@ -12,16 +12,14 @@ from samar.errors import ConfigError
 from samar.landscapes.result import Landscape
 
 COLUMNS = ("loss", "accuracy", "done")
-"""Of a table, after the coordinates; standard errors follow where they are known, and images where
-these differ."""
+"""Of a table, after the coordinates; standard errors follow where they are known."""
 
 
 def to_csv(landscape: Landscape) -> str:
     """One row per point in reading order: coordinates, loss, accuracy, whether it is measured.
 
     A point that is not measured has a loss all the same where that was interpolated. The standard
-    errors follow, see :class:`samar.landscapes.result.Landscape`, and on how many images a point
-    was measured where they differ in that. Numbers are written so that
+    errors follow, see :class:`samar.landscapes.result.Landscape`. Numbers are written so that
     reading them gives back the same float64.
     """
     text = StringIO()
@@ -29,10 +27,9 @@ def to_csv(landscape: Landscape) -> str:
     errors = {name: array for name, array in landscape.errors.items() if array is not None}
     names = ["alpha", "beta"][: landscape.dim]
     places = [*np.meshgrid(*landscape.axes)]
-    images = {} if landscape.each is None else {"images": landscape.each.counts}
-    writer.writerow([*names, *COLUMNS, *errors, *images])
+    writer.writerow([*names, *COLUMNS, *errors])
     columns = [*places, landscape.loss, landscape.accuracy, landscape.done.astype(int)]
-    cells = (column.ravel().tolist() for column in (*columns, *errors.values(), *images.values()))
+    cells = (column.ravel().tolist() for column in (*columns, *errors.values()))
     writer.writerows(zip(*cells, strict=True))
     return text.getvalue()
 
@@ -57,9 +54,7 @@ def require_vtp(*, dim: int) -> None:
 def to_vtp(landscape: Landscape) -> bytes:
     """The surface z = loss over the plane, with loss and accuracy at every point.
 
-    So are standard errors where they are known, and of an adaptive plane which are measured and on
-    how many images.
-
+    So are standard errors where they are known, and of an adaptive plane which are measured.
     Cells with a corner that is not finite are left out.
 
     Raises:
@@ -74,8 +69,6 @@ def to_vtp(landscape: Landscape) -> bytes:
     values |= {name: array.ravel() for name, array in landscape.errors.items() if array is not None}
     if landscape.is_adaptive:
         values["measured"] = landscape.done.ravel().astype(np.float64)
-    if landscape.each is not None:
-        values["images"] = landscape.each.counts.ravel().astype(np.float64)
     quads = _quads(landscape)
     connectivity = quads.ravel()
     offsets = 4 * np.arange(1, len(quads) + 1)

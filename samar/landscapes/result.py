@@ -7,7 +7,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from samar.errors import DataError
-from samar.landscapes.adaptive.losses import ImageLosses
 from samar.landscapes.grid import Floats, Grid, index_of_origin
 from samar.npz import read_npz, write_npz
 
@@ -64,9 +63,6 @@ class Landscape:
             where it is not measured. None where no point has one.
         difference_se: of the loss minus the loss at the origin, paired image by image: how sure
             the shape is, where ``loss_se`` says how sure the level is.
-        each: losses of single images, where points differ in how many they have: loss and accuracy
-            are then what the images of all points tell of all images; see
-            :mod:`samar.landscapes.adaptive.images`.
     """
 
     axes: tuple[Floats, ...]
@@ -78,7 +74,6 @@ class Landscape:
     ball: Ball | None = None
     loss_se: Floats | None = None
     difference_se: Floats | None = None
-    each: ImageLosses | None = None
 
     def __post_init__(self) -> None:
         known = (array for array in self.errors.values() if array is not None)
@@ -104,7 +99,7 @@ class Landscape:
             manifest,
             trail,
             ball,
-            **{name: known(getattr(grid, name)[cut]) for name in ERRORS},  # type: ignore[arg-type]
+            **{name: known(getattr(grid, name)[cut]) for name in ERRORS},
         )
 
     @property
@@ -119,33 +114,15 @@ class Landscape:
 
     @property
     def sampling(self) -> str:
-        """Of an adaptive plane: how many points and images are measured, and the error."""
+        """Of an adaptive plane: how many points are measured, and the error."""
         if not self.is_adaptive:
             return ""
         facts, of = self.manifest, {"loss": "", "range": " of the range"}
         return (
-            f"{facts['measured']:,} of {self.loss.size:,} points measured{self._images_used}; the "
+            f"{facts['measured']:,} of {self.loss.size:,} points measured; the "
             f"loss at the others is interpolated, estimated error {percent(facts['error'])}"
             f"{of[facts['error_of']]} (tolerated {percent(facts['tolerance'])})"
         )
-
-    @property
-    def _images_used(self) -> str:
-        if self.each is None:
-            return ""
-        used, of = self.each.counts[self.done], self.manifest["images"]
-        fewest = int(used.min(initial=of))
-        if fewest == of:
-            return f" on all {of:,} images"
-        saved = f"which saves {percent(self._evaluations_saved)} of the evaluations"
-        return f" on {fewest:,} to {of:,} images each, {saved}"
-
-    @property
-    def _evaluations_saved(self) -> float:
-        """Share of the losses of single images that the measured points do without."""
-        if self.each is None or not self.done.any():
-            return 0.0
-        return 1 - float(self.each.counts[self.done].mean()) / int(self.manifest["images"])
 
     @property
     def points(self) -> int:
@@ -223,10 +200,6 @@ class Landscape:
             numbers["max_difference_se"] = float(np.nanmax(self.difference_se))
         if self.is_adaptive:
             numbers |= {name: self.manifest[name] for name in ("measured", "tolerance", "error")}
-        if self.each is not None:
-            own = ("initial_images", "evaluations", "image_error")
-            numbers |= {name: self.manifest[name] for name in own}
-            numbers["evaluations_saved"] = self._evaluations_saved
         if self.ball is not None:
             numbers["climb_within_rho"] = float(np.max(self.ball.loss)) - self.centre_loss
         return numbers
@@ -235,7 +208,6 @@ class Landscape:
         """Write everything as a NumPy archive."""
         arrays = {"loss": self.loss, "accuracy": self.accuracy, "done": self.done}
         arrays |= {name: array for name, array in self.errors.items() if array is not None}
-        arrays |= {} if self.each is None else self.each.arrays()
         arrays |= {f"axis_{i}": axis for i, axis in enumerate(self.axes)}
         texts: dict[str, Any] = {"manifest": self.manifest}
         if self.trail is not None:
@@ -258,9 +230,6 @@ class Landscape:
             found, texts = read_npz(source)
             axes = tuple(found[f"axis_{i}"] for i in range(found["loss"].ndim))
             _check(axes, found, texts)
-            each = None
-            if "images" in found:
-                each = ImageLosses.of(found["images"], found["image_loss"], found["image_right"])
         except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
             raise DataError(f"{source} holds no landscape ({error}); give a saved .npz.") from None
         trail = ball = None
@@ -272,7 +241,7 @@ class Landscape:
             ball = Ball(texts["rho"], found["ball_coordinates"], found["ball_loss"])
         arrays = (found["loss"], found["accuracy"], found["done"])
         errors = (found.get("loss_se"), found.get("difference_se"))
-        return cls(axes, *arrays, texts["manifest"], trail, ball, *errors, each)
+        return cls(axes, *arrays, texts["manifest"], trail, ball, *errors)
 
 
 def percent(share: float) -> str:
@@ -302,10 +271,6 @@ def _check(axes: tuple[Floats, ...], found: dict[str, Any], texts: dict[str, Any
     for name in ERRORS:
         if name in found:
             _expect(name, found[name], shape)
-    if "images" in found:
-        _expect("images", found["images"], shape, "i")
-        _expect("image_loss", found["image_loss"], (found["images"].sum(),))
-        _expect("image_right", found["image_right"], (found["images"].sum(),), "b")
     for number, axis in enumerate(axes):
         _expect(f"axis_{number}", axis, (axis.size,), finite=True)
         if not axis.size or (np.diff(axis) <= 0).any():

@@ -20,7 +20,6 @@ from samar.data.sample import Sample
 from samar.device.placement import provenance
 from samar.device.randomness import kept_random_state
 from samar.errors import ConfigError
-from samar.landscapes.adaptive.images import ImagePlane
 from samar.landscapes.adaptive.refinement import Refinement
 from samar.landscapes.catalog import LEVELS
 from samar.landscapes.evaluator import Evaluator, Value
@@ -32,7 +31,7 @@ from samar.landscapes.frame import (
     random_frame,
     require_alike,
 )
-from samar.landscapes.grid import Grid, Index, Span, index_of_origin
+from samar.landscapes.grid import Grid, Index, Span
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.settings import LandscapeSettings
 from samar.landscapes.trajectory import pca_frame, trail
@@ -58,10 +57,6 @@ class Sampler:
         rho: radius of the ball whose edge is measured too; 0 for none.
         tolerance: largest error of the loss between the points of a plane that are chosen by
             :mod:`samar.landscapes.adaptive.refinement`; None measures every point of the grid.
-        initial_images: with a tolerance: the first so many images of the evaluator's are measured
-            at every point, more of them only where that is needed; see
-            :mod:`samar.landscapes.adaptive.images`. They must stand in a random order. None
-            measures all at every point.
 
     Raises:
         ConfigError: an axis is all zeros, or the axes are parallel.
@@ -82,7 +77,6 @@ class Sampler:
         trail: Trail | None = None,
         rho: float = 0.0,
         tolerance: float | None = None,
-        initial_images: int | None = None,
     ) -> None:
         if len(frame.axes) != len(grid.axes):
             raise ValueError(
@@ -99,18 +93,7 @@ class Sampler:
         if tolerance is not None:
             if len(grid.axes) != 2:
                 raise ValueError("tolerance goes with a plane, got a line; leave it out.")
-            images = None
-            if initial_images is not None:
-                origin = index_of_origin(grid.axes)
-                images = ImagePlane(grid.points, initial_images, evaluator.images, origin)
-            self.refinement = Refinement(grid.points, tolerance, images)
-        elif initial_images is not None:
-            raise ValueError("initial_images goes with a tolerance; give one, or leave it out.")
-
-    @property
-    def images(self) -> ImagePlane | None:
-        """What is known of single images, where points differ in how many they have."""
-        return None if self.refinement is None else self.refinement.images
+            self.refinement = Refinement(grid.points, tolerance)
 
     def levels(
         self, *, progress: Progress | None = None, budget: float | None = None
@@ -133,7 +116,7 @@ class Sampler:
             self._measure(todo, progress)
             measured += len(todo)
             if self.refinement is not None:
-                self.refinement.observe(None if self.images is not None else self.grid.loss)
+                self.refinement.observe(self.grid.loss)
                 if not todo and not self.refinement.finished:
                     continue  # an earlier process showed this batch
             yield self.at_level(level)
@@ -145,22 +128,13 @@ class Sampler:
                 yield level, self.grid.pending(level)
             return
         while batch := self.refinement.batch():
-            yield self.grid.points, [index for index in batch if self._lacks(index)]
-
-    def _lacks(self, index: Index) -> bool:
-        """Whether a point of a batch is still to be measured, or on more images."""
-        if self.images is None or self.refinement is None:
-            return not self.grid.done[index]
-        return bool(self.images.each.counts[index] < self.refinement.wanted[index])
+            yield self.grid.points, [index for index in batch if not self.grid.done[index]]
 
     def _measure(self, todo: Sequence[Index], progress: Progress | None) -> None:
-        if self.images is not None and self.images.lacks_network:
-            own = self.evaluator.each(self.frame.at((0.0,) * len(self.grid.axes)))
-            self.images.network = np.stack([each.double().numpy() for each in own])
         for index in todo:
             started = time.perf_counter()
             with kept_random_state(self.frame.origin[0].device):
-                self._measure_point(index)
+                self.grid.put(index, *self._at(self.grid.coordinates(index)))
             self.seconds += time.perf_counter() - started
             if progress is not None:
                 progress(int(self.grid.done.sum()), self.grid.done.size)
@@ -168,19 +142,6 @@ class Sampler:
             edge = self.frame.ball(self.rho, BALL_POINTS)
             losses = [self.evaluator.at(self.frame.at(point)).loss for point in edge.tolist()]
             self.ball = Ball(self.rho, edge, np.array(losses))
-
-    def _measure_point(self, index: Index) -> None:
-        place = self.grid.coordinates(index)
-        if self.images is None or self.refinement is None:
-            self.grid.put(index, *self._at(place))
-            return
-        known = self.images.each
-        lacking = int(known.counts[index]), int(self.refinement.wanted[index])
-        if any(place):
-            known.add(index, *self.evaluator.each(self.frame.at(place), *lacking))
-        else:
-            known.add(index, *self.images.network[:, slice(*lacking)])
-        self.grid.done[index] = True
 
     def _at(self, place: tuple[float, ...]) -> Value:
         """Measure at a place, after the origin, with which every other is compared."""
@@ -252,7 +213,6 @@ def sampler_of(
         trail=track,
         rho=config.rho,
         tolerance=config.allowed_error,
-        initial_images=config.fewest_images,
     )
 
 
@@ -260,10 +220,9 @@ def _evaluator(
     config: LandscapeSettings, model: nn.Module, dataset: Dataset, check: Callable[[], None]
 ) -> Evaluator:
     images = getattr(dataset, config.split)
-    sample = Sample.of(images, dataset.normalization, config.images)
     return Evaluator(
         model,
-        sample if config.fewest_images is None else sample.shuffled(),
+        Sample.of(images, dataset.normalization, config.images),
         batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
         calibration=Sample.of(dataset.train, dataset.normalization, config.images),
         precision=config.precision,

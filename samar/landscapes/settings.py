@@ -75,16 +75,6 @@ class LandscapeSettings(Settings):
         ge=1,
         le=1_000_000,
     )
-    initial_images: int | None = setting(
-        None,
-        "Adaptive points begin with so many of the images, and take more of them, up to all, only "
-        "where the tolerated error asks for it: the estimated error is then of points and images "
-        "together. Without a number every point is measured on all images.",
-        label="images at first",
-        when=lambda s: s.allowed_error is not None,
-        ge=16,
-        le=1_000_000,
-    )
     split: str = setting(
         "test",
         "Images to measure on.",
@@ -135,11 +125,6 @@ class LandscapeSettings(Settings):
     def allowed_error(self) -> float | None:
         """The tolerance of adaptive sampling; None where every point is measured."""
         return self.tolerance if self.sampling == "adaptive" and self.dim == 2 else None
-
-    @property
-    def fewest_images(self) -> int | None:
-        """Images with which every point begins; None where every point has all."""
-        return None if self.allowed_error is None else self.initial_images
 
     @property
     def fixes_batchnorm(self) -> bool:

@@ -67,9 +67,6 @@ EVALUATED, CHUNK = 256, 512
 FORWARD = 2.5
 """What a forward pass holds at a time, in numbers of its widest layer."""
 
-IMAGE_LOSS = 16
-"""Bytes of the loss of an image at a point, where points differ in their images, and its answer."""
-
 SCRATCH = 20_000_000
 """Bytes that the libraries take for themselves when they first compute."""
 
@@ -113,8 +110,6 @@ def landscape_bytes(settings: LandscapeSettings, model: str, data: DatasetInfo) 
     sample = 2 * images * data.channels * data.size**2
     found = images_of(data.name) + SCRATCH + BYTES * (PLANE_COPIES * info.parameters + sample)
     found += _forward(info, data.size, min(CHUNK, images))
-    if settings.fewest_images is not None:
-        found += IMAGE_LOSS * images * settings.points**2
     if settings.directions == "hessian":
         found += _lanczos(info, data.size, images, settings.dim, MAX_PRODUCTS)
     return found

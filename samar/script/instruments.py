@@ -63,7 +63,6 @@ def landscape(
     points: int = 17,
     sampling: str = "grid",
     tolerance: float = 0.1,
-    initial_images: int | None = None,
     span: float | None = None,
     seed: int = 0,
     rho: float = 0.0,
@@ -89,10 +88,6 @@ def landscape(
             ``manifest["error"]`` how far the loss is off in between, by estimate.
         tolerance: the error at which adaptive sampling stops: 0.1 for a loss that is at most 10 %
             too high or too low; see :mod:`samar.landscapes.adaptive.refinement`.
-        initial_images: adaptive points begin with so many examples, and take more of them, up to
-            all, only where the tolerance asks for it; see :mod:`samar.landscapes.adaptive.images`.
-            ``each.counts`` says how many each point took. Every point has all if None. It needs
-            inputs with labels.
         span: half the width, in units of the directions; what suits them if None. Between networks,
             which lie at 0 and 1: 0.5 − span to 0.5 + span.
         seed: of random directions.
@@ -139,14 +134,12 @@ def landscape(
             "directions": "between" if others else "filter" if given else directions,
             "dim": axes,
             **{"points": points, "span": span, "seed": seed, "rho": rho, "batchnorm": batchnorm},
-            **{"sampling": sampling, "tolerance": tolerance, "initial_images": initial_images},
+            **{"sampling": sampling, "tolerance": tolerance},
         }
     )
     if asked.directions == "pca":
         raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
     _warn_of_idle(asked)
-    if asked.fewest_images is not None:
-        objective = objective.shuffled()
     with _told(progress, title or "landscape") as tell:
         frame = _frame(network, objective, directions, others, asked.dim, seed, tell)
         evaluator = Evaluator(
@@ -165,7 +158,6 @@ def landscape(
             facts=facts,
             rho=asked.rho,
             tolerance=asked.allowed_error,
-            initial_images=asked.fewest_images,
         )
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
     return titled(LandscapeResult, found, title or "landscape")

@@ -1,17 +1,15 @@
-"""How many points and images an adaptive plane needs where a uniform grid needs all of its own.
+"""How many points an adaptive plane needs where a uniform grid needs all of its own.
 
 Every plane is measured once on a whole grid, of which the loss of every image is kept, and the rule
 of ``samar/landscapes/adaptive/refinement.py`` is tried on the kept losses. Errors are relative: the
-largest factor, less one, by which a surface is off at the points of the whole grid, on all images.
+largest factor, less one, by which a surface is off at the points of the whole grid.
 A uniform grid is taken as figures draw it, linear between its points, and also with the spline of
 adaptive planes. An evaluation is the loss of one image at one point.
 
     PYTHONPATH=. python tests/benchmarks/adaptive_planes.py DATA [--planes NAME …] [--keep FOLDER]
 
 ``DATA`` holds ``checkpoints/*.th`` and a folder of images ``cifar10``. The figures of the guide
-are those of the seven planes as above, of the steepest with ``--points 65``, and of images with
-
-    … DATA --images 512 --initial-images 64 --tolerance 0.1 0.2 --planes "resnet20, filter, seed 0"
+are those of the seven planes as above, and of the steepest with ``--points 65``.
 """
 
 import argparse
@@ -24,7 +22,6 @@ from scipy.interpolate import RegularGridInterpolator
 
 from samar.data.sample import Sample
 from samar.jobs.store import Store
-from samar.landscapes.adaptive.images import ImagePlane
 from samar.landscapes.adaptive.refinement import Refinement, Scale
 from samar.landscapes.adaptive.spline import Surface
 from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
@@ -103,43 +100,22 @@ def uniform(losses: Floats, points: int) -> tuple[float, float]:
 
 
 class Picture(NamedTuple):
-    """After a batch: points, evaluations, estimated and true error."""
+    """After a batch: points, estimated and true error."""
 
     points: int
-    evaluations: int
     estimate: float
     true: float
 
 
-def adaptive(losses: Floats, images: int, tolerance: float) -> list[Picture]:
-    """Picture after picture, all images at every point."""
+def adaptive(losses: Floats, tolerance: float) -> list[Picture]:
+    """Picture after picture."""
     rule, known, found = Refinement(len(losses), tolerance), np.full(losses.shape, np.nan), []
     while batch := rule.batch():
         for index in batch:
             known[index] = losses[index]
         rule.observe(known)
         count, surface = int(rule.chosen.sum()), splined(losses, rule.chosen.copy())
-        found.append(Picture(count, count * images, rule.error, off(surface, losses)))
-    return found
-
-
-def few_images(each: Floats, first: int, tolerance: float, draw: int) -> list[Picture]:
-    """The same where points begin with few images, drawn with a seed."""
-    points, _, images = each.shape
-    losses = each.mean(axis=-1)
-    each = each[..., np.random.default_rng(draw).permutation(images)]
-    origin = (points - 1) // 2, (points - 1) // 2
-    plane = ImagePlane(points, first, images, origin)
-    plane.network = np.stack([each[origin], np.zeros(images)])
-    rule, found = Refinement(points, tolerance, plane), []
-    while batch := rule.batch():
-        for index in batch:
-            part = each[index][plane.each.counts[index] : rule.wanted[index]]
-            plane.each.add(index, part, np.zeros(len(part)))
-        rule.observe()
-        surface = splined(plane.estimate(rule.wanted).loss, rule.chosen.copy())
-        evaluations = int(rule.wanted.sum())
-        found.append(Picture(int(rule.chosen.sum()), evaluations, rule.error, off(surface, losses)))
+        found.append(Picture(count, rule.error, off(surface, losses)))
     return found
 
 
@@ -166,31 +142,6 @@ def show_points(losses: Floats, pictures: list[Picture], tolerance: float) -> No
     )
 
 
-def show_images(
-    each: Floats, pictures: list[Picture], first: int, tolerance: float, draws: int
-) -> list[Picture]:
-    """Few images at first beside all of them at every point; all pictures."""
-    shown, images = list[Picture](), each.shape[-1]
-    coarse, all_of_it = uniform(each.mean(axis=-1), 17)[0], 17**2 * images
-    for draw in range(draws):
-        found = few_images(each, first, tolerance, draw)
-        last, shown = found[-1], shown + found
-        as_good = reached(pictures, last.true)
-        beside = "more than it stops at" if as_good is None else f"{as_good.evaluations:,}"
-        print(
-            f"  stops at {tolerance:.0%}, {first} images at first, draw {draw}: {last.points} "
-            f"points, {last.evaluations:,} evaluations "
-            f"({last.evaluations / pictures[-1].evaluations:.0%} of all images at adaptive points, "
-            f"{last.evaluations / (each[..., 0].size * images):.0%} of all at all points); error "
-            f"{last.estimate:.1%} by estimate, {last.true:.1%} in truth, for which all images at "
-            f"adaptive points take {beside}; covered in {_covered(found)} of {len(found)} pictures"
-        )
-        good = reached(found, coarse)
-        share = "more than it stops at" if good is None else f"{good.evaluations / all_of_it:.0%}"
-        print(f"    for the error of a uniform 17 × 17 grid, of its evaluations: {share}")
-    return shown
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -199,13 +150,11 @@ def main() -> None:
     parser.add_argument("--planes", nargs="*", default=list(PLANES), metavar="NAME")
     parser.add_argument("--points", type=int, default=33)
     parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--initial-images", type=int, help="also begin with so many")
-    parser.add_argument("--draws", type=int, default=3, help="of images, with seeds from 0")
     parser.add_argument("--tolerance", type=float, nargs="*", default=[0.05])
     parser.add_argument("--keep", type=Path, default=Path("planes"))
     options = parser.parse_args()
     options.keep.mkdir(parents=True, exist_ok=True)
-    points, images = list[Picture](), list[Picture]()
+    points = list[Picture]()
     for name in options.planes:
         path = options.keep / f"{name}-{options.points}-{options.images}.npz"
         if not path.exists():
@@ -215,15 +164,10 @@ def main() -> None:
         losses = each.mean(axis=-1)
         print(f"{name}: loss {np.nanmin(losses):.3g} to {np.nanmax(losses):.3g}", flush=True)
         for tolerance in options.tolerance:
-            pictures = adaptive(losses, each.shape[-1], tolerance)
+            pictures = adaptive(losses, tolerance)
             show_points(losses, pictures, tolerance)
             points += pictures
-            if options.initial_images is not None:
-                asked = options.initial_images, tolerance, options.draws
-                images += show_images(each, pictures, *asked)
     print(f"The estimate covers the true error in {_covered(points)} of {len(points)} pictures.")
-    if images:
-        print(f"With few images at first in {_covered(images)} of {len(images)}.")
 
 
 def _covered(pictures: list[Picture]) -> int:

@@ -11,7 +11,6 @@ from samar.charts.landscape.figures import (
     surface_figure,
 )
 from samar.charts.landscape.scale import Scale, shared_scale
-from samar.landscapes.adaptive.losses import ImageLosses
 from samar.landscapes.result import Ball, Landscape, Trail
 from samar.landscapes.topology.report import told as told_of
 
@@ -49,17 +48,6 @@ def test_an_adaptive_plane_shows_what_is_measured_and_how_sure_it_is() -> None:
     assert "(interpolated)" in figure.data[0].text[3][3]
     assert "±" not in figure.data[0].text[3][3]
     assert "loss 12.1 ± 0.25<br>difference to the network ± 0.013" in figure.data[0].text[0][4]
-    each = ImageLosses((9, 9))
-    for place in np.argwhere(done).tolist():
-        count = 40 if place == [0, 4] else 10
-        each.add(tuple(place), np.ones(count), np.ones(count))
-    some = replace(found, each=each, manifest=found.manifest | {"images": 40})
-    figure = contour_figure(some, shared_scale([some], "loss", False), "net")
-    assert figure.data[0].text[0][4].endswith("<br>measured on 40 of 40 images")
-    assert figure.data[0].text[0][5].endswith("<br>measured on 10 of 40 images")
-    assert "measured on" not in figure.data[0].text[3][3]
-    dots = next(trace for trace in figure.data if trace.name == "measured")
-    assert list(dots.marker.size)[:6] == [3, 3, 3, 3, 5, 3]
     across, along = slices_figure([("net", found)], shared_scale([found], "loss", False)).data
     assert list(across.marker.size) == [0] + 8 * [6], "one point of it is interpolated"
     assert along.marker.size == 6

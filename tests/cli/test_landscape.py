@@ -70,28 +70,6 @@ def test_an_adaptive_plane(run: str, capsys: pytest.CaptureFixture[str], tmp_pat
     row = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert row["measured"] == found.done.sum() == row["forwards"]
     assert row["error"] <= row["tolerance"] == 0.3
-    assert "evaluations" not in row
-
-
-def test_an_adaptive_plane_of_few_images(
-    run: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    line = f"landscape {run} --points 9 --images 64 --sampling adaptive --tolerance 0.3"
-    line += " --initial-images 16"
-    assert main([*line.split(), "--out", str(tmp_path / "a.csv")]) == 0
-    assert " points measured on 16 to 64 images each, which saves " in capsys.readouterr().out
-    table = np.genfromtxt(tmp_path / "a.csv", delimiter=",", names=True)
-    assert main([*line.split(), "--json"]) == 0
-    row = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert row["initial_images"] == 16
-    assert row["evaluations"] == table["images"].sum()
-    assert row["evaluations_saved"] == pytest.approx(
-        1 - row["evaluations"] / (64 * row["measured"])
-    )
-    assert row["image_error"] <= row["error"] <= 0.3
-    assert row["centre_loss"] == pytest.approx(row["model_loss"], abs=1e-6)
-    assert main([*line.split()[:-1], "3"]) != 0
-    assert "initial-images is '3', but it must be at least 16" in capsys.readouterr().err
 
 
 def test_what_was_stopped_says_so_as_json_too(

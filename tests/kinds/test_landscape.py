@@ -192,30 +192,6 @@ def test_images_that_changed_are_never_mixed_with_those_measured_before(
     assert not kept(store, job)
 
 
-def test_points_with_few_images_go_on_where_they_were_stopped(
-    store: Store, stop_after: Callable[[int], None]
-) -> None:
-    values = {"points": 9, "images": 64, "sampling": "adaptive", "tolerance": 0.05}
-    values |= {"initial_images": 16}
-    job = run(store, submitted(store, **values))
-    (whole,) = kept(store, job)
-    assert job.summary["evaluations"] == whole.each.counts.sum()
-    assert job.summary["evaluations_saved"] >= 0
-    assert re.fullmatch(r"\d+ of at most 81 points, [\d,]+ evaluations; error .*", job.doing)
-    for measured in (10, 26, 29, 50):
-        job = submitted(store, **values, name=f"stopped {measured}")
-        stop_after(measured)
-        job = run(store, job)
-        assert job.status == "stopped"
-        store.requeue(job)
-        job = run(store, job)
-        assert job.status == "finished"
-        again = kept(store, job)[-1]
-        for name in ("loss", "accuracy", "done", "loss_se", "difference_se"):
-            assert getattr(again, name).tobytes() == getattr(whole, name).tobytes()
-        assert (again.each.counts == whole.each.counts).all()
-
-
 def test_cancelled_while_eigenvectors_are_sought(
     store: Store, stop_after: Callable[[int], None]
 ) -> None:

@@ -256,23 +256,6 @@ def test_sharpness_is_the_climb_that_it_says() -> None:
     assert "<table>" in found._repr_mimebundle_()["text/html"]
 
 
-def test_points_of_few_examples_and_more_where_they_are_needed() -> None:
-    torch.manual_seed(0)
-    network, x = nn.Linear(5, 3).double(), torch.randn(600, 5).double()
-    labels = (network(x) + torch.randn(600, 3)).argmax(1)
-    order = labels.argsort()
-    asked: dict[str, Any] = {"data": (x[order], labels[order]), "points": 17, "progress": False}
-    found = samar.landscape(network, **asked, sampling="adaptive", tolerance=0.2, initial_images=64)
-    whole = samar.landscape(network, **asked)
-    assert np.expm1(np.abs(np.log(found.loss / whole.loss)).max()) <= found.manifest["error"] <= 0.2
-    assert found.loss[8, 8] == pytest.approx(whole.loss[8, 8])
-    assert found.each.counts.min() == 0
-    assert found.manifest["evaluations"] < 0.5 * 600 * found.done.sum()
-    with pytest.warns(UserWarning, match="initial_images is 64, which has no effect"):
-        plain = samar.landscape(network, **asked, initial_images=64)
-    assert plain.each is None, "of a whole grid every point has all"
-
-
 def test_labels_have_an_accuracy_and_the_sample_is_cut() -> None:
     network, labels = nn.Linear(5, 3).double(), torch.randint(3, (12,))
     found = samar.landscape(network, data=(X, labels), points=5, progress=False)
@@ -320,8 +303,6 @@ def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> Non
             "dim is 1, but the directions make 2; leave dim",
         ),
         ({"directions": [[X]], "dim": 3}, "dim is 3, but the directions make 1"),
-        ({"sampling": "adaptive", "initial_images": 3}, "initial-images is 3"),
-        ({"sampling": "adaptive", "initial_images": 16}, "known for whole batches alone"),
     ],
 )
 def test_bad_values_of_a_landscape_get_a_sentence(asked: dict[str, Any], told: str) -> None:

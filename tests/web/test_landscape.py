@@ -133,14 +133,6 @@ def test_adaptive_points_and_their_error(visit: Callable[..., AppTest]) -> None:
     assert "its difference to the network's own loss, on the same images, to ±" in said
     assert "--sampling adaptive --tolerance 0.3" in " ".join(page.code[0].value.split())
     assert (settings().allowed_error, settings().precision) == (0.3, "fp32")
-    page.number_input(key="l_initial_images").set_value(16).run()
-    page = press(page, "compute")
-    said = words(page).replace("\\", "")
-    assert "points measured (the dots on the map; larger ones have more images) on 16 to 32" in said
-    assert "16 to 32 test images" in said
-    assert "From 16 to 32 images the loss is known to ±" in said
-    assert "--initial-images 16" in " ".join(page.code[0].value.split())
-    assert settings().fewest_images == 16
     page.selectbox(key="l_dim").set_value(1).run()
     assert not page.exception
     assert "l_tolerance" not in {each.key for each in page.select_slider}
@@ -207,13 +199,10 @@ def test_what_does_not_apply_makes_no_other_question(visit: Callable[..., AppTes
     page = press(visit(**QUERY), "compute")
     command = page.code[0].value
     page.selectbox(key="l_sampling").set_value("adaptive").run()
-    page.number_input(key="l_initial_images").set_value(20).run()
     assert has(page, "compute")
     page.selectbox(key="l_sampling").set_value("grid").run()
     assert page.code[0].value == command
     assert not has(page, "compute")
-    page.number_input(key="l_images").set_value(16).run()  # fewer than at first, were it adaptive
-    assert [error.value for error in page.error] == []
 
 
 def test_a_job_with_an_idle_setting_answers_the_same_question(

@@ -168,16 +168,12 @@ def contour_figure(
 
 def _measured_points(landscape: Landscape) -> dict[str, Any]:
     rows, columns = np.nonzero(landscape.done)
-    size: Any = 3
-    if landscape.each is not None:  # larger where there are more images
-        counts = landscape.each.counts[rows, columns]
-        size = (3 + np.log2(counts / counts.min())).tolist()
     return {
         "type": "scatter",
         "mode": "markers",
         "x": float32(landscape.axes[0][columns]),
         "y": float32(landscape.axes[1][rows]),
-        "marker": {"color": "#FFFFFF", "size": size, "opacity": 0.7},
+        "marker": {"color": "#FFFFFF", "size": 3, "opacity": 0.7},
         "name": "measured",
         "hoverinfo": "skip",
     }
@@ -207,10 +203,6 @@ def _hover(landscape: Landscape) -> Any:
     left_out = landscape.is_adaptive
     rows = zip(*(column.ravel().tolist() for column in columns), strict=True)
     texts = [_point(row[:-1], bool(row[-1]) or not left_out) for row in rows]
-    if landscape.each is not None:
-        counts, of = landscape.each.counts.ravel().tolist(), landscape.manifest["images"]
-        used = (f"<br>measured on {count:,} of {of:,} images" if count else "" for count in counts)
-        texts = [text + more for text, more in zip(texts, used, strict=True)]
     # plotly takes nested lists of a surface for one string
     return np.array(texts, dtype=object).reshape(landscape.loss.shape)
 

@@ -24,12 +24,6 @@ largest measured loss, or below 10⁻⁶ where that is less, counts as that much
 measured point keeps its loss. Losses that may be negative, or are all 0, are interpolated as they
 are, and an error is a share of the range of the measured ones.
 
-**Images.** Points may begin with the first few images, and take more where that is needed:
-:mod:`samar.landscapes.adaptive.images` then tells their losses on all images, with the standard
-error of each. The largest of these errors and the largest e(x) are put together as the root of the
-sum of their squares, times the factor. The larger one is worked on: by more points, or by more
-images at the points whose losses are least sure.
-
 Where the loss is not finite there is nothing to interpolate: a place whose nearest measured point
 is not finite is not either, and the border between the two is followed to within ``BORDER`` steps.
 
@@ -39,16 +33,13 @@ References:
     interpolation", Adv. Comput. Math. 11, 1999: the error from points left out one by one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from samar.landscapes.adaptive.images import FLOOR, Estimate, ImagePlane, floor_of
-from samar.landscapes.adaptive.losses import Counts
-from samar.landscapes.adaptive.spline import UNKNOWN, Mask, Places, Surface
+from samar.landscapes.adaptive.spline import UNKNOWN, Mask, Surface
 from samar.landscapes.grid import Floats, Index
-from samar.landscapes.result import Landscape, known, percent
+from samar.landscapes.result import Landscape, percent
 
 FIRST = 4
 """Cells along an axis of the grid that is measured whole at first."""
@@ -58,6 +49,17 @@ BORDER = 2.0
 """Steps of the finest grid."""
 SAFETY = 3.0
 """How much larger than expected the largest error may well be."""
+FLOOR = 1e-6
+"""Smallest loss with a logarithm, as a share of the largest loss, and at most of 1."""
+
+
+def floor_of(largest: float) -> float:
+    """Where the logarithms of losses end: a smaller one counts as this, in figures too.
+
+    Args:
+        largest: of the losses; one that is not above 0 is taken for 1.
+    """
+    return FLOOR * min(max(largest, 0.0), 1.0) or FLOOR
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Scale:
     Attributes:
         relative: by their logarithms, else as they are.
         unit: by which errors are divided where they are not relative.
-        floor: of relative ones; see :func:`samar.landscapes.adaptive.images.floor_of`.
+        floor: of relative ones; see :func:`floor_of`.
     """
 
     relative: bool
@@ -105,25 +107,19 @@ class Refinement:
     Args:
         points: along each axis of the finest grid.
         tolerance: largest error, see the head of this file.
-        images: begins with few images; None where every point is measured on all.
 
     Attributes:
         chosen: (n, n) points of all batches so far.
-        wanted: (n, n) how many images the batches so far ask for, where points differ in that.
         error: estimate of the largest error of the surface, once the losses of all batches are
             known; infinite before. What lies between the points of the finest grid is not counted.
-        image_error: the share of the images in it: what is left of it where all points are chosen.
     """
 
-    def __init__(self, points: int, tolerance: float, images: ImagePlane | None = None) -> None:
-        self.tolerance, self.images = tolerance, images
-        self.error = self.image_error = np.inf
+    def __init__(self, points: int, tolerance: float) -> None:
+        self.tolerance = tolerance
+        self.error = np.inf
         self.chosen: Mask = np.zeros((points, points), dtype=bool)
-        self.wanted: Counts = np.zeros((points, points), dtype=np.int64)
-        step = (points - 1) // FIRST
-        coarse = range(0, points, step)
-        self._coarsest: list[Index] = [(row, column) for row in coarse for column in coarse]
-        self._next: dict[Index, int] = {}
+        coarse = range(0, points, (points - 1) // FIRST)
+        self._next: list[Index] = [(row, column) for row in coarse for column in coarse]
 
     def __str__(self) -> str:
         """The error, as a clause."""
@@ -137,103 +133,52 @@ class Refinement:
 
     def batch(self) -> list[Index]:
         """The points to measure next, from the centre outwards; none when the plane is done."""
-        if not self.chosen.any():
-            self._next = dict.fromkeys(self._coarsest, self._fewest)
-        for index, count in self._next.items():
-            self.chosen[index], self.wanted[index] = True, count
-        if self.images is not None and self.images.origin in self._next:
-            self.wanted[self.images.origin] = self.images.images
+        for index in self._next:
+            self.chosen[index] = True
         middle = (len(self.chosen) - 1) / 2
         return sorted(self._next, key=lambda index: sum((i - middle) ** 2 for i in index))
 
-    @property
-    def _fewest(self) -> int:
-        return 0 if self.images is None else self.images.steps[0]
-
-    def observe(self, losses: Floats | None = None) -> None:
+    def observe(self, losses: Floats) -> None:
         """Learn what was measured, and find what to measure next.
 
         Args:
-            losses: (n, n), read at the points of all batches so far; None where points differ in
-                their images, which then tell.
+            losses: (n, n), read at the points of all batches so far.
         """
-        found = None if self.images is None else self.images.estimate(self.wanted)
-        losses = losses if found is None else found.loss
-        assert losses is not None
         scale = Scale.of(losses[self.chosen])
         surface = Surface(self.chosen.copy(), scale.interpolated(losses))
         density = surface.density()
 
-        def between(distance: Floats) -> Floats:
+        def expected(distance: Floats) -> Floats:
             border = np.where(surface.at_border & (distance > BORDER), UNKNOWN, 0)
-            expected: Floats = np.maximum(density, border) * distance**2
-            return expected
+            # Rounded, so that no last bit of another machine decides between two places.
+            return (np.maximum(density, border) * distance**2).astype(np.float32)
 
-        of_points = _Errors(surface.places, surface.distance, between)
-        of_images = self._image_errors(found)
-        both = np.hypot(of_points.largest, of_images.largest)
-        self.error, self.image_error = (
-            scale.error(SAFETY * float(each)) for each in (both, of_images.largest)
-        )
-        self._next = {}
+        self.error = scale.error(SAFETY * float(expected(surface.distance).max(initial=0)))
+        self._next = []
         if self.finished:
             return
         enough, most = scale.distance(self.tolerance) / SAFETY, int(SHARE * self.chosen.sum())
-
-        def worst(errors: _Errors, other: _Errors) -> list[Index]:
-            left = enough**2 - min(other.largest, enough / 2**0.5) ** 2
-            return errors.worst(max(FEWEST, most), left**0.5)
-
-        if found is None or of_points.largest >= of_images.largest:
-            self._next = dict.fromkeys(worst(of_points, of_images), self._fewest)
-            return
-        chosen = worst(of_images, of_points)
-        count = found.wanted[chosen[0]]
-        known = np.isfinite(found.loss)
-        begun = [each for each in self._coarsest if known[each] and self.wanted[each] < count]
-        # A level begins with the coarsest grid, so that its surface is known all over the plane.
-        self._next = (
-            dict.fromkeys(begun, int(count))
-            if begun
-            else {index: int(found.wanted[index]) for index in chosen}
-        )
-
-    def _image_errors(self, found: Estimate | None) -> "_Errors":
-        """Of the points with fewer than all images, by how far the next ones with more are."""
-        if found is None or not found.wanted.any():
-            return _Errors(np.empty((0, 2), dtype=np.int64), np.empty(0), lambda d: d)
-        places = np.argwhere(found.wanted)
-        error, wanted = (each[tuple(places.T)] for each in (found.error, found.wanted))
-        distance = np.empty(len(places))
-        for count in np.unique(wanted):
-            those, having = wanted == count, np.argwhere(self.wanted >= count)
-            squares = ((places[those, None] - having) ** 2).sum(axis=-1)
-            distance[those] = squares.min(axis=1, initial=2 * len(self.chosen) ** 2) ** 0.5
-        return _Errors(places, distance, lambda d: error * (d / distance) ** 2)
+        distance = surface.distance.copy()
+        errors = expected(distance)
+        # Each place is chosen as if those before it were measured already.
+        while len(self._next) < max(FEWEST, most) and errors.max(initial=0) > 0:
+            if len(self._next) >= FEWEST and errors.max() <= enough:
+                break
+            place = surface.places[errors.argmax()]
+            self._next.append((int(place[0]), int(place[1])))
+            to_it = np.sqrt(((surface.places - place) ** 2).sum(axis=1))
+            distance = np.minimum(distance, to_it)
+            errors = expected(distance)
 
     def completed(self, found: Landscape) -> Landscape:
         """A landscape of the finest grid with what is not measured interpolated."""
-        done, facts = found.done, {"sampling": "adaptive", "tolerance": self.tolerance}
-        if self.images is not None:
-            each = self.images.each.copy()
-            on_all = self.images.estimate(each.counts)
-            found = replace(
-                found,
-                loss=on_all.loss,
-                accuracy=on_all.accuracy,
-                loss_se=known(on_all.loss_se),
-                difference_se=known(on_all.difference_se),
-                each=each,
-            )
-            facts |= {
-                "initial_images": self.images.steps[0],
-                "evaluations": int(each.counts.sum()),
-                "image_error": self.image_error,
-            }
+        done = found.done
         scale = Scale.of(found.loss[done])
         values = scale.interpolated(found.loss)
         loss, accuracy = Surface(done, values).filled(values, found.accuracy)
-        facts |= {
+        facts = {
+            "sampling": "adaptive",
+            "tolerance": self.tolerance,
             "error": self.error,
             "error_of": "loss" if scale.relative else "range",
             "measured": int(done.sum()),
@@ -244,43 +189,3 @@ class Refinement:
             accuracy=np.where(done, found.accuracy, np.clip(accuracy, 0, 1)),
             manifest=found.manifest | facts,
         )
-
-
-class _Errors:
-    """Errors at places, which fall with the square of the distance to what is known.
-
-    Args:
-        places: (m, 2).
-        distance: (m,) of each to the nearest place where the error is 0.
-        expected: errors (m,) at these distances.
-    """
-
-    def __init__(
-        self, places: Places, distance: Floats, expected: Callable[[Floats], Floats]
-    ) -> None:
-        self._places, self._distance, self._expected = places, distance, expected
-        self.largest = float(self._at(distance).max(initial=0))
-
-    def _at(self, distance: Floats) -> Floats:
-        # Rounded, so that no last bit of another machine decides between two places.
-        return self._expected(distance).astype(np.float32)
-
-    def worst(self, most: int, enough: float) -> list[Index]:
-        """Where to measure next: where the error is largest, given the places chosen before it.
-
-        Args:
-            most: so many at most.
-            enough: after the fewest of a batch, places with an error of at most this are left out.
-        """
-        chosen: list[Index] = []
-        distance = self._distance.copy()
-        errors = self._at(distance)
-        while len(chosen) < most and errors.max(initial=0) > 0:
-            if len(chosen) >= FEWEST and errors.max() <= enough:
-                break
-            place = self._places[errors.argmax()]
-            chosen.append((int(place[0]), int(place[1])))
-            to_it = np.sqrt(((self._places - place) ** 2).sum(axis=1))
-            distance = np.minimum(distance, to_it)
-            errors = self._at(distance)
-        return chosen

@@ -82,20 +82,6 @@ def _nearest(points: Places, places: Places, count: int) -> tuple[Floats, Places
     return distances, numbers
 
 
-def weights_through(points: Places, places: Places) -> tuple[Places, Floats]:
-    """For each place the points that its spline goes through, and their weights.
-
-    Args:
-        points: (n, 2), at least one.
-        places: (m, 2), none of them a point.
-
-    Returns:
-        Numbers of points and weights, (m, k) both.
-    """
-    _, near = _nearest(points, places, min(NEIGHBOURS, len(points)))
-    return near, spline_weights(points[near].astype(float), places.astype(float))
-
-
 class Surface:
     """A plane of which some points are measured.
 

@@ -80,7 +80,6 @@ def _draw(source: str) -> dict[str, Any]:
     adaptive = asked.applies("sampling") and _control("sampling") == "adaptive"
     if adaptive:
         _control("tolerance")
-        _control("initial_images")
     _control("span")
     if source == "file":  # no run came that way
         fixed["path"] = False

@@ -86,9 +86,7 @@ class Shown:
         whole = f"{finest} points"
         whole += f", {images_there(asked):,} images" if self.first else ""
         if sampling := self.landscape.sampling:
-            dots = "the dots on the map"
-            dots += "; larger ones have more images" if self.landscape.each is not None else ""
-            now += f"; {sampling.replace(' measured', f' measured ({dots})', 1)}"
+            now += f"; {sampling.replace(' measured', ' measured (the dots on the map)', 1)}"
             whole = "the tolerance"
         if self.refining:
             return f"{now}; refining to {whole}."
@@ -322,14 +320,6 @@ def _points(landscape: Landscape) -> str:
     return " × ".join([str(landscape.points)] * landscape.dim) + " points"
 
 
-def _images(landscape: Landscape) -> str:
-    """How many images the points have."""
-    most = f"{landscape.manifest['images']:,}"
-    if landscape.each is None:
-        return most
-    return f"{landscape.manifest['initial_images']:,} to {most}"
-
-
 def _manifest(landscape: Landscape) -> str:
     facts = landscape.manifest
     seed = f" seed {facts['seed']}" if "seed" in facts else ""
@@ -338,7 +328,7 @@ def _manifest(landscape: Landscape) -> str:
     if facts["cosine"] is not None:
         parts.append(f"cosine {facts['cosine']:+.3f}")
     parts.append(f"BatchNorm: {BATCHNORM[facts['batchnorm']]}")
-    parts.append(f"{_images(landscape)} {facts['split']} images")
+    parts.append(f"{facts['images']:,} {facts['split']} images")
     parts.append(f"{facts['precision']}, {_points(landscape)}")
     if landscape.is_adaptive:
         parts[-1] += f", {facts['measured']:,} of them measured"
@@ -393,7 +383,7 @@ def _certainty(landscape: Landscape) -> str:
         float(np.nanmedian(each)) for each in (landscape.loss_se, landscape.difference_se)
     )
     return (
-        f"From {_images(landscape)} images the loss is known to ± {level:.2g} at the "
+        f"From {landscape.manifest['images']:,} images the loss is known to ± {level:.2g} at the "
         f"median point (standard error), and its difference to the network's own loss, on the same "
         f"images, to ± {shape:.2g}."
     )

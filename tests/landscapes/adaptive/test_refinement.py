@@ -11,8 +11,8 @@ from samar.landscapes.adaptive.spline import AROUND, Surface, spline_weights
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import random_frame
 from samar.landscapes.grid import Grid
+from samar.landscapes.result import Landscape
 from samar.landscapes.sampler import Sampler, plane
-from tests.landscapes.adaptive.sameness import finish, same
 
 X, Y = np.meshgrid(np.linspace(-1, 1, 33), np.linspace(-1, 1, 33))
 PLANES = {
@@ -200,6 +200,21 @@ def sampler(network, sample) -> Callable[..., Sampler]:
         return Sampler(frame, evaluator, grid or Grid([(-1, 1)] * 2, 17), tolerance=tolerance)
 
     return sampler
+
+
+def finish(sampler: Sampler) -> Landscape:
+    *_, found = sampler.levels()
+    return found
+
+
+def same(one: Landscape, other: Landscape) -> None:
+    """All numbers are equal bit for bit, and all facts but those of the process."""
+    for name in ("loss", "accuracy", "done", "loss_se", "difference_se"):
+        assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+    process = {"seconds", "forwards"}
+    assert {k: v for k, v in one.manifest.items() if k not in process} == {
+        k: v for k, v in other.manifest.items() if k not in process
+    }
 
 
 def test_two_runs_are_the_same_and_so_is_a_resumed_one(sampler: Callable[..., Sampler]) -> None:
