@@ -22,7 +22,6 @@ from samar.cli import (
     measure,
     models,
     record,
-    store,
     sweep,
 )
 from samar.cli.runs import race, train
@@ -40,7 +39,6 @@ COMMANDS = (
     doctor,
     data,
     record,
-    store,
     app,
     cluster,
 )

@@ -14,7 +14,7 @@ from samar.compare.groups import group_by_seed
 from samar.curvature.catalog import MEASURES
 from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.edits import edits_file
-from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script, training_kinds
 from samar.jobs.service import Jobs
 from samar.jobs.summary import percent, summary
@@ -29,7 +29,7 @@ from samar.training.settings import TrainSettings
 if TYPE_CHECKING:
     from samar.compare.flatness import FlatnessReport
 
-TENSORBOARD = "tb:"
+TENSORBOARD, ZIPS = "tb:", "zip:"
 FORMATS = (".zip", ".html", ".json")
 RESULTS = {
     "test_accuracy": "test accuracy",
@@ -66,7 +66,8 @@ def register(commands: Any) -> None:
         "--out",
         required=True,
         metavar="FILE",
-        help="X.zip: one job of any kind, for import elsewhere; X.html: report of one or more "
+        help="X.zip: one job of any kind, for import elsewhere; zip:FOLDER: many jobs, "
+        "a ZIP each; X.html: report of one or more "
         "runs; X.json: what was changed while a run trained, for train --edits; tb:FOLDER: "
         "TensorBoard events of runs",
     )
@@ -170,11 +171,19 @@ def _export(options: argparse.Namespace) -> int:
         for run in _named(service, options.ids, training_kinds()):
             print(write_tensorboard(service.store, run, folder))
         return 0
-    path = out_file(options.out, FORMATS, f", or be {TENSORBOARD}FOLDER")
+    if options.out.startswith(ZIPS):
+        folder = out_folder(options.out.removeprefix(ZIPS))
+        folder.mkdir(parents=True, exist_ok=True)
+        service = Jobs()
+        for job in _named(service, options.ids):
+            _write_zip(service, job, folder / f"{job.id}.zip")
+            print(folder / f"{job.id}.zip")
+        return 0
+    path = out_file(options.out, FORMATS, f", or be {TENSORBOARD}FOLDER or {ZIPS}FOLDER")
     service = Jobs()
     try:
         if path.suffix == ".zip":
-            _write_zip(service, _named(service, options.ids), path)
+            _write_zip(service, _only_one(_named(service, options.ids), ".zip"), path)
         elif path.suffix == ".json":
             edited = _only_one(_named(service, options.ids), ".json")
             path.write_text(edits_file(service.edits(edited)), encoding="utf-8")
@@ -191,11 +200,10 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_zip(service: Jobs, jobs: Sequence[Job], path: Path) -> None:
+def _write_zip(service: Jobs, job: Job, path: Path) -> None:
     """Beside the target first, so that a failure leaves no half file."""
     from samar.exchange.archive import write_job
 
-    job = _only_one(jobs, ".zip")
     part = path.with_name(f".{path.name}.part")
     try:
         write_job(service.store, job, part)
@@ -225,8 +233,6 @@ def _named(
             if not jobs:
                 raise
         for job in jobs:
-            if job.status == UNREADABLE:
-                raise RunError(f"{job.id}: {job.message}")
             found[job.id] = job
     return list(found.values())
 

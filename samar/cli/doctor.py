@@ -1,4 +1,4 @@
-"""``doctor``: what is wrong with the store and its files, and a copy without what is wrong."""
+"""``doctor``: a health check of the store, its files and the imported networks."""
 
 import argparse
 import re
@@ -6,28 +6,28 @@ from contextlib import suppress
 from typing import Any
 
 from samar.errors import SamarError
-from samar.jobs.doctor.examine import Finding, Report, examine
-from samar.jobs.doctor.repair import repair
+from samar.jobs.doctor import Finding, Report, examine
 from samar.networks.library import ID, imported_models, models_folder
 from samar.settings.command import json_line
-from samar.settings.paths import expanded
 
-REPAIRABLE = ("store", "integrity", "schema", "row")
+ADVICE = {
+    "store": "Put back a copy of the store, or set SAMAR_STORE or SAMAR_HOME to another one.",
+    "integrity": "SQLite copies what can be read: sqlite3 samar.db .recover | sqlite3 copy.db",
+    "row": "Update samar, or name the missing kinds of jobs in SAMAR_KINDS.",
+    "folder": "Put the missing folders back, set SAMAR_ARTIFACTS to the folder that holds them, or "
+    "delete the jobs whose files are lost.",
+    "file": "Delete the jobs whose files are lost, or go on without the files.",
+}
+"""What to do, by the first check that found something."""
 
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "doctor",
-        help="check the store and its files; write a repaired copy",
-        description="Checks the store, every row, the files that belong to it, and the jobs that "
-        "are said to run. Exit status: 0 healthy, 1 something was found, 2 the store cannot be "
-        "opened at all.",
-    )
-    parser.add_argument(
-        "--repair",
-        metavar="COPY",
-        help="write what can be read to this new file; the store itself is never changed",
+        help="check the store and its files",
+        description="Checks the store, its jobs and the files that belong to them. Exit status: "
+        "0 healthy, 1 something was found, 2 the store cannot be opened at all.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_doctor)
@@ -35,32 +35,20 @@ def register(commands: Any) -> None:
 
 def _doctor(options: argparse.Namespace) -> int:
     report = examine()
-    with suppress(SamarError):  # the report has told it of the same folder
+    with suppress(SamarError):  # the report says it of the same folder
         report.findings += _models()
-    made = repair(expanded(options.repair)) if options.repair else None
     if options.json:
         content: dict[str, Any] = {
             "store": report.store,
             "jobs": report.jobs,
-            "findings": [vars(each) for each in report.findings],
+            "findings": [vars(finding) for finding in report.findings],
             "advice": _advice(report),
         }
-        if made is not None:
-            content["repair"] = {"copy": str(made.copy), "rows": made.rows, "notes": made.notes}
         print(json_line(content))
-        return report.status
-    for finding in report.findings:
-        print(finding)
-    if made is None:
+    else:
+        for finding in report.findings:
+            print(finding)
         print(_advice(report))
-        return report.status
-    for note in made.notes:
-        print(note)
-    counts = ", ".join(f"{count:,} {name}" for name, count in made.rows.items() if count)
-    print(
-        f"{made.copy.absolute()} holds {counts or 'no rows'}; use it with "
-        f"SAMAR_STORE=sqlite:///{made.copy.absolute()}, or move it to where the store is."
-    )
     return report.status
 
 
@@ -79,23 +67,8 @@ def _models() -> list[Finding]:
 
 def _advice(report: Report) -> str:
     checks = {finding.check for finding in report.findings}
-    if report.jobs is None and report.file is not None and report.file.is_file() and not checks:
-        return f"The store {report.store} is of an older version; open it: python -m samar runs"
-    if not checks and report.jobs is None:
-        return f"There is no store {report.store} yet; the first job makes it."
     if not checks:
-        return f"The store {report.store} is healthy."
-    if checks & set(REPAIRABLE) and report.file is not None and report.file.is_file():
-        return "Write a copy with what can be read: python -m samar doctor --repair COPY.db"
-    if "store" in checks:
-        return "Put back a copy of the store, or set SAMAR_STORE or SAMAR_HOME to another one."
-    if "folder" in checks:
-        return (
-            "Put the missing folders back, set SAMAR_ARTIFACTS to the folder that holds them, or "
-            "delete the jobs whose files are lost."
-        )
-    if "file" in checks:
-        return "A copy without what is missing: python -m samar doctor --repair COPY.db"
-    if "process" in checks:
-        return "python -m samar jobs marks the jobs whose process is gone; resume them."
-    return "Nothing of the store is lost; what is named above can be deleted by hand or made room."
+        missing = f"There is no store {report.store} yet; the first job makes it."
+        return missing if report.jobs is None else f"The store {report.store} is healthy."
+    usual = "Nothing of the store is lost; delete by hand what is named above, or make room."
+    return next((ADVICE[check] for check in ADVICE if check in checks), usual)

@@ -10,14 +10,13 @@ from typing import Any
 from samar.cli.tables import print_table
 from samar.errors import ConfigError
 from samar.jobs.files import job_dir
-from samar.jobs.job import ARCHIVE, STATUSES, UNREADABLE, Job, moment
+from samar.jobs.job import ARCHIVE, STATUSES, Job, moment
 from samar.jobs.kind import kinds, training_kinds, trains
 from samar.jobs.service import Jobs
 from samar.jobs.summary import epochs, percent, places, progress, summary
 from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
-KNOWN = (*STATUSES, UNREADABLE)
 NEWEST = 50
 """Jobs that a list on a terminal has, unless it is asked for all."""
 
@@ -26,7 +25,7 @@ def register(commands: Any) -> None:
     """Add the commands to the parser."""
     listing = commands.add_parser("jobs", help="list jobs of every kind, newest first")
     listing.add_argument("--kind", help=f"only jobs of this kind: {', '.join(kinds())}")
-    listing.add_argument("--status", help=f"only jobs that are so: {', '.join(KNOWN)}")
+    listing.add_argument("--status", help=f"only jobs that are so: {', '.join(STATUSES)}")
     runs = commands.add_parser("runs", help="list training runs, newest first")
     runs.set_defaults(kind="train", status=None)
     for parser, columns in ((listing, _columns), (runs, _columns_of_run)):
@@ -52,19 +51,15 @@ def facts(job: Job) -> dict[str, Any]:
         **{name: getattr(job, name) for name in (*names, "started", "finished")},
         "number": job.key,
         "name": job.title,
-        "settings": _settings(job),
+        "settings": job.settings.model_dump(mode="json"),
         "edits": job.edits,
         "inputs": dict(job.inputs),
         "summary": dict(job.summary),
     }
 
 
-def _settings(job: Job) -> dict[str, Any] | None:
-    return None if job.status == UNREADABLE else job.settings.model_dump(mode="json")
-
-
 def _list(options: argparse.Namespace) -> int:
-    for name, known in (("kind", kinds()), ("status", KNOWN)):
+    for name, known in (("kind", kinds()), ("status", STATUSES)):
         value = getattr(options, name)
         if value is not None and value not in known:
             raise ConfigError(f"There is no {name} {value!r}; choose {', '.join(known)}.")
@@ -76,9 +71,7 @@ def _list(options: argparse.Namespace) -> int:
         print(json_line([facts(job) for job in found]))
     elif not found:
         what = "runs yet" if runs else "such jobs"
-        unread = sum(job.status == UNREADABLE for job in Jobs().all())
-        note = f" ({unread} cannot be read; see: python -m samar doctor)" if unread else ""
-        print(f"No {what}{note}; start one with: python -m samar train")
+        print(f"No {what}; start one with: python -m samar train")
     else:
         listed = found if options.all or not sys.stdout.isatty() else found[:NEWEST]
         rows = [
@@ -123,9 +116,9 @@ def _show(options: argparse.Namespace) -> int:
         "notes": job.notes,
         "device": job.device,
         "host": job.host,
-        "command": None if job.status == UNREADABLE else job.command,
+        "command": job.command,
         "edits": [asdict(edit) for edit in service.edits(job)],
-        "settings": _settings(job),
+        "settings": job.settings.model_dump(mode="json"),
         "archive": job.inputs.get(ARCHIVE),
         "files": [str(job_dir(job.id) / artifact.path) for artifact in kept],
     }

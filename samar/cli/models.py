@@ -27,10 +27,10 @@ def register(commands: Any) -> None:
     """Add the commands to the parser."""
     parser = commands.add_parser(
         "import",
-        help="import a trained network, or the ZIP of a run",
+        help="import a trained network, or jobs as ZIP",
         description="Recognize the network in a checkpoint, find its normalization, measure its "
-        "accuracy and keep it for landscape and hessian; or import the .zip of a run that export "
-        "has written.",
+        "accuracy and keep it for landscape and hessian; or import the .zip of a job that export "
+        "has written, or all of a folder.",
     )
     add_settings(parser, InspectSettings)
     parser.add_argument(
@@ -50,8 +50,11 @@ def register(commands: Any) -> None:
 
 def _import(options: argparse.Namespace) -> int:
     settings = settings_from(options, InspectSettings)
-    if Path(options.file).suffix == ".zip":
-        return _import_run(options)
+    file = expanded(options.file)
+    if file.suffix == ".zip":
+        return _import_run(options, file)
+    if zips := sorted(file.glob("*.zip")):
+        return max(_import_run(options, path) for path in zips)
     job = finish(Jobs(), settings.changed(name=""), anew=options.anew)
     found = inspection_of(job)
     assert found is not None
@@ -66,13 +69,13 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
-def _import_run(options: argparse.Namespace) -> int:
+def _import_run(options: argparse.Namespace, file: Path) -> int:
     """The ZIP of a run, as ``export`` writes it."""
     from samar.exchange.importing import import_job
 
     refuse(options, "with the .zip of a run", "model", "dataset", "normalize", "quick", "anew")
     service = Jobs()
-    run_id = import_job(expanded(options.file), service.store)
+    run_id = import_job(file, service.store)
     if name := getattr(options, "name", ""):
         service.rename(run_id, name)
     run = service.get(run_id)

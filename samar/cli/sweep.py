@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from samar.cli.tables import print_table
-from samar.errors import ConfigError, RunError
-from samar.jobs.job import UNREADABLE
+from samar.errors import ConfigError
 from samar.settings.command import add_settings, json_line, refuse, say_idle
 from samar.sweeps.presets import SWEEP_PRESETS, sweep_preset
 from samar.sweeps.results import best_by_validation, by_task, edited_sentence, results
@@ -237,8 +236,6 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _report(sweeps: Sweeps, sweep: Sweep, as_json: bool) -> None:
-    if sweep.status == UNREADABLE:
-        raise RunError(f"{sweep.job.label}: {sweep.job.message}")
     found = results(sweep.spec, sweeps.members(sweep))
     best = [b for task in by_task(found).values() if (b := best_by_validation(task)) is not None]
     if as_json:

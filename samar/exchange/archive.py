@@ -28,11 +28,10 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from samar.errors import RunError
 from samar.jobs.branch import STATE
 from samar.jobs.edits import edits_of
 from samar.jobs.files import job_dir
-from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.job import Job
 from samar.jobs.kind import trains
 from samar.jobs.store import Store
 from samar.version import __version__
@@ -51,12 +50,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
 
     Returns:
         The manifest.
-
-    Raises:
-        RunError: its settings cannot be read.
     """
-    if job.status == UNREADABLE:
-        raise RunError(job.message)
     stamp = time.gmtime(max(job.finished or time.time(), EARLIEST))[:6]
     files: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -97,8 +91,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
         for path in dict.fromkeys(artifact.path for artifact in artifacts):
             put(path, job_dir(job.id) / path, stored=True)  # weights and npz do not get smaller
         for member in reversed(store.all(parent=job.id)):
-            if member.status != UNREADABLE:
-                put(f"members/{member.id}.zip", job_zip(store, member), stored=True)
+            put(f"members/{member.id}.zip", job_zip(store, member), stored=True)
         manifest = manifest_of(store, job) | {"artifacts": [vars(each) for each in artifacts]}
         manifest["files"] = files.copy()
         put("manifest.json", _json(manifest))

@@ -28,7 +28,7 @@ from samar.jobs.edits import (
     planned,
 )
 from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.job import Job
 from samar.jobs.orders import CHANGE
 from samar.jobs.records import LOOKS, Artifact, Event, insert_events
 from samar.jobs.sql import blocks, schema
@@ -88,8 +88,6 @@ def branch(
         RunError: the run kept no state at that step.
         ConfigError: a change does not fit.
     """
-    if origin.status == UNREADABLE:
-        raise RunError(origin.message)
     moment = _moment(store, origin, step)
     live = {name: value for name, value in changes.items() if name != "name"}
     events = [each for each in store.records.events(origin.key) if _belongs(each, moment.step)]

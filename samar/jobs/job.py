@@ -1,17 +1,14 @@
 """One job as faces see it: what was asked, where it stands, what came out."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn
-
-from pydantic import Field
+from typing import Any
 
 from samar.errors import RunError, SamarError
 from samar.jobs.kind import kind_of, of_a_script
-from samar.jobs.sql import schema
-from samar.settings.job import MOST_CHARACTERS, JobSettings
 from samar.training.records import NAN, EpochRecord
 
 ACTIVE = ("queued", "running", "paused")
@@ -29,35 +26,6 @@ RANKS = "ranks"
 """A run's setting, and in its summary another number of processes in which it was to go on."""
 PERSON = "person"
 """Among the inputs of a job of the class: whose it is, and how many minutes it may take."""
-UNREADABLE = "unreadable"
-"""Shown as the status of a job whose row this samar does not understand."""
-
-
-class SettingsUnreadable(RunError, AttributeError):
-    """A setting was asked for of a job whose settings cannot be read."""
-
-
-class Unreadable(JobSettings):
-    """Stands for settings that cannot be read: it has a name, and no other setting.
-
-    Attributes:
-        why: the sentence that tells whoever asks for one.
-    """
-
-    why: str = Field("", exclude=True)
-
-    @property
-    def command(self) -> str:
-        """There is none."""
-        self._refuse()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise SettingsUnreadable(f"{self.name}: {self.why}")
 
 
 @dataclass(frozen=True)
@@ -152,7 +120,7 @@ class Job:
     def details(self) -> str:
         """The settings of a training run that a person named: its name need not tell them."""
         named = self.kind == "train" and self.settings.name and self.parent is None
-        return self.settings.described if named and self.status != UNREADABLE else ""
+        return self.settings.described if named else ""
 
     @property
     def active(self) -> bool:
@@ -204,73 +172,20 @@ def told_over(inputs: Mapping[str, Any], started: float | None, until: float | N
 
 
 def job_from(row: Mapping[Any, Any]) -> Job:
-    """The job that a row describes; one that does not fit makes it an unreadable one."""
-    wrong = damaged(row)
-    own: dict[str, Any] = {n: row[n] for n in Job.__dataclass_fields__ if n in row}
-    own |= {name: STAND_INS.get(name) for name in wrong if name in own}
-    own["id"] = own["id"] or f"#{own['key']}"
-    own |= {"pinned": bool(own["pinned"]), "tags": tuple(own["tags"].split())}
-    own |= {name: schema.object_of(own[name]) for name in ("inputs", "summary")}
-    why = ""
-    for column, problem in wrong.items():
-        why = f"Its {column} cannot be read: {problem}; see: python -m samar doctor"
-        break
-    else:
-        try:
-            own["settings"] = stored_settings(row["kind"], row["config"])
-            # One that was imported had its time elsewhere.
-            if own["status"] == "stopped" and not own["message"] and own["host"]:
-                own["message"] = told_over(own["inputs"], own["started"], own["finished"])
-        except SamarError as error:
-            why = f"Its settings do not fit this samar: {error} Update samar, or delete it."
-    if why:
-        name = str(row["name"] or "")[:MOST_CHARACTERS] or f"job {own['id']}"
-        own |= {"settings": Unreadable.model_construct(name=name, why=why)}
-        own |= {"status": UNREADABLE, "message": why}
-    return Job(**own)
-
-
-STAND_INS: dict[str, Any] = {
-    column.name: column.type.python_type() for column in schema.jobs.c if not column.nullable
-}
-"""For a column that cannot be read; None for one that may be empty."""
-
-
-def stored_settings(kind: str, config: str) -> JobSettings:
-    """The settings of a row.
+    """The job that a row describes.
 
     Raises:
-        SamarError: they do not fit this samar.
+        RunError: its settings do not fit this samar.
     """
+    fields: dict[str, Any] = {name: row[name] for name in Job.__dataclass_fields__ if name in row}
     try:
-        settings = kind_of(kind).settings.stored(config)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise RunError(f"{type(error).__name__}: {error}.") from None
-    if "name" not in (schema.object_of(config) or ()):  # the rest would be defaults
-        raise RunError("They are incomplete.")
-    return settings
-
-
-def damaged(row: Mapping[Any, Any]) -> dict[str, str]:
-    """The columns of a row of jobs that cannot hold what they do, each with what is wrong."""
-    found = {column.name: schema.wrong(column, row[column.name]) for column in schema.jobs.c}
-    if not found["status"] and row["status"] not in STATUSES:
-        found["status"] = f"{row['status']!r:.40} is none that this samar knows"
-    if not found["id"] and not re.fullmatch(r"[\w-]{1,32}", row["id"], re.ASCII):
-        found["id"] = f"{row['id']!r:.40} is none"
-    if not found["summary"] and not _sound(schema.object_of(row["summary"]) or {}):
-        found["summary"] = "its figures are no numbers"
-    return {name: problem for name, problem in found.items() if problem}
-
-
-def _sound(summary: Mapping[str, Any]) -> bool:
-    """Whether the figures that lists show are numbers."""
-    epoch, members = summary.get("epoch", {}), summary.get("members", {})
-    if not isinstance(epoch, dict | type(None)) or not isinstance(members, dict):
-        return False
-    racing = [m.get("epoch", "") if isinstance(m, dict) else "" for m in members.values()]
-    figures = [*(epoch or {}).values(), *racing, summary.get("begun")]
-    needed = {each.name for each in fields(EpochRecord) if each.default is MISSING}
-    known = {each.name for each in fields(EpochRecord)}
-    whole = not epoch or needed <= set(epoch) <= known
-    return whole and all(each is None or isinstance(each, int | float) for each in figures)
+        fields["settings"] = kind_of(row["kind"]).settings.stored(row["config"])
+        fields |= {name: json.loads(row[name] or "{}") for name in ("inputs", "summary")}
+    except (SamarError, LookupError, TypeError, ValueError) as error:
+        label = f"Job #{row['key']} ({row['name'] or row['kind']})"
+        raise RunError(f"{label} does not fit this samar and is left out: {error}") from None
+    fields |= {"pinned": bool(row["pinned"]), "tags": tuple(row["tags"].split())}
+    # An imported job had its time elsewhere.
+    if row["status"] == "stopped" and not row["message"] and row["host"]:
+        fields["message"] = told_over(fields["inputs"], row["started"], row["finished"])
+    return Job(**fields)

@@ -112,18 +112,18 @@ def kind_of(name: str) -> Kind:
 
 
 def in_lane(name: str, lane: str | None) -> bool:
-    """Whether a kind is of a lane, ``None`` for coordinators; one that is not known is of none."""
-    return name in kinds() and kinds()[name].lane == lane
+    """Whether a kind is of a lane, ``None`` for coordinators."""
+    return kind_of(name).lane == lane
 
 
 def trains(name: str) -> bool:
     """Whether jobs of a kind are training runs, with steps and epochs."""
-    return name in kinds() and kinds()[name].trains
+    return kind_of(name).trains
 
 
 def of_a_script(name: str) -> bool:
     """Whether a script of somebody's own does the jobs of a kind."""
-    return name in kinds() and kinds()[name].script
+    return kind_of(name).script
 
 
 def training_kinds() -> tuple[str, ...]:

@@ -50,9 +50,7 @@ class Orders:
             rows = db.execute(query.order_by(table.c.key)).all()
         found = []
         for row in rows:
-            detail = schema.object_of(row.detail)
-            if detail is None:
-                continue
+            detail = json.loads(row.detail)
             if row.command == CHANGE:
                 detail |= {ORDER: row.key}
             found.append(Order(row.key, row.job, row.command, detail, row.at))

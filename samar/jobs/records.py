@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from samar.errors import RunError
 from samar.jobs.sql import blocks, schema
 from samar.jobs.sql.database import Database, take_turn
 from samar.training.records import NAN, EpochRecord, StepRecord
@@ -74,10 +73,7 @@ class Records:
         query = sa.select(*(table[name] for name in EPOCH_COLUMNS)).order_by(table.epoch)
         with self._database.read() as db:
             rows = db.execute(query.where((table.job == job) & (table.step > after))).all()
-        try:
-            values = np.array([tuple(row) for row in rows], float).reshape(-1, len(EPOCH_COLUMNS))
-        except (TypeError, ValueError):
-            raise blocks.damaged("epochs", job) from None
+        values = np.array([tuple(row) for row in rows], float).reshape(-1, len(EPOCH_COLUMNS))
         return dict(zip(EPOCH_COLUMNS, values.T.copy(), strict=True))
 
     def by_epoch(self, jobs: Sequence[int], name: str) -> dict[int, dict[int, float]]:
@@ -138,7 +134,7 @@ class Records:
         query = sa.select(table).where((table.c.job == job) & (table.c.key > after))
         with self._database.read() as db:
             rows = db.execute(query.order_by(table.c.key)).all()
-        return [Event(r.step, r.kind, _object(job, r.detail), r.at, r.key) for r in rows]
+        return [Event(r.step, r.kind, json.loads(r.detail), r.at, r.key) for r in rows]
 
     def add_artifact(
         self, job: int, kind: str, step: int, path: str, summary: Mapping[str, Any] | None = None
@@ -171,7 +167,7 @@ class Records:
         query = sa.select(table).where(wanted).order_by(table.c.key)
         with self._database.read() as db:
             rows = db.execute(query).all()
-        return [Artifact(r.kind, r.step, r.path, r.at, _object(job, r.summary)) for r in rows]
+        return [Artifact(r.kind, r.step, r.path, r.at, json.loads(r.summary or "{}")) for r in rows]
 
     def extent(self, job: int, name: str) -> tuple[float, float, float, float] | None:
         """First, last, lowest and highest finite value of a column of the steps; None without."""
@@ -185,17 +181,6 @@ class Records:
             return None
         first, last, low, high = zip(*found, strict=True)
         return float(first[0]), float(last[-1]), float(min(low)), float(max(high))
-
-
-def _object(job: int, text: str) -> dict[str, Any]:
-    """What an event or artifact of a job tells."""
-    found = schema.object_of(text)
-    if found is None:
-        raise RunError(
-            f"A record of job #{job} cannot be read; see what can be saved with: "
-            "python -m samar doctor"
-        )
-    return found
 
 
 def insert_epochs(db: sa.Connection, job: int, epochs: Iterable[EpochRecord]) -> None:

@@ -23,7 +23,7 @@ from samar.jobs.edits import (
 )
 from samar.jobs.engine.local import VARIABLES, asked_to_stop, schedule, slots
 from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import ACTIVE, ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, UNREADABLE, WAITS, Job
+from samar.jobs.job import ACTIVE, ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, WAITS, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script, trains
 from samar.jobs.store import BEGUN, Store
 from samar.settings.command import json_line
@@ -142,7 +142,7 @@ class Jobs:
         What an imported job says of itself is somebody else's: it is asked about once more.
         """
         job = self.store.host(job) or job
-        if job.active or job.status == UNREADABLE:
+        if job.active:
             return ""
         if why_not := self.cannot_start(job.settings):
             return why_not
@@ -156,8 +156,6 @@ class Jobs:
                 )
         person = self.who()
         for each in (job, *self.store.all(parent=job.id)):
-            if each.status == UNREADABLE:
-                continue
             # Where a job of this store found its networks is no path that somebody named.
             inputs = each.inputs if ARCHIVE in each.inputs else None
             if why_not := roles.why_not_ask(person, each.settings, inputs):
@@ -397,7 +395,7 @@ class Jobs:
     def _remove(self, job: Job) -> None:
         for gone in self.store.delete(job.id):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
-        forget = kind_of(job.kind).forget if job.kind in kinds() else None
+        forget = kind_of(job.kind).forget
         if forget is not None:
             forget(self.store, job)
 
@@ -429,7 +427,7 @@ def _refuse_script(settings: JobSettings) -> None:
 
 def _left_its_state(job: Job) -> bool:
     """Whether a training run, or a race, was imported: what it resumes from is in no archive."""
-    if ARCHIVE not in job.inputs or not job.done or job.status == UNREADABLE:
+    if ARCHIVE not in job.inputs or not job.done:
         return False
     trained = trains(job.kind) or kind_of(job.kind).members is not None
     return trained and not resume_path(job.id).is_file()

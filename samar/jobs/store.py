@@ -5,21 +5,21 @@ Every method is one transaction. Callers speak of jobs by their public id; NaN i
 
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
-from samar.jobs.files import read_reason
-from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, UNREADABLE, WAITS, Job, job_from
+from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, WAITS, Job, job_from
 from samar.jobs.kind import in_lane, kind_of, kinds, of_a_script, trains
 from samar.jobs.orders import PAUSE, Orders
 from samar.jobs.records import Event, Records, insert_events
@@ -168,18 +168,15 @@ class Store:
         query = sa.select(schema.jobs).where(condition).order_by(schema.jobs.c.key.desc())
         with self.database.read() as db:
             rows = db.execute(query).all()
-        return [_job(tuple(row._mapping.items()), kinds().get(row.kind)) for row in rows]
+        return [job for row in rows if (job := _readable(row)) is not None]
 
     def rename(self, job_id: str, name: str) -> None:
         """Give a job another name.
 
         Raises:
             ConfigError: the name is too long.
-            RunError: its settings cannot be read.
         """
         job = self.get(job_id)
-        if job.status == UNREADABLE:
-            raise RunError(job.message)
         settings = job.settings.changed(name=name)
         self._update(job, name=settings.name, config=settings.model_dump_json())
 
@@ -254,7 +251,17 @@ class Store:
             if key is None:
                 return None
             _claim(db, key, ("queued",))
-        return self._select(table.key == key)[0]
+        return self._read_or_fail(key)
+
+    def _read_or_fail(self, key: int) -> Job | None:
+        """A job that is to be done; it fails where its settings do not fit this samar."""
+        own = schema.jobs.c.key == key
+        if jobs := self._select(own):
+            return jobs[0]
+        told = "Its settings do not fit this samar; start it anew."
+        with self.database.write() as db:
+            db.execute(schema.jobs.update().where(own).values(status="failed", message=told))
+        return None
 
     def next_queued(self, leaving_out: Sequence[str] = ()) -> Job | None:
         """The job that comes next in a queue of all lanes, but for some."""
@@ -264,7 +271,7 @@ class Store:
         query = sa.select(table.key).where(wanted).order_by(*_order()).limit(1)
         with self.database.read() as db:
             key = db.execute(query).scalar()
-        return None if key is None else self._select(table.key == key)[0]
+        return None if key is None else self._read_or_fail(key)
 
     def claim(self, job_id: str, only: Sequence[str] = ("queued",)) -> Job | None:
         """Turn one job into a running one.
@@ -351,12 +358,10 @@ class Store:
         values: dict[str, Any] = {"status": "queued", "message": "", "finished": None}
         if numbers:
             values["summary"] = json.dumps({**job.summary, **numbers})
-        moved = False
-        if job.status != UNREADABLE:
-            with self.database.write() as db:
-                moved = _change(db, job, RESUMABLE, values)
-                if moved and here:
-                    _claim(db, job.key, ("queued",))
+        with self.database.write() as db:
+            moved = _change(db, job, RESUMABLE, values)
+            if moved and here:
+                _claim(db, job.key, ("queued",))
         if not moved:
             now = self.get(job.id).status
             raise RunError(f"Run {job.id} is {now}; only {', '.join(RESUMABLE)} runs can go on.")
@@ -377,7 +382,7 @@ class Store:
                 usual = f"The process that {what} is gone; resume it to go on."
                 if of_a_script(job.kind):
                     usual = f"The script that {what} is gone."
-                self.move(job, "interrupted", read_reason(job.id) or usual)
+                self.move(job, "interrupted", usual)
 
 
 def new_row(
@@ -398,6 +403,20 @@ def new_row(
         "inputs": json.dumps(dict(inputs or {})),
         "fingerprint": fingerprint(settings, inputs or {}),
     }
+
+
+def _readable(row: sa.Row[Any]) -> Job | None:
+    """The job of a row; none, and a warning, where its settings do not fit this samar."""
+    try:
+        return _job(tuple(row._mapping.items()), kinds().get(row.kind))
+    except RunError as error:
+        _warn(str(error))
+        return None
+
+
+@cache
+def _warn(sentence: str) -> None:
+    logging.getLogger("samar").warning(sentence)
 
 
 @lru_cache(maxsize=ROWS_KEPT)
@@ -492,9 +511,8 @@ def _note_begun(db: sa.Connection, keys: Sequence[int]) -> None:
     wanted = table.key.in_(keys) & table.kind.in_(resumable) & (table.done > 0)
     found = sa.select(table.key, table.done, table.summary).where(wanted)
     for key, done, text in db.execute(found).all():
-        if (summary := schema.object_of(text)) is not None:
-            own = schema.jobs.update().where(table.key == key)
-            db.execute(own.values(summary=json.dumps({**summary, BEGUN: done})))
+        summary = {**json.loads(text or "{}"), BEGUN: done}
+        db.execute(schema.jobs.update().where(table.key == key).values(summary=json.dumps(summary)))
 
 
 def _claims() -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import NO_ROOM, SamarError, of_the_disk
-from samar.jobs.files import job_dir, reason_path, spare_reason_path
+from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.orders import STOP, WHY, Order
 from samar.jobs.records import Artifact, Event
@@ -36,7 +36,6 @@ RETRY_SHARE = 0.1
 """Of its time a worker spends at most so much on trying to reach a store that is away."""
 AWAY_SECONDS = 5.0
 """A store that was away for longer is worth a sentence."""
-REASON_BYTES = 1024
 
 
 class Stopped(Exception):
@@ -223,10 +222,6 @@ class Work:
         if reason == self._hindrance:
             return
         self._hindrance = reason
-        content = reason.encode()[:REASON_BYTES].ljust(REASON_BYTES)
-        kept, spare = reason_path(self.job.id), spare_reason_path(self.job.id)
-        with suppress(OSError), kept.open("r+b") if kept.is_file() else spare.open("wb") as file:
-            file.write(content)
         if reason:
             _log(reason)
 
@@ -295,7 +290,6 @@ class Work:
     def __enter__(self) -> "Work":
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            reason_path(self.job.id).write_bytes(b" " * REASON_BYTES)
         self._thread.start()
         return self
 
@@ -384,8 +378,6 @@ class Work:
                     self.store.records.note(self.job.key, step, status)
 
         self.surely(write)
-        for path in (reason_path(self.job.id), spare_reason_path(self.job.id)):
-            path.unlink(missing_ok=True)
 
     @property
     def _gathered(self) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from samar.data.presence import require_data
 from samar.errors import ConfigError, SamarError
 from samar.jobs.engine.local import asked_to_stop, slots
-from samar.jobs.job import ACTIVE, HELD, SKIPPED, UNREADABLE, Job
+from samar.jobs.job import ACTIVE, HELD, SKIPPED, Job
 from samar.jobs.kind import LONG
 from samar.jobs.orders import STOP, WHY
 from samar.jobs.service import Jobs
@@ -24,7 +24,7 @@ from samar.sweeps.spec import FIXED, MOST_MEMBERS, OWN_SETTING, SweepSpec
 from samar.sweeps.values import SETTINGS, TASK, same_setting
 from samar.training.settings import TrainSettings
 
-ENDED = ("finished", "diverged", "failed", "stopped", UNREADABLE)
+ENDED = ("finished", "diverged", "failed", "stopped")
 """Members that take no more time unless the sweep is resumed."""
 INTERRUPTED = "interrupted"
 WHY_SKIPPED = f"{SKIPPED}: this setting diverged with another seed."
@@ -39,8 +39,7 @@ class Sweep:
 
     Attributes:
         job: its own; the status is what was asked of it: ``running``, ``paused``, ``stopped``;
-            ``finished`` when nothing is left to do; ``failed`` if it could not be taken further;
-            ``unreadable`` if another version wrote it.
+            ``finished`` when nothing is left to do; ``failed`` if it could not be taken further.
         counts: members by their status.
     """
 
@@ -59,9 +58,7 @@ class Sweep:
 
     @property
     def spec(self) -> SweepSpec:
-        """What it tries; nothing where that cannot be read."""
-        if self.status == UNREADABLE:
-            return SweepSpec(name=self.job.settings.name)
+        """The settings that it tries."""
         return self.job.settings  # type: ignore[no-any-return]
 
     @property
@@ -206,8 +203,6 @@ def advance(store: Store, limit: int) -> None:
         limit: how many runs train at once; an adaptive sweep has as many open settings.
     """
     for sweep in _with_counts(store, store.all("sweep", status=("running",))):
-        if sweep.status == UNREADABLE:
-            continue
         try:
             _take_further(store, sweep, limit)
         except OperationalError:
@@ -275,8 +270,6 @@ def by_setting(members: Iterable[Job]) -> dict[str, list[Job]]:
     """
     groups: dict[str, list[Job]] = {}
     for run in members:
-        if run.status == UNREADABLE:
-            continue
         groups.setdefault(same_setting(run.settings), []).append(run)
     return groups
 

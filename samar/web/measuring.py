@@ -16,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from samar.errors import RunError, SamarError
-from samar.jobs.job import ACTIVE, RESUMABLE, UNREADABLE, Job
+from samar.jobs.job import ACTIVE, RESUMABLE, Job
 from samar.jobs.kind import SHORT, in_lane, kind_of
 from samar.models.catalog import MODELS
 from samar.networks.load import belongs_to
@@ -24,7 +24,7 @@ from samar.networks.settings import NetworkSettings
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
 from samar.web.service import attempt, explained, service, unless
-from samar.web.state import FIRST_JOBS, JOB, PROBLEM
+from samar.web.state import FIRST_JOBS, JOB
 from samar.web.text import plain
 
 REFRESH_SECONDS = 0.4
@@ -49,10 +49,7 @@ def linked(kind: str) -> list[Job]:
     for name in st.query_params.get(JOB, "").split(","):
         with suppress(RunError):
             found.append(service().get(name, kind))
-    for job in found:
-        if job.status == UNREADABLE:
-            st.session_state.setdefault(PROBLEM, f"{job.label}: {job.message}")
-    return [job for job in found if job.status != UNREADABLE]
+    return found
 
 
 def find(wanted: Sequence[JobSettings]) -> list[Job | None]:

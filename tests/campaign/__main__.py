@@ -12,7 +12,7 @@ from importlib import import_module
 from rich.console import Console
 from rich.table import Table
 
-PARTS = ("kills", "disk", "stores", "files", "values", "links", "load")
+PARTS = ("kills", "files", "values", "links", "load")
 
 
 def main() -> int:

@@ -134,6 +134,20 @@ def test_export_as_zip_html_and_tensorboard(
     assert "A .zip holds one job, but 4 were given" in capsys.readouterr().err
 
 
+def test_many_jobs_move_into_another_store(
+    recorded: Callable[..., Job],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = [recorded(seed=seed) for seed in range(3)]
+    folder = tmp_path / "moved"
+    assert main(["export", *(run.id for run in runs), "--out", f"zip:{folder}"]) == 0
+    monkeypatch.setenv("SAMAR_HOME", str(tmp_path_factory.mktemp("another")))
+    assert main(["import", str(folder)]) == 0
+    assert {run.id for run in Store().all("train")} == {run.id for run in runs}
+
+
 def test_import_takes_what_export_wrote(
     four: list[Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

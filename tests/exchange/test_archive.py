@@ -278,13 +278,6 @@ def test_every_kind_comes_back(recorded: Callable[..., Job], elsewhere) -> None:
     assert {m.status for m in there.all(parent=sweep)} == {"stopped"}
 
 
-def test_a_job_whose_settings_cannot_be_read_is_not_exported(recorded: Callable[..., Job]) -> None:
-    store, run = Store(), recorded()
-    store._update(run, config='{"passes": 1}')
-    with pytest.raises(RunError, match="do not fit this samar"):
-        job_zip(store, store.get(run.id))
-
-
 def test_nothing_of_this_loads_torch(recorded: Callable[..., Job], samar_home: Path) -> None:
     """The server exports, imports and writes reports; it must stay small."""
     run_id = recorded(optimizer="samar", weights=True).id

@@ -1,11 +1,9 @@
 """How jobs are told apart: numbers that are never used again, names, settings."""
 
 import pytest
-import sqlalchemy as sa
 
 from samar.errors import RunError
-from samar.jobs.job import Job, unnumbered
-from samar.jobs.sql import schema
+from samar.jobs.job import unnumbered
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.training.settings import TrainSettings
@@ -66,59 +64,3 @@ def test_a_measurement_is_called_after_its_network(store: Store) -> None:
 )
 def test_titles_without_the_numbers_of_another_store(here: str, there: str) -> None:
     assert unnumbered(here) == there
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("config", "null"),
-        ("config", "{}"),
-        ("config", '{"epochs": 3}'),
-        ("inputs", "["),
-        ("summary", '{"epoch": {"epoch": "two"}}'),
-        ("summary", '{"members": {"sgd": 3}}'),
-        ("tags", b"\x00"),
-        ("status", "merry"),
-        ("done", "much"),
-        ("created", 1e300),
-        ("id", "../../x"),
-        ("heartbeat", -1.0),
-    ],
-)
-def test_a_damaged_row_is_an_unreadable_job_and_spoils_no_other(
-    store: Store, column: str, value: object
-) -> None:
-    for name in ("sound", "broken"):
-        store.create(TrainSettings(name=name))
-    with store.database.write() as db:
-        here = schema.jobs.c.key == 2
-        db.execute(schema.jobs.update().where(here).values({column: value}))
-    broken, sound = store.all()
-    assert (sound.title, sound.status) == ("sound", "queued")
-    assert (broken.title, broken.status) == ("broken", "unreadable")
-    assert ("settings" if column == "config" else f"Its {column}") in broken.message
-    assert broken.long_label
-    assert broken.last_epoch is None
-    assert getattr(broken.settings, "epochs", "?") == "?"
-    for attribute in ("epochs", "optimizer", "command"):
-        with pytest.raises(RunError, match=r"^broken: Its "):
-            getattr(broken.settings, attribute)
-    store.move(store.get("#2"), "stopped", only=("queued", "merry"))
-    assert "/" not in store.delete("#2")[0]  # it names the folder that is removed with it
-    assert [job.title for job in store.all()] == ["sound"]
-
-
-def test_a_damaged_record_is_one_sentence(store: Store, running: Job, step) -> None:
-    store.records.note(running.key, 1, "change", rho=0.5)
-    store.records.add_artifact(running.key, "weights", 1, "weights")
-    store.records.append(running.key, [step(1)])
-    store.orders.post(running.key, "pause")
-    with store.database.write() as db:
-        db.execute(schema.events.update().values(detail="["))
-        db.execute(schema.artifacts.update().values(summary="3"))
-        db.execute(schema.controls.update().values(detail="no"))
-        db.execute(sa.text("UPDATE steps SET rows = 'low'"))
-    for read in (store.records.events, store.records.artifacts, store.records.steps):
-        with pytest.raises(RunError, match=r"job #1 .*python -m samar doctor"):
-            read(running.key)
-    assert store.orders.after(0, running.key) == []

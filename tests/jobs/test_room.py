@@ -19,9 +19,8 @@ import torch
 from sqlalchemy.exc import OperationalError
 
 from samar.cli import main
-from samar.errors import RunError
 from samar.jobs import work as work_module
-from samar.jobs.files import job_dir, read_reason, reason_path, resume_path
+from samar.jobs.files import job_dir, resume_path
 from samar.jobs.job import Job
 from samar.jobs.records import Records
 from samar.jobs.service import Jobs
@@ -118,13 +117,12 @@ def test_a_store_without_room_for_a_moment_loses_nothing(
         for each in (run, other)
     ]
     assert kept[0] == kept[1]
-    assert not reason_path(run.id).exists()
 
 
-def test_where_waiting_does_not_help_the_reason_is_kept_and_the_run_resumes(
+def test_where_waiting_does_not_help_the_run_resumes(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing can be written at all: the store says later what stopped the run."""
+    """Nothing can be written at all."""
     append, calls = Records.append, [0]
     broken = threading.Event()
 
@@ -152,12 +150,9 @@ def test_where_waiting_does_not_help_the_reason_is_kept_and_the_run_resumes(
             jobs.submit(SETTINGS)
     (run,) = jobs.store.all("train")
     assert run.status == "running"
-    assert "database or disk is full" in read_reason(run.id)
     _its_process_is_gone(jobs, run)
     run = jobs.store.get(run.id)
     assert run.status == "interrupted"
-    assert "make room" in run.message
-    assert "database or disk is full" in run.message
     jobs.resume(run.id)
     run = jobs.get(run.id)
     assert run.status == "finished"
@@ -254,7 +249,7 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
     with contextlib.suppress(StoreBusy):  # a connection that could only read is given up
         jobs.get(first.id)
     assert jobs.get(first.id).status == "finished"
-    assert not [path for path in disk.rglob(".*") if path.name != ".reason"]
+    assert not list(disk.rglob(".*"))
     # Full while it trains, and freed before the patience is over.
     monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 60.0)
     step, once = work_module.Work.flush, [False]
@@ -296,50 +291,9 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
     newest = jobs.store.get(newest.id)
     if newest.status != "finished":
         assert newest.status in ("interrupted", "failed")
-        assert "make room" in newest.message
         jobs.resume(newest.id)
     newest = jobs.get(newest.id)
     assert newest.status == "finished"
     ours = jobs.store.records.steps(newest.key)
     np.testing.assert_array_equal(ours["loss"], theirs["loss"])
     assert not resume_path(newest.id).exists()
-
-
-def test_a_store_whose_file_is_taken_away_and_put_back(
-    jobs: Jobs, samar_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While it is away the run waits; where it stays away, the run ends with the reason."""
-    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 30.0)
-    file, away = samar_home / "samar.db", samar_home / "elsewhere.db"
-    plain, moved = work_module.Work.flush, [False]
-
-    def put_back() -> None:
-        time.sleep(1.0)
-        away.rename(file)
-
-    def flush(self: Any) -> None:
-        if self._facts.get("done", 0) >= 5 and not moved[0]:
-            moved[0] = True
-            file.rename(away)
-            threading.Thread(target=put_back).start()
-        plain(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(work_module.Work, "flush", flush)
-        run = jobs.get(jobs.submit(SETTINGS))
-    assert moved[0]
-    assert (run.status, run.message) == ("finished", "")
-    same(jobs, run, jobs.get(jobs.submit(SETTINGS)))
-    file.rename(away)
-    with pytest.raises(RunError, match="is gone: its file was moved or deleted; put it back"):
-        jobs.store.get(run.id)
-    with pytest.raises(RunError, match=r"the file is gone, but .* holds files of jobs; put a copy"):
-        Store()
-    assert not file.exists()
-    away.rename(file)
-    shutil.copy2(file, away)  # a copy in its place is another file
-    file.unlink()
-    away.rename(file)
-    assert jobs.store.get(run.id).status == "finished"
-    jobs.rename(run.id, "known again")
-    assert Store().get(run.id).title == "known again"

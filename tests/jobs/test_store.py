@@ -447,50 +447,22 @@ def test_tags_have_bounds(store: Store) -> None:
             store.mark(run_id, tags=tags)
 
 
-def test_settings_that_no_longer_fit_spoil_one_run_and_no_other(store: Store) -> None:
-    sound, broken = store.create(TrainSettings()), store.create(TrainSettings(name="old"))
-    text = TrainSettings(name="old").model_dump_json().replace('"epochs"', '"passes"')
-    with store.database.write() as db:
-        db.execute(schema.jobs.update().where(schema.jobs.c.id == broken).values(config=text))
-    run, other = store.all()
-    assert (other.id, other.status) == (sound, "queued")
-    assert (run.id, run.title, run.status) == (broken, "old", "unreadable")
-    assert "There is no setting called 'passes'" in run.message
-    with pytest.raises(RunError, match="unreadable"):
-        store.requeue(run)
-    with pytest.raises(RunError, match="no setting called"):
-        store.rename(broken, "new")
-    store.delete(broken)
-    assert [run.id for run in store.all()] == [sound]
-
-
-def test_an_unreadable_queued_run_is_not_trained(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("values", [{"config": '{"passes": 1}'}, {"kind": "unknown"}])
+def test_a_job_that_does_not_fit_is_left_out_and_never_trained(
+    store: Store, values: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken, sound = store.create(TrainSettings()), store.create(TrainSettings())
+    store_module._warn.cache_clear()
+    broken, sound = store.create(TrainSettings(name="old")), store.create(TrainSettings())
     with store.database.write() as db:
-        db.execute(schema.jobs.update().where(schema.jobs.c.id == broken).values(config="{}x"))
-    spawned: list[str] = []
-    monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: spawned.append(job.id) or 1)
-    schedule(store)
-    assert spawned == [sound]
-
-
-def test_a_job_of_a_kind_that_is_not_known_disturbs_nothing(store: Store, running: Job) -> None:
-    """Another samar, or one with other ``SAMAR_KINDS``, shares this store."""
-    with store.database.write() as db:
-        db.execute(schema.jobs.update().values(kind="elsewhere"))
-    schedule(store)
-    (job,) = store.all()
-    assert (job.kind, job.status) == ("elsewhere", "unreadable")
-    assert "knows no kind of job called 'elsewhere'" in job.message
-    with pytest.raises(RunError, match="stop it before deleting it"):
-        store.delete(job.id)
-    with store.database.write() as db:
-        db.execute(schema.jobs.update().values(status="finished"))
-    Jobs(store)._prune()
-    Jobs(store).delete(job.id)
-    assert store.all() == []
+        db.execute(schema.jobs.update().where(schema.jobs.c.id == broken).values(**values))
+    assert [job.id for job in store.all()] == [sound]
+    assert "Job #1 (old) does not fit this samar and is left out" in caplog.messages[0]
+    store.all()
+    assert len(caplog.messages) == 1
+    with pytest.raises(RunError, match="There is no job"):
+        store.get(broken)
+    claimed = filter(None, (store.claim_next("long", 2) for _ in range(2)))
+    assert [job.id for job in claimed] == [sound]
 
 
 def test_a_transaction_within_another_is_a_part_of_it(store: Store, running: Job, step) -> None:

@@ -17,7 +17,6 @@ from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.jobs.summary import seconds_left
 from samar.sweeps import search, service, values
-from samar.sweeps.results import results
 from samar.sweeps.service import WHY_SKIPPED, Sweep, Sweeps, extend
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.values import Condition, Range, same_setting
@@ -290,15 +289,6 @@ def test_a_value_that_the_command_could_not_write_is_refused(sweeps: Sweeps) -> 
             sweeps.jobs.submit(spec)
 
 
-def test_a_sweep_of_another_version_breaks_nothing(sweeps: Sweeps) -> None:
-    sweep_id = sweeps.jobs.submit(GRID)
-    with sweeps.jobs.store.database.write() as db:
-        db.execute(sa.text("""UPDATE jobs SET config = '{"colour": 1}' WHERE kind = 'sweep'"""))
-    schedule(sweeps.jobs.store)
-    (sweep,) = sweeps.all()
-    assert (sweep.id, sweep.state, sweep.title) == (sweep_id, "unreadable", "two")
-
-
 def test_a_sweep_in_which_something_goes_wrong_says_so_and_the_others_go_on(
     sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,20 +359,6 @@ def test_pruning_without_optuna_is_refused_at_once(
     with pytest.raises(ModuleNotFoundError):
         sweeps.jobs.submit(GRID.changed(prune=True))
     assert sweeps.all() == []
-
-
-def test_a_member_that_cannot_be_read_spoils_no_sweep(sweeps: Sweeps) -> None:
-    sweep_id = sweeps.jobs.submit(GRID)
-    schedule(sweeps.jobs.store)
-    members = sweeps.members(sweeps.get(sweep_id))
-    with sweeps.jobs.store.database.write() as db:
-        db.execute(sa.text(f"UPDATE jobs SET config = '{{}}' WHERE key = {members[0].key}"))
-    schedule(sweeps.jobs.store)
-    sweep = sweeps.get(sweep_id)
-    now = sweeps.members(sweep)
-    assert [run.status == "unreadable" for run in now] == [True, *[False] * (len(members) - 1)]
-    found = {run.id for result in results(sweep.spec, now) for run in result.runs}
-    assert found == {run.id for run in members[1:]}
 
 
 # Search

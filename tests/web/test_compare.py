@@ -356,32 +356,6 @@ def test_runs_that_are_compared_are_asked_for_by_their_ids(
     assert runs_of([four[2].id, "gone", four[0].id]) == [four[2], four[0]]
 
 
-def test_an_unreadable_run_spoils_no_page(app: AppTest, four: list[Job]) -> None:
-    store = Store()
-    with store.database.write() as db:
-        here = schema.jobs.c.id == four[1].id
-        db.execute(schema.jobs.update().where(here).values(config='{"passes": 1}'))
-    app.run()
-    app.session_state["selected_runs"] = [four[1].id]
-    app.switch_page(RUNS).run()
-    assert not app.exception
-    (table,) = app.dataframe
-    row = list(table.value["id"]).index(four[1].id)
-    assert table.value["status"][row] == "? unreadable"
-    assert table.value["name"][row] != four[0].title  # never with default settings
-    # Selected, it says why and can be deleted; nothing else is offered but a pin and tags.
-    assert "do not fit this samar" in app.caption[0].value
-    labels = {button.label for button in app.button}
-    assert {"Delete it", "Pin"} <= labels
-    assert not {"Open", "Repeat", "Resume", "Stop"} & labels
-    compare_page(app, four)
-    assert "do not fit this samar" in app.warning[0].value
-    app.query_params["run"] = four[1].id
-    app.switch_page("pages/experiment/train.py").run()
-    assert not app.exception
-    assert "do not fit this samar" in app.error[0].value
-
-
 def test_importing_a_zip_on_the_page(app: AppTest, four: list[Job]) -> None:
     content = job_zip(Store(), four[0])
     app.run()

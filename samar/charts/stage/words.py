@@ -19,7 +19,6 @@ STATUS = {
     "diverged": "Diverged",
     "failed": "Failed",
     "interrupted": "Interrupted",
-    "unreadable": "Unreadable",
 }
 WARNED = ("failed", "diverged", "interrupted")
 SPEED_WINDOW = 200

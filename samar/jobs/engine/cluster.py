@@ -26,7 +26,7 @@ from samar.home import PACKAGE, home, jobs_folder
 from samar.jobs.engine.dispatcher import Dispatcher
 from samar.jobs.engine.local import ENGINE, RAY, VARIABLES, tend
 from samar.jobs.files import log_path
-from samar.jobs.job import HELD, UNREADABLE, Job
+from samar.jobs.job import HELD, Job
 from samar.jobs.kind import LONG, in_lane
 from samar.jobs.store import Store
 
@@ -142,9 +142,6 @@ def dispatch(
             taken = [job.id for job in flying.values()]
             while len(taken) < places and (job := store.next_queued(taken)) is not None:
                 taken.append(job.id)
-                if job.status == UNREADABLE:
-                    store.move(job, "failed", job.message)
-                    continue
                 options = {"num_cpus": 1, "num_gpus": _gpus(ray, job)}
                 variables = {"env_vars": _variables(places)}
                 flying[task.options(**options, runtime_env=variables).remote(job.id)] = job

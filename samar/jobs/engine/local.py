@@ -15,7 +15,7 @@ from samar.errors import ConfigError
 from samar.jobs.engine.process import start_process
 from samar.jobs.engine.spare import take
 from samar.jobs.files import log_path
-from samar.jobs.job import HELD, UNREADABLE, Job, told_over
+from samar.jobs.job import HELD, Job, told_over
 from samar.jobs.kind import LONG, SHORT, in_lane, kinds
 from samar.jobs.orders import STOP
 from samar.jobs.store import Store, alive, born
@@ -85,9 +85,6 @@ def tend(store: Store, limit: int) -> None:
 
 
 def _start(store: Store, job: Job) -> None:
-    if job.status == UNREADABLE:
-        store.move(job, "failed", job.message)
-        return
     try:
         # Known before it has loaded anything, which may take a busy machine long.
         pid = spawn(job)

@@ -1,17 +1,15 @@
 """The steps of training runs: many in one row of the store, as a block of numbers.
 
 A block holds some steps that follow each other, each as little-endian float64 in the order of
-:data:`COLUMNS`, and at its end a CRC-32; what was not measured is NaN. A million steps are so read
+:data:`COLUMNS`; what was not measured is NaN. A million steps are so read
 without being a million rows, let alone eleven million Python numbers.
 """
 
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 import sqlalchemy as sa
 
-from samar.errors import RunError
 from samar.jobs.sql import schema
 
 COLUMNS = (
@@ -29,23 +27,14 @@ COLUMNS = (
 )
 FORMAT = np.dtype("<f8")
 ROW_BYTES = FORMAT.itemsize * len(COLUMNS)
-CHECK_BYTES = 4
 SHORT = 256
 """A block with fewer steps is joined with the next one that is written."""
 MOST = 1024
 """Steps in a block."""
 
 
-class NoSteps(ValueError):
-    """A block is damaged."""
-
-
 def read(db: sa.Connection, job: int, after: int = 0) -> np.ndarray:
-    """The steps of a job beyond ``after`` in order, (columns, steps).
-
-    Raises:
-        RunError: a block is damaged.
-    """
+    """The steps of a job beyond ``after`` in order, (columns, steps)."""
     table = schema.steps.c
     size = sa.func.sum(sa.func.length(table.rows) / ROW_BYTES)
     most = db.execute(sa.select(size).where(_beyond(job, after))).scalar() or 0
@@ -57,15 +46,11 @@ def read(db: sa.Connection, job: int, after: int = 0) -> np.ndarray:
 
 
 def pieces(db: sa.Connection, job: int, after: int = 0) -> Iterator[np.ndarray]:
-    """The same block after block, (steps, columns) each.
-
-    Raises:
-        RunError: a block is damaged.
-    """
+    """The same block after block, (steps, columns) each."""
     table = schema.steps.c
     query = sa.select(table.rows).where(_beyond(job, after)).order_by(table.last)
     for (content,) in db.execute(query):
-        rows = _sound(content, job)
+        rows = _taken_apart(content)
         yield rows if rows[0, 0] > after else rows[rows[:, 0] > after]
 
 
@@ -73,33 +58,9 @@ def _beyond(job: int, after: int) -> sa.ColumnElement[bool]:
     return (schema.steps.c.job == job) & (schema.steps.c.last > after)
 
 
-def taken_apart(content: object) -> np.ndarray:
-    """The steps of one block, (steps, columns).
-
-    Raises:
-        NoSteps: it is damaged.
-    """
-    if not isinstance(content, bytes) or len(content) < ROW_BYTES:
-        raise NoSteps
-    numbers, check = content[:-CHECK_BYTES], content[-CHECK_BYTES:]
-    whole = len(numbers) % ROW_BYTES == 0
-    if not whole or zlib.crc32(numbers).to_bytes(CHECK_BYTES, "little") != check:
-        raise NoSteps
-    return np.frombuffer(numbers, FORMAT).reshape(-1, len(COLUMNS))
-
-
-def damaged(what: str, job: int) -> RunError:
-    """Records of a job that are not what they should be."""
-    return RunError(
-        f"The {what} of job #{job} are damaged; see what can be saved with: python -m samar doctor"
-    )
-
-
-def _sound(content: object, job: int) -> np.ndarray:
-    try:
-        return taken_apart(content)
-    except NoSteps:
-        raise damaged("steps", job) from None
+def _taken_apart(content: bytes) -> np.ndarray:
+    """The steps of one block, (steps, columns)."""
+    return np.frombuffer(content, FORMAT).reshape(-1, len(COLUMNS))
 
 
 def append(db: sa.Connection, job: int, rows: np.ndarray) -> None:
@@ -148,7 +109,7 @@ def _cut(db: sa.Connection, job: int, step: int, joined: bool = False) -> np.nda
     if first is None:
         return np.empty((0, len(COLUMNS)))
     db.execute(schema.steps.delete().where(own & (table.last >= first.last)))
-    rows = _sound(first.rows, job)
+    rows = _taken_apart(first.rows)
     return rows[rows[:, 0] <= step]
 
 
@@ -158,6 +119,5 @@ def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _insert(db: sa.Connection, job: int, rows: np.ndarray) -> None:
-    numbers = np.ascontiguousarray(rows, FORMAT).tobytes()
-    content = numbers + zlib.crc32(numbers).to_bytes(CHECK_BYTES, "little")
+    content = np.ascontiguousarray(rows, FORMAT).tobytes()
     db.execute(schema.steps.insert().values(job=job, last=int(rows[-1, 0]), rows=content))

@@ -41,10 +41,6 @@ ON_SERVER: dict[str, Any] = {
 PASSING = ("locked", "full", "disk i/o error")
 """Words in what a database says when it may work again in a moment, or once there is room."""
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
-SMALLEST = 512
-"""Of an SQLite file that holds anything, in bytes; SQLite takes a smaller one for a new file."""
-BIRTH_SECONDS = 1.0
-"""SQLite makes a file before it writes to it; one that stays empty for longer was emptied."""
 
 
 class StoreBusy(RunError, OperationalError):
@@ -67,7 +63,6 @@ class Database:
 
     def __init__(self, url: str | None = None) -> None:
         self._open = threading.local()
-        self._file: Path | None = None
         self._reading: dict[str, Any] = {}
         self.name = url or os.environ.get("SAMAR_STORE") or ""
         try:
@@ -83,14 +78,12 @@ class Database:
                 }
             if self.engine.dialect.name == "sqlite":
                 if where.database and where.database != ":memory:":
-                    self._file = Path(where.database)
-                    _check_file(self._file)
+                    Path(where.database).parent.mkdir(parents=True, exist_ok=True)
                 event.listen(self.engine, "connect", _configure_sqlite)
                 event.listen(self.engine, "begin", _begin_sqlite)
             with self.engine.connect().execution_options(writes=True) as db, db.begin():
                 take_turn(db, "schema")
                 make_tables(db)
-            self._known = self._identity()
         except RunError as error:
             raise RunError(f"The store {self.name} cannot be opened: {error}") from None
         except sa.exc.DatabaseError as error:
@@ -144,26 +137,8 @@ class Database:
             finally:
                 self._open.connection = None
 
-    def _identity(self) -> tuple[int, int] | None:
-        """Which file it is; a path alone does not tell."""
-        if self._file is None:
-            return None
-        try:
-            found = self._file.stat()
-        except FileNotFoundError:
-            sentence = (
-                f"The store {self.name} is gone: its file was moved or deleted; put it back, and "
-                "what waits for it goes on."
-            )
-            cause = OperationalError(None, None, FileNotFoundError("the file is gone"))
-            raise StoreBusy(sentence, cause) from None
-        return found.st_dev, found.st_ino
-
     @contextmanager
     def _checked(self) -> Iterator[None]:
-        if (identity := self._identity()) != self._known:  # another file was put in its place
-            self.engine.dispose()
-            self._known = identity
         try:
             yield
         except RunError:
@@ -190,7 +165,7 @@ class Database:
                 return StoreBusy(told, error)
             if "unable to open" in reason or "connect" in reason:
                 return RunError(f"{told}; check the folder, or set SAMAR_HOME to another one.")
-        return RunError(f"{told}; see what can be saved with: python -m samar doctor")
+        return RunError(f"{told}; see: python -m samar doctor")
 
 
 def take_turn(db: Connection, what: str) -> None:
@@ -237,32 +212,8 @@ def store_url(text: str | None = None) -> sa.URL:
         ) from None
 
 
-def _check_file(path: Path) -> None:
-    """Make the folder of a new store; refuse a file that was emptied, or is gone.
-
-    Raises:
-        RunError: the file is there and holds nothing, or it is not, and its jobs are.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    runs = home() / "runs"  # another folder may be that of other stores too
-    if not path.exists() and path == home() / "samar.db" and runs.is_dir() and any(runs.iterdir()):
-        raise RunError(
-            f"the file is gone, but {runs} holds files of jobs; put a copy of the store in its "
-            "place, or move that folder away to begin a new one."
-        )
-    born = time.monotonic()
-    while path.is_file() and path.stat().st_size < SMALLEST:
-        if time.monotonic() - born > BIRTH_SECONDS:
-            raise RunError(
-                f"the file is empty ({path.stat().st_size} bytes); put a copy of the store in its "
-                "place, or delete the file to begin a new one."
-            )
-        time.sleep(0.02)
-
-
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    connection.text_factory = _text
     try:
         connection.execute("PRAGMA busy_timeout=15000")
         _check_whose(connection)
@@ -271,10 +222,6 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     except Exception:
         connection.close()
         raise
-
-
-def _text(content: bytes) -> str:
-    return content.decode(errors="replace")
 
 
 def _check_whose(connection: Any) -> None:

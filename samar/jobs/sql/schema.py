@@ -1,14 +1,11 @@
-"""The tables of the store, which carry a version, and what their columns may hold."""
-
-import json
-from typing import Any
+"""The tables of the store, which carry a version."""
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, String, Text
 
 from samar.errors import RunError
 
-VERSION = 4
+VERSION = 5
 """The version of the tables below; a store of another one is refused."""
 
 metadata = sa.MetaData()
@@ -137,32 +134,3 @@ def make_tables(connection: sa.Connection) -> None:
             "open it with the samar that wrote it, or set SAMAR_HOME to another folder to begin a "
             "new store."
         )
-
-
-OBJECTS = (jobs.c.inputs, jobs.c.summary, events.c.detail, controls.c.detail, artifacts.c.summary)
-"""Columns that hold a JSON object, or nothing."""
-LAST_MOMENT = 253_370_764_800.0
-"""The year 9999, the last that a calendar knows."""
-
-
-def object_of(text: Any) -> dict[str, Any] | None:
-    """What a column of :data:`OBJECTS` holds; None where it is no JSON object."""
-    try:
-        found = json.loads(text or "{}")
-    except (TypeError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def wrong(column: "Column[Any]", value: Any) -> str:
-    """Why a value cannot be what a column holds; empty where it can."""
-    kind = column.type.python_type
-    if value is None:
-        return "" if column.nullable else "it is empty"
-    if not isinstance(value, (int, float) if kind is float else kind):
-        return f"{value!r:.40} is no {'text' if kind is str else 'number'}"
-    if kind is float and column.table is jobs and not 0 <= value < LAST_MOMENT:
-        return f"{value!r} is no time"
-    if any(column is each for each in OBJECTS) and object_of(value) is None:
-        return f"{value!r:.40} is no JSON object"
-    return ""

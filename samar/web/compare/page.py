@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from samar.jobs.job import UNREADABLE, Job
+from samar.jobs.job import Job
 from samar.web.compare.curves import curves, runs_of
 from samar.web.compare.flatness import flatness
 from samar.web.compare.pair import pair
@@ -36,7 +36,7 @@ def compare_page() -> None:
     runs = _choose(everything)
     view = segmented("View", "compare_view", VIEWS)
     if view == "flatness":
-        flatness(runs, [run for run in everything if run.status != UNREADABLE])
+        flatness(runs, everything)
     elif len(runs) < (2 if view == "pair" else 1):
         st.info("Choose two or more runs above.", icon=":material/arrow_upward:")
     elif view == "settings":
@@ -55,7 +55,7 @@ def _choose(everything: Sequence[Job]) -> list[Job]:
     Returns:
         The runs of the page, in the order of the link.
     """
-    known = {run.id: run for run in everything if run.status != UNREADABLE}
+    known = {run.id: run for run in everything}
     link = st.query_params.get(COMPARED, "")
     state = st.session_state
     if link != state.get(COMPARED_LINK):  # not what this page wrote there: the link wins

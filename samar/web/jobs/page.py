@@ -8,7 +8,7 @@ import streamlit as st
 from samar.errors import RunError, SamarError
 from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher
 from samar.jobs.engine.local import RAY, engine
-from samar.jobs.job import HELD, RESUMABLE, UNREADABLE, Job
+from samar.jobs.job import HELD, RESUMABLE, Job
 from samar.jobs.kind import SHORT, kinds, trains
 from samar.jobs.store import MEMBER
 from samar.jobs.summary import progress, where
@@ -123,11 +123,9 @@ def _actions(job: Job) -> None:
         st.markdown(f"**{plain(job.label)}** · {MARKS[job.status]}")
     if job.message:
         st.caption(plain(job.message))
-    readable, steer = job.status != UNREADABLE, service().cannot_steer(job)
+    steer = service().cannot_steer(job)
     with st.container(horizontal=True, key="run_actions"):
-        if readable and st.button(
-            "Open", icon=":material/open_in_new:", type="primary", key="open"
-        ):
+        if st.button("Open", icon=":material/open_in_new:", type="primary", key="open"):
             open_job(job)
         if job.status == "paused" or job.status in RESUMABLE:
             resume = partial(service().resume, job.id)
@@ -140,7 +138,7 @@ def _actions(job: Job) -> None:
             )
         if job.active:
             _stop_button(job, "stop")
-        elif readable and st.button(
+        elif st.button(
             "Repeat",
             icon=":material/replay:",
             key="repeat",
@@ -148,20 +146,18 @@ def _actions(job: Job) -> None:
         ):
             attempt(_repeat, job)
         _pin_button([job])
-        if readable:
-            with st.popover("Rename", icon=":material/edit:", **unless(steer)):
-                # What was given elsewhere meanwhile makes another widget, which begins with that.
-                name, key = job.settings.name, f"name_{job.id}_{job.settings.name}"
-                st.text_input("New name", name, max_chars=80, key=key)
-                st.button("Save", on_click=attempt, args=(_rename, job.id, key), key="save_name")
+        with st.popover("Rename", icon=":material/edit:", **unless(steer)):
+            # What was given elsewhere meanwhile makes another widget, which begins with that.
+            name, key = job.settings.name, f"name_{job.id}_{job.settings.name}"
+            st.text_input("New name", name, max_chars=80, key=key)
+            st.button("Save", on_click=attempt, args=(_rename, job.id, key), key="save_name")
         with st.popover("Tags", icon=":material/label:", **unless(steer)):
             tags, key = " ".join(job.tags), f"tags_{job.id}_{' '.join(job.tags)}"
             st.text_input("Tags, with spaces between them", tags, key=key)
             st.button("Save", on_click=attempt, args=(_tag, job.id, key), key="save_tags")
         if not job.active:
             _delete_button([job])
-        if readable:
-            download_menu(job)
+        download_menu(job)
 
 
 def _actions_for_many(jobs: Sequence[Job]) -> None:

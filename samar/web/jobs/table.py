@@ -24,7 +24,6 @@ MARKS = {
     "diverged": "× diverged",
     "failed": "× failed",
     "interrupted": "! interrupted",
-    "unreadable": "? unreadable",
 }
 SEARCHED = ("optimizer", "rule", "model", "dataset", "network")
 PERCENT = st.column_config.NumberColumn(format="percent")

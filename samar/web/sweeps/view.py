@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from samar.errors import RunError
-from samar.jobs.job import UNREADABLE, Job, moment
+from samar.jobs.job import Job, moment
 from samar.sweeps.results import SettingResult, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep
 from samar.web.service import attempt, explained, service, show_problem, sweeps, unless
@@ -26,7 +26,6 @@ STATES = {
     "failed": "× failed",
     "finished": "✓ finished",
     "interrupted": "! interrupted",
-    UNREADABLE: "? unreadable",
 }
 
 
@@ -168,8 +167,6 @@ def _one_sweep(sweep_id: str) -> None:
     show_problem()
     every = REFRESH_SECONDS if sweep.active else None
     st.fragment(explained()(_watch), run_every=every)(sweep.id, (sweep.state, bool(sweep.training)))
-    if sweep.state == UNREADABLE:
-        return
     with st.expander("How to repeat this"):
         st.code(sweep.spec.command, language="bash", wrap_lines=True)
 
@@ -183,9 +180,6 @@ def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
         st.rerun()
     with st.container(key="sweep_status"):
         st.markdown(f"**{_state_line(sweep)}**")
-    if sweep.state == UNREADABLE:
-        st.error(plain(sweep.job.message), icon=":material/error:")
-        return
     if sweep.state != "finished":
         _show_progress(sweep)
     if sweep.state == "failed":
@@ -276,6 +270,5 @@ def _runs_csv(sweep: Sweep) -> str:
         | sweep.spec.values(run.settings)
         | (asdict(run.last_epoch) if run.last_epoch else {})
         for run in sweeps().members(sweep)
-        if run.status != UNREADABLE
     ]
     return str(pd.DataFrame(rows).to_csv(index=False))

@@ -22,7 +22,7 @@ from samar.errors import RunError
 from samar.jobs.access.roles import allow
 from samar.jobs.edits import edited
 from samar.jobs.files import job_dir
-from samar.jobs.job import HELD, UNREADABLE, Job
+from samar.jobs.job import HELD, Job
 from samar.jobs.kind import training_kinds
 from samar.jobs.records import Event
 from samar.kinds.race import title_of as race_title
@@ -86,19 +86,13 @@ def shown_of(run_id: str | None, together: Sequence[str] = ()) -> Shown:
     with suppress(RunError):  # it is no race, or there is none
         race = service().get(run_id, "race")
     if race is not None:
-        return Shown(_readable(race), tuple(map(_readable, service().members(race.id))))
+        return Shown(race, tuple(service().members(race.id)))
     run = _run(run_id)
     return Shown(run, (run,), _origin(run))
 
 
 def _run(run_id: str) -> Job:
-    return _readable(service().get(run_id, training_kinds()))
-
-
-def _readable(job: Job) -> Job:
-    if job.status == UNREADABLE:
-        raise RunError(f"{job.label}: {job.message}")
-    return job
+    return service().get(run_id, training_kinds())
 
 
 def _origin(job: Job) -> Job | None:

@@ -1,1 +1,0 @@
-"""What is wrong with a store and its files, and a copy of it without what is wrong."""
