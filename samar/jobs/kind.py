@@ -46,7 +46,6 @@ class Kind:
         version: another one makes finished jobs no answer to the same question.
         reused: whether a finished job with the same settings and inputs is an answer.
         resumable: whether a job that ended early goes on from what it kept; else it starts again.
-        forget: deletes what a deleted job left elsewhere than in the store and its folder.
         rehearse: imports and tries what a job needs, in a spare process that waits for one.
         fetches: whether its jobs use the network, which a class may not.
         memory: forecasts the bytes that a job takes where it computes; None where nobody knows.
@@ -69,7 +68,6 @@ class Kind:
     fetches: bool = False
     rehearse: Callable[[], None] | None = None
     memory: Callable[["Store", Any], int | None] | None = None
-    forget: Callable[["Store", Any], None] | None = None
     trains: bool = False
     script: bool = False
 

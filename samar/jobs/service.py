@@ -395,9 +395,6 @@ class Jobs:
     def _remove(self, job: Job) -> None:
         for gone in self.store.delete(job.id):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
-        forget = kind_of(job.kind).forget
-        if forget is not None:
-            forget(self.store, job)
 
     def _hold(self, job: Job, status: str, allowed: tuple[str, ...]) -> None:
         if not self.store.move(job, status, only=allowed):

@@ -1,7 +1,7 @@
 """A sweep: a coordinator that owns many training runs and takes no slot of its own."""
 
 from samar.jobs.kind import Kind
-from samar.sweeps.service import advance, forget, prepare
+from samar.sweeps.service import advance, prepare
 from samar.sweeps.spec import SweepSpec
 
 KIND = Kind(
@@ -12,5 +12,4 @@ KIND = Kind(
     lane=None,
     advance=advance,
     prepare=prepare,
-    forget=forget,
 )

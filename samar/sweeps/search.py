@@ -1,9 +1,7 @@
-"""Random and Bayesian search, done by Optuna.
+"""Random and Bayesian search and pruning, done by Optuna.
 
-The search's history lies in Optuna's own tables in the database of the runs, under the sweep's id,
-where other programs for Optuna can read it. The runs themselves say what was tried: a setting is
-drawn from a copy of the history in memory and becomes runs in one transaction, so that a process
-killed at any moment leaves neither a trial without runs nor runs without a trial.
+The runs themselves say what was tried and what came out: Optuna's history is made from them anew
+whenever settings are chosen, so that a search goes on wherever a process was killed.
 
 Bayesian search is the tree-structured Parzen estimator. It maximizes the validation accuracy of
 the last epoch, averaged over the seeds; a setting that diverged counts as 0, one that failed not at
@@ -11,13 +9,14 @@ all.
 
 Reference:
     Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011.
+    Golovin et al., "Google Vizier", KDD 2017: the median stopping rule.
     Akiba et al., "Optuna", KDD 2019, arXiv 1907.10902.
 """
 
 import json
+import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -27,23 +26,22 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import StorageInternalError
+from optuna.pruners import MedianPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
 
 from samar.errors import ConfigError, SamarError
 from samar.jobs.job import SKIPPED, Job
-from samar.jobs.store import Store
 from samar.sweeps.spec import MEMBER_DEFAULTS, SweepSpec
 from samar.sweeps.values import SETTINGS, same_setting
 from samar.training.settings import TrainSettings
 
 DRAWS = 50
 """How often a setting that was tried before is drawn again before the space counts as exhausted."""
-SETTING = "setting"
-"""Optuna user attribute: which setting of ours a trial is."""
+FIRST_RUNS = 4
+"""So many must have come to their end before another is pruned."""
+FIRST_EPOCHS = 0.2
+"""The share of its epochs that every run gets."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -74,7 +72,7 @@ def first(spec: SweepSpec, limit: int) -> list[TrainSettings]:
     """
     settings: list[TrainSettings] = []
     while len(settings) < min(limit, spec.trials):
-        setting = _next(spec, (), settings)
+        setting = _next(spec, {}, settings)
         if setting is None:
             break
         settings.append(setting)
@@ -91,26 +89,18 @@ def _some(settings: list[TrainSettings], spec: SweepSpec) -> list[TrainSettings]
 
 
 def search(
-    store: Store,
-    sweep: Job,
+    spec: SweepSpec,
     settings: Mapping[str, Sequence[Job]],
     ended: Mapping[str, Sequence[Job]],
     limit: int,
-) -> list[TrainSettings] | None:
-    """Learn from what ended and choose new settings until ``limit`` are open.
+) -> list[TrainSettings]:
+    """New settings, chosen by what ended, until ``limit`` are open.
 
     Args:
         settings: the members, by their setting.
         ended: those of them whose members have all come to their end.
-
-    Returns:
-        The new settings; None if another process writes and the search has to wait.
     """
-    spec: SweepSpec = sweep.settings
-    try:
-        history = _learn(store, sweep, ended)
-    except (SQLAlchemyError, StorageInternalError):
-        return None
+    history = {setting: trial_of(spec, runs) for setting, runs in ended.items()}
     tried = [runs[0].settings for runs in settings.values()]
     new: list[TrainSettings] = []
     while len(tried) + len(new) < spec.trials and len(settings) - len(ended) + len(new) < limit:
@@ -121,37 +111,8 @@ def search(
     return new
 
 
-def forget(store: Store, sweep: Job) -> None:
-    """Delete a sweep's history from Optuna's tables."""
-    with _storage(store) as storage:
-        names = [summary.study_name for summary in optuna.get_all_study_summaries(storage)]
-        if _study_name(sweep.id) in names:
-            optuna.delete_study(study_name=_study_name(sweep.id), storage=storage)
-
-
-def _learn(store: Store, sweep: Job, ended: Mapping[str, Sequence[Job]]) -> Sequence[FrozenTrial]:
-    """Bring Optuna's tables up to date and return the trials, each setting once.
-
-    A setting that failed is told again once it was resumed and came to a value.
-    """
-    with _storage(store) as storage:
-        study = optuna.create_study(
-            study_name=_study_name(sweep.id),
-            storage=storage,
-            direction="maximize",
-            load_if_exists=True,
-        )
-        known = {t.user_attrs.get(SETTING): t.state for t in study.get_trials(deepcopy=False)}
-        for setting, runs in ended.items():
-            if known.get(setting, TrialState.FAIL) is TrialState.FAIL:
-                told = _told(sweep.settings, setting, runs)
-                if told.state is not known.get(setting):
-                    study.add_trial(told)
-        return list({t.user_attrs.get(SETTING): t for t in study.get_trials()}.values())
-
-
-def _told(spec: SweepSpec, setting: str, runs: Sequence[Job]) -> FrozenTrial:
-    """What became of a setting, as Optuna has it."""
+def trial_of(spec: SweepSpec, runs: Sequence[Job]) -> FrozenTrial:
+    """The result of a setting's runs, all of which have ended, as Optuna has it."""
     config = runs[0].settings
     follows = spec.following(config.model_dump())
     names = [n for n in spec.varied if config.applies(n) and n not in follows]
@@ -173,25 +134,23 @@ def _told(spec: SweepSpec, setting: str, runs: Sequence[Job]) -> FrozenTrial:
         intermediate_values={reached: value} if pruned and value is not None else None,
         params=params,
         distributions={name: space[name] for name in params},
-        user_attrs={SETTING: setting, "runs": [run.id for run in runs]},
     )
 
 
 def _next(
-    spec: SweepSpec, history: Sequence[FrozenTrial], tried: Sequence[TrainSettings]
+    spec: SweepSpec, history: Mapping[str, FrozenTrial], tried: Sequence[TrainSettings]
 ) -> TrainSettings | None:
     """A setting that was not tried, or ``None`` if none is found.
 
     A setting drawn once more is told once more, so that the search turns to others.
     """
     seen = {same_setting(config) for config in tried}
-    known = {trial.user_attrs[SETTING]: trial.value for trial in history}
-    study = _in_memory(TPESampler(seed=_seed(spec, len(tried))), history)
+    study = _in_memory(TPESampler(seed=_seed(spec, len(tried))), history.values())
     for trial, (config,) in _draws(study, spec, DRAWS):
         setting = same_setting(config)
         if setting not in seen:
             return config
-        value = known.get(setting)
+        value = history[setting].value if setting in history else None
         study.tell(trial, value, TrialState.FAIL if value is None else None)
     return None
 
@@ -258,7 +217,7 @@ def _possible(spec: SweepSpec, name: str, value: Any) -> bool:
     return bool(spec.ranges[name].low <= value <= spec.ranges[name].high)
 
 
-def _in_memory(sampler: BaseSampler, history: Sequence[FrozenTrial]) -> optuna.Study:
+def _in_memory(sampler: BaseSampler, history: Iterable[FrozenTrial]) -> optuna.Study:
     study = optuna.create_study(sampler=sampler, direction="maximize")
     study.add_trials(history)
     return study
@@ -273,18 +232,39 @@ def _seed(spec: SweepSpec, tried: int) -> int:
     return zlib.crc32(f"{json.dumps(asked, sort_keys=True)} {tried}".encode())
 
 
-def _study_name(sweep_id: str) -> str:
-    return f"samar-{sweep_id}"
+def hopeless(
+    running: Mapping[str, Mapping[int, float]],
+    ended: Sequence[Mapping[int, float]],
+    epochs: int,
+) -> list[str]:
+    """The names of runs to stop, by Optuna's median pruner.
+
+    A run whose best validation accuracy so far is below the median of what the others had at the
+    same epoch is hopeless. The first runs, and the first epochs of each, are never pruned.
+
+    Args:
+        running: validation accuracies by epoch, of each that trains; NaN tells nothing.
+        ended: the same of those that came to their end, pruned ones included.
+        epochs: of a whole run.
+    """
+    first = math.ceil(FIRST_EPOCHS * epochs)
+    pruner = MedianPruner(FIRST_RUNS, n_warmup_steps=first + 1)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    for values in filter(None, map(_finite, ended)):
+        last = values[max(values)]
+        study.add_trial(
+            create_trial(state=TrialState.COMPLETE, value=last, intermediate_values=values)
+        )
+    found = []
+    for name, values in zip(running, map(_finite, running.values()), strict=True):
+        trial = study.ask()
+        for epoch, value in values.items():
+            trial.report(value, epoch)
+        if values and trial.should_prune():
+            found.append(name)
+        study.tell(trial, state=TrialState.FAIL)  # it is no measure for the others
+    return found
 
 
-@contextmanager
-def _storage(store: Store) -> Iterator[RDBStorage]:
-    """Optuna's tables in the database of the runs."""
-    url = store.database.engine.url
-    wait = {"connect_args": {"timeout": 15}} if url.get_backend_name() == "sqlite" else {}
-    storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=wait)
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+def _finite(values: Mapping[int, float]) -> dict[int, float]:
+    return {epoch: value for epoch, value in values.items() if not math.isnan(value)}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from samar.data.presence import require_data
-from samar.errors import ConfigError, SamarError
+from samar.errors import SamarError
 from samar.jobs.engine.local import asked_to_stop, slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, Job
 from samar.jobs.kind import LONG
@@ -20,8 +20,8 @@ from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import take_turn
 from samar.jobs.store import Store, new_row
-from samar.sweeps.spec import FIXED, MOST_MEMBERS, OWN_SETTING, SweepSpec
-from samar.sweeps.values import SETTINGS, TASK, same_setting
+from samar.sweeps.spec import SweepSpec
+from samar.sweeps.values import TASK, same_setting
 from samar.training.settings import TrainSettings
 
 ENDED = ("finished", "diverged", "failed", "stopped")
@@ -29,8 +29,6 @@ ENDED = ("finished", "diverged", "failed", "stopped")
 INTERRUPTED = "interrupted"
 WHY_SKIPPED = f"{SKIPPED}: this setting diverged with another seed."
 WHY_PRUNED = f"{SKIPPED}: others were better at the same epoch."
-_looked: dict[str, Mapping[str, int]] = {}
-"""The counts of each sweep whose members were last looked through for what diverged."""
 
 
 @dataclass(frozen=True)
@@ -140,64 +138,23 @@ class Sweeps:
         return sweep.ended + sum(run.done / run.total for run in training if run.total)
 
 
-def forget(store: Store, sweep: Job) -> None:
-    """Delete what a deleted sweep left in Optuna's tables."""
-    if getattr(sweep.settings, "sampler", "") == "tpe":
-        from samar.sweeps.search import forget
-
-        forget(store, sweep)
-
-
 def prepare(_: Store, spec: SweepSpec) -> Mapping[str, Any]:
     """Make sure that the settings fit together and that what they need is on this machine."""
-    parts = [part for each in spec.conditions for part in (each.match, each.then)]
-    given = [*spec.grid.items(), *((n, (v,)) for part in parts for n, v in part.items())]
-    _refuse(spec, [name for part in parts for name in part])
-    for name, value in ((name, value) for name, values in given for value in values):
-        if "," in str(value):
-            raise ConfigError(
-                f"{name} is {value!r}, but a comma ends a value where a sweep is written down; "
-                "rename the folder."
-            )
     if spec.prune:
-        import_module("samar.sweeps.pruning")  # whoever lacks Optuna is told now
+        import_module("optuna")  # whoever lacks it is told now
     datasets = [settings.dataset for settings in _first(spec)]
     if spec.sampler == "tpe":  # what it draws later is not known yet
         datasets += spec.grid.get("dataset", ())
-        datasets += [each.then["dataset"] for each in spec.conditions if "dataset" in each.then]
+        datasets += [c.then["dataset"] for c in spec.conditions if "dataset" in c.then]
     for dataset in dict.fromkeys(datasets):
         require_data(dataset)
     return {}
 
 
-def _refuse(spec: SweepSpec, conditional: Iterable[str]) -> None:
-    """Refuse what stored sweeps may hold, which stay readable, but no new one can do.
-
-    Args:
-        conditional: the settings that conditions name.
-    """
-    for name in conditional:
-        if name in FIXED:
-            raise ConfigError(OWN_SETTING.format(name))
-    size = spec.trials * spec.seeds
-    if spec.sampler != "grid" and size > MOST_MEMBERS:
-        raise ConfigError(
-            f"The sweep has {size:,} runs; at most {MOST_MEMBERS:,} are allowed, so take fewer "
-            "trials or seeds."
-        )
-    last, largest = spec.base.get("seed", 0) + spec.seeds - 1, SETTINGS["seed"].high
-    if largest is not None and last > largest:
-        raise ConfigError(
-            f"The last of the {spec.seeds} seeds is {last}, but a seed must be at most "
-            f"{largest:.12g}; begin with a smaller seed."
-        )
-
-
 def advance(store: Store, limit: int) -> None:
     """Begin new sweeps, skip what diverged, choose next settings, note which are finished.
 
-    A sweep in which that goes wrong has failed, and says why; the others go on. One that needs a
-    package that only this process lacks is left to others.
+    A sweep in which that goes wrong has failed, and says why; the others go on.
 
     Args:
         limit: how many runs train at once; an adaptive sweep has as many open settings.
@@ -207,11 +164,9 @@ def advance(store: Store, limit: int) -> None:
             _take_further(store, sweep, limit)
         except OperationalError:
             raise
-        except ImportError:
-            continue
         except Exception as error:
-            known = isinstance(error, SamarError)
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            kind = "" if isinstance(error, SamarError) else f"{type(error).__name__}: "
+            reason = f"{kind}{error}"
             if store.move(sweep.job, "failed", reason, only=("running",)):
                 for member in store.all(parent=sweep.id, status=HELD):
                     store.orders.post(member.key, STOP)
@@ -221,13 +176,10 @@ def _take_further(store: Store, sweep: Sweep, limit: int) -> None:
     if sweep.job.total is None and not sweep.members:
         extend(store, sweep, sweep.spec.repeated(_first(sweep.spec)))
         return
-    if sweep.ended != sweep.job.done:
+    if sweep.ended != sweep.job.done:  # else nothing has diverged since the last look
+        if sweep.spec.skip_diverged and sweep.counts.get("diverged"):
+            _skip_diverged(store, store.all("train", parent=sweep.id))
         store.beat(sweep.job, done=sweep.ended)
-    may_skip = sweep.counts.get("diverged") and sweep.counts.get("queued")
-    if sweep.spec.skip_diverged and may_skip and _looked.get(sweep.id) != sweep.counts:
-        found = store.all("train", parent=sweep.id, status=("diverged", "queued"))
-        _skip_diverged(store, by_setting(found))
-        _looked[sweep.id] = sweep.counts
     if sweep.spec.prune and sweep.training:
         _prune(store, sweep)
     if not _goes_on(store, sweep, limit):
@@ -288,10 +240,10 @@ def _first(spec: SweepSpec) -> list[TrainSettings]:
     return search.drawn(spec) if spec.sampler == "random" else search.first(spec, slots(LONG))
 
 
-def _skip_diverged(store: Store, settings: Mapping[str, Sequence[Job]]) -> None:
-    for members in settings.values():
-        if any(run.status == "diverged" and not run.edits for run in members):
-            for run in members:
+def _skip_diverged(store: Store, members: Sequence[Job]) -> None:
+    for runs in by_setting(members).values():
+        if any(run.status == "diverged" and not run.edits for run in runs):
+            for run in runs:
                 store.move(run, "stopped", WHY_SKIPPED, only=("queued",))
 
 
@@ -311,7 +263,7 @@ def _prune(store: Store, sweep: Sweep) -> None:
 
 
 def _prune_alike(store: Store, runs: Sequence[Job]) -> None:
-    from samar.sweeps.pruning import hopeless
+    from samar.sweeps.search import hopeless
 
     training = {run.id: run for run in runs if run.status in HELD}
     ended = [run for run in runs if run.id not in training]
@@ -336,7 +288,7 @@ def _goes_on(store: Store, sweep: Sweep, limit: int) -> bool:
         return True
     from samar.sweeps.search import search
 
-    new = search(store, sweep.job, settings, ended, limit)
+    new = search(sweep.spec, settings, ended, limit)
     if new:
         extend(store, sweep, sweep.spec.repeated(new))
-    return new is None or bool(new) or len(ended) < len(settings)
+    return bool(new) or len(ended) < len(settings)

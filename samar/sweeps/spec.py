@@ -31,7 +31,6 @@ from samar.training.settings import DECIDING, TrainSettings
 
 FIXED = ("name", "seed", "validation")
 """Settings that a sweep itself gives to its members."""
-OWN_SETTING = "{} cannot vary within a sweep; the sweep sets it itself."
 UNMEASURED = {"curvature_every": 0, "film_every": 0, "snapshots": 0}
 """No measurements between the epochs, and no weights but those of the end."""
 MEMBER_DEFAULTS: dict[str, Any] = {"validation": 0.2, **UNMEASURED}
@@ -51,7 +50,6 @@ class SweepSpec(JobSettings):
         grid: values to try, by setting.
         ranges: intervals to draw from, by setting.
         conditions: settings that follow from others, such as a learning rate for one model.
-        version: of the defaults that `base` differs from; samar 0.1 stored none.
     """
 
     kind: ClassVar[str] = "sweep"
@@ -107,7 +105,6 @@ class SweepSpec(JobSettings):
     grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     ranges: dict[str, Range] = Field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
-    version: int = Field(default=2, ge=2, le=2)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -118,9 +115,10 @@ class SweepSpec(JobSettings):
         return self
 
     def _check(self) -> None:
-        for name in (*self.grid, *self.ranges):
+        conditional = [n for c in self.conditions for n in (*c.match, *c.then)]
+        for name in (*self.grid, *self.ranges, *conditional):
             if name in FIXED:
-                raise ConfigError(OWN_SETTING.format(name))
+                raise ConfigError(f"{name} cannot vary within a sweep; the sweep sets it itself.")
             require_setting(name)
         for name in self.ranges:
             interval_fits(name, self.ranges[name])
@@ -153,48 +151,25 @@ class SweepSpec(JobSettings):
         for name, values in self.grid.items():
             if not values:
                 raise ConfigError(f"{name} has no values; give at least one.")
-            self._refuse_none(name, values)
-        for condition in self.conditions:
-            for name, value in (*condition.match.items(), *condition.then.items()):
-                self._refuse_none(name, (value,))
-        if self.sampler == "tpe":
-            self._check_search()
-        if self.prune and not self._validation:
-            raise ConfigError(
-                "Stopping what is hopeless (prune) needs held-out images; choose a validation "
-                "share above 0."
-            )
-        size = math.prod(len(values) for values in self.grid.values()) * self.seeds
-        if self.sampler == "grid" and size > MOST_MEMBERS:
-            raise ConfigError(
-                f"The grid has {size:,} runs; at most {MOST_MEMBERS:,} are allowed, so leave out "
-                "values or seeds, or choose the sampler random or tpe."
-            )
-        if self.sampler == "grid":
-            self.settings()
-
-    @staticmethod
-    def _refuse_none(name: str, values: tuple[Any, ...]) -> None:
-        if None in values:
-            raise ConfigError(
-                f"{name} is None, which a sweep cannot show or write; give a number instead."
-            )
-
-    def _check_search(self) -> None:
-        if self.equal_gradients:
+        if self.sampler == "tpe" and self.equal_gradients:
             raise ConfigError(
                 "Bayesian search compares settings at equal epochs; leave out equal-gradients, or "
                 "choose the sampler grid or random."
             )
-        if not self._validation:
+        needs_validation = self.sampler == "tpe" or self.prune
+        if needs_validation and not (MEMBER_DEFAULTS | self.base)["validation"]:
+            what = "Bayesian search" if self.sampler == "tpe" else "Stopping what is hopeless"
+            raise ConfigError(f"{what} needs held-out images; choose a validation share above 0.")
+        grid_size = math.prod(len(values) for values in self.grid.values())
+        size = self.seeds * (grid_size if self.sampler == "grid" else self.trials)
+        if size > MOST_MEMBERS:
             raise ConfigError(
-                "Bayesian search learns from held-out images; choose a validation share above 0."
+                f"The sweep has {size:,} runs; at most {MOST_MEMBERS:,} are allowed, so take fewer "
+                "values, trials or seeds."
             )
-
-    @property
-    def _validation(self) -> float:
-        """The share of held-out images that the members have."""
-        return float((MEMBER_DEFAULTS | self.base)["validation"])
+        typed("seed", self.base.get("seed", 0) + self.seeds - 1)
+        if self.sampler == "grid":
+            self.settings()
 
     @property
     def changes(self) -> dict[str, Any]:

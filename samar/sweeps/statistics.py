@@ -2,13 +2,11 @@
 
 Reference:
     Student, "The Probable Error of a Mean", Biometrika 1908.
-    Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.3 and 26.7.4.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from statistics import fmean, stdev
 
 NAN = float("nan")
@@ -55,38 +53,10 @@ def mean_std(values: Iterable[float]) -> MeanStd:
 
 def t_interval(values: Sequence[float]) -> Interval:
     """Student's t interval of the mean."""
+    from scipy.special import stdtrit  # pages are drawn before SciPy is loaded
+
     found = mean_std(values)
     half = NAN
     if found.n > 1:
-        half = t_quantile(found.n - 1) * found.std / math.sqrt(found.n)
+        half = float(stdtrit(found.n - 1, (1 + CONFIDENCE) / 2)) * found.std / math.sqrt(found.n)
     return Interval(found.mean, found.mean - half, found.mean + half, found.n)
-
-
-@cache
-def t_quantile(freedom: int) -> float:
-    """The t that a Student variable exceeds in magnitude with probability 5 %.
-
-    Bisection on θ = atan(t / √ν), in which the probability P(|T| ≤ t) is a finite sum.
-
-    Args:
-        freedom: ν, degrees of freedom, at least 1.
-    """
-    low, high = 0.0, math.pi / 2
-    while low < (middle := (low + high) / 2) < high:
-        if _within(middle, freedom) < CONFIDENCE:
-            low = middle
-        else:
-            high = middle
-    return math.tan(low) * math.sqrt(freedom)
-
-
-def _within(angle: float, freedom: int) -> float:
-    """P(|T| ≤ √ν tan θ)."""
-    odd = freedom % 2
-    cosine, total = math.cos(angle), 0.0
-    term = cosine if odd else 1.0
-    for k in range(2 + odd, freedom + 1, 2):
-        total += term
-        term *= cosine**2 * (k - 1) / k
-    partial = math.sin(angle) * total
-    return 2 / math.pi * (angle + partial) if odd else partial

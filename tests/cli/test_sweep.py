@@ -139,7 +139,7 @@ def test_options_go_before_a_preset() -> None:
         ("sweep --range rho=1 --sampler tpe", "write it as low:high"),
         ("sweep --seeds many", "seeds is 'many', but it must be a whole number"),
         ("sweep --preset cifar", "no sweep preset 'cifar'"),
-        ("sweep --preset paper --prune", "(prune) needs held-out images"),
+        ("sweep --preset paper --prune", "hopeless needs held-out images"),
         ("sweep --grid rho=0.1 --when rho=0.1:seed=3", "seed cannot vary within a sweep; the"),
         ("sweep --grid rho=0.1 --when validation=0.2:lr=1", "validation cannot vary within a"),
         ("sweep --grid rho=0.1 --when rho=0.1:name=a", "name cannot vary within a sweep; the"),

@@ -4,15 +4,13 @@ import math
 from collections.abc import Callable, Mapping
 from statistics import median
 
-import optuna
 import pytest
 
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.sweeps.pruning import FIRST_RUNS, hopeless
-from samar.sweeps.search import search
-from samar.sweeps.service import WHY_PRUNED, Sweeps, by_setting, members_of
+from samar.sweeps.search import FIRST_RUNS, hopeless, trial_of
+from samar.sweeps.service import WHY_PRUNED, Sweeps
 from samar.sweeps.spec import SweepSpec
 from samar.training.records import EpochRecord
 from tests.waiting import wait
@@ -80,28 +78,29 @@ def test_a_hopeless_member_is_told_to_stop_once(
     assert not sweeps.jobs.can_resume(sweep.job)  # what it skipped stays so
 
 
-def test_runs_of_different_tasks_have_medians_of_their_own(
-    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("grid", [{"label_noise": (0.0, 0.4)}, {"epochs": (20, 40)}])
+def test_runs_of_another_task_or_length_have_medians_of_their_own(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch, grid: dict
 ) -> None:
-    """Wrong labels cost accuracy whatever the radius: a run is no worse for having them."""
+    """Wrong labels cost accuracy whatever the radius, and a longer run is behind at first."""
     monkeypatch.setenv("SAMAR_MAX_RUNS", "20")
     store = sweeps.jobs.store
-    grid = {"label_noise": (0.0, 0.4), "rho": SPEC.grid["rho"]}
-    sweeps.jobs.submit(SweepSpec(grid=grid, seeds=1, prune=True))
-    tasks = {
-        noise: [run for run in store.all("train") if run.settings.label_noise == noise]
-        for noise in grid["label_noise"]
-    }
-    for noise, best in ((0.0, 0.9), (0.4, 0.6)):
-        for run in tasks[noise][:FIRST_RUNS]:
+    sweeps.jobs.submit(SweepSpec(grid={**grid, "rho": SPEC.grid["rho"]}, seeds=1, prune=True))
+    ((name, values),) = grid.items()
+    groups = [
+        [run for run in store.all("train") if getattr(run.settings, name) == value]
+        for value in values
+    ]
+    for runs, best in zip(groups, (0.9, 0.6), strict=True):
+        for run in runs[:FIRST_RUNS]:
             epochs(sweeps, run, at(20, best))
             end(run, val=best)
-        good, bad = tasks[noise][FIRST_RUNS:]
+        good, bad = runs[FIRST_RUNS:]
         epochs(sweeps, good, at(20, best + 0.01))
         epochs(sweeps, bad, at(20, best - 0.01))
     schedule(store)
-    told = {run.id for runs in tasks.values() for run in runs if store.orders.after(0, run.key)}
-    assert told == {runs[-1].id for runs in tasks.values()}
+    told = {run.id for runs in groups for run in runs if store.orders.after(0, run.key)}
+    assert told == {runs[-1].id for runs in groups}
 
 
 def test_the_search_learns_that_it_was_pruned(sweeps: Sweeps, end: Callable[..., None]) -> None:
@@ -112,10 +111,7 @@ def test_the_search_learns_that_it_was_pruned(sweeps: Sweeps, end: Callable[...,
     epochs(sweeps, run, at(20, 0.3))
     end(run, val=0.3, status="stopped")
     store.move(store.get(run.id), "stopped", WHY_PRUNED, only=("stopped",))
-    settings = by_setting(members_of(store, sweeps.get(sweep_id).job))
-    assert search(store, sweeps.get(sweep_id).job, settings, settings, 1)
-    url = store.database.engine.url.render_as_string(hide_password=False)
-    (trial, *_) = optuna.load_study(study_name=f"samar-{sweep_id}", storage=url).trials
+    trial = trial_of(spec, sweeps.members(sweeps.get(sweep_id))[:1])
     assert (trial.state.name, trial.value) == ("PRUNED", 0.3)
 
 
@@ -127,25 +123,6 @@ def test_a_worker_bears_the_reason(jobs: Jobs) -> None:
     jobs.store.orders.post(run.key, "stop", why=WHY_PRUNED)
     run = wait(jobs, run.id, lambda job: not job.active)
     assert (run.status, run.message) == ("stopped", WHY_PRUNED)
-
-
-def test_runs_of_other_lengths_have_medians_of_their_own(
-    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A longer run is behind at the same epoch, since its learning rate is still high there."""
-    monkeypatch.setenv("SAMAR_MAX_RUNS", "20")
-    store = sweeps.jobs.store
-    grid = {"epochs": (20, 40), "rho": SPEC.grid["rho"]}
-    sweeps.jobs.submit(SweepSpec(grid=grid, seeds=1, prune=True))
-    short, long = (
-        [run for run in store.all("train") if run.settings.epochs == length] for length in (20, 40)
-    )
-    for run in short:
-        epochs(sweeps, run, at(20, 0.6))
-        end(run, val=0.6)
-    epochs(sweeps, long[0], at(20, 0.5))
-    schedule(store)
-    assert store.orders.after(0, long[0].key) == []
 
 
 @pytest.mark.parametrize("edits", [0, 1])

@@ -192,32 +192,3 @@ def test_an_edited_run_is_not_counted_as_its_settings(
     assert best_by_validation([first, second]) is second
     assert edited_sentence([first, second]) == "1 run edited while training, so not counted."
     assert edited_sentence([second]) == ""
-
-
-def test_an_edited_run_is_in_no_difference(sweeps: Sweeps, end: Callable[..., None]) -> None:
-    spec = SweepSpec(grid={"optimizer": ("sgd", "sam")}, seeds=2)
-    sweep = sweeps.get(sweeps.jobs.submit(spec))
-    for run in sweeps.members(sweep):
-        edited = (run.settings.optimizer, run.settings.seed) == ("sam", 0)
-        end(run, test=0.1 if edited else 0.6, edits=int(edited))
-    found = results(spec, sweeps.members(sweep))
-    (difference,) = paired_differences(found, found[0])
-    assert difference.values == {1: 0.0}
-
-
-def test_a_setting_whose_seeds_were_deleted_is_not_the_best(
-    sweeps: Sweeps, end: Callable[..., None]
-) -> None:
-    spec = SweepSpec(grid={"optimizer": ("sgd", "sam")}, seeds=2)
-    sweep = sweeps.get(sweeps.jobs.submit(spec))
-    for run in sweeps.members(sweep):
-        lucky = (run.settings.optimizer, run.settings.seed) == ("sam", 0)
-        end(run, val=0.9 if lucky else 0.5 + 0.1 * (run.settings.optimizer == "sgd"))
-    for run in sweeps.members(sweep):
-        if (run.settings.optimizer, run.settings.seed) == ("sam", 1):
-            sweeps.jobs.delete(run.id)
-    found = results(spec, sweeps.members(sweep))
-    assert [(r.optimizer, r.complete) for r in found] == [("sgd", True), ("sam", False)]
-    best = best_by_validation(found)
-    assert best is not None
-    assert best.optimizer == "sgd"
