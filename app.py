@@ -1,14 +1,16 @@
 """The browser app: ``streamlit run app.py``. Sets the page, serves static files, routes."""
 
+from itertools import groupby
 from pathlib import Path
 
 import streamlit as st
 
+from samar.charts.html.render import render
 from samar.home import ASSETS
-from samar.web.cold_start import TURNS, came_cold, load_again
+from samar.web.pages import PAGES
 from samar.web.presenting import apply_presenting
+from samar.web.server import TURNS, came_cold, ensure_static
 from samar.web.service import explained, welcome
-from samar.web.static_files import ensure_static
 
 st.set_page_config(
     "samar",
@@ -17,41 +19,21 @@ st.set_page_config(
     menu_items={"About": "SAMAR, sharpness and λ, live. See the About page."},
 )
 ensure_static(Path(__file__).parent / "static")
-
+cold = came_cold()
 page = st.navigation(
     {
-        "": [
-            st.Page("pages/home/start.py", title="Start", icon=":material/home:", default=True),
-        ],
-        "Learn": [
-            st.Page("pages/learn/playground.py", title="Playground", icon=":material/toys:"),
-            st.Page("pages/learn/lessons.py", title="Lessons", icon=":material/school:"),
-            st.Page("pages/learn/lecture.py", title="Lecture", icon=":material/co_present:"),
-            st.Page("pages/learn/glossary.py", title="Glossary", icon=":material/dictionary:"),
-        ],
-        "Experiment": [
-            st.Page("pages/experiment/train.py", title="Train", icon=":material/play_circle:"),
-            st.Page("pages/experiment/runs.py", title="Jobs", icon=":material/list:"),
-            st.Page("pages/experiment/sweeps.py", title="Sweeps", icon=":material/grid_on:"),
-        ],
-        "Analyse": [
-            st.Page("pages/analysis/models.py", title="Models", icon=":material/inventory_2:"),
-            st.Page("pages/analysis/landscape.py", title="Landscape", icon=":material/landscape:"),
-            st.Page("pages/analysis/curvature.py", title="Curvature", icon=":material/ssid_chart:"),
+        group: [
             st.Page(
-                "pages/analysis/connectivity.py", title="Connectivity", icon=":material/route:"
-            ),
-            st.Page("pages/analysis/compare.py", title="Compare", icon=":material/compare:"),
-        ],
-        "About": [
-            st.Page("pages/home/about.py", title="Method", icon=":material/info:"),
-            st.Page("pages/home/study.py", title="Study", icon=":material/science:"),
-        ],
+                page.path, title=page.title, icon=f":material/{page.icon}:", default=not page.group
+            )
+            for page in pages
+        ]
+        for group, pages in groupby(PAGES.values(), lambda page: page.group)
     },
     position="top",
 )
-if came_cold() and page.url_path:
-    load_again()
+if cold and page.url_path:
+    st.html(render("reload.html.j2"), unsafe_allow_javascript=True)
 else:
     apply_presenting()
     welcome()

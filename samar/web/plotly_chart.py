@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
-from samar.web.static_files import CHART_JS, PLOTLY_JS, component, static_url
+from samar.web.server import CHART_JS, PLOTLY_JS, component, static_url
 
 _component = component(
     "samar_plotly_chart", html="chart.html.j2", css="plotly_chart.css", js=CHART_JS

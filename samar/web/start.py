@@ -8,6 +8,7 @@ from samar.charts.html.render import render
 from samar.errors import DataError
 from samar.training.presets import DEFAULT_PRESET, PRESETS
 from samar.web.learn.glossary import glossary_style, prose
+from samar.web.pages import PAGES
 from samar.web.person import SUPPOSED, supposed
 from samar.web.plotly_chart import expect_charts, figure_json, plotly_chart
 from samar.web.presenting import carried
@@ -20,7 +21,6 @@ RACED = "sgd,samar"
 """Who races: the two of the recording."""
 
 HEIGHTS = {"sgd": "var(--hero)", "samar": "var(--hero)", "strength": "var(--beside)"}
-PLAYGROUND_PAGE = "pages/learn/playground.py"
 
 
 def show() -> None:
@@ -69,7 +69,7 @@ def _doors() -> None:
             race_id = service().submit(race)
         st.switch_page(TRAIN_PAGE, query_params={RUN: race_id, **carried()})
     if st.button("Play with two weights", icon=":material/toys:", key="play_now"):
-        st.switch_page(PLAYGROUND_PAGE, query_params=carried())
+        st.switch_page(PAGES["playground"].path, query_params=carried())
 
 
 def _hero(replay: dict[str, str]) -> None:
@@ -98,7 +98,7 @@ def _links() -> None:
             (LESSONS_PAGE, "Lesson 4: who memorizes?", "school", {LESSON: "4"}),
             (LESSONS_PAGE, "All lessons", "menu_book", {LESSON: "1"}),
             (COMPARE_PAGE, "Compare", "compare", {}),
-            ("pages/learn/glossary.py", "Glossary", "dictionary", {}),
+            (PAGES["glossary"].path, "Glossary", "dictionary", {}),
         )
         for page, label, icon, query in links:
             st.page_link(

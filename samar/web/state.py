@@ -5,8 +5,11 @@ The session holds ids and widget values only; results are read from the store by
 
 import streamlit as st
 
-TRAIN_PAGE = "pages/experiment/train.py"
-"""Where a run is started and watched."""
+from samar.web.pages import PAGES
+
+TRAIN_PAGE, JOBS_PAGE, SWEEPS_PAGE = (PAGES[n].path for n in ("train", "runs", "sweeps"))
+LANDSCAPE_PAGE, CURVATURE_PAGE = PAGES["landscape"].path, PAGES["curvature"].path
+LESSONS_PAGE, COMPARE_PAGE = PAGES["lessons"].path, PAGES["compare"].path
 
 RUN = "run"
 """URL: the run a page shows."""
@@ -25,12 +28,6 @@ MOVED = "stage_moved"
 
 JOB = "job"
 """URL: the measurements that a page shows, with commas between them."""
-
-JOBS_PAGE = "pages/experiment/runs.py"
-"""Where jobs of every kind are listed."""
-
-COMPARE_PAGE = "pages/analysis/compare.py"
-"""Where runs are laid over each other."""
 
 COMPARED = "runs"
 """URL: ids of the runs that the Compare page, or the stage, shows together, with commas between."""
@@ -74,15 +71,6 @@ PRESET = "preset"
 STUDY_SETTING = "study_setting"
 """Session: the setting whose table the study page shows."""
 
-LANDSCAPE_PAGE = "pages/analysis/landscape.py"
-"""Where the loss around a network is shown."""
-
-CURVATURE_PAGE = "pages/analysis/curvature.py"
-"""Where the Hessian at a network's weights is measured."""
-
-CONNECTIVITY_PAGE = "pages/analysis/connectivity.py"
-"""Where paths between two networks are shown."""
-
 FIRST_JOBS = "first_jobs"
 """Session: the jobs of first results that this tab started last."""
 
@@ -102,9 +90,6 @@ def show_run(run_id: str) -> None:
     """Put a run into the URL."""
     st.query_params[RUN] = run_id
 
-
-SWEEPS_PAGE = "pages/experiment/sweeps.py"
-"""Where sweeps are started and read."""
 
 SWEEP = "sweep"
 """URL: the sweep a page shows."""
@@ -129,9 +114,6 @@ def show_sweep(sweep_id: str | None) -> None:
     else:
         st.query_params[SWEEP] = sweep_id
 
-
-LESSONS_PAGE = "pages/learn/lessons.py"
-"""Where the lessons are."""
 
 LESSON = "lesson"
 """URL: number of the lesson on the page."""

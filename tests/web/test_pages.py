@@ -56,14 +56,6 @@ def test_start_page_starts_the_preset(app: AppTest) -> None:
     assert run.status == "queued"
 
 
-def test_every_page_draws(app: AppTest) -> None:
-    app.run()
-    for page in ("experiment/train", "experiment/runs", "home/about", "home/start"):
-        app.switch_page(f"pages/{page}.py").run()
-        assert not app.exception
-        assert not app.error
-
-
 def test_a_link_restores_every_setting(app: AppTest) -> None:
     link = {"optimizer": "vasso", "lr": "0.123", "rho": "0.07", "theta": "0.5", "seed": "11"}
     train_page(app, **link)

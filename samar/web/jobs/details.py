@@ -15,44 +15,20 @@ from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
 from samar.web.jobs.picture import picture
 from samar.web.jobs.table import MARKS, kind_title, result_of
+from samar.web.pages import PAGES, page_of
 from samar.web.service import id_of, service
-from samar.web.state import (
-    CONNECTIVITY_PAGE,
-    CURVATURE_PAGE,
-    JOB,
-    JOBS_PAGE,
-    LANDSCAPE_PAGE,
-    RUN,
-    SWEEP,
-    SWEEPS_PAGE,
-    TRAIN_PAGE,
-)
+from samar.web.state import JOB
 from samar.web.text import plain
 
-PAGES = {
-    "train": (TRAIN_PAGE, RUN),
-    "race": (TRAIN_PAGE, RUN),
-    "watch": (TRAIN_PAGE, RUN),
-    "landscape": (LANDSCAPE_PAGE, JOB),
-    "curvature": (CURVATURE_PAGE, JOB),
-    "connectivity": (CONNECTIVITY_PAGE, JOB),
-    "sweep": (SWEEPS_PAGE, SWEEP),
-}
-"""Where a kind is shown, and how the address there names a job."""
 LOG_LINES = 40
-
-
-def page_of(job: Job) -> tuple[str, str]:
-    """The page that shows a job, and the word of its address that names it."""
-    return PAGES.get(job.kind, (JOBS_PAGE, JOB))
 
 
 def open_job(job: Job) -> None:
     """Go where a job is shown."""
-    page, word = page_of(job)
-    if page != JOBS_PAGE:
-        st.switch_page(page, query_params={word: job.id})
-    st.query_params[word] = job.id
+    page = page_of(job.kind)
+    if page is not PAGES["runs"]:
+        st.switch_page(page.path, query_params={page.names_job: job.id})
+    st.query_params[JOB] = job.id
     st.rerun()
 
 

@@ -14,7 +14,7 @@ from samar.errors import SamarError
 from samar.jobs.access.roles import mark_of
 from samar.jobs.job import Job
 from samar.jobs.kind import trains
-from samar.web.jobs.details import page_of
+from samar.web.pages import page_of
 from samar.web.service import (
     cannot_upload,
     checked_upload,
@@ -78,9 +78,9 @@ def offer_import() -> None:
         if job_id := st.session_state.pop(IMPORTED, None):
             job = service().get(job_id)
             st.success(f"Imported: {plain(job.label)}", icon=":material/check:")
-            page, word = page_of(job)
-            icon = ":material/open_in_new:"
-            st.page_link(page, label="Open it", icon=icon, query_params={word: job_id})
+            page, icon = page_of(job.kind), ":material/open_in_new:"
+            query = {page.names_job: job_id}
+            st.page_link(page.path, label="Open it", icon=icon, query_params=query)
 
 
 def report(runs: Sequence[Job]) -> str:

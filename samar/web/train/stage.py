@@ -26,9 +26,9 @@ from samar.jobs.job import HELD, Job
 from samar.jobs.kind import training_kinds
 from samar.jobs.records import Event
 from samar.kinds.race import title_of as race_title
+from samar.web.server import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.service import attempt, explained, history, service
 from samar.web.state import COMPARED, FEED, LOOK, MOVED, PROBLEM, show_run, shown_run
-from samar.web.static_files import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.train.planes import planes
 
 MOST_RUNS = 4

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samar.web.plotly_chart import plotly_chart
-from samar.web.static_files import ensure_static
+from samar.web.server import ensure_static
 
 ensure_static(Path(__file__).parent / "static")
 
