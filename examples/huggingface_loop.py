@@ -20,7 +20,7 @@ from transformers import BertConfig, BertForSequenceClassification, EvalPredicti
 from transformers import TrainingArguments as Arguments
 
 import samar
-from samar.integrations.huggingface import SamarCallback, SamarTrainer
+from samar.script.huggingface import SamarCallback, SamarTrainer
 
 LENGTH, TOKENS, SEVEN = 12, 10, 7
 

@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 import samar
-from samar.integrations.lightning import SamarCallback
+from samar.script.lightning import SamarCallback
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="lightning")  # such as that the data needs no workers

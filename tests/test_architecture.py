@@ -25,7 +25,6 @@ FLOORS = [
     {"compare", "exchange"},
     {"charts"},
     {"web", "cli", "script"},
-    {"integrations"},
 ]
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted((ROOT / "samar").rglob("*.py"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from samar.jobs.store import Store
-from tests.integrations.frameworks import Ended, need
+from tests.script.frameworks import Ended, need
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

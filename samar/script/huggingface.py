@@ -16,13 +16,12 @@ from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.device.randomness import RandomState, random_state
 from samar.errors import ConfigError
-from samar.integrations.callback import RunningMean, WatchingCallback
-from samar.integrations.packages import require
 from samar.jobs.store import Store
 from samar.models.guard import unwrapped
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.rng import replayed_rng
 from samar.optim.two_pass import TwoPassOptimizer, bare
+from samar.script.callback import RunningMean, WatchingCallback, require
 from samar.script.watch import watch
 
 transformers = require("huggingface", "transformers")
@@ -97,7 +96,7 @@ class SamarCallback(WatchingCallback, TrainerCallback):
             raise ConfigError(
                 "Hugging Face's Trainer gives the optimizer no closure, so that "
                 f"{type(optimizer).__name__} could not take its second gradient; use "
-                "samar.integrations.huggingface.SamarTrainer in its place."
+                "samar.script.huggingface.SamarTrainer in its place."
             )
         self._told, self._losses = _OwnLosses(), RunningMean()
         self._evaluated, self._due = {}, False

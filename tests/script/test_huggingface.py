@@ -16,11 +16,11 @@ from samar.jobs.service import Jobs
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import EveryStep, Late
-from tests.integrations.frameworks import Ended, assert_same, need, state
+from tests.script.frameworks import Ended, assert_same, need, state
 
 transformers = need("transformers")
 need("accelerate")
-ours = need("samar.integrations.huggingface")
+ours = need("samar.script.huggingface")
 Trainer, SamarTrainer, SamarCallback = transformers.Trainer, ours.SamarTrainer, ours.SamarCallback
 
 EXAMPLES, SIZE, EPOCHS = 32, 8, 2
@@ -421,7 +421,7 @@ def test_a_missing_package_is_one_sentence() -> None:
     code = """
 import sys
 sys.modules["transformers"] = None
-import samar.integrations.huggingface
+import samar.script.huggingface
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 1

@@ -1,14 +1,34 @@
-"""What the callbacks of both frameworks share: what a run is asked, and what it is told."""
+"""The part that the callbacks for Lightning and Hugging Face share."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from samar.errors import ConfigError
+from samar.errors import ConfigError, not_installed
 from samar.script.watch import WatchedRun
 from samar.training.records import NAN
+
+
+def require(extra: str, *names: str) -> Any:
+    """Import the first of some modules that is installed.
+
+    Args:
+        extra: of ``samar-lab``, which brings the first of them.
+        names: modules, the preferred one first.
+
+    Raises:
+        ImportError: none is installed; the message says what to install.
+    """
+    for name in names:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name and not name.startswith(f"{error.name}."):
+                raise  # it is there, and misses something of its own
+    raise ImportError(not_installed(names[0].partition(".")[0], extra)) from None
 
 
 class RunningMean:

@@ -15,11 +15,10 @@ from torch.optim import Optimizer
 from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.errors import ConfigError
-from samar.integrations.callback import RunningMean, WatchingCallback
-from samar.integrations.packages import require
 from samar.jobs.store import Store
 from samar.optim.second_pass import Late, Threshold
 from samar.optim.two_pass import TwoPassOptimizer
+from samar.script.callback import RunningMean, WatchingCallback, require
 from samar.script.watch import watch
 
 pl = require("lightning", "lightning.pytorch", "pytorch_lightning")

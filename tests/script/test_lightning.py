@@ -20,11 +20,11 @@ from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import Late, SecondPass, Threshold
-from tests.integrations.frameworks import Ended, assert_same, need, state
+from tests.script.frameworks import Ended, assert_same, need, state
 
 pl = need("lightning.pytorch")
 pytorch_lightning = need("pytorch_lightning")
-SamarCallback = need("samar.integrations.lightning").SamarCallback
+SamarCallback = need("samar.script.lightning").SamarCallback
 
 pytestmark = [
     # Lightning asks PyTorch in a way that is about to go
@@ -567,7 +567,7 @@ def test_the_older_package_is_served_too(samar_home: Path) -> None:
 TOGETHER = """
 import sys
 import torch
-from tests.integrations.test_lightning import Net, SamarCallback, data, pl, samar
+from tests.script.test_lightning import Net, SamarCallback, data, pl, samar
 from torch.utils.data import DataLoader
 
 class Keep(pl.Callback):
@@ -598,7 +598,7 @@ def test_a_missing_package_is_one_sentence() -> None:
     code = """
 import sys
 sys.modules["lightning"] = sys.modules["pytorch_lightning"] = None
-import samar.integrations.lightning
+import samar.script.lightning
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 1
