@@ -145,27 +145,6 @@ def mean_over_ranks(tensor: Tensor, group: Any) -> Tensor:
     return total / dist.get_world_size(group)
 
 
-def sum_over_ranks(tensor: Tensor, group: Any) -> Tensor:
-    """The sum of a tensor over a group of processes, through which gradients flow back."""
-    total: Tensor = _Sum.apply(tensor, group)
-    return total
-
-
-class _Sum(torch.autograd.Function):
-    """Each process's part goes into the losses of all, so its gradient is the sum of theirs."""
-
-    @staticmethod
-    def forward(ctx: Any, tensor: Tensor, group: Any) -> Tensor:
-        ctx.group = group
-        total = tensor.contiguous().clone()
-        dist.all_reduce(total, group=group)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return sum_over_ranks(grads[0], ctx.group), None
-
-
 def mean_over_ranks_(tensors: list[Tensor], group: Any) -> None:
     """The means of many tensors in place, in one exchange for each number format."""
     for dtype in {tensor.dtype for tensor in tensors}:

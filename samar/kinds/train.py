@@ -79,14 +79,9 @@ def _alone_or_together(
     import torch
 
     from samar.device.ranks import join
-    from samar.training.ranks import GONE, Leader
+    from samar.training.ranks import Leader
 
-    def stuck() -> None:
-        """PyTorch waits for an answer that nobody gives, and cannot be told otherwise."""
-        work.end("failed", GONE)
-        os._exit(1)
-
-    others = other_ranks(count, settings.device, log_path(work.job.id), stuck)
+    others = other_ranks(count, settings.device, log_path(work.job.id))
     with nullcontext() if gathered()[1] > 1 else others as place:
         torch.set_num_threads(int((place or os.environ).get("OMP_NUM_THREADS", "1")))
         leader = Leader(settings, images, join(place))

@@ -32,8 +32,7 @@ from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
 
 GLOBAL, LOCAL = "global", "local"
-OWN, SYNCED = "own", "synced"
-OF_RANKS = ("ranks", "perturbation", "batchnorm")
+OF_RANKS = ("ranks", "perturbation")
 """Settings of a run in several processes, which a race is not."""
 OPTIMIZER_GROUPS = ("essentials", "base", "sharpness", "second", "rule")
 DECIDING = ("optimizer", "rule", "second_pass")
@@ -167,8 +166,8 @@ class TrainSettings(
     )
     ranks: int = setting(
         1,
-        "Processes that train together, each on its part of every mini-batch; with GPUs each has "
-        "one.",
+        "Processes that train together, each on its part of every mini-batch, by whose images its "
+        "BatchNorm normalizes; with GPUs each has one.",
         group="compute",
         label="processes (ranks)",
         ge=1,
@@ -181,15 +180,6 @@ class TrainSettings(
         group="compute",
         choices=lambda: {GLOBAL: "of the whole mini-batch", LOCAL: "each of its own part"},
         when=lambda s: s.ranks > 1 and s.optimizer != "sgd",
-    )
-    batchnorm: str = setting(
-        OWN,
-        "By which images BatchNorm normalizes where several processes train: by those of its own "
-        "process (then the first one's running statistics are kept), or by the whole mini-batch.",
-        group="compute",
-        label="BatchNorm",
-        choices=lambda: {OWN: "by each process's part", SYNCED: "by the whole mini-batch"},
-        when=lambda s: s.ranks > 1,
     )
     train_eval_images: int = setting(
         2000,

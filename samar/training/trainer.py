@@ -32,7 +32,7 @@ from samar.errors import CheckpointError, ConfigError
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
 from samar.models.guard import undisturbed
-from samar.optim.batchnorm import frozen_batchnorm, synced_batchnorm
+from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
@@ -41,7 +41,7 @@ from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
 from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
 from samar.training.schedule import lr_factor
-from samar.training.settings import LOCAL, SYNCED, TrainSettings
+from samar.training.settings import LOCAL, TrainSettings
 
 QUICK_MACS, FEWEST_IMAGES = 1_300_000_000, 8
 """Multiply-accumulates that take a CPU a fraction of a second, and at least so many images."""
@@ -240,8 +240,7 @@ class Trainer:
     def _loss_and_gradient(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         part = slice(self._group.rank, None, self._group.size)
-        whole = ranks_of(self._network) if self.config.batchnorm == SYNCED else None
-        with self.placement.autocast(), synced_batchnorm(self.model, whole):
+        with self.placement.autocast():
             logits = self._forward(x[part])
         loss = F.cross_entropy(logits.float(), y[part])
         if self._group.size > 1:  # so that the mean over parts of any size is that over the batch

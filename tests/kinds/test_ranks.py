@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ import pytest
 
 from samar.errors import ConfigError
 from samar.jobs.edits import PlannedEdit
-from samar.jobs.engine.ranks import other_ranks
 from samar.jobs.files import log_path
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
@@ -98,13 +96,11 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
 
 
 def test_resumed_in_another_number_of_processes(jobs: Jobs) -> None:
-    """Sums in another order, so that only rounding is different."""
-    settings = TrainSettings.parse(
-        TWO | {"optimizer": "samar", "batchnorm": "synced", "augment": "none", "epochs": 12}
-    )
-    whole = ended(jobs, jobs.submit(settings))
+    """That it goes on with the same numbers is shown in tests/training/test_ranks.py."""
+    settings = TrainSettings.parse(TWO | {"optimizer": "samar", "augment": "none", "epochs": 12})
     run_id = jobs.submit(settings)
-    wait(jobs, run_id, lambda job: job.done > 10)
+    run = wait(jobs, run_id, lambda job: job.done > 10)
+    assert str(run.device).endswith(", 2 ranks")
     with pytest.raises(ConfigError, match="only a training run that ended early"):
         jobs.resume(run_id, ranks=1)
     jobs.stop(run_id)
@@ -114,17 +110,16 @@ def test_resumed_in_another_number_of_processes(jobs: Jobs) -> None:
     jobs.resume(run_id, ranks=1)
     run = ended(jobs, run_id)
     assert "ranks" not in str(run.device)
-    assert str(whole.device).endswith(", 2 ranks")
-    ours, theirs = (jobs.store.records.steps(job.key) for job in (run, whole))
-    for name in ("loss", "sharpness", "lam"):
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=0.05, atol=1e-3)
+    steps = jobs.store.records.steps(run.key)
+    assert steps["step"].tolist() == list(range(1, run.total + 1))
+    assert np.isfinite(steps["loss"]).all()
 
 
 def test_under_torchrun(samar_home: Path) -> None:
     """Trained in two processes, stopped as a person does it, resumed in one more."""
     jobs = Jobs()
     words = "-m samar train --optimizer samar --images-per-class 16 --batch-size 32 --device cpu"
-    words += " --batchnorm synced --epochs 400 --curvature-every 0 --film-every 0"
+    words += " --epochs 400 --curvature-every 0 --film-every 0"
     with torchrun(2, words, samar_home / "first.log") as first:
         while not (found := jobs.all()):
             assert first.poll() is None
@@ -186,22 +181,3 @@ def test_a_batch_that_is_too_small_is_a_sentence(jobs: Jobs, tmp_path: Path) -> 
     run = wait(jobs, run_id, lambda job: not job.active)
     assert run.status == "failed"
     assert "The smallest batch has 5 images, too few for 3 ranks" in run.message
-
-
-def test_one_that_waits_for_nobody_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch does not always notice that the other side is gone."""
-    monkeypatch.setattr("samar.jobs.engine.ranks.NOTICED_SECONDS", 0.1)
-    told = threading.Event()
-    with other_ranks(2, "cpu", tmp_path / "log", told.set) as place:
-        assert (place["RANK"], place["WORLD_SIZE"]) == ("0", "2")
-        (other,) = (
-            child
-            for child in psutil.Process().children()
-            if child.status() != psutil.STATUS_ZOMBIE and "samar.training.ranks" in child.cmdline()
-        )
-        other.kill()
-        assert told.wait(20)
-    told.clear()
-    with other_ranks(2, "cpu", tmp_path / "log", told.set):
-        pass
-    assert not told.wait(3)

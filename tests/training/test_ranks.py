@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from samar.device.ranks import Group
 from samar.errors import ConfigError
 from samar.training.loop import dataset_of
-from samar.training.settings import SYNCED, TrainSettings
+from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
 RANKS, STEPS, PATIENCE = 2, 12, 120
@@ -28,11 +28,10 @@ FIGURES = ("loss", "perturbed_loss", "sharpness", "ratio", "lam", "grad_norm", "
 class Plain(nn.Module):
     """Without dropout, in float64."""
 
-    def __init__(self, *middle: nn.Module) -> None:
+    def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(1)
-        first = (nn.Flatten(), nn.Linear(64, 24))
-        self.layers = nn.Sequential(*first, *middle, nn.Tanh(), nn.Linear(24, 10))
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.Tanh(), nn.Linear(24, 10))
         self.double()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,8 +45,7 @@ def trainer_of(optimizer: str, group: Group | None = None, **values: Any) -> Tra
         | {"epochs": 5, "lr": 0.1, "ranks": group.size if group else 1, "augment": "none"}
         | values
     )
-    middle = [nn.BatchNorm1d(24)] if settings.batchnorm == SYNCED else []
-    with patch("samar.training.trainer.build_model", lambda *_, **__: Plain(*middle)):
+    with patch("samar.training.trainer.build_model", lambda *_, **__: Plain()):
         return Trainer(settings, dataset_of(settings), group)
 
 
@@ -69,8 +67,6 @@ def one_of_two(rank: int, folder: str) -> None:
         torch.save(taken(trainer, STEPS), f"{folder}/{name}-{rank}.pt")
         torch.save(trainer.state_dict(), f"{folder}/{name}-{rank}-state.pt")
         torch.save(taken(trainer, 3), f"{folder}/{name}-{rank}-more.pt")
-        synced = trainer_of(name, Group(rank, RANKS), batchnorm=SYNCED)
-        torch.save(taken(synced, STEPS), f"{folder}/{name}-{rank}-synced.pt")
     with suppress(RuntimeError):
         dist.barrier()
     os._exit(0)  # without gloo's threads being joined, which now and then aborts
@@ -98,15 +94,6 @@ def test_two_with_half_a_batch_are_one_with_the_whole(folder: Path, name: str) -
     first, second = (torch.load(folder / f"{name}-{rank}.pt") for rank in range(RANKS))
     assert torch.equal(first.nan_to_num(), second.nan_to_num())  # λ too, bit for bit
     alone = taken(trainer_of(name), STEPS)
-    torch.testing.assert_close(first, alone, rtol=2e-4, atol=2e-5, equal_nan=True)
-
-
-@pytest.mark.parametrize("name", ARMS)
-def test_batchnorm_over_the_whole_mini_batch(folder: Path, name: str) -> None:
-    """Its running statistics are among the figures."""
-    first, second = (torch.load(folder / f"{name}-{rank}-synced.pt") for rank in range(RANKS))
-    assert torch.equal(first.nan_to_num(), second.nan_to_num())
-    alone = taken(trainer_of(name, batchnorm=SYNCED), STEPS)
     torch.testing.assert_close(first, alone, rtol=2e-4, atol=2e-5, equal_nan=True)
 
 
