@@ -1,14 +1,54 @@
-"""Problems that a person can mend.
+"""Errors that a person can mend, and text from elsewhere made safe to show.
 
 The text of every such error is one sentence that says what is wrong, which value was given and
 what to do. Faces (browser, command line) show the text as it is and never a traceback.
+
+Names, titles, messages and tensors' names come from files that anybody may have written. What
+cannot be seen in them can move a cursor, turn the order of letters round or end a line of a log.
 """
 
 import errno
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from samar.plain_text import shown
+MOST_CHARACTERS = 2000
+HIDDEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+"""Categories of Unicode without a glyph: control and format characters, halves of a surrogate pair,
+private use, separators of lines and paragraphs."""
+JOINERS = "\u200c\u200d"
+"""Format characters that stay: Persian, Hindi and many emoji are written with them."""
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def shown(text: object, most: int = MOST_CHARACTERS) -> str:
+    """Text on one line without hidden characters, shortened with "…".
+
+    Control characters and line breaks become a space; what else is hidden is left out.
+
+    Example:
+        >>> shown("two\\nlines,\\x1b[31mred\\u202e", 16)
+        'two lines, [31m…'
+    """
+    line = str(text)
+    if not line.isprintable():
+        line = _BREAKS.sub(" ", line)
+        line = "".join(c for c in line if c in JOINERS or unicodedata.category(c) not in HIDDEN)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def shown_values(values: Any, most: int = MOST_CHARACTERS) -> Any:
+    """Plain values, as JSON holds them, with every text of them as :func:`shown` gives it."""
+    if isinstance(values, str):
+        return shown(values, most)
+    if isinstance(values, Mapping):
+        return {shown(name, most): shown_values(each, most) for name, each in values.items()}
+    if isinstance(values, list | tuple):
+        return [shown_values(each, most) for each in values]
+    return values
+
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 APP_PACKAGES = frozenset(

@@ -9,10 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"plain_text", "npz", "version"},
-    {"errors"},
-    {"home", "shipped"},
-    {"settings", "device"},
+    {"errors", "npz", "version"},
+    {"settings", "device", "home", "shipped"},
     {"optim", "models", "data"},
     {"curvature"},
     {"landscapes"},

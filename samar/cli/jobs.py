@@ -8,13 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from samar.cli.tables import print_table
-from samar.errors import ConfigError
+from samar.errors import ConfigError, shown_values
 from samar.jobs.files import job_dir
 from samar.jobs.job import ARCHIVE, STATUSES, Job, moment
 from samar.jobs.kind import kinds, training_kinds, trains
 from samar.jobs.service import Jobs
 from samar.jobs.summary import epochs, percent, places, progress, summary
-from samar.plain_text import shown_values
 from samar.settings.command import json_line
 
 NEWEST = 50

@@ -7,6 +7,7 @@ from typing import Any
 
 from samar.cli.data import finish
 from samar.cli.tables import print_table
+from samar.errors import shown
 from samar.jobs.job import ARCHIVE
 from samar.jobs.service import Jobs
 from samar.kinds.download import DownloadSettings, progress_words
@@ -15,7 +16,6 @@ from samar.models.catalog import MODELS
 from samar.networks.inspection import Inspection, Trial
 from samar.networks.library import ImportedModel, delete_model, get_model, imported_models
 from samar.networks.public import PUBLIC, difference, public_checkpoint, reasons
-from samar.plain_text import shown
 from samar.settings.command import add_settings, json_line, refuse, settings_from
 from samar.settings.paths import expanded
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from samar.plain_text import shown
+from samar.errors import shown
 
 FILE_WIDTH = 400
 

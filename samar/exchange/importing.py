@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
 from samar.connectivity.result import Connection
 from samar.curvature.result import Report
 from samar.data.sources.download import digest_of
-from samar.errors import DataError, SamarError
+from samar.errors import DataError, SamarError, shown, shown_values
 from samar.exchange import checked_zip
 from samar.exchange.archive import COUNTS, FORMAT, FORMAT_VERSION
 from samar.exchange.checked_zip import copy_member, opened_zip
@@ -46,7 +46,6 @@ from samar.kinds.inspect import FOUND
 from samar.kinds.landscape import LEVEL, PARTIAL, PREVIEW
 from samar.landscapes.result import Landscape
 from samar.networks.inspection import Inspection
-from samar.plain_text import shown, shown_values
 from samar.settings.command import json_line
 from samar.settings.job import JobSettings
 from samar.training.records import EpochRecord

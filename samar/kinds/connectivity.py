@@ -23,8 +23,8 @@ from samar.landscapes.result import Landscape
 from samar.networks.load import load_pinned, pinned
 from samar.networks.memory import connectivity_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
-from samar.plain_text import told_apart
 from samar.settings.declare import setting
+from samar.settings.paths import told_apart
 
 if TYPE_CHECKING:
     from samar.connectivity.measure import Connector, Saves

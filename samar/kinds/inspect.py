@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from samar.data.catalog import DATASETS, NORMALIZATIONS
 from samar.data.presence import require_data, stamp
-from samar.errors import CheckpointError, SamarError
+from samar.errors import CheckpointError, SamarError, shown
 from samar.jobs.files import job_dir
 from samar.jobs.job import Job
 from samar.jobs.kind import SHORT, Kind
@@ -21,7 +21,6 @@ from samar.models.catalog import MODELS
 from samar.networks.inspection import Inspection
 from samar.networks.library import ImportedModel, absolute, add_model
 from samar.networks.load import checksum
-from samar.plain_text import shown
 from samar.settings.declare import setting, titles
 from samar.settings.job import MOST_CHARACTERS, JobSettings
 from samar.settings.paths import expanded, is_file

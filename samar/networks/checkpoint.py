@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from samar.device.waiting import on_host
-from samar.errors import CheckpointError
-from samar.plain_text import shown
+from samar.errors import CheckpointError, shown
 
 MAX_BYTES = 2_000_000_000
 """Largest weights file that is read."""

@@ -15,14 +15,13 @@ from samar.data.load import load_dataset
 from samar.data.presence import is_present
 from samar.data.sources.download import digest_of
 from samar.device.placement import fitting_threads, measuring_device
-from samar.errors import CheckpointError, ConfigError
+from samar.errors import CheckpointError, ConfigError, shown
 from samar.models.catalog import MODELS
 from samar.networks.checkpoint import read_checkpoint, save_weights
 from samar.networks.inspection import Inspection
 from samar.networks.library import MAX_TITLE, ImportedModel, absolute, add_model
 from samar.networks.normalization import IMAGES, candidates, try_normalizations
 from samar.networks.recognition import fit_to, made_for, network_of, recognize
-from samar.plain_text import shown
 
 Told = Callable[[str, int, int], None]
 

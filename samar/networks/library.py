@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from samar.data.catalog import FOLDER_PREFIX
-from samar.errors import CheckpointError
+from samar.errors import CheckpointError, shown
 from samar.home import home
 from samar.networks.inspection import Inspection
-from samar.plain_text import shown
 from samar.settings.paths import expanded
 
 MAX_TITLE = 80

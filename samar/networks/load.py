@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from samar.data.catalog import DatasetInfo, dataset_info
 from samar.data.presence import counted, require_data, stamp
 from samar.data.sources.download import digest_of
-from samar.errors import CheckpointError, ConfigError, RunError
+from samar.errors import CheckpointError, ConfigError, RunError, shown
 from samar.jobs.files import job_dir, resume_path, weights_path
 from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script, training_kinds
@@ -22,7 +22,6 @@ from samar.jobs.store import Store, fingerprint
 from samar.models.catalog import model_info
 from samar.networks.library import ImportedModel, absolute, find_model, imported_models
 from samar.networks.settings import NetworkSettings
-from samar.plain_text import shown
 from samar.settings.command import json_line
 from samar.settings.paths import expanded, is_file
 from samar.training.settings import TrainSettings

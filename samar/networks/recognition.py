@@ -19,12 +19,11 @@ from itertools import takewhile
 import torch
 from torch import Tensor, nn
 
-from samar.errors import CheckpointError
+from samar.errors import CheckpointError, shown
 from samar.models.build import build_model
 from samar.models.catalog import MODELS, model_info
 from samar.networks.checkpoint import require_finite
 from samar.networks.inspection import Fit, Mismatch, Shape
-from samar.plain_text import shown
 
 Shapes = dict[str, Shape]
 COUNTER = "num_batches_tracked"

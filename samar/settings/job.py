@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from samar.plain_text import shown
+from samar.errors import shown
 from samar.settings.command import command_text
 from samar.settings.declare import Settings, setting
 

@@ -104,3 +104,11 @@ def _require_access(path: Path) -> None:
 def _shown(path: str | Path) -> str:
     text = repr(str(path))
     return text if len(text) <= 200 else text[:200] + "…"
+
+
+def told_apart(*files: str) -> list[str]:
+    """The names of two files, with as many of their folders as it takes to tell them apart."""
+    one, two = (Path(file).parts for file in files)
+    most = max(len(one), len(two))
+    enough = next((n for n in range(1, most + 1) if one[-n:] != two[-n:]), 1)
+    return [str(Path(*parts[-enough:])) for parts in (one, two)]

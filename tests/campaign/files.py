@@ -40,7 +40,7 @@ from samar.charts.landscape.figures import contour_figure, slices_figure, surfac
 from samar.charts.landscape.scale import shared_scale
 from samar.charts.stage.feed import Feed, Mislabelled, Plane, StageRun
 from samar.cli import main
-from samar.errors import DataError, SamarError
+from samar.errors import HIDDEN, DataError, SamarError
 from samar.exchange.archive import job_zip
 from samar.jobs.engine.worker import run as work_at
 from samar.jobs.files import job_dir, weights_path
@@ -58,7 +58,6 @@ from samar.models.catalog import MODELS
 from samar.networks.checkpoint import read_checkpoint
 from samar.networks.importing import inspect_file
 from samar.networks.inspection import Inspection
-from samar.plain_text import HIDDEN
 from samar.training.settings import TrainSettings
 from tests.campaign.outcome import Outcome
 

@@ -8,8 +8,8 @@ import streamlit as st
 from samar.connectivity.settings import ConnectivitySettings
 from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.networks.load import is_checkpoint
-from samar.plain_text import told_apart
 from samar.settings.declare import settings_of
+from samar.settings.paths import told_apart
 from samar.web.controls import control, key_of, segmented, settings_from_controls
 from samar.web.measuring import linked
 from samar.web.networks import choose_file, choose_networks, put

@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from samar.compare.differences import shown
+from samar.errors import shown as shown_line
 from samar.jobs.files import job_dir, log_path
 from samar.jobs.job import ARCHIVE, Job, moment
 from samar.kinds.measured import MeasuredSettings
-from samar.plain_text import shown as shown_line
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
 from samar.web.jobs.picture import picture

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from samar.errors import CheckpointError
-from samar.plain_text import shown, shown_values, told_apart
+from samar.errors import CheckpointError, shown, shown_values
 from samar.settings.job import JobSettings
+from samar.settings.paths import told_apart
 
 
 @pytest.mark.parametrize(
