@@ -158,8 +158,9 @@ def names() -> list[str]:
 
 def _run(about: dict[str, Any], parts: dict[str, Columns]) -> RecordedRun:
     film = parts.get("film")
+    known = TrainSettings.model_fields  # a setting that is gone since had no effect
     return RecordedRun(
-        config=about["config"],
+        config={name: value for name, value in about["config"].items() if name in known},
         steps=parts.get("steps", {}),
         epochs=parts.get("epochs", {}),
         looks=parts.get("looks", {}),

@@ -176,13 +176,6 @@ def test_the_report_stands_alone_and_names_are_never_markup(
     assert 'content="default-src' in page
 
 
-def test_the_report_says_which_runs_its_figures_leave_out(recorded: Callable[..., Job]) -> None:
-    one, again, other = recorded(), recorded(), recorded(seed=1)
-    told = f"another run has the same settings and the same seed: {one.number}."
-    assert told in report_html(Store(), [one, again, other])
-    assert "Left out" not in report_html(Store(), [one, other])
-
-
 def test_the_report_of_an_edited_run_shows_what_it_became(recorded: Callable[..., Job]) -> None:
     records = Store().records
     became = recorded(optimizer="sgd")
@@ -206,37 +199,9 @@ def test_the_report_of_an_edited_run_shows_what_it_became(recorded: Callable[...
     assert "dead band 0" not in fixed
 
 
-def test_what_is_never_above_zero_has_no_logarithm() -> None:
-    lines = [Line("none", "sam", [curve(0, 0), curve(0, -1)]), Line("one", "sam", [curve(-1, 0)])]
-    for smoothing in (0.0, 0.5):
-        figure = overlay_figure(lines, METRICS["sharpness"], log=True, smoothing=smoothing)
-        assert "above 0" in figure.layout.annotations[0].text
-    lines += [Line("some", "sam", [curve(0, 0), curve(1, 2)])]
-    figure = overlay_figure(lines, METRICS["sharpness"], log=True, smoothing=0.5)
-    assert {trace.name for trace in figure.data} == {"some"}
-
-
-def test_a_small_deviation_is_told_as_it_is() -> None:
-    line = Line("a", "sam", [curve(1e-7, 2e-7), curve(3e-7, 4e-7)])
-    mean = overlay_figure([line], METRICS["sharpness"]).data[-1]
-    assert np.asarray(mean.customdata)[:, 0] == pytest.approx([1.4142e-7] * 2, rel=1e-4)
-
-
 def test_a_band_with_a_hole_is_two_bands() -> None:
     lines = [Line("a", "sam", [curve(5, 5, 0.1, 5, 5), curve(6, 6, 9, 6, 6)])]
     band, _ = overlay_figure(lines, METRICS["loss"], x="grad_evals", log=True).data
     nan = np.nan
     np.testing.assert_array_equal(band.x, [2, 4, 4, 2, nan, 8, 10, 10, 8])
     assert np.isnan(band.y).tolist() == np.isnan(band.x).tolist()
-
-
-def test_many_values_of_a_setting_are_told_as_they_are(recorded: Callable[..., Job]) -> None:
-    runs = [recorded(optimizer="sam", rho=rho / 100) for rho in range(1, 13)]
-    figure = parallel_figure([*runs, recorded(optimizer="sgd")])
-    assert figure is not None
-    (rho,) = (axis for axis in figure.data[0].dimensions if axis.label == "radius ρ")
-    assert len(rho.ticktext) == 9
-    told = dict(zip(rho.ticktext, rho.tickvals, strict=True))
-    assert told.pop("not used") == rho.values[-1]
-    assert [10**place for place in told.values()] == pytest.approx([float(t) for t in told])
-    assert (min(told.values()), max(told.values())) == pytest.approx((-2, np.log10(0.12)))

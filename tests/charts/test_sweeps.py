@@ -101,13 +101,3 @@ def test_differences_are_drawn_in_points_with_their_interval_and_seeds() -> None
     assert "±" not in single.hovertemplate
     assert figure.layout.yaxis.ticktext == ("one seed", "SAM")
     assert figure.layout.xaxis.title.text == "percentage points above<br>SGD"
-
-
-def test_a_name_is_no_markup_in_the_differences() -> None:
-    found = [Difference("<b>%{y}</b> · ρ", "sam", {0: 0.01, 1: 0.03})]
-    figure = difference_figure(found, "<i>SGD</i>", "test")
-    told = figure.data[0]
-    assert told.text == ("&lt;b&gt;%{y}&lt;/b&gt; · ρ",)
-    assert told.hovertemplate.startswith("%{text}<br>")
-    assert figure.layout.yaxis.ticktext == ("&lt;b&gt;%{y}&lt;/b&gt;<br>ρ",)
-    assert figure.layout.xaxis.title.text.endswith("&lt;i&gt;SGD&lt;/i&gt;")

@@ -191,18 +191,6 @@ def test_which_runs_are_repeats_is_said(
     assert "free" in told.splitlines()[5].split()
 
 
-def test_what_cannot_be_measured_is_left_out_of_the_flatness_report(
-    recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
-) -> None:
-    bare, early = recorded(), recorded(done=0, weights=True)
-    assert main(["compare", "--flatness", bare.id, early.id]) == 0
-    told = capsys.readouterr()
-    for run in (bare, early):
-        assert f"{run.label} is left out of the flatness report, because" in told.err
-    assert "Measure at least 5 networks first; 0 are measured so far." in told.out
-    assert "nan" not in told.out
-
-
 def test_a_scripts_run_is_not_called_unknown(
     four: list[Job], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,13 +200,3 @@ def test_a_scripts_run_is_not_called_unknown(
         assert main([*words, four[0].id, script.number]) == 2
         told = capsys.readouterr().err
         assert f"{script.label} is a script's run, whose settings only the script knows" in told
-
-
-def test_a_name_that_a_run_and_a_network_share_names_neither(
-    four: list[Job], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = weights_path(four[0].id)
-    import_file(path, dataset="digits", model="cnn", normalize="auto", title="both")
-    Store().rename(four[0].id, "both")
-    assert main(["compare", "--flatness", "both"]) == 2
-    assert "'both' fits the run" in capsys.readouterr().err

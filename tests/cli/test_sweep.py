@@ -135,25 +135,15 @@ def test_options_go_before_a_preset() -> None:
     ("words", "sentence"),
     [
         ("sweep --grid rho=7", "rho is '7', but it must be at most 5"),
-        ("sweep --grid rho", "'rho' names no values"),
-        ("sweep --range rho=1 --sampler tpe", "write it as low:high"),
         ("sweep --seeds many", "seeds is 'many', but it must be a whole number"),
-        ("sweep --preset cifar", "no sweep preset 'cifar'"),
-        ("sweep --preset paper --prune", "hopeless needs held-out images"),
         ("sweep --grid rho=0.1 --when rho=0.1:seed=3", "seed cannot vary within a sweep; the"),
-        ("sweep --grid rho=0.1 --when validation=0.2:lr=1", "validation cannot vary within a"),
-        ("sweep --grid rho=0.1 --when rho=0.1:name=a", "name cannot vary within a sweep; the"),
-        (
-            "sweep --grid rho=0.1 --seed 2147483646 --seeds 3",
-            "The last of the 3 seeds is 2147483648, but a seed must be at most 2147483647; begin",
-        ),
-        (
-            "sweep --range rho=0.1:1 --sampler tpe --trials 5001 --seeds 2",
-            "The sweep has 10,002 runs; at most 10,000 are allowed, so take fewer trials or seeds",
-        ),
+        ("sweep --detach --name a", "The sweep has nothing to try; give --preset, or values such"),
+        ("sweep --rho 0.1 --grid rho=0.2", "--rho is given, and --grid or --range of it"),
+        ("sweep --grid rho=0.1 --grid rho=0.2", "rho is given twice; put its values into one list"),
+        ("sweep --rho 0.1 show 1", "--rho has no effect with show; leave it out."),
+        ("sweep --json stop 1", "--json has no effect with stop; leave it out."),
         ("sweep --preset paper", "CIFAR-10 is not on this machine"),
         ("sweep show nothing", "There is no sweep 'nothing'"),
-        ("sweep resume nothing", "There is no sweep 'nothing'"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -165,12 +155,6 @@ def test_bad_input_is_one_sentence(
     assert sentence in error
     assert error.count("\n") == 1
     assert Sweeps().all() == []
-
-
-@pytest.mark.parametrize("words", ["--no-nesterov", "--nesterov", "--label-noise 0"])
-def test_any_setting_is_enough_to_repeat(words: str) -> None:
-    assert main(["sweep", *words.split(), "--detach"]) == 0
-    assert len(Sweeps().all()) == 1
 
 
 def test_resume_returns_where_a_sweep_is_interrupted(
@@ -208,41 +192,11 @@ def test_ctrl_c_leaves_the_sweep_running(
     assert sweep.state == "running"
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ("sweep", "The sweep has nothing to try; give --preset, or values such as --grid"),
-        ("sweep --detach --name a", "The sweep has nothing to try"),
-        ("sweep --rho 0.1 --grid rho=0.2", "--rho is given, and --grid or --range of it"),
-        (
-            "sweep --grid rho=0.1 --grid rho=0.2",
-            "rho is given twice; put its values into one list.",
-        ),
-        ("sweep --rho 0.1 show 1", "--rho has no effect with show; leave it out."),
-        ("sweep --json stop 1", "--json has no effect with stop; leave it out."),
-        ("sweep --sampler random --range epochs=1.5:3", "epochs is 1.5, but it must be a whole"),
-    ],
-)
-def test_what_would_be_ignored_is_refused(
-    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(words.split()) == 2
-    assert sentence in capsys.readouterr().err
-    assert not Jobs().all()
-
-
 def test_a_setting_that_no_member_uses_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--grid", "optimizer=sgd,sam", "--theta", "0.5", "--detach"]) == 0
     assert "--theta has no effect in any run of the sweep" in capsys.readouterr().err
     assert main(["sweep", "--grid", "optimizer=sgd,vasso", "--theta", "0.5", "--detach"]) == 0
     assert "no effect" not in capsys.readouterr().err
-
-
-def test_json_may_stand_before_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*START.split(), "--name", "one"]) == 0
-    capsys.readouterr()
-    assert main(["sweep", "--json", "show", "one"]) == 0
-    assert json.loads(capsys.readouterr().out)["name"] == "one"
 
 
 @pytest.mark.parametrize(

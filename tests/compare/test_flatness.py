@@ -177,28 +177,6 @@ def test_a_network_is_measured_once_and_again_when_its_weights_change(
     assert known_measures(quick.store, run) is None
 
 
-def test_a_job_measures_what_was_measured_before_there_were_jobs(
-    recorded: Callable[..., Job], inline: None
-) -> None:
-    """The steps one by one, against a job with the protocol's settings."""
-    from samar.curvature.product import hessian_of
-    from samar.curvature.sharpness import sharpness_measures
-    from samar.curvature.solvers.eigenvalues import top_of
-    from samar.curvature.solvers.trace import hessian_trace
-    from samar.data.sample import Sample
-    from samar.networks.load import load_network
-
-    run, jobs = recorded(weights=True), Jobs()
-    network = load_network(jobs.store, run.id)
-    sample = Sample.of(network.dataset.train, network.dataset.normalization, 128)
-    with hessian_of(network.model, sample) as hessian:
-        top = top_of(hessian, k=5, tol=1e-2, seed=0)
-        trace = hessian_trace(hessian, products=15, seed=0)
-        expected = sharpness_measures(hessian, top, trace, rho=0.05, seed=0)
-    found = measured(jobs, run)
-    assert found["measures"] == pytest.approx({each.name: each.value for each in expected})
-
-
 def test_a_run_without_weights_cannot_be_measured(recorded: Callable[..., Job]) -> None:
     run = recorded()
     assert known_measures(Store(), run) is None

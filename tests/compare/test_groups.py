@@ -1,18 +1,14 @@
-import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from samar.compare.differences import used
 from samar.compare.groups import Curve, group_by_seed, mean_curve, titles_of
 from samar.compare.metrics import curve_of
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.jobs.store import Store
-from samar.training.settings import TrainSettings
 
 
 def curve(step: list[float], y: list[float], pace: float = 1.0) -> Curve:
@@ -37,11 +33,6 @@ def test_steps_between_are_interpolated_and_ends_are_not() -> None:
     assert np.isnan(found.std[[0, 4]]).all()
 
 
-def test_a_horizontal_axis_of_seconds_is_averaged_too() -> None:
-    found = mean_curve([curve([1, 2], [0, 0], pace=1.0), curve([1, 2], [2, 2], pace=3.0)])
-    assert found.x.tolist() == [2, 4]
-
-
 def test_runs_of_different_length() -> None:
     found = mean_curve([curve([1, 2, 3], [1, 1, 1], pace=5), curve([1, 2], [3, 3], pace=1)])
     assert found.n.tolist() == [2, 2]
@@ -50,13 +41,6 @@ def test_runs_of_different_length() -> None:
     over_steps = mean_curve([curve([1, 2, 3], [1, 1, 1]), curve([1, 2], [3, 3])])
     assert over_steps.n.tolist() == [2, 2, 1]
     assert over_steps.mean.tolist() == [2, 2, 1]
-
-
-def test_a_long_run_is_thinned() -> None:
-    at = np.arange(1.0, 10_001)
-    found = mean_curve([Curve(at, at, at), Curve(at, at, 3 * at)], points=100)
-    assert len(found.x) == 100
-    assert found.mean == pytest.approx(2 * found.x)
 
 
 def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Job]) -> None:
@@ -139,12 +123,6 @@ def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Job]) 
         assert found.x == pytest.approx([0, place])
 
 
-def test_groups_are_plain_values(recorded: Callable[..., Job]) -> None:
-    (group,) = group_by_seed([recorded()])
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        group.title = "other"  # type: ignore[misc]
-
-
 def test_a_run_that_finished_counts_before_a_newer_one_that_did_not(
     recorded: Callable[..., Job],
 ) -> None:
@@ -157,20 +135,3 @@ def test_a_run_that_finished_counts_before_a_newer_one_that_did_not(
 def test_a_free_lambda_is_called_free(recorded: Callable[..., Job]) -> None:
     runs = [recorded(optimizer="samar", lam_held=held) for held in (None, 0.5)]
     assert titles_of([(run,) for run in runs]) == ["#1 SAMAR, λ free", "#2 SAMAR, λ held at 0.5"]
-
-
-def test_the_work_of_titles_grows_with_the_number_of_groups(
-    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count = 0
-
-    def counted(config: TrainSettings) -> dict[str, Any]:
-        nonlocal count
-        count += 1
-        return used(config)
-
-    run = recorded(optimizer="sam")
-    monkeypatch.setattr("samar.compare.differences.used", counted)
-    groups = [(replace(run, settings=run.settings.changed(rho=n / 100)),) for n in range(30)]
-    assert len(set(titles_of(groups))) == 30
-    assert count == 30

@@ -12,9 +12,10 @@ from samar.playground.descent import descend
 from samar.playground.paths import outcome
 from samar.playground.presets import PRESETS
 from samar.recordings.catalog import recording
-from samar.web.lessons import memory, radius, rate, reading
+from samar.web.lessons import memory, radius, rate
 from samar.web.lessons.connected import PAIRS, connection, plane_of
 from samar.web.lessons.memory import groups
+from samar.web.lessons.page import READING
 from samar.web.lessons.radius import radii
 
 
@@ -58,7 +59,7 @@ def test_lesson_2_from_nothing_to_nothing_is_the_factor_that_is_told() -> None:
     sgd = groups()["sgd"].test.mean()
     assert test[0].mean() < sgd + 0.05
     assert test[-1].mean() < 0.3
-    assert f"a factor of {rho[-1] / rho[0]:.0f}." in " ".join(radius.LESSON.look_for)
+    assert f"a factor of {rho[-1] / rho[0]:.0f}." in radius.LESSON.texts["What to look for"]
 
 
 @pytest.mark.parametrize("rule", ["trend_power", "trend"])
@@ -112,7 +113,7 @@ def test_lesson_4_a_fixed_lam_of_3_does_no_better() -> None:
         for name in ("samar_fixed_3", "samar")
     }
     assert memorized["samar_fixed_3"] >= memorized["samar"]
-    assert "A fixed λ of 3 does no better here" in memory.LESSON.why
+    assert "A fixed λ of 3 does no better here" in memory.LESSON.texts["Why"]
 
 
 def test_lesson_4_the_examples_are_wrongly_labelled_training_images() -> None:
@@ -206,7 +207,8 @@ def test_lesson_7_the_price_of_looking_uphill_fades(name: str, kind: str) -> Non
     over = (tables[f"{name}_{kind}"].mean(axis=1) / tables[f"sgd_{kind}"].mean(axis=1)).tolist()
     assert over[0] > 1.05
     assert abs(over[-1] - 1) < 0.03
-    assert "above SGD where the runs are short, and within 3 %" in " ".join(rate.LESSON.look_for)
+    told = rate.LESSON.texts["What to look for"]
+    assert "above SGD where the runs are short, and within 3 %" in told
 
 
 def test_lesson_8_what_the_study_found_on_small_cifar_10_images() -> None:
@@ -219,7 +221,7 @@ def test_lesson_8_what_the_study_found_on_small_cifar_10_images() -> None:
             assert arms["temperon"] > max(arms["sam"], arms["samar"]) + 0.02
         else:
             assert max(arms.values()) < best + 0.005, setting
-    told = " ".join(reading.LESSON.look_for)
+    told = READING.texts["What to look for"]
     assert "with right labels no sharpness-aware method clearly beat the best SGD" in told
     assert "SAM and SAMAR did, and better than both a schedule made by hand: SGD first" in told
 

@@ -1,9 +1,8 @@
 """The Compare page and the Jobs page without a browser."""
 
-import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,7 @@ from samar.kinds.race import RaceSettings
 from samar.landscapes.frame import random_frame
 from samar.landscapes.sampler import plane
 from samar.models.build import build_model
-from samar.training.records import EpochRecord
 from samar.training.settings import TrainSettings
-from samar.web.compare.curves import runs_of
 from samar.web.jobs import table
 from samar.web.jobs.table import result_of
 from samar.web.service import service
@@ -75,12 +72,10 @@ def figures(app: AppTest) -> dict[str, dict]:
     return found
 
 
-def test_without_runs_the_page_says_so(app: AppTest) -> None:
+def test_without_runs_the_page_asks_for_them(app: AppTest, recorded: Callable[..., Job]) -> None:
     compare_page(app, [])
     assert "No runs yet" in app.info[0].value
-
-
-def test_without_a_choice_the_page_asks_for_one(app: AppTest, four: list[Job]) -> None:
+    recorded()
     compare_page(app, [])
     assert "Choose two or more runs" in app.info[0].value
 
@@ -114,22 +109,14 @@ def test_a_link_with_runs_that_are_not_here(app: AppTest, four: list[Job]) -> No
     assert "compare_gap" in figures(app)
 
 
-def test_settings_side_by_side(app: AppTest, four: list[Job]) -> None:
-    compare_page(app, four, compare_view="Settings and results")
+def test_settings_side_by_side(app: AppTest, four: list[Job], recorded: Callable[..., Job]) -> None:
+    part = recorded(optimizer="sgd", seed=2, accuracy=0.1, status="interrupted")
+    compare_page(app, [*four, part], compare_view="Settings and results")
     _, table, seeds = (each.value for each in app.dataframe)
+    assert seeds[["runs", "finished"]].values.tolist() == [[3, 2], [2, 2]]
     assert list(table.columns) == ["run", "test", "train", "gap", "optimizer", "seed", "id"]
     assert seeds["test, mean"].tolist() == pytest.approx([0.9, 0.9])
     assert "parallel" in figures(app)
-
-
-def test_only_runs_that_finished_count_over_seeds(
-    app: AppTest, four: list[Job], recorded: Callable[..., Job]
-) -> None:
-    part = recorded(optimizer="sgd", seed=2, accuracy=0.1, status="interrupted")
-    compare_page(app, [*four, part], compare_view="Settings and results")
-    seeds = app.dataframe[2].value
-    assert seeds[["runs", "finished"]].values.tolist() == [[3, 2], [2, 2]]
-    assert seeds["test, mean"].tolist() == pytest.approx([0.9, 0.9])
 
 
 def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
@@ -164,23 +151,6 @@ def test_two_side_by_side_tell_how_many_images_each_was_measured_on(
     assert "The loss on 6 training images" in told()
     keep(four[3], 8)
     assert "The loss on 6 (left) and 8 (right) training images" in told()
-
-
-@pytest.mark.parametrize(
-    ("figures", "told"),
-    [
-        ({"test_accuracy": 0.5, "test_loss": 2.0}, "test accuracy 50.00%"),
-        ({"test_loss": 2.0, "train_loss": 1.0}, "test loss 2"),
-        ({"train_loss": 0.12345}, "training loss 0.1235"),
-        ({}, ""),
-    ],
-)
-def test_the_result_of_a_script_without_accuracies(
-    recorded: Callable[..., Job], figures: dict[str, float], told: str
-) -> None:
-    names = [field.name for field in fields(EpochRecord)]
-    epoch = {**dict.fromkeys(names), "epoch": 1, "step": 4, **figures}
-    assert result_of(replace(recorded(), summary={"epoch": epoch})) == told
 
 
 @pytest.mark.parametrize(
@@ -250,31 +220,6 @@ def test_the_flatness_report_measures_once(
     app.toggle(key="flatness_all").set_value(True).run()
     assert "1 of these runs have no weights" in " ".join(c.value for c in app.caption)
     assert "flatness_measure" not in {button.key for button in app.button}
-
-
-def test_the_flatness_of_the_same_networks_is_related_once(
-    app: AppTest, four: list[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from samar.compare import flatness, measuring
-
-    count, related = 0, flatness.flatness_report
-
-    def counted(points: Sequence[flatness.Point]) -> flatness.FlatnessReport:
-        nonlocal count
-        count += 1
-        return related(points)
-
-    content = {"measures": {"trace": 1.0}, "errors": {}, "manifest": {}}
-    monkeypatch.setattr(measuring, "known_measures", lambda store, run: content)
-    monkeypatch.setattr(flatness, "flatness_report", counted)
-    compare_page(app, four, compare_view="Flatness report")
-    app.run()
-    assert not app.exception
-    assert "4 are measured so far" in app.markdown[0].value
-    assert count == 1
-    compare_page(app, four[:3], compare_view="Flatness report")
-    assert count == 2
-    assert "3 are measured so far" in app.markdown[0].value
 
 
 def test_why_a_network_was_not_measured(app: AppTest, four: list[Job]) -> None:
@@ -349,13 +294,6 @@ def test_of_many_jobs_a_table_has_the_newest_and_the_chosen(
     assert app.query_params["runs"] == f"{four[0].id},{four[1].id}"
 
 
-def test_runs_that_are_compared_are_asked_for_by_their_ids(
-    app: AppTest, four: list[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Jobs, "all", None)
-    assert runs_of([four[2].id, "gone", four[0].id]) == [four[2], four[0]]
-
-
 def test_importing_a_zip_on_the_page(app: AppTest, four: list[Job]) -> None:
     content = job_zip(Store(), four[0])
     app.run()
@@ -385,15 +323,6 @@ def test_the_table_is_drawn_without_reading_steps(
     assert not app.exception
     assert set(asked) == {"all"}
     assert len(asked) <= 4
-
-
-def test_the_zip_of_a_run_in_memory(app: AppTest, four: list[Job]) -> None:
-    """What the download button gives is what the import takes."""
-    from samar.exchange.importing import import_job
-    from samar.web.jobs.files import _zip, report
-
-    assert import_job(io.BytesIO(_zip(four[0]))) != four[0].id
-    assert four[0].id in report([four[0]])
 
 
 def test_the_queue_and_jobs_of_every_kind(app: AppTest, four: list[Job]) -> None:
@@ -458,14 +387,6 @@ def test_a_kind_without_a_page_opens_here(app: AppTest, four: list[Job]) -> None
     assert r"There is no job \<b\>" in app.warning[0].value
 
 
-def test_the_three_forms_of_a_link_to_the_view(app: AppTest, four: list[Job]) -> None:
-    for word in ("measurements", "Measurements"):
-        app.query_params["show"] = word
-        app.switch_page(RUNS).run()
-        assert not app.exception
-        assert "No measurements yet." in app.info[0].value
-
-
 def jobs_page(app: AppTest, *selected: Job) -> AppTest:
     app.run()
     app.switch_page(COMPARE).run()  # so that the table begins with this selection
@@ -497,16 +418,6 @@ def test_what_a_race_takes_with_it_is_said(app: AppTest, four: list[Job]) -> Non
     assert len(Jobs().all()) == len(four)
 
 
-def test_tags_given_elsewhere_are_kept(app: AppTest, four: list[Job]) -> None:
-    jobs, (one, two) = Jobs(), four[:2]
-    jobs_page(app, one, two)
-    jobs.tag(one.id, ["there"])
-    app.text_input(key="tags_of_many").set_value("here")
-    app.button(key="save_tags").click().run()
-    assert set(jobs.get(one.id).tags) == {"there", "here"}
-    assert jobs.get(two.id).tags == ("here",)
-
-
 def test_tags_and_a_name_given_elsewhere_are_shown(app: AppTest, four: list[Job]) -> None:
     jobs, job = Jobs(), four[0]
     jobs_page(app, job)
@@ -524,9 +435,7 @@ def test_tags_and_a_name_given_elsewhere_are_shown(app: AppTest, four: list[Job]
     assert jobs.get(job.id).settings.name == "third"
 
 
-@pytest.mark.parametrize(
-    ("button", "done"), [("pin", "pinned"), ("save_tags", "tags"), ("really_delete", "")]
-)
+@pytest.mark.parametrize(("button", "done"), [("save_tags", "tags"), ("really_delete", "")])
 def test_of_several_jobs_one_that_is_gone_stops_nothing(
     app: AppTest, four: list[Job], button: str, done: str
 ) -> None:

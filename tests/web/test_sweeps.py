@@ -113,16 +113,6 @@ def test_a_bad_value_is_said_and_cannot_be_started(app: AppTest, value: str, sen
     assert app.button(key="sweep_start_button").disabled
 
 
-def test_what_all_runs_share_need_not_fit_with_the_default_of_what_varies(app: AppTest) -> None:
-    page(app)
-    app.multiselect(key="s_vary").set_value(["dataset"]).run()
-    app.multiselect(key="s_in_dataset").set_value(["cifar10", "cifar100"]).run()
-    app.toggle(key="halved").set_value(True).run()
-    assert not app.exception
-    assert "**6 runs**" in text(app)
-    assert not any("needs images" in warning.value for warning in app.warning)
-
-
 def test_a_search_over_a_range(app: AppTest) -> None:
     page(app)
     app.selectbox(key="s_sampler").set_value("tpe").run()
@@ -149,12 +139,6 @@ def test_presets_fill_the_form(app: AppTest) -> None:
     app.selectbox(key="s_preset").select("noisy_digits").run()
     assert "**33 runs**" in text(app)
     assert "--label-noise 0.4" in app.code[0].value
-
-
-def test_a_link_restores_the_form(app: AppTest) -> None:
-    page(app, s_seeds="2", s_in_rho="0.3,0.4", epochs="7")
-    assert "**14 runs**: 7 settings × 2 seeds" in text(app)
-    assert "--grid rho=0.3,0.4 --seeds 2 --epochs 7" in app.code[0].value
 
 
 @pytest.mark.parametrize(
@@ -202,28 +186,6 @@ def test_a_preset_and_its_conditions_outlive_another_page(app: AppTest) -> None:
     assert "--when" not in app.code[0].value
 
 
-def test_what_was_changed_in_a_preset_is_there_after_its_start(app: AppTest) -> None:
-    page(app)
-    app.selectbox(key="s_preset").set_value("noisy_digits").run()
-    app.text_input(key="s_in_rho").set_value("0.3").run()
-    app.number_input(key="s_seeds").set_value(1).run()
-    amount, command = text(app), app.code[0].value
-    app.button(key="sweep_start_button").click().run()
-    app.button(key="sweep_back").click().run()
-    assert not app.exception
-    assert app.text_input(key="s_in_rho").value == "0.3"
-    assert app.code[0].value == command
-    assert amount.split("runs**")[0] in text(app)
-
-
-def test_a_link_to_another_preset_fills_the_form_again(app: AppTest) -> None:
-    page(app, sweep_preset="noisy_digits")
-    app.switch_page("pages/experiment/runs.py").run()
-    page(app, sweep_preset="paper")
-    assert app.selectbox(key="s_preset").value == "paper"
-    assert "--grid model=resnet18,wrn-28-10" in app.code[0].value
-
-
 def test_results_name_the_best_by_validation(app: AppTest, finished: str) -> None:
     page(app, sweep=finished)
     assert not app.exception
@@ -246,14 +208,6 @@ def test_without_held_out_images_the_charts_show_the_test_images(app: AppTest) -
     assert title == "<b>Test accuracy</b>"
     assert drawn["sweep_heat_map"]["data"]
     assert "Accuracy on" not in [group.label for group in app.get("button_group")]
-    assert "by validation" not in text(app)
-
-
-def test_of_one_setting_each_nothing_was_chosen_without_held_out_images(app: AppTest) -> None:
-    grid = {"optimizer": ("sgd", "sam")}
-    page(app, sweep=ended(SweepSpec(grid=grid, base={"validation": 0.0}, seeds=1)))
-    assert not app.exception
-    assert "Differences seed by seed" in text(app)
     assert "by validation" not in text(app)
 
 
@@ -288,19 +242,6 @@ def test_a_sweep_that_failed_says_why_and_resumes(app: AppTest) -> None:
     app.button(key="sweep_resume").click().run()
     assert not app.exception
     assert Sweeps().get(sweep_id).status == "running"
-
-
-def test_what_trains_of_a_sweep_that_failed_can_be_stopped(app: AppTest) -> None:
-    jobs = Jobs()
-    sweep_id = jobs.submit(SweepSpec(grid={"rho": (0.1, 0.2)}))
-    assert jobs.store.move(jobs.get(sweep_id), "failed", "ValueError: no such value")
-    page(app, sweep=sweep_id)
-    app.button(key="sweep_stop").click().run()
-    assert not app.exception
-    (error,) = app.error
-    assert error.value.replace("\\", "") == "ValueError: no such value"
-    (run,) = jobs.store.all("train", status=("running",))
-    assert [order.command for order in jobs.store.orders.after(0, run.key)] == ["stop"]
 
 
 def test_the_list_opens_a_sweep(app: AppTest, finished: str) -> None:
