@@ -127,6 +127,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("shared") and not item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.stage2)
     if not torch.cuda.is_available() and not REHEARSED:
         for item in items:
             if item.get_closest_marker("cuda"):

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 import samar
 from tests.browser.conftest import chromium, visit  # noqa: F401
 
+pytestmark = pytest.mark.stage2
 ROOT = Path(__file__).parents[2]
 EXPORTS = ("race", "landscape", "playground")
 LOADED = {"script", "link", "img", "iframe", "source"}

@@ -13,6 +13,7 @@ import pytest
 from samar.jobs.store import Store
 from tests.script.frameworks import Ended, need
 
+pytestmark = pytest.mark.stage2
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 NEEDS = {"lightning_loop": "lightning", "huggingface_loop": "transformers"}

@@ -23,6 +23,7 @@ need("accelerate")
 ours = need("samar.script.huggingface")
 Trainer, SamarTrainer, SamarCallback = transformers.Trainer, ours.SamarTrainer, ours.SamarCallback
 
+pytestmark = pytest.mark.stage2
 EXAMPLES, SIZE, EPOCHS = 32, 8, 2
 BATCHES = EXAMPLES // SIZE
 STEPS = EPOCHS * BATCHES

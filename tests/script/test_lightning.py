@@ -27,6 +27,7 @@ pytorch_lightning = need("pytorch_lightning")
 SamarCallback = need("samar.script.lightning").SamarCallback
 
 pytestmark = [
+    pytest.mark.stage2,
     # Lightning asks PyTorch in a way that is about to go
     pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated"),
     pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers"),

@@ -22,6 +22,7 @@ from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
 
+@pytest.mark.stage2
 def test_two_machines_of_which_one_is_lost(postgres: Any) -> None:
     """Eight jobs of three kinds end as they do on one machine, bit for bit."""
     command = [sys.executable, "-m", "tests.cluster"]
