@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.data.given import objective_of as objective_of
     from samar.data.load import load_dataset as load_dataset
     from samar.data.sample import Sample as Sample
+    from samar.jobs.training_records import EpochRecord as EpochRecord
+    from samar.jobs.training_records import StepRecord as StepRecord
     from samar.landscapes.frame import random_frame as random_frame
     from samar.landscapes.sampler import line as line
     from samar.landscapes.sampler import plane as plane
@@ -52,8 +54,6 @@ if TYPE_CHECKING:  # type checkers and editors do not see what is loaded on firs
     from samar.script.watch import WatchedRun as WatchedRun
     from samar.script.watch import watch as watch
     from samar.training.loop import train as train
-    from samar.training.records import EpochRecord as EpochRecord
-    from samar.training.records import StepRecord as StepRecord
     from samar.training.settings import TrainSettings as TrainSettings
     from samar.training.trainer import Trainer as Trainer
 
@@ -80,8 +80,8 @@ _HOMES = {
     "build_model": "models.build",
     "load_dataset": "data.load",
     "Sample": "data.sample",
-    "EpochRecord": "training.records",
-    "StepRecord": "training.records",
+    "EpochRecord": "jobs.training_records",
+    "StepRecord": "jobs.training_records",
     "TrainSettings": "training.settings",
     "Trainer": "training.trainer",
     "train": "training.loop",

@@ -197,12 +197,12 @@ def recorded(samar_home: Path) -> Callable[..., Any]:
     """``recorded(rho=0.1, …)`` puts an ended run with made-up records into the default store."""
     from dataclasses import asdict
 
-    from samar.jobs.files import weights_path
+    from samar.jobs.job import weights_path
     from samar.jobs.store import Store
+    from samar.jobs.training_records import EpochRecord, StepRecord
     from samar.models.build import build_model
     from samar.networks.checkpoint import save_weights
     from samar.settings.command import json_line
-    from samar.training.records import EpochRecord, StepRecord
     from samar.training.settings import TrainSettings
 
     store = Store()

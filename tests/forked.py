@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 import psutil
 
 from samar.jobs.engine import local, ranks
-from samar.jobs.engine.process import start_process
+from samar.jobs.engine.spare import start_process
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "SAMAR_TESTS_FORKS"

@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from samar.jobs.files import weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, weights_path
 from samar.jobs.service import Jobs
 from samar.networks.checkpoint import load_weights
 

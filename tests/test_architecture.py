@@ -11,12 +11,11 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "npz", "version"},
     {"settings", "device", "home", "shipped"},
-    {"optim", "models", "data"},
+    {"optim", "models", "data", "jobs"},
     {"curvature"},
     {"landscapes"},
     {"training", "playground"},
     {"connectivity"},
-    {"jobs"},
     {"networks"},
     {"sweeps", "recordings"},
     {"kinds"},

@@ -1,6 +1,6 @@
 """The curves of one run, live or finished: one panel per quantity, all over the same x.
 
-Input are the columns of ``samar.jobs.history``, arrays of shape (n,), NaN where a quantity does not
+Input are the columns of ``samar.jobs.records``, arrays of shape (n,), NaN where a quantity does not
 apply: ``steps`` with ``step, grad_evals, seconds, loss, sharpness, ratio, lam`` and ``epochs`` with
 ``step, grad_evals, seconds, train_loss, train_accuracy, test_loss, test_accuracy, gap``, accuracies
 as fractions. Every ``*_figure`` takes both and a :class:`View`, so that all panels end at one x.

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from samar.cli.tables import print_table
 from samar.jobs.engine import cluster, local
-from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher, placed
+from samar.jobs.engine.cluster import NONE_THERE, dispatcher, placed
 from samar.jobs.service import Jobs
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from samar.cli.tables import print_table
 from samar.errors import ConfigError, shown_values
-from samar.jobs.files import job_dir
-from samar.jobs.job import ARCHIVE, STATUSES, Job, moment
+from samar.jobs.job import ARCHIVE, STATUSES, Job, job_dir, moment
 from samar.jobs.kind import kinds, training_kinds, trains
 from samar.jobs.service import Jobs
 from samar.jobs.summary import epochs, percent, places, progress, summary

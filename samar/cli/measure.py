@@ -20,8 +20,7 @@ from samar.connectivity.catalog import SPLIT_TITLES
 from samar.curvature.catalog import COVARIANCE, ENCLOSED, HESSIAN, MATRICES, MEASURES
 from samar.curvature.noise import noise_words
 from samar.errors import DataError, RunError, SamarError
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
 from samar.kinds.connectivity import (

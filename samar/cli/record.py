@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from samar.errors import RunError, SamarError
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.service import Jobs
 from samar.kinds.record import RECORDING, RecordSettings
 from samar.recordings.catalog import FOLDER

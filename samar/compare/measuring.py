@@ -10,8 +10,7 @@ from typing import Any
 
 from samar.compare.flatness import MIXED, Point
 from samar.errors import RunError, SamarError
-from samar.jobs.files import weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, weights_path
 from samar.jobs.kind import kind_of
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings, report_of

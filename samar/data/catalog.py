@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from samar.errors import DataError
-from samar.settings.paths import expanded
+from samar.settings.paths import FOLDER_PREFIX, expanded
 
-FOLDER_PREFIX = "folder:"
 LAYOUT = "it needs train/CLASS/image files and test/CLASS/image files"
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from samar.data.catalog import FOLDER_PREFIX, dataset_info
+from samar.data.catalog import dataset_info
 from samar.data.dataset import Dataset, ImageSet, Splits, checksum, evenly_spaced
 from samar.data.noise import with_label_noise
 from samar.data.normalization import Normalization
 from samar.data.sources.download import Progress, default_root
 from samar.errors import ConfigError, told_if_missing
+from samar.settings.paths import FOLDER_PREFIX
 
 
 def load_dataset(

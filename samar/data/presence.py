@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from samar.data.catalog import DATASETS, FOLDER_PREFIX, LAYOUT, DatasetInfo, dataset_info
+from samar.data.catalog import DATASETS, LAYOUT, DatasetInfo, dataset_info
 from samar.data.sources.download import default_root
 from samar.errors import DataError
-from samar.settings.paths import is_folder
+from samar.settings.paths import FOLDER_PREFIX, is_folder
 
 # torchvision's names for the unpacked archives.
 FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}

@@ -30,8 +30,7 @@ import pandas as pd
 
 from samar.jobs.branch import STATE
 from samar.jobs.edits import edits_of
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.kind import trains
 from samar.jobs.store import Store
 from samar.version import __version__

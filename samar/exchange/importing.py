@@ -27,8 +27,7 @@ from samar.exchange.archive import COUNTS, FORMAT, FORMAT_VERSION
 from samar.exchange.checked_zip import copy_member, opened_zip
 from samar.home import jobs_folder
 from samar.jobs.edits import count_edits
-from samar.jobs.files import job_dir
-from samar.jobs.job import ARCHIVE, PERSON, RANKS, RESUMABLE, unnumbered
+from samar.jobs.job import ARCHIVE, PERSON, RANKS, RESUMABLE, job_dir, unnumbered
 from samar.jobs.kind import kind_of, trains
 from samar.jobs.records import (
     EPOCH_COLUMNS,
@@ -40,6 +39,7 @@ from samar.jobs.records import (
 )
 from samar.jobs.sql import blocks, schema
 from samar.jobs.store import Store, new_row
+from samar.jobs.training_records import EpochRecord
 from samar.kinds.connectivity import PATHS, PLANES
 from samar.kinds.curvature import REPORT
 from samar.kinds.inspect import FOUND
@@ -48,7 +48,6 @@ from samar.landscapes.result import Landscape
 from samar.networks.inspection import Inspection
 from samar.settings.command import json_line
 from samar.settings.job import JobSettings
-from samar.training.records import EpochRecord
 
 SAFE = r"(?:[a-z0-9_]{1,40}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,80}"
 MEMBER = r"members/[0-9a-f]{8}\.zip"
@@ -129,7 +128,7 @@ def import_job(
         parent: the job that owns it.
         most: bytes that it may unpack to; the usual limit if None.
         mark: entries for its inputs that say who imported it, as
-            :func:`samar.jobs.access.roles.mark_of` gives them.
+            :func:`samar.jobs.roles.mark_of` gives them.
 
     Returns:
         The job's id here.

@@ -27,10 +27,8 @@ from samar.jobs.edits import (
     member_plan,
     planned,
 )
-from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import Job
-from samar.jobs.orders import CHANGE
-from samar.jobs.records import LOOKS, Artifact, Event, insert_events
+from samar.jobs.job import Job, job_dir, resume_path
+from samar.jobs.records import CHANGE, LOOKS, Artifact, Event, insert_events
 from samar.jobs.sql import blocks, schema
 from samar.jobs.store import MEMBER, Store, new_row
 from samar.settings.command import json_line

@@ -9,8 +9,7 @@ import sqlalchemy as sa
 
 from samar.errors import RunError, SamarError
 from samar.home import home, jobs_folder
-from samar.jobs.files import job_dir
-from samar.jobs.job import HELD, job_from
+from samar.jobs.job import HELD, job_dir, job_from
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import Database, store_url
 

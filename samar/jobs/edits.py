@@ -15,8 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from samar.errors import ConfigError
-from samar.jobs.orders import CHANGE, ORDER
-from samar.jobs.records import Event
+from samar.jobs.records import CHANGE, ORDER, Event
 from samar.settings.declare import Settings, readable
 
 BY, ONLY, WAS = "by", "only", "was"

@@ -1,15 +1,17 @@
-"""One job as faces see it: what was asked, where it stands, what came out."""
+"""One job as faces see it: settings, progress, results, and where its files lie."""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from samar.errors import RunError, SamarError
+from samar.home import jobs_folder
 from samar.jobs.kind import kind_of, of_a_script
-from samar.training.records import NAN, EpochRecord
+from samar.jobs.training_records import NAN, EpochRecord
 
 ACTIVE = ("queued", "running", "paused")
 RESUMABLE = ("stopped", "interrupted", "failed")
@@ -189,3 +191,28 @@ def job_from(row: Mapping[Any, Any]) -> Job:
     if row["status"] == "stopped" and not row["message"] and row["host"]:
         fields["message"] = told_over(fields["inputs"], row["started"], row["finished"])
     return Job(**fields)
+
+
+def job_dir(job_id: str) -> Path:
+    """Where one job keeps its artifacts, resume state and log."""
+    return jobs_folder() / job_id
+
+
+def weights_path(job_id: str) -> Path:
+    """A training run's latest weights."""
+    return job_dir(job_id) / "weights.safetensors"
+
+
+def resume_path(job_id: str) -> Path:
+    """What a training run needs to continue."""
+    return job_dir(job_id) / "resume.pt"
+
+
+def state_file(step: int) -> str:
+    """Within a training run's folder: what it needs to continue from an earlier step."""
+    return f"states/state-{step}.pt"
+
+
+def log_path(job_id: str) -> Path:
+    """What the job's worker printed."""
+    return job_dir(job_id) / "worker.log"

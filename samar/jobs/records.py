@@ -1,9 +1,10 @@
-"""What a job recorded: events and artifacts, and of a training run its steps and epochs.
+"""The records of a job: steps and epochs of a training run, events, artifacts, and orders to it.
 
-Appended in batches, read incrementally.
+Appended in batches, read incrementally; :class:`RunHistory` keeps those of a run in memory.
 """
 
 import json
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
@@ -14,7 +15,54 @@ import sqlalchemy as sa
 
 from samar.jobs.sql import blocks, schema
 from samar.jobs.sql.database import Database, take_turn
-from samar.training.records import NAN, EpochRecord, StepRecord
+from samar.jobs.training_records import NAN, EpochRecord, StepRecord
+
+COMMANDS = ("pause", "resume", "step", "stop", "change", "measure")
+PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS
+WHY = "why"
+"""In the detail of a stop: the sentence that the stopped job is to bear."""
+ORDER = "order"
+"""In the detail of a change: the key of the order, by which the edit that answers it is known."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order to a job; ``detail`` has the new values of a change, ``at`` when it was given."""
+
+    key: int
+    job: int
+    command: str
+    detail: dict[str, Any]
+    at: float
+
+
+class Orders:
+    """Orders posted to jobs, read by workers one after the other."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def post(self, job: int, command: str, **detail: Any) -> None:
+        """Leave an order for the job's worker."""
+        values = {"job": job, "command": command, "detail": json.dumps(detail), "at": time.time()}
+        with self._database.write() as db:
+            take_turn(db, "orders")  # a worker reads them by number
+            db.execute(schema.controls.insert().values(**values))
+
+    def after(self, key: int, *jobs: int) -> list[Order]:
+        """Orders to these jobs newer than the one with this key, in the order they were given."""
+        table = schema.controls
+        query = sa.select(table).where(table.c.job.in_(jobs) & (table.c.key > key))
+        with self._database.read() as db:
+            rows = db.execute(query.order_by(table.c.key)).all()
+        found = []
+        for row in rows:
+            detail = json.loads(row.detail)
+            if row.command == CHANGE:
+                detail |= {ORDER: row.key}
+            found.append(Order(row.key, row.job, row.command, detail, row.at))
+        return found
+
 
 STEP_COLUMNS = blocks.COLUMNS
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
@@ -205,3 +253,66 @@ def insert_events(db: sa.Connection, job: int, events: Sequence[Event]) -> None:
     if rows:
         take_turn(db, f"events of {job}")  # pages read them by number
         db.execute(schema.events.insert(), rows)
+
+
+# Rows are kept in a buffer that doubles, so that appending is linear in what is new.
+FIRST_CAPACITY = 4096
+
+
+class _Table:
+    """Columns that grow at the end, and shrink when a run was rewound."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.length = 0
+        self._rows = np.empty((len(names), FIRST_CAPACITY))
+
+    def extend(self, new: Columns) -> None:
+        count = len(new["step"])
+        room = self._rows.shape[1]
+        if self.length + count > room:
+            while self.length + count > room:
+                room *= 2
+            old, self._rows = self._rows, np.empty((len(self.names), room))
+            self._rows[:, : self.length] = old[:, : self.length]
+        for row, name in zip(self._rows, self.names, strict=True):
+            row[self.length : self.length + count] = new[name]
+        self.length += count
+
+    def cut(self, step: int) -> None:
+        """Drop what a resumed run computes again."""
+        self.length = int(np.searchsorted(self.columns()["step"], step, side="right"))
+
+    def columns(self) -> Columns:
+        return {n: row[: self.length] for n, row in zip(self.names, self._rows, strict=True)}
+
+    @property
+    def last_step(self) -> int:
+        return int(self.columns()["step"][-1]) if self.length else -1
+
+
+class RunHistory:
+    """All steps and epochs of one run. Safe to share between threads."""
+
+    def __init__(self, series: Records, run: int) -> None:
+        self._series = series
+        self._run = run
+        self._lock = threading.Lock()
+        self._start = 0
+        self._steps = _Table(STEP_COLUMNS)
+        self._epochs = _Table(EPOCH_COLUMNS)
+
+    def refresh(self) -> tuple[Columns, Columns]:
+        """Read what is new and return all steps and all epochs, as views not to be written to."""
+        with self._lock:
+            start, step = self._series.last_start(self._run)
+            if start != self._start:
+                self._steps.cut(step)
+                self._epochs.cut(step)
+                self._start = start
+            for table, read in (
+                (self._steps, self._series.steps),
+                (self._epochs, self._series.epochs),
+            ):
+                table.extend(read(self._run, after=table.last_step))
+            return self._steps.columns(), self._epochs.columns()

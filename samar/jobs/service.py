@@ -8,8 +8,7 @@ from typing import Any
 
 from samar.device.catalog import in_words
 from samar.errors import ConfigError, RunError
-from samar.jobs.access import roles
-from samar.jobs.access.roles import Person, allow
+from samar.jobs import roles
 from samar.jobs.branch import branch, kept_states, plan_of
 from samar.jobs.edits import (
     BY,
@@ -22,9 +21,20 @@ from samar.jobs.edits import (
     still_planned,
 )
 from samar.jobs.engine.local import VARIABLES, asked_to_stop, schedule, slots
-from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import ACTIVE, ARCHIVE, HELD, RANKS, RESUMABLE, SKIPPED, WAITS, Job
+from samar.jobs.job import (
+    ACTIVE,
+    ARCHIVE,
+    HELD,
+    RANKS,
+    RESUMABLE,
+    SKIPPED,
+    WAITS,
+    Job,
+    job_dir,
+    resume_path,
+)
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script, trains
+from samar.jobs.roles import Person, allow
 from samar.jobs.store import BEGUN, Store
 from samar.settings.command import json_line
 from samar.settings.declare import settings_of

@@ -11,10 +11,9 @@ from sqlalchemy.exc import OperationalError
 from samar.errors import ConfigError
 from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned, still_planned
 from samar.jobs.engine.local import slots
-from samar.jobs.files import resume_path
+from samar.jobs.job import resume_path
 from samar.jobs.kind import LONG
-from samar.jobs.orders import CHANGE, PAUSE, Order
-from samar.jobs.records import Event
+from samar.jobs.records import CHANGE, PAUSE, Event, Order
 from samar.jobs.work import FLUSH_SECONDS, JobLost, Work
 
 PAUSED_POLL_SECONDS = 0.1

@@ -21,8 +21,7 @@ import sqlalchemy as sa
 from samar.errors import ConfigError, RunError
 from samar.jobs.job import ACTIVE, HELD, PERSON, RESUMABLE, WAITS, Job, job_from
 from samar.jobs.kind import in_lane, kind_of, kinds, of_a_script, trains
-from samar.jobs.orders import PAUSE, Orders
-from samar.jobs.records import Event, Records, insert_events
+from samar.jobs.records import PAUSE, Event, Orders, Records, insert_events
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import Database, clock, take_turn
 from samar.settings.declare import settings_of

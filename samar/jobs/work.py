@@ -18,13 +18,11 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import NO_ROOM, SamarError, of_the_disk
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
-from samar.jobs.orders import STOP, WHY, Order
-from samar.jobs.records import Artifact, Event
+from samar.jobs.job import Job, job_dir
+from samar.jobs.records import STOP, WHY, Artifact, Event, Order
 from samar.jobs.store import Store
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.settings.command import json_line
-from samar.training.records import EpochRecord, StepRecord
 
 FLUSH_SECONDS = 0.4
 BEAT_SECONDS = 3.0

@@ -13,8 +13,7 @@ from samar.connectivity.catalog import SPLITS
 from samar.connectivity.result import Connection, Path
 from samar.connectivity.settings import NO_PLANE, ConnectivitySettings
 from samar.errors import ConfigError, DataError
-from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, resume_path
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work

@@ -9,8 +9,7 @@ from typing import ClassVar
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
 from samar.errors import DataError
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work

@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 from samar.data.catalog import DATASETS, NORMALIZATIONS
 from samar.data.presence import require_data, stamp
 from samar.errors import CheckpointError, SamarError, shown
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work

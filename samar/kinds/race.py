@@ -14,10 +14,9 @@ from typing_extensions import Self
 
 from samar.errors import ConfigError
 from samar.jobs.edits import BY, ONLY, values_of
-from samar.jobs.files import resume_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, resume_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.orders import CHANGE, STOP, Order
+from samar.jobs.records import CHANGE, STOP, Order
 from samar.jobs.steered import Steered
 from samar.jobs.store import MEMBER, Store
 from samar.jobs.work import Diverged, Stopped, Work

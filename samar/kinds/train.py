@@ -19,11 +19,9 @@ from samar.errors import SamarError
 from samar.jobs.branch import STATE, WEIGHTS
 from samar.jobs.edits import EDITS, values_of
 from samar.jobs.engine.ranks import other_ranks
-from samar.jobs.files import log_path, resume_path, state_file, weights_path
-from samar.jobs.job import RANKS
+from samar.jobs.job import RANKS, log_path, resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.orders import CHANGE, Order
-from samar.jobs.records import LABELS
+from samar.jobs.records import CHANGE, LABELS, Order
 from samar.jobs.steered import Steered
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, Stopped, Work
@@ -34,8 +32,8 @@ from samar.training.settings import TrainSettings
 if TYPE_CHECKING:
     from samar.data.dataset import Dataset
     from samar.jobs.records import Event
+    from samar.jobs.training_records import StepRecord
     from samar.training.measurements import Effort
-    from samar.training.records import StepRecord
     from samar.training.trainer import Trainer
 
 SNAPSHOT_BYTES = STATE_BYTES = 512 << 20

@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from samar.data.catalog import FOLDER_PREFIX
 from samar.errors import CheckpointError, shown
 from samar.home import home
 from samar.networks.inspection import Inspection
-from samar.settings.paths import expanded
+from samar.settings.paths import FOLDER_PREFIX, expanded
 
 MAX_TITLE = 80
 SHORTEST_BEGINNING = 4

@@ -14,8 +14,7 @@ from samar.data.catalog import DatasetInfo, dataset_info
 from samar.data.presence import counted, require_data, stamp
 from samar.data.sources.download import digest_of
 from samar.errors import CheckpointError, ConfigError, RunError, shown
-from samar.jobs.files import job_dir, resume_path, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, resume_path, weights_path
 from samar.jobs.kind import of_a_script, training_kinds
 from samar.jobs.records import Artifact
 from samar.jobs.store import Store, fingerprint

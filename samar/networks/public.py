@@ -20,11 +20,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from samar.data.catalog import DATASETS, FOLDER_PREFIX, NORMALIZATIONS, dataset_info
+from samar.data.catalog import DATASETS, NORMALIZATIONS, dataset_info
 from samar.data.sources.download import download
 from samar.errors import ConfigError
 from samar.networks.inspection import Inspection
 from samar.networks.library import ImportedModel, models_folder
+from samar.settings.paths import FOLDER_PREFIX
 
 IDELBAYEV = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/"
 CHEN = "https://github.com/chenyaofo/pytorch-cifar-models/releases/download/resnet/"

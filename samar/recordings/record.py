@@ -23,6 +23,7 @@ from samar.device.catalog import CPU
 from samar.device.placement import described
 from samar.device.precision import full_precision
 from samar.device.waiting import on_host
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.jobs.work import Work
 from samar.landscapes.frame import random_frame
 from samar.landscapes.sampler import plane
@@ -35,7 +36,6 @@ from samar.training.measurements import (
     LANDSCAPE_IMAGES,
     TOLERANCE,
 )
-from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from samar.version import __version__

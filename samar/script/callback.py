@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from samar.errors import ConfigError, not_installed
+from samar.jobs.training_records import NAN
 from samar.script.watch import WatchedRun
-from samar.training.records import NAN
 
 
 def require(extra: str, *names: str) -> Any:

@@ -18,14 +18,14 @@ from samar.data.objective import Objective
 from samar.device.waiting import on_host
 from samar.errors import ConfigError, SamarError
 from samar.jobs.edits import WAS, values_of
-from samar.jobs.orders import Order
+from samar.jobs.records import Order
 from samar.jobs.steered import PAUSED_POLL_SECONDS, Steered
+from samar.jobs.training_records import NAN, EpochRecord, StepRecord
 from samar.jobs.work import FLUSH_SECONDS, JobLost, Work
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.script.looks import Looks
 from samar.training.measurements import CurvatureMeasurement, LandscapeMeasurement
-from samar.training.records import NAN, EpochRecord, StepRecord
 from samar.training.trainer import step_values
 
 NO_SAMPLE = "Not asked for: samar.watch(…, sample=(x, y)) in the script does."

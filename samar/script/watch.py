@@ -27,6 +27,7 @@ from samar.data.objective import BatchLoss
 from samar.device.catalog import gathered
 from samar.errors import ConfigError, SamarError
 from samar.jobs.store import Store
+from samar.jobs.training_records import NAN
 from samar.jobs.work import JobLost, Work
 from samar.kinds.watch import WatchSettings, running_script
 from samar.models.guard import unwrapped
@@ -34,7 +35,6 @@ from samar.optim.catalog import OPTIMIZERS
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer, bare
 from samar.script.recorder import Recorder, leading, looks_failed
-from samar.training.records import NAN
 
 PATIENCE_SECONDS = 2.0
 """For which a training waits for a store that is busy, at a look or at its end."""

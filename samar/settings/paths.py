@@ -11,6 +11,8 @@ from pathlib import Path
 from samar.errors import ConfigError
 
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
+FOLDER_PREFIX = "folder:"
+"""Before the path of a folder of images, where a data set is named."""
 
 
 def expanded(path: str | Path) -> Path:

@@ -14,11 +14,11 @@ from statistics import fmean
 from typing import Any
 
 from samar.jobs.job import Job
+from samar.jobs.training_records import EpochRecord
 from samar.sweeps.service import by_setting
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.statistics import NAN, Interval, MeanStd, mean_std, t_interval
 from samar.sweeps.values import TASK, worded
-from samar.training.records import EpochRecord
 
 MEASURES = {"val": "validation accuracy", "test": "test accuracy"}
 

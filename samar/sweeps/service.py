@@ -15,7 +15,7 @@ from samar.errors import SamarError
 from samar.jobs.engine.local import asked_to_stop, slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, Job
 from samar.jobs.kind import LONG
-from samar.jobs.orders import STOP, WHY
+from samar.jobs.records import STOP, WHY
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.sql.database import take_turn

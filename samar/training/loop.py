@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from samar.data.dataset import Dataset
 from samar.data.load import load_dataset
 from samar.errors import ConfigError
-from samar.training.records import EpochRecord, StepRecord
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 

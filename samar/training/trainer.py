@@ -29,6 +29,7 @@ from samar.device.randomness import RandomState, random_state, set_random_state
 from samar.device.ranks import Group, leave, mean_over_ranks, parallel, ranks_of
 from samar.device.waiting import Mark, mark, on_host, seconds_between, synchronize
 from samar.errors import CheckpointError, ConfigError
+from samar.jobs.training_records import NAN, Divergence, EpochRecord, StepRecord
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
 from samar.models.guard import undisturbed
@@ -39,14 +40,13 @@ from samar.optim.samar import SAMAR
 from samar.optim.second_pass import SecondPass, build_second_pass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
-from samar.training.records import NAN, Divergence, EpochRecord, StepRecord
 from samar.training.schedule import lr_factor
 from samar.training.settings import LOCAL, TrainSettings
 
 QUICK_MACS, FEWEST_IMAGES = 1_300_000_000, 8
 """Multiply-accumulates that take a CPU a fraction of a second, and at least so many images."""
 ATTRIBUTES = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
-"""Where a two-pass optimizer has what :data:`samar.training.records.MEASURED` names."""
+"""Where a two-pass optimizer has what :data:`samar.jobs.training_records.MEASURED` names."""
 
 
 class _Pending(NamedTuple):

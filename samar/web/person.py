@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samar.charts.html.render import render
-from samar.jobs.access.roles import CLASS, LIMITS, OWNER, VARIABLE, VIEW, Person, limit, stated_role
+from samar.jobs.roles import CLASS, LIMITS, OWNER, VARIABLE, VIEW, Person, limit, stated_role
 from samar.web.state import PERSON_WORD
 
 COOKIE = "samar_person"

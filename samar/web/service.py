@@ -10,7 +10,10 @@ import streamlit as st
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import RunError, SamarError, of_the_disk
-from samar.jobs.access.roles import (
+from samar.jobs.engine.spare import keep
+from samar.jobs.job import Job
+from samar.jobs.records import RunHistory
+from samar.jobs.roles import (
     CLASS,
     UPLOAD_MB,
     allow,
@@ -19,9 +22,6 @@ from samar.jobs.access.roles import (
     why_not_type_path,
     why_not_upload,
 )
-from samar.jobs.engine.spare import keep
-from samar.jobs.history import RunHistory
-from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.sweeps.service import Sweeps
 from samar.web.person import recognize, this_person

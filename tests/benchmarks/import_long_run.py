@@ -22,7 +22,7 @@ PER_EPOCH = 1000
 def fill(steps: int) -> str:
     """Put a run with made-up records into the store; returns its id."""
     from samar.jobs.store import Store
-    from samar.training.records import EpochRecord, StepRecord
+    from samar.jobs.training_records import EpochRecord, StepRecord
     from samar.training.settings import TrainSettings
 
     store = Store()

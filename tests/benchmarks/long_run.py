@@ -30,7 +30,7 @@ more = peak() - memory
 print(f"{{wall:.2f}} s ({{busy:.2f}} s of them busy), {{more:.0f}} MB more", file=sys.stderr)
 """
 OPENING = (
-    "from samar.jobs.store import Store; from samar.jobs.history import RunHistory",
+    "from samar.jobs.store import Store; from samar.jobs.records import RunHistory",
     "steps, _ = RunHistory(Store().records, 1).refresh()\nassert len(steps['step']) == {steps}",
 )
 COMMAND = (
@@ -46,7 +46,7 @@ def fill(count: int) -> None:
     the one that starts it.
     """
     from samar.jobs.store import Store
-    from samar.training.records import StepRecord
+    from samar.jobs.training_records import StepRecord
     from samar.training.settings import TrainSettings
 
     store = Store()

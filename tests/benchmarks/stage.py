@@ -22,10 +22,10 @@ from playwright.sync_api import sync_playwright
 from samar.charts.stage.feed import Feed, Plane, StageRun
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import status_line, story
-from samar.jobs.history import RunHistory
+from samar.jobs.records import RunHistory
 from samar.jobs.store import Store
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.landscapes.result import Landscape
-from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from tests.benchmarks.waits import LAMBDA, SURFACES, serving
 

@@ -19,11 +19,11 @@ os.environ["SAMAR_HOME"] = tempfile.mkdtemp()
 
 from samar.charts.training import PANELS, View
 from samar.jobs.engine.worker import run as work
-from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
+from samar.jobs.records import RunHistory
 from samar.jobs.store import Store
+from samar.jobs.training_records import StepRecord
 from samar.training.presets import PRESETS
-from samar.training.records import StepRecord
 from samar.training.settings import TrainSettings
 from samar.web.plotly_chart import figure_json
 

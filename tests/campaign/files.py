@@ -43,8 +43,7 @@ from samar.cli import main
 from samar.errors import HIDDEN, DataError, SamarError
 from samar.exchange.archive import job_zip
 from samar.jobs.engine.worker import run as work_at
-from samar.jobs.files import job_dir, weights_path
-from samar.jobs.job import Job, moment
+from samar.jobs.job import Job, job_dir, moment, weights_path
 from samar.jobs.kind import kind_of
 from samar.jobs.store import Store
 from samar.jobs.summary import progress

@@ -81,7 +81,7 @@ def campaign(short: bool) -> Outcome:
 def _prepared(folder: Path) -> Iterator[Any]:
     """A home with one ended run, number 1, and a store in which a new job is the end."""
     from samar.cli import parser
-    from samar.jobs.files import weights_path
+    from samar.jobs.job import weights_path
     from samar.jobs.store import Store
     from samar.training.settings import TrainSettings
 

@@ -1,4 +1,4 @@
-"""A made-up run of each optimizer, in the columns that ``samar.jobs.history`` delivers."""
+"""A made-up run of each optimizer, in the columns that ``samar.jobs.records`` delivers."""
 
 from collections.abc import Callable
 

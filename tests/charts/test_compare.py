@@ -18,7 +18,7 @@ from samar.compare.metrics import METRICS
 from samar.curvature.catalog import MEASURES
 from samar.jobs.job import Job
 from samar.jobs.store import Store
-from samar.training.records import StepRecord
+from samar.jobs.training_records import StepRecord
 
 EVIL = "<script>alert('x')</script></script>"
 

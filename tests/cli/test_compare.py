@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main
-from samar.jobs.files import weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, weights_path
 from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.watch import WatchSettings

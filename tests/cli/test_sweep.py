@@ -11,12 +11,12 @@ import pytest
 from samar.cli import main, parser
 from samar.cli.sweep import spec_from
 from samar.jobs.service import Jobs
+from samar.jobs.training_records import EpochRecord
 from samar.settings.command import json_line
 from samar.sweeps import search
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
-from samar.training.records import EpochRecord
 
 START = "sweep --grid optimizer=sgd,sam --grid rho=0.1,0.2 --seeds 2 --epochs 3 --detach"
 

@@ -16,8 +16,7 @@ from samar.compare.measuring import jobs_wanted, known_measures, point_of
 from samar.curvature.catalog import MEASURES
 from samar.data.evaluation import evaluate
 from samar.errors import RunError
-from samar.jobs.files import weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, weights_path
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.models.build import build_model

@@ -17,12 +17,12 @@ from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device.memory import free_bytes
 from samar.jobs.service import Jobs
+from samar.jobs.training_records import EpochRecord
 from samar.landscapes.frame import random_frame
 from samar.landscapes.sampler import plane
 from samar.networks.memory import training_bytes
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of, train
-from samar.training.records import EpochRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from tests.optim import test_ranks as ranks

@@ -14,8 +14,7 @@ import torch
 from samar.data.evaluation import evaluate
 from samar.device.placement import Placement
 from samar.device.waiting import on_host
-from samar.jobs.files import job_dir, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, weights_path
 from samar.jobs.service import Jobs
 from samar.kinds.curvature import CurvatureJobSettings, report_of
 from samar.kinds.evaluate import EvaluateSettings

@@ -19,8 +19,7 @@ from samar.errors import RunError
 from samar.exchange.archive import job_zip, write_job
 from samar.exchange.importing import import_job
 from samar.jobs.engine.worker import run as work_at
-from samar.jobs.files import job_dir, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, weights_path
 from samar.jobs.kind import kind_of
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema

@@ -8,7 +8,7 @@ import pytest
 
 from samar.jobs.job import Job
 from samar.jobs.store import Store
-from samar.training.records import EpochRecord, StepRecord
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 
 

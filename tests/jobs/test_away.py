@@ -10,8 +10,7 @@ import pytest
 
 from samar.jobs import work as work_module
 from samar.jobs.engine.local import schedule
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.service import Jobs
 from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store

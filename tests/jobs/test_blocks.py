@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from samar.jobs.job import Job
 from samar.jobs.sql import blocks, schema
 from samar.jobs.store import Store
-from samar.training.records import StepRecord
+from samar.jobs.training_records import StepRecord
 
 BOTH_STORES = True
 FIELDS = tuple(StepRecord.__dataclass_fields__)

@@ -10,7 +10,7 @@ from samar.cli import main
 from samar.home import home
 from samar.jobs import doctor
 from samar.jobs.doctor import Report, examine
-from samar.jobs.files import job_dir
+from samar.jobs.job import job_dir
 from samar.jobs.store import Store
 
 

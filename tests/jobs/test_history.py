@@ -1,8 +1,8 @@
 import numpy as np
 
 from samar.charts.downsample import thin
-from samar.jobs.history import RunHistory
 from samar.jobs.job import Job
+from samar.jobs.records import RunHistory
 from samar.jobs.store import Store
 
 BOTH_STORES = True

@@ -20,8 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from samar.cli import main
 from samar.jobs import work as work_module
-from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, resume_path
 from samar.jobs.records import Records
 from samar.jobs.service import Jobs
 from samar.jobs.sql.database import StoreBusy

@@ -12,7 +12,7 @@ import pytest
 from samar.cli import main
 from samar.errors import RunError
 from samar.jobs import store as store_module
-from samar.jobs.files import job_dir
+from samar.jobs.job import job_dir
 from samar.jobs.service import Jobs
 from samar.jobs.sql.database import store_url
 from samar.jobs.store import Store

@@ -9,9 +9,9 @@ import pytest
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.jobs.summary import progress, seconds_left, summary
+from samar.jobs.training_records import EpochRecord
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.training.records import EpochRecord
 
 BOTH_STORES = True
 

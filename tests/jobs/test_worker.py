@@ -10,8 +10,7 @@ import pytest
 
 from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.edits import values_of
-from samar.jobs.files import job_dir, resume_path, weights_path
-from samar.jobs.job import WAITS, Job
+from samar.jobs.job import WAITS, Job, job_dir, resume_path, weights_path
 from samar.jobs.records import LOOKS, Event
 from samar.jobs.service import Jobs
 from samar.jobs.summary import summary

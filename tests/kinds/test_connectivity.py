@@ -18,8 +18,7 @@ from samar.connectivity.result import Connection
 from samar.connectivity.symmetry import neuron_groups, permuted
 from samar.errors import ConfigError, RunError
 from samar.jobs.engine import worker
-from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, resume_path
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds import connectivity as kind

@@ -16,8 +16,7 @@ import psutil
 import pytest
 
 from samar.errors import SamarError
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.kind import kind_of, kinds
 from samar.jobs.service import Jobs
 from samar.kinds.connectivity import ConnectivityJobSettings

@@ -8,8 +8,7 @@ import pytest
 
 from samar.errors import DataError
 from samar.jobs.engine.worker import run as work
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.service import Jobs
 from samar.jobs.work import Work
 from samar.kinds.curvature import ESTIMATE, CurvatureJobSettings, report_of

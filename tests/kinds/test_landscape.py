@@ -11,8 +11,7 @@ from PIL import Image
 
 from samar.errors import ConfigError
 from samar.jobs.engine import worker
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds import landscape as kind

@@ -15,18 +15,17 @@ from samar.exchange.archive import write_job
 from samar.exchange.importing import import_job
 from samar.jobs.edits import PlannedEdit, values_of
 from samar.jobs.engine.worker import run as do
-from samar.jobs.files import job_dir, resume_path, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, resume_path, weights_path
 from samar.jobs.records import LOOKS
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.jobs.training_records import Divergence
 from samar.kinds.race import Member, Race, RaceSettings
 from samar.models import build
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT, load_network
 from samar.settings.job import JobSettings
 from samar.training.loop import dataset_of
-from samar.training.records import Divergence
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from samar.web.jobs.table import result_of

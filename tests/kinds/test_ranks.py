@@ -16,8 +16,7 @@ import pytest
 
 from samar.errors import ConfigError
 from samar.jobs.edits import PlannedEdit
-from samar.jobs.files import log_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, log_path
 from samar.jobs.service import Jobs
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings

@@ -15,10 +15,10 @@ from samar.exchange.archive import write_job
 from samar.exchange.importing import import_job
 from samar.jobs import branch as branch_module
 from samar.jobs.engine.worker import run as work
-from samar.jobs.files import job_dir, resume_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, resume_path
 from samar.jobs.records import LOOKS
 from samar.jobs.service import Jobs
+from samar.jobs.training_records import EpochRecord
 from samar.jobs.work import JobLost
 from samar.kinds import train as kind
 from samar.kinds.race import RaceSettings
@@ -26,7 +26,6 @@ from samar.networks.checkpoint import load_resume_state, load_weights
 from samar.networks.load import load_network
 from samar.training.collapse import collapse_of
 from samar.training.loop import dataset_of
-from samar.training.records import EpochRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 

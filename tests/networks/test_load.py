@@ -13,8 +13,7 @@ from PIL import Image
 
 from samar.errors import CheckpointError, ConfigError, RunError
 from samar.jobs.engine import worker
-from samar.jobs.files import resume_path, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, resume_path, weights_path
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings

@@ -13,6 +13,7 @@ from samar.jobs.engine.worker import run as do
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.jobs.work import Stopped, Work
 from samar.kinds.record import RecordSettings
 from samar.recordings import connected, small
@@ -21,7 +22,6 @@ from samar.recordings.noisy import right_labels
 from samar.recordings.record import Watch, learned, record_run, say
 from samar.recordings.small import _rescale, network
 from samar.training.loop import dataset_of, train
-from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from samar.web.lessons.connected import connection
 

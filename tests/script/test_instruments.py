@@ -18,7 +18,7 @@ from torch.func import functional_call
 import samar
 from samar.errors import ConfigError, DataError, RunError
 from samar.home import SHIPPED
-from samar.jobs.files import job_dir
+from samar.jobs.job import job_dir
 from samar.jobs.service import Jobs
 
 DRAWN = torch.Generator().manual_seed(4)

@@ -13,7 +13,7 @@ from torch import nn
 import samar
 from samar.errors import ConfigError, DataError
 from samar.home import SHIPPED
-from samar.jobs.files import job_dir
+from samar.jobs.job import job_dir
 from samar.jobs.service import Jobs
 
 DRAWN = torch.Generator().manual_seed(4)

@@ -26,9 +26,8 @@ from samar.errors import ConfigError, RunError
 from samar.exchange.archive import job_zip
 from samar.exchange.importing import import_job
 from samar.home import SHIPPED, home
-from samar.jobs.files import job_dir
-from samar.jobs.history import RunHistory
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
+from samar.jobs.records import RunHistory
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings

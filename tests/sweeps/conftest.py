@@ -8,9 +8,9 @@ import pytest
 
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.jobs.training_records import EpochRecord
 from samar.settings.command import json_line
 from samar.sweeps.service import Sweeps
-from samar.training.records import EpochRecord
 
 
 @pytest.fixture

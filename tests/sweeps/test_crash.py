@@ -24,7 +24,7 @@ from dataclasses import asdict
 import samar.jobs.engine.local as local
 from samar.jobs.store import Store
 from samar.settings.command import json_line
-from samar.training.records import EpochRecord
+from samar.jobs.training_records import EpochRecord
 
 local.spawn = lambda job: 1
 Store.mark_interrupted = lambda self: None

@@ -9,10 +9,10 @@ import pytest
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
+from samar.jobs.training_records import EpochRecord
 from samar.sweeps.search import FIRST_RUNS, hopeless, trial_of
 from samar.sweeps.service import WHY_PRUNED, Sweeps
 from samar.sweeps.spec import SweepSpec
-from samar.training.records import EpochRecord
 from tests.waiting import wait
 
 ENDED = [{n: 0.1 * n + 0.01 * k for n in range(1, 6)} for k in range(FIRST_RUNS)]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.collapse import Collapse, collapse_of, forgotten
 from samar.training.loop import dataset_of
-from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 

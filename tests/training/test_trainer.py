@@ -14,10 +14,10 @@ from samar.data.dataset import Dataset
 from samar.data.evaluation import evaluate
 from samar.data.normalization import Normalization
 from samar.errors import CheckpointError, ConfigError
+from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.networks.checkpoint import load_resume_state, save_resume_state
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of, train
-from samar.training.records import EpochRecord, StepRecord
 from samar.training.settings import TrainSettings, changes_text
 from samar.training.trainer import Trainer, _base
 

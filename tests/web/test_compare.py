@@ -13,8 +13,7 @@ from streamlit.testing.v1 import AppTest
 from samar.data.sample import Sample
 from samar.exchange.archive import job_zip
 from samar.jobs.engine.worker import run as work
-from samar.jobs.files import job_dir, log_path, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, log_path, weights_path
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.store import Store

@@ -12,8 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from samar.connectivity.result import Along, Barrier, Connection, Path
 from samar.jobs.engine.worker import run as work
-from samar.jobs.files import job_dir, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir, weights_path
 from samar.jobs.store import Store
 from samar.kinds.connectivity import ConnectivityJobSettings, prepare
 from samar.web.connectivity.results import _barrier, _exports, _sentences

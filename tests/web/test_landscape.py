@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from samar.jobs.engine import local, worker
 from samar.jobs.job import Job
-from samar.jobs.orders import STOP
+from samar.jobs.records import STOP
 from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings, prepare

@@ -9,8 +9,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from samar.exchange.archive import job_zip
-from samar.jobs.access.roles import CLASS, OWNER, Person
 from samar.jobs.job import PERSON
+from samar.jobs.roles import CLASS, OWNER, Person
 from samar.jobs.service import Jobs
 from samar.networks.library import ImportedModel
 from samar.training.settings import TrainSettings

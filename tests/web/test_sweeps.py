@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from samar.jobs.service import Jobs
+from samar.jobs.training_records import EpochRecord
 from samar.settings.command import json_line
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
-from samar.training.records import EpochRecord
 from samar.web.service import service
 
 APP = Path(__file__).parents[2] / "app.py"

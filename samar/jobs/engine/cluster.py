@@ -9,13 +9,15 @@ Reference:
     Moritz et al., "Ray: A Distributed Framework for Emerging AI Applications", OSDI 2018.
 """
 
+import json
 import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -23,12 +25,10 @@ from sqlalchemy.exc import OperationalError
 from samar.device.catalog import CPU
 from samar.errors import ConfigError, RunError
 from samar.home import PACKAGE, home, jobs_folder
-from samar.jobs.engine.dispatcher import Dispatcher
 from samar.jobs.engine.local import ENGINE, RAY, VARIABLES, tend
-from samar.jobs.files import log_path
-from samar.jobs.job import HELD, Job
-from samar.jobs.kind import LONG, in_lane
-from samar.jobs.store import Store
+from samar.jobs.job import HELD, Job, log_path
+from samar.jobs.kind import LONG, SHORT, in_lane
+from samar.jobs.store import MEMBER, RESTING, Store
 
 POLL_SECONDS, ALIVE_SECONDS = 0.5, 3.0
 OF_DEAD = ("queued", *HELD, "interrupted")
@@ -206,3 +206,69 @@ def _work(job_id: str) -> str:
         os.dup2(log.fileno(), 2)
     do(store, job)
     return socket.gethostname()
+
+
+SILENT_SECONDS = 15.0
+"""A dispatcher that said nothing for longer is gone."""
+NONE_THERE = (
+    "No dispatcher gives jobs to the cluster; start one: python -m samar cluster --ray ADDRESS"
+)
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """A dispatcher at work.
+
+    Attributes:
+        places: jobs that the cluster does at once.
+        machines: how many answer.
+        page: address of Ray's own page; empty where it has none.
+    """
+
+    places: int
+    machines: int
+    page: str = ""
+
+    def tell(self) -> None:
+        """Write it, as a sign of life."""
+        path = _path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(json.dumps(asdict(self)))
+        part.replace(path)
+
+    def words(self, jobs: Sequence[Job]) -> str:
+        """How busy the cluster is, in one line."""
+        busy, wait = map(len, placed(jobs))
+        machines = f"{self.machines} machine{'s' * (self.machines != 1)}"
+        return f"Cluster: {busy} of {self.places} places busy on {machines}, {wait} waiting."
+
+
+def placed(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+    """Those of all jobs that have a place, and those that wait for one.
+
+    A sweep and a script take none, and a job whose sweep rests waits for no place.
+    """
+    resting = {job.id for job in jobs if in_lane(job.kind, None) and job.status in RESTING}
+    own = [
+        job
+        for job in jobs
+        if any(in_lane(job.kind, lane) for lane in (LONG, SHORT)) and MEMBER not in job.inputs
+    ]
+    waiting = [job for job in own if job.status == "queued" and job.parent not in resting]
+    return [job for job in own if job.status in HELD], waiting
+
+
+def dispatcher() -> Dispatcher | None:
+    """The dispatcher that gave a sign of life of late."""
+    try:
+        path = _path()
+        if time.time() - path.stat().st_mtime > SILENT_SECONDS:
+            return None
+        return Dispatcher(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _path() -> Path:
+    return jobs_folder() / "dispatcher.json"

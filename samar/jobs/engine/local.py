@@ -12,12 +12,10 @@ from contextlib import suppress
 import psutil
 
 from samar.errors import ConfigError
-from samar.jobs.engine.process import start_process
-from samar.jobs.engine.spare import take
-from samar.jobs.files import log_path
-from samar.jobs.job import HELD, Job, told_over
+from samar.jobs.engine.spare import start_process, take
+from samar.jobs.job import HELD, Job, log_path, told_over
 from samar.jobs.kind import LONG, SHORT, in_lane, kinds
-from samar.jobs.orders import STOP
+from samar.jobs.records import STOP
 from samar.jobs.store import Store, alive, born
 
 ENGINE = "SAMAR_ENGINE"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from samar.jobs.engine.process import start_process
+from samar.jobs.engine.spare import start_process
 
 ENDING_SECONDS = 5.0
 """Time that they have to end after they were told to."""

@@ -17,8 +17,7 @@ from samar.device.catalog import AUTO, CPU
 from samar.errors import NO_ROOM, SamarError, told_if_missing
 from samar.jobs.engine.local import schedule
 from samar.jobs.engine.spare import FORK
-from samar.jobs.files import log_path, resume_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, log_path, resume_path
 from samar.jobs.kind import LONG, Kind, kind_of, kinds
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work

@@ -6,25 +6,15 @@ without being a million rows, let alone eleven million Python numbers.
 """
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 import numpy as np
 import sqlalchemy as sa
 
 from samar.jobs.sql import schema
+from samar.jobs.training_records import StepRecord
 
-COLUMNS = (
-    "step",
-    "epoch",
-    "loss",
-    "perturbed_loss",
-    "sharpness",
-    "ratio",
-    "lam",
-    "grad_norm",
-    "lr",
-    "grad_evals",
-    "seconds",
-)
+COLUMNS = tuple(field.name for field in fields(StepRecord))
 FORMAT = np.dtype("<f8")
 ROW_BYTES = FORMAT.itemsize * len(COLUMNS)
 SHORT = 256

@@ -1,9 +1,12 @@
 """The tables of the store, which carry a version."""
 
+from dataclasses import fields
+
 import sqlalchemy as sa
 from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, String, Text
 
 from samar.errors import RunError
+from samar.jobs.training_records import EpochRecord
 
 VERSION = 5
 """The version of the tables below; a store of another one is refused."""
@@ -60,18 +63,14 @@ epochs = sa.Table(
     "epochs",
     metadata,
     _of_job(),
-    Column("epoch", Integer, nullable=False),
-    Column("step", Integer, nullable=False),
-    Column("grad_evals", Integer),
-    Column("seconds", Float),
-    Column("train_loss", Float),
-    Column("train_accuracy", Float),
-    Column("train_images", Integer),
-    Column("test_loss", Float),
-    Column("test_accuracy", Float),
-    Column("gap", Float),
-    Column("val_loss", Float),
-    Column("val_accuracy", Float),
+    *(
+        Column(
+            field.name,
+            Integer if field.type is int else Float,
+            nullable=field.name not in ("epoch", "step"),
+        )
+        for field in fields(EpochRecord)
+    ),
     sa.PrimaryKeyConstraint("job", "epoch"),
     sqlite_with_rowid=False,
 )

@@ -8,8 +8,7 @@ import streamlit as st
 
 from samar.compare.differences import shown
 from samar.errors import shown as shown_line
-from samar.jobs.files import job_dir, log_path
-from samar.jobs.job import ARCHIVE, Job, moment
+from samar.jobs.job import ARCHIVE, Job, job_dir, log_path, moment
 from samar.kinds.measured import MeasuredSettings
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings

@@ -11,9 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from samar.errors import SamarError
-from samar.jobs.access.roles import mark_of
 from samar.jobs.job import Job
 from samar.jobs.kind import trains
+from samar.jobs.roles import mark_of
 from samar.web.pages import page_of
 from samar.web.service import (
     cannot_upload,

@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from samar.errors import RunError, SamarError
-from samar.jobs.engine.dispatcher import NONE_THERE, dispatcher
+from samar.jobs.engine.cluster import NONE_THERE, dispatcher
 from samar.jobs.engine.local import RAY, engine
 from samar.jobs.job import HELD, RESUMABLE, Job
 from samar.jobs.kind import SHORT, kinds, trains

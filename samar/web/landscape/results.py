@@ -20,8 +20,7 @@ from samar.charts.landscape.figures import (
 )
 from samar.charts.landscape.scale import Scale, clipped, shared_scale
 from samar.errors import DataError
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.kinds.landscape import LEVEL, PREVIEW
 from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.export import can_write_vtp, to_csv, to_vtp

@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from samar.data.catalog import DATASETS, FOLDER_PREFIX, NORMALIZATIONS, dataset_info
+from samar.data.catalog import DATASETS, NORMALIZATIONS, dataset_info
 from samar.kinds.download import DownloadSettings
 from samar.kinds.inspect import InspectSettings
 from samar.models.catalog import MODELS
 from samar.networks.library import ImportedModel, delete_model, imported_models, rename_model
 from samar.networks.public import PUBLIC, Measured, PublicCheckpoint, difference, published, reasons
 from samar.settings.declare import settings_of
+from samar.settings.paths import FOLDER_PREFIX
 from samar.web.service import cannot_manage, manage, unless
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE, RUN
 from samar.web.state import MODELS as PREFIX

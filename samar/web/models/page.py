@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from samar.data.catalog import DATASETS, FOLDER_PREFIX
+from samar.data.catalog import DATASETS
 from samar.data.presence import is_present
 from samar.jobs.job import Job
 from samar.kinds.inspect import AUTO, InspectSettings, inspection_of
 from samar.networks.inspection import Inspection
 from samar.networks.library import imported_models, keep_upload
 from samar.networks.load import SUFFIXES
+from samar.settings.paths import FOLDER_PREFIX
 from samar.web.controls import control, settings_from_controls
 from samar.web.measuring import buttons, find, request, watch
 from samar.web.models.library import show_models, show_public

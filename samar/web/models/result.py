@@ -3,13 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from samar.data.catalog import FOLDER_PREFIX, dataset_info
+from samar.data.catalog import dataset_info
 from samar.jobs.job import Job
 from samar.kinds.inspect import keep_model
 from samar.models.catalog import MODELS
 from samar.networks.inspection import Fit, Inspection, Shape
 from samar.networks.library import model_like
 from samar.networks.public import DEVIATIONS
+from samar.settings.paths import FOLDER_PREFIX
 from samar.web.models.library import NORMALIZE, links, show_difference
 from samar.web.service import attempt, cannot_upload, checked_upload, unless
 from samar.web.text import plain

@@ -4,8 +4,7 @@ import streamlit as st
 
 from samar.charts.stage.feed import Plane
 from samar.errors import DataError
-from samar.jobs.files import job_dir
-from samar.jobs.job import Job
+from samar.jobs.job import Job, job_dir
 from samar.web.service import service
 
 

@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script
-from samar.jobs.orders import CHANGE, ORDER
+from samar.jobs.records import CHANGE, ORDER
 from samar.settings.declare import Settings, settings_of
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings

@@ -19,12 +19,11 @@ from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, status_line, status_word, story
 from samar.charts.training import View
 from samar.errors import RunError
-from samar.jobs.access.roles import allow
 from samar.jobs.edits import edited
-from samar.jobs.files import job_dir
-from samar.jobs.job import HELD, Job
+from samar.jobs.job import HELD, Job, job_dir
 from samar.jobs.kind import training_kinds
 from samar.jobs.records import Event
+from samar.jobs.roles import allow
 from samar.kinds.race import title_of as race_title
 from samar.web.server import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.service import attempt, explained, history, service

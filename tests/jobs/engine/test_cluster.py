@@ -14,7 +14,7 @@ import pytest
 
 from samar.cli import main
 from samar.jobs.engine import cluster, local
-from samar.jobs.engine.dispatcher import Dispatcher, dispatcher
+from samar.jobs.engine.cluster import Dispatcher, dispatcher
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.watch import WatchSettings

@@ -13,10 +13,9 @@ import psutil
 import pytest
 
 from samar.jobs.engine import local, spare, worker
-from samar.jobs.engine.process import start_process
+from samar.jobs.engine.spare import start_process
 from samar.jobs.engine.worker import NICENESS
-from samar.jobs.files import log_path, weights_path
-from samar.jobs.job import Job
+from samar.jobs.job import Job, log_path, weights_path
 from samar.jobs.kind import kind_of
 from samar.jobs.service import Jobs
 from samar.networks.checkpoint import load_weights

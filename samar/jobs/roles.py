@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from samar.data.catalog import FOLDER_PREFIX
 from samar.errors import ConfigError, NotAllowed
 from samar.home import home
 from samar.jobs.job import ACTIVE, PERSON, Job, mark_in
 from samar.jobs.kind import kind_of
 from samar.settings.job import JobSettings
-from samar.settings.paths import expanded, is_file
+from samar.settings.paths import FOLDER_PREFIX, expanded, is_file
 
 if TYPE_CHECKING:
     from samar.jobs.store import Store

@@ -1,4 +1,8 @@
-"""The stream that a training run yields: plain records, torch-free."""
+"""The records of a training run's steps and epochs, as it yields them and the store keeps them.
+
+The store knows no science but these columns: charts, comparisons and lists read millions of steps
+from it, for which named columns are needed.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

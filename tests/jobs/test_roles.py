@@ -10,7 +10,9 @@ import pytest
 from samar.errors import ConfigError, NotAllowed
 from samar.exchange.archive import job_zip
 from samar.exchange.importing import import_job
-from samar.jobs.access.roles import (
+from samar.jobs.engine import local
+from samar.jobs.job import PERSON
+from samar.jobs.roles import (
     CLASS,
     LIMITS,
     VIEW,
@@ -21,9 +23,8 @@ from samar.jobs.access.roles import (
     stated_role,
     why_not_upload,
 )
-from samar.jobs.engine import local
-from samar.jobs.job import PERSON
 from samar.jobs.service import Jobs
+from samar.jobs.store import born
 from samar.kinds.download import DownloadSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.inspect import InspectSettings
@@ -230,13 +231,10 @@ def test_one_that_does_not_obey_is_killed(served: Served, monkeypatch: pytest.Mo
     import subprocess
     import sys
 
-    import psutil
-
     store = served.store
     job = store.get(served.of(ANNA).submit(TrainSettings()))
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
-        born = psutil.Process(process.pid).create_time()
-        store.beat(job, started=time.time() - 3600, pid=process.pid, process=born)
+        store.beat(job, started=time.time() - 3600, pid=process.pid, process=born(process.pid))
         monkeypatch.setattr(store, "mark_interrupted", lambda: None)
         local.schedule(store)
         assert process.poll() is None
