@@ -16,11 +16,15 @@ from torch import nn
 
 from samar.connectivity.alignment import Alignment, align
 from samar.connectivity.bend import Batch, Bend, BendTraining
+from samar.connectivity.catalog import SPLITS
 from samar.connectivity.curve import coefficients, point
 from samar.connectivity.result import Along, Path
 from samar.connectivity.settings import ConnectivitySettings
+from samar.data.augment import augmentation_for
+from samar.data.batches import Batches
+from samar.data.dataset import Dataset
 from samar.data.sample import Sample
-from samar.device.placement import provenance
+from samar.device.placement import layout_of, provenance
 from samar.device.precision import exact
 from samar.device.randomness import kept_random_state
 from samar.landscapes.directions import Weights
@@ -104,6 +108,42 @@ class Connector:
         x = torch.cat([each.x for each in sets.values()])
         y = torch.cat([each.y for each in sets.values()])
         self._evaluator = self._evaluator_on(Sample(x, y))
+
+    @classmethod
+    def on_images(
+        cls,
+        model: nn.Module,
+        second: State,
+        settings: ConnectivitySettings,
+        images: Dataset,
+        **options: Any,
+    ) -> "Connector":
+        """Join two networks on images of a data set, as many and of the splits in the settings.
+
+        Args:
+            options: further arguments of the class, such as ``check``.
+        """
+        batches = Batches(
+            images.train,
+            settings.batch_size,
+            seed=settings.seed,
+            augmentation=augmentation_for(settings.augment, images.name, images.train.size),
+            normalization=images.normalization,
+            memory_format=layout_of(next(model.parameters()).device),
+        )
+        samples = {
+            name: Sample.of(getattr(images, name), images.normalization, settings.images)
+            for name in {*SPLITS[settings.split], "train"}
+        }
+        return cls(
+            model,
+            second,
+            settings,
+            sets={name: samples[name] for name in SPLITS[settings.split]},
+            calibration=samples["train"],
+            batch=batches.batch,
+            **options,
+        )
 
     @property
     def alignment(self) -> Alignment:

@@ -117,32 +117,12 @@ def _connector(
     settings: ConnectivityJobSettings, work: Work, network: "Network", other: "Network"
 ) -> "Connector":
     from samar.connectivity.measure import Connector
-    from samar.data.augment import augmentation_for
-    from samar.data.batches import Batches
-    from samar.data.sample import Sample
-    from samar.device.placement import layout_of
 
-    data = network.dataset
-    device = next(network.model.parameters()).device
-    batches = Batches(
-        data.train,
-        settings.batch_size,
-        seed=settings.seed,
-        augmentation=augmentation_for(settings.augment, data.name, data.train.size),
-        normalization=data.normalization,
-        memory_format=layout_of(device),
-    )
-    sets = {
-        name: Sample.of(getattr(data, name), data.normalization, settings.images)
-        for name in SPLITS[settings.split]
-    }
-    return Connector(
+    return Connector.on_images(
         network.model,
         other.model.state_dict(),
         ConnectivitySettings(**settings.model_dump(include=set(ConnectivitySettings.model_fields))),
-        sets=sets,
-        calibration=Sample.of(data.train, data.normalization, settings.images),
-        batch=batches.batch,
+        network.dataset,
         check=work.check,
         progress=lambda done, total, what: work.progress(done, total or None, what),
         saves=_saves(work),

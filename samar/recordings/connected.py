@@ -4,7 +4,6 @@ Several networks learn the same clean digits. Pairs of them are joined: from one
 first weights and batches), and from two.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +12,9 @@ import numpy as np
 from samar.connectivity.measure import Connector
 from samar.connectivity.result import COLUMNS, Path
 from samar.connectivity.settings import ConnectivitySettings
-from samar.data.augment import augmentation_for
-from samar.data.batches import Batches
-from samar.data.sample import Sample
 from samar.jobs.work import Work
 from samar.recordings.catalog import Recording
-from samar.recordings.record import Watch, checksum_of, manifest, record_run, say
+from samar.recordings.record import Watch, manifest, record_run, say
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
@@ -37,7 +33,6 @@ PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
 
 def connected(work: Work) -> Recording:
     """Paths between networks that SGD and SAMAR trained on clean digits, from one start or two."""
-    started = time.perf_counter()
     runs, trained = {}, {}
     for optimizer in ("sgd", "samar"):
         for seed in range(SEEDS):
@@ -57,9 +52,7 @@ def connected(work: Work) -> Recording:
         "the plane through both and the bend. 512 images of each set, BatchNorm's statistics "
         f"estimated anew at each point; the bend is trained for {SETTINGS.steps} steps."
     )
-    first = trained["sgd_0"]
-    made = manifest(about, started, checksum_of(first.dataset), str(first.placement))
-    return Recording("connected", made, runs, tables)
+    return Recording("connected", manifest(about, trained["sgd_0"]), runs, tables)
 
 
 def _joined(
@@ -68,7 +61,10 @@ def _joined(
     tables: dict[str, Any] = {}
     barriers, errors, distances = [], [], []
     for number, (first, second) in enumerate(pairs):
-        connector = _connector(trained[first], trained[second], work)
+        one, other = trained[first], trained[second]
+        connector = Connector.on_images(
+            one.model, other.model.state_dict(), SETTINGS, one.dataset, check=work.check
+        )
         lines = [connector.path("line", aligned) for aligned in (False, True)]
         found = [[path.barrier(split) for split in SPLITS] for path in lines]
         barriers.append([[each.value for each in row] for row in found])
@@ -96,27 +92,3 @@ def _bent(name: str, connector: Connector, lines: Sequence[Path]) -> dict[str, A
     tables |= {"axis_x": plane.axes[0], "axis_y": plane.axes[1]}
     tables["bend"] = np.array(plane.manifest["bend"])
     return {f"{name}_{part}": table for part, table in tables.items()}
-
-
-def _connector(first: Trainer, second: Trainer, work: Work) -> Connector:
-    data = first.dataset
-    batches = Batches(
-        data.train,
-        SETTINGS.batch_size,
-        seed=SETTINGS.seed,
-        augmentation=augmentation_for(SETTINGS.augment, data.name, data.train.size),
-        normalization=data.normalization,
-    )
-    sets = {
-        split: Sample.of(getattr(data, split), data.normalization, SETTINGS.images)
-        for split in SPLITS
-    }
-    return Connector(
-        first.model,
-        second.model.state_dict(),
-        SETTINGS,
-        sets=sets,
-        calibration=sets["train"],
-        batch=batches.batch,
-        check=work.check,
-    )

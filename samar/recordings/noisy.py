@@ -1,6 +1,5 @@
 """Recordings of training runs on the digits: wrong labels, the radius ρ, a jump of the step."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from samar.jobs.work import Work
 from samar.landscapes.sampler import sampler_of
 from samar.landscapes.settings import LandscapeSettings
 from samar.recordings.catalog import Recording
-from samar.recordings.record import Watch, answers_of, checksum_of, manifest, record_run
+from samar.recordings.record import Watch, answers_of, manifest, record_run
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -43,7 +42,6 @@ EXAMPLES = 24
 
 def noisy_digits(work: Work) -> Recording:
     """Digits with 40 % wrong labels, six settings, five seeds; landscapes of two runs."""
-    started = time.perf_counter()
     runs, trained = {}, {}
     for name, changes in SETTINGS.items():
         for seed in range(SEEDS):
@@ -59,8 +57,8 @@ def noisy_digits(work: Work) -> Recording:
             runs[key], trainer = record_run(config, watch, work)
             if shown:
                 trained[name] = trainer
-    data = trained["sgd"].dataset
-    tables = _between(trained["sgd"], trained["samar"]) | _examples(trained, data)
+    tables = _between(trained["sgd"], trained["samar"])
+    tables |= _examples(trained, trained["sgd"].dataset)
     about = (
         "Digits with 40 % wrong training labels: six settings, seeds 0 to 4. Epoch columns "
         "'memorized' and 'recovered': of the training images with a wrong label, the shares "
@@ -68,14 +66,12 @@ def noisy_digits(work: Work) -> Recording:
         "line from SGD's end (0) to SAMAR's (1), same start, BatchNorm re-estimated, 512 images. "
         "Tables 'example_*': training images with a wrong label, and the answers."
     )
-    where = str(trained["sgd"].placement)
-    made = manifest(about, started, f"{checksum_of(data)} (seed 0)", where)
+    made = manifest(about, trained["sgd"], " (seed 0)")
     return Recording("noisy_digits", made, runs, tables)
 
 
 def radius(work: Work) -> Recording:
     """SAM on the noisy digits at the radii that ``noisy_digits`` does not have, three seeds."""
-    started = time.perf_counter()
     runs = {}
     for rho in RADII:
         for seed in range(RADIUS_SEEDS):
@@ -86,14 +82,11 @@ def radius(work: Work) -> Recording:
             watch = Watch(steps=seed == 0, labels=right_labels(config))
             runs[key], trainer = record_run(config, watch, work)
     about = "SAM on digits with 40 % wrong training labels at four radii, seeds 0 to 2."
-    where = str(trainer.placement)
-    made = manifest(about, started, f"{checksum_of(trainer.dataset)} (last seed)", where)
-    return Recording("radius", made, runs)
+    return Recording("radius", manifest(about, trainer, " (last seed)"), runs)
 
 
 def jump(work: Work) -> Recording:
     """SAMAR on clean digits; the learning rate jumps in mid-run, and λ responds, or does not."""
-    started = time.perf_counter()
     runs = {}
     for rule, changes in JUMP_RULES.items():
         settings = {"rule": rule, "rho": 0.1, "lr": JUMP_FROM, "schedule": "constant", "epochs": 32}
@@ -106,8 +99,7 @@ def jump(work: Work) -> Recording:
         f"{JUMP_TO:g} after step {JUMP_AT}; once per λ rule, seed 0. The change is made in mid-run "
         "as 'samar' lets a person make it; the commands repeat the runs without it."
     )
-    made = manifest(about, started, checksum_of(trainer.dataset), str(trainer.placement))
-    return Recording("jump", made, runs)
+    return Recording("jump", manifest(about, trainer), runs)
 
 
 def right_labels(config: TrainSettings) -> torch.Tensor:

@@ -152,12 +152,19 @@ def answers_of(model: nn.Module, data: Dataset) -> Tensor:
     return on_host(torch.cat(found))
 
 
-def manifest(about: str, started: float, data: str, where: str = "") -> dict[str, Any]:
-    """Where a recording comes from, as plain values.
+def manifest(about: str, data: Trainer | Dataset | str, note: str = "") -> dict[str, Any]:
+    """The origin of a recording, as plain values.
 
     Args:
-        where: it was computed, in words; on the CPU if empty.
+        about: what it shows.
+        data: what was learned from; of a trainer also the device is noted, else it is the CPU.
+        note: stands behind the data's checksum.
     """
+    where = described(torch.device(CPU))
+    if isinstance(data, Trainer):
+        where, data = str(data.placement), data.dataset
+    if isinstance(data, Dataset):
+        data = f"{data.name}, SHA-256 {data.checksum}{note}"
     return {
         "about": about,
         "made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
@@ -166,15 +173,9 @@ def manifest(about: str, started: float, data: str, where: str = "") -> dict[str
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "device": where or described(torch.device(CPU)),
+        "device": where,
         "data": data,
-        "seconds": round(time.perf_counter() - started, 1),
     }
-
-
-def checksum_of(data: Dataset) -> str:
-    """The data set's name and checksum."""
-    return f"{data.name}, SHA-256 {data.checksum}"
 
 
 def _eigenvalues(trainer: Trainer, start: Tensor | None) -> tuple[dict[str, Any], Tensor]:

@@ -9,7 +9,6 @@ arXiv 1703.04933). ``rate`` measures how the squared gradient falls with the num
 """
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +29,7 @@ from samar.optim.factory import build_optimizer
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.recordings.catalog import Recording
-from samar.recordings.record import checksum_of, manifest, say
+from samar.recordings.record import manifest, say
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 
@@ -56,7 +55,6 @@ def network(seed: int) -> nn.Sequential:
 
 def step_size(work: Work) -> Recording:
     """Largest eigenvalue of the full loss against 2/η, for gradient descent, SAM and SAMAR."""
-    started = time.perf_counter()
     data = dataset_of(TrainSettings(label_noise=NOISE))
     sample = Sample.of(data.train, data.normalization)
     tables: dict[str, Any] = {"lr": np.array(LR)}
@@ -74,12 +72,11 @@ def step_size(work: Work) -> Recording:
         f"NAME_kappa_expected (1 + ½ρ ĝᵀHĝ/‖g‖) at the steps NAME_at, every {MEASURED_EVERY}th; "
         "ρ = 0.05 for SAM and SAMAR."
     )
-    return Recording("step_size", manifest(about, started, checksum_of(data)), {}, tables)
+    return Recording("step_size", manifest(about, data), {}, tables)
 
 
 def rescaling(work: Work) -> Recording:
     """Planes of one function written in two ways, along raw and filter-normalized directions."""
-    started = time.perf_counter()
     data = dataset_of(TrainSettings())
     sample = Sample.of(data.train, data.normalization, 512)
     model = network(0)
@@ -112,12 +109,11 @@ def rescaling(work: Work) -> Recording:
         "[row y, column x] of the loss on those images along the same random draw, raw and "
         "filter-normalized."
     )
-    return Recording("rescaling", manifest(about, started, checksum_of(data)), {}, tables)
+    return Recording("rescaling", manifest(about, data), {}, tables)
 
 
 def rate(work: Work) -> Recording:
     """How the squared gradient falls with the horizon K, on a smooth nonconvex noisy problem."""
-    started = time.perf_counter()
     tables: dict[str, Any] = {"horizon": np.array(HORIZONS)}
     methods: dict[str, Callable[[Tensor, float, float], torch.optim.Optimizer]] = {
         "sgd": lambda x, lr, _: torch.optim.SGD([x], lr=lr),
@@ -136,7 +132,7 @@ def rate(work: Work) -> Recording:
         "steps with η = 2/√K and ρ = 1/√K. Tables NAME_min and NAME_mean (K, seed): smallest and "
         "mean of the true squared gradient norm over the K steps; NAME_price: gradients a step."
     )
-    return Recording("rate", manifest(about, started, "none: a formula"), {}, tables)
+    return Recording("rate", manifest(about, "none: a formula"), {}, tables)
 
 
 def _descend(name: str, changes: dict[str, Any], sample: Sample, work: Work) -> dict[str, Any]:

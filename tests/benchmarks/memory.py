@@ -84,32 +84,13 @@ def curvature(model: str, size: int, images: int, device: str, matrix: str = HES
 def connectivity(model: str, size: int, images: int, device: str) -> None:
     """A straight line and a trained curve between two networks, of so many images."""
     from samar.connectivity.measure import Connector
-    from samar.data.augment import augmentation_for
-    from samar.data.batches import Batches
-    from samar.data.sample import Sample
     from samar.models.build import build_model
 
     network, other = (build_model(model).to(device) for _ in range(2))
     data = data_of(size, max(images, 256)).to(device)
     if images:
         asked = CONNECTED.changed(images=images)
-        one = Sample.of(data.train, data.normalization, images)
-        augmentation = augmentation_for(asked.augment, "cifar10", size)
-        batches = Batches(
-            data.train,
-            asked.batch_size,
-            seed=0,
-            augmentation=augmentation,
-            normalization=data.normalization,
-        )
-        connector = Connector(
-            network,
-            other.state_dict(),
-            asked,
-            sets={"train": one, "test": Sample.of(data.test, data.normalization, images)},
-            calibration=Sample.of(data.train, data.normalization, images),
-            batch=batches.batch,
-        )
+        connector = Connector.on_images(network, other.state_dict(), asked, data)
         for curve, aligned in asked.paths:
             connector.path(curve, aligned)
 
