@@ -221,7 +221,7 @@ def _measure(options: argparse.Namespace) -> int:
     jobs = Jobs()
     if isinstance(settings, NetworkSettings):
         _refuse_known(jobs, options, settings)
-    job_id = submitted(jobs, settings, anew=options.anew)
+    job_id = jobs.submit(settings, anew=options.anew)
     job = follow(jobs, job_id)
     if job.status == "failed":
         raise SamarError(job.message)
@@ -253,14 +253,6 @@ def _networks(settings: NetworkSettings) -> list[str]:
     known = settings_of(type(settings)).values()
     values = [getattr(settings, each.name) for each in known if each.pinned]
     return [name for value in values for name in ((value,) if isinstance(value, str) else value)]
-
-
-def submitted(jobs: Jobs, settings: JobSettings, **words: Any) -> str:
-    """Queue a job, say what it will take, and return its id; see :meth:`Jobs.submit`."""
-    job_id = jobs.submit(settings, **words)
-    if needed := jobs.needs(settings):
-        print(needed, file=sys.stderr)
-    return job_id
 
 
 def print_note(job: Job) -> None:

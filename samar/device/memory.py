@@ -68,7 +68,7 @@ def release() -> None:
 
 
 def require(needed: int, device: torch.device) -> None:
-    """Refuse what does not fit by far, before it begins; forecasts are good to about a third.
+    """Refuse what does not fit by far, before it begins.
 
     Args:
         needed: bytes.
@@ -80,6 +80,5 @@ def require(needed: int, device: torch.device) -> None:
     if needed > TOO_MUCH * free:
         raise ConfigError(
             f"This takes about {in_words(needed)} of memory, and {in_words(free)} are free on "
-            f"{device}; choose a smaller batch, fewer images, fewer eigenvalues or a smaller "
-            "network."
+            f"{device}; choose a smaller batch or a smaller network."
         )

@@ -48,7 +48,6 @@ class Kind:
         resumable: whether a job that ended early goes on from what it kept; else it starts again.
         rehearse: imports and tries what a job needs, in a spare process that waits for one.
         fetches: whether its jobs use the network, which a class may not.
-        memory: forecasts the bytes that a job takes where it computes; None where nobody knows.
         trains: whether its jobs are training runs, with steps and epochs.
         script: whether a script of somebody's own does its jobs, which nobody else can start.
     """
@@ -67,7 +66,6 @@ class Kind:
     resumable: bool = False
     fetches: bool = False
     rehearse: Callable[[], None] | None = None
-    memory: Callable[["Store", Any], int | None] | None = None
     trains: bool = False
     script: bool = False
 

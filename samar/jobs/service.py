@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from samar.device.catalog import in_words
 from samar.errors import ConfigError, RunError
 from samar.jobs import roles
 from samar.jobs.branch import branch, kept_states, plan_of
@@ -108,17 +107,6 @@ class Jobs:
         if kind.lane == SHORT and parent is None:
             self._prune()
         return job_id
-
-    def needs(self, settings: JobSettings) -> str:
-        """What a job will take of memory, in a sentence; empty where nobody knows.
-
-        Raises:
-            SamarError: what it refers to is not there.
-        """
-        self.may_ask(settings)
-        forecast = kind_of(settings.kind).memory
-        needed = forecast(self.store, settings) if forecast else None
-        return "" if needed is None else f"Takes about {in_words(needed)} of memory."
 
     def _prune(self) -> None:
         """Delete the oldest measurements that nobody named."""

@@ -6,7 +6,6 @@ a plane. A job that is started again goes on from there, also within a bend's tr
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from samar.connectivity.catalog import SPLITS
@@ -20,7 +19,6 @@ from samar.jobs.work import Work
 from samar.kinds.landscape import compared, require_joinable, take_up
 from samar.landscapes.result import Landscape
 from samar.networks.load import load_pinned, pinned
-from samar.networks.memory import connectivity_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 from samar.settings.declare import setting
 from samar.settings.paths import told_apart
@@ -236,11 +234,6 @@ def planes_of(store: Store, job: Job) -> dict[bool, Landscape]:
     return found
 
 
-def memory(store: Store, settings: ConnectivityJobSettings) -> int | None:
-    """Forecast what it takes."""
-    return of_stored(store, settings, partial(connectivity_bytes, settings))
-
-
 def rehearse() -> None:
     """Import what the paths need."""
     import scipy.optimize  # noqa: F401
@@ -259,5 +252,4 @@ KIND = Kind(
     reused=True,
     resumable=True,
     rehearse=rehearse,
-    memory=memory,
 )

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar
 
 from samar.curvature.result import Report
@@ -14,7 +13,6 @@ from samar.jobs.kind import SHORT, Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.networks.load import load_pinned, pinned_one
-from samar.networks.memory import curvature_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 
 REPORT, ESTIMATE = "report", "estimate"
@@ -128,11 +126,6 @@ def report_of(store: Store, job: Job) -> Report:
     return Report.from_json(content)
 
 
-def memory(store: Store, settings: CurvatureJobSettings) -> int | None:
-    """Forecast what it takes."""
-    return of_stored(store, settings, partial(curvature_bytes, settings))
-
-
 def rehearse() -> None:
     """Import what curvature needs."""
     from samar.curvature import report  # noqa: F401
@@ -149,5 +142,4 @@ KIND = Kind(
     prepare=pinned_one,
     reused=True,
     rehearse=rehearse,
-    memory=memory,
 )

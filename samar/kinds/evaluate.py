@@ -3,10 +3,8 @@
 from typing import ClassVar
 
 from samar.jobs.kind import SHORT, Kind
-from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.networks.load import load_pinned, pinned_one
-from samar.networks.memory import evaluation_bytes, of_stored
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import setting
 
@@ -54,11 +52,6 @@ def work(settings: EvaluateSettings, work: Work) -> None:
     work.summarize(**numbers)
 
 
-def memory(store: Store, settings: EvaluateSettings) -> int | None:
-    """Forecast what it takes."""
-    return of_stored(store, settings, evaluation_bytes)
-
-
 KIND = Kind(
     "evaluate",
     "Evaluation",
@@ -68,5 +61,4 @@ KIND = Kind(
     lane=SHORT,
     prepare=pinned_one,
     reused=True,
-    memory=memory,
 )

@@ -6,7 +6,6 @@ job was stopped: a job that is started again goes on from there.
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from samar.device.catalog import BF16, FP32
@@ -16,7 +15,6 @@ from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
 from samar.landscapes.settings import LandscapeSettings
 from samar.networks.load import belongs_to, load_pinned, path_of, pinned, snapshots_before
-from samar.networks.memory import landscape_bytes, of_stored
 from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
 from samar.settings.declare import setting
 
@@ -266,11 +264,6 @@ def take_up(sampler: "Sampler", work: Work, *kinds: str) -> None:
     sampler.evaluator.forwards += forwards
 
 
-def memory(store: Store, settings: LandscapeJobSettings) -> int | None:
-    """Forecast what it takes."""
-    return of_stored(store, settings, partial(landscape_bytes, settings))
-
-
 def rehearse() -> None:
     """Import what a landscape needs."""
     from samar.landscapes import eigenvectors, sampler  # noqa: F401
@@ -287,5 +280,4 @@ KIND = Kind(
     reused=True,
     resumable=True,
     rehearse=rehearse,
-    memory=memory,
 )

@@ -18,10 +18,9 @@ from samar.jobs.job import Job, resume_path
 from samar.jobs.kind import LONG, Kind
 from samar.jobs.records import CHANGE, STOP, Order
 from samar.jobs.steered import Steered
-from samar.jobs.store import MEMBER, Store
+from samar.jobs.store import MEMBER
 from samar.jobs.work import Diverged, Stopped, Work
 from samar.kinds.train import Training, images_for, prepare
-from samar.networks.memory import images_of, training_bytes
 from samar.optim.catalog import OPTIMIZERS, SECOND_PASSES
 from samar.optim.settings import (
     PerturbationSettings,
@@ -392,12 +391,6 @@ def _saved(job: Job) -> Mapping[str, Any]:
     return dict(torch_file(path)["members"]) if path.is_file() else {}
 
 
-def memory(store: Store, settings: RaceSettings) -> int:
-    """Forecast what its members take together; they share the images."""
-    needed = [training_bytes(member) for member in settings.members()]
-    return sum(needed) - (len(needed) - 1) * images_of(settings.dataset)
-
-
 KIND = Kind(
     "race",
     "Race",
@@ -408,5 +401,4 @@ KIND = Kind(
     prepare=prepare,
     members=members_of,
     resumable=True,
-    memory=memory,
 )

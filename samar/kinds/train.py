@@ -26,7 +26,6 @@ from samar.jobs.steered import Steered
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, Stopped, Work
 from samar.networks.load import SNAPSHOT
-from samar.networks.memory import training_bytes
 from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -183,8 +182,7 @@ class Training(Steered):
             "steps_per_epoch": trainer.steps_per_epoch,
             **asdict(trainer.dataset.normalization),
         }
-        needed = training_bytes(trainer.config)
-        work.summarize(about=about, begun=trainer.step_count, memory=needed)
+        work.summarize(about=about, begun=trainer.step_count)
         events = records.events(work.job.key)
         self._repeat_changes(events)
         self.count_edits(events)
@@ -423,11 +421,6 @@ class Training(Steered):
             raise Stopped
 
 
-def memory(store: Store, settings: TrainSettings) -> int:
-    """Forecast what a run takes."""
-    return training_bytes(settings) * settings.ranks
-
-
 def rehearse() -> None:
     """One step of the smallest training."""
     from samar.training.loop import dataset_of
@@ -450,6 +443,5 @@ KIND = Kind(
     prepare=prepare,
     resumable=True,
     rehearse=rehearse,
-    memory=memory,
     trains=True,
 )

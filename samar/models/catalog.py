@@ -23,7 +23,6 @@ class ModelInfo:
         parameters: trainable parameters.
         macs: multiply-accumulates of one forward pass of one image.
         saved: numbers that a forward pass of one image keeps for the backward pass.
-        widest: numbers that go into and come out of the widest layer, for one image.
         min_size: smallest height and width in pixels that the network can take.
         reference: paper, or empty.
     """
@@ -35,7 +34,6 @@ class ModelInfo:
     parameters: int
     macs: int
     saved: int
-    widest: int
     min_size: int
     reference: str
 
@@ -43,13 +41,9 @@ class ModelInfo:
         """Multiply-accumulates for images of ``size`` × ``size`` pixels, within 2 %."""
         return _scaled(self.macs, size)
 
-    def saved_at(self, size: int) -> int:
-        """Numbers kept for the backward pass for an image of ``size`` × ``size`` pixels."""
-        return _scaled(self.saved, size)
-
-    def widest_at(self, size: int) -> int:
-        """Numbers into and out of the widest layer for such an image."""
-        return _scaled(self.widest, size)
+    def bytes_at(self, size: int, *, copies: int, batch: int) -> int:
+        """Memory in float32, about: copies of the weights, and a pass of a batch with gradients."""
+        return 4 * (copies * self.parameters + batch * _scaled(self.saved, size))
 
 
 def _scaled(number: int, size: int) -> int:
@@ -61,9 +55,6 @@ _VGG = "Simonyan & Zisserman, ICLR 2015, arXiv 1409.1556"
 _WRN = "Zagoruyko & Komodakis, BMVC 2016, arXiv 1605.07146"
 _PYRAMID = "Han, Kim & Kim, CVPR 2017, arXiv 1610.02915"
 
-WIDEST = 2 * 16 * 32 * 32
-"""Of every ResNet for CIFAR: the first stage, with 16 channels."""
-
 
 def _resnet_cifar(depth: int, parameters: int, macs: int, saved: int, help: str) -> ModelInfo:
     return ModelInfo(
@@ -74,7 +65,6 @@ def _resnet_cifar(depth: int, parameters: int, macs: int, saved: int, help: str)
         parameters,
         macs,
         saved,
-        WIDEST,
         8,
         _RESNET,
     )
@@ -90,7 +80,7 @@ def _adapted(
     name: str,
     title: str,
     help: str,
-    costs: tuple[int, int, int, int],
+    costs: tuple[int, int, int],
     min_size: int,
     reference: str,
 ) -> ModelInfo:
@@ -106,7 +96,6 @@ _ALL = (
         39_586,
         10_396_288,
         109_644,
-        49_152,
         8,
         "",
     ),
@@ -142,7 +131,7 @@ _ALL = (
         "resnet18",
         "ResNet-18 (wide)",
         "ImageNet's ResNet-18 with a stem for small images; the usual network of SAM papers.",
-        (11_173_962, 555_422_720, 1_175_052, 131_072),
+        (11_173_962, 555_422_720, 1_175_052),
         8,
         _RESNET,
     ),
@@ -150,7 +139,7 @@ _ALL = (
         "resnet34",
         "ResNet-34 (wide)",
         "ImageNet's ResNet-34 with a stem for small images; wants a GPU.",
-        (21_282_122, 1_159_402_496, 1_994_252, 131_072),
+        (21_282_122, 1_159_402_496, 1_994_252),
         8,
         _RESNET,
     ),
@@ -158,7 +147,7 @@ _ALL = (
         "resnet50",
         "ResNet-50 (wide)",
         "ImageNet's ResNet-50, with bottleneck blocks and a stem for small images; wants a GPU.",
-        (23_520_842, 1_297_829_888, 6_378_508, 524_288),
+        (23_520_842, 1_297_829_888, 6_378_508),
         8,
         _RESNET,
     ),
@@ -166,7 +155,7 @@ _ALL = (
         "vgg11-bn",
         "VGG-11 with BatchNorm",
         "A plain stack of convolutions without shortcuts; images of at least 32 pixels.",
-        (9_231_114, 152_769_536, 399_884, 131_072),
+        (9_231_114, 152_769_536, 399_884),
         32,
         _VGG,
     ),
@@ -174,7 +163,7 @@ _ALL = (
         "vgg16-bn",
         "VGG-16 with BatchNorm",
         "A deeper plain stack without shortcuts; images of at least 32 pixels; wants a GPU.",
-        (14_728_266, 313_201_664, 649_740, 131_072),
+        (14_728_266, 313_201_664, 649_740),
         32,
         _VGG,
     ),
@@ -186,7 +175,6 @@ _ALL = (
         2_748_890,
         392_612_352,
         953_612,
-        131_072,
         8,
         _WRN,
     ),
@@ -198,7 +186,6 @@ _ALL = (
         36_479_194,
         5_243_328_768,
         4_624_012,
-        327_680,
         8,
         _WRN,
     ),
@@ -210,7 +197,6 @@ _ALL = (
         28_485_477,
         4_717_983_724,
         10_843_882,
-        217_088,
         8,
         _PYRAMID,
     ),

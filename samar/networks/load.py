@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from samar.data.dataset import Dataset
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th")
+MEASURED_COPIES = 9
+"""Copies of the weights that a measurement holds: the network, a point, axes, and on the way."""
 STEP = r"[0-9]{1,15}"
 SNAPSHOT = "snapshot"
 """Kind of the artifacts that are weights kept on the way through a run."""
@@ -75,10 +77,17 @@ class Network:
     facts: Mapping[str, str | int]
 
     def on_device(self) -> "Network":
-        """The same where measurements run."""
+        """The same where measurements run.
+
+        Raises:
+            ConfigError: not even one image at a time would fit there.
+        """
+        from samar.device.memory import require
         from samar.device.placement import measuring_device
 
         device = measuring_device()
+        model, size = model_info(str(self.facts["model"])), self.dataset.test.size
+        require(model.bytes_at(size, copies=MEASURED_COPIES, batch=1), device)
         moved = self.model.to(device), self.dataset.to(device)
         return Network(self.title, *moved, self.facts)
 

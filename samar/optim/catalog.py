@@ -29,6 +29,7 @@ class OptimizerInfo:
         gradients_per_step: Most forward-backward passes of a step, the fair unit of cost; a policy
             of the second gradient may leave one out.
         hyperparameters: Arguments of `build_optimizer` that apply besides SGD's own.
+        extra_copies: Of the weights, kept beside them, their gradient and the momentum.
     """
 
     name: str
@@ -36,6 +37,7 @@ class OptimizerInfo:
     help: str
     gradients_per_step: int
     hyperparameters: tuple[str, ...]
+    extra_copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
             "lose their pull (Foret et al. 2021).",
             gradients_per_step=2,
             hyperparameters=("rho", "adaptive", "second_pass"),
+            extra_copies=1,
         ),
         OptimizerInfo(
             name="vasso",
@@ -99,6 +102,7 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
             "tames mini-batch noise (Li & Giannakis 2023).",
             gradients_per_step=2,
             hyperparameters=("rho", "adaptive", "theta", "second_pass"),
+            extra_copies=2,
         ),
         OptimizerInfo(
             name="samar",
@@ -118,6 +122,7 @@ OPTIMIZERS: dict[str, OptimizerInfo] = {
                 "sharpness",
                 "second_pass",
             ),
+            extra_copies=2,
         ),
     )
 }

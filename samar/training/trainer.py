@@ -24,6 +24,7 @@ from samar.data.dataset import Dataset, ImageSet
 from samar.data.evaluation import Evaluation, evaluate
 from samar.data.sample import Sample
 from samar.device.compiling import compiled, explained
+from samar.device.memory import require
 from samar.device.placement import Placement, is_gpu
 from samar.device.randomness import RandomState, random_state, set_random_state
 from samar.device.ranks import Group, leave, mean_over_ranks, parallel, ranks_of
@@ -34,6 +35,7 @@ from samar.models.build import build_model
 from samar.models.catalog import MODELS
 from samar.models.guard import undisturbed
 from samar.optim.batchnorm import frozen_batchnorm
+from samar.optim.catalog import OPTIMIZERS
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
@@ -81,6 +83,7 @@ class Trainer:
         self.dataset = dataset
         self.placement = Placement.choose(config.device, config.precision, self.macs)
         device, layout = self.placement.device, self.placement.memory_format
+        self._require_memory(device)
         self.dataset = dataset.to(device)
         torch.manual_seed(config.seed)
         self.model = build_model(
@@ -107,6 +110,13 @@ class Trainer:
         self._last: StepRecord | None = None
         self._pending: list[_Pending] = []
         self._sgd_grad_norm = torch.tensor(NAN, device=device)
+
+    def _require_memory(self, device: torch.device) -> None:
+        """Refuse what does not fit by far, before it begins."""
+        config, images = self.config, self.dataset.train
+        copies = 2 + (config.momentum > 0) + OPTIMIZERS[config.optimizer].extra_copies
+        batch = min(config.batch_size, len(images))
+        require(MODELS[config.model].bytes_at(images.size, copies=copies, batch=batch), device)
 
     def _built(self) -> Optimizer:
         """The optimizer that the config describes."""

@@ -207,13 +207,10 @@ def _ask(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], *, anew: boo
 
 
 def how_to_repeat(wanted: Sequence[JobSettings]) -> None:
-    """Show the commands that compute the same, and what one takes of memory."""
+    """Show the commands that compute the same."""
     with st.expander("How to repeat this"):
         commands = "\n".join(each.command for each in wanted)
         st.code(commands, language="bash", wrap_lines=True)
-        for each in wanted[:1]:
-            with suppress(SamarError):  # there is no such network, which the page says elsewhere
-                st.caption(service().needs(each))
 
 
 def watch(

@@ -1,4 +1,4 @@
-"""Peak memory: what was forecast, and what processes really take.
+"""Peak memory that processes really take.
 
 Each task is a process of its own that takes more and more, because the largest resident size of a
 process never shrinks. What a process takes that only imports and builds is taken off. On a GPU the
@@ -18,16 +18,8 @@ from typing import Any
 from samar.connectivity.settings import ConnectivitySettings
 from samar.curvature.catalog import HESSIAN
 from samar.curvature.settings import CurvatureSettings
-from samar.data.catalog import dataset_info
 from samar.device.catalog import in_words
 from samar.landscapes.settings import LandscapeSettings
-from samar.networks.memory import (
-    connectivity_bytes,
-    curvature_bytes,
-    images_of,
-    landscape_bytes,
-    training_bytes,
-)
 from samar.training.settings import TrainSettings
 
 CONNECTED = ConnectivitySettings(points=5, steps=2, plane=0)
@@ -104,21 +96,6 @@ TASKS: dict[str, tuple[Callable[[str, int, int, str], None], tuple[int, ...], st
 }
 
 
-def forecast(task: str, model: str, size: int, amount: int) -> int:
-    """Without the images of the data set, which are few and random here."""
-    data = dataset_info(name := "cifar10" if size > 8 else "digits")
-    if task == "train":
-        settings = TrainSettings(model=model, dataset=name, batch_size=amount, **QUIET)
-        return training_bytes(settings) - images_of(name)
-    if task == "landscape":
-        plane = LandscapeSettings(points=amount, images=128, precision="fp32")
-        return landscape_bytes(plane, model, data) - images_of(name)
-    if task == "connectivity":
-        return connectivity_bytes(CONNECTED.changed(images=amount), model, data) - images_of(name)
-    asked = CurvatureSettings(matrix=task, top=1, images=amount, max_products=2)
-    return curvature_bytes(asked, model, data) - images_of(name)
-
-
 def resident(task: str, model: str, size: int, *amounts: int, first: str = "") -> list[float]:
     """Largest resident sizes in bytes, so far, of a process that does a task again and again.
 
@@ -170,11 +147,7 @@ def main() -> None:
         base, *peaks = peak(task, options.model, options.size, 0, *amounts)
         for amount, most in zip(amounts, peaks, strict=True):
             used = most - base
-            said = forecast(task, options.model, options.size, amount)
-            print(
-                f"{options.model:10} {task:10} {amount:5} {unit:15} {in_words(used):>8} taken, "
-                f"{in_words(said):>8} forecast, ratio {said / used:.2f}"
-            )
+            print(f"{options.model:10} {task:10} {amount:5} {unit:15} {in_words(used):>8} taken")
 
 
 if __name__ == "__main__":

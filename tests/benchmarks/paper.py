@@ -19,7 +19,6 @@ from samar.data.dataset import Dataset, ImageSet
 from samar.data.normalization import Normalization
 from samar.device.catalog import in_words
 from samar.models.catalog import MODELS
-from samar.networks.memory import training_bytes
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -70,7 +69,7 @@ def main() -> None:
         whole = config.epochs * math.ceil(IMAGES / config.batch_size)
         hours = whole * price * 6 * info.macs * config.batch_size
         hours /= options.tflops * 1e12 * options.use * 3600
-        memory = in_words(training_bytes(config))
+        memory = in_words(info.bytes_at(32, copies=5, batch=config.batch_size))
         total += 3 * hours
         arm = arm_of(config)
         print(

@@ -149,8 +149,6 @@ def test_viewers_start_nothing(served: Served) -> None:
 def test_a_class_names_no_path(served: Served, settings: Any) -> None:
     with pytest.raises(NotAllowed, match="is a path on the server"):
         served.of(ANNA).submit(settings)
-    with pytest.raises(NotAllowed, match="is a path on the server"):
-        served.needs(settings)
 
 
 def test_a_file_beside_the_server_is_a_path(

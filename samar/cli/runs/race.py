@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from samar.cli.measure import follow, submitted
+from samar.cli.measure import follow
 from samar.cli.runs.edits import add_edits, edits_from
 from samar.cli.tables import print_table
 from samar.compare.standings import race_sentence
@@ -37,7 +37,7 @@ def register(commands: Any) -> None:
 def _race(options: argparse.Namespace) -> int:
     service = Jobs()
     settings = settings_from(options, RaceSettings)
-    job_id = submitted(service, settings, edits=edits_from(options))
+    job_id = service.submit(settings, edits=edits_from(options))
     return report(service, follow(service, job_id, words), options.json)
 
 

@@ -5,7 +5,7 @@ import sys
 from contextlib import nullcontext
 from typing import Any
 
-from samar.cli.measure import follow, print_note, submitted
+from samar.cli.measure import follow, print_note
 from samar.cli.runs import race
 from samar.cli.runs.edits import add_edits, edits_from
 from samar.cli.runs.together import done_here, follow_first
@@ -73,7 +73,7 @@ def _train(options: argparse.Namespace) -> int:
     if rank:
         return follow_first(settings.device)
     service = Jobs()
-    job_id = submitted(service, settings, edits=edits_from(options), here=here)
+    job_id = service.submit(settings, edits=edits_from(options), here=here)
     with done_here(service, job_id) if here else nullcontext():
         return _follow(service, job_id, options.json)
 

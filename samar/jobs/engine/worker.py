@@ -18,7 +18,7 @@ from samar.errors import NO_ROOM, SamarError, told_if_missing
 from samar.jobs.engine.local import schedule
 from samar.jobs.engine.spare import FORK
 from samar.jobs.job import Job, log_path, resume_path
-from samar.jobs.kind import LONG, Kind, kind_of, kinds
+from samar.jobs.kind import kind_of, kinds
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, JobLost, Stopped, Work
 
@@ -37,7 +37,6 @@ def run(store: Store, job: Job) -> None:
         status, message = "finished", ""
         try:
             with told_if_missing():
-                _check_memory(kind, work)
                 kind.work(job.settings, work)
         except Stopped:
             status, message = "stopped", work.why
@@ -62,20 +61,6 @@ def _print(text: str) -> None:
     """Into the worker's log, which may have no room, or to whom keeps the spare."""
     with suppress(OSError):
         print(text, flush=True)
-
-
-def _check_memory(kind: Kind, work: Work) -> None:
-    """Say what the job is going to take, and refuse it where that is far more than is free."""
-    needed = kind.memory(work.store, work.job.settings) if kind.memory else None
-    if needed is not None:
-        from samar.device.memory import require
-        from samar.device.placement import device_of, is_gpu, measuring_device
-
-        wanted = getattr(work.job.settings, "device", None)
-        device = device_of(wanted) if wanted else measuring_device()
-        if kind.lane == LONG or not is_gpu(device):  # a measurement adapts itself to a GPU
-            require(needed, device)
-        work.summarize(memory=needed)
 
 
 def _sentence(error: Exception, job: Job) -> str:

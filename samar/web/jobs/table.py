@@ -30,7 +30,7 @@ PERCENT = st.column_config.NumberColumn(format="percent")
 TALLEST = 520
 MOST_ROWS = 300
 """Of a table, which travels whole whenever it is drawn; pinned and selected ones come besides."""
-KEPT_FOR_ITSELF = ("memory", "begun", "since", "edits", "compile_seconds")
+KEPT_FOR_ITSELF = ("begun", "since", "edits", "compile_seconds")
 """What a job's summary holds beside what it found."""
 
 

@@ -1,12 +1,10 @@
 """The Train page: choose the settings, start, steer and watch."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 import streamlit as st
 
-from samar.errors import NotAllowed
 from samar.jobs.job import RESUMABLE, WAITS, Job
 from samar.jobs.kind import of_a_script
 from samar.kinds.race import RaceSettings
@@ -63,8 +61,6 @@ def train_page() -> None:
         st.code(run.command if run else settings.command, language="bash", wrap_lines=True)
         if run and run.edits:
             edits_table(run)
-        with suppress(NotAllowed):
-            st.caption(service().needs(settings))
 
 
 def _buttons(run: Job | None) -> None:
