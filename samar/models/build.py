@@ -1,28 +1,11 @@
-"""From a catalogue name to a network."""
+"""From a catalogue name to a network with fresh weights."""
 
 import importlib
-from typing import Any
 
 from torch import nn
 
 from samar.errors import ConfigError, told_if_missing
 from samar.models.catalog import model_info
-
-# Constructor in the family's file, and its arguments; a family is imported when it is asked for,
-# because torchvision alone takes a second.
-CONSTRUCTORS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cnn": ("SmallCNN", {}),
-    **{f"resnet{depth}": ("ResNetCifar", {"depth": depth}) for depth in (20, 32, 44, 56, 110)},
-    **{
-        f"resnet{depth}-conv": ("ResNetCifar", {"depth": depth, "convolutional_shortcuts": True})
-        for depth in (20, 32, 44, 56, 110)
-    },
-    **{f"resnet{depth}": ("resnet_with_small_stem", {"depth": depth}) for depth in (18, 34, 50)},
-    **{f"vgg{depth}-bn": ("VGG", {"depth": depth}) for depth in (11, 16)},
-    "wrn-16-4": ("WideResNet", {"depth": 16, "width": 4}),
-    "wrn-28-10": ("WideResNet", {"depth": 28, "width": 10}),
-    "pyramidnet-110": ("PyramidNet", {"depth": 110, "alpha": 270}),
-}
 
 
 def build_model(name: str, *, classes: int = 10, channels: int = 3) -> nn.Module:
@@ -45,15 +28,30 @@ def build_model(name: str, *, classes: int = 10, channels: int = 3) -> nn.Module
         >>> network(torch.zeros(2, 1, 8, 8)).shape
         torch.Size([2, 10])
     """
-    family = model_info(name).family
+    info = model_info(name)
     if classes < 2:
         raise ConfigError(f"A classifier needs at least 2 classes, but the data have {classes}.")
     if channels < 1:
         raise ConfigError(f"Images need at least 1 channel, but the data have {channels}.")
-    constructor, arguments = CONSTRUCTORS[name]
-    with told_if_missing():
-        module = importlib.import_module(f"samar.models.{family}")
-    network: nn.Module = getattr(module, constructor)(
-        **arguments, classes=classes, channels=channels
-    )
+    file, constructor = info.constructor.split(".")
+    with told_if_missing():  # torchvision alone takes a second to import
+        build = getattr(importlib.import_module(f"samar.models.{file}"), constructor)
+    network: nn.Module = build(**info.arguments, classes=classes, channels=channels)
     return network
+
+
+def initialize_convolutions(network: nn.Module) -> None:
+    """Draw every convolution of ``network`` from He's distribution and set its bias to zero.
+
+    A weight of a k×k convolution with n output channels is drawn from N(0, 2 / (k² n)), which keeps
+    the variance of the backward signal constant through ReLU layers. BatchNorm starts as the
+    identity and linear layers keep PyTorch's default, as in torchvision.
+
+    Reference:
+        He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, arXiv 1502.01852.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,7 +1,9 @@
 """What the user can choose as a network, with its cost; importing this does not import torch."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from samar.errors import ConfigError
 
@@ -19,7 +21,8 @@ class ModelInfo:
         name: key in :data:`MODELS`.
         title: name for people.
         help: one or two sentences for someone who chooses.
-        family: the file of ``samar.models`` that defines it.
+        constructor: FILE.NAME in ``samar.models``, imported when a network is asked for.
+        arguments: of the constructor, besides classes and channels.
         parameters: trainable parameters.
         macs: multiply-accumulates of one forward pass of one image.
         saved: numbers that a forward pass of one image keeps for the backward pass.
@@ -30,7 +33,8 @@ class ModelInfo:
     name: str
     title: str
     help: str
-    family: str
+    constructor: str
+    arguments: Mapping[str, Any]
     parameters: int
     macs: int
     saved: int
@@ -56,144 +60,131 @@ _WRN = "Zagoruyko & Komodakis, BMVC 2016, arXiv 1605.07146"
 _PYRAMID = "Han, Kim & Kim, CVPR 2017, arXiv 1610.02915"
 
 
-def _resnet_cifar(depth: int, parameters: int, macs: int, saved: int, help: str) -> ModelInfo:
-    return ModelInfo(
-        f"resnet{depth}",
-        f"ResNet-{depth}",
-        help,
-        "resnet_cifar",
-        parameters,
-        macs,
-        saved,
-        8,
-        _RESNET,
+def _resnet_cifar(
+    depth: int, costs: tuple[int, int, int], conv_costs: tuple[int, int, int], help: str
+) -> tuple[ModelInfo, ModelInfo]:
+    """He et al.'s network, and the one with convolutions where the shape changes."""
+    name, title = f"resnet{depth}", f"ResNet-{depth}"
+    plain = ModelInfo(
+        name, title, help, "resnet_cifar.ResNetCifar", {"depth": depth}, *costs, 8, _RESNET
     )
+    parameters, macs, saved = conv_costs
+    conv = replace(
+        plain,
+        name=f"{name}-conv",
+        title=f"{title}, conv shortcuts",
+        help=f"{title} with 1×1 convolutions instead of zero padding where the shape changes.",
+        arguments={"depth": depth, "convolutional_shortcuts": True},
+        parameters=parameters,
+        macs=macs,
+        saved=saved,
+    )
+    return plain, conv
 
 
-def _resnet_cifar_conv(depth: int, parameters: int, macs: int, saved: int) -> ModelInfo:
-    help = f"ResNet-{depth} with 1×1 convolutions instead of zero padding where the shape changes."
-    plain = _resnet_cifar(depth, parameters, macs, saved, help)
-    return replace(plain, name=f"{plain.name}-conv", title=f"{plain.title}, conv shortcuts")
+def _resnet(depth: int, costs: tuple[int, int, int], help: str) -> ModelInfo:
+    name, constructor = f"resnet{depth}", "torchvision_adapted.resnet_with_small_stem"
+    title = f"ResNet-{depth} (wide)"
+    return ModelInfo(name, title, help, constructor, {"depth": depth}, *costs, 8, _RESNET)
 
 
-def _adapted(
-    name: str,
-    title: str,
-    help: str,
-    costs: tuple[int, int, int],
-    min_size: int,
-    reference: str,
-) -> ModelInfo:
-    return ModelInfo(name, title, help, "torchvision_adapted", *costs, min_size, reference)
+def _vgg(depth: int, costs: tuple[int, int, int], help: str) -> ModelInfo:
+    name, title = f"vgg{depth}-bn", f"VGG-{depth} with BatchNorm"
+    constructor = "torchvision_adapted.VGG"
+    return ModelInfo(name, title, help, constructor, {"depth": depth}, *costs, 32, _VGG)
 
 
+def _wide(depth: int, width: int, costs: tuple[int, int, int], help: str) -> ModelInfo:
+    name, arguments = f"wrn-{depth}-{width}", {"depth": depth, "width": width}
+    constructor = "wide_resnet.WideResNet"
+    return ModelInfo(name, name.upper(), help, constructor, arguments, *costs, 8, _WRN)
+
+
+_RESNETS = (
+    _resnet_cifar(
+        20,
+        (269_722, 40_551_040, 379_980),
+        (272_474, 40_813_184, 392_268),
+        "The smallest of He et al.'s CIFAR networks; the one to start with on CIFAR.",
+    ),
+    _resnet_cifar(
+        32,
+        (464_154, 68_862_592, 609_356),
+        (466_906, 69_124_736, 621_644),
+        "He et al.'s CIFAR network with 32 layers.",
+    ),
+    _resnet_cifar(
+        44,
+        (658_586, 97_174_144, 838_732),
+        (661_338, 97_436_288, 851_020),
+        "He et al.'s CIFAR network with 44 layers.",
+    ),
+    _resnet_cifar(
+        56,
+        (853_018, 125_485_696, 1_068_108),
+        (855_770, 125_747_840, 1_080_396),
+        "Deep and thin; known for its rugged landscape without shortcuts.",
+    ),
+    _resnet_cifar(
+        110,
+        (1_727_962, 252_887_680, 2_100_300),
+        (1_730_714, 253_149_824, 2_112_588),
+        "Very deep and thin; slow to train, wants a GPU and warm-up.",
+    ),
+)
 _ALL = (
     ModelInfo(
         "cnn",
         "Small CNN",
         "Three convolutions with BatchNorm; made for CPUs, trains on digits in seconds.",
-        "cnn",
+        "cnn.SmallCNN",
+        {},
         39_586,
         10_396_288,
         109_644,
         8,
         "",
     ),
-    _resnet_cifar(
-        20,
-        269_722,
-        40_551_040,
-        379_980,
-        "The smallest of He et al.'s CIFAR networks; the one to start with on CIFAR.",
-    ),
-    _resnet_cifar(32, 464_154, 68_862_592, 609_356, "He et al.'s CIFAR network with 32 layers."),
-    _resnet_cifar(44, 658_586, 97_174_144, 838_732, "He et al.'s CIFAR network with 44 layers."),
-    _resnet_cifar(
-        56,
-        853_018,
-        125_485_696,
-        1_068_108,
-        "Deep and thin; known for its rugged landscape without shortcuts.",
-    ),
-    _resnet_cifar(
-        110,
-        1_727_962,
-        252_887_680,
-        2_100_300,
-        "Very deep and thin; slow to train, wants a GPU and warm-up.",
-    ),
-    _resnet_cifar_conv(20, 272_474, 40_813_184, 392_268),
-    _resnet_cifar_conv(32, 466_906, 69_124_736, 621_644),
-    _resnet_cifar_conv(44, 661_338, 97_436_288, 851_020),
-    _resnet_cifar_conv(56, 855_770, 125_747_840, 1_080_396),
-    _resnet_cifar_conv(110, 1_730_714, 253_149_824, 2_112_588),
-    _adapted(
-        "resnet18",
-        "ResNet-18 (wide)",
-        "ImageNet's ResNet-18 with a stem for small images; the usual network of SAM papers.",
+    *(plain for plain, _ in _RESNETS),
+    *(conv for _, conv in _RESNETS),
+    _resnet(
+        18,
         (11_173_962, 555_422_720, 1_175_052),
-        8,
-        _RESNET,
+        "ImageNet's ResNet-18 with a stem for small images; the usual network of SAM papers.",
     ),
-    _adapted(
-        "resnet34",
-        "ResNet-34 (wide)",
-        "ImageNet's ResNet-34 with a stem for small images; wants a GPU.",
+    _resnet(
+        34,
         (21_282_122, 1_159_402_496, 1_994_252),
-        8,
-        _RESNET,
+        "ImageNet's ResNet-34 with a stem for small images; wants a GPU.",
     ),
-    _adapted(
-        "resnet50",
-        "ResNet-50 (wide)",
-        "ImageNet's ResNet-50, with bottleneck blocks and a stem for small images; wants a GPU.",
+    _resnet(
+        50,
         (23_520_842, 1_297_829_888, 6_378_508),
-        8,
-        _RESNET,
+        "ImageNet's ResNet-50, with bottleneck blocks and a stem for small images; wants a GPU.",
     ),
-    _adapted(
-        "vgg11-bn",
-        "VGG-11 with BatchNorm",
-        "A plain stack of convolutions without shortcuts; images of at least 32 pixels.",
+    _vgg(
+        11,
         (9_231_114, 152_769_536, 399_884),
-        32,
-        _VGG,
+        "A plain stack of convolutions without shortcuts; images of at least 32 pixels.",
     ),
-    _adapted(
-        "vgg16-bn",
-        "VGG-16 with BatchNorm",
-        "A deeper plain stack without shortcuts; images of at least 32 pixels; wants a GPU.",
+    _vgg(
+        16,
         (14_728_266, 313_201_664, 649_740),
-        32,
-        _VGG,
+        "A deeper plain stack without shortcuts; images of at least 32 pixels; wants a GPU.",
     ),
-    ModelInfo(
-        "wrn-16-4",
-        "WRN-16-4",
-        "A wide residual network of moderate cost.",
-        "wide_resnet",
-        2_748_890,
-        392_612_352,
-        953_612,
-        8,
-        _WRN,
-    ),
-    ModelInfo(
-        "wrn-28-10",
-        "WRN-28-10",
+    _wide(16, 4, (2_748_890, 392_612_352, 953_612), "A wide residual network of moderate cost."),
+    _wide(
+        28,
+        10,
+        (36_479_194, 5_243_328_768, 4_624_012),
         "The large network of SAM's and VaSSO's CIFAR tables; needs a GPU.",
-        "wide_resnet",
-        36_479_194,
-        5_243_328_768,
-        4_624_012,
-        8,
-        _WRN,
     ),
     ModelInfo(
         "pyramidnet-110",
         "PyramidNet-110 (α = 270)",
         "Channels grow a little at every block; needs a GPU.",
-        "pyramidnet",
+        "pyramidnet.PyramidNet",
+        {"depth": 110, "alpha": 270},
         28_485_477,
         4_717_983_724,
         10_843_882,

@@ -7,7 +7,7 @@ halves the image. Global average pooling makes it independent of the image size,
 
 from torch import Tensor, nn
 
-from samar.models.initialization import initialize_convolutions
+from samar.models.build import initialize_convolutions
 
 
 class SmallCNN(nn.Module):

@@ -23,7 +23,7 @@ Reference:
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samar.models.initialization import initialize_convolutions
+from samar.models.build import initialize_convolutions
 
 
 class PyramidNet(nn.Module):

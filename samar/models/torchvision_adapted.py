@@ -18,7 +18,7 @@ Reference:
 from torch import Tensor, nn
 from torchvision.models import resnet, vgg
 
-from samar.models.initialization import initialize_convolutions
+from samar.models.build import initialize_convolutions
 
 
 class _BasicBlock(resnet.BasicBlock):

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.jobs.training_records import Divergence
 from samar.kinds.race import Member, Race, RaceSettings
-from samar.models import build
+from samar.models.catalog import MODELS
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT, load_network
 from samar.settings.job import JobSettings
@@ -43,8 +44,8 @@ NETWORKS = {
 
 @pytest.fixture
 def small_with_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = ("WideResNet", {"depth": 10, "width": 1, "dropout": 0.3})
-    monkeypatch.setitem(build.CONSTRUCTORS, "wrn-16-4", small)
+    small = replace(MODELS["wrn-16-4"], arguments={"depth": 10, "width": 1, "dropout": 0.3})
+    monkeypatch.setitem(MODELS, "wrn-16-4", small)
 
 
 def here(store: Store, settings: JobSettings) -> Job:
