@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from samar.data.noise import with_label_noise
+from samar.data.load import with_label_noise
 
 LABELS = torch.arange(10).repeat(1000)
 
