@@ -1,5 +1,6 @@
 """Connectivity: paths of low loss between two trained networks."""
 
-from samar.web.connectivity.page import connectivity_page
+from samar.web.measuring.connectivity import CONNECTIVITY
+from samar.web.measuring.page import measuring_page
 
-connectivity_page()
+measuring_page(CONNECTIVITY)

@@ -1,5 +1,6 @@
 """Landscape: the loss around a trained network, or around two."""
 
-from samar.web.landscape.page import landscape_page
+from samar.web.measuring.landscape import LANDSCAPE
+from samar.web.measuring.page import measuring_page
 
-landscape_page()
+measuring_page(LANDSCAPE)

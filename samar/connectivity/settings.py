@@ -6,6 +6,8 @@ from samar.landscapes.catalog import LEVELS
 from samar.settings.declare import Settings, setting, titles
 
 NO_PLANE = 0
+BEND = "the bend and its plane"
+"""The group of the settings of a trained curve."""
 
 
 def _trained(settings: "ConnectivitySettings") -> bool:
@@ -48,39 +50,44 @@ class ConnectivitySettings(Settings):
         label="images from",
         choices=lambda: {"test": "test set", "train": "training set", "both": "both sets"},
     )
-    plane: int = setting(
-        17,
-        "Points along each axis of the plane through both networks and the bend; 0 for none.",
-        label="plane through the bend",
-        choices=lambda: {NO_PLANE: "none"} | {n: f"{n} × {n}" for n in LEVELS},
-        when=_trained,
-    )
-    steps: int = setting(
-        600, "Steps for which the bend is trained.", when=_trained, ge=1, le=1_000_000
-    )
-    lr: float = setting(
-        0.05,
-        "Learning rate of the bend, which falls along a cosine to 0; SGD with momentum 0.9.",
-        label="learning rate η",
-        when=_trained,
-        log=True,
-        gt=0,
-        le=10,
-    )
-    batch_size: int = setting(128, "Training images per step.", when=_trained, ge=2, le=8192)
-    augment: str = setting(
-        "auto",
-        "Random changes to the images on which the bend is trained; auto is what suits the data.",
-        label="augmentation",
-        choices=titles({"auto": "what suits the data"} | AUGMENTATIONS),
-        when=_trained,
-    )
     seed: int = setting(
         0,
         "Seed of the bend's training and of the order in which layers are aligned.",
         when=lambda s: s.curve != "line" or s.align != "none",
         ge=0,
         le=2**31 - 1,
+    )
+    steps: int = setting(
+        600, "Steps for which the bend is trained.", group=BEND, when=_trained, ge=1, le=1_000_000
+    )
+    lr: float = setting(
+        0.05,
+        "Learning rate of the bend, which falls along a cosine to 0; SGD with momentum 0.9.",
+        label="learning rate η",
+        group=BEND,
+        when=_trained,
+        log=True,
+        gt=0,
+        le=10,
+    )
+    batch_size: int = setting(
+        128, "Training images per step.", group=BEND, when=_trained, ge=2, le=8192
+    )
+    augment: str = setting(
+        "auto",
+        "Random changes to the images on which the bend is trained; auto is what suits the data.",
+        label="augmentation",
+        choices=titles({"auto": "what suits the data"} | AUGMENTATIONS),
+        group=BEND,
+        when=_trained,
+    )
+    plane: int = setting(
+        17,
+        "Points along each axis of the plane through both networks and the bend; 0 for none.",
+        label="plane through the bend",
+        choices=lambda: {NO_PLANE: "none"} | {n: f"{n} × {n}" for n in LEVELS},
+        group=BEND,
+        when=_trained,
     )
 
     @property

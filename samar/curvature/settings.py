@@ -11,6 +11,7 @@ from samar.curvature.catalog import (
     LANCZOS,
     MATRICES,
     MAX_PRODUCTS,
+    PYHESSIAN,
     TRACE_PRODUCTS,
 )
 from samar.settings.declare import Settings, setting
@@ -24,7 +25,23 @@ class CurvatureSettings(Settings):
         " ".join(f"{info.title}: {info.words}" for info in MATRICES.values()),
         choices=lambda: {name: info.title for name, info in MATRICES.items()},
     )
+    engine: str = setting(
+        LANCZOS,
+        "; ".join(f"{name}: {words}" for name, words in ENGINES.items()) + ".",
+        choices=lambda: {name: name for name in ENGINES},
+        when=lambda settings: settings.matrix == HESSIAN,
+    )
     top: int = setting(5, "How many of the largest eigenvalues.", label="eigenvalues", ge=1, le=100)
+    images: int = setting(256, "How many images, evenly spaced over the split.", ge=1, le=1_000_000)
+    held_out: int = setting(
+        0,
+        f"Measure each eigenvector's curvature on so many other images too, with its standard "
+        f"error; 0 for none. {ENCLOSED}",
+        label="other images",
+        ge=0,
+        le=1_000_000,
+        when=lambda settings: settings.matrix != COVARIANCE and settings.engine != PYHESSIAN,
+    )
     tol: float = setting(
         1e-3,
         "Largest residual of an eigenvalue, relative to it. The true error is far smaller.",
@@ -33,74 +50,63 @@ class CurvatureSettings(Settings):
         gt=0,
         lt=1,
     )
-    images: int = setting(256, "How many images, evenly spaced over the split.", ge=1, le=1_000_000)
-    split: str = setting(
-        "test",
-        "Images to measure on.",
-        label="images from",
-        choices=lambda: {"test": "test set", "train": "training set"},
-    )
-    engine: str = setting(
-        LANCZOS,
-        "; ".join(f"{name}: {words}" for name, words in ENGINES.items()) + ".",
-        choices=lambda: {name: name for name in ENGINES},
-        when=lambda settings: settings.matrix == HESSIAN,
-    )
-    both_ends: bool = setting(
-        False,
-        "The smallest eigenvalues must converge too.",
-        label="smallest eigenvalues must converge too",
-        when=lambda settings: settings.engine == LANCZOS,
-    )
     density: bool = setting(
         False, "Spectral density by stochastic Lanczos quadrature: 240 products."
     )
     trace: bool = setting(False, "Trace by Hutch++ with its standard error.")
-    trace_products: int = setting(
-        TRACE_PRODUCTS,
-        "Hessian-vector products for the trace.",
-        label="products for the trace",
-        ge=6,
-        le=100_000,
-        when=lambda settings: settings.trace or settings.layers,
-    )
     layers: bool = setting(False, "Trace and largest eigenvalue of every layer's block.")
     sharpness: bool = setting(
         False,
         "Table of every measure that is called sharpness.",
-        when=lambda settings: settings.matrix == HESSIAN and settings.engine == LANCZOS,
+        when=lambda settings: settings.matrix == HESSIAN and settings.engine != PYHESSIAN,
     )
     gauss_newton: bool = setting(
         False,
         "How much of each eigenvalue is Gauss–Newton: one more product for each.",
         label="Gauss–Newton part",
-        when=lambda settings: settings.matrix == HESSIAN and settings.engine == LANCZOS,
+        when=lambda settings: settings.matrix == HESSIAN and settings.engine != PYHESSIAN,
+    )
+    split: str = setting(
+        "test",
+        "Images to measure on.",
+        group="more",
+        label="images from",
+        choices=lambda: {"test": "test set", "train": "training set"},
     )
     rho: float = setting(
         0.05,
         "Radius of the sharpness measures.",
+        group="more",
         label="radius ρ of the sharpness measures",
         gt=0,
         le=100,
         when=lambda settings: settings.sharpness,
     )
-    held_out: int = setting(
-        0,
-        f"Measure each eigenvector's curvature on so many other images too, with its standard "
-        f"error; 0 for none. {ENCLOSED}",
-        label="other images",
-        ge=0,
-        le=1_000_000,
-        when=lambda settings: settings.matrix != COVARIANCE and settings.engine == LANCZOS,
-    )
+    seed: int = setting(0, "Seed of every random vector.", group="more", ge=0, le=2**31 - 1)
     max_products: int = setting(
         MAX_PRODUCTS,
         "Give up after so many Hessian-vector products.",
+        group="more",
         label="products at most",
         ge=1,
         le=100_000,
     )
-    seed: int = setting(0, "Seed of every random vector.", ge=0, le=2**31 - 1)
+    trace_products: int = setting(
+        TRACE_PRODUCTS,
+        "Hessian-vector products for the trace.",
+        group="more",
+        label="products for the trace",
+        ge=6,
+        le=100_000,
+        when=lambda settings: settings.trace or settings.layers,
+    )
+    both_ends: bool = setting(
+        False,
+        "The smallest eigenvalues must converge too.",
+        group="more",
+        label="smallest eigenvalues must converge too",
+        when=lambda settings: settings.engine != PYHESSIAN,
+    )
 
     @model_validator(mode="after")
     def _fit_the_matrix(self) -> Self:

@@ -47,6 +47,7 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
         False,
         "Measure a rough picture in bf16 first, good to about 1 %. Left out where the processor "
         "does not multiply bf16 natively, since it would be slower.",
+        group="more",
         label="quick preview first",
     )
 

@@ -78,6 +78,7 @@ class LandscapeSettings(Settings):
     split: str = setting(
         "test",
         "Images to measure on.",
+        group="more",
         label="images from",
         choices=lambda: {"test": "test set", "train": "training set"},
     )
@@ -85,6 +86,7 @@ class LandscapeSettings(Settings):
         "auto",
         "BatchNorm statistics. They belong to the weights they were collected at: between two "
         "networks they have to be estimated anew; around one network they are kept.",
+        group="more",
         label="BatchNorm statistics",
         word="bn",
         choices=titles({"auto": "what suits the directions"} | BATCHNORM),
@@ -108,6 +110,8 @@ class LandscapeSettings(Settings):
         FP32,
         "fp32, or bf16 for a quick preview, good to about 1 %; worse where the loss is small, so "
         "that adaptive points need fp32.",
+        group="more",
+        when=lambda s: s.allowed_error is None,
         choices=lambda: {FP32: FP32, BF16: "bf16 (preview)"},
     )
 

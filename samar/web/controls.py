@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -15,7 +16,6 @@ from streamlit.errors import StreamlitAPIException
 
 from samar.charts.html.render import render
 from samar.errors import SamarError
-from samar.networks.settings import NetworkSettings
 from samar.settings.declare import Setting, Settings, settings_of
 from samar.training.settings import DECIDING, TrainSettings
 from samar.web.state import EXTRA
@@ -24,6 +24,9 @@ from samar.web.text import plain
 SETTINGS = settings_of(TrainSettings)
 USUAL = " Usual, and marked in green: {:g} to {:g}."
 MANTISSAS = (1, 1.5, 2, 3, 5, 7)
+PLAIN_GROUP = "settings"
+UNASKED = ("network", "run")
+"""Groups of settings that :func:`draw_settings` leaves to others."""
 S = TypeVar("S", bound=Settings)
 
 
@@ -105,6 +108,41 @@ def control(
         format=None if number is int else "%.6g",
         **common,
     )
+
+
+def draw_settings(
+    model: type[Settings],
+    prefix: str,
+    options: Mapping[str, Iterable[Any]] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Draw the widgets of all settings that have an effect under the others, in their order.
+
+    A group of settings with a name of its own stands in an expander.
+
+    Args:
+        options: of choices, by name, only these.
+        fixed: values of settings that get no widget.
+
+    Returns:
+        The values by name; a setting without effect is left out.
+    """
+    values = dict(fixed or {})
+    groups: dict[str, list[Setting]] = {}
+    for known in settings_of(model).values():
+        if known.group not in UNASKED and known.name not in values:
+            groups.setdefault(known.group, []).append(known)
+    for group, members in groups.items():
+        with st.container() if group == PLAIN_GROUP else st.expander(group.capitalize()):
+            for kind, row in groupby(members, lambda known: known.choices is None and known.kind):
+                paired = kind is int and group == PLAIN_GROUP  # elsewhere labels are long
+                cells = st.columns(2) if paired else [st.container(horizontal=kind is bool)]
+                for number, known in enumerate(row):
+                    if model.model_construct(**values).applies(known.name):
+                        only = (options or {}).get(known.name)
+                        with cells[number % len(cells)]:
+                            values[known.name] = control(known.name, model, prefix, options=only)
+    return values
 
 
 def _endless_in_link(key: str) -> bool:
@@ -237,6 +275,16 @@ def set_widget(key: str, value: Any) -> None:
         st.session_state[key] = value
 
 
+def put(key: str, value: Any, default: Any = None) -> None:
+    """Set a widget that is not drawn yet, in the session and, unless at its default, in the link.
+
+    A bound widget writes into the link only what changes after it was drawn.
+    """
+    st.session_state[key] = value
+    if value not in (None, default):
+        st.query_params[key] = str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def fill(settings: Settings, prefix: str = "", **live: Any) -> None:
     """Set every widget to the values of settings, before the widgets are drawn."""
     for name, known in settings_of(type(settings)).items():
@@ -252,9 +300,6 @@ def settings_from_controls(
 ) -> S:
     """The settings that the widgets describe.
 
-    Those of a measurement that have no effect are at their defaults, so that they make no other
-    question of it.
-
     Args:
         fixed: values that no widget holds.
 
@@ -266,10 +311,7 @@ def settings_from_controls(
         for name, known in settings_of(model).items()
         if key_of(known, prefix) in st.session_state
     }
-    values = held | fixed
-    if issubclass(model, NetworkSettings):
-        values = dict(model.model_construct(**values).without_idle())
-    return model.parse(values)
+    return model.parse(held | fixed)
 
 
 def link_problem(

@@ -284,7 +284,7 @@ def _landscape(job: Job, path: str) -> Landscape | None:
 
 
 def _drawn(landscape: Landscape) -> list[str]:
-    from samar.web.landscape.results import _manifest, _numbers, _reading
+    from samar.web.measuring.landscape import _manifest, _numbers, _reading
 
     scale = shared_scale([landscape], "loss", False)
     if landscape.is_plane:

@@ -1,32 +1,27 @@
-"""Pages over a store with three short runs, for what is measured on trained networks."""
+"""Pages that measure, over a store with two runs whose weights were made up."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.cli import main
+from samar.jobs.job import Job
 from samar.web.service import service
-
-APP = Path(__file__).parents[2] / "app.py"
-
-
-@pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with runs of SGD, SAM and SAMAR, called so, of three steps each."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAMAR_HOME", str(home))
-        for seed, optimizer in enumerate(("sgd", "sam", "samar")):
-            words = f"train --epochs 3 --images-per-class 10 --seed {seed} --optimizer {optimizer}"
-            assert main([*words.split(), "--name", optimizer]) == 0
-    return home
+from tests.web.measuring import open_page
 
 
 @pytest.fixture
-def trained_app(trained_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The app over that home."""
-    monkeypatch.setenv("SAMAR_HOME", str(trained_home))
+def two_runs(recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The ids of a newer and an older run with weights; a queued job waits for ``finish()``."""
+    older, newer = (
+        recorded(weights=True, seed=s, name=n).id for s, n in ((0, "older"), (1, "newer"))
+    )
+    monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
-    return AppTest.from_file(str(APP), default_timeout=60).run()
+    return newer, older
+
+
+@pytest.fixture
+def visit(two_runs: tuple[str, str]) -> Callable[..., AppTest]:
+    """``visit("landscape", l_of="two", …)`` opens a page of the analysis in a new session."""
+    return lambda page, **query: open_page(f"pages/analysis/{page}.py", **query)

@@ -12,7 +12,7 @@ from samar.curvature.catalog import MEASURES
 from samar.errors import RunError, SamarError
 from samar.jobs.job import Job
 from samar.networks.library import ImportedModel, imported_models
-from samar.web.measuring import REFRESH_SECONDS
+from samar.web.measuring.jobs import REFRESH_SECONDS
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import explained, service, show_problem, unless
 from samar.web.state import PROBLEM

@@ -13,7 +13,7 @@ from samar.jobs.job import Job
 from samar.kinds.connectivity import PATHS, connection_of
 from samar.kinds.curvature import REPORT, report_of
 from samar.landscapes.result import Landscape
-from samar.web.landscape.results import landscape_of
+from samar.web.measuring.landscape import landscape_of
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
@@ -40,7 +40,7 @@ def picture(job: Job) -> None:
         assert connection is not None
         split = connection.splits[0]
         figures = [paths_figure(connection, split, each) for each in ("loss", "accuracy")]
-    elif (found := landscape_of(job)) is not None:
+    elif (found := landscape_of(service().store, job)) is not None:
         figures = _of_landscape(found, job.title)
     else:
         st.warning("Its file is gone or damaged.", icon=":material/broken_image:")

@@ -11,7 +11,7 @@ from samar.networks.library import imported_models, keep_upload
 from samar.networks.load import SUFFIXES
 from samar.settings.paths import FOLDER_PREFIX
 from samar.web.controls import control, settings_from_controls
-from samar.web.measuring import buttons, find, request, watch
+from samar.web.measuring.jobs import buttons, find, request, watch
 from samar.web.models.library import show_models, show_public
 from samar.web.models.result import show_found, show_recognized
 from samar.web.service import (

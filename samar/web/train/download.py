@@ -6,7 +6,7 @@ from samar.data.catalog import DATASETS
 from samar.data.presence import is_present
 from samar.errors import RunError
 from samar.kinds.download import DownloadSettings, newest_download, progress_words
-from samar.web.measuring import REFRESH_SECONDS
+from samar.web.measuring.jobs import REFRESH_SECONDS
 from samar.web.service import attempt, explained, service, show_problem, unless
 from samar.web.state import DOWNLOAD
 from samar.web.text import plain

@@ -24,11 +24,11 @@ from samar.web.controls import (
     fill,
     key_of,
     link_problem,
+    put,
     relevant,
     set_widget,
     settings_from_controls,
 )
-from samar.web.networks import put
 from samar.web.service import attempt, service
 from samar.web.state import LINK_READ, LOADED, LOADED_EDITS, PRESET, PROBLEM
 from samar.web.text import plain

@@ -1,0 +1,1 @@
+"""The pages that measure trained networks: Landscape, Curvature and Connectivity."""
