@@ -1,22 +1,15 @@
 """Fetch a large file: resumable, verified, and never half there under its final name.
 
-Every download writes a part file of its own, so that two at once do not mix their bytes; one that
-ends early leaves ``NAME.part``. A later call asks the server for the rest; when all bytes are there
-and the checksum is right, the file gets its name in one rename.
+A download that ends early leaves ``NAME.part``. A later call asks the server for the rest; when all
+bytes are there and the checksum is right, the file gets its name in one rename.
 """
 
-import glob
 import hashlib
-import os
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
-
-import psutil
 
 from samar.errors import DataError
 from samar.home import home
@@ -64,15 +57,15 @@ def download(
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _own_part(file) as part:
-            done, total = _fetch(url, part, progress)
-            if done < total:
-                raise DataError(
-                    f"The download of {url} broke off after {done / 1e6:.1f} of "
-                    f"{total / 1e6:.1f} MB; start it again and it goes on from there."
-                )
-            _verify(url, part, md5, sha256)
-            part.replace(file)
+        part = file.with_name(f"{file.name}.part")
+        done, total = _fetch(url, part, progress)
+        if done < total:
+            raise DataError(
+                f"The download of {url} broke off after {done / 1e6:.1f} of "
+                f"{total / 1e6:.1f} MB; start it again and it goes on from there."
+            )
+        _verify(url, part, md5, sha256)
+        part.replace(file)
     except (OSError, HTTPException) as error:
         raise DataError(
             f"The download of {url} failed ({getattr(error, 'reason', None) or error}); check the "
@@ -90,37 +83,6 @@ def _verify(url: str, part: Path, md5: str, sha256: str) -> None:
                 f"The download of {url} is damaged ({name.upper()} {found} instead of {expected}); "
                 "start it again."
             )
-
-
-@contextmanager
-def _own_part(file: Path) -> Iterator[Path]:
-    """A file of this download's own, begun with what an earlier attempt left.
-
-    What lies under ``NAME.part`` belongs to nobody; taking it is one rename, which only one
-    download can do. It is given back at the end, also when a click ends the script. Parts of
-    processes that are gone, which could not give them back, are taken as well.
-    """
-    idle = file.with_name(f"{file.name}.part")
-    own = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    for left in (idle, *file.parent.glob(f"{glob.escape(file.name)}.*.*.part")):
-        if left == idle or not _owner_lives(left):
-            with suppress(OSError):
-                left.rename(own)
-                break
-    try:
-        yield own
-    finally:
-        if own.exists():
-            with suppress(OSError):
-                if idle.exists() and idle.stat().st_size >= own.stat().st_size:
-                    own.unlink()
-                else:
-                    own.replace(idle)
-
-
-def _owner_lives(part: Path) -> bool:
-    process = part.name.split(".")[-3]
-    return not process.isdecimal() or psutil.pid_exists(int(process))
 
 
 def _fetch(url: str, part: Path, progress: Progress | None) -> tuple[int, int]:

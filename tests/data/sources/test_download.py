@@ -41,35 +41,6 @@ def test_a_part_that_is_already_whole(server, tmp_path):
     assert (tmp_path / "data.tar.gz").read_bytes() == CONTENT
 
 
-def test_a_part_of_a_process_that_is_gone_is_taken_up(server, tmp_path):
-    server.content = CONTENT
-    (tmp_path / "data.tar.gz.4194399.abcd.part").write_bytes(CONTENT[:100_000])
-    (tmp_path / f"data.tar.gz.{os.getpid()}.abcd.part").write_bytes(b"of another download")
-    download(server.url, tmp_path / "data.tar.gz", MD5)
-    assert server.ranges == [100_000]
-    assert (tmp_path / "data.tar.gz").read_bytes() == CONTENT
-    left = {p.name for p in tmp_path.iterdir()}
-    assert left == {"data.tar.gz", f"data.tar.gz.{os.getpid()}.abcd.part"}
-
-
-def test_two_downloads_at_once_do_not_mix(server, tmp_path):
-    """The second starts while the first is in mid-file, and both end with the right bytes."""
-    server.content = CONTENT
-    file, parts = tmp_path / "data.tar.gz", set()
-
-    def second(done, total):
-        if not parts:
-            parts.update(p.name for p in tmp_path.glob("*.part"))
-            download(server.url, file, MD5)
-            assert file.read_bytes() == CONTENT
-
-    download(server.url, file, MD5, second)
-    assert len(parts) == 1
-    assert file.read_bytes() == CONTENT
-    assert server.ranges == []
-    assert [p.name for p in tmp_path.iterdir()] == ["data.tar.gz"]
-
-
 def test_what_ends_a_script_leaves_the_part(server, tmp_path):
     class Rerun(BaseException):
         """How Streamlit ends a script when something is clicked."""
