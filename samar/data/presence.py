@@ -37,45 +37,41 @@ def stamp(name: str) -> str:
 
 def folders_from(top: Path) -> Iterator[Path]:
     """A class's folder and those within it, at any depth, that are neither hidden nor links."""
-    yield top
-    for name in _inner(top, top.stat().st_mtime_ns)[0]:
-        yield from folders_from(top / name)
+    for folder, inner, _ in os.walk(top):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        yield Path(folder)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in a class's folder, at any depth, in order."""
+    return sorted(
+        (
+            path
+            for inner in folders_from(folder)
+            for path in inner.iterdir()
+            if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+        ),
+        key=lambda path: (str(path.parent), path.name),
+    )
 
 
 def counted(name: str) -> DatasetInfo:
-    """What is known of a data set, with the classes and images of a folder that is there."""
+    """The facts of a data set, with the classes and images of a folder that is there."""
     info, root = dataset_info(name), Path(name.removeprefix(FOLDER_PREFIX))
     if not name.startswith(FOLDER_PREFIX) or not is_folder(root):
         return info
-    try:
-        classes = {
-            part: [each for each in (root / part).glob("[!.]*") if each.is_dir()]
-            for part in ("train", "test")
-        }
-        train, test = (
-            sum(
-                _inner(folder, folder.stat().st_mtime_ns)[1]
-                for each in folders
-                for folder in folders_from(each)
-            )
-            for folders in classes.values()
-        )
-    except OSError:
-        return info
-    return replace(info, classes=len(classes["train"]), train=train, test=test)
+    classes, train, test = _counts(root, stamp(name))
+    return replace(info, classes=classes, train=train, test=test)
 
 
-@lru_cache(maxsize=10_000)
-def _inner(folder: Path, _modified: int) -> tuple[tuple[str, ...], int]:
-    """Its folders and how many images lie in it, kept because pages ask again and again."""
-    try:
-        with os.scandir(folder) as entries:
-            shown = [each for each in entries if not each.name.startswith(".")]
-    except OSError:
-        return (), 0
-    folders = tuple(each.name for each in shown if each.is_dir(follow_symlinks=False))
-    files = {each.name for each in shown}.difference(folders)
-    return folders, sum(Path(name).suffix.lower() in EXTENSIONS for name in files)
+@lru_cache(maxsize=100)
+def _counts(root: Path, _stamp: str) -> tuple[int, int, int]:
+    """Classes, training and test images of a folder, kept because pages ask again and again."""
+    train, test = (
+        [len(image_files(path)) for path in (root / part).glob("[!.]*") if path.is_dir()]
+        for part in ("train", "test")
+    )
+    return len(train), sum(train), sum(test)
 
 
 def require_data(name: str) -> None:

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from samar.data.catalog import LAYOUT
 from samar.data.dataset import ImageSet, Splits
-from samar.data.presence import EXTENSIONS, folders_from
+from samar.data.presence import EXTENSIONS, image_files
 from samar.errors import DataError
 from samar.settings.paths import expanded, is_folder
 
@@ -57,7 +57,7 @@ def _class_names(part: Path) -> list[str]:
 def _read(part: Path, classes: list[str]) -> ImageSet:
     images, labels = [], []
     for label, name in enumerate(classes):
-        files = _image_files(part / name)
+        files = image_files(part / name)
         if not files:
             raise DataError(
                 f"The folder {part / name} has no images; "
@@ -67,16 +67,6 @@ def _read(part: Path, classes: list[str]) -> ImageSet:
         labels += [label] * len(files)
     stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
     return ImageSet(stacked, torch.tensor(labels))
-
-
-def _image_files(folder: Path) -> list[Path]:
-    files = (
-        p
-        for inner in folders_from(folder)
-        for p in inner.iterdir()
-        if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
-    )
-    return sorted(files, key=lambda p: (str(p.parent), p.name))
 
 
 def _pixels(file: Path) -> np.ndarray:
