@@ -94,21 +94,23 @@ def find_model(what: str) -> ImportedModel | None:
     Raises:
         CheckpointError: there is more than one.
     """
-    if re.fullmatch(ID, what) and (model := _read(_folder(what) / "model.json")):
-        return model
-    known = imported_models()
-    for wish in (
-        [m for m in known if m.id == what],
-        [m for m in known if m.title == what],
-        [m for m in known if len(what) >= SHORTEST_BEGINNING and m.id.startswith(what)],
+    models = imported_models()
+    for fitting in (
+        [model for model in models if model.id == what],
+        [model for model in models if model.title == what],
+        [
+            model
+            for model in models
+            if len(what) >= SHORTEST_BEGINNING and model.id.startswith(what)
+        ],
     ):
-        if len(wish) > 1:
-            ids = ", ".join(m.id for m in wish[:5])
+        if len(fitting) > 1:
+            ids = ", ".join(model.id for model in fitting[:5])
             raise CheckpointError(
-                f"{what!r} fits {len(wish)} models ({ids}); give one of these ids."
+                f"{what!r} fits {len(fitting)} models ({ids}); give one of these ids."
             )
-        if wish:
-            return wish[0]
+        if fitting:
+            return fitting[0]
     return None
 
 

@@ -217,8 +217,8 @@ def _own_normalization(known: ImportedModel) -> dict[str, Any]:
         return {"normalize": preset}
     if not known.mean:
         raise ConfigError(
-            f"{known.title} was imported before the normalization measured on its own images was "
-            "kept; import its file again, or choose --normalize."
+            f"The normalization of {known.title} was not measured when it was imported, since its "
+            "images were not there; import its file again, or choose --normalize."
         )
     return {"mean": known.mean, "std": known.std}
 

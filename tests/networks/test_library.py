@@ -104,24 +104,6 @@ def test_two_models_of_one_title(add: Callable[..., ImportedModel]) -> None:
     assert all(model_id in str(error.value) for model_id in ids)
 
 
-def test_an_id_is_found_without_reading_the_others(
-    add: Callable[..., ImportedModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, *_ = [add(sha256=digit * 64) for digit in "123456"]
-    add(sha256="7" * 64, title=first.id)
-    read: list[str] = []
-    text = Path.read_text
-
-    def counted(path: Path, *args: object, **options: object) -> str:
-        read.append(path.parent.name)
-        return text(path, *args, **options)
-
-    monkeypatch.setattr(Path, "read_text", counted)
-    assert find_model(first.id) == first, "and not the one that is called so"
-    assert read == [first.id]
-    assert find_model("m00000000") is None
-
-
 def test_a_damaged_entry_is_passed_over(add: Callable[..., ImportedModel]) -> None:
     model = add()
     for name, text in (("m1", "{"), ("m2", "{}"), ("m3", "[]")):
