@@ -260,11 +260,11 @@ def test_an_imported_model_brings_its_normalization_to_other_images(
     plain = load_network(store, model.id, dataset=f"folder:{other}", normalize="half")
     assert plain.dataset.normalization.mean == (0.5, 0.5, 0.5)
 
-    path = model.weights.with_name("model.json")  # as an earlier version wrote it
+    path = model.weights.with_name("model.json")  # as if it had been imported without images
     told = {n: v for n, v in json.loads(path.read_text()).items() if n not in ("mean", "std")}
     path.write_text(json.dumps(told))
     assert load_network(store, model.id).dataset.normalization == there.dataset.normalization
-    with pytest.raises(ConfigError, match="two was imported before the normalization measured on"):
+    with pytest.raises(ConfigError, match="The normalization of two was not measured when it was"):
         load_network(store, model.id, dataset=f"folder:{other}")
     path.write_text(json.dumps({**told, "dataset": "cifar10"}))  # whose own has a name
     found = load_network(store, model.id, dataset=f"folder:{other}")
