@@ -230,12 +230,12 @@ def test_other_images_are_another_question(
     two_runs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from samar.kinds.landscape import prepare
-    from samar.web.measuring.jobs import _question
+    from samar.web.measuring.jobs import essence
 
     asked = LandscapeJobSettings(network=two_runs[0], points=5, images=5000)
     (pin,) = prepare(Store(), asked)["networks"]
     before, after = (
-        _question(asked, {"networks": [pin | {"images": images}]}) for images in ("one", "other")
+        essence(asked, {"networks": [pin | {"images": images}]}) for images in ("one", "other")
     )
     assert before != after
 

@@ -52,30 +52,65 @@ def linked(kind: str) -> list[Job]:
     return found
 
 
-def find(wanted: Sequence[JobSettings]) -> list[Job | None]:
-    """For each of these settings the job to show: one that the address names, an equal one that has
-    finished or is under way, or else the newest equal one that ended early, which the visitor may
-    have go on if there is one.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of which networks, and the job that answers it.
+
+    Attributes:
+        inputs: the networks and images that the settings mean, from the kind's ``prepare``.
+        job: one that the address names, or that has finished or is under way, or else the newest
+            that ended early, which the visitor may have go on if there is one.
+    """
+
+    settings: Any
+    inputs: Mapping[str, Any]
+    job: Job | None
+
+    @property
+    def status(self) -> str:
+        """The job's status; empty without a job."""
+        return self.job.status if self.job is not None else ""
+
+    @property
+    def first(self) -> Any:
+        """The settings of a first result that is worth having before the answer, or None."""
+        if self.status == "finished" or not isinstance(self.settings, NetworkSettings):
+            return None
+        return self.settings.first
+
+
+def find(wanted: Sequence[JobSettings]) -> list[Question]:
+    """The questions that settings ask, with the jobs that answer them.
 
     Raises:
         SamarError: the settings cannot be measured, in one sentence.
     """
     kind = kind_of(wanted[0].kind)
     assert kind.prepare is not None
-    store = service().store
-    named, early = linked(kind.name), store.all(kind.name, status=RESUMABLE)
-    early.sort(key=lambda job: not _may_go_on(job))
-    found = []
+    questions = []
     for settings in wanted:
         service().may_ask(settings)
-        inputs = kind.prepare(store, settings)
-        asked = _question(settings, inputs)
-        own, ended = (
-            next((job for job in jobs if _question(job.settings, job.inputs) == asked), None)
-            for jobs in (named, early)
-        )
-        found.append(own or store.same(settings, inputs) or ended)
-    return found
+        questions.append(_question(settings, kind.prepare(service().store, settings)))
+    return questions
+
+
+def _question(settings: JobSettings, inputs: Mapping[str, Any]) -> Question:
+    store, asked = service().store, essence(settings, inputs)
+    early = store.all(settings.kind, status=RESUMABLE)
+    early.sort(key=lambda job: not _may_go_on(job))
+    named, ended = (
+        next((job for job in jobs if essence(job.settings, job.inputs) == asked), None)
+        for jobs in (linked(settings.kind), early)
+    )
+    return Question(settings, inputs, named or store.same(settings, inputs) or ended)
+
+
+def essence(settings: JobSettings, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What is asked of which weights on which images, whatever a person called the networks."""
+    pins = inputs["networks"]
+    networks = [(pin["sha256"], pin.get("images", "")) for pin in pins], pins[0]["dataset"]
+    named = {name for name, setting in settings_of(type(settings)).items() if setting.pinned}
+    return settings.without_idle().model_dump(exclude={"name", *named}), networks
 
 
 @dataclass(frozen=True)
@@ -83,49 +118,40 @@ class First:
     """First results, shown before those that are asked for.
 
     Attributes:
-        jobs: one for each of the settings, where there is one.
+        jobs: one for each question, where there is one.
         behind: ids of other measurements, whose end is waited for before one is begun.
     """
 
     jobs: Sequence[Job | None] = ()
     behind: tuple[str, ...] = ()
 
-    @property
-    def active(self) -> bool:
-        """Whether one is under way."""
-        return any(job is not None and job.active for job in self.jobs)
 
-
-def find_first(wanted: Sequence[NetworkSettings], jobs: Sequence[Job | None]) -> First:
-    """For each of these settings the first result to show before the one asked for.
+def find_first(questions: Sequence[Question]) -> First:
+    """The first results to show before the answers.
 
     What is missing is begun, if it is cheap and nothing else is being measured, so that it holds
     nobody up. It ends by itself within seconds, or when this tab wants another.
-
-    Args:
-        jobs: those of ``wanted``, from :func:`find`.
     """
-    first = [
-        None if job is not None and job.status == "finished" else settings.first
-        for settings, job in zip(wanted, jobs, strict=True)
-    ]
-    found = [None if settings is None else find([settings])[0] for settings in first]
+
+    def jobs() -> list[Job | None]:
+        return [q.first and _question(q.first, q.inputs).job for q in questions]
+
     missing = [
-        settings
-        for settings, job in zip(first, found, strict=True)
-        if settings is not None and (job is None or job.status == "stopped")
+        question.first
+        for question, job in zip(questions, jobs(), strict=True)
+        if question.first is not None and (job is None or job.status == "stopped")
     ]
     if not missing or not all(_is_cheap(settings) for settings in missing):
-        return First(found)
+        return First(jobs())
     if service().cannot_start(more=2 * len(missing)):  # the place is for those asked for
-        return First(found)
-    store, own = service().store, st.session_state.get(FIRST_JOBS, ())
+        return First(jobs())
+    store, started = service().store, st.session_state.get(FIRST_JOBS, ())
     measured = [job.id for job in store.all(status=ACTIVE) if in_lane(job.kind, SHORT)]
-    if others := tuple(job_id for job_id in measured if job_id not in own):
-        return First(found, others)
-    _cancel([job_id for job_id in own if job_id in measured])
+    if others := tuple(job_id for job_id in measured if job_id not in started):
+        return First(jobs(), others)
+    _cancel([job_id for job_id in started if job_id in measured])
     st.session_state[FIRST_JOBS] = tuple(service().submit(settings) for settings in missing)
-    return First([None if settings is None else find([settings])[0] for settings in first])
+    return First(jobs())
 
 
 def _may_go_on(job: Job) -> bool:
@@ -146,34 +172,25 @@ def images_there(settings: Any) -> int:
     return int(settings.images)
 
 
-def _question(settings: JobSettings, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What is asked of which weights on which images, whatever a person called the networks."""
-    pins = inputs["networks"]
-    networks = [(each["sha256"], each.get("images", "")) for each in pins], pins[0]["dataset"]
-    named = {name for name, known in settings_of(type(settings)).items() if known.pinned}
-    return settings.without_idle().model_dump(exclude={"name", *named}), networks
-
-
-def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | None]) -> None:
+def buttons(prefix: str, questions: Sequence[Question]) -> None:
     """Draw what can be done: compute, go on, compute anew, cancel.
 
     Args:
         prefix: before the keys ``compute``, ``anew`` and ``cancel``.
-        jobs: those of ``wanted``, from :func:`find`.
     """
-    known, why_not = [job for job in jobs if job is not None], service().cannot_start()
-    if len(known) == len(jobs) and all(job.status == "finished" for job in known):
+    why_not, statuses = service().cannot_start(), {question.status for question in questions}
+    jobs = [question.job for question in questions if question.job is not None]
+    if statuses == {"finished"}:
+        again = "Measures the same once more. What is shown was found by an earlier job."
         if st.button(
             "Compute anew",
             icon=":material/refresh:",
             key=f"{prefix}anew",
-            **unless(
-                why_not, "Measures the same once more. What is shown was found by an earlier job."
-            ),
+            **unless(why_not, again),
         ):
-            _ask(wanted, [None] * len(jobs), anew=True)
-    elif len(known) < len(jobs) or any(job.status in RESUMABLE for job in known):
-        goes_on = kind_of(wanted[0].kind).resumable and any(map(_may_go_on, known))
+            _ask(questions, anew=True)
+    elif statuses & {"", *RESUMABLE}:
+        goes_on = kind_of(questions[0].settings.kind).resumable and any(map(_may_go_on, jobs))
         if st.button(
             "Continue" if goes_on else "Compute",
             icon=":material/play_arrow:",
@@ -182,8 +199,8 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
             key=f"{prefix}compute",
             **unless(why_not),
         ):
-            _ask(wanted, jobs, anew=False)
-    active = [job for job in _watched(wanted[0].kind, jobs) if job.active]
+            _ask(questions, anew=False)
+    active = [job for job in _watched(questions) if job.active]
     if active:
         steer = next(filter(None, map(service().cannot_steer, active)), "")
         st.button(
@@ -196,67 +213,38 @@ def buttons(prefix: str, wanted: Sequence[JobSettings], jobs: Sequence[Job | Non
         )
 
 
-def _ask(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], *, anew: bool) -> None:
-    """Request it, and draw the page with it.
+def _ask(questions: Sequence[Question], *, anew: bool) -> None:
+    """Request the answers, and draw the page with them.
 
     No callback does this: it would have the settings with which its button was drawn, and a value
     may have been typed since.
     """
-    attempt(request, wanted, jobs, anew)
+    attempt(request, questions, anew)
     st.rerun()
 
 
-def how_to_repeat(wanted: Sequence[JobSettings]) -> None:
-    """Show the commands that compute the same."""
-    with st.expander("How to repeat this"):
-        commands = "\n".join(each.command for each in wanted)
-        st.code(commands, language="bash", wrap_lines=True)
-
-
-def watch(
-    kind: str,
-    jobs: Sequence[Job | None],
-    show: Callable[[Job], None] | None = None,
-    first: First | None = None,
-) -> None:
-    """Say how the jobs stand, with a bar while they work; the page runs again when one has news.
-
-    Args:
-        show: draws what a job at work knows so far.
-        first: of first results, from :func:`find_first`.
-    """
-    first = First() if first is None else first
-    early = {job.id: job for job in first.jobs if job is not None and job.status != "stopped"}
-    drawn = {job.id: _state(job) for job in [*early.values(), *_watched(kind, jobs)]}
-    active = any(state[0] in ("queued", "running") for state in drawn.values())
-    run_every = REFRESH_SECONDS if active or first.behind else None
-    st.fragment(explained()(_watch), run_every=run_every)(
-        drawn, show, frozenset(early), first.behind
-    )
-
-
-def request(wanted: Sequence[JobSettings], jobs: Sequence[Job | None], anew: bool) -> None:
+def request(questions: Sequence[Question], anew: bool = False) -> None:
     """Submit or resume what is missing and put it into the address; it replaces what was there.
 
     First results go before, so that of several networks each has one before any is measured whole.
     """
-    older = [job.id for job in linked(wanted[0].kind) if job.active]
-    jobs = [
-        job if job and (job.status not in RESUMABLE or _may_go_on(job)) else None for job in jobs
-    ]
-    for settings, job in zip(wanted, jobs, strict=True):
-        first = settings.first if isinstance(settings, NetworkSettings) else None
-        room = not service().cannot_start(more=1 + len(wanted))
-        if job is None and not anew and first is not None and room:
-            service().submit(first)
+    older = [job.id for job in linked(questions[0].settings.kind) if job.active]
+    answered = {
+        number: question.job
+        for number, question in enumerate(questions)
+        if question.job is not None and not anew
+        if question.job.status not in RESUMABLE or _may_go_on(question.job)
+    }
+    for number, question in enumerate(questions):
+        room = not service().cannot_start(more=1 + len(questions))
+        if number not in answered and not anew and question.first is not None and room:
+            service().submit(question.first)
     ids = []
-    for settings, job in zip(wanted, jobs, strict=True):
-        if job is None:
-            ids.append(service().submit(settings, anew=anew))
-        else:
-            ids.append(job.id)
-            if job.status in RESUMABLE:
-                service().resume(job.id)
+    for number, question in enumerate(questions):
+        job = answered.get(number)
+        ids.append(service().submit(question.settings, anew=anew) if job is None else job.id)
+        if job is not None and job.status in RESUMABLE:
+            service().resume(job.id)
     st.query_params[JOB] = ",".join(ids)
     _cancel([job_id for job_id in older if job_id not in ids])
 
@@ -267,10 +255,39 @@ def _cancel(ids: Sequence[str]) -> None:
             service().stop(job_id)
 
 
-def _watched(kind: str, jobs: Sequence[Job | None]) -> list[Job]:
-    """These jobs, and those of an earlier request that still work."""
-    shown = {job.id: job for job in jobs if job is not None}
-    return list(({job.id: job for job in linked(kind) if job.active} | shown).values())
+def how_to_repeat(wanted: Sequence[JobSettings]) -> None:
+    """Show the commands that compute the same."""
+    with st.expander("How to repeat this"):
+        commands = "\n".join(each.command for each in wanted)
+        st.code(commands, language="bash", wrap_lines=True)
+
+
+def watch(
+    questions: Sequence[Question],
+    show: Callable[[Job], None] | None = None,
+    first: First | None = None,
+) -> None:
+    """Draw how the jobs stand, with a bar while they work; the page runs again when one has news.
+
+    Args:
+        show: draws what a job at work knows so far.
+        first: from :func:`find_first`.
+    """
+    first = First() if first is None else first
+    early = {job.id: job for job in first.jobs if job is not None and job.status != "stopped"}
+    drawn = {job.id: _state(job) for job in [*early.values(), *_watched(questions)]}
+    active = any(status in ("queued", "running") for status, *_ in drawn.values())
+    run_every = REFRESH_SECONDS if active or first.behind else None
+    st.fragment(explained()(_watch), run_every=run_every)(
+        drawn, show, frozenset(early), first.behind
+    )
+
+
+def _watched(questions: Sequence[Question]) -> list[Job]:
+    """The jobs that answer, and those of an earlier request that still work."""
+    jobs = {job.id: job for job in linked(questions[0].settings.kind) if job.active}
+    jobs |= {question.job.id: question.job for question in questions if question.job is not None}
+    return list(jobs.values())
 
 
 def _state(job: Job) -> tuple[str, str, tuple[float, ...]]:

@@ -21,6 +21,7 @@ from samar.settings.declare import settings_of
 from samar.web.controls import UNASKED, key_of, link_problem, put
 from samar.web.measuring.jobs import (
     First,
+    Question,
     buttons,
     find,
     find_first,
@@ -161,18 +162,19 @@ def measuring_page(measurement: Measurement[Any]) -> None:
         return
     settings = [measured.settings for measured in wanted]
     with explained():
-        jobs = find(settings)
-        first = First([None] * len(jobs)) if foreign else find_first(settings, jobs)
+        questions = find(settings)
+        first = First([None] * len(wanted)) if foreign else find_first(questions)
         answers = [
-            _best(measurement, *parts) for parts in zip(wanted, jobs, first.jobs, strict=True)
+            _best(measurement, *parts) for parts in zip(wanted, questions, first.jobs, strict=True)
         ]
     with header:
         measurement.draw_view()
-        buttons(prefix, settings, jobs)
-    active = first.active or any(job is not None and job.active for job in jobs)
+        buttons(prefix, questions)
+    jobs = [question.job for question in questions]
+    active = any(job is not None and job.active for job in (*jobs, *first.jobs))
 
     def status(show: Callable[[Job], None] | None = None) -> None:
-        watch(kind.name, jobs, show, first)
+        watch(questions, show, first)
 
     measurement.show(Results(wanted, jobs, answers, active, bool(first.behind), status))
     if measurement.introduction and not active and not any(answers):
@@ -227,9 +229,10 @@ def _follow_link(measurement: Measurement[Any]) -> str | None:
 
 
 def _best(
-    measurement: Measurement[R], wanted: Wanted, job: Job | None, first: Job | None
+    measurement: Measurement[R], wanted: Wanted, question: Question, first: Job | None
 ) -> Answer[R] | None:
     """The result of the job asked for, or of the first one while that has more to show."""
+    job = question.job
     answer: Answer[R] | None = None
     for candidate in (first, job):
         result = None if candidate is None else measurement.load(service().store, candidate)

@@ -1,6 +1,5 @@
 """The models that are kept, what can be done with them, and the public ones that can be fetched."""
 
-import time
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from samar.kinds.download import DownloadSettings
 from samar.kinds.inspect import InspectSettings
 from samar.models.catalog import MODELS
 from samar.networks.library import ImportedModel, delete_model, imported_models, rename_model
-from samar.networks.public import PUBLIC, Measured, PublicCheckpoint, difference, published, reasons
+from samar.networks.public import PUBLIC, Measured, difference, published, reasons
 from samar.settings.declare import settings_of
 from samar.settings.paths import FOLDER_PREFIX
 from samar.web.service import cannot_manage, manage, unless
@@ -20,29 +19,23 @@ from samar.web.state import MODELS as PREFIX
 from samar.web.text import holds, plain
 from samar.web.train.download import download_button
 
-NEW_SECONDS = 60.0
 SHOWN = 20
 NORMALIZE: Any = settings_of(InspectSettings)["normalize"].choices
 
 
 def links(model: ImportedModel) -> None:
-    """Where a model can be looked at."""
-    st.page_link(
-        LANDSCAPE_PAGE,
-        label="Landscape",
-        icon=":material/landscape:",
-        query_params={RUN: model.id},
+    """Draw links to the pages that measure a model."""
+    pages = (
+        (LANDSCAPE_PAGE, "Landscape", "landscape"),
+        (CURVATURE_PAGE, "Curvature", "ssid_chart"),
     )
-    st.page_link(
-        CURVATURE_PAGE,
-        label="Curvature",
-        icon=":material/ssid_chart:",
-        query_params={RUN: model.id},
-    )
+    for page, label, icon in pages:
+        query = {RUN: model.id}
+        st.page_link(page, label=label, icon=f":material/{icon}:", query_params=query)
 
 
 def show_models() -> None:
-    """One card per model, newest first; of many the newest that pass a filter."""
+    """Draw a card per model, newest first; of many the newest that pass a filter."""
     models, why_not = imported_models(), cannot_manage()
     if not models:
         st.caption("None yet. Upload a checkpoint above, or get a public one below.")
@@ -55,7 +48,7 @@ def show_models() -> None:
             help="Every word must occur, in any of these or in the id.",
             width=360,
         )
-        models = [each for each in models if holds(_searched(each), words)]
+        models = [model for model in models if holds(_searched(model), words)]
         if not models:
             st.info("Nothing passes the filter.", icon=":material/filter_alt:")
     for model in models[:SHOWN]:
@@ -66,14 +59,27 @@ def show_models() -> None:
 
 
 def _searched(model: ImportedModel) -> str:
-    told = (model.title, MODELS[model.model].title, model.dataset, model.file, model.id)
-    return " ".join((*told, model.model))
+    title = MODELS[model.model].title
+    return f"{model.title} {title} {model.model} {model.dataset} {model.file} {model.id}"
 
 
 def show_public() -> None:
-    """The catalogue, and a button that fetches one of it."""
+    """Draw the catalogue, and a button that fetches a checkpoint of it."""
+    rows = [
+        {
+            "name": entry.name,
+            "model": MODELS[entry.model].title,
+            "trained on": DATASETS[entry.dataset].title,
+            "published": 100 * entry.accuracy,
+            "normalization": NORMALIZATIONS[entry.normalize].title,
+            "SHA-256": f"{entry.sha256}…",
+            "collection": entry.collection,
+            "address": entry.url,
+        }
+        for entry in PUBLIC.values()
+    ]
     st.container(key="models_public").dataframe(
-        pd.DataFrame([_public_row(entry) for entry in PUBLIC.values()]),
+        pd.DataFrame(rows),
         hide_index=True,
         column_config={
             "published": st.column_config.NumberColumn(format="%.2f %%"),
@@ -94,10 +100,9 @@ def show_public() -> None:
 
 
 def _card(model: ImportedModel, why_not: str) -> None:
-    new = time.time() - model.created < NEW_SECONDS
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(model.title)}**", width="content")
-        st.badge(MODELS[model.model].title, color="green" if new else "gray")
+        st.badge(MODELS[model.model].title, color="gray")
         if model.accuracy is None:
             st.badge("not measured", color="gray")
         else:
@@ -108,34 +113,31 @@ def _card(model: ImportedModel, why_not: str) -> None:
         f"{_measured_on(model)} · {model.classes} classes · normalization "
         f"{plain(NORMALIZE.get(model.normalize, model.normalize))} · id {model.id} · from "
         f"{plain(model.file)}, SHA-256 {model.sha256[:8]}…",
-        help=plain(model.dataset) if model.dataset.startswith(FOLDER_PREFIX) else None,
+        help=folder_of(model.dataset),
     )
     show_difference(model)
     with st.container(horizontal=True, vertical_alignment="center", key=f"actions_{model.id}"):
         links(model)
         with st.popover("Rename", icon=":material/edit:", **unless(why_not)):
             st.text_input("New name", model.title, max_chars=80, key=f"title_{model.id}")
-            st.button(
-                "Save",
-                on_click=manage,
-                args=(_rename, model.id),
-                key=f"rename_{model.id}",
-            )
+            rename = (_rename, model.id)
+            st.button("Save", on_click=manage, args=rename, key=f"rename_{model.id}")
         with st.popover("Delete", icon=":material/delete:", **unless(why_not)):
             st.markdown("This removes the network and its weights for good.")
-            st.button(
-                "Delete it",
-                on_click=manage,
-                args=(delete_model, model.id),
-                key=f"delete_{model.id}",
-            )
+            delete = (delete_model, model.id)
+            st.button("Delete it", on_click=manage, args=delete, key=f"delete_{model.id}")
+
+
+def folder_of(dataset: str) -> str | None:
+    """The whole path of images in a folder, to be shown; None for other data sets."""
+    return plain(dataset) if dataset.startswith(FOLDER_PREFIX) else None
 
 
 def show_difference(measured: Measured, *, opened: bool = False) -> None:
-    """Where the accuracy is another than the published one, why that may be."""
-    if told := difference(measured):
-        with st.expander(f"{told} Why?", expanded=opened):
-            st.markdown("\n".join(f"- {plain(each)}" for each in reasons(measured)))
+    """Draw why the accuracy may be another than the published one, where it is."""
+    if sentence := difference(measured):
+        with st.expander(f"{sentence} Why?", expanded=opened):
+            st.markdown("\n".join(f"- {plain(reason)}" for reason in reasons(measured)))
 
 
 def _measured_on(model: ImportedModel) -> str:
@@ -149,16 +151,3 @@ def _measured_on(model: ImportedModel) -> str:
 def _rename(model_id: str) -> None:
     """With the name as it stands when the button is pressed, which no script run has seen yet."""
     rename_model(model_id, st.session_state[f"title_{model_id}"])
-
-
-def _public_row(entry: PublicCheckpoint) -> dict[str, object]:
-    return {
-        "name": entry.name,
-        "model": MODELS[entry.model].title,
-        "trained on": DATASETS[entry.dataset].title,
-        "published": 100 * entry.accuracy,
-        "normalization": NORMALIZATIONS[entry.normalize].title,
-        "SHA-256": f"{entry.sha256}…",
-        "collection": entry.collection,
-        "address": entry.url,
-    }

@@ -4,14 +4,13 @@ import streamlit as st
 
 from samar.data.catalog import DATASETS
 from samar.data.presence import is_present
-from samar.jobs.job import Job
 from samar.kinds.inspect import AUTO, InspectSettings, inspection_of
 from samar.networks.inspection import Inspection
 from samar.networks.library import imported_models, keep_upload
 from samar.networks.load import SUFFIXES
 from samar.settings.paths import FOLDER_PREFIX
 from samar.web.controls import control, settings_from_controls
-from samar.web.measuring.jobs import buttons, find, request, watch
+from samar.web.measuring.jobs import Question, buttons, find, how_to_repeat, request, watch
 from samar.web.models.library import show_models, show_public
 from samar.web.models.result import show_found, show_recognized
 from samar.web.service import (
@@ -112,29 +111,28 @@ def _known_images() -> list[str]:
 
 def _show_inspection(settings: InspectSettings, images: list[str]) -> None:
     """Have the file inspected, unless it was before, and show what is known by now."""
-    job, found = _inspected(settings)
+    question, found = _inspected(settings)
     folders = [name for name in images if name.startswith(FOLDER_PREFIX)]
-    lacks_images = settings.dataset == AUTO and job.status == "failed" and found is not None
+    lacks_images = settings.dataset == AUTO and question.status == "failed" and found is not None
     if lacks_images and folders:
         settings = settings.changed(dataset=folders[0])
-        job, found = _inspected(settings)
+        question, found = _inspected(settings)
     if found is not None:
         show_recognized(found)
-    watch(job.kind, [job])
-    if found is not None and found.accuracy is not None:
-        show_found(job, found)
+    watch([question])
+    if question.job is not None and found is not None and found.accuracy is not None:
+        show_found(question.job, found)
     show_problem()
     with st.container(horizontal=True):
-        buttons(MODELS, [settings], [job])
-    with st.expander("How to repeat this"):
-        st.code(settings.command, language="bash", wrap_lines=True)
+        buttons(MODELS, [question])
+    how_to_repeat([settings])
 
 
-def _inspected(settings: InspectSettings) -> tuple[Job, Inspection | None]:
-    """The job that inspects the file, submitted now if there is none, and what it has found."""
-    (job,) = find([settings])
-    if job is None:
-        request([settings], [None], False)
-        (job,) = find([settings])
-    assert job is not None
-    return job, inspection_of(job)
+def _inspected(settings: InspectSettings) -> tuple[Question, Inspection | None]:
+    """The question with the job that inspects the file, submitted if need be, and its result."""
+    questions = find([settings])
+    if questions[0].job is None:
+        request(questions)
+        questions = find([settings])
+    job = questions[0].job
+    return questions[0], None if job is None else inspection_of(job)
