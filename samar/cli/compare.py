@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from samar.cli.measure import follow
 from samar.cli.tables import print_table
-from samar.compare.differences import differences, shown
-from samar.compare.groups import group_by_seed
+from samar.compare.groups import differences, group_by_seed, shown
 from samar.curvature.catalog import MEASURES
 from samar.errors import ConfigError, DataError, RunError
 from samar.jobs.edits import edits_file
@@ -23,7 +22,6 @@ from samar.networks.load import only_one
 from samar.settings.command import json_line
 from samar.settings.declare import settings_of
 from samar.settings.paths import out_file, out_folder
-from samar.sweeps.statistics import MeanStd, mean_std
 from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -105,7 +103,7 @@ def _compare(options: argparse.Namespace) -> int:
                     "finished": len(group.finished),
                     **{
                         name: {"mean": found.mean, "sd": found.std}
-                        for name, found in _over_seeds(group.finished).items()
+                        for name, found in group.over_seeds(RESULTS).items()
                     },
                 }
                 for group in groups
@@ -146,7 +144,7 @@ def _compare(options: argparse.Namespace) -> int:
         if len(group.runs) > 1:
             parts = [
                 f"{RESULTS[name]} {found.percent} %"
-                for name, found in _over_seeds(group.finished).items()
+                for name, found in group.over_seeds(RESULTS).items()
                 if found.n > 1 and found.percent
             ]
             all_count = len(group.finished) == len(group.runs)
@@ -247,12 +245,6 @@ def _comparable(service: Jobs, words: Sequence[str]) -> list[Job]:
                 "out to compare the others."
             )
     return runs
-
-
-def _over_seeds(runs: Sequence[Job]) -> dict[str, MeanStd]:
-    """The last epoch's results, as fractions."""
-    known = [run.last_epoch for run in runs if run.last_epoch is not None]
-    return {name: mean_std(getattr(last, name) for last in known) for name in RESULTS}
 
 
 def _flatness(service: Jobs, networks: Sequence[Job | ImportedModel]) -> "FlatnessReport":

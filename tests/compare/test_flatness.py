@@ -10,8 +10,7 @@ import torch
 from scipy.stats import kendalltau
 
 from samar.compare import measuring
-from samar.compare.association import associations, bootstrap
-from samar.compare.flatness import Point, flatness_report
+from samar.compare.flatness import Point, associations, bootstrap, flatness_report
 from samar.compare.measuring import jobs_wanted, known_measures, point_of
 from samar.curvature.catalog import MEASURES
 from samar.data.evaluation import evaluate

@@ -4,11 +4,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from samar.compare.groups import Curve, group_by_seed, mean_curve, titles_of
+from samar.compare.groups import (
+    NOT_USED,
+    Curve,
+    differences,
+    group_by_seed,
+    mean_curve,
+    shown,
+    titles_of,
+)
 from samar.compare.metrics import curve_of
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.jobs.store import Store
+from samar.settings.declare import settings_of
+from samar.training.settings import TrainSettings
 
 
 def curve(step: list[float], y: list[float], pace: float = 1.0) -> Curve:
@@ -135,3 +145,37 @@ def test_a_run_that_finished_counts_before_a_newer_one_that_did_not(
 def test_a_free_lambda_is_called_free(recorded: Callable[..., Job]) -> None:
     runs = [recorded(optimizer="samar", lam_held=held) for held in (None, 0.5)]
     assert titles_of([(run,) for run in runs]) == ["#1 SAMAR, λ free", "#2 SAMAR, λ held at 0.5"]
+
+
+def test_only_what_differs_and_has_an_effect() -> None:
+    configs = [
+        TrainSettings(optimizer="sgd", rho=0.1, name="one", lam_max=5),
+        TrainSettings(optimizer="sam", rho=0.1, curvature_every=3, lam_max=6),
+        TrainSettings(optimizer="sam", rho=0.2, images_per_class=10),
+    ]
+    assert differences(configs) == {
+        "optimizer": ["sgd", "sam", "sam"],
+        "rho": [NOT_USED, 0.1, 0.2],
+        "images_per_class": [None, None, 10],
+    }
+
+
+def test_what_only_one_optimizer_has_is_no_difference() -> None:
+    configs = [TrainSettings(optimizer=name) for name in ("sgd", "samar")]
+    assert list(differences(configs)) == ["optimizer"]
+    assert differences(configs[:1]) == {}
+    assert differences([]) == {}
+
+
+def test_values_for_people() -> None:
+    assert [shown(v) for v in (None, True, False, 0.05, 10, "cnn")] == [
+        "none",
+        "yes",
+        "no",
+        "0.05",
+        "10",
+        "cnn",
+    ]
+    known = settings_of(TrainSettings)
+    assert shown(None, known["images_per_class"]) == "all"
+    assert shown(None, known["lam_held"]) == "free"

@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 
 from samar.charts.compare.curves import BELOW
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, OptimizerStyle, panel
-from samar.compare.association import Association
-from samar.compare.flatness import FlatnessReport
+from samar.compare.flatness import Association, FlatnessReport
 from samar.curvature.catalog import MEASURES
 
 IMPORTED = OptimizerStyle("imported", NEUTRAL, "solid", "circle")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from samar.compare.differences import NOT_USED, differences, shown
+from samar.compare.groups import NOT_USED, differences, shown
 from samar.jobs.job import Job
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings

@@ -14,8 +14,7 @@ from samar.charts.compare.curves import Line, overlay_figure, overlay_height
 from samar.charts.curvature import curvature_panel
 from samar.charts.html.render import charts, render
 from samar.charts.training import PANELS, View, panel_names
-from samar.compare.differences import differences, shown
-from samar.compare.groups import Group, group_by_seed, left_out
+from samar.compare.groups import Group, differences, group_by_seed, left_out, shown
 from samar.compare.metrics import METRICS, curve_of
 from samar.exchange.archive import manifest_of
 from samar.jobs.edits import edited

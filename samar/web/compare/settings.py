@@ -8,11 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from samar.charts.compare.parallel import parallel_figure
-from samar.compare.differences import differences, shown
-from samar.compare.groups import group_by_seed
+from samar.compare.groups import differences, group_by_seed, shown
 from samar.jobs.job import Job
 from samar.settings.declare import settings_of
-from samar.sweeps.statistics import mean_std
 from samar.training.settings import TrainSettings
 from samar.web.plotly_chart import plotly_chart
 
@@ -85,9 +83,7 @@ def _seeds(runs: Sequence[Job]) -> None:
     for group in groups:
         row: dict[str, Any] = {"group": group.title, "runs": len(group.runs)}
         row["finished"] = len(group.finished)
-        for head, name in RESULTS.items():
-            known = [_result(run, name) for run in group.finished]
-            found = mean_std(value for value in known if value is not None)
+        for head, found in zip(RESULTS, group.over_seeds(RESULTS.values()).values(), strict=True):
             row |= {f"{head}, mean": found.mean, f"{head}, sd": found.std}
         rows.append(row)
     st.markdown("**Over seeds, at the last epoch**")

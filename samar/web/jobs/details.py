@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from samar.compare.differences import shown
+from samar.compare.groups import shown
 from samar.errors import shown as shown_line
 from samar.jobs.job import ARCHIVE, Job, job_dir, log_path, moment
 from samar.kinds.measured import MeasuredSettings

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from samar.compare.differences import shown
+from samar.compare.groups import shown
 from samar.jobs.edits import edits_file
 from samar.jobs.job import Job, edits_name
 from samar.jobs.kind import of_a_script
