@@ -72,7 +72,6 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-BROWSER = "tests/browser/"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
 
@@ -112,18 +111,6 @@ def never_waiting(gpu: torch.device) -> Callable[[], Any]:
             torch.cuda.set_sync_debug_mode("default")
 
     return block
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One process drives the browser while another does the rest, file after file."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Dealt(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return BROWSER if nodeid.startswith(BROWSER) else nodeid.partition("::")[0]
-
-    return Dealt(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

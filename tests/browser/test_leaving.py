@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
+pytestmark = pytest.mark.browser
 APP = Path(__file__).parents[2] / "app.py"
 ROUND = ("", "lessons?lesson=1", "playground?p_view=in+3-D", "train", "playground")
 BACK = """address => {
@@ -26,27 +28,3 @@ def test_pages_are_left_in_the_middle(
             page.wait_for_timeout(wait)
             page.keyboard.press("Space")
     expect(page.locator(".samar-clock").first).to_be_visible()
-
-
-def test_a_clock_whose_charts_have_left_is_quiet(
-    serve: Callable[[Path], str], visit: Callable[..., Page]
-) -> None:
-    page = visit(serve(APP))
-    expect(page.locator(".samar-clock").first).to_be_visible()
-    kept = page.evaluate(
-        """async () => {
-          const { Clock } = await import("/app/static/plotly_clock.js");
-          const film = { last: 5, every: 1, label: "step" };
-          const chart = { parent: document.body, flush() {} };
-          const old = Clock.named("test");
-          old.admit(chart, film);
-          old.admit(chart, null);
-          old.pause();
-          old.seek(2);
-          const newer = Clock.named("test");
-          newer.admit(chart, film);
-          old.admit({ parent: document.head, flush() {} }, null);
-          return newer !== old && Clock.named("test") === newer;
-        }"""
-    )
-    assert kept

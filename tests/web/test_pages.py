@@ -64,32 +64,6 @@ def test_a_link_restores_every_setting(app: AppTest) -> None:
         assert word in words
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "name", "value"),
-    [("sgd", "momentum", 0.995), ("samar", "beta", 0.9995), ("vasso", "theta", 0.001)],
-)
-def test_a_value_close_to_a_bound_is_kept(
-    app: AppTest, optimizer: str, name: str, value: float
-) -> None:
-    train_page(app, **{"optimizer": optimizer, name: str(value)})
-    assert not app.exception
-    assert not app.error
-    assert f"--{name} {value}" in command(app)
-    job_id = Jobs().submit(TrainSettings.parse({"optimizer": optimizer, name: value / 2 + 0.4995}))
-    store = Jobs().store
-    assert store.move(store.get(job_id), "finished", only=("queued",))
-    app.query_params["run"] = job_id
-    app.switch_page("pages/experiment/train.py").run()
-    assert not app.exception
-    assert app.session_state[name] == value / 2 + 0.4995
-
-
-def test_no_slider_reaches_a_bound_that_cannot_be_taken(app: AppTest) -> None:
-    train_page(app)
-    offered = app.select_slider(key="momentum").options
-    assert (offered[0], offered[-1], len(offered)) == ("0", "0.99", 100)
-
-
 def test_settings_that_do_not_apply_are_hidden(app: AppTest) -> None:
     def keys() -> set[str]:
         kinds = ("selectbox", "select_slider", "slider", "toggle", "number_input", "text_input")
@@ -135,12 +109,6 @@ def test_the_preset_box_says_what_the_settings_are(
     assert app.selectbox(key="preset").value == preset
     assert ("--label-noise 0.4" in command(app)) == (link != {"preset": "nothing"})
     assert ("--seed 7" in command(app)) == ("seed" in link)
-
-
-def test_a_run_of_a_preset_is_called_so(app: AppTest) -> None:
-    run_id = Jobs().submit(PRESETS["noisy_digits"].config())
-    train_page(app, run=run_id)
-    assert app.selectbox(key="preset").value == "noisy_digits"
 
 
 def test_nothing_moves_when_a_run_ends(app: AppTest) -> None:
@@ -250,28 +218,12 @@ def test_what_a_link_holds_and_no_page_has_is_said(
     assert sentence in told.replace("\\", "")
 
 
-def test_an_empty_choice_in_a_link_is_the_default(app: AppTest) -> None:
-    app.query_params["curvature_of"] = ""
-    app.switch_page("pages/analysis/curvature.py").run()
-    assert not app.exception
-    assert not app.warning
-
-
 def test_a_refused_change_leaves_the_page_and_puts_the_slider_back(app: AppTest) -> None:
     at_work(app)
     app.slider(key="lam_max").set_value(0.05).run()
     assert "λ floor 0.1 is above the λ ceiling 0.05" in app.error[0].value.replace("\\", "")
     assert app.session_state["lam_max"] == TrainSettings().lam_max
     assert app.button(key="button_stop")
-
-
-def test_a_control_of_a_run_that_is_gone_is_answered_in_a_sentence(app: AppTest) -> None:
-    run = at_work(app)
-    assert Jobs().store.move(run, "stopped")
-    Jobs().delete(run.id)
-    app.slider(key="lam_max").set_value(2.0).run()
-    assert not app.exception
-    assert "There is no" in app.error[0].value
 
 
 def test_every_visit_keeps_a_process_warm(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,14 +249,3 @@ def test_every_page_says_what_is_wrong_with_the_store(app: AppTest, samar_home: 
         app.switch_page(f"pages/{page}.py").run()
         assert not app.exception, page
         assert "file is not a database" in app.error[0].value, page
-
-
-def test_every_page_says_that_there_is_no_such_user(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SAMAR_HOME", "~nouser/x")
-    app.run()
-    for page in PAGES:
-        app.switch_page(f"pages/{page}.py").run()
-        assert not app.exception, page
-        assert "there is no such user" in app.error[0].value, page

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.playground.catalog import LANDSCAPES
 from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
 from samar.playground.settings import PlaygroundSettings
 from samar.web.playground import page as playground_page
-from samar.web.playground.controls import set_start
-from samar.web.playground.page import legend_of_panels, story
+from samar.web.playground.page import story
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -53,13 +51,6 @@ def test_tells_what_happened(app: AppTest) -> None:
     assert "SAMAR's λ moved between" in text
 
 
-@pytest.mark.parametrize("rule", ["Trend, power law", "trend_power"])
-def test_a_link_names_a_rule_by_its_key_or_by_its_title(app: AppTest, rule: str) -> None:
-    playground(app, p_rule=rule)
-    assert app.selectbox(key="p_rule").value == "trend_power"
-    assert not app.warning
-
-
 def test_a_link_restores_every_control(app: AppTest) -> None:
     playground(
         app, p_rho="0.1", p_x="-1.4", p_seed="3", p_rule="power", p_gamma="0.5", p_sharp="60"
@@ -69,14 +60,6 @@ def test_a_link_restores_every_control(app: AppTest) -> None:
     assert app.slider(key="p_gamma").value == 0.5
     assert app.number_input(key="p_seed").value == 3
     assert app.slider(key="p_rho").value == 0.1
-
-
-def test_a_link_may_hold_what_fits_only_together(app: AppTest) -> None:
-    playground(app, p_lam="4.0", p_lam_max="5.0", p_lr="0.04")
-    assert not app.warning
-    assert not app.error
-    assert app.slider(key="p_lam").value == 4.0
-    assert app.select_slider(key="p_lr").value == 0.04
 
 
 def test_a_setting_in_the_link_that_does_not_fit_is_said(app: AppTest) -> None:
@@ -89,12 +72,6 @@ def test_a_link_may_name_a_preset(app: AppTest) -> None:
     playground(app, p_preset="large_rho")
     assert "**diverged** after" in told(app)
     assert app.slider(key="p_walls").value == 2.0
-
-
-def test_a_link_to_a_preset_s_settings_finds_the_preset(app: AppTest) -> None:
-    playground(app, p_momentum="0.0", p_lr="0.02", p_rho="0.5")
-    assert app.selectbox(key="p_preset").value == "parked"
-    assert PRESETS["parked"].help in told(app)
 
 
 def test_own_settings_have_no_preset(app: AppTest) -> None:
@@ -117,17 +94,6 @@ def test_presets_fill_and_reset_puts_back(app: AppTest) -> None:
     assert app.slider(key="p_rho").value == 0.1
 
 
-def test_what_a_preset_claims_goes_with_its_settings(app: AppTest) -> None:
-    playground(app, p_preset="parked")
-    assert PRESETS["parked"].help in told(app)
-    app.slider(key="p_rho").set_value(0.2).run()
-    assert not app.exception
-    assert PRESETS["parked"].help not in told(app)
-    assert LANDSCAPES["valleys"].help in told(app)
-    app.button(key="playground_reset").click().run()
-    assert PRESETS["parked"].help in told(app)
-
-
 def test_another_loss_moves_the_start(app: AppTest) -> None:
     playground(app)
     app.selectbox(key="p_landscape").select("ravine").run()
@@ -148,12 +114,6 @@ def test_no_optimizer_is_answered(app: AppTest) -> None:
     app.button_group(key="p_optimizers").set_value([]).run()
     assert not app.exception
     assert "Choose at least one optimizer" in app.info[0].value
-
-
-def test_three_dimensions_and_focus(app: AppTest) -> None:
-    playground(app, p_view="3d", p_focus="sgd")
-    assert figure(app)["data"][0]["type"] == "surface"
-    assert "ε, uphill" not in {trace.get("name") for trace in figure(app)["data"]}
 
 
 def test_messages_stay_small(app: AppTest) -> None:
@@ -196,47 +156,9 @@ def test_every_kind_of_outcome_has_words() -> None:
     assert "λ stayed at 1" in words
 
 
-def test_one_optimizer_has_a_verb_of_its_own() -> None:
-    held = PRESETS["ripples"].config()
-    assert "SAMAR stays in the **side dent**" in " ".join(story(held, descend(held)))
-    moving = PlaygroundSettings(rule="fixed", steps=10, noise=0.0, optimizers=("sam",))
-    assert story(moving, descend(moving))[0].startswith("SAM is in the **flat** valley")
-
-
 @pytest.mark.filterwarnings("error")
 def test_a_path_that_diverges_at_once_is_told() -> None:
     lost = PlaygroundSettings(lr=1.0, landscape="bowl", x=4.0, y=4.0, walls=50.0)
     assert story(lost, descend(lost)) == [
         "SGD, SAM, VaSSO and SAMAR **diverged** after 0 steps: the steps grew without bound."
     ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({}, "the ratio r of successive sharpness values, dotted where the dead band ends"),
-        ({"rule": "trend"}, "the ratio r of the sharpness to its slow average, dotted where"),
-        ({"rule": "trend_power"}, "the ratio r of the sharpness to its slow average, dotted at 1"),
-        ({"rule": "power"}, "λ with its ceiling and the level at which SAMAR is SAM"),
-        ({"rule": "fixed"}, "λ with the level at which SAMAR is SAM"),
-        ({}, "A step of SAM, VaSSO and SAMAR costs two gradients, one of SGD a single one."),
-        (
-            {"second_pass": "dither"},
-            "A step of SAM and VaSSO costs two gradients, one of SAMAR one or two, one of SGD a "
-            "single one.",
-        ),
-        (
-            {"second_pass": "never"},
-            "A step of SAM and VaSSO costs two gradients, one of SGD and SAMAR a single one.",
-        ),
-    ],
-)
-def test_the_legend_of_the_panels_follows_the_settings(changes: dict[str, Any], told: str) -> None:
-    assert told in legend_of_panels(PlaygroundSettings.parse(changes))
-
-
-def test_a_start_outside_the_sliders_is_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    held: dict[str, float] = {}
-    monkeypatch.setattr("streamlit.session_state", held)
-    set_start(-9.0, 0.123456)
-    assert held == {"p_x": -4.0, "p_y": 0.12}

@@ -37,19 +37,6 @@ def test_arrays_of_other_type_or_shape_are_not_confused() -> None:
     )
 
 
-def test_no_template_and_no_nan_in_the_json() -> None:
-    figure = go.Figure(go.Scatter(x=[1, 2], y=[1.0, float("nan")]))
-    content = sent(figure)
-    assert "template" not in content["layout"]
-    assert content["data"][0]["y"] == [1.0, None]
-    assert "template" in figure.layout.to_plotly_json(), "the figure itself is left alone"
-
-
-def test_frames_travel() -> None:
-    figure = go.Figure(go.Scatter(y=X), frames=[go.Frame(name="0", data=[go.Scatter(y=X)])])
-    assert [frame["name"] for frame in sent(figure)["frames"]] == ["0"]
-
-
 def live_page(steps: int) -> None:
     """One refresh of the Train page: every panel of a SAMAR run of so many steps."""
     import numpy as np

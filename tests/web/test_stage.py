@@ -3,7 +3,6 @@
 import gc
 import json
 import weakref
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.errors import DataError, RunError
-from samar.jobs.job import Job
-from samar.jobs.records import Artifact, Event
 from samar.jobs.service import Jobs
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
 from samar.web.service import service
 from samar.web.train import stage
-from samar.web.train.planes import planes
 
 TRAIN = "pages/experiment/train.py"
 
@@ -122,29 +117,6 @@ def test_all_who_watch_a_run_share_one_look(queued: Jobs, monkeypatch: pytest.Mo
     assert kept() is None
 
 
-def test_records_that_cannot_be_read_are_said_on_the_page(
-    app: AppTest, queued: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def damaged(run: object) -> None:
-        raise RunError("The records are damaged; see python -m samar doctor.")
-
-    run = queued.submit(TrainSettings())
-    monkeypatch.setattr(stage, "history", damaged)
-    open_train(app, run=run)
-    assert not app.exception
-    assert "records are damaged" in told(app)
-
-
-def test_the_pill_says_at_what_lambda_is_held(app: AppTest, queued: Jobs) -> None:
-    run_id = queued.submit(TrainSettings())
-    job = queued.store.claim_next("long", 1)
-    assert job is not None
-    queued.store.records.note_all(job.key, [Event(5, "change", {"lam_held": 1.0}, 0.0)])
-    open_train(app, run=run_id)
-    assert app.session_state["hold_now"] == 1.0
-    assert app.session_state["lam_held"] == 1.0
-
-
 def test_controls_follow_an_edit_made_elsewhere(app: AppTest, queued: Jobs) -> None:
     run_id, store = queued.submit(TrainSettings(optimizer="sam", rho=0.05)), queued.store
     job = store.claim_next("long", 1)
@@ -176,46 +148,3 @@ def test_controls_follow_an_edit_made_elsewhere(app: AppTest, queued: Jobs) -> N
     edit(4, 0.12)
     app.run()
     assert app.select_slider(key="rho").value == 0.12
-
-
-def test_a_landscape_is_read_once_however_many_there_are(
-    queued: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[str] = []
-    damaged = {"film/3.npz"}
-
-    def load(path: Path) -> Path:
-        loaded.append(path.name)
-        if f"film/{path.name}" in damaged:
-            raise DataError("It is damaged.")
-        return path
-
-    monkeypatch.setattr("samar.landscapes.result.Landscape.load", load)
-    run = queued.get(queued.submit(TrainSettings()))
-    film = [Artifact("film_plane", step, f"film/{step}.npz", 1.0) for step in range(600)]
-    monkeypatch.setattr(type(queued.store.records), "artifacts", lambda *which: film)
-    assert [plane.step for plane in planes(run)] == [*range(3), *range(4, 600)]
-    assert len(loaded) == 600
-    loaded.clear()
-    damaged.clear()
-    film[5] = replace(film[5], at=2.0)  # measured anew
-    again = planes(run)
-    assert loaded == ["3.npz", "5.npz"]
-    assert (len(again), again[5].at) == (600, 2.0)
-
-
-def test_measurements_are_told_of_a_run_that_goes_on(
-    app: AppTest, queued: Jobs, recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told_of: list[object] = []
-    tiles = stage.tiles
-    monkeypatch.setattr(stage, "tiles", lambda runs, due: told_of.append(due) or tiles(runs, due))
-    lost = recorded(status="diverged")
-    other = queued.submit(TrainSettings())
-    job = queued.store.claim_next("long", 1)
-    assert job is not None
-    due = {"film": {"next_epoch": 7}}
-    queued.store.beat(job, summary=json.dumps({"measurements": due}))
-    open_train(app, runs=f"{lost.id},{other}")
-    assert not app.exception
-    assert told_of[-1] == due

@@ -50,13 +50,3 @@ def test_race_them_now_races_the_two_of_the_recording(app: AppTest) -> None:
     changes = PRESETS["noisy_digits"].changes | {"rho": shown["rho"]}
     assert changes == {name: getattr(race.settings, name) for name in changes}
     assert app.query_params["run"] == race.id
-
-
-def test_without_the_recording_the_doors_remain(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(start, "RECORDING", "nothing")
-    start._replay.clear()
-    app.run()
-    assert "cannot be read" in app.warning[0].value
-    assert app.button(key="race_now")

@@ -1,4 +1,4 @@
-"""The Lecture page: 45 minutes before a room, from a Markdown file that a test rehearses."""
+"""The Lecture page: 45 minutes before a room, from a Markdown file."""
 
 import re
 from collections.abc import Mapping, Sequence
