@@ -13,8 +13,9 @@ from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned, s
 from samar.jobs.engine.local import slots
 from samar.jobs.job import resume_path
 from samar.jobs.kind import LONG
+from samar.jobs.outbox import FLUSH_SECONDS, JobLost
 from samar.jobs.records import CHANGE, PAUSE, Event, Order
-from samar.jobs.work import FLUSH_SECONDS, JobLost, Work
+from samar.jobs.work import Work
 
 PAUSED_POLL_SECONDS = 0.1
 

@@ -18,10 +18,11 @@ from samar.data.objective import Objective
 from samar.device.waiting import on_host
 from samar.errors import ConfigError, SamarError
 from samar.jobs.edits import WAS, values_of
+from samar.jobs.outbox import FLUSH_SECONDS, JobLost
 from samar.jobs.records import Order
 from samar.jobs.steered import PAUSED_POLL_SECONDS, Steered
 from samar.jobs.training_records import NAN, EpochRecord, StepRecord
-from samar.jobs.work import FLUSH_SECONDS, JobLost, Work
+from samar.jobs.work import Work
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.script.looks import Looks

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from samar.jobs import work as work_module
+from samar.jobs import outbox
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job, job_dir
 from samar.jobs.service import Jobs
@@ -51,7 +51,7 @@ def test_a_run_goes_on_without_its_store(
     server: Any, inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is stopped in mid-epoch and comes back two epochs later."""
-    monkeypatch.setattr(work_module, "AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(outbox, "AWAY_SECONDS", 0.0)
     jobs = Jobs()
     settings = TrainSettings(**TINY, epochs=5, checkpoint_seconds=0.0)
     calm = jobs.get(jobs.submit(settings))
@@ -106,7 +106,7 @@ def test_a_worker_of_its_own_outlives_its_server(
     """Without it for longer than makes a job look dead."""
     monkeypatch.setattr("samar.jobs.store.STALE_SECONDS", 2.0)
     jobs = Jobs()
-    settings = TrainSettings(**{**TINY, "images_per_class": 20}, epochs=30)
+    settings = TrainSettings(**TINY, epochs=12)
     calm = jobs.submit(settings)
     wait(jobs, calm, lambda job: job.status == "finished")
     run_id = jobs.submit(settings)
@@ -120,7 +120,7 @@ def test_a_worker_of_its_own_outlives_its_server(
 
 
 def test_whose_job_another_has_writes_nothing(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samar.jobs.work.FLUSH_SECONDS", 600.0)  # only when the test says so
+    monkeypatch.setattr("samar.jobs.outbox.FLUSH_SECONDS", 600.0)  # only when the test says so
     store = Store()
     store.create(TrainSettings())
     job = store.claim_next("long", limit=1)

@@ -19,7 +19,7 @@ import torch
 from sqlalchemy.exc import OperationalError
 
 from samar.cli import main
-from samar.jobs import work as work_module
+from samar.jobs import outbox
 from samar.jobs.job import Job, job_dir, resume_path
 from samar.jobs.records import Records
 from samar.jobs.service import Jobs
@@ -37,8 +37,8 @@ SETTINGS = TrainSettings(
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(work_module, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(outbox, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(outbox, "RETRY_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -250,8 +250,8 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
     assert jobs.get(first.id).status == "finished"
     assert not list(disk.rglob(".*"))
     # Full while it trains, and freed before the patience is over.
-    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 60.0)
-    step, once = work_module.Work.flush, [False]
+    monkeypatch.setattr(outbox, "PATIENCE_SECONDS", 60.0)
+    step, once = outbox.Outbox.flush, [False]
 
     def flush(self: Any) -> None:
         if self.job.kind == "train" and self._facts.get("done", 0) >= 5 and not once[0]:
@@ -260,7 +260,7 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
             threading.Thread(target=freed_later).start()
         step(self)
 
-    monkeypatch.setattr(work_module.Work, "flush", flush)
+    monkeypatch.setattr(outbox.Outbox, "flush", flush)
     run = jobs.get(jobs.submit(SETTINGS))
     assert once[0]
     assert (run.status, run.message) == ("finished", "")
@@ -268,7 +268,7 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
     ours = jobs.store.records.steps(run.key)
     np.testing.assert_array_equal(ours["loss"], theirs["loss"])
     # Full for good: it ends with a sentence, and resumes where there is room again.
-    monkeypatch.setattr(work_module, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(outbox, "PATIENCE_SECONDS", 0.3)
     once[0] = False
 
     def fill_at_last(self: Any) -> None:
@@ -277,14 +277,14 @@ def test_a_run_on_a_disk_that_fills_up_and_is_freed(
             fill()
         step(self)
 
-    monkeypatch.setattr(work_module.Work, "flush", fill_at_last)
+    monkeypatch.setattr(outbox.Outbox, "flush", fill_at_last)
     try:
         jobs.submit(SETTINGS)
     except Exception as error:
         assert "No space" in str(error) or "full" in str(error)  # noqa: PT017
     assert once[0]
     ballast.unlink()
-    monkeypatch.setattr(work_module.Work, "flush", step)
+    monkeypatch.setattr(outbox.Outbox, "flush", step)
     newest = jobs.store.all("train")[0]
     _its_process_is_gone(jobs, newest)
     newest = jobs.store.get(newest.id)
