@@ -66,7 +66,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not checkpoint.tensors:
         raise CheckpointError(f"{path} holds no tensors; give a file with a model's state_dict.")
     for name, tensor in checkpoint.tensors.items():
-        if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
+        if (
+            tensor.layout != torch.strided
+            or tensor.is_complex()
+            or tensor.is_quantized
+            or tensor.is_meta
+        ):
             raise CheckpointError(
                 f"{path} holds {shown(name, 80)} in a form that is not read (sparse, quantized and "
                 "complex tensors are not); save the model's plain state_dict."

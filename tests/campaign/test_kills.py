@@ -1,9 +1,0 @@
-"""The short form of the campaign's part of the same name."""
-
-from tests.campaign.kills import campaign
-
-
-def test_nothing_goes_wrong() -> None:
-    outcome = campaign(short=True)
-    assert outcome.tried
-    assert outcome.faults == []
