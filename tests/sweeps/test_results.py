@@ -104,17 +104,6 @@ def test_a_setting_with_a_missing_seed_is_not_the_best(
     assert list(difference.values) == [0, 1]
 
 
-def test_one_seed_has_no_deviation_and_no_interval(
-    sweeps: Sweeps, end: Callable[..., None]
-) -> None:
-    found = ended(sweeps, end, SweepSpec(grid=GRID, seeds=1), FIGURES)
-    assert math.isnan(found[0].test.std)
-    difference = paired_differences(found, found[0])[0]
-    assert difference.interval.mean == pytest.approx(0.03)
-    assert math.isnan(difference.interval.low)
-    assert found[0].row()["test_std"] is None
-
-
 def test_without_held_out_images_nothing_is_chosen(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:

@@ -7,22 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
 
-from samar.data.sample import Sample
 from samar.exchange.archive import job_zip
 from samar.jobs.engine.worker import run as work
-from samar.jobs.job import Job, job_dir, log_path, weights_path
+from samar.jobs.job import Job, log_path, weights_path
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.race import RaceSettings
-from samar.landscapes.frame import random_frame
-from samar.landscapes.sampler import plane
-from samar.models.build import build_model
 from samar.training.settings import TrainSettings
 from samar.web.jobs import table
 from samar.web.jobs.table import result_of
@@ -128,28 +123,6 @@ def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
     compare_page(app, four[2:], compare_view="Two side by side")
     assert "pair_lambda_max" in figures(app)
     assert app.dataframe[-1].value["trace"].tolist() == [7]
-
-
-def test_two_side_by_side_tell_how_many_images_each_was_measured_on(
-    app: AppTest, four: list[Job]
-) -> None:
-    def keep(run: Job, images: int) -> None:
-        sample = Sample(torch.rand(images, 1, 8, 8), torch.zeros(images, dtype=torch.long))
-        model = build_model("cnn", classes=10, channels=1)
-        path = job_dir(run.id) / "plane.npz"
-        plane(model, sample, random_frame(model, seed=0).axes, points=5).save(path)
-        Store().records.add_artifact(run.key, "film_plane", 4, path.name)
-
-    def told() -> str:
-        compare_page(app, four[2:], compare_view="Two side by side")
-        return " ".join(caption.value for caption in app.caption)
-
-    keep(four[2], 6)
-    assert "The loss on 6 training images" in told()
-    keep(four[3], 6)
-    assert "The loss on 6 training images" in told()
-    keep(four[3], 8)
-    assert "The loss on 6 (left) and 8 (right) training images" in told()
 
 
 @pytest.mark.parametrize(
@@ -466,16 +439,3 @@ def test_a_number_in_the_address_is_a_job(app: AppTest, four: list[Job]) -> None
     app.switch_page("pages/analysis/landscape.py").run()
     assert not [each.value for each in app.caption if "There is no network" in each.value]
     assert app.session_state["l_run"] == four[1].id
-
-
-def test_over_seconds_a_mean_is_of_runs_that_finished(
-    app: AppTest, recorded: Callable[..., Job]
-) -> None:
-    runs = [recorded(seed=0), recorded(seed=1, done=5), recorded(seed=2, done=1, status="stopped")]
-    compare_page(app, runs, x="training time (s)")
-    shown = figures(app)["compare_loss"]
-    assert shown["data"][-1]["customdata"][0][1] == 2
-    told = "Left out of the means over anything but steps, because they have not finished: #3."
-    assert told in [each.value for each in app.caption]
-    app.button_group(key="x").set_value("step").run()
-    assert "have not finished" not in " ".join(each.value for each in app.caption)
