@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from samar.errors import ConfigError, RunError
@@ -15,8 +14,6 @@ from samar.home import home
 from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store
 from samar.training.settings import TrainSettings
-
-PAGE = 4096
 
 
 @pytest.fixture
@@ -43,29 +40,6 @@ def refused(match: str) -> str:
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
-
-
-def page_of_steps(path: Path) -> int:
-    """The first page of the steps, counted from 0."""
-    with closing(sqlite3.connect(path)) as db:
-        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'steps'").fetchone()
-    return int(root) - 1
-
-
-def test_a_page_overwritten_in_the_middle_is_told_by_the_query_that_meets_it(file: Path) -> None:
-    page = page_of_steps(file)
-    with file.open("r+b") as content:
-        content.seek(page * PAGE)
-        content.write(b"\xff" * PAGE)
-    store = Store()
-    (run,) = store.all()
-    with pytest.raises(RunError, match=r"malformed.*python -m samar doctor"):
-        store.records.steps(run.key)
-    with (
-        pytest.raises(RunError, match="malformed"),
-        store.database.write() as db,
-    ):
-        db.exec_driver_sql("DELETE FROM steps")
 
 
 def test_a_locked_store_can_be_told_from_a_damaged_one(file: Path) -> None:
@@ -144,15 +118,6 @@ def test_an_unknown_user_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
         Store("sqlite:///~nouser/x.db")
 
 
-def test_a_home_with_a_question_mark_in_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SAMAR_STORE", raising=False)
-    monkeypatch.setenv("SAMAR_HOME", str(tmp_path / "why?me=#1"))
-    Store().create(TrainSettings())
-    assert (tmp_path / "why?me=#1" / "samar.db").is_file()
-
-
 def test_the_path_of_a_store_may_begin_with_the_users_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,11 +130,6 @@ def test_the_path_of_a_store_may_begin_with_the_users_home(
 def test_no_permission_is_one_sentence(file: Path) -> None:
     file.chmod(0)
     refused("cannot be opened")
-
-
-def test_a_bug_is_no_damaged_store(store: Store) -> None:
-    with pytest.raises(sa.exc.ArgumentError), store.database.read() as db:
-        db.execute("no statement")  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("table", ["jobs", "runs"])  # version 0.1 had runs, and no jobs

@@ -1,29 +1,21 @@
 """Without room on the disk, or in the store, nothing is lost and one sentence says so."""
 
-import contextlib
 import errno
-import gc
 import os
-import shutil
 import socket
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from sqlalchemy.exc import OperationalError
 
 from samar.cli import main
 from samar.jobs import outbox
-from samar.jobs.job import Job, job_dir, resume_path
+from samar.jobs.job import Job, job_dir
 from samar.jobs.records import Records
 from samar.jobs.service import Jobs
-from samar.jobs.sql.database import StoreBusy
 from samar.jobs.store import Store
 from samar.networks import checkpoint
 from samar.networks.checkpoint import save_weights
@@ -161,138 +153,3 @@ def test_where_waiting_does_not_help_the_run_resumes(
 def _its_process_is_gone(jobs: Jobs, run: Job) -> None:
     jobs.store.beat(run, pid=2**30, host=socket.gethostname())
     jobs.store.mark_interrupted()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """``small_disk(bytes)`` mounts a disk of that size, for those who may."""
-    mounted: list[Path] = []
-
-    def mount(size: int) -> Path:
-        place = tmp_path / "small"
-        place.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip("only the administrator of a Linux machine mounts a small disk")
-        mounted.append(place)
-        return place
-
-    if shutil.which("mount") is None:
-        pytest.skip("this system mounts no small disk")
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def test_a_run_on_a_disk_that_fills_up_and_is_freed(
-    inline: None,
-    small_disk: Callable[[int], Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
-    disk = small_disk(8 << 20)
-    usual = Jobs(Store(f"sqlite:///{tmp_path / 'usual.db'}"))
-    expected = usual.get(usual.submit(SETTINGS))
-    monkeypatch.setenv("SAMAR_HOME", str(disk))
-    jobs = Jobs()
-    ballast = disk / "ballast"
-
-    def fill() -> None:
-        with ballast.open("ab", buffering=0) as file:
-            for size in (1 << 16, 1 << 12):
-                try:
-                    while True:
-                        file.write(b"x" * size)
-                except OSError:
-                    pass
-
-    def freed_later() -> None:
-        time.sleep(1.5)
-        ballast.unlink()
-
-    # Full from the start, or only to be read: one sentence, and nothing is lost.
-    first = jobs.get(jobs.submit(SETTINGS.changed(epochs=1)))
-    archive = tmp_path / "first.zip"
-    assert main(["export", first.id, "--out", str(archive)]) == 0
-    fill()
-    for remount in ([], ["mount", "-o", "remount,ro", str(disk)]):
-        if remount:
-            jobs.store.database.engine.dispose()
-            gc.collect()  # what the commands left open
-            subprocess.run(remount, check=True)
-        for command, statuses in (
-            ("train --epochs 1", (2,)),
-            ("runs", (0, 2)),
-            ("jobs --json", (0, 2)),
-            ("sweeps", (0, 2)),
-            ("models", (0, 2)),
-            (f"show {first.id}", (0, 2)),
-            (f"import {archive}", (2,)),
-            (f"landscape {first.id} --points 3 --images 32 --out {disk}/plane.npz", (2,)),
-            (f"export {first.id} --out {disk}/again.zip", (2,)),
-            (f"delete {first.id}", (2,)),
-        ):
-            capsys.readouterr()
-            assert main(command.split()) in statuses, command
-            told = capsys.readouterr()
-            assert "Traceback" not in told.err + told.out
-            assert told.err.count("\n") <= 2, told.err
-    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-    ballast.unlink()
-    gc.collect()
-    with contextlib.suppress(StoreBusy):  # a connection that could only read is given up
-        jobs.get(first.id)
-    assert jobs.get(first.id).status == "finished"
-    assert not list(disk.rglob(".*"))
-    # Full while it trains, and freed before the patience is over.
-    monkeypatch.setattr(outbox, "PATIENCE_SECONDS", 60.0)
-    step, once = outbox.Outbox.flush, [False]
-
-    def flush(self: Any) -> None:
-        if self.job.kind == "train" and self._facts.get("done", 0) >= 5 and not once[0]:
-            once[0] = True
-            fill()
-            threading.Thread(target=freed_later).start()
-        step(self)
-
-    monkeypatch.setattr(outbox.Outbox, "flush", flush)
-    run = jobs.get(jobs.submit(SETTINGS))
-    assert once[0]
-    assert (run.status, run.message) == ("finished", "")
-    theirs = usual.store.records.steps(expected.key)
-    ours = jobs.store.records.steps(run.key)
-    np.testing.assert_array_equal(ours["loss"], theirs["loss"])
-    # Full for good: it ends with a sentence, and resumes where there is room again.
-    monkeypatch.setattr(outbox, "PATIENCE_SECONDS", 0.3)
-    once[0] = False
-
-    def fill_at_last(self: Any) -> None:
-        if self.job.kind == "train" and self._facts.get("done", 0) >= 7 and not once[0]:
-            once[0] = True
-            fill()
-        step(self)
-
-    monkeypatch.setattr(outbox.Outbox, "flush", fill_at_last)
-    try:
-        jobs.submit(SETTINGS)
-    except Exception as error:
-        assert "No space" in str(error) or "full" in str(error)  # noqa: PT017
-    assert once[0]
-    ballast.unlink()
-    monkeypatch.setattr(outbox.Outbox, "flush", step)
-    newest = jobs.store.all("train")[0]
-    _its_process_is_gone(jobs, newest)
-    newest = jobs.store.get(newest.id)
-    if newest.status != "finished":
-        assert newest.status in ("interrupted", "failed")
-        jobs.resume(newest.id)
-    newest = jobs.get(newest.id)
-    assert newest.status == "finished"
-    ours = jobs.store.records.steps(newest.key)
-    np.testing.assert_array_equal(ours["loss"], theirs["loss"])
-    assert not resume_path(newest.id).exists()

@@ -2,7 +2,6 @@ import os
 import threading
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -271,12 +270,6 @@ def test_events_and_artifacts(store: Store, running: Job) -> None:
     assert [a.path for a in store.records.artifacts(running.key)] == ["new"]
 
 
-def test_a_store_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "samar.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(RunError, match="cannot be opened"):
-        Store(f"sqlite:///{tmp_path / 'samar.db'}")
-
-
 def test_readers_do_not_wait_for_a_writer(store: Store, running: Job) -> None:
     with store.database.write() as db:
         db.execute(schema.jobs.update().values(message="half done"))
@@ -411,20 +404,6 @@ def test_a_deleted_run_never_lends_its_key(store: Store, step) -> None:
     store.records.note(new.key, 0, "started")
     assert new.key > old.key
     assert store.records.last_start(new.key) > started
-
-
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("sqlite:////etc/passwd/samar.db", "cannot be opened"),
-        ("garbage", "cannot be opened"),
-        ("sqlite:////proc/nothing/here/samar.db", "cannot be opened"),
-    ],
-)
-def test_a_bad_place_for_the_store_is_one_sentence(url: str, reason: str) -> None:
-    with pytest.raises(RunError, match=reason) as caught:
-        Store(url)
-    assert "set SAMAR_HOME to another one" in str(caught.value)
 
 
 def test_a_run_is_pinned_and_tagged(store: Store) -> None:

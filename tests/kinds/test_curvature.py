@@ -10,7 +10,6 @@ from samar.errors import DataError
 from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job, job_dir
 from samar.jobs.service import Jobs
-from samar.jobs.work import Work
 from samar.kinds.curvature import ESTIMATE, CurvatureJobSettings, report_of
 
 
@@ -56,25 +55,6 @@ def test_the_last_estimate_is_the_result_however_quickly_it_came(
     *_, last = (e for e in jobs.store.records.events(job.key) if e.kind == ESTIMATE)
     assert last.step == job.summary["products"]
     assert last.detail["values"] == job.summary["eigenvalues"]
-
-
-def test_progress_in_words(jobs: Jobs, network: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, str]] = []
-    real = Work.progress
-    monkeypatch.setattr(
-        Work, "progress", lambda w, n, **k: (told.append((n, k["doing"])), real(w, n, **k))[1]
-    )
-    jobs.submit(settings(network, images=128, trace=True, trace_products=6))
-    words = [doing for _, doing in told]
-    assert told[1:4] == [
-        (0, "Gradient: images"),
-        (64, "Gradient: images"),
-        (0, "Hessian-vector product 1 (stops when accurate)"),
-    ]
-    third = next(each for each in words if "product 3 (" in each)
-    assert third.startswith("Hessian-vector product 3 (stops when accurate), largest residual ")
-    assert (6, "Trace: Hessian-vector products") in told
-    assert words.count("Gradient: images") == 2
 
 
 def test_a_first_result_asks_for_little(network: Job) -> None:

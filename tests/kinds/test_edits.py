@@ -192,15 +192,6 @@ def test_an_edit_that_a_kill_kept_from_being_saved_is_made_again(
     assert jobs.get(newest.id).edits == 2
 
 
-def test_a_state_that_does_not_say_how_many_edits_it_has_is_gone_on_with(
-    jobs: Jobs, steered: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = TrainSettings(**TINY | {"epochs": 1})
-    monkeypatch.setattr(Training, "state", lambda self: self.trainer.state_dict())
-    run = steered(settings, {2: [{"rho": 0.3}], 3: [{"lam_max": 2.0}, {"lr": 0.01}]}, stop_at=3)
-    same(jobs, run, jobs.get(jobs.again(run)))
-
-
 def test_the_command_line_repeats_it(
     jobs: Jobs,
     steered: Callable[..., Job],

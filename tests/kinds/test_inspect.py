@@ -9,7 +9,6 @@ import torch
 from samar.errors import CheckpointError, DataError
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.jobs.store import Store
 from samar.kinds.inspect import FOUND, WEIGHTS, InspectSettings, inspection_of, keep_model
 from samar.models.build import build_model
 from samar.networks.checkpoint import read_checkpoint
@@ -60,22 +59,6 @@ def test_reused_for_equal_contents_and_settings(jobs: Jobs, file: Path) -> None:
     other = inspected(jobs, file)
     assert other.id != first.id
     assert other.inputs["networks"][0]["sha256"] != first.inputs["networks"][0]["sha256"]
-
-
-def test_a_file_that_changes_before_it_is_read(
-    jobs: Jobs, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from samar.jobs.engine import worker
-
-    def start(store: Store, job: Job) -> None:
-        torch.save(build_model("cnn", channels=1).state_dict(), file)
-        worker.run(store, job)
-
-    monkeypatch.setattr("samar.jobs.engine.local._start", start)
-    job = inspected(jobs, file)
-    sentence = "The file has changed since it was asked for; inspect it anew."
-    assert (job.status, job.message) == ("failed", sentence)
-    assert inspection_of(job) is None
 
 
 def test_a_file_that_fits_nothing_is_a_finding(jobs: Jobs, file: Path) -> None:

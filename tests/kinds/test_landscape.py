@@ -353,18 +353,6 @@ def test_a_first_result_is_the_same_picture_from_less() -> None:
     assert asked(images=127).first is None, "it would save little"
 
 
-def test_the_search_for_eigenvectors_tells_where_it_is(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[str] = []
-    real = Work.progress
-    monkeypatch.setattr(
-        Work, "progress", lambda *a, **k: (told.append(k.get("doing", "")), real(*a, **k))[1]
-    )
-    run(store, submitted(store, directions="hessian", dim=1))
-    assert any("Hessian-vector product 3 (stops when accurate)" in each for each in told)
-
-
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [

@@ -13,7 +13,6 @@ from PIL import Image
 from samar.errors import ConfigError, RunError
 from samar.exchange.archive import write_job
 from samar.exchange.importing import import_job
-from samar.jobs import branch as branch_module
 from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job, job_dir, resume_path
 from samar.jobs.records import LOOKS
@@ -283,25 +282,6 @@ def test_what_a_branch_refuses(jobs: Jobs) -> None:
         jobs.branch(run.id, 5, rho=9)
     assert [job.id for job in jobs.store.all()] == [run.id]
     assert jobs.get(jobs.branch(run.id)).inputs["branch"]["step"] == 5
-
-
-def test_a_moment_that_goes_while_a_run_branches_is_said(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run that trains makes room, or is deleted."""
-    run = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=2)))
-    share = branch_module._share
-
-    def late(source: Path, target: Path) -> None:
-        if target.name == resume_path(run.id).name:
-            source.unlink()
-        share(source, target)
-
-    monkeypatch.setattr(branch_module, "_share", late)
-    with pytest.raises(RunError, match=r"keeps no moment at step 5 any more; choose another\."):
-        jobs.branch(run.id, 5)
-    assert [job.id for job in jobs.store.all()] == [run.id]
-    assert [path.name for path in job_dir(run.id).parent.iterdir()] == [run.id]
 
 
 def test_a_branch_is_exported_and_imported_without_states(jobs: Jobs, tmp_path: Path) -> None:

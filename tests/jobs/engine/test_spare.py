@@ -1,7 +1,6 @@
 """The spare process: as good as a fresh one, and nothing is lost where it is not there."""
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -157,19 +156,6 @@ def test_one_spare_starts_many_jobs_which_outlive_it(
     assert done(jobs, job_id).status == "stopped"
 
 
-@COPIES
-def test_a_spare_that_does_not_answer_costs_nothing_but_time(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waiting = ready()
-    assert waiting.forks
-    monkeypatch.setattr(spare, "ANSWER_SECONDS", 0.2)
-    os.kill(waiting.process.pid, signal.SIGSTOP)
-    job = done(jobs, jobs.submit(TrainSettings(**TINY)))
-    assert job.status == "finished"
-    assert waiting.process.wait(timeout=60) == -signal.SIGKILL
-
-
 def test_a_job_may_come_before_the_spare_is_ready(jobs: Jobs) -> None:
     process = kept().process
     job = done(jobs, jobs.submit(TrainSettings(**TINY)))
@@ -203,19 +189,6 @@ def test_changed_code_is_never_run_in_an_old_spare(
         assert psutil.Process(job.pid).ppid() != old.pid
     done(jobs, job.id)
     assert old.wait(timeout=60) == 0
-
-
-def test_code_of_a_kind_of_ones_own_counts(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    before = spare._newest_code()
-    own = tmp_path / "own.py"
-    own.write_text("")
-    os.utime(own, (before + 50, before + 50))
-    monkeypatch.setattr(sys.modules[kind_of("record").settings.__module__], "__file__", str(own))
-    assert spare._newest_code() == before + 50
-    own.unlink()  # as while an editor saves it
-    assert spare._newest_code() == before
 
 
 def test_what_fails_in_the_rehearsal_is_no_end_of_a_job(
