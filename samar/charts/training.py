@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from samar.charts.downsample import thin
-from samar.charts.smoothing import Floats, exponential_moving_average
+from samar.charts.smoothing import Floats, exponential_moving_average, thin
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES, OptimizerStyle, panel
 
 Columns = Mapping[str, Floats]

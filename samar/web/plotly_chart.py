@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
+from samar.charts.training import X_TITLES, View
 from samar.web.server import CHART_JS, PLOTLY_JS, component, static_url
 
 _component = component(
@@ -118,3 +119,30 @@ def figure_json(figure: go.Figure) -> str:
                 else:
                     first[array] = [number, name]
     return json.dumps(content, cls=PlotlyJSONEncoder, separators=(",", ":"))
+
+
+def choose_view() -> View:
+    """Draw the choices of how curves are shown on the stage and on Compare."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="look"):
+        x = st.segmented_control(
+            "Horizontal axis",
+            list(X_TITLES),
+            default="step",
+            required=True,
+            format_func=lambda name: X_TITLES[name],
+            key="x",
+            bind="query-params",
+            help="A step of SGD costs one gradient, of SAM and VaSSO two, of SAMAR one or two.",
+        )
+        smoothing = st.slider(
+            "Smoothing (0 is off)",
+            0.0,
+            0.99,
+            0.9,
+            0.01,
+            key="smooth",
+            bind="query-params",
+            width=220,
+        )
+        log = st.toggle("Log scale", key="log", bind="query-params")
+    return View(x=x or "step", log=bool(log), smoothing=smoothing)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from samar.charts.downsample import thin
+from samar.charts.smoothing import thin
 from samar.jobs.job import Job
 from samar.jobs.records import RunHistory
 from samar.jobs.store import Store

@@ -13,9 +13,8 @@ from samar.compare.metrics import METRICS, curve_of
 from samar.errors import RunError
 from samar.jobs.job import Job
 from samar.jobs.records import Event
-from samar.web.plotly_chart import plotly_chart
+from samar.web.plotly_chart import choose_view, plotly_chart
 from samar.web.service import explained, history, service
-from samar.web.train.view import choose_view
 
 REFRESH_SECONDS = 2.0
 FIRST_SHOWN = ["test_accuracy", "gap", "loss", "sharpness"]

@@ -14,7 +14,7 @@ from samar.web.plotly_chart import plotly_chart
 from samar.web.service import history, service
 from samar.web.state import CURVATURE_PAGE, LANDSCAPE_PAGE
 from samar.web.text import plain
-from samar.web.train.planes import planes
+from samar.web.train.stage import planes
 
 
 def pair(runs: Sequence[Job]) -> None:

@@ -6,15 +6,23 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from samar.charts.connectivity import paths_figure
+from samar.charts.curvature import density_figure, eigenvalue_figure
+from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
+from samar.charts.landscape.scale import shared_scale
 from samar.compare.groups import shown
+from samar.errors import DataError
 from samar.errors import shown as shown_line
 from samar.jobs.job import ARCHIVE, Job, job_dir, log_path, moment
+from samar.kinds.connectivity import connection_of
+from samar.kinds.curvature import REPORT, report_of
 from samar.kinds.measured import MeasuredSettings
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
-from samar.web.jobs.picture import picture
 from samar.web.jobs.table import MARKS, kind_title, result_of
+from samar.web.measuring.landscape import landscape_of
 from samar.web.pages import PAGES, page_of
+from samar.web.plotly_chart import plotly_chart
 from samar.web.service import id_of, service
 from samar.web.state import JOB
 from samar.web.text import plain
@@ -54,7 +62,7 @@ def details(jobs: Sequence[Job]) -> None:
         if result := result_of(job):
             st.markdown(plain(result))
         if job.kind == MeasuredSettings.kind:
-            picture(job)
+            _picture(job)
         left, right = st.columns(2)
         with left:
             model: type[JobSettings] = type(job.settings)
@@ -69,6 +77,37 @@ def details(jobs: Sequence[Job]) -> None:
             _table("files", ("file", "bytes"), sizes)
             if log := _log(job):
                 st.code(log, language=None, wrap_lines=True, height=260)
+
+
+def _picture(job: Job) -> None:
+    """Draw what a script measured: a landscape, eigenvalues and density, or paths."""
+    try:
+        figures = _figures(job)
+    except DataError as error:
+        st.warning(plain(str(error)), icon=":material/broken_image:")
+        return
+    if not figures:
+        st.warning("Its file is gone or damaged.", icon=":material/broken_image:")
+    for number, (figure, column) in enumerate(zip(figures, st.columns(2), strict=False)):
+        with column:
+            plotly_chart(figure, key=f"picture_{job.id}_{number}", height=420)
+
+
+def _figures(job: Job) -> list[Any]:
+    store = service().store
+    if store.records.artifacts(job.key, REPORT):
+        report = report_of(store, job)
+        figures = [eigenvalue_figure([(job.title, report)])]
+        return figures + ([density_figure([(job.title, report)])] if report.density else [])
+    if (connection := connection_of(store, job)) is not None:
+        split = connection.splits[0]
+        return [paths_figure(connection, split, what) for what in ("loss", "accuracy")]
+    if (landscape := landscape_of(store, job)) is None:
+        return []
+    scale = shared_scale([landscape], "loss", landscape.lowest > 0)
+    if landscape.is_plane:
+        return [draw(landscape, scale, job.title) for draw in (surface_figure, contour_figure)]
+    return [slices_figure([(job.title, landscape)], scale)]
 
 
 def _value(value: Any, known: Setting) -> str:

@@ -9,16 +9,15 @@ from samar.jobs.job import RESUMABLE, WAITS, Job
 from samar.jobs.kind import of_a_script
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
+from samar.web.plotly_chart import choose_view
 from samar.web.presenting import presenting
 from samar.web.service import attempt, explained, service, show_problem, unless
 from samar.web.state import COMPARED, LOADED, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
-from samar.web.train.edits import edits_table
-from samar.web.train.experiments import experiments
+from samar.web.train.experiments import edits_table, experiments
 from samar.web.train.settings_panel import facts, prepare_settings, settings_panel
 from samar.web.train.stage import several, shown_of, stage
-from samar.web.train.view import choose_view
 
 FIRST_WIDTH, WIDTH = 168, 116
 PRESENTED = 1.35

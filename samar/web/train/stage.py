@@ -14,11 +14,11 @@ from weakref import WeakValueDictionary
 
 import streamlit as st
 
-from samar.charts.stage.feed import Feed, Mislabelled, StageRun
+from samar.charts.stage.feed import Feed, Mislabelled, Plane, StageRun
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, status_line, status_word, story
 from samar.charts.training import View
-from samar.errors import RunError
+from samar.errors import DataError, RunError
 from samar.jobs.edits import edited
 from samar.jobs.job import HELD, Job, job_dir
 from samar.jobs.kind import training_kinds
@@ -28,7 +28,6 @@ from samar.kinds.race import title_of as race_title
 from samar.web.server import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.service import attempt, explained, history, service
 from samar.web.state import COMPARED, FEED, LOOK, MOVED, PROBLEM, show_run, shown_run
-from samar.web.train.planes import planes
 
 MOST_RUNS = 4
 """So many stand on one stage."""
@@ -309,3 +308,24 @@ def _load_mislabelled(run_id: str, path: str) -> Mislabelled | None:
             return Mislabelled(file["images"], file["given"], file["true"], file["classes"])
     except (OSError, KeyError, ValueError):
         return None
+
+
+def planes(run: Job) -> list[Plane]:
+    """The landscapes that a run kept, oldest first; a file that is damaged or gone is left out."""
+    read, found = _read(run.id), []
+    for kept in service().store.records.artifacts(run.key, "film_plane"):
+        if (kept.path, kept.at) not in read:
+            from samar.landscapes.result import Landscape
+
+            with suppress(DataError):  # the others are still worth seeing
+                seen = Landscape.load(job_dir(run.id) / kept.path)
+                read[kept.path, kept.at] = Plane(kept.step, kept.at, seen)
+        if plane := read.get((kept.path, kept.at)):
+            found.append(plane)
+    return found
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _read(run_id: str) -> dict[tuple[str, float], Plane]:
+    """Landscapes of a run by file and time, read once for all tabs."""
+    return {}
