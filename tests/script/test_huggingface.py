@@ -259,18 +259,6 @@ def test_evaluations_of_several_sets_are_one_epoch(metrics: Any, samar_home: Pat
     assert run.epochs["train_loss"].tolist() == pytest.approx(means, rel=1e-5)
 
 
-def test_an_evaluation_before_the_first_step_is_epoch_0(samar_home: Path) -> None:
-    network = bert()
-    options: dict[str, Any] = {"eval_on_start": True, "eval_strategy": "epoch"}
-    callback = SamarCallback(quiet=True)
-    trainer = train(SamarTrainer, network, adamw(network), samar_home, [callback], **options)
-    epochs = Ended().epochs
-    assert epochs["epoch"].tolist() == [0, 1, 2]
-    assert epochs["step"].tolist() == [0, BATCHES, STEPS]
-    told = [each["eval_loss"] for each in trainer.state.log_history if "eval_loss" in each]
-    assert epochs["test_loss"].tolist() == pytest.approx(told)
-
-
 def test_no_loss_is_kept_where_nothing_is_evaluated(samar_home: Path) -> None:
     network, callback = bert(), SamarCallback(quiet=True)
     kept = []

@@ -217,17 +217,6 @@ def test_the_noise_scale_is_known_only_as_well_as_its_examples_tell() -> None:
     assert scale.error >= found.noise_spread > 0
 
 
-def test_of_two_examples_the_noise_scale_has_no_error() -> None:
-    x = torch.tensor([[1.0, 0, 0, 0], [1, 0.1, 0, 0]])
-    asked: dict[str, Any] = {"data": (x, torch.zeros(2, dtype=torch.int64)), "top": 1}
-    found = samar.hessian(
-        nn.Linear(4, 3), **asked, matrix="covariance", trace=True, progress=False
-    ).noise_scale
-    assert found is not None
-    assert found.value > 0
-    assert np.isnan(found.error)
-
-
 def test_the_curvature_on_other_examples_has_a_standard_error_or_a_sentence() -> None:
     asked: dict[str, Any] = {"loss": F.mse_loss, "data": (X[:6], Y[:6]), "top": 1}
     asked |= {"held_out": (X[6:], Y[6:]), "progress": False}
@@ -271,14 +260,6 @@ def test_wrapped_networks_are_measured_as_they_are() -> None:
     assert samar.hessian(wrapped, F.mse_loss, (X, Y), top=1, progress=False).eigenvalues == (
         plain.eigenvalues
     )
-
-
-def test_progress_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
-    network = regression()
-    samar.landscape(network, F.mse_loss, (X, Y), points=5, title="mine")
-    assert "mine" in capsys.readouterr().err
-    samar.landscape(network, F.mse_loss, (X, Y), points=5, progress=False)
-    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -337,12 +318,6 @@ def test_no_examples_get_a_sentence() -> None:
         samar.hessian(regression(), F.mse_loss, (X, Y), held_out=(X[:0], Y[:0]), progress=False)
 
 
-def test_products_for_no_trace_are_told() -> None:
-    with pytest.warns(UserWarning, match="trace_products is 9, which has no effect") as told:
-        samar.hessian(regression(), F.mse_loss, (X, Y), top=1, trace_products=9, progress=False)
-    assert told[0].filename == __file__
-
-
 def test_a_network_that_diverged_gets_a_sentence() -> None:
     network = regression()
     with torch.no_grad():
@@ -387,20 +362,6 @@ def test_results_are_saved_and_loaded(
     for wrong in ("bad.json", "missing.json"):
         with pytest.raises(DataError, match="holds no curvature"):
             samar.HessianResult.load(tmp_path / wrong)
-
-
-def test_results_are_saved_in_the_home_folder(
-    plane: samar.LandscapeResult,
-    spectrum: samar.HessianResult,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    plane.save("~/plane.npz")
-    assert np.array_equal(samar.LandscapeResult.load("~/plane.npz").loss, plane.loss)
-    spectrum.save("~/spectrum.json")
-    assert samar.HessianResult.load("~/spectrum.json").eigenvalues == spectrum.eigenvalues
-    assert {each.name for each in tmp_path.iterdir()} >= {"plane.npz", "spectrum.json"}
 
 
 def test_results_are_exported(

@@ -316,13 +316,6 @@ class Accumulating(Net):
         return loss
 
 
-def test_what_accumulates_by_hand_is_a_mean_too(samar_home: Path) -> None:
-    fit(Accumulating(still), SamarCallback(quiet=True), max_epochs=1)
-    one, two, three, four = batch_losses()
-    means = [(one + two) / 2, (three + four) / 2]
-    assert Ended().steps["loss"].tolist() == pytest.approx(means, abs=1e-6)
-
-
 def test_epochs_and_what_was_logged(samar_home: Path) -> None:
     callback = SamarCallback(metrics={"test_accuracy": "hits"}, name="logged", quiet=True)
     trainer = fit(Net(samar), callback)
@@ -371,12 +364,6 @@ def test_each_epoch_has_its_own_numbers(every: int, sanity: int, samar_home: Pat
         assert found[name].tolist() == pytest.approx(validated, nan_ok=True)
     gaps = [value - value for value in validated]
     assert found["gap"].tolist() == pytest.approx(gaps, abs=1e-6, nan_ok=True)
-
-
-def test_what_a_module_logs_without_validation_is_each_epochs_too(samar_home: Path) -> None:
-    callback = SamarCallback(metrics={"test_accuracy": "train_acc"}, quiet=True)
-    fit(Counting(samar), callback, max_epochs=3, limit_val_batches=0)
-    assert Ended().epochs["test_accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_an_epoch_that_was_complete_is_recorded_before_an_error(samar_home: Path) -> None:

@@ -1,7 +1,6 @@
 """A loop that is watched takes the same steps bit for bit, whatever happens to samar."""
 
 import errno
-import io
 import os
 import random
 import signal
@@ -23,11 +22,8 @@ from torch import Tensor, nn
 
 import samar
 from samar.errors import ConfigError, RunError
-from samar.exchange.archive import job_zip
-from samar.exchange.importing import import_job
 from samar.home import SHIPPED, home
 from samar.jobs.job import Job, job_dir
-from samar.jobs.records import RunHistory
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings
@@ -36,7 +32,6 @@ from samar.landscapes.result import Landscape
 from samar.script import recorder
 from samar.script import watch as module
 from samar.script.looks import FIRST_IMAGES, Looks
-from tests.device_double import DEVICE, Double
 
 Loop = Callable[[Any], Iterator[Tensor]]
 
@@ -437,28 +432,6 @@ def test_a_look_that_fails_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(Store().records.steps(job.key)["step"]) == 6
 
 
-def test_warnings_that_are_errors_do_not_end_it(
-    samar_home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        _, job = watched(plain, sgd, sample=torch.zeros(3, 6))
-    assert "The training goes on" in capsys.readouterr().err
-    assert job is not None
-    assert job.status == "finished"
-
-
-@pytest.mark.usefixtures("eager")
-def test_a_sample_that_does_not_fit_is_one_warning() -> None:
-    with pytest.warns(RuntimeWarning, match=r"is not a pair.*The training goes on"):
-        found, job = watched(plain, sgd, sample=torch.zeros(3, 6))
-    assert all(map(torch.equal, found, trained(plain, sgd)))
-    assert job is not None
-    assert job.status == "finished"
-    assert "is not a pair" in job.notes[0], "the app tells it too"
-    assert "is not a pair" in job.summary["measurements"]["film"]["reason"]
-
-
 def test_the_app_says_why_there_is_no_landscape_yet(samar_home: Path) -> None:
     _, job = watched(plain, sgd, sample=None)
     assert job is not None
@@ -527,17 +500,6 @@ def test_a_loss_may_be_any_number(samar_home: Path) -> None:
     assert Store().records.steps(job.key)["loss"].tolist() == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["word", torch.ones(2), torch.zeros((), device="meta"), pytest.param(10**400, id="huge")],
-)
-def test_a_loss_that_is_refused_is_not_called_infinite(samar_home: Path, value: Any) -> None:
-    job = warned("it is not recorded: give one", lambda run: run.step(value))
-    assert job is not None
-    assert (job.status, job.message) == ("finished", "")
-    assert len(Store().records.steps(job.key)["step"]) == 1
-
-
 def two_steps(run: Any) -> None:
     run.step(1.0)
     run.step(1.0)
@@ -548,14 +510,6 @@ def test_how_many_steps_there_will_be(samar_home: Path, steps: Any, total: int |
     network = Network()
     job = told_of(two_steps, network, sgd(network), steps=steps)
     assert (job.status, job.done, job.total) == ("finished", 2, total)
-
-
-@pytest.mark.parametrize("steps", [float("inf"), float("nan"), "10", 2**70, -3])
-def test_a_number_of_steps_that_is_none_is_left_out_alone(samar_home: Path, steps: Any) -> None:
-    job = warned("steps is .*; it is not recorded: give a number", two_steps, steps=steps)
-    assert job is not None
-    assert (job.status, job.done, job.total) == ("finished", 2, None)
-    assert len(Store().records.steps(job.key)["step"]) == 2
 
 
 def test_sparse_gradients_have_a_norm(samar_home: Path) -> None:
@@ -658,43 +612,6 @@ def test_an_optimizer_that_takes_no_hook_is_watched_with_its_sample(
     assert np.isfinite(Store().records.steps(job.key)["grad_norm"]).all()
 
 
-def test_a_step_without_gradients_on_a_device_loses_none(samar_home: Path) -> None:
-    with Double():
-        network = nn.Linear(6, 3).to(DEVICE)
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-
-        def loop(run: Any) -> None:
-            for step, (x, y) in enumerate(batches(6)):
-                loss = F.cross_entropy(network(x.to(DEVICE)), y.to(DEVICE))
-                loss.backward()
-                if step != 3:  # where a scaler found an infinite gradient
-                    optimizer.step()
-                optimizer.zero_grad()
-                run.step(loss)
-
-        job = told_of(loop, network, optimizer)
-    steps = Store().records.steps(job.key)
-    assert steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
-    assert np.isfinite(steps["loss"]).all()
-    assert np.isfinite(steps["grad_norm"]).tolist() == [step != 3 for step in range(6)]
-
-
-def test_a_network_that_moves_to_a_device_loses_no_step(samar_home: Path) -> None:
-    with Double():
-        network = nn.Linear(6, 3)
-
-        def loop(run: Any) -> None:
-            for step, (x, y) in enumerate(batches(4)):
-                where = network.to("cpu" if step < 2 else DEVICE).weight.device
-                loss = F.cross_entropy(network(x.to(where)), y.to(where))
-                loss.backward()
-                run.step(loss)
-                network.zero_grad()
-
-        job = told_of(loop, network, torch.optim.SGD(network.parameters(), lr=0.1))
-    assert Store().records.steps(job.key)["step"].tolist() == [1, 2, 3, 4]
-
-
 def test_what_is_called_wrongly_is_one_warning(samar_home: Path) -> None:
     network = Network()
     lost = samar.watch(network, sgd(network))
@@ -784,42 +701,6 @@ def test_an_edit_leaves_groups_at_0_and_is_that_of_the_first_other(
     assert Store().records.steps(job.key)["lr"][-1] == (0.2 if name == "lr" else 0.1)
 
 
-def test_where_all_groups_are_at_0_an_edit_sets_all(samar_home: Path) -> None:
-    network = Network()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
-    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))]})
-    with samar.watch(network, optimizer, quiet=True) as run:
-        run.step(1.0)
-        Jobs().change(str(run.id), lr=0.2)
-        until(lambda: run.step(1.0) or Jobs().get(str(run.id)).edits == 1)  # type: ignore[func-returns-value]
-    assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.2]
-
-
-@pytest.mark.parametrize("by", ["an edit", "a scheduler"])
-def test_an_edit_to_0_and_back_keeps_the_proportion(samar_home: Path, by: str) -> None:
-    network, jobs = Network(), Jobs()
-    groups = [
-        {"params": network.first.parameters(), "lr": 0.1, "rho": 0.05},
-        {"params": network.block.parameters(), "lr": 0.01, "rho": 0.0},
-    ]
-    optimizer = samar.SAM(groups, torch.optim.SGD)
-    with samar.watch(network, optimizer, quiet=True) as run:
-
-        def edit(count: int, **values: float) -> None:
-            jobs.change(str(run.id), **values)
-            until(lambda: run.step(1.0) or jobs.get(str(run.id)).edits == count)  # type: ignore[func-returns-value]
-
-        if by == "an edit":
-            edit(1, lr=0.0, rho=0.0)
-        else:
-            for group in optimizer.param_groups:
-                group["lr"] = group["rho"] = 0.0
-        optimizer.add_param_group({"params": network.last.parameters(), "lr": 0.0, "rho": 0.0})
-        edit(2 if by == "an edit" else 1, lr=0.2, rho=0.1)
-    numbers = [(group["lr"], group["rho"]) for group in optimizer.param_groups]
-    assert numbers == [(0.2, 0.1), (pytest.approx(0.02), 0.0), (0.2, 0.1)]
-
-
 def test_an_edit_of_what_the_optimizer_does_not_have_is_refused(samar_home: Path) -> None:
     network = Network()
     jobs = Jobs()
@@ -850,15 +731,6 @@ def test_of_an_order_that_fits_in_part_that_part_is_obeyed(samar_home: Path) -> 
     assert refused.detail["reason"] == "change: the script's optimizer has no rho or lam_held."
     (order,) = jobs.store.orders.after(0, key)
     assert refused.detail["order"] == order.key, "so that a control knows"
-
-
-@pytest.mark.usefixtures("eager")
-def test_where_two_over_eta_means_nothing_no_rate_is_told() -> None:
-    for build, told in ((sgd, True), (adamw, False)):
-        _, job = watched(plain if build is sgd else mixed, build)
-        assert job is not None
-        events = [e for e in Store().records.events(job.key) if e.kind == "curvature"]
-        assert all((event.detail["lr"] is not None) == told for event in events)
 
 
 @pytest.mark.usefixtures("eager")
@@ -946,27 +818,6 @@ def test_a_loss_that_is_not_finite_is_told(samar_home: Path) -> None:
             run.step(torch.tensor(value))
     job = Jobs().get(str(run.id))
     assert (job.status, job.message) == ("finished", "The loss is not finite from step 2 on.")
-
-
-def test_an_evaluation_before_the_first_step_is_epoch_0(samar_home: Path) -> None:
-    network = Network()
-    with samar.watch(network, sgd(network), quiet=True) as run:
-        run.epoch(test_accuracy=0.1, test_loss=2.0)
-        run.step(0.5)
-        run.epoch(test_accuracy=0.5, test_loss=1.0)
-        run.step(0.4)
-    job = Jobs().get(str(run.id))
-    epochs = Store().records.epochs(job.key)
-    assert epochs["epoch"].tolist() == [0, 1]
-    assert epochs["step"].tolist() == [0, 1]
-    assert epochs["test_loss"].tolist() == [2.0, 1.0]
-    assert Store().records.steps(job.key)["epoch"].tolist() == [1, 2]
-    assert job.last_epoch is not None
-    assert job.last_epoch.epoch == 1
-    _, shown = RunHistory(Store().records, job.key).refresh()
-    assert shown["epoch"].tolist() == [0, 1]
-    back = Jobs().get(import_job(io.BytesIO(job_zip(Store(), job))))
-    assert Store().records.epochs(back.key)["epoch"].tolist() == [0, 1]
 
 
 def test_epochs_are_recorded(samar_home: Path) -> None:
