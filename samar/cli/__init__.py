@@ -21,10 +21,11 @@ from samar.cli import (
     jobs,
     measure,
     models,
+    race,
     record,
     sweep,
+    train,
 )
-from samar.cli.runs import race, train
 from samar.errors import ConfigError, SamarError, of_the_disk, told_if_missing
 from samar.version import __version__
 

@@ -1,14 +1,17 @@
 """``train``, ``resume`` and ``edit``: start a run, continue a job, change it while it trains."""
 
 import argparse
+import os
+import signal
 import sys
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from samar.cli import race
 from samar.cli.measure import follow, print_note
-from samar.cli.runs import race
-from samar.cli.runs.edits import add_edits, edits_from
-from samar.cli.runs.together import done_here, follow_first
+from samar.cli.race import add_edits, edits_from
 from samar.cli.sweep import follow_sweep
 from samar.device.catalog import gathered
 from samar.errors import ConfigError
@@ -132,3 +135,38 @@ def _words(job: Job) -> str:
     if (last := job.last_epoch) is not None:
         words += [f"epoch {last.epoch}/{job.settings.epochs}", f"test {last.test_accuracy:.2%}"]
     return " · ".join(words)
+
+
+def follow_first(device: str) -> int:
+    """Under torchrun: do as the first process tells until it ends, whoever ends it.
+
+    Args:
+        device: as in the run's settings.
+    """
+    from samar.training.ranks import follow
+
+    _on(device)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    follow()
+    return 0
+
+
+@contextmanager
+def done_here(jobs: Jobs, job_id: str) -> Iterator[None]:
+    """Do a job that this process has claimed while a block watches it."""
+    from samar.jobs.engine.worker import do
+
+    job = jobs.store.get(job_id)
+    _on(job.settings.device)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: stop after the step
+    work = threading.Thread(target=do, args=(jobs.store, job))
+    work.start()
+    try:
+        yield
+    finally:
+        work.join()
+
+
+def _on(device: str) -> None:
+    os.environ["SAMAR_RANKS_ON"] = device

@@ -5,16 +5,20 @@ import sys
 from typing import Any
 
 from samar.cli.measure import follow
-from samar.cli.runs.edits import add_edits, edits_from
 from samar.cli.tables import print_table
 from samar.compare.standings import race_sentence
+from samar.errors import ConfigError
+from samar.jobs.edits import PlannedEdit, read_edits
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import MEMBER
 from samar.jobs.summary import percent
 from samar.kinds.race import HELD_OUT, RaceSettings, title_of
 from samar.settings.command import add_settings, json_line, settings_from
+from samar.settings.paths import expanded
 
+MOST_BYTES = 64 << 20
+"""The largest file of edits."""
 FIGURES = ("test_loss", "test_accuracy", "train_accuracy")
 
 
@@ -101,3 +105,31 @@ def _row(member: Job) -> dict[str, str]:
         "gradients": f"{last.grad_evals:,}" if last else "",
         "seconds": f"{last.seconds:.1f}" if last else "",
     }
+
+
+def add_edits(parser: argparse.ArgumentParser) -> None:
+    """Let a command take a file of edits."""
+    parser.add_argument(
+        "--edits",
+        metavar="FILE",
+        help="changes to make at given steps, as 'export RUN --out FILE.json' writes them",
+    )
+
+
+def edits_from(options: argparse.Namespace) -> list[PlannedEdit]:
+    """The edits in the file that the command names; none without it.
+
+    Raises:
+        ConfigError: there is no such file, or it holds something else.
+    """
+    if options.edits is None:
+        return []
+    path = expanded(options.edits)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigError(f"{path} is no file of edits; it has more than {MOST_BYTES:,} bytes.")
+        return read_edits(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is no file of edits; it holds no text.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); check --edits.") from None
