@@ -21,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 from samar.cli import main
 
+pytestmark = pytest.mark.stage2
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "app.py")
 FOLDERS = ("samar", "pages", "assets", ".streamlit")

@@ -58,13 +58,6 @@ def test_the_share_is_told_in_percent() -> None:
     assert text.startswith("21 % of the worst-case loss is sharpness, so λ rose to 0.63.")
 
 
-def test_a_share_at_a_bound_was_not_measured() -> None:
-    config = TrainSettings(rule="share", scale=3.0, lam_min=0.1, lam_max=1.3)
-    for bound, ratio, side in ((0.1, 0.3, "floor"), (1.3, 1.2, "ceiling")):
-        text = narrate(config, steps(ratio, [bound] * 3))
-        assert text.startswith(f"λ stayed at {bound}, its {side}.")
-
-
 def test_other_optimizers_and_the_beginning() -> None:
     assert "no sharpness and no λ" in narrate(TrainSettings(optimizer="sgd"), steps(1, [1, 1, 1]))
     assert "λ is 1 throughout" in narrate(TrainSettings(optimizer="sam"), steps(1, [1, 1, 1]))
@@ -75,11 +68,3 @@ def test_other_optimizers_and_the_beginning() -> None:
 def test_a_lambda_that_is_held_is_said_to_be() -> None:
     held = TrainSettings(lam_held=0.0)
     assert narrate(held, steps(1.2, [0, 0, 0])).startswith("λ is held at 0: the sharpness ratio is")
-
-
-def test_another_optimizer_had_its_turn_before() -> None:
-    nan = float("nan")
-    just = narrate(TrainSettings(), steps(1.2, [nan, nan, 1.0]))
-    assert just == "Waiting for the first sharpness ratio."
-    text = narrate(TrainSettings(), steps(1.2, [nan, 1.0, 1.1, 1.2]))
-    assert text.endswith("Of the last 2 steps, 2 raised it and 0 lowered it.")

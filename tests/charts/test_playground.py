@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from samar.charts.html.playground import standalone_html
-from samar.charts.playground import Ground, panels, plane, surface
+from samar.charts.playground import panels, plane, surface
 from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
 from samar.playground.settings import PlaygroundSettings
@@ -70,23 +70,6 @@ def test_arrows_point_downhill_from_where_the_gradients_were_taken() -> None:
         assert np.allclose(cosine, np.linalg.norm(gradients, axis=1), rtol=1e-2)
 
 
-def test_heights_lie_on_the_surface_and_below_its_top() -> None:
-    ground = Ground(CONFIG)
-    head = moving(surface(CONFIG, PATHS, None), "SGD")
-    points = PATHS["sgd"].positions
-    heights = np.minimum(ground.loss.value(points[:, 0], points[:, 1]), ground.high)
-    assert np.allclose(head["z"][:, 0] - heights, head["z"][0, 0] - heights[0], atol=1e-4)
-    assert ground.cut.max() <= ground.high
-    assert ground.value.max() > ground.high
-
-
-def test_sgd_has_no_ball_and_nothing_is_focused_without_a_name() -> None:
-    names = {trace.name for trace in plane(CONFIG, PATHS, "sgd").data}
-    assert "−gradient here" in names
-    assert not {"ε, uphill", "−gradient at x+ε"} & names
-    assert "−gradient here" not in {t.name for t in plane(CONFIG, PATHS, None).data}
-
-
 def test_a_diverged_path_stays_where_it_ended() -> None:
     paths = descend(DIVERGED)
     assert paths["samar"].steps < 60
@@ -107,29 +90,6 @@ def test_panels_show_lam_ratio_loss_and_the_present_step() -> None:
     assert film(figure)["now"] == [6, 7, 8]
     assert [figure.data[number].yaxis for number in film(figure)["now"]] == ["y4", "y5", "y6"]
     assert f"λ ends at {path.lam[-1]:.2f}" in figure.layout.meta["alt"]
-
-
-def test_a_negative_loss_is_drawn_above_the_lowest_and_told_as_it_is() -> None:
-    config = CONFIG.changed(depth=-1.0, x=1.5)
-    paths = descend(config)
-    losses = [trace for trace in panels(config, paths).data if trace.yaxis == "y3" and trace.name]
-    lowest = min(path.loss.min() for path in paths.values())
-    assert lowest < -0.5
-    for trace, path in zip(losses, paths.values(), strict=True):
-        assert np.allclose(trace.y, np.maximum(path.loss - lowest, 1e-4), rtol=1e-4)
-        assert np.allclose(trace.customdata, path.loss, rtol=1e-5)
-        assert "%{customdata:" in trace.hovertemplate
-    titles = [
-        [note.text for note in panels(*shown).layout.annotations][-1]
-        for shown in ((config, paths), (CONFIG, PATHS))
-    ]
-    assert titles == ["<b>loss above the lowest reached</b>", "<b>loss</b>"]
-
-
-def test_panels_without_samar_and_with_nothing() -> None:
-    sgd = panels(CONFIG, {"sgd": PATHS["sgd"]})
-    assert [trace.name for trace in sgd.data if trace.name] == ["SGD"]
-    assert film(panels(CONFIG, {}))["last"] == 0
 
 
 def test_the_page_holds_all_it_needs() -> None:

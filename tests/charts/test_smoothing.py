@@ -26,21 +26,3 @@ def test_equals_its_definition(weight: float) -> None:
 def test_no_pull_towards_zero_at_the_start() -> None:
     smooth = exponential_moving_average(np.full(5, 7.0), 0.99)
     np.testing.assert_allclose(smooth, 7.0, rtol=1e-12)
-
-
-def test_zero_is_really_off() -> None:
-    values = np.array([1.0, np.nan, np.inf, -2.0])
-    np.testing.assert_array_equal(exponential_moving_average(values, 0.0), values)
-
-
-@pytest.mark.parametrize("count", [0, 3])
-def test_nothing_finite(count: int) -> None:
-    smooth = exponential_moving_average(np.full(count, np.nan), 0.9)
-    assert smooth.shape == (count,)
-    assert np.isnan(smooth).all()
-
-
-@pytest.mark.parametrize("weight", [-0.1, 1.0, float("nan")])
-def test_rejects_a_weight_outside_its_range(weight: float) -> None:
-    with pytest.raises(ValueError, match="use a number from 0"):
-        exponential_moving_average(np.ones(3), weight)

@@ -13,14 +13,13 @@ from samar.charts.stage.feed import (
     MOST_BUCKETS,
     STEP_VALUES,
     Feed,
-    Mislabelled,
     Plane,
     StageRun,
     bucket_width,
     buckets,
 )
 from samar.charts.stage.tiles import tiles
-from samar.charts.stage.words import people, status_line, status_word, story
+from samar.charts.stage.words import people, status_line, story
 from samar.jobs.job import Job
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Columns, Event
 from samar.kinds.watch import WatchSettings
@@ -165,34 +164,6 @@ def test_a_resumed_run_replaces_what_it_computes_again() -> None:
     assert len(browser.tables["epochs"]["step"]) == 2
 
 
-def test_a_rewound_run_is_cut_even_before_it_says_so() -> None:
-    browser, feed = Browser(), Feed("a")
-    browser.take(feed.message([run_of(50, 5)]))
-    browser.take(feed.message([run_of(20, 2)]))
-    assert len(browser.tables["steps"]["step"]) == 20
-    assert len(browser.tables["epochs"]["step"]) == 2
-
-
-def test_pictures_of_wrong_labels_travel_once() -> None:
-    pixels = np.zeros((2, 1, 8, 8), np.uint8)
-    run = run_of(3, mislabelled=Mislabelled(pixels, [1, 2], [3, 4], ["a", "b", "c", "d", "e"]))
-    feed = Feed("a")
-    first, second = feed.message([run]), feed.message([run])
-    images = first["members"][0]["images"]
-    assert images["given"] == [1, 2]
-    assert images["truth"] == [3, 4]
-    assert all(source.startswith("data:image/png;base64,") for source in images["source"])
-    assert "images" not in second["members"][0]
-
-
-def test_messages_are_numbered_so_that_a_lost_one_is_noticed() -> None:
-    feed, other = Feed("a"), Feed("a")
-    messages = [feed.message([]) for _ in range(3)]
-    assert [message["number"] for message in messages] == [0, 1, 2]
-    assert len({message["feed"] for message in messages}) == 1
-    assert other.message([])["feed"] != messages[0]["feed"]
-
-
 def test_other_runs_are_sent_whole() -> None:
     feed, ghost = Feed("a"), replace(run_of(9), id="ghost", ghost=True)
     first = feed.message([ghost, run_of(9)])
@@ -201,17 +172,6 @@ def test_other_runs_are_sent_whole() -> None:
     browser = Browser()
     browser.take(second)
     assert len(browser.tables["steps"]["step"]) == 12
-
-
-def test_a_landscape_measured_anew_at_its_step_takes_the_place_of_the_first() -> None:
-    feed, browser = Feed("a"), Browser()
-    coarse = [plane(3), plane(6)]
-    browser.take(feed.message([run_of(9, planes=coarse)]))
-    fine = [coarse[0], replace(coarse[1], at=coarse[1].at + 1)]
-    message = feed.message([run_of(9, planes=fine)])
-    assert len(message["members"][0]["planes"]["added"]) == 1
-    browser.take(message)
-    assert [each["at"] for each in browser.lists["planes"]] == [each.at for each in fine]
 
 
 def test_what_a_diverged_network_leaves_is_plain_json() -> None:
@@ -251,12 +211,6 @@ def test_a_branch_keeps_its_colour_beside_the_run_that_it_left() -> None:
     assert looks_of([ghost, run_of(3)])[1:] == looks_of([run_of(3)])
 
 
-def test_of_runs_put_together_the_stage_says_how_many() -> None:
-    assert status_word(None, []) == "No run yet"
-    two = [run_of(3), replace(run_of(3), ghost=True), run_of(3)]
-    assert (status_word(None, two), status_line(None, two)) == ("2 runs", "")
-
-
 def test_progress_is_that_of_the_run_that_goes_on_when_another_diverged(
     recorded: Callable[..., Job],
 ) -> None:
@@ -270,13 +224,6 @@ def test_progress_is_that_of_the_run_that_goes_on_when_another_diverged(
     shown = {tile["key"]: tile for tile in tiles([lost, ahead], {"film": {"next_epoch": 7}})}
     assert shown["landscape"]["due"] == "next: epoch 7"
     assert "ended" not in shown["lam"]["note"]
-
-
-def test_the_gradient_tile_denies_no_lambda() -> None:
-    settings = WatchSettings(optimizer="samar", base="AdamW", rule="trend")
-    run = run_of(50, settings=settings, classes=0)
-    shown = {tile["key"]: tile for tile in tiles([run], {})}
-    assert "λ" not in shown["gradient"]["help"]
 
 
 def test_the_stage_has_seven_tiles_and_four_more_where_there_is_room() -> None:
@@ -319,15 +266,6 @@ def test_an_empty_tile_says_why(active: bool, every: int, due: dict[str, Any], w
             assert "aiting" not in tile["note"]
 
 
-def test_a_tile_says_when_its_next_measurement_comes() -> None:
-    shown = {t["key"]: t for t in tiles([run_of(5)], {"curvature": {"next_epoch": 7}})}
-    assert shown["eigenvalues"]["legend"] == "next: epoch 7"
-    ended = {
-        t["key"]: t for t in tiles([run_of(5, active=False)], {"curvature": {"next_epoch": 7}})
-    }
-    assert ended["eigenvalues"]["legend"] == ""
-
-
 def test_a_collapse_is_told_with_a_way_back() -> None:
     run = run_of(400, 40, kept=[0, 40, 80], events=[Event(200, "change", {"rho": 1.0}, 0.0)])
     run.steps["loss"][:] = np.r_[np.full(200, 0.3), np.full(200, 2.35)]
@@ -351,17 +289,6 @@ def test_words_of_people_are_never_markup() -> None:
     assert "<img" not in people(two, {"a": "<b>"})
     assert "<b>" not in people(two, {"a": "<b>"})
     assert people(two[:1], {}) == ""
-
-
-def test_a_dead_band_is_drawn_where_its_ratios_are() -> None:
-    settings = TrainSettings(rule="dead_band", tau=0.1)
-    shown = {tile["key"]: tile for tile in tiles([run_of(5, settings=settings)], {})}
-    assert shown["ratio"]["band"] == pytest.approx([0.9, 1.1])
-
-
-def test_a_run_keeps_the_colour_of_the_optimizer_with_which_it_began() -> None:
-    switched = run_of(5, settings=TrainSettings(optimizer="sgd"), optimizer="samar")
-    assert facts_of(switched)["color"] == facts_of(run_of(5))["color"]
 
 
 def test_a_race_is_told_by_steps_and_at_equal_cost() -> None:

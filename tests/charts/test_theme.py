@@ -47,8 +47,3 @@ def test_every_optimizer_looks_like_no_other() -> None:
         assert len(looks) == len(OPTIMIZERS)
     palette = setting(CONFIG, "chartCategoricalColors")
     assert {style.color for style in OPTIMIZER_STYLES.values()} == set(palette[: len(OPTIMIZERS)])
-
-
-@pytest.mark.parametrize("name", ["chartSequentialColors", "chartDivergingColors"])
-def test_palettes_have_the_ten_colours_that_streamlit_needs(name: str) -> None:
-    assert len(setting(CONFIG, name)) == 10

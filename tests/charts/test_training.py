@@ -1,7 +1,6 @@
 """What the panels of a run show, read off the figures."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,14 +26,6 @@ def test_panels_share_their_x(run: Run, optimizer: str, x: str) -> None:
         for trace in figure.data:
             assert trace.x.dtype == trace.y.dtype == np.float32
             np.testing.assert_allclose(trace.x[-1], steps[x][-1], rtol=1e-6)
-
-
-def test_panels_of_an_optimizer(run: Run) -> None:
-    assert panel_names("samar") == tuple(PANELS)
-    assert set(PANELS) - set(panel_names("sam")) == {"lam", "ratio"}
-    figure = PANELS["sharpness"](*run("sgd"), View("sgd"))
-    assert "SGD has no λ" in figure.layout.annotations[0].text
-    assert "SGD has no λ" in figure.layout.meta["alt"]
 
 
 @pytest.mark.parametrize("name", PANELS)
@@ -87,19 +78,6 @@ def test_ratio_is_averaged_geometrically(run: Run) -> None:
     assert abs(np.log(smooth.y[-1])) < 0.02, "a doubling and a halving cancel"
 
 
-def test_smoothing_looks_the_same_in_a_long_run(run: Run) -> None:
-    """A curve stretched over 20 times as many steps is smoothed over the same share of it."""
-    short, long = run("samar", steps=1000), run("samar", steps=20_000)
-    for steps, _ in (short, long):
-        steps["loss"] = (steps["step"] > len(steps["step"]) / 2).astype(float)
-    halves = []
-    for steps, epochs in (short, long):
-        smooth = PANELS["loss"](steps, epochs, View("samar", smoothing=0.95)).data[1]
-        halves.append(smooth.x[np.searchsorted(smooth.y, 0.5)] / steps["step"][-1])
-    assert halves[0] == pytest.approx(halves[1], abs=0.002)
-    assert halves[0] > 0.51
-
-
 def test_bounds_and_dead_band_are_drawn(run: Run) -> None:
     view = View("samar", bounds=(0.1, 3.0), dead_band=(0.9, 1.1))
     upper, lower = PANELS["lam"](*run("samar"), view).layout.shapes
@@ -122,33 +100,3 @@ def test_ratio_axis_is_centred_on_one(run: Run, spread: float) -> None:
     inside = (steps["ratio"] >= low) & (steps["ratio"] <= high)
     assert inside.sum() >= 0.95 * 397
     assert axis.range is None, "a fixed range would overrule the reader's zoom"
-
-
-@pytest.mark.parametrize("name", PANELS)
-def test_changes_by_hand_are_marked(run: Run, name: str) -> None:
-    view = View("samar", events=[(100.0, "ρ 0.1"), (200.0, "lr 0.01")])
-    marks = [s for s in PANELS[name](*run("samar"), view).layout.shapes if s.line.dash == "dot"]
-    assert [(mark.x0, mark.x1, mark.label.text) for mark in marks] == [
-        (100.0, 100.0, "ρ 0.1"),
-        (200.0, 200.0, "lr 0.01"),
-    ]
-
-
-def test_zoom_is_kept_until_an_axis_changes_its_meaning(run: Run) -> None:
-    def revisions(view: View, steps: int = 400) -> tuple[str, str]:
-        layout = PANELS["loss"](*run("samar", steps=steps), view).layout
-        return layout.xaxis.uirevision, layout.yaxis.uirevision
-
-    view = View("samar")
-    x, y = revisions(view)
-    assert revisions(replace(view, smoothing=0.9), steps=500) == (x, y)
-    assert revisions(replace(view, x="seconds"))[0] != x
-    assert revisions(replace(view, x="seconds"))[1] == y
-    assert revisions(replace(view, log=True)) == (x, "log")
-
-
-def test_a_curve_has_at_most_2000_points(run: Run) -> None:
-    steps, epochs = run("samar", steps=50_000)
-    for name in PANELS:
-        for trace in PANELS[name](steps, epochs, View("samar", smoothing=0.9)).data:
-            assert len(trace.x) == len(trace.y) <= 2000
