@@ -139,7 +139,7 @@ def test_a_state_names_no_more_images_than_there_are(two_runs: tuple[str, str]) 
     finish()
     landscape = landscape_of(Store(), job)
     assert landscape is not None
-    answer = Answer(Wanted(asked, "net"), job, landscape, is_first=True, refining=False)
+    answer = Answer(Wanted(asked, "net"), job, landscape, is_first=True)
     assert state_of(answer).endswith("**Compute** measures 5 × 5 points, 797 images.")
 
 
@@ -151,7 +151,7 @@ def test_minima_are_exported_as_json_that_every_reader_knows(two_runs: tuple[str
     landscape = landscape_of(Store(), job)
     assert isinstance(landscape, Landscape)
     landscape = replace(landscape, manifest=landscape.manifest | {"model_loss": float("nan")})
-    answer = Answer(Wanted(job.settings, "net"), job, landscape, False, False)
+    answer = Answer(Wanted(job.settings, "net"), job, landscape, is_first=False)
     files = topology.exports(answer, told(landscape)[0])
     read = json.loads(files["json"](), parse_constant=lambda word: pytest.fail(word))
     assert read["manifest"]["model_loss"] is None

@@ -1,8 +1,7 @@
 """Connectivity: paths of low loss between two trained networks, their barriers and planes."""
 
-import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -18,7 +17,15 @@ from samar.landscapes.result import Landscape
 from samar.settings.command import json_line
 from samar.web.controls import draw_settings
 from samar.web.measuring.networks import NetworkChoice, Source
-from samar.web.measuring.page import Measurement, Results, Wanted, show_exports, show_heading
+from samar.web.measuring.page import (
+    Files,
+    Measurement,
+    Results,
+    Wanted,
+    saved,
+    show_exports,
+    show_heading,
+)
 from samar.web.plotly_chart import plotly_chart
 from samar.web.service import service
 from samar.web.text import plain
@@ -122,19 +129,11 @@ def _manifest(connection: Connection) -> str:
     return " · ".join(parts)
 
 
-def exports(
-    connection: Connection, planes: dict[bool, Landscape], title: str
-) -> dict[str, Callable[[], str | bytes]]:
-    """Functions that make the files to export, by their ending."""
-
-    def npz() -> bytes:
-        content = io.BytesIO()
-        connection.save(content)
-        return content.getvalue()
-
+def exports(connection: Connection, planes: dict[bool, Landscape], title: str) -> Files:
+    """The files to export."""
     facts = connection.manifest | connection.summary()
     return {
-        "npz": npz,
+        "npz": partial(saved, connection),
         "csv": connection.to_csv,
         "json": partial(json_line, facts, indent=2),
         "html": partial(standalone_html, connection, planes, title),

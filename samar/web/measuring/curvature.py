@@ -1,6 +1,6 @@
 """Curvature: eigenvalues, density, trace and sharpness at the weights of one network or two."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -81,12 +81,12 @@ def _load(store: Store, job: Job) -> Report | None:
 
 def _show(results: Results[Report]) -> None:
     at_work = {
-        job.id: (f"{answer.result.images} images", answer.result)
-        for job, answer in zip(results.jobs, results.answers, strict=True)
-        if job is not None and job.active and answer is not None
+        answer.worker.id: (f"{answer.result.images} images", answer.result)
+        for answer in results.there
+        if answer.worker is not None
     }
     results.watch(partial(_show_at_work, at_work))
-    answers = [answer for answer in results.there if not answer.refining]
+    answers = [answer for answer in results.there if answer.worker is None]
     if not answers:
         return
     named = [(_title(answer), answer.result) for answer in answers]
@@ -96,10 +96,7 @@ def _show(results: Results[Report]) -> None:
     if any(report.sharpness for _, report in named):
         _show_sharpness(named)
     content = {title: report.as_json() for title, report in named}
-    files: dict[str, Callable[[], str | bytes]] = {
-        "json": partial(json_line, content, indent=2),
-        "csv": partial(_csv, named),
-    }
+    files = {"json": partial(json_line, content, indent=2), "csv": partial(_csv, named)}
     show_exports("curvature", files, key="curvature_export")
     with st.expander("Manifest"):
         for title, report in named:

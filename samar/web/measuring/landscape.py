@@ -1,6 +1,5 @@
 """Landscape: the loss on a line or a plane around a network, or between two or three."""
 
-import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,9 +30,11 @@ from samar.web.measuring.jobs import images_there
 from samar.web.measuring.networks import NetworkChoice, Source
 from samar.web.measuring.page import (
     Answer,
+    Files,
     Measurement,
     Results,
     Wanted,
+    saved,
     show_exports,
     show_heading,
 )
@@ -239,7 +240,7 @@ def state_of(answer: Answer[Landscape]) -> str:
     if sampling := landscape.sampling:
         state += f"; {sampling.replace(' measured', ' measured (the dots on the map)', 1)}"
         whole = "the tolerance"
-    if answer.refining:
+    if answer.worker:
         return f"{state}; refining to {whole}."
     if answer.is_first:
         return f"First result: {state}. **Compute** measures {whole}."
@@ -265,18 +266,10 @@ def _show_footer(
     show_exports(f"landscape-{answer.stem}", files, key=f"l_export_{number}")
 
 
-def exports(
-    title: str, landscape: Landscape, topology: Told | None = None, **look: Any
-) -> dict[str, Callable[[], str | bytes]]:
-    """Functions that make the files to export, by their ending."""
-
-    def npz() -> bytes:
-        content = io.BytesIO()
-        landscape.save(content)
-        return content.getvalue()
-
+def exports(title: str, landscape: Landscape, topology: Told | None = None, **look: Any) -> Files:
+    """The files to export."""
     files: dict[str, Callable[[], str | bytes]] = {
-        "npz": npz,
+        "npz": partial(saved, landscape),
         "csv": partial(to_csv, landscape),
         "html": partial(standalone_html, title, landscape, topology, **look),
     }

@@ -5,6 +5,7 @@ link, draws the choices, finds the jobs that answer them or begins first results
 watches the jobs, and shows the best result so far and how to repeat it.
 """
 
+import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from samar.web.state import TRAIN_PAGE
 from samar.web.text import plain
 
 R = TypeVar("R")
+Files = Mapping[str, Callable[[], str | bytes]]
+"""Functions that make the files to export, by their ending."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,14 @@ class Answer(Generic[R]):
 
     Attributes:
         is_first: whether it is a first result, from fewer images than were asked for.
-        refining: whether a job works on what was asked for.
+        worker: the job that works on what was asked for, if one does.
     """
 
     wanted: Wanted
     job: Job
     result: R
     is_first: bool
-    refining: bool
+    worker: Job | None = None
 
     @property
     def stem(self) -> str:
@@ -80,14 +83,12 @@ class Results(Generic[R]):
     """Everything there is to show, one entry per measurement asked for.
 
     Attributes:
-        jobs: those asked for, without their first results.
         active: whether one of the jobs, or of their first results, is under way.
         behind: whether a first result waits for somebody's measurement to end.
         watch: draws how the jobs stand, and with a function what a job at work knows so far.
     """
 
     wanted: Sequence[Wanted]
-    jobs: Sequence[Job | None]
     answers: Sequence[Answer[R] | None]
     active: bool
     behind: bool
@@ -170,13 +171,13 @@ def measuring_page(measurement: Measurement[Any]) -> None:
     with header:
         measurement.draw_view()
         buttons(prefix, questions)
-    jobs = [question.job for question in questions]
-    active = any(job is not None and job.active for job in (*jobs, *first.jobs))
+    jobs = (*first.jobs, *(question.job for question in questions))
+    active = any(job is not None and job.active for job in jobs)
 
     def status(show: Callable[[Job], None] | None = None) -> None:
         watch(questions, show, first)
 
-    measurement.show(Results(wanted, jobs, answers, active, bool(first.behind), status))
+    measurement.show(Results(wanted, answers, active, bool(first.behind), status))
     if measurement.introduction and not active and not any(answers):
         expect_charts()
         st.markdown(measurement.introduction)
@@ -239,8 +240,8 @@ def _best(
         if candidate is None or result is None:
             continue
         if answer is None or measurement.replaces(result, answer.result):
-            refining = job is not None and job.active
-            answer = Answer(wanted, candidate, result, candidate is not job, refining)
+            worker = job if job is not None and job.active else None
+            answer = Answer(wanted, candidate, result, candidate is not job, worker)
     return answer
 
 
@@ -262,14 +263,18 @@ def show_heading(answer: Answer[Any], *, exact: bool = True) -> None:
         st.badge("preview", icon=":material/hourglass_top:", color="orange")
 
 
-def show_exports(
-    stem: str, files: Mapping[str, Callable[[], str | bytes]], *, key: str, label: str = "Export"
-) -> None:
+def saved(result: Any) -> bytes:
+    """The content of the file to which a result saves itself."""
+    content = io.BytesIO()
+    result.save(content)
+    return content.getvalue()
+
+
+def show_exports(stem: str, files: Files, *, key: str, label: str = "Export") -> None:
     """Draw a row of buttons that download files.
 
     Args:
         stem: the files' name without ending.
-        files: what makes each file, by its ending.
         key: before the keys of the buttons.
     """
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -1,9 +1,8 @@
 """Minima and saddles of the landscapes on the page: marks, figures, numbers and files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -23,7 +22,7 @@ from samar.landscapes.topology.report import (
 )
 from samar.settings.command import PROGRAM, json_line
 from samar.web.learn.glossary import glossary_style, prose
-from samar.web.measuring.page import Answer, show_exports
+from samar.web.measuring.page import Answer, Files, show_exports
 from samar.web.plotly_chart import plotly_chart
 from samar.web.text import plain
 
@@ -176,12 +175,9 @@ def _table(named: Sequence[tuple[str, MergeTree]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def exports(answer: Answer[Landscape], tree: MergeTree) -> dict[str, Callable[[], str | bytes]]:
-    """Functions that make the files to export, by their ending."""
-    facts: dict[str, Any] = {
-        "title": answer.wanted.title,
-        "manifest": answer.result.manifest,
-    }
+def exports(answer: Answer[Landscape], tree: MergeTree) -> Files:
+    """The files to export."""
+    facts = {"title": answer.wanted.title, "manifest": answer.result.manifest}
     return {
         "json": lambda: json_line(as_json(tree, **facts), indent=1),
         "csv": partial(tree_csv, tree),
