@@ -150,6 +150,27 @@ def attempt(act: Callable[..., None], *arguments: Any) -> None:
         st.session_state[PROBLEM] = sentence_of(error)
 
 
+def act_button(
+    label: str,
+    icon: str,
+    act: Callable[..., None],
+    *arguments: Any,
+    why_not: str = "",
+    help: str | None = None,
+    disabled: bool = False,
+    **options: Any,
+) -> None:
+    """Draw a button that runs an action; it is disabled, and says why, where ``why_not`` does."""
+    st.button(
+        label,
+        icon=f":material/{icon}:" if icon else None,
+        on_click=attempt,
+        args=(act, *arguments),
+        **unless(why_not, help, disabled),
+        **options,
+    )
+
+
 def sentence_of(error: SamarError | OSError) -> str:
     """What went wrong, for a person."""
     return of_the_disk(error) if isinstance(error, OSError) else str(error)

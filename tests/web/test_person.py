@@ -61,7 +61,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Call it, and the Train page disables nothing."""
 
     def forget() -> None:
-        monkeypatch.setattr("samar.web.train.page.unless", lambda *_: {})
+        monkeypatch.setattr("samar.web.service.unless", lambda *_: {})
 
     return forget
 

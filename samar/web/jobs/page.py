@@ -16,7 +16,7 @@ from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
 from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
-from samar.web.service import attempt, explained, service, show_problem, unless
+from samar.web.service import act_button, attempt, explained, service, show_problem, unless
 from samar.web.state import COMPARE_PAGE, COMPARED, JOB, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
 from samar.web.train.stage import MOST_RUNS
@@ -128,14 +128,8 @@ def _actions(job: Job) -> None:
         if st.button("Open", icon=":material/open_in_new:", type="primary", key="open"):
             open_job(job)
         if job.status == "paused" or job.status in RESUMABLE:
-            resume = partial(service().resume, job.id)
-            st.button(
-                "Resume",
-                icon=":material/resume:",
-                on_click=attempt,
-                args=(resume,),
-                **unless(steer or service().cannot_resume(job)),
-            )
+            why_not = steer or service().cannot_resume(job)
+            act_button("Resume", "resume", partial(service().resume, job.id), why_not=why_not)
         if job.active:
             _stop_button(job, "stop")
         elif st.button(
@@ -150,11 +144,11 @@ def _actions(job: Job) -> None:
             # What was given elsewhere meanwhile makes another widget, which begins with that.
             name, key = job.settings.name, f"name_{job.id}_{job.settings.name}"
             st.text_input("New name", name, max_chars=80, key=key)
-            st.button("Save", on_click=attempt, args=(_rename, job.id, key), key="save_name")
+            act_button("Save", "", _rename, job.id, key, key="save_name")
         with st.popover("Tags", icon=":material/label:", **unless(steer)):
             tags, key = " ".join(job.tags), f"tags_{job.id}_{' '.join(job.tags)}"
             st.text_input("Tags, with spaces between them", tags, key=key)
-            st.button("Save", on_click=attempt, args=(_tag, job.id, key), key="save_tags")
+            act_button("Save", "", _tag, job.id, key, key="save_tags")
         if not job.active:
             _delete_button([job])
         download_menu(job)
@@ -182,7 +176,7 @@ def _actions_for_many(jobs: Sequence[Job]) -> None:
         _pin_button(jobs)
         with st.popover("Add tags", icon=":material/label:", **unless(_cannot_steer(jobs))):
             st.text_input("Tags, with spaces between them", key="tags_of_many")
-            st.button("Save", on_click=attempt, args=(_add_tags, jobs), key="save_tags")
+            act_button("Save", "", _add_tags, jobs, key="save_tags")
         if ended := [job for job in jobs if not job.active]:
             _delete_button(ended)
 
@@ -198,26 +192,15 @@ def _cannot_steer(jobs: Sequence[Job]) -> str:
 
 def _stop_button(job: Job, key: str) -> None:
     known = kinds().get(job.kind)
-    st.button(
-        "Cancel" if known and known.lane == SHORT else "Stop",
-        icon=":material/stop:",
-        key=key,
-        on_click=attempt,
-        args=(service().stop, job.id),
-        **unless(service().cannot_steer(job)),
-    )
+    label = "Cancel" if known and known.lane == SHORT else "Stop"
+    why_not = service().cannot_steer(job)
+    act_button(label, "stop", service().stop, job.id, why_not=why_not, key=key)
 
 
 def _pin_button(jobs: Sequence[Job]) -> None:
     pinned = all(job.pinned for job in jobs)
-    st.button(
-        "Unpin" if pinned else "Pin",
-        icon=":material/keep_off:" if pinned else ":material/keep:",
-        on_click=attempt,
-        args=(_pin, jobs, not pinned),
-        key="pin",
-        **unless(_cannot_steer(jobs)),
-    )
+    label, icon = ("Unpin", "keep_off") if pinned else ("Pin", "keep")
+    act_button(label, icon, _pin, jobs, not pinned, why_not=_cannot_steer(jobs), key="pin")
 
 
 def _delete_button(jobs: Sequence[Job]) -> None:
@@ -227,7 +210,7 @@ def _delete_button(jobs: Sequence[Job]) -> None:
             removed += f" and {its} {count} run{'s' * (count > 1)}"
         st.markdown(f"This removes {removed}, with records and files, for good.")
         label = f"Delete {len(jobs)} jobs" if len(jobs) > 1 else "Delete it"
-        st.button(label, on_click=attempt, args=(_delete, jobs), key="really_delete")
+        act_button(label, "", _delete, jobs, key="really_delete")
 
 
 def _owned(jobs: Sequence[Job]) -> int:

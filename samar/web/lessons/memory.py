@@ -10,7 +10,7 @@ from samar.recordings.catalog import recording
 from samar.training.presets import PRESETS
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 from samar.web.presenting import carried
-from samar.web.service import attempt, service
+from samar.web.service import act_button, service
 from samar.web.state import LESSON_RUNS, RUN, TRAIN_PAGE
 
 TITLES = {
@@ -95,12 +95,11 @@ def _draw() -> Shown:
 def _live() -> None:
     """Start the two runs for real, and lead to them."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Train both here", icon=":material/bolt:", key="train_both",
-            on_click=attempt, args=(_start,),
-            help="Trains SAMAR and SGD on this machine, one after the other, with the settings of "
-            "the recording: about a minute each. The recording above stays.",
-        )  # fmt: skip
+        help = (
+            "Trains SAMAR and SGD on this machine, one after the other, with the settings of the "
+            "recording: about a minute each. The recording above stays."
+        )
+        act_button("Train both here", "bolt", _start, help=help, key="train_both")
         for title, run_id in st.session_state.get(LESSON_RUNS, {}).items():
             st.page_link(
                 TRAIN_PAGE, label=f"Watch {title}", icon=":material/monitoring:",

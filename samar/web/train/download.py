@@ -7,7 +7,7 @@ from samar.data.presence import is_present
 from samar.errors import RunError
 from samar.kinds.download import DownloadSettings, newest_download, progress_words
 from samar.web.measuring.jobs import REFRESH_SECONDS
-from samar.web.service import attempt, explained, service, show_problem, unless
+from samar.web.service import act_button, explained, service, show_problem
 from samar.web.state import DOWNLOAD
 from samar.web.text import plain
 
@@ -32,20 +32,12 @@ def download_button(label: str, settings: DownloadSettings, *, key: str) -> None
     if (job := newest_download(store, settings.source, active=True)) is not None:
         st.session_state[DOWNLOAD] = job.id
         st.fragment(explained()(_progress), run_every=REFRESH_SECONDS)(job.id)
-        stop = (service().stop, job.id)
-        why_not = unless(service().cannot_steer(job))
-        st.button(
-            "Cancel",
-            icon=":material/stop:",
-            key="download_cancel",
-            on_click=attempt,
-            args=stop,
-            **why_not,
-        )
+        why_not = service().cannot_steer(job)
+        stop = service().stop
+        act_button("Cancel", "stop", stop, job.id, why_not=why_not, key="download_cancel")
         return
-    start = (_start, settings)
-    why_not = unless(service().cannot_start(settings))
-    st.button(label, icon=":material/download:", key=key, on_click=attempt, args=start, **why_not)
+    why_not = service().cannot_start(settings)
+    act_button(label, "download", _start, settings, why_not=why_not, key=key)
     show_problem()
     ended = newest_download(store, settings.source, active=False)
     if ended is not None and ended.message and ended.id == st.session_state.get(DOWNLOAD):

@@ -11,7 +11,7 @@ from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
 from samar.web.plotly_chart import choose_view
 from samar.web.presenting import presenting
-from samar.web.service import attempt, explained, service, show_problem, unless
+from samar.web.service import act_button, explained, service, show_problem
 from samar.web.state import COMPARED, LOADED, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
@@ -106,15 +106,16 @@ def _button(
     why_not: str = "",
 ) -> None:
     width = FIRST_WIDTH if first else WIDTH
-    st.button(
+    act_button(
         label,
+        icon,
+        act,
+        why_not=why_not,
+        help=help,
+        disabled=disabled,
         key=f"button_{label.lower()}",
-        icon=f":material/{icon}:",
         shortcut=shortcut,
         type="primary" if first and label != "Pause" else "secondary",
-        **unless(why_not, help, disabled),
-        on_click=attempt,
-        args=(act,),
         width=int(width * PRESENTED) if presenting() else width,
     )
 
