@@ -11,8 +11,8 @@ from samar.networks.library import ID, imported_models, models_folder
 from samar.settings.command import json_line
 
 ADVICE = {
-    "store": "Put back a copy of the store, or set SAMAR_STORE or SAMAR_HOME to another one.",
     "integrity": "SQLite copies what can be read: sqlite3 samar.db .recover | sqlite3 copy.db",
+    "store": "Put back a copy of the store, or set SAMAR_STORE or SAMAR_HOME to another one.",
     "row": "Update samar, or name the missing kinds of jobs in SAMAR_KINDS.",
     "folder": "Put the missing folders back, set SAMAR_ARTIFACTS to the folder that holds them, or "
     "delete the jobs whose files are lost.",

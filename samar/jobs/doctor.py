@@ -95,7 +95,7 @@ def _examine_store(report: Report, database: Database) -> None:
         artifacts = sa.select(schema.artifacts.c.job, schema.artifacts.c.path)
         files = {row.key: list[str]() for row in rows}
         for key, path in db.execute(artifacts.order_by(schema.artifacts.c.key)):
-            files[key].append(path)
+            files.setdefault(key, []).append(path)
     database.engine.dispose()
     report.jobs = len(rows)
     for row in rows:
