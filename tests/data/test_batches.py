@@ -76,18 +76,6 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(photographs):
     assert global_state[1] == np.random.get_state()[1].tolist()
 
 
-def test_augmentation_differs_between_steps_and_seeds():
-    same = ImageSet(
-        torch.randint(0, 256, (1, 1, 16, 16), dtype=torch.uint8).repeat(8, 1, 1, 1),
-        torch.zeros(8).long(),
-    )
-    seen = [
-        batches(same, 8, seed=seed, augmentation=Augmentation()).batch(step)[0]
-        for seed, step in [(0, 0), (0, 1), (1, 0)]
-    ]
-    assert not any(torch.equal(seen[i], seen[j]) for i, j in [(0, 1), (0, 2), (1, 2)])
-
-
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_format_and_layout(photographs, memory_format, dtype):

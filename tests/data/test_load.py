@@ -1,6 +1,3 @@
-import hashlib
-from dataclasses import FrozenInstanceError
-
 import numpy as np
 import pytest
 import torch
@@ -39,17 +36,6 @@ def test_digits_without_scikit_learn_are_explained(monkeypatch):
     monkeypatch.setattr("samar.data.sources.digits.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"digits are not .* pip install '\.\[app\]' in a check"):
         load_dataset("digits")
-
-
-def test_the_checksum_is_of_shapes_and_bytes():
-    digits = load_dataset("digits")
-    digest = hashlib.sha256()
-    for part in (digits.train, digits.test):
-        for array in (part.images.numpy(), part.labels.numpy()):
-            digest.update(str(array.shape).encode())
-            digest.update(array.tobytes())
-    assert digits.checksum == digest.hexdigest()
-    assert load_dataset("digits", label_noise=0.01).checksum != digits.checksum
 
 
 def test_images_per_class_takes_the_first_of_each():
@@ -121,21 +107,6 @@ def test_options_out_of_range(options, sentence):
 def test_image_set_checks_its_tensors(images, labels, sentence):
     with pytest.raises(DataError, match=sentence):
         ImageSet(images, labels)
-
-
-def test_image_set_is_frozen_and_subsets_in_order(numbered):
-    images = numbered(5)
-    chosen = images.subset(torch.tensor([4, 0, 4]))
-    assert chosen.labels.tolist() == [4, 0, 4]
-    assert chosen.images[:, 0, 0, 0].tolist() == [4, 0, 4]
-    with pytest.raises(FrozenInstanceError):
-        images.labels = torch.zeros(5).long()
-
-
-def test_to_another_device():
-    moved = load_dataset("digits").to("meta")
-    tensors = [t for part in (moved.train, moved.test) for t in (part.images, part.labels)]
-    assert {t.device.type for t in tensors} == {"meta"}
 
 
 def test_halved_images_are_means_of_four():

@@ -16,10 +16,6 @@ def test_exactly_the_share_is_wrong(rate):
     assert torch.equal(LABELS, before)
 
 
-def test_a_fraction_of_a_label_is_rounded():
-    assert with_label_noise(LABELS[:7], 0.4, classes=10, seed=0)[1] == 3
-
-
 def test_every_other_class_is_as_likely():
     """χ² over the 90 pairs (right, wrong) has 80 degrees of freedom given the 10 row sums."""
     noisy, _ = with_label_noise(LABELS, 0.9, classes=10, seed=1)
@@ -31,11 +27,3 @@ def test_every_other_class_is_as_likely():
     chi2 = ((pairs - expected) ** 2 / expected)[~torch.eye(10, dtype=torch.bool)].sum()
     assert pairs.diagonal().sum() == 0
     assert 40 < chi2 < 130
-
-
-def test_the_seed_decides():
-    one, two, other = (
-        with_label_noise(LABELS, 0.3, classes=10, seed=seed)[0] for seed in (1, 1, 2)
-    )
-    assert torch.equal(one, two)
-    assert not torch.equal(one, other)

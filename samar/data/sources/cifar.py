@@ -82,13 +82,7 @@ def _provide(archive: Archive, root: Path, fetch: bool, progress: Progress | Non
                 f"or with 'python -m samar download {archive.info.name}', or choose digits."
             )
         download(archive.url, file, archive.files.tgz_md5, progress)
-    try:
-        _extract(archive, file)
-    except OSError as error:
-        raise DataError(
-            f"{archive.info.title} cannot be unpacked in {root} ({error.strerror}); "
-            "make room or choose another folder."
-        ) from error
+    _extract(archive, file)
 
 
 def _extract(archive: Archive, file: Path) -> None:

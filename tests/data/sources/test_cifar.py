@@ -92,11 +92,3 @@ def test_missing_without_permission_to_fetch(fake, tmp_path):
         DataError, match=r"CIFAR-100? is missing .* download cifar100?., or choose digits"
     ):
         load_dataset(name, root=tmp_path / "nowhere")
-
-
-def test_no_room_to_unpack(fake, server, tmp_path):
-    name, _ = fake
-    (tmp_path / "data.tar.gz").write_bytes(server.content)
-    (tmp_path / cifar.ARCHIVES[name].files.base_folder).touch()
-    with pytest.raises(DataError, match=r"cannot be unpacked in .*\(File exists\); make room"):
-        load_dataset(name, root=tmp_path)
