@@ -32,9 +32,9 @@ from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.kinds.curvature import CurvatureJobSettings
+from samar.optim.schedule import HOLD
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
-from samar.training.schedule import HOLD
 
 TUNE, CANDIDATE, FINAL = PHASES = ("tune", "candidates", "final")
 VALIDATION = 0.2

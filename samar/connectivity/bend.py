@@ -29,7 +29,7 @@ from samar.connectivity.curve import coefficients, point
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.landscapes.directions import Weights
-from samar.training.schedule import lr_factor
+from samar.optim.schedule import lr_factor
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 """Inputs and labels of a step, counted from 0."""

@@ -39,10 +39,10 @@ from samar.optim.catalog import OPTIMIZERS
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import build_rule
 from samar.optim.samar import SAMAR
+from samar.optim.schedule import lr_factor
 from samar.optim.second_pass import SecondPass, build_second_pass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
-from samar.training.schedule import lr_factor
 from samar.training.settings import LOCAL, TrainSettings
 
 QUICK_MACS, FEWEST_IMAGES = 1_300_000_000, 8

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from samar.training.schedule import lr_factor
+from samar.optim.schedule import lr_factor
 
 
 def test_cosine_equals_torch() -> None:
