@@ -11,7 +11,7 @@ from samar.networks.inspection import Inspection, Shape
 from samar.networks.library import model_like
 from samar.networks.public import DEVIATIONS
 from samar.web.models.library import NORMALIZE, folder_of, links, show_difference
-from samar.web.service import attempt, cannot_upload, checked_upload, unless
+from samar.web.service import act_button, cannot_upload, checked_upload
 from samar.web.text import plain
 
 
@@ -105,15 +105,11 @@ def _show_keep(job: Job, inspection: Inspection) -> None:
         key = f"models_title_{inspection.sha256[:8]}"
         name = kept.title if kept is not None else inspection.file.rsplit(".", 1)[0]
         st.text_input("Name", name, max_chars=80, key=key, width=280)
-        st.button(
-            "Keep",
-            type="primary",
-            icon=":material/save:",
-            key="models_keep",
-            on_click=attempt,
-            args=(_keep, job, key),
-            **unless(cannot_upload(), "Puts it among the networks of the other pages."),
-        )
+        why_not, help = cannot_upload(), "Puts it among the networks of the other pages."
+        act_button(
+            "Keep", "save", _keep, job, key,
+            why_not=why_not, help=help, type="primary", key="models_keep",
+        )  # fmt: skip
 
 
 def _keep(job: Job, key: str) -> None:

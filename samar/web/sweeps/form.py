@@ -14,7 +14,7 @@ from samar.sweeps.spec import FIXED, MEMBER_DEFAULTS, OPTIONS, SweepSpec
 from samar.sweeps.values import as_text, gradient_evaluations, parse_range, parse_values
 from samar.training.settings import DECIDING, TrainSettings
 from samar.web.controls import SETTINGS, control, fill, key_of, link_problem
-from samar.web.service import attempt, service, show_problem, unless
+from samar.web.service import act_button, service, show_problem
 from samar.web.state import SWEEP_FORM, SWEEP_PRESET, show_sweep
 from samar.web.text import plain
 from samar.web.train.download import offer_download
@@ -180,15 +180,15 @@ def _summary() -> None:
         if absent:
             offer_download(absent[0])
     with st.container(horizontal=True, key="sweep_start"):
-        st.button(
+        act_button(
             "Start sweep",
+            "play_arrow",
+            _start,
+            why_not=service().cannot_start(),
+            disabled=spec is None,
             type="primary",
-            icon=":material/play_arrow:",
             shortcut="Ctrl+Enter",
             key="sweep_start_button",
-            **unless(service().cannot_start(), disabled=spec is None),
-            on_click=attempt,
-            args=(_start,),
         )
     show_problem()
     if spec is not None:

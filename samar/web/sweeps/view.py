@@ -11,7 +11,7 @@ from samar.errors import RunError
 from samar.jobs.job import Job, moment
 from samar.sweeps.results import SettingResult, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep
-from samar.web.service import attempt, explained, service, show_problem, sweeps, unless
+from samar.web.service import act_button, explained, service, show_problem, sweeps, unless
 from samar.web.state import RUN, TRAIN_PAGE, show_sweep, shown_sweep
 from samar.web.sweeps.form import base_panel, follow_link, new_sweep, problem_of_link
 from samar.web.sweeps.results import COLUMNS, charts, differences, row, verdict
@@ -113,12 +113,7 @@ def _buttons(sweep: Sweep) -> None:
         if not sweep.training:
             with st.popover("Delete", icon=":material/delete:", **unless(why_not)):
                 st.markdown(f"This removes the sweep and its {sweep.members} runs for good.")
-                st.button(
-                    "Delete it",
-                    key="sweep_really_delete",
-                    on_click=attempt,
-                    args=(partial(_delete, sweep.id),),
-                )
+                act_button("Delete it", "", _delete, sweep.id, key="sweep_really_delete")
 
 
 def _button(
@@ -131,14 +126,15 @@ def _button(
     *,
     primary: bool = False,
 ) -> None:
-    st.button(
+    act_button(
         label,
-        key=f"sweep_{label.lower()}",
-        icon=f":material/{icon}:",
+        icon,
+        act,
+        sweep.id,
+        why_not=why_not,
+        help=help,
         type="primary" if primary else "secondary",
-        on_click=attempt,
-        args=(act, sweep.id),
-        **unless(why_not, help),
+        key=f"sweep_{label.lower()}",
     )
 
 
