@@ -233,7 +233,7 @@ def surface(
             line = {"line": overlay["line"] | {"width": 5}, "name": overlay["name"]}
             traces.append(in_space | line | motion.rows(len(traces), rows, ground))
     for name, line_number in lines.items():
-        mark = {"symbol": MARKS[OPTIMIZER_STYLES[name].symbol], "size": 6}
+        mark = {"symbol": MARKS.get(OPTIMIZER_STYLES[name].symbol, "circle-open"), "size": 6}
         head = {"type": "scatter3d"} | _head(name, mark, 1)
         traces.append(head | motion.follow(len(traces), line_number))
     aspect = (info.y_range[1] - info.y_range[0]) / (info.x_range[1] - info.x_range[0])

@@ -12,6 +12,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from samar.optim.catalog import OPTIMIZERS
+
 NEUTRAL = "#808080"
 """Grey that can be told from both backgrounds: the training set's curves, bands."""
 
@@ -27,10 +29,8 @@ class OptimizerStyle:
 
 
 OPTIMIZER_STYLES = {
-    "sgd": OptimizerStyle("SGD", "#CC79A7", "dot", "square"),
-    "sam": OptimizerStyle("SAM", "#0072B2", "dash", "triangle-up"),
-    "vasso": OptimizerStyle("VaSSO", "#009E73", "dashdot", "cross"),
-    "samar": OptimizerStyle("SAMAR", "#D55E00", "solid", "diamond"),
+    name: OptimizerStyle(info.title, info.color, info.dash, info.symbol)
+    for name, info in OPTIMIZERS.items()
 }
 
 

@@ -21,14 +21,7 @@ from samar.jobs.steered import Steered
 from samar.jobs.store import MEMBER
 from samar.jobs.work import Diverged, Stopped, Work
 from samar.kinds.train import Training, images_for, prepare
-from samar.optim.catalog import OPTIMIZERS, SECOND_PASSES
-from samar.optim.settings import (
-    PerturbationSettings,
-    SAMARSettings,
-    SecondPassSettings,
-    SGDSettings,
-    VaSSOSettings,
-)
+from samar.optim.catalog import OPTIMIZERS, SECOND_PASSES, OptimizerSettings
 from samar.settings.declare import setting, settings_of
 from samar.training.settings import OF_RANKS, TrainSettings
 
@@ -36,17 +29,7 @@ if TYPE_CHECKING:
     from samar.training.trainer import Trainer
 
 FEWEST, MOST = 2, 4
-OWN = tuple(
-    name
-    for part in (
-        SGDSettings,
-        PerturbationSettings,
-        SecondPassSettings,
-        VaSSOSettings,
-        SAMARSettings,
-    )
-    for name in settings_of(part)
-)
+DIFFERING = tuple(settings_of(OptimizerSettings))
 """Settings in which members may differ; any other would give them other weights or batches."""
 FIGURES = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 HELD_OUT = ("val_loss", "val_accuracy")
@@ -113,10 +96,10 @@ class RaceSettings(TrainSettings):
         for word in words:
             name, equals, value = word.partition("=")
             name = name.replace("-", "_")
-            if not equals or name not in OWN:
+            if not equals or name not in DIFFERING:
                 raise ConfigError(
                     f"{word!r} in {entry!r} is no setting of an optimizer; write NAME=VALUE with "
-                    f"one of {', '.join(OWN)}."
+                    f"one of {', '.join(DIFFERING)}."
                 )
             own[name] = value
         base = self.model_dump(exclude={"optimizers", *OF_RANKS})

@@ -19,8 +19,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from samar.optim.catalog import RULES, default_of
-from samar.optim.validation import build_named, check_constants
+from samar.optim.catalog import RULES
+from samar.optim.validation import build_named, check_constants, default_of
 
 
 @dataclass(frozen=True)

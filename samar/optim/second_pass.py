@@ -18,8 +18,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from samar.optim.catalog import SECOND_PASSES, default_of
-from samar.optim.validation import build_named, check_constants
+from samar.optim.catalog import SECOND_PASSES
+from samar.optim.validation import build_named, check_constants, default_of
 
 Decision = Literal["skip", "take", "measure"]
 """*measure* takes the second gradient with the plain weight λ, where *take* may give it more."""

@@ -6,9 +6,17 @@ from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from samar.optim.catalog import RuleInfo, SecondPassInfo
+from samar.optim.catalog import OptimizerSettings, RuleInfo, SecondPassInfo
+from samar.settings.declare import settings_of
 
 Part = TypeVar("Part")
+CONSTANTS = settings_of(OptimizerSettings)
+"""The constants of λ rules and policies among them, with defaults and bounds."""
+
+
+def default_of(constant: str) -> float:
+    """The default of a constant of a λ rule or of a policy of the second gradient."""
+    return float(CONSTANTS[constant].default)
 
 
 def checked_number(name: str, value: object, low: float, high: float = math.inf) -> float:
@@ -45,8 +53,10 @@ def check_constants(part: Any, catalog: Mapping[str, RuleInfo | SecondPassInfo])
         TypeError, ValueError: as `checked_number`.
     """
     if part.name in catalog:
-        for constant, info in catalog[part.name].constants.items():
-            value = getattr(part, constant)
+        for constant in catalog[part.name].constants:
+            info, value = CONSTANTS[constant], getattr(part, constant)
+            assert info.low is not None
+            assert info.high is not None
             number = checked_number(f"{part.name}.{constant}", value, info.low, info.high)
             object.__setattr__(part, constant, number)
 

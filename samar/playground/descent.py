@@ -1,7 +1,7 @@
 """The optimizers of ``samar.optim`` on a loss of two parameters, every step recorded.
 
 Nothing is implemented twice: SGD, SAM, VaSSO and SAMAR are the classes that train networks, built
-by ``build_optimizer`` on a module with one float64 parameter of shape (2,).
+by ``optimizer_of`` on a module with one float64 parameter of shape (2,).
 
 A step's mini-batch is a random tilt: f_k(x) = f(x) + σ ξ_k·x with ξ_k ~ N(0, I), drawn once from
 the seed, the same for all optimizers and for both passes of a step.
@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from samar.optim.factory import build_optimizer
-from samar.optim.rules import build_rule
+from samar.optim.factory import optimizer_of
 from samar.optim.samar import SAMAR
-from samar.optim.second_pass import EveryStep, build_second_pass
+from samar.optim.second_pass import EveryStep
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.losses import Loss, build_loss
@@ -43,26 +42,9 @@ class _Point(nn.Module):
 def descend_with(settings: PlaygroundSettings, name: str) -> Path:
     """One optimizer's path, whether or not the settings name it."""
     loss, point = build_loss(settings), _Point(*settings.start)
-    lam_min, lam_max = settings.lam_bounds
-    optimizer = build_optimizer(
-        name,
-        point,
-        lr=settings.lr,
-        momentum=settings.momentum,
-        rho=settings.rho,
-        theta=settings.theta,
-        rule=build_rule(settings.rule, **settings.rule_constants),
-        lam=settings.lam,
-        lam_min=lam_min,
-        lam_max=lam_max,
-        beta=settings.beta,
-        sharpness=settings.sharpness,
-        second_pass=build_second_pass(settings.second_pass_name, **settings.second_pass_constants)
-        if name == settings.optimizer
-        else EveryStep(),
-    )
-    if isinstance(optimizer, SAMAR):
-        optimizer.hold(settings.lam_held)
+    optimizer = optimizer_of(settings, point, name)
+    if isinstance(optimizer, TwoPassOptimizer) and name != settings.optimizer:
+        optimizer.second_pass = EveryStep()
     random = np.random.default_rng(settings.seed)
     tilts = settings.noise * random.standard_normal((settings.steps, 2))
     record = _Record(loss, point.weight, settings)

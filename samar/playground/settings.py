@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator, model_validator
 
-from samar.optim.catalog import OPTIMIZERS, THETA
-from samar.optim.settings import SAMARSettings, SecondPassSettings
+from samar.optim.catalog import OPTIMIZERS, OptimizerSettings
 from samar.playground.catalog import LANDSCAPES
 from samar.settings.declare import setting, setting_like, settings_of, titles
 
@@ -31,7 +30,7 @@ def _shape(
     )
 
 
-class PlaygroundSettings(SAMARSettings, SecondPassSettings):
+class PlaygroundSettings(OptimizerSettings):
     """One loss, one start and the settings of all optimizers.
 
     The λ rule starts as the dead band on the raw ratio, which moves λ within a hundred steps; what
@@ -102,25 +101,20 @@ class PlaygroundSettings(SAMARSettings, SecondPassSettings):
     )
     seed: int = setting(0, "Chooses the random tilts.", ge=0, le=9999)
     steps: int = setting(150, "Steps of each optimizer.", step=10, ge=10, le=400)
-    theta: float = setting(
-        THETA,
-        "Weight of the newest gradient in VaSSO's uphill direction; 1 is SAM, smaller averages "
-        "more noise away.",
-        label="VaSSO θ",
-        ge=0,
-        le=1,
-    )
-    rule: str = setting_like(SAMARSettings, "rule", "dead_band")
+    weight_decay: ClassVar[float] = 0.0  # type: ignore[misc]
+    nesterov: ClassVar[bool] = False  # type: ignore[misc]
+    adaptive: ClassVar[bool] = False  # type: ignore[misc]
+    rule: str = setting_like(OptimizerSettings, "rule", "dead_band")
     second_pass: str = setting_like(
-        SecondPassSettings,
+        OptimizerSettings,
         "second_pass",
         "always",
         "When SAMAR takes its second gradient; the others take theirs at every step.",
     )
-    lam_min: float = setting_like(SAMARSettings, "lam_min", 0.1)
-    lam_max: float = setting_like(SAMARSettings, "lam_max", 3.0)
+    lam_min: float = setting_like(OptimizerSettings, "lam_min", 0.1)
+    lam_max: float = setting_like(OptimizerSettings, "lam_max", 3.0)
     beta: float = setting_like(
-        SAMARSettings,
+        OptimizerSettings,
         "beta",
         0.0,
         "Averaging of the sharpness before the ratio is taken; 0 is the raw ratio. Training runs "
@@ -190,6 +184,10 @@ class PlaygroundSettings(SAMARSettings, SecondPassSettings):
                     "choose one of these."
                 )
         return tuple(name for name in OPTIMIZERS if name in names)
+
+    def uses(self, name: str) -> bool:
+        """Whether an optimizer has the setting; all descend side by side."""
+        return any(name in info.hyperparameters for info in OPTIMIZERS.values())
 
     @property
     def start(self) -> tuple[float, float]:

@@ -20,14 +20,7 @@ from samar.data.catalog import (
 from samar.device.catalog import AUTO, DEVICES, PRECISIONS
 from samar.errors import ConfigError
 from samar.models.catalog import MODELS
-from samar.optim.catalog import OPTIMIZERS
-from samar.optim.settings import (
-    PerturbationSettings,
-    SAMARSettings,
-    SecondPassSettings,
-    SGDSettings,
-    VaSSOSettings,
-)
+from samar.optim.catalog import OPTIMIZERS, OptimizerSettings
 from samar.settings.declare import Settings, setting, settings_of, titles
 from samar.settings.job import JobSettings
 
@@ -61,15 +54,7 @@ class TaskSettings(Settings):
     )
 
 
-class TrainSettings(
-    JobSettings,
-    SAMARSettings,
-    VaSSOSettings,
-    SecondPassSettings,
-    PerturbationSettings,
-    SGDSettings,
-    TaskSettings,
-):
+class TrainSettings(JobSettings, OptimizerSettings, TaskSettings):
     """The settings of one training run; see each field's description."""
 
     kind: ClassVar[str] = "train"
@@ -242,9 +227,10 @@ class TrainSettings(
             )
         if self.ranks > 1 and self.compile:
             raise ValueError("compile is on, but several ranks do not compile; switch one off.")
-        if self.ranks > 1 and self.perturbation == LOCAL and self.optimizer == "vasso":
+        if self.ranks > 1 and self.perturbation == LOCAL and not self.declared.splits:
             raise ValueError(
-                "perturbation is 'local', but VaSSO averages the gradient of all ranks; choose "
+                f"perturbation is 'local', but {self.optimizer_title} averages the gradient of all "
+                "ranks; choose "
                 "'global'."
             )
         size = dataset_info(self.dataset).size // (1 + self.halved)
@@ -281,12 +267,12 @@ class TrainSettings(
     @property
     def optimizer_title(self) -> str:
         """The optimizer, for people."""
-        return OPTIMIZERS[self.optimizer].title
+        return self.declared.title
 
     @property
     def described(self) -> str:
         """Optimizer with what is not usual of it, network, images and seed."""
-        optimizer = [OPTIMIZERS[self.optimizer].title]
+        optimizer = [self.optimizer_title]
         for name, known in settings_of(type(self)).items():
             value = getattr(self, name)
             unusual = known.group in OPTIMIZER_GROUPS and value != known.default

@@ -36,11 +36,8 @@ from samar.models.catalog import MODELS
 from samar.models.guard import undisturbed
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.catalog import OPTIMIZERS
-from samar.optim.factory import build_optimizer
-from samar.optim.rules import build_rule
-from samar.optim.samar import SAMAR
+from samar.optim.factory import change_optimizer, optimizer_of
 from samar.optim.schedule import lr_factor
-from samar.optim.second_pass import SecondPass, build_second_pass
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
 from samar.training.settings import LOCAL, TrainSettings
@@ -121,12 +118,10 @@ class Trainer:
     def _built(self) -> Optimizer:
         """The optimizer that the config describes."""
         config = self.config
-        optimizer = build_optimizer(config.optimizer, self._network, **_hyperparameters(config))
+        optimizer = optimizer_of(config, self._network, config.optimizer)
         if isinstance(optimizer, TwoPassOptimizer):
             optimizer.local_perturbation = config.perturbation == LOCAL
             optimizer.progress = max(0, self.step_count - 1) / self.total_steps  # of the last step
-        if isinstance(optimizer, SAMAR):
-            optimizer.hold(config.lam_held)
         return optimizer
 
     def _check_parts(self) -> None:
@@ -341,25 +336,7 @@ class Trainer:
             self.optimizer = self._built()
             _base(self.optimizer).state.update(momentum)
             return
-        for group in self.optimizer.param_groups:
-            group.update(
-                {
-                    name: values[name]
-                    for name in ("rho", "theta")
-                    if name in values and name in group
-                }
-            )
-        policy, optimizer = _second_pass(self.config), self.optimizer
-        if isinstance(optimizer, TwoPassOptimizer) and optimizer.second_pass != policy:
-            optimizer.second_pass = policy
-        if isinstance(self.optimizer, SAMAR):
-            self.optimizer.rule = build_rule(self.config.rule, **self.config.rule_constants)
-            self.optimizer.set_bounds(*self.config.lam_bounds)
-            if self.optimizer.held != self.config.lam_held:
-                self.optimizer.hold(self.config.lam_held)
-            if "lam" in values:
-                self.optimizer.set_bounds(self.config.lam, self.config.lam)
-                self.optimizer.set_bounds(*self.config.lam_bounds)
+        change_optimizer(self.optimizer, self.config, values)
 
     @property
     def _mean_and_std(self) -> list[float]:
@@ -440,24 +417,6 @@ def step_values(
 def _base(optimizer: Optimizer) -> Optimizer:
     """The one that takes the step, and keeps the momentum."""
     return optimizer.base if isinstance(optimizer, TwoPassOptimizer) else optimizer
-
-
-def _hyperparameters(config: TrainSettings) -> dict[str, Any]:
-    lam_min, lam_max = config.lam_bounds
-    plain = ("lr", "momentum", "weight_decay", "nesterov", "rho", "adaptive", "theta", "lam")
-    return {
-        **{name: getattr(config, name) for name in plain},
-        "rule": build_rule(config.rule, **config.rule_constants),
-        "lam_min": lam_min,
-        "lam_max": lam_max,
-        "beta": config.beta,
-        "sharpness": config.sharpness,
-        "second_pass": _second_pass(config),
-    }
-
-
-def _second_pass(config: TrainSettings) -> SecondPass:
-    return build_second_pass(config.second_pass_name, **config.second_pass_constants)
 
 
 def _hint(config: TrainSettings) -> str:

@@ -20,6 +20,7 @@ from samar.optim.rules import (
     TrendPower,
     build_rule,
 )
+from samar.optim.validation import CONSTANTS
 
 every_rule = pytest.mark.parametrize("name", RULES)
 by_ratio = pytest.mark.parametrize("name", [n for n, r in RULE_TYPES.items() if not r.needs_loss])
@@ -110,7 +111,7 @@ def test_the_docstring_says_whose_formula_it_is(name):
     ("name", "constant"), [(n, c) for n, info in RULES.items() for c in info.constants]
 )
 def test_constants_are_checked(name, constant):
-    info = RULES[name].constants[constant]
+    info = CONSTANTS[constant]
     for good in (info.low, info.high):
         assert getattr(build_rule(name, **{constant: good}), constant) == good
     for bad in (info.low - 0.01, info.high + 1.0, math.nan, math.inf):

@@ -26,6 +26,7 @@ from samar.optim.second_pass import (
     Threshold,
     build_second_pass,
 )
+from samar.optim.validation import CONSTANTS
 from samar.optim.vasso import VaSSO
 from tests.optim.policies import NEVER, EveryNth
 
@@ -390,7 +391,8 @@ def test_values_from_a_device_come_a_fixed_number_of_steps_late(monkeypatch):
 
 def test_errors_and_constants():
     for name, info in SECOND_PASSES.items():
-        for constant, known in info.constants.items():
+        for constant in info.constants:
+            known = CONSTANTS[constant]
             for bad in (known.low - 1, known.high + 1, math.nan):
                 with pytest.raises(ValueError, match=f"{name}.{constant} must be finite and"):
                     build_second_pass(name, **{constant: bad})

@@ -10,7 +10,7 @@ import pytest
 
 import samar.playground.settings
 from samar.errors import ConfigError
-from samar.optim.settings import SAMARSettings
+from samar.optim.catalog import SAMARSettings
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.descent import descend_with
 from samar.playground.presets import PRESETS

@@ -25,6 +25,7 @@ def show() -> None:
         one = optimizer.gradients_per_step == 1
         gradients = "one gradient" if one else "at most two gradients"
         st.markdown(f"**{optimizer.title}** ({gradients} a step). {optimizer.help}")
+        st.latex(optimizer.formula)
     st.subheader(second, anchor=False)
     st.markdown(texts[second])
     for policy in SECOND_PASSES.values():

@@ -85,7 +85,6 @@ def choose_settings() -> PlaygroundSettings:
         draw("rule")
         st.latex(RULES[values["rule"]].formula)
         draw_group("rule", "sharpness", "second")
-        draw("theta")
     return PlaygroundSettings.parse(values)
 
 

@@ -7,8 +7,7 @@ import streamlit as st
 
 from samar.charts.html.playground import standalone_html
 from samar.charts.playground import panels, plane, surface
-from samar.optim.catalog import OPTIMIZERS
-from samar.optim.settings import SAMARSettings
+from samar.optim.catalog import OPTIMIZERS, OptimizerSettings, SGDSettings
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.paths import Outcome, Path, outcome, to_csv
 from samar.playground.presets import PRESETS
@@ -97,8 +96,9 @@ def legend_of_panels(settings: PlaygroundSettings) -> str:
     ratio = "the sharpness to its slow average" if trend else "successive sharpness values"
     dotted = "where the dead band ends" if "tau" in settings.rule_constants else "at 1"
     policy = settings.second_pass_name
-    two = ["sam", "vasso", *(["samar"] if policy == "always" else [])]
-    between = "" if "samar" in two else ", one of SAMAR one or two"
+    two = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
+    between = "" if policy == "always" else ", one of SAMAR one or two"
+    two = two if policy == "always" else [name for name in two if name != settings.optimizer]
     return (
         f"The panels: λ with {ceiling}the level at which SAMAR is SAM; the ratio r of {ratio}, "
         f"dotted {dotted}; the loss without noise. A step of {optimizer_titles(two)} costs two "
@@ -113,10 +113,8 @@ def compute(settings: PlaygroundSettings) -> dict[str, Path]:
 
 def _concerning(settings: PlaygroundSettings, name: str) -> PlaygroundSettings:
     """The settings with everything that the optimizer ignores at its default."""
-    heard = OPTIMIZERS[name].hyperparameters
-    ignored = {"optimizers"} | {"rho", "theta"}.difference(heard)
-    if "rule" not in heard:
-        ignored |= set(settings_of(SAMARSettings))
+    used = {*settings_of(SGDSettings), *OPTIMIZERS[name].hyperparameters}
+    ignored = {"optimizers", *settings_of(OptimizerSettings)} - used
     return PlaygroundSettings.parse(
         {n: v for n, v in settings.effective.items() if n not in ignored}
     )
