@@ -1,7 +1,7 @@
 """Processes that train one network together, each on its own part of a mini-batch."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -153,3 +153,36 @@ def mean_over_ranks_(tensors: list[Tensor], group: Any) -> None:
         pieces = whole.split([tensor.numel() for tensor in own])
         for tensor, piece in zip(own, pieces, strict=True):
             tensor.copy_(piece.view_as(tensor))
+
+
+class RankMeans:
+    """Means over the processes that train one network together; alone, the values themselves.
+
+    Args:
+        model: the network, a DistributedDataParallel where there are several processes.
+        local: whether each process has a first gradient of its own.
+    """
+
+    def __init__(self, model: nn.Module | None, local: bool) -> None:
+        self._ranks = ranks_of(model)
+        self._apart = self._ranks if local else None
+        self._model = model if local else None
+
+    def first_pass(self) -> AbstractContextManager[Any]:
+        """Within it a backward pass leaves its gradients apart, if they are each process's own."""
+        return apart(self._model)
+
+    def losses(self, losses: list[Tensor]) -> Iterable[Tensor]:
+        """Losses of the whole mini-batch."""
+        if self._ranks is None or not losses:
+            return losses
+        return mean_over_ranks(torch.stack(losses), self._ranks)
+
+    def norms(self, *norms: Tensor) -> Iterable[Tensor]:
+        """Norms of first gradients."""
+        return norms if self._apart is None else mean_over_ranks(torch.stack(norms), self._apart)
+
+    def gradients_(self, gradients: list[Tensor]) -> None:
+        """First gradients, in place."""
+        if self._apart is not None:
+            mean_over_ranks_(gradients, self._apart)

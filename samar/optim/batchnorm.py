@@ -15,14 +15,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @contextmanager
-def frozen_batchnorm(model: nn.Module) -> Iterator[None]:
+def frozen_batchnorm(model: nn.Module | None) -> Iterator[None]:
     """Freeze the running statistics of every BatchNorm layer of `model` inside the block.
 
     Covers BatchNorm1d/2d/3d and SyncBatchNorm. May be nested: each block puts back what it found,
     also after an exception.
 
     Args:
-        model: Any module; layers without running statistics are unaffected.
+        model: Any module, or None; layers without running statistics are unaffected.
 
     Example:
         >>> import torch
@@ -32,11 +32,12 @@ def frozen_batchnorm(model: nn.Module) -> Iterator[None]:
         >>> int(layer.num_batches_tracked)
         0
     """
-    found = [(m, m.track_running_stats) for m in model.modules() if isinstance(m, _BatchNorm)]
+    layers = [] if model is None else [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    tracked = [layer.track_running_stats for layer in layers]
     try:
-        for layer, _ in found:
+        for layer in layers:
             layer.track_running_stats = False
         yield
     finally:
-        for layer, tracked in found:
-            layer.track_running_stats = tracked
+        for layer, track in zip(layers, tracked, strict=True):
+            layer.track_running_stats = track

@@ -162,12 +162,12 @@ class SAMAR(TwoPassOptimizer):
         wanted = super().wants_second_pass()
         if self._held is None or not self.second_pass.needs_lam:
             return wanted
-        self._decision = MEASURE
+        self._turn.decision = MEASURE
         return True
 
     def _set_lam(self, lam: float) -> None:
         self.lam = torch.full_like(self._unknown, lam)
-        self._lam_known = HostReading(lam)
+        self._turn.lam = HostReading(lam)
 
     def _lam_now(self) -> float:
         return on_host(self.lam).item() if hasattr(self, "lam") else 1.0
@@ -219,7 +219,7 @@ class SAMAR(TwoPassOptimizer):
 
     def _keep(self, parts: list[Part]) -> None:
         self.lam_used = self._weight = self.lam
-        if self._decision == TAKE:
+        if self._turn.decision == TAKE:
             self._weight = self.second_pass.weight(self.lam)
         rest = 1.0 - self._weight
         for part in parts:
@@ -245,7 +245,7 @@ class SAMAR(TwoPassOptimizer):
         rho: float = radii.pop()
         return self._ascent_norm * rho
 
-    def _mix(self, parts: list[Part]) -> None:
+    def _direction(self, parts: list[Part]) -> None:
         if not any(part.group["rho"] for part in parts):
             return  # g̃_k is g_k: nothing was measured, and mixing them could only round
         self._update_lam()
@@ -296,7 +296,7 @@ class SAMAR(TwoPassOptimizer):
         if blank is not None:
             self._reference = torch.where(blank, self._average, self._reference)
             self._blank = blank & (self._average <= LEAST)
-            self._blank_known.put(self._blank, self._steps)
+            self._blank_known.put(self._blank, self._turn.steps)
         share = self._share(pace, blank) if self.rule.needs_loss else self._unknown
         if self._counted > 1:
             self.ratio = self._average / self._reference
@@ -311,7 +311,7 @@ class SAMAR(TwoPassOptimizer):
         whole = rate == 1.0
         self._reference = self._average if whole else self._reference.lerp(self._average, rate)
         if self.second_pass.needs_lam:
-            self._lam_known.put(self.lam, self._steps)
+            self._turn.lam.put(self.lam, self._turn.steps)
 
     def _share(self, pace: float, blank: Tensor | None) -> Tensor:
         """How much of the worst-case loss is sharpness, both averaged."""

@@ -13,11 +13,12 @@ the gradient norm of the very step it decides on, and waits for it.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from samar.device.waiting import HostReading
 from samar.optim.catalog import SECOND_PASSES
 from samar.optim.validation import build_named, check_constants, default_of
 
@@ -212,6 +213,63 @@ class Dither(SecondPass):
 SECOND_PASS_TYPES: dict[str, type[SecondPass]] = {
     kind.name: kind for kind in (EveryStep, Late, Threshold, Dither)
 }
+
+
+class Turn:
+    """The decision of every step on its second gradient: a policy, its memory and a step count.
+
+    Attributes:
+        decision: of the step in progress.
+        steps, measured: how many steps were taken, and how many of them with a second gradient.
+        lam: the newest λ that the host can know.
+    """
+
+    policy: SecondPass
+
+    def __init__(self) -> None:
+        self.decision: Decision = MEASURE
+        self.memory: dict[str, float] = {}
+        self._before: dict[str, float] = {}
+        self.steps = self.measured = 0
+        self.lam = HostReading(1.0)
+
+    def follow(self, policy: SecondPass, lam: float) -> None:
+        """Go on by another policy, which remembers nothing."""
+        self.policy, self.memory, self.lam = policy, {}, HostReading(lam)
+
+    def decide(self, progress: float, lam: float, grad_norm: Callable[[], float]) -> Decision:
+        """Decide on the step that begins."""
+        self._before = dict(self.memory)
+        moment = Moment(self.steps, progress, lam, self.measured, grad_norm)
+        self.decision = self.policy.decide(moment, self.memory)
+        return self.decision
+
+    def take_back(self) -> None:
+        """Forget the decision of a step that is abandoned."""
+        self.memory, self.decision = dict(self._before), MEASURE
+
+    def finish(self, gradients: int) -> None:
+        """Count a step that took so many gradients."""
+        self.measured += gradients == 2
+        self.steps += 1
+        self.decision = MEASURE
+
+    def save(self) -> dict[str, Any]:
+        """Everything an exact resume needs, in plain values."""
+        return {
+            "name": self.policy.name,
+            "constants": asdict(self.policy),
+            "memory": dict(self.memory),
+            "steps": self.steps,
+            "measured": self.measured,
+            "lam": self.lam.save(),
+        }
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Go on from what `save` returned, by the policy that is set."""
+        self.memory = saved["memory"]
+        self.steps, self.measured = saved["steps"], saved["measured"]
+        self.lam.load(saved["lam"])
 
 
 def build_second_pass(name: str, **constants: float) -> SecondPass:

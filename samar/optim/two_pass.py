@@ -14,9 +14,7 @@ the second pass), so SAM needs one buffer the size of the parameters, the saved 
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import asdict
 from inspect import Parameter, signature
 from typing import Any
 
@@ -27,8 +25,8 @@ from torch.optim.optimizer import ParamsT
 
 from samar.device.catalog import CPU
 from samar.device.randomness import random_state
-from samar.device.ranks import apart, mean_over_ranks, mean_over_ranks_, ranks_of
-from samar.device.waiting import HostReading, on_host
+from samar.device.ranks import RankMeans
+from samar.device.waiting import on_host
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.perturbation import (
     Part,
@@ -39,15 +37,7 @@ from samar.optim.perturbation import (
     take_gradients,
 )
 from samar.optim.rng import replayed_rng
-from samar.optim.second_pass import (
-    MEASURE,
-    SECOND_PASS_TYPES,
-    SKIP,
-    Decision,
-    EveryStep,
-    Moment,
-    SecondPass,
-)
+from samar.optim.second_pass import SECOND_PASS_TYPES, SKIP, EveryStep, SecondPass, Turn
 from samar.optim.validation import checked_number, plain_numbers
 
 Closure = Callable[[], Tensor]
@@ -123,11 +113,7 @@ class TwoPassOptimizer(Optimizer):
         self.local_perturbation = False
         self.progress = 0.0
         self.gradients = 0
-        self._steps = self._measured = 0
-        self._decision: Decision = MEASURE
-        self._memory: dict[str, float] = {}
-        self._before: dict[str, float] = {}
-        self._lam_known = HostReading(1.0)
+        self._turn = Turn()
         self.second_pass = EveryStep() if second_pass is None else second_pass
         self._saved: dict[Tensor, Tensor] = {}
         self._parts: list[Part] = []
@@ -157,14 +143,14 @@ class TwoPassOptimizer(Optimizer):
         plain = all("theta" not in group and not group["adaptive"] for group in groups)
         return float(same.pop()) if plain and len(same) == 1 else None
 
-    def _apart(self) -> Any:
-        """The processes, where each has a first gradient of its own; else None."""
-        return ranks_of(self.model) if self.local_perturbation else None
+    @property
+    def _means(self) -> RankMeans:
+        return RankMeans(self.model, self.local_perturbation)
 
     @property
     def second_pass(self) -> SecondPass:
         """When the second gradient is taken."""
-        return self._second_pass
+        return self._turn.policy
 
     @second_pass.setter
     def second_pass(self, policy: SecondPass) -> None:
@@ -178,9 +164,7 @@ class TwoPassOptimizer(Optimizer):
                 f"second_pass {policy.name!r} goes by λ, which {type(self).__name__} does not "
                 "have; choose another, or SAMAR"
             )
-        self._second_pass = policy
-        self._memory = {}
-        self._lam_known = HostReading(self._lam_now() if policy.needs_lam else 1.0)
+        self._turn.follow(policy, self._lam_now() if policy.needs_lam else 1.0)
 
     def _lam_now(self) -> float:
         """λ; waits for the device."""
@@ -227,6 +211,24 @@ class TwoPassOptimizer(Optimizer):
                 GradScaler drives the step.
             TypeError: If the closure does not return a 0-dim tensor.
         """
+        evaluate, rng = self._evaluation_of(closure), random_state(self.device)
+        with self._means.first_pass():
+            loss = _scalar(evaluate())  # f(x) and g, in p.grad
+        if not self.wants_second_pass():
+            self.plain_step(loss)  # x ← base(x, g)
+            return self.loss
+        try:
+            self.first_step()  # x + ε(g)
+            with frozen_batchnorm(self.model), replayed_rng(rng):
+                perturbed_loss = _scalar(evaluate())  # f(x + ε) and g̃, in p.grad
+        except BaseException:
+            self.restore()
+            raise
+        self.second_step(loss, perturbed_loss)  # back to x, d from g, g̃ and λ, x ← base(x, d)
+        return self.loss
+
+    def _evaluation_of(self, closure: Closure | None) -> Closure:
+        """The closure with gradients switched on, if a step can be taken with it."""
         if hasattr(self, "found_inf"):
             vars(self).pop("grad_scale")
             vars(self).pop("found_inf")
@@ -239,25 +241,8 @@ class TwoPassOptimizer(Optimizer):
                 f"{type(self).__name__}.step needs a closure that it can call twice; pass one, "
                 "or call first_step() and second_step() around your own second pass"
             )
-        evaluate = torch.enable_grad()(closure)
-        rng = random_state(self.device)
-        with apart(self.model if self.local_perturbation else None):
-            loss = _scalar(evaluate())
-        if not self.wants_second_pass():
-            self.plain_step(loss)
-            return self.loss
-        frozen = nullcontext() if self.model is None else frozen_batchnorm(self.model)
-        try:
-            self.first_step()
-            parts = self._parts
-            with frozen, replayed_rng(rng):
-                perturbed_loss = _scalar(evaluate())
-        except BaseException:
-            self.restore()
-            raise
-        self._put_back()
-        self._descend(parts, loss, perturbed_loss)
-        return self.loss
+        evaluate: Closure = torch.enable_grad()(closure)
+        return evaluate
 
     def wants_second_pass(self) -> bool:
         """Whether this step takes a second gradient; asked once, after the first backward pass.
@@ -265,25 +250,16 @@ class TwoPassOptimizer(Optimizer):
         In a loop of your own: if so, `first_step`, the second pass and `second_step` follow, else
         `plain_step`. A loop that never asks takes the second gradient at every step.
         """
-        self._lam_known.advance(self._steps)
-        moment = Moment(
-            self._steps,
-            self.progress,
-            self._lam_seen(),
-            self._measured,
-            self._grad_norm_now,
-        )
-        self._before = dict(self._memory)
-        self._decision = self.second_pass.decide(moment, self._memory)
-        return self._decision != SKIP
+        self._turn.lam.advance(self._turn.steps)
+        return self._turn.decide(self.progress, self._lam_seen(), self._grad_norm_now) != SKIP
 
     def _lam_seen(self) -> float:
         """The newest λ that the host knows."""
-        return self._lam_known.value
+        return self._turn.lam.value
 
     def _grad_norm_now(self) -> float:
         norm = global_norms(gradients_of(self.param_groups))[0]
-        return on_host(mean_over_ranks(norm, self._apart())).item()
+        return float(on_host(*self._means.norms(norm)))
 
     def _follow(self) -> None:
         """Move its numbers to where the parameters are, which may have moved since they were made.
@@ -315,11 +291,9 @@ class TwoPassOptimizer(Optimizer):
             raise RuntimeError(UNFINISHED.format("plain_step() was called after first_step()"))
         self._follow()
         grads = gradients_of(self.param_groups)
-        if (own := self._apart()) is not None:
-            mean_over_ranks_(grads, own)
-        ranks = ranks_of(self.model)
-        self.loss = self._unknown if loss is None else mean_over_ranks(_scalar(loss), ranks)
-        self.perturbed_loss = self.sharpness = self._unknown
+        self._means.gradients_(grads)
+        self._note_losses(loss, None)
+        self.sharpness = self._unknown
         self.grad_norm = global_norms(grads)[0]
         self._pass_over()
         self._finish(1)
@@ -344,11 +318,10 @@ class TwoPassOptimizer(Optimizer):
         self._parts = parts
         ascent = [self._ascent(part) for part in parts]
         self.grad_norm, self._ascent_norm = perturb_(parts, ascent)
-        if (own := self._apart()) is not None:
-            norms = torch.stack([self.grad_norm, self._ascent_norm])
-            self.grad_norm, self._ascent_norm = mean_over_ranks(norms, own)
-            if self._mixes:
-                mean_over_ranks_([grad for part in parts for grad in part.grads], own)
+        norms = self._means.norms(self.grad_norm, self._ascent_norm)
+        self.grad_norm, self._ascent_norm = norms
+        if self._mixes:
+            self._means.gradients_([grad for part in parts for grad in part.grads])
         self._keep(parts)
         # Inside an outer autocast block the second pass would reuse casts of the old weights.
         torch.clear_autocast_cache()
@@ -373,17 +346,21 @@ class TwoPassOptimizer(Optimizer):
             )
         parts = self._parts
         self._put_back()
-        self._descend(parts, loss, perturbed_loss)
+        try:
+            self._note_losses(loss, perturbed_loss)
+            self.sharpness = self._measure()
+            self._direction(parts)
+        except BaseException:
+            self._turn.take_back()
+            raise
+        self._finish(2)
 
     @torch.no_grad()
     def restore(self) -> None:
         """Put the saved weights back and abandon the step in progress, if there is one."""
         if self._parts:
-            self._take_back_decision()
+            self._turn.take_back()
         self._put_back()
-
-    def _take_back_decision(self) -> None:
-        self._memory, self._decision = dict(self._before), MEASURE
 
     def _put_back(self) -> None:
         for part in self._parts:
@@ -404,14 +381,7 @@ class TwoPassOptimizer(Optimizer):
             "optimizer": type(self).__name__,
             "base_state": self.base.state_dict()["state"],
             "extra": self._extra_state(),
-            "second_pass": {
-                "name": self.second_pass.name,
-                "constants": asdict(self.second_pass),
-                "memory": dict(self._memory),
-                "steps": self._steps,
-                "measured": self._measured,
-                "lam": self._lam_known.save(),
-            },
+            "second_pass": self._turn.save(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -432,9 +402,7 @@ class TwoPassOptimizer(Optimizer):
         mine = second["name"] == self.second_pass.name
         kind = type(self.second_pass) if mine else SECOND_PASS_TYPES[second["name"]]
         self.second_pass = kind(**second["constants"])
-        self._memory = second["memory"]
-        self._steps, self._measured = second["steps"], second["measured"]
-        self._lam_known.load(second["lam"])
+        self._turn.load(second)
         self._load_extra_state(state["extra"])
 
     def _check_state(self, state_dict: dict[str, Any]) -> None:
@@ -479,7 +447,7 @@ class TwoPassOptimizer(Optimizer):
     def _measure(self) -> Tensor:
         return self.perturbed_loss - self.loss
 
-    def _mix(self, parts: list[Part]) -> None:
+    def _direction(self, parts: list[Part]) -> None:
         """Turn g̃_k, in `p.grad`, into d_k."""
 
     def _extra_state(self) -> dict[str, Any]:
@@ -488,29 +456,17 @@ class TwoPassOptimizer(Optimizer):
     def _load_extra_state(self, extra: dict[str, Any]) -> None:
         pass
 
-    def _descend(
-        self, parts: list[Part], loss: Tensor | None, perturbed_loss: Tensor | None
-    ) -> None:
-        try:
-            known = [_scalar(value) for value in (loss, perturbed_loss) if value is not None]
-            ranks = ranks_of(self.model)
-            if known and ranks is not None:
-                known = list(mean_over_ranks(torch.stack(known), ranks))
-            self.perturbed_loss = self._unknown if perturbed_loss is None else known.pop()
-            self.loss = self._unknown if loss is None else known.pop()
-            self.sharpness = self._measure()
-            self._mix(parts)
-        except BaseException:
-            self._take_back_decision()
-            raise
-        self._measured += 1
-        self._finish(2)
+    def _note_losses(self, *losses: Tensor | None) -> None:
+        """Keep f(x_k) and f(x_k + ε_k), means over the processes, NaN where one is not given."""
+        known = iter(self._means.losses([_scalar(loss) for loss in losses if loss is not None]))
+        self.loss, self.perturbed_loss = (
+            self._unknown if loss is None else next(known) for loss in losses
+        )
 
     def _finish(self, gradients: int) -> None:
         self.base.step()
         self.gradients = gradients
-        self._decision = MEASURE
-        self._steps += 1
+        self._turn.finish(gradients)
         # A scheduler warns if nobody called `step`, which a loop of one's own never does.
         self._opt_called = True
 

@@ -445,11 +445,11 @@ def test_an_abandoned_step_spends_nothing(make_problem, assert_same):
             return ours.closure(optimizer, k)()
 
         buffers = [b.clone() for b in ours.model.buffers()]
-        memory = dict(optimizer._memory)
+        memory = dict(optimizer._turn.memory)
         if policy_takes(optimizer):
             with pytest.raises(KeyboardInterrupt):
                 optimizer.step(breaks)
-            assert optimizer._memory == memory
+            assert optimizer._turn.memory == memory
             for b, old in zip(ours.model.buffers(), buffers, strict=True):
                 b.copy_(old)
         ours.run(optimizer, range(k, k + 1))
@@ -465,24 +465,24 @@ def test_a_step_without_its_losses_spends_nothing_either(options, make_problem):
     problem.run(optimizer, range(3))
     for k in range(3, 9):
         loss = problem.closure(optimizer, k)()
-        before = dict(optimizer._memory)
+        before = dict(optimizer._turn.memory)
         if optimizer.wants_second_pass():
             break
         optimizer.plain_step(loss)
     optimizer.first_step()
     problem.closure(optimizer, k)()
-    assert optimizer._memory != before
+    assert optimizer._turn.memory != before
     with pytest.raises(ValueError, match="need"):
         optimizer.second_step()
-    assert (optimizer._memory, optimizer._decision) == (before, MEASURE)
+    assert (optimizer._turn.memory, optimizer._turn.decision) == (before, MEASURE)
 
 
 def policy_takes(optimizer):
     """Whether the next step takes the second gradient, without asking for good."""
-    memory = dict(optimizer._memory)
+    memory = dict(optimizer._turn.memory)
     wanted = optimizer.wants_second_pass()
-    optimizer._memory = memory
-    optimizer._decision = MEASURE
+    optimizer._turn.memory = memory
+    optimizer._turn.decision = MEASURE
     return wanted
 
 
@@ -491,7 +491,7 @@ def test_bounds_are_obeyed_although_a_device_is_late(monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "its own")
     x = nn.Parameter(torch.tensor(2.0))
     optimizer = SAMAR([x], lr=0.1, lam=3.0, lam_min=3.0, lam_max=3.0)
-    reading = optimizer._lam_known
+    reading = optimizer._turn.lam
     for step in range(12):
         reading.advance(step)
         reading.put(Elsewhere(3.0), step)
