@@ -155,7 +155,7 @@ class Member(Training):
     """One of a race's trainers, with a random state of its own."""
 
     def __init__(self, work: Work, trainer: "Trainer", saved: dict[str, Any] | None = None) -> None:
-        from samar.optim.rng import OwnRng
+        from samar.device.randomness import OwnRng
 
         super().__init__(work, trainer, saved)
         self.rng = OwnRng(trainer.placement.device)

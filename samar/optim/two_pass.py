@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from samar.device.catalog import CPU
-from samar.device.randomness import random_state
+from samar.device.randomness import random_state, replayed_rng
 from samar.device.ranks import RankMeans
 from samar.device.waiting import on_host
 from samar.optim.batchnorm import frozen_batchnorm
@@ -36,7 +36,6 @@ from samar.optim.perturbation import (
     perturb_,
     take_gradients,
 )
-from samar.optim.rng import replayed_rng
 from samar.optim.second_pass import SECOND_PASS_TYPES, SKIP, EveryStep, SecondPass, Turn
 from samar.optim.validation import checked_number, plain_numbers
 

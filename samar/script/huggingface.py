@@ -14,12 +14,11 @@ from torch.optim import Optimizer
 
 from samar.data.given import Loss
 from samar.data.objective import BatchLoss
-from samar.device.randomness import RandomState, random_state
+from samar.device.randomness import RandomState, random_state, replayed_rng
 from samar.errors import ConfigError
 from samar.jobs.store import Store
 from samar.models.guard import unwrapped
 from samar.optim.batchnorm import frozen_batchnorm
-from samar.optim.rng import replayed_rng
 from samar.optim.two_pass import TwoPassOptimizer, bare
 from samar.script.callback import RunningMean, WatchingCallback, require
 from samar.script.watch import watch

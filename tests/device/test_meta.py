@@ -17,13 +17,13 @@ from samar.curvature.solvers.trace import hessian_trace
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device import placement, waiting
+from samar.device.randomness import OwnRng
 from samar.landscapes.directions import weights_of
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import random_frame
 from samar.models.build import build_model
 from samar.networks.checkpoint import save_weights
 from samar.optim.catalog import OPTIMIZERS
-from samar.optim.rng import OwnRng
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from samar.device.randomness import random_state
+from samar.device.randomness import random_state, replayed_rng
 from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.factory import build_optimizer
-from samar.optim.rng import replayed_rng
 from samar.optim.second_pass import EveryStep
 from tests.optim.policies import EveryNth
 

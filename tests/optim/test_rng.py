@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from samar.device.randomness import random_state
-from samar.optim.rng import replayed_rng
+from samar.device.randomness import random_state, replayed_rng
 
 
 def test_the_block_repeats_and_the_stream_goes_on():
