@@ -5,10 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from samar.jobs.engine.local import schedule
@@ -45,32 +44,21 @@ def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def real(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweeps]:
-    """The service with real workers, none of which outlives the test."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    service = Sweeps(Jobs())
-    yield service
-    for run in service.jobs.store.all():
-        if run.pid and psutil.pid_exists(run.pid):
-            os.kill(run.pid, signal.SIGKILL)
-
-
-def test_killed_in_training_and_resumed(real: Sweeps) -> None:
+def test_killed_in_training_and_resumed(jobs: Jobs) -> None:
     spec = SweepSpec(
         grid={"optimizer": ("sgd", "samar", "sam")},
         seeds=1,
-        base={"images_per_class": 10, "epochs": 30, "checkpoint_seconds": 0.0, "device": "cpu"},
+        base={"images_per_class": 10, "epochs": 16, "checkpoint_seconds": 0.0, "device": "cpu"},
     )
-    sweep_id = real.jobs.submit(spec)
+    sweep_id = jobs.submit(spec)
 
     def second_trains() -> bool:
         # Read without scheduling, as if this process did not exist.
-        members = real.jobs.store.all("train", parent=sweep_id)[::-1]
+        members = jobs.store.all("train", parent=sweep_id)[::-1]
         return members[0].status == "finished" and members[1].done > 2
 
     wait(second_trains)
-    killed = real.jobs.store.all("train", parent=sweep_id)[-2]
+    killed = jobs.store.all("train", parent=sweep_id)[-2]
     assert killed.pid is not None
     os.kill(killed.pid, signal.SIGKILL)
     again = Sweeps(Jobs())
@@ -83,7 +71,7 @@ def test_killed_in_training_and_resumed(real: Sweeps) -> None:
     assert trained == [("sgd", 0), ("samar", 0), ("sam", 0)]
     for run in members:
         steps = again.jobs.store.records.steps(run.key)["step"]
-        assert steps.tolist() == list(range(1, 31))
+        assert steps.tolist() == list(range(1, 17))
         starts = [e for e in again.jobs.store.records.events(run.key) if e.kind == "started"]
         assert len(starts) == (2 if run.id == killed.id else 1)
 

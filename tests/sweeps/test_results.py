@@ -1,6 +1,5 @@
 """What a sweep says, against numbers worked out by hand."""
 
-import json
 import math
 from collections.abc import Callable
 
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from samar.jobs.sql import schema
 from samar.sweeps.results import (
     SettingResult,
     best_by_validation,
@@ -17,12 +15,12 @@ from samar.sweeps.results import (
     curves,
     edited_sentence,
     heat_map,
-    levels,
     paired_differences,
     results,
 )
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
+from samar.sweeps.statistics import mean_std, t_interval
 
 GRID = {"optimizer": ("sgd", "sam"), "rho": (0.1, 0.2)}
 
@@ -57,7 +55,9 @@ def found(sweeps: Sweeps, end: Callable[..., None]) -> list[SettingResult]:
     return ended(sweeps, end, SweepSpec(grid=GRID), FIGURES)
 
 
-def test_mean_and_deviation_over_seeds(found: list[SettingResult]) -> None:
+def test_means_over_seeds_and_the_best_is_chosen_by_validation_not_by_test(
+    found: list[SettingResult],
+) -> None:
     sgd = found[0]
     assert (sgd.label, sgd.val.n, sgd.complete) == (SGD, 3, True)
     assert (sgd.val.mean, sgd.val.std) == pytest.approx((0.72, 0.02))
@@ -65,9 +65,6 @@ def test_mean_and_deviation_over_seeds(found: list[SettingResult]) -> None:
     assert (sgd.gap.mean, sgd.gap.std) == pytest.approx((0.08, 0.02))
     assert sgd.row()["val_mean"] == pytest.approx(0.72)
     assert sgd.row()["rho"] is None
-
-
-def test_the_best_is_chosen_by_validation_not_by_test(found: list[SettingResult]) -> None:
     best = best_by_validation(found)
     assert best is not None
     assert best.label == SAM1
@@ -75,7 +72,9 @@ def test_the_best_is_chosen_by_validation_not_by_test(found: list[SettingResult]
     assert [r.label for r in best_of_each_arm(found)] == [SGD, SAM1]
 
 
-def test_paired_differences_with_students_interval(found: list[SettingResult]) -> None:
+def test_paired_differences_with_students_interval_and_the_heat_map(
+    found: list[SettingResult],
+) -> None:
     sgd, sam, _ = found
     (difference, _) = paired_differences(found, sgd)
     by_seed = np.array([0.03, 0.01, 0.05])
@@ -88,6 +87,12 @@ def test_paired_differences_with_students_interval(found: list[SettingResult]) -
     assert interval.high == pytest.approx(0.03 + 4.302653 * 0.02 / math.sqrt(3))
     (back, _) = paired_differences([sgd, found[2]], sam, "val")
     assert back.interval.mean == pytest.approx(-0.05)
+    heat = heat_map(found, "rho", "optimizer")
+    assert (heat.columns, heat.rows) == (("0.1", "0.2"), ("SGD", "SAM"))
+    labels = [[cell.label if cell else None for cell in row] for row in heat.cells]
+    assert labels == [[SGD, SGD], [SAM1, SAM2]]  # ρ has no effect on SGD: it fills its row
+    lines = curves(found, "rho")
+    assert [[p.values["rho"] for p in points] for points in lines.values()] == [[None], [0.1, 0.2]]
 
 
 def test_a_setting_with_a_missing_seed_is_not_the_best(
@@ -104,37 +109,6 @@ def test_a_setting_with_a_missing_seed_is_not_the_best(
     assert list(difference.values) == [0, 1]
 
 
-def test_without_held_out_images_nothing_is_chosen(
-    sweeps: Sweeps, end: Callable[..., None]
-) -> None:
-    figures = {key: (float("nan"), test) for key, (_, test) in FIGURES.items()}
-    found = ended(sweeps, end, SweepSpec(grid=GRID, base={"validation": 0.0}), figures)
-    assert best_by_validation(found) is None
-    assert [r.label for r in best_of_each_arm(found)] == [SGD]  # SAM has two settings
-
-
-def test_heat_map_and_curves(found: list[SettingResult]) -> None:
-    heat = heat_map(found, "rho", "optimizer")
-    assert (heat.columns, heat.rows) == (("0.1", "0.2"), ("SGD", "SAM"))
-    labels = [[cell.label if cell else None for cell in row] for row in heat.cells]
-    assert labels == [[SGD, SGD], [SAM1, SAM2]]  # ρ has no effect on SGD: it fills its row
-    lines = curves(found, "rho")
-    assert [[p.values["rho"] for p in points] for points in lines.values()] == [[None], [0.1, 0.2]]
-
-
-def test_of_settings_in_one_place_the_best_by_validation_is_shown(
-    sweeps: Sweeps, end: Callable[..., None]
-) -> None:
-    spec = SweepSpec(grid={"optimizer": ("sam",), "rho": (0.1, 0.2), "lr": (0.1, 0.01)}, seeds=1)
-    sweep = sweeps.get(sweeps.jobs.submit(spec))
-    for run, val in zip(sweeps.members(sweep), (0.1, 0.2, 0.4, 0.3), strict=True):
-        end(run, val, 1 - val)
-    found = results(spec, sweeps.members(sweep))
-    heat = heat_map(found, "rho", "optimizer")
-    assert [cell.val.mean for cell in heat.cells[0] if cell] == pytest.approx([0.2, 0.4])
-    assert levels(found, "lr") == [0.01, 0.1]
-
-
 def test_other_images_are_another_comparison(sweeps: Sweeps, end: Callable[..., None]) -> None:
     spec = SweepSpec(grid={"label_noise": (0.0, 0.4), "optimizer": ("sgd", "sam")}, seeds=1)
     sweep = sweeps.get(sweeps.jobs.submit(spec))
@@ -146,21 +120,6 @@ def test_other_images_are_another_comparison(sweeps: Sweeps, end: Callable[..., 
     assert len(paired_differences(found, found[0])) == 1
 
 
-def test_equal_gradients_shows_two_arms_of_sgd(sweeps: Sweeps, end: Callable[..., None]) -> None:
-    spec = SweepSpec(grid=GRID, equal_gradients=True, seeds=1, base={"epochs": 5})
-    sweep = sweeps.get(sweeps.jobs.submit(spec))
-    for run in sweeps.members(sweep):
-        end(run, grad_evals=run.settings.epochs)
-    found = results(spec, sweeps.members(sweep))
-    assert [r.arm for r in best_of_each_arm(found)] == [
-        "SGD · epochs 5",
-        "SGD · epochs 10",
-        "SAM · epochs 5",
-    ]
-    assert [r.grad_evals for r in found[:2]] == [5, 10]
-    assert heat_map(found, "rho", "optimizer").rows[:2] == ("SGD · epochs 5", "SGD · epochs 10")
-
-
 def test_an_edited_run_is_not_counted_as_its_settings(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
@@ -168,16 +127,22 @@ def test_an_edited_run_is_not_counted_as_its_settings(
     sweep = sweeps.get(sweeps.jobs.submit(spec))
     members = sweeps.members(sweep)
     for run in members:
-        end(run, 0.9 if run is members[0] else 0.5, 0.5)
-    store = sweeps.jobs.store
-    edited = store.get(members[0].id)
-    with store.database.write() as db:
-        summary = json.dumps({**edited.summary, "edits": 1})
-        own = schema.jobs.c.key == edited.key
-        db.execute(schema.jobs.update().where(own).values(summary=summary))
+        edited = run is members[0]
+        end(run, 0.9 if edited else 0.5, 0.5, edits=int(edited))
     first, second = results(spec, sweeps.members(sweep))
     assert (first.val.n, first.val.mean, first.complete, first.edited) == (1, 0.5, False, 1)
     assert (second.val.n, second.complete, second.row()["edited"]) == (2, True, 0)
     assert best_by_validation([first, second]) is second
     assert edited_sentence([first, second]) == "1 run edited while training, so not counted."
     assert edited_sentence([second]) == ""
+
+
+def test_what_is_undefined_is_nan() -> None:
+    one = t_interval([0.5])
+    assert one.mean == 0.5
+    assert math.isnan(one.low)
+    assert math.isnan(one.high)
+    none, odd = mean_std([]), mean_std([0.5, math.nan])
+    assert (none.n, odd.n, none.percent, odd.percent) == (0, 2, "", "")
+    assert mean_std([0.5]).percent == "50.00"
+    assert mean_std([0.5, 0.6]).percent == "55.00 ± 7.07"

@@ -1,19 +1,19 @@
-"""Sweeps as a queue: what is claimed when, what pausing means, what the search does."""
+"""Sweeps as a queue: what is claimed, what pausing means, what is searched and what is pruned."""
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
+import math
+from collections.abc import Callable, Mapping
+from statistics import median
 
 import pytest
 
-from samar.errors import ConfigError, DataError, RunError, SamarError
+from samar.errors import RunError
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.jobs.store import Store
-from samar.jobs.summary import seconds_left
-from samar.sweeps import search, service
-from samar.sweeps.service import WHY_SKIPPED, Sweep, Sweeps, by_setting, extend
+from samar.jobs.training_records import EpochRecord
+from samar.sweeps import search
+from samar.sweeps.search import FIRST_RUNS, hopeless
+from samar.sweeps.service import WHY_PRUNED, WHY_SKIPPED, Sweeps, by_setting, extend
 from samar.sweeps.spec import SweepSpec
 from samar.sweeps.values import Condition, Range, same_setting
 from samar.training.settings import TrainSettings
@@ -23,6 +23,22 @@ GRID = SweepSpec(grid={"optimizer": ("sgd", "sam")}, seeds=2, name="two")
 
 def training(sweeps: Sweeps) -> list[Job]:
     return [run for run in sweeps.jobs.store.all("train") if run.status == "running"]
+
+
+def finish(
+    sweeps: Sweeps,
+    end: Callable[..., None],
+    objective: Callable[[TrainSettings], float],
+    most: int = 99,
+) -> int:
+    """End members with what an objective says, until none trains or ``most`` ended."""
+    count = 0
+    schedule(sweeps.jobs.store)
+    while count < most and (found := training(sweeps)):
+        end(found[0], val=objective(found[0].settings))
+        count += 1
+        schedule(sweeps.jobs.store)
+    return count
 
 
 def test_members_are_queued_at_once_and_trained_one_after_the_other(
@@ -44,33 +60,30 @@ def test_members_are_queued_at_once_and_trained_one_after_the_other(
         sweeps.jobs.resume(sweep.id)
 
 
-def test_a_run_started_by_hand_goes_before_members(
-    sweeps: Sweeps, end: Callable[..., None]
-) -> None:
-    sweeps.jobs.submit(GRID)
-    by_hand = sweeps.jobs.submit(TrainSettings(name="mine"))
-    (first,) = training(sweeps)
-    end(first)
-    schedule(sweeps.jobs.store)
-    assert [run.id for run in training(sweeps)] == [by_hand]
-
-
 def test_a_paused_sweep_keeps_its_queue_and_lets_the_running_member_end(
     sweeps: Sweeps, end: Callable[..., None]
 ) -> None:
     sweep_id = sweeps.jobs.submit(GRID)
+    by_hand = sweeps.jobs.submit(TrainSettings(name="goes before members"))
     (first,) = training(sweeps)
-    sweeps.jobs.pause(sweep_id)
-    assert sweeps.jobs.get(first.id).status == "running"
     end(first)
     schedule(sweeps.jobs.store)
+    (mine,) = training(sweeps)
+    assert mine.id == by_hand
+    end(mine)
+    schedule(sweeps.jobs.store)
+    (second,) = training(sweeps)
+    sweeps.jobs.pause(sweep_id)
+    assert sweeps.jobs.get(second.id).status == "running"
+    end(second)
+    schedule(sweeps.jobs.store)
     assert training(sweeps) == []
-    assert sweeps.get(sweep_id).counts == {"finished": 1, "queued": 3}
+    assert sweeps.get(sweep_id).counts == {"finished": 2, "queued": 2}
     with pytest.raises(RunError, match="is paused; only one that is running can be paused"):
         sweeps.jobs.pause(sweep_id)
     sweeps.jobs.resume(sweep_id)
-    (second,) = training(sweeps)
-    assert (second.settings.optimizer, second.settings.seed) == ("sam", 0)
+    (third,) = training(sweeps)
+    assert (third.settings.optimizer, third.settings.seed) == ("sgd", 1)
 
 
 def test_a_stopped_sweep_stops_its_member_and_resumes_it(
@@ -92,21 +105,6 @@ def test_a_stopped_sweep_stops_its_member_and_resumes_it(
     assert sweeps.get(sweep_id).members == 4
 
 
-def test_a_sweep_goes_on_without_a_lost_member_until_it_is_resumed(
-    sweeps: Sweeps, end: Callable[..., None]
-) -> None:
-    sweep_id = sweeps.jobs.submit(GRID)
-    (lost,) = training(sweeps)
-    sweeps.jobs.store.move(lost, "interrupted")
-    finish(sweeps, end, lambda config: 0.5)
-    sweep = sweeps.get(sweep_id)
-    assert (sweep.ended, sweep.state) == (3, "interrupted")
-    assert sweeps.jobs.can_resume(sweep.job)
-    sweeps.jobs.resume(sweep_id)
-    assert finish(sweeps, end, lambda config: 0.5) == 1
-    assert sweeps.get(sweep_id).counts == {"finished": 4}
-
-
 @pytest.mark.parametrize(("wanted", "edits"), [(True, 0), (False, 0), (True, 1)])
 def test_other_seeds_of_a_diverged_setting_are_skipped_and_the_sweep_goes_on(
     sweeps: Sweeps, end: Callable[..., None], wanted: bool, edits: int
@@ -116,9 +114,7 @@ def test_other_seeds_of_a_diverged_setting_are_skipped_and_the_sweep_goes_on(
     (sgd,) = training(sweeps)
     end(sgd, status="diverged", edits=edits)
     schedule(sweeps.jobs.store)
-    while found := training(sweeps):
-        end(found[0])
-        schedule(sweeps.jobs.store)
+    finish(sweeps, end, lambda config: 0.5)
     sweep = sweeps.get(sweep_id)
     assert sweep.status == "finished"
     skipped = [run for run in sweeps.members(sweep) if run.message == WHY_SKIPPED]
@@ -128,90 +124,6 @@ def test_other_seeds_of_a_diverged_setting_are_skipped_and_the_sweep_goes_on(
     )
     with pytest.raises(RunError, match="nothing to resume"):
         sweeps.jobs.resume(sweep_id)
-
-
-def test_images_that_are_not_here_are_said_before_anything_is_queued(sweeps: Sweeps) -> None:
-    with pytest.raises(DataError, match="no folder"):
-        sweeps.jobs.submit(SweepSpec(base={"dataset": "folder:nowhere"}))
-    assert sweeps.all() == []
-    assert sweeps.jobs.store.all() == []
-
-
-@pytest.mark.parametrize("status", ["paused", "failed"])
-def test_a_run_whose_sweep_rests_is_not_resumed_alone(sweeps: Sweeps, status: str) -> None:
-    store = sweeps.jobs.store
-    sweep = sweeps.get(sweeps.jobs.submit(GRID))
-    (run,) = training(sweeps)
-    store.move(run, "interrupted")
-    assert sweeps.jobs.cannot_resume(store.get(run.id)) == ""
-    store.move(sweep.job, status)
-    with pytest.raises(SamarError, match=f"Its sweep two · #1 is {status}; resume that."):
-        sweeps.jobs.resume(run.id)
-    assert store.get(run.id).status == "interrupted"
-    sweeps.jobs.resume(sweep.id)
-    assert [each.id for each in training(sweeps)] == [run.id]
-
-
-def test_the_time_left_of_a_resumed_sweep_counts_what_it_did_since(
-    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sweep_id = sweeps.jobs.submit(GRID)
-    for status in ("finished", "stopped"):
-        (run,) = training(sweeps)
-        end(run, status=status)
-        schedule(sweeps.jobs.store)
-    (run,) = training(sweeps)
-    sweeps.jobs.stop(sweep_id)
-    end(run, status="stopped")
-    sweeps.jobs.resume(sweep_id)
-    schedule(sweeps.jobs.store)
-    sweep = sweeps.get(sweep_id)
-    assert (sweep.job.done, seconds_left(sweep.job)) == (1, None)
-    end(training(sweeps)[0])
-    schedule(sweeps.jobs.store)
-    started = time.time() - 60
-    job = replace(sweeps.get(sweep_id).job, started=started)
-    assert (job.done, job.total) == (2, 4)
-    assert seconds_left(job) == pytest.approx(120, rel=0.05)
-
-
-def test_a_search_counts_what_it_has_still_to_choose(
-    sweeps: Sweeps, end: Callable[..., None]
-) -> None:
-    sweep_id = sweeps.jobs.submit(tpe(trials=9, seeds=2, grid={"rho": (0.1, 0.2)}, ranges={}))
-    assert sweeps.get(sweep_id).job.total == 18
-    assert finish(sweeps, end, lambda config: 0.5, most=2) == 2
-    assert sweeps.get(sweep_id).job.total == 18
-    assert finish(sweeps, end, lambda config: 0.5) == 2
-    sweep = sweeps.get(sweep_id)
-    assert (sweep.status, sweep.job.done, sweep.job.total) == ("finished", 4, 4)
-
-
-def test_a_sweep_in_which_something_goes_wrong_says_so_and_the_others_go_on(
-    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bad, good = (sweeps.jobs.submit(GRID.changed(name=name)) for name in ("bad", "good"))
-    goes_on = service._goes_on
-
-    def broken(store: Store, sweep: Sweep, limit: int) -> bool:
-        if sweep.id == bad:
-            raise ValueError("no such value")
-        return goes_on(store, sweep, limit)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(service, "_goes_on", broken)
-        (run,) = training(sweeps)
-        assert run.parent == bad
-        for _ in range(5):
-            end(run)
-            schedule(sweeps.jobs.store)
-            run = next(iter(training(sweeps)), run)
-    sweep = sweeps.get(bad)
-    assert (sweep.status, sweep.job.message) == ("failed", "ValueError: no such value")
-    assert sweep.counts == {"finished": 1, "queued": 3}  # it starts none until it is resumed
-    assert sweeps.get(good).status == "finished"
-    sweeps.jobs.resume(bad)
-    assert (sweeps.get(bad).status, sweeps.get(bad).training) == ("running", 1)
 
 
 # Search
@@ -226,22 +138,6 @@ def tpe(**values: object) -> SweepSpec:
             **values,
         }
     )
-
-
-def finish(
-    sweeps: Sweeps,
-    end: Callable[..., None],
-    objective: Callable[[TrainSettings], float],
-    most: int = 99,
-) -> int:
-    """End members with what an objective says, until none trains or ``most`` ended."""
-    count = 0
-    schedule(sweeps.jobs.store)
-    while count < most and (found := training(sweeps)):
-        end(found[0], val=objective(found[0].settings))
-        count += 1
-        schedule(sweeps.jobs.store)
-    return count
 
 
 def test_random_search_draws_different_settings_within_bounds(sweeps: Sweeps) -> None:
@@ -271,9 +167,11 @@ def test_bayesian_search_finds_a_peak_and_tells_the_mean_over_seeds(
         return 0.9 - abs(config.rho - 0.2) + 0.01 * config.seed
 
     sweep = sweeps.get(sweeps.jobs.submit(tpe(trials=18, seeds=2)))
-    assert finish(sweeps, end, objective) % 2 == 0
+    assert finish(sweeps, end, objective, most=5) == 5
+    fresh = Sweeps(Jobs())  # as another process: it neither repeats nor forgets a setting
+    assert (5 + finish(fresh, end, objective)) % 2 == 0
     sweep = sweeps.get(sweep.id)
-    assert sweep.status == "finished"
+    assert (sweep.status, sweep.ended) == ("finished", sweep.members)
     members = sweeps.members(sweep)
     assert len({(same_setting(r.settings), r.settings.seed) for r in members}) == len(members) <= 36
     assert all(0.01 <= run.settings.rho <= 1 for run in members)
@@ -285,18 +183,6 @@ def test_bayesian_search_finds_a_peak_and_tells_the_mean_over_seeds(
     for runs in by_setting(members).values():
         mean = sum(objective(run.settings) for run in runs) / 2
         assert search.trial_of(sweep.spec, runs).value == pytest.approx(mean)
-
-
-def test_a_search_goes_on_from_the_same_database(sweeps: Sweeps, end: Callable[..., None]) -> None:
-    """Another process over the same store neither repeats nor forgets a setting."""
-    sweep_id = sweeps.jobs.submit(tpe(trials=6, seeds=2))
-    assert finish(sweeps, end, lambda config: config.rho, most=5) == 5
-    fresh = Sweeps(Jobs())
-    assert finish(fresh, end, lambda config: config.rho) == fresh.get(sweep_id).members - 5
-    sweep = fresh.get(sweep_id)
-    assert (sweep.status, sweep.ended) == ("finished", sweep.members)
-    members = fresh.members(sweep)
-    assert len({(same_setting(r.settings), r.settings.seed) for r in members}) == len(members)
 
 
 def test_two_processes_that_search_at_once_open_one_setting(
@@ -338,67 +224,110 @@ def test_a_diverged_setting_counts_as_worst_and_one_without_a_result_not_at_all(
         assert search.trial_of(sweep.spec, sweeps.members(sweep)[:1]).value == 0.9
 
 
-def test_a_paused_search_opens_nothing(sweeps: Sweeps, end: Callable[..., None]) -> None:
-    sweep_id = sweeps.jobs.submit(tpe(trials=4, seeds=1))
-    sweeps.jobs.pause(sweep_id)
-    assert finish(sweeps, end, lambda config: 0.5) == 1
-    assert sweeps.get(sweep_id).members == 1
-    sweeps.jobs.resume(sweep_id)
-    assert finish(sweeps, end, lambda config: 0.5) >= 2
-
-
-LATE = Condition(match={"optimizer": "sam"}, then={"second_pass": "late"})
-FASTER = Condition(match={"optimizer": "sgd"}, then={"lr": 0.2})
-
-
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_search_draws_what_a_condition_gives_an_effect(
+def test_a_search_draws_what_a_condition_gives_an_effect_and_not_what_it_sets(
     sweeps: Sweeps, end: Callable[..., None], sampler: str
 ) -> None:
+    late = Condition(match={"optimizer": "sam"}, then={"second_pass": "late"})
+    faster = Condition(match={"optimizer": "sgd"}, then={"lr": 0.2})
     spec = SweepSpec(
         sampler=sampler,
         trials=8,
         seeds=1,
-        grid={"optimizer": ("sam", "samar")},
-        ranges={"begin": Range(low=0.1, high=0.6)},
-        conditions=(LATE,),
+        grid={"optimizer": ("sam", "sgd")},
+        ranges={"begin": Range(low=0.1, high=0.6), "lr": Range(low=0.01, high=0.1)},
+        conditions=(late, faster),
     )
     sweep = sweeps.get(sweeps.jobs.submit(spec))
     finish(sweeps, end, lambda config: config.begin)
     sweep = sweeps.get(sweep.id)
     assert (sweep.status, sweep.job.message) == ("finished", "")
-    begins = {r.settings.begin for r in sweeps.members(sweep) if r.settings.optimizer == "sam"}
-    assert len(begins) > 2
-    assert all(0.1 <= begin <= 0.6 for begin in begins)
+    settings = [run.settings for run in sweeps.members(sweep)]
+    sam = [c for c in settings if c.optimizer == "sam"]
+    assert len({c.begin for c in sam}) > 2
+    assert all(0.1 <= c.begin <= 0.6 and 0.01 <= c.lr <= 0.1 for c in sam)
+    assert {c.lr for c in settings if c.optimizer == "sgd"} == {0.2}
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_search_does_not_draw_what_a_condition_sets(
-    sweeps: Sweeps, end: Callable[..., None], sampler: str
+ENDED = [{n: 0.1 * n + 0.01 * k for n in range(1, 6)} for k in range(FIRST_RUNS)]
+SPEC = SweepSpec(grid={"rho": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)}, seeds=1, prune=True)
+
+
+def at(epoch: int, value: float) -> Mapping[int, float]:
+    return dict.fromkeys(range(1, epoch + 1), value)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_the_median_decides(epoch: int) -> None:
+    middle = median(values[epoch] for values in ENDED)
+    running = {"worse": at(epoch, middle - 0.001), "better": at(epoch, middle + 0.001)}
+    assert hopeless(running, ENDED, 5) == (["worse"] if epoch > 1 else [])
+
+
+def test_its_best_epoch_counts_and_the_first_runs_are_never_pruned() -> None:
+    running = {"was good": {1: 0.1, 2: 0.9, 3: 0.0}, "is bad": at(3, 0.0)}
+    assert hopeless(running, ENDED, 5) == ["is bad"]
+    assert hopeless(running, ENDED[1:], 5) == []
+    assert hopeless({"new": {}}, ENDED, 5) == []
+    unknown = at(5, math.nan)
+    running = {"unknown": unknown, "worse": {**at(3, 0.0), 3: math.nan}}
+    assert hopeless(running, [*ENDED, unknown], 5) == ["worse"]
+
+
+def epochs(sweeps: Sweeps, run: Job, values: Mapping[int, float]) -> None:
+    zero = (0.1, 0.9, 100, 0.2, 0.5, 0.4, 0.3)
+    records = [EpochRecord(n, 10 * n, 10 * n, 1.0, *zero, v) for n, v in values.items()]
+    sweeps.jobs.store.records.append(run.key, epochs=records)
+    sweeps.jobs.store.beat(run, done=10 * len(values))
+
+
+def test_a_hopeless_member_is_told_to_stop_once(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = SweepSpec(
-        sampler=sampler,
-        trials=5,
-        seeds=1,
-        grid={"optimizer": ("sam", "sgd")},
-        ranges={"lr": Range(low=0.01, high=0.1)},
-        conditions=(FASTER,),
-    )
-    sweep = sweeps.get(sweeps.jobs.submit(spec))
-    finish(sweeps, end, lambda config: 0.9 if config.optimizer == "sgd" else 0.5)
-    sweep = sweeps.get(sweep.id)
-    assert (sweep.status, sweep.job.message) == ("finished", "")
-    rates = [(r.settings.optimizer, r.settings.lr) for r in sweeps.members(sweep)]
-    assert {lr for optimizer, lr in rates if optimizer == "sgd"} == {0.2}
-    assert all(0.01 <= lr <= 0.1 for optimizer, lr in rates if optimizer == "sam")
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "2")
+    store = sweeps.jobs.store
+    sweep_id = sweeps.jobs.submit(SPEC)
+    for k in range(FIRST_RUNS):
+        run = next(r for r in store.all("train") if r.status == "running")
+        epochs(sweeps, run, dict.fromkeys(range(1, 60), 0.5 + 0.01 * k))
+        end(run, val=0.6)
+        schedule(store)
+    good, bad = (r for r in store.all("train") if r.status == "running")
+    epochs(sweeps, good, at(20, 0.7))
+    epochs(sweeps, bad, at(20, 0.3))
+    for _ in range(2):
+        schedule(store)
+    assert store.orders.after(0, good.key) == []
+    (order,) = store.orders.after(0, bad.key)
+    assert (order.command, order.detail) == ("stop", {"why": WHY_PRUNED})
+    assert store.move(bad, "stopped", WHY_PRUNED)
+    end(good)
+    schedule(store)
+    sweep = sweeps.get(sweep_id)
+    assert sweep.status == "finished"
+    assert not sweeps.jobs.can_resume(sweep.job)  # what it skipped stays so
 
 
-def test_random_search_draws_again_where_values_do_not_fit_together() -> None:
-    ranges = {"lam_min": Range(low=0.1, high=10), "lam_max": Range(low=1, high=10)}
-    spec = SweepSpec(sampler="random", trials=4, seeds=1, ranges=ranges)
-    assert len(search.drawn(spec)) == 4
-    ranges = {"lam_min": Range(low=9, high=10), "lam_max": Range(low=1, high=2)}
-    for sampler in ("random", "tpe"):
-        spec = SweepSpec(sampler=sampler, trials=2, seeds=1, ranges=ranges)
-        with pytest.raises(ConfigError, match="No setting was found whose values fit together"):
-            search.drawn(spec) if sampler == "random" else search.first(spec, 1)
+@pytest.mark.parametrize("grid", [{"label_noise": (0.0, 0.4)}, {"epochs": (20, 40)}])
+def test_runs_of_another_task_or_length_have_medians_of_their_own(
+    sweeps: Sweeps, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch, grid: dict
+) -> None:
+    """Wrong labels cost accuracy whatever the radius, and a longer run is behind at first."""
+    monkeypatch.setenv("SAMAR_MAX_RUNS", "20")
+    store = sweeps.jobs.store
+    sweeps.jobs.submit(SweepSpec(grid={**grid, "rho": SPEC.grid["rho"]}, seeds=1, prune=True))
+    ((name, values),) = grid.items()
+    groups = [
+        [run for run in store.all("train") if getattr(run.settings, name) == value]
+        for value in values
+    ]
+    for runs, best in zip(groups, (0.9, 0.6), strict=True):
+        for run in runs[:FIRST_RUNS]:
+            epochs(sweeps, run, at(20, best))
+            end(run, val=best)
+        good, bad = runs[FIRST_RUNS:]
+        epochs(sweeps, good, at(20, best + 0.01))
+        epochs(sweeps, bad, at(20, best - 0.01))
+    schedule(store)
+    told = {run.id for runs in groups for run in runs if store.orders.after(0, run.key)}
+    assert told == {runs[-1].id for runs in groups}

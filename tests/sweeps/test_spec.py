@@ -8,7 +8,6 @@ from samar.sweeps.values import (
     parse_condition,
     parse_grid,
     parse_ranges,
-    same_setting,
 )
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
@@ -31,14 +30,6 @@ def test_a_grid_is_every_combination_that_differs() -> None:
     assert [c.seed for c in members] == [5] * 7 + [6] * 7
     assert len({c.model_dump_json() for c in members}) == 14
     assert members[1].name == "SAM · radius ρ 0.05 · seed 5"
-
-
-def test_members_hold_images_out_and_take_no_measurements() -> None:
-    (config,) = spec().settings()
-    held = (config.validation, config.curvature_every, config.film_every, config.snapshots)
-    assert held == (0.2, 0, 0, 0)
-    (config,) = spec(base={"validation": "0.1", "film_every": 2}).settings()
-    assert (config.validation, config.film_every) == (0.1, 2)
 
 
 def test_equal_gradients_adds_a_longer_arm_of_one_gradient_optimizers() -> None:
@@ -69,65 +60,27 @@ def test_values_have_the_settings_type_whatever_they_came_as() -> None:
     ("make", "sentence"),
     [
         (lambda: spec("rho=9"), "rho is '9', but it must be at most 5"),
-        (lambda: spec("rho=big"), "rho is 'big', but it must be a number"),
-        (lambda: spec("optimizer=adam"), "optimizer is 'adam', but it must be one of: sgd, sam"),
         (lambda: spec("radius=1"), "There is no setting called 'radius'"),
         (lambda: spec("rho"), "'rho' names no values; write it as setting=value,value"),
-        (lambda: spec("rho=,"), "rho has no values"),
         (lambda: spec("rho=0,05"), "are '0,05', but a comma ends a value; write decimals with a"),
-        (lambda: spec("rho=0,5,0,9"), "write decimals with a point, such as 0.05"),
         (lambda: spec("seed=1,2"), "seed cannot vary within a sweep"),
-        (lambda: spec("validation=0,0.2"), "validation cannot vary within a sweep"),
-        (lambda: spec("rho=0.1", seeds=0), "seeds is 0, but it must be at least 1"),
-        (lambda: spec("rho=0.1", sampler="best"), "sampler is 'best', but it must be one of: grid"),
         (lambda: spec("model=vgg16-bn"), "needs images of at least 32 pixels, but digits has 8"),
-        (lambda: spec("lam_max=0.05,3"), "λ floor 0.1 is above the λ ceiling 0.05"),
         (lambda: spec(ranges=parse_ranges(["rho=0.1:1"])), "rho is a range, which a grid cannot"),
-        (
-            lambda: spec("rho=0.1", ranges=parse_ranges(["rho=0.1:1"]), sampler="tpe"),
-            "rho has both values and a range",
-        ),
-        (
-            lambda: spec(ranges=parse_ranges(["rho=1:0.1"]), sampler="random"),
-            "runs from 1 to 0.1; the first number must be the smaller one",
-        ),
         (
             lambda: spec(ranges=parse_ranges(["rho=0:1:log"]), sampler="random"),
             "starts at 0, which has no logarithm",
         ),
         (lambda: parse_ranges(["rho=0.1"]), "The range of rho is '0.1'; write it as low:high"),
-        (lambda: parse_ranges(["rho=0.1:1:lin"]), "write it as low:high or low:high:log"),
-        (
-            lambda: spec(ranges=parse_ranges(["model=1:2"]), sampler="random"),
-            "model is no number, so it has no range",
-        ),
         (lambda: spec(sampler="random"), "The sampler random has nothing to draw"),
         (
             lambda: spec("rho=0.1,0.2", sampler="tpe", base={"validation": 0}),
             "Bayesian search needs held-out images; choose a validation share above 0",
         ),
-        (
-            lambda: spec("rho=0.1,0.2", prune=True, base={"validation": 0}),
-            "Stopping what is hopeless needs held-out images",
-        ),
-        (
-            lambda: spec("rho=0.1,0.2", sampler="tpe", equal_gradients=True),
-            "compares settings at equal epochs",
-        ),
         (lambda: parse_condition("rho=1"), "The condition 'rho=1' has no colon"),
         (lambda: sweep_preset("big"), "no sweep preset 'big'; choose noisy_digits or paper"),
         (
-            lambda: spec("rho=" + ",".join(f"{i / 5000}" for i in range(5001))),
-            "The sweep has 15,003 runs; at most 10,000 are allowed",
-        ),
-        (
             lambda: spec("rho=0.1,0.2", sampler="random", trials=9_000, seeds=2),
             "The sweep has 18,000 runs; at most 10,000 are allowed",
-        ),
-        (lambda: spec("rho=0.1", base={"seed": 2**31 - 2}), "seed is 2147483648, but it must be"),
-        (
-            lambda: SweepSpec.parse({"conditions": [{"match": {}, "then": {"seed": 3}}]}),
-            "seed cannot vary within a sweep",
         ),
     ],
 )
@@ -174,27 +127,3 @@ def test_the_papers_preset_follows_the_recipe() -> None:
         assert (config.warmup_epochs, config.label_noise, config.validation) == (0, 0, 0)
         if config.optimizer != "sgd":
             assert config.rho == (0.2 if large else 0.05)
-    assert {(c.model, c.dataset) for c in settings} == {
-        (model, data) for model in ("resnet18", "wrn-28-10") for data in ("cifar10", "cifar100")
-    }
-
-
-def test_settings_without_effect_do_not_make_settings_differ() -> None:
-    found = spec("optimizer=sgd,sam", base={"theta": 0.5, "rho": 0.05})
-    sgd, sam = found.settings()
-    assert sam.rho == 0.05
-    assert same_setting(sgd) == same_setting(SweepSpec(grid={"optimizer": ("sgd",)}).settings()[0])
-
-
-def test_a_sweep_that_only_repeats_seeds_names_no_seed() -> None:
-    found = spec(base={"seed": 4}, seeds=2)
-    first, second = found.repeated(found.settings())
-    assert (first.name[-6:], second.name[-6:]) == ("seed 4", "seed 5")
-    assert "seed" not in first.name[:-6]
-    assert first.name[:-9] == second.name[:-9] == found.label(first) == found.label(second)
-
-
-def test_a_condition_may_set_a_folder_of_images() -> None:
-    found = parse_condition("optimizer=sgd:dataset=folder:/images,lr=0.1")
-    assert found.match == {"optimizer": "sgd"}
-    assert found.then == {"dataset": "folder:/images", "lr": "0.1"}
