@@ -6,7 +6,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from samar.data.catalog import NORMALIZATIONS
-from samar.data.dataset import Dataset, ImageSet
+from samar.data.dataset import Dataset
 from samar.data.load import load_dataset
 from samar.data.normalization import Normalization
 from samar.networks.checkpoint import load_weights
@@ -43,26 +43,6 @@ def test_ties_are_broken_by_what_the_first_batchnorm_learned(
     assert all(trial.distance >= chosen.distance for trial in others)
 
 
-def test_accuracy_decides_where_it_can(network: nn.Module, digits: Dataset) -> None:
-    """A network whose only class unit watches the sign of the mean pixel: shifts change it all."""
-    labels = torch.zeros(60, dtype=torch.int64)
-    images = ImageSet(torch.full((60, 1, 8, 8), 100, dtype=torch.uint8), labels)
-    data = Dataset("digits", images, images, digits.classes, digits.normalization, 0, "")
-
-    class Sign(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            mean = x.mean((1, 2, 3))
-            return torch.stack([mean, -mean], 1)
-
-    trials = try_normalizations(Sign(), data)
-    # 100/255 is above the mean of "digits" and "none" alone.
-    assert {trial.normalize for trial in trials if trial.accuracy == 1} == {"digits", "none"}
-    assert all(trial.tied == (trial.accuracy == 1) for trial in trials)
-    assert trials[0].accuracy == 1
-    assert trials[0].distance is None
-    assert [t.accuracy for t in trials] == sorted((t.accuracy for t in trials), reverse=True)
-
-
 def test_the_distance_is_the_divergence_of_two_normal_distributions(network: nn.Module) -> None:
     pixels = torch.randint(0, 256, (30, 1, 8, 8), dtype=torch.uint8)
     normalization = Normalization((0.3,), (0.4,))
@@ -79,15 +59,6 @@ def test_the_distance_is_the_divergence_of_two_normal_distributions(network: nn.
     layer.running_var.copy_(now.variance)
     assert batchnorm_distance(network, pixels, normalization) == pytest.approx(0, abs=1e-6)
     assert not layer._forward_pre_hooks
-
-
-def test_what_the_file_says_decides_between_equals(network: nn.Module, digits: Dataset) -> None:
-    network.linear.weight.data.zero_()
-    teach(network, digits.train.images, candidates(digits)["half"])
-    assert try_normalizations(network, digits)[0].normalize == "half"
-    assert try_normalizations(network, digits, said="none")[0].normalize == "none"
-    assert try_normalizations(network, digits, said="auto")[0].normalize == "digits"
-    assert try_normalizations(network, digits, said="nonsense")[0].normalize == "half"
 
 
 @pytest.fixture(scope="module")
