@@ -7,9 +7,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
-from samar.models.pyramidnet import PyramidNet
-from samar.models.resnet_cifar import ResNetCifar
-from samar.models.wide_resnet import WideResNet
 
 ONE_PER_FAMILY = [
     "cnn",
@@ -119,17 +116,3 @@ def test_weights_follow_the_seed():
 
     assert torch.equal(weights(3), weights(3))
     assert not torch.equal(weights(3), weights(4))
-
-
-@pytest.mark.parametrize(
-    ("build", "rule"),
-    [
-        (lambda: ResNetCifar(18), r"depth must be 6n \+ 2 with n ≥ 1, got 18; try 20 or 56"),
-        (lambda: ResNetCifar(2), r"depth must be 6n \+ 2 with n ≥ 1, got 2; try 20 or 56"),
-        (lambda: WideResNet(18, 2), r"depth must be 6n \+ 4 with n ≥ 1, got 18; try 16 or 28"),
-        (lambda: PyramidNet(18, 9), r"depth must be 6n \+ 2 with n ≥ 1, got 18; try 110"),
-    ],
-)
-def test_impossible_depth(build, rule):
-    with pytest.raises(ValueError, match=rule):
-        build()

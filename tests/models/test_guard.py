@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from samar.errors import RunError
 from samar.models.guard import undisturbed
 
 
@@ -19,13 +18,15 @@ def model() -> nn.Module:
 
 def state(net: nn.Module) -> list:
     tensors = [*net.parameters(), *net.buffers()]
-    grads = [None if p.grad is None else p.grad.clone() for p in net.parameters()]
+    grads = [None if p.grad is None else (id(p.grad), p.grad.clone()) for p in net.parameters()]
     return [
         [t.detach().clone() for t in tensors],
         grads,
         [p.requires_grad for p in net.parameters()],
         [m.training for m in net.modules()],
         torch.get_rng_state(),
+        random.getstate(),
+        np.random.get_state()[1].tolist(),  # type: ignore[index]
     ]
 
 
@@ -47,19 +48,13 @@ def test_everything_is_as_before(fails: bool) -> None:
     try:
         with undisturbed(net):
             vandalize(net)
+            random.random()
+            np.random.rand()
             if fails:
                 raise KeyError
     except KeyError:
         assert fails
     torch.testing.assert_close(state(net), before, rtol=0, atol=0)
-
-
-def test_gradients_keep_their_identity() -> None:
-    net = model()
-    grads = [p.grad for p in net.parameters()]
-    with undisturbed(net):
-        vandalize(net)
-    assert all(p.grad is g for p, g in zip(net.parameters(), grads, strict=True))
 
 
 def test_a_graph_from_before_can_go_backward() -> None:
@@ -70,36 +65,3 @@ def test_a_graph_from_before_can_go_backward() -> None:
         vandalize(net)
         net[0].weight.detach().mul_(2.0)
     loss.backward()
-
-
-def test_random_numbers_of_python_and_numpy_are_as_before() -> None:
-    before = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]
-    with undisturbed(model()):
-        random.random()
-        np.random.rand()
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # type: ignore[index]
-
-
-def test_a_buffer_that_takes_no_values_is_no_hindrance() -> None:
-    net = model()
-    net.register_buffer("ones", torch.ones(1).expand(4))
-    before = state(net)
-    with undisturbed(net):
-        vandalize(net)
-    torch.testing.assert_close(state(net), before, rtol=0, atol=0)
-
-
-def test_what_cannot_be_put_back_is_told_and_seen_by_autograd() -> None:
-    net = model()
-    net.register_buffer("ones", torch.ones(1).expand(4))
-    before = state(net)
-    loss = net(torch.randn(5, 3)).square().sum()
-    guard = undisturbed(net)
-    guard.__enter__()
-    net.ones.data = torch.zeros(1).expand(4)  # type: ignore[union-attr]
-    vandalize(net)
-    with pytest.raises(RunError, match=r"ones does not take its old values; load"):
-        guard.__exit__(None, None, None)
-    assert [m.training for m in net.modules()] == before[3]
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        loss.backward()
