@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from samar.data.dataset import ImageSet
+from samar.data.normalization import Normalization
 from samar.data.objective import Batches, first_tensor, mapped, size_of, tensors_in
 from samar.data.sample import Sample
-from samar.errors import ConfigError
 
 Pair = namedtuple("Pair", "x y")
 
@@ -43,29 +44,6 @@ def test_the_mean_counts_every_example_once(network: nn.Module, batches: Any) ->
     assert torch.isnan(objective.sums(network)[1]), "nothing is right or wrong"
 
 
-def test_a_sample_has_the_same_two_sums(network: nn.Module) -> None:
-    x, y = torch.randn(11, 3).double(), torch.randint(2, (11,))
-    sample = Sample(x, y)
-    losses, hits = sample.sums(network)
-    torch.testing.assert_close(losses / 11, F.cross_entropy(network(x), y))
-    assert hits == (network(x).argmax(1) == y).sum()
-    assert [len(piece) for piece in sample.pieces(4)] == [4, 4, 3]
-    torch.testing.assert_close(sample.loss(network), F.cross_entropy(network(x), y))
-
-
-def test_a_loss_with_dimensions_is_refused(network: nn.Module, batches: Any) -> None:
-    each = Batches(
-        batches, lambda net, batch: F.mse_loss(net(batch[0]), batch[1], reduction="none")
-    )
-    with pytest.raises(
-        ConfigError, match=r"shape \(5, 2\); it must be a tensor without dimensions"
-    ):
-        each.loss(network)
-    number = Batches(batches, lambda net, batch: 0.5)  # type: ignore[arg-type,return-value]
-    with pytest.raises(ConfigError, match=r"The loss of a batch is 0\.5"):
-        number.loss(network)
-
-
 def test_any_structure_is_mapped_and_counted() -> None:
     x, y = torch.zeros(4, 2), torch.ones(4)
     batch = {"a": [x, "word"], "b": Pair(x, y), "c": (y, None), "d": 7}
@@ -75,22 +53,22 @@ def test_any_structure_is_mapped_and_counted() -> None:
     assert (moved["a"][1], moved["c"][1], moved["d"]) == ("word", None, 7)
     assert first_tensor(batch) is x
     assert size_of(batch) == 4
-    assert size_of(torch.tensor(1.0)) == 1
-    with pytest.raises(ConfigError, match="A batch is a dict without a tensor in it"):
-        size_of({"a": "word"})
-    with pytest.raises(ConfigError, match="There is no batch"):
-        Batches([], squares)
 
 
-def test_images_are_laid_out_and_other_inputs_left() -> None:
-    images, words = torch.randn(2, 3, 4, 4), torch.randint(9, (2, 5))
-    changed = Batches([(images, words)], squares).laid_out(torch.channels_last)
-    (piece,) = changed.pieces(9)
-    seen: list[torch.Tensor] = []
-    piece._loss = lambda network, batch: (seen.extend(batch), torch.zeros(()))[1]  # type: ignore[attr-defined]
-    piece.loss(None)  # type: ignore[arg-type]
-    assert seen[0].is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(seen[0], images)
-    assert seen[1] is words
-    sample = Sample(words, torch.zeros(2, dtype=torch.int64))
-    assert sample.to(torch.float64).x.dtype == torch.int64, "words are not numbers"
+HALF = Normalization((0.5,), (0.5,))
+
+
+def test_evenly_spaced_and_normalized() -> None:
+    pixels = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1)
+    sample = Sample.of(ImageSet(pixels, torch.arange(20)), HALF, 5)
+    assert sample.y.tolist() == [0, 4, 8, 12, 16]
+    torch.testing.assert_close(sample.x.flatten(), (sample.y / 255 - 0.5) / 0.5)
+    assert len(Sample.of(ImageSet(pixels, torch.arange(20)), HALF)) == 20
+    assert len(Sample.of(ImageSet(pixels, torch.arange(20)), HALF, 99)) == 20
+
+
+def test_batches_cover_everything_once() -> None:
+    sample = Sample(torch.randn(10, 1, 2, 2), torch.arange(10))
+    pieces = list(sample.batches(4))
+    assert [len(y) for _, y in pieces] == [4, 4, 2]
+    assert torch.equal(torch.cat([x for x, _ in pieces]), sample.x)

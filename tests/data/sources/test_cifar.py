@@ -84,11 +84,3 @@ def test_damage_is_seen_and_mended(fake, tmp_path, damage):
             load_dataset(name, root=tmp_path)
     mended = load_dataset(name, root=tmp_path, download=damage == "archive")
     assert mended.checksum == whole
-
-
-def test_missing_without_permission_to_fetch(fake, tmp_path):
-    name, _ = fake
-    with pytest.raises(
-        DataError, match=r"CIFAR-100? is missing .* download cifar100?., or choose digits"
-    ):
-        load_dataset(name, root=tmp_path / "nowhere")

@@ -40,27 +40,6 @@ def test_other_modes_and_nested_folders(image_folder):
     assert (cats[-2:].short() - 200).abs().max() <= 2
 
 
-def test_sixteen_bits_keep_their_grey_values(image_folder):
-    root = image_folder()
-    ramp = np.linspace(0, 2**16 - 1, 32 * 32).astype(np.uint16).reshape(32, 32)
-    Image.fromarray(ramp).save(root / "train" / "cat" / "z1.png")
-    Image.fromarray(ramp.astype(np.int32)).save(root / "train" / "cat" / "z2.tif")
-    small = ramp // 256
-    Image.fromarray(small).save(root / "train" / "cat" / "z3.png")
-    dataset = load_dataset(f"folder:{root}")
-    cats = dataset.train.images[dataset.train.labels == 0]
-    expected = torch.from_numpy(small.astype(np.uint8)).expand(3, 3, 32, 32)
-    assert torch.equal(cats[-3:], expected)
-
-
-@pytest.mark.parametrize("values", [np.float32(0.5), np.int32(2**16), np.int32(-1)])
-def test_grey_values_without_a_meaning_are_refused(image_folder, values):
-    root = image_folder()
-    Image.fromarray(np.full((32, 32), values)).save(root / "train" / "cat" / "z.tif")
-    with pytest.raises(DataError, match="grey values are no numbers of 8 or 16 bits"):
-        load_dataset(f"folder:{root}")
-
-
 def test_normalization_is_measured_on_all_training_images(image_folder):
     root = image_folder(count=6)
     few = load_dataset(f"folder:{root}", images_per_class=2)
@@ -83,32 +62,13 @@ def damage(root):
     (root / "train" / "dog" / "1.png").write_bytes(b"this is no image")
 
 
-def truncate(root):
-    file = root / "test" / "cat" / "2.png"
-    file.write_bytes(file.read_bytes()[:500])
-
-
-def empty(root):
-    for file in (root / "test" / "dog").iterdir():
-        file.unlink()
-
-
-def one_class(root):
-    for part in ("train", "test"):
-        shutil.rmtree(root / part / "dog")
-
-
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
         (remove(), r"folder .* does not exist; check the path after folder:"),
         (remove("train"), r"has no folder train; it needs train/CLASS/image files and test/CLASS"),
-        (remove("test"), r"has no folder test; it needs"),
         (remove("test", "cat"), r"train and test in .* differ in the classes cat; give both"),
-        (empty, r"folder .*test.dog has no images; add some \(\.bmp"),
-        (one_class, r"train has only the class cat; use at least 2 classes"),
         (damage, r"image .*1\.png cannot be read \(not an image\); replace or remove it"),
-        (truncate, r"image .*2\.png cannot be read \(.*\); replace or remove it"),
     ],
 )
 def test_every_failure_is_one_sentence(image_folder, spoil, sentence):
@@ -118,13 +78,6 @@ def test_every_failure_is_one_sentence(image_folder, spoil, sentence):
         load_dataset(f"folder:{root}")
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
-
-
-def test_images_without_class_folders(tmp_path):
-    for part in ("train", "test"):
-        (tmp_path / part).mkdir()
-    with pytest.raises(DataError, match="train has no class folders; it needs train/CLASS"):
-        load_dataset(f"folder:{tmp_path}")
 
 
 @pytest.mark.shared
