@@ -10,14 +10,11 @@ from samar.compare.groups import (
     differences,
     group_by_seed,
     mean_curve,
-    shown,
-    titles_of,
 )
 from samar.compare.metrics import curve_of
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.jobs.store import Store
-from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
 
@@ -43,16 +40,6 @@ def test_steps_between_are_interpolated_and_ends_are_not() -> None:
     assert np.isnan(found.std[[0, 4]]).all()
 
 
-def test_runs_of_different_length() -> None:
-    found = mean_curve([curve([1, 2, 3], [1, 1, 1], pace=5), curve([1, 2], [3, 3], pace=1)])
-    assert found.n.tolist() == [2, 2]
-    assert found.x.tolist() == [3, 6], "a mean of positions ends with the shortest run"
-    assert found.mean.tolist() == [2, 2]
-    over_steps = mean_curve([curve([1, 2, 3], [1, 1, 1]), curve([1, 2], [3, 3])])
-    assert over_steps.n.tolist() == [2, 2, 1]
-    assert over_steps.mean.tolist() == [2, 2, 1]
-
-
 def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Job]) -> None:
     runs = [
         recorded(optimizer="sam", rho=0.1, seed=1, name="b"),
@@ -71,13 +58,6 @@ def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Job]) -> None:
     ]
 
 
-def test_a_seed_counts_once(recorded: Callable[..., Job]) -> None:
-    old, new, other = recorded(seed=0), recorded(seed=0), recorded(seed=1)
-    (group,) = group_by_seed([new, other, old])
-    assert [run.id for run in group.runs] == [new.id, other.id]
-    assert group.repeats == (old.id,)
-
-
 def test_an_edited_run_stays_alone_and_says_so(recorded: Callable[..., Job]) -> None:
     runs = [recorded(seed=seed) for seed in range(3)]
     runs[1] = replace(runs[1], summary={"edits": 2})
@@ -86,27 +66,6 @@ def test_an_edited_run_stays_alone_and_says_so(recorded: Callable[..., Job]) -> 
     assert [[run.id for run in group.runs] for group in groups] == [
         [runs[0].id, runs[2].id],
         [runs[1].id],
-    ]
-
-
-def test_titles_are_names_or_what_differs_and_never_twice_the_same(
-    recorded: Callable[..., Job],
-) -> None:
-    runs = [recorded(name="mine", epochs=9), recorded(seed=3), recorded(seed=3)]
-    runs += [recorded(optimizer="sam", seed=seed) for seed in (1, 2)]
-    assert titles_of([(run,) for run in runs]) == [
-        "mine · #1",
-        "#2 SGD",
-        "#3 SGD",
-        "#4 SAM, seed 1",
-        "#5 SAM, seed 2",
-    ]
-    twice = [
-        recorded(name="mine", optimizer=name, seed=s) for name in ("sam", "sgd") for s in (5, 6)
-    ]
-    assert titles_of([twice[:2], twice[2:]]) == [
-        "mine · 2 seeds from #6",
-        "mine · 2 seeds from #8",
     ]
 
 
@@ -127,24 +86,6 @@ def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Job]) 
     assert (found.step.tolist(), found.y.tolist()) == ([8], [5])
     assert found.x == pytest.approx([0.8])
     assert curve_of("trace", "step", steps, epochs, looks).y.tolist() == [9]
-    early = [Event(0, "curvature", detail, 0.0), looks[0]]
-    for axis, place in (("step", 8), ("grad_evals", 16), ("seconds", 0.8)):
-        found = curve_of("lambda_max", axis, steps, epochs, early)
-        assert found.x == pytest.approx([0, place])
-
-
-def test_a_run_that_finished_counts_before_a_newer_one_that_did_not(
-    recorded: Callable[..., Job],
-) -> None:
-    done, part, other = recorded(seed=0), recorded(seed=0, status="stopped"), recorded(seed=1)
-    (group,) = group_by_seed([done, part, other])
-    assert [run.id for run in group.finished] == [done.id, other.id]
-    assert group.repeats == (part.id,)
-
-
-def test_a_free_lambda_is_called_free(recorded: Callable[..., Job]) -> None:
-    runs = [recorded(optimizer="samar", lam_held=held) for held in (None, 0.5)]
-    assert titles_of([(run,) for run in runs]) == ["#1 SAMAR, λ free", "#2 SAMAR, λ held at 0.5"]
 
 
 def test_only_what_differs_and_has_an_effect() -> None:
@@ -158,24 +99,3 @@ def test_only_what_differs_and_has_an_effect() -> None:
         "rho": [NOT_USED, 0.1, 0.2],
         "images_per_class": [None, None, 10],
     }
-
-
-def test_what_only_one_optimizer_has_is_no_difference() -> None:
-    configs = [TrainSettings(optimizer=name) for name in ("sgd", "samar")]
-    assert list(differences(configs)) == ["optimizer"]
-    assert differences(configs[:1]) == {}
-    assert differences([]) == {}
-
-
-def test_values_for_people() -> None:
-    assert [shown(v) for v in (None, True, False, 0.05, 10, "cnn")] == [
-        "none",
-        "yes",
-        "no",
-        "0.05",
-        "10",
-        "cnn",
-    ]
-    known = settings_of(TrainSettings)
-    assert shown(None, known["images_per_class"]) == "all"
-    assert shown(None, known["lam_held"]) == "free"
