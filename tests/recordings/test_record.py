@@ -1,6 +1,5 @@
 """Making recordings: a watched run takes the same steps, and what is counted is what happened."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ import torch
 
 from samar.cli import main
 from samar.data.dataset import Dataset
-from samar.jobs.engine.worker import run as do
-from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.jobs.training_records import EpochRecord, StepRecord
@@ -111,35 +108,18 @@ def test_told_to_stop_a_recording_ends_within_a_step(work: Work) -> None:
         small.rate(work)
 
 
-@pytest.fixture
-def inline(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Jobs are done in this process; which small recordings were made."""
-    made: list[str] = []
-
-    def in_this_process(job: Job) -> int:
-        do(Store(), job)
-        return os.getpid()
-
+def test_the_command_makes_what_is_named(
+    inline: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def rate(work: Work) -> Recording:
         """A small one."""
-        made.append("rate")
         say(work, "  nothing to do")
         return Recording("rate", {"about": "small"})
 
-    def step_size(work: Work) -> Recording:
-        """One that cannot be made."""
-        made.append("step_size")
-        raise MemoryError
-
-    monkeypatch.setattr("samar.jobs.engine.local.spawn", in_this_process)
     monkeypatch.setattr(small, "rate", rate)
-    monkeypatch.setattr(small, "step_size", step_size)
-    return made
-
-
-def test_the_command_makes_what_is_named(
-    inline: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
     out = tmp_path / "out"
     assert main(["record", "rate", "--out", str(out)]) == 0
     assert [path.name for path in out.iterdir()] == ["rate.npz"]
@@ -149,31 +129,6 @@ def test_the_command_makes_what_is_named(
     (job,) = Jobs().all("record")
     assert job.settings.command == "python -m samar record rate"
     assert (job.status, job.done, job.total) == ("finished", 1, 1)
-
-
-def test_an_unknown_recording_is_refused(
-    samar_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["record", "nothing", "--out", str(tmp_path / "out")]) == 2
-    assert "There is no recording 'nothing'; choose among" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-    assert Jobs().all() == []
-
-
-def test_what_failed_goes_on_with_what_is_missing(
-    inline: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["record", "rate", "step_size", "--out", str(tmp_path / "out")]) == 2
-    assert "Out of memory" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["rate.npz"]
-    (job,) = Jobs().all("record")
-    monkeypatch.setattr(small, "step_size", small.rate)
-    Jobs().resume(job.id)
-    assert Jobs().get(job.id).status == "finished"
-    assert inline == ["rate", "step_size", "rate"]
 
 
 def test_what_lies_between_minima_is_recorded(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
