@@ -83,8 +83,11 @@ def test_every_kind_stands_here() -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_submitted_it_finishes_and_says_what_it_found(jobs: Jobs, run: str, name: str) -> None:
+def test_it_finishes_says_what_it_found_and_is_deleted_with_what_it_owns(
+    jobs: Jobs, run: str, name: str
+) -> None:
     job_id = jobs.submit(QUICK[name](run))
+    owned = [each.id for each in jobs.store.all(parent=job_id)]
     job = wait(jobs, job_id, lambda job: not job.active)
     assert (job.status, job.message) == ("finished", "")
     assert job.kind == name
@@ -95,6 +98,13 @@ def test_submitted_it_finishes_and_says_what_it_found(jobs: Jobs, run: str, name
     for artifact in jobs.store.records.artifacts(job.key):
         assert (job_dir(job.id) / artifact.path).is_file()
     assert not list(job_dir(job.id).rglob("*.part"))
+    child = jobs.submit(EvaluateSettings(network=run, name="owned"), parent=job_id, anew=True)
+    wait(jobs, child, lambda job: not job.active)
+    jobs.delete(job_id)
+    left = {job.id for job in jobs.store.all()}
+    assert not left & {job_id, child, *owned}
+    assert not job_dir(job_id).exists()
+    assert run in left  # what it measured survives it
 
 
 @pytest.mark.parametrize("name", LONG)
@@ -122,12 +132,11 @@ def test_killed_it_goes_on_or_starts_again(jobs: Jobs, run: str, name: str) -> N
     wait(jobs, job_id, lambda job: job.status == "stopped", seconds=20)
 
 
-@pytest.mark.parametrize("name", [name for name in QUICK if kind_of(name).lane is not None])
 def test_a_dead_process_is_noticed_although_another_has_its_number(
-    jobs: Jobs, run: str, name: str, monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("samar.jobs.engine.local.spawn", lambda job: os.getpid())
-    job_id = jobs.submit(QUICK[name](run))
+    job_id = jobs.submit(QUICK["evaluate"](run))
     job = jobs.store.get(job_id)
     jobs.store.beat(job, pid=os.getpid(), process=psutil.Process().create_time() - 1000)
     jobs.store.mark_interrupted()
@@ -159,7 +168,9 @@ def test_a_missing_network_is_said_before_anything_is_queued(jobs: Jobs, name: s
 
 
 @pytest.mark.parametrize("name", REUSED)
-def test_an_equal_job_is_the_answer_unless_asked_anew(jobs: Jobs, run: str, name: str) -> None:
+def test_an_equal_job_is_the_answer_unless_asked_anew_or_of_other_weights(
+    jobs: Jobs, run: str, name: str, recorded: Callable[..., Any]
+) -> None:
     settings = QUICK[name](run)
     first = jobs.submit(settings)
     assert jobs.submit(settings) == first  # under way
@@ -167,7 +178,12 @@ def test_an_equal_job_is_the_answer_unless_asked_anew(jobs: Jobs, run: str, name
     assert jobs.submit(settings.changed(name="again")) == first
     jobs.rename(run, "another name")
     assert jobs.submit(settings.changed(network="another name")) == first
-    assert jobs.submit(settings, anew=True) != first
+    anew = jobs.submit(settings, anew=True)
+    path = job_dir(run) / "weights.safetensors"
+    other = recorded(weights=True, seed=1).id
+    path.write_bytes((job_dir(other) / "weights.safetensors").read_bytes())
+    assert anew != first
+    assert jobs.submit(settings) not in (first, anew)
 
 
 def test_a_dead_worker_is_no_answer(jobs: Jobs, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,51 +198,20 @@ def test_a_dead_worker_is_no_answer(jobs: Jobs, run: str, monkeypatch: pytest.Mo
     assert jobs.store.get(dead.id).status == "interrupted"
 
 
-def test_old_measurements_make_room_although_another_deletes_them_too(
-    jobs: Jobs, run: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_measurements_make_room(jobs: Jobs, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     monkeypatch.setattr("samar.jobs.service.KEPT_MEASUREMENTS", 0)
     store = jobs.store
     old = [store.create(EvaluateSettings(network=run, images=n)) for n in (1, 2)]
     for each in old:
         store.move(store.get(each), "finished", only=("queued",))
-    delete = store.delete
-    monkeypatch.setattr(store, "delete", lambda job_id: delete(job_id) and delete(job_id))
     new = jobs.submit(EvaluateSettings(network=run))
     assert [job.id for job in store.all("evaluate")] == [new]
-
-
-@pytest.mark.parametrize("name", REUSED)
-def test_other_weights_are_another_question(
-    jobs: Jobs, run: str, name: str, recorded: Callable[..., Any]
-) -> None:
-    settings = QUICK[name](run)
-    first = jobs.submit(settings)
-    wait(jobs, first, lambda job: job.status == "finished")
-    path = job_dir(run) / "weights.safetensors"
-    other = recorded(weights=True, seed=1).id
-    path.write_bytes((job_dir(other) / "weights.safetensors").read_bytes())
-    assert jobs.submit(settings) != first
 
 
 def test_a_run_is_never_answered_with_an_old_one(jobs: Jobs, run: str) -> None:
     settings = QUICK["train"](run)
     assert jobs.submit(settings) != jobs.submit(settings)
-
-
-@pytest.mark.parametrize("name", QUICK)
-def test_deleted_it_takes_along_what_it_owns(jobs: Jobs, run: str, name: str) -> None:
-    job_id = jobs.submit(QUICK[name](run))
-    owned = [each.id for each in jobs.store.all(parent=job_id)]
-    wait(jobs, job_id, lambda job: not job.active)
-    child = jobs.submit(EvaluateSettings(network=run, name="owned"), parent=job_id, anew=True)
-    wait(jobs, child, lambda job: not job.active)
-    jobs.delete(job_id)
-    left = {job.id for job in jobs.store.all()}
-    assert not left & {job_id, child, *owned}
-    assert not job_dir(job_id).exists()
-    assert run in left  # what it measured survives it
 
 
 def test_what_was_measured_outlives_the_network(jobs: Jobs, run: str) -> None:

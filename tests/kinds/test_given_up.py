@@ -11,7 +11,6 @@ from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
-from samar.jobs.work import Work
 from samar.kinds.race import RaceSettings
 from samar.training import measurements
 from samar.training.settings import TrainSettings
@@ -20,7 +19,6 @@ TINY: dict[str, Any] = {"images_per_class": 13, "batch_size": 32, "device": "cpu
 FILMED: dict[str, Any] = {**TINY, "curvature_every": 0, "probe_share": 1.0}
 STEPS = 5  # an epoch
 PIECES, SECONDS = 150, 0.01
-BEFORE = -1
 
 Orders = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -29,22 +27,14 @@ class Slow:
     """Makes every landscape of a run take seconds more, and gives orders meanwhile.
 
     Attributes:
-        during: orders given in the n-th landscape, from 0, or before all.
+        during: orders given in the n-th landscape, from 0.
         paused: orders given when the run is paused, each time the next.
-        second: whether changes go to the second racer alone.
         pieces: of each landscape, how many went by.
-        told: what the row said of the landscapes, one after the other.
     """
 
-    def __init__(
-        self,
-        during: Mapping[int, Orders],
-        paused: Sequence[Orders] = (),
-        second: bool = False,
-    ) -> None:
-        self.during, self.paused, self.second = during, list(paused), second
+    def __init__(self, during: Mapping[int, Orders], paused: Sequence[Orders] = ()) -> None:
+        self.during, self.paused = during, list(paused)
         self.pieces: list[int] = []
-        self.told: list[dict[str, Any]] = []
 
     @property
     def given_up(self) -> list[bool]:
@@ -64,12 +54,10 @@ def done(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
     def do(what: TrainSettings | str, slow: Slow) -> Job:
         def give(store: Store, job: Job, orders: Orders) -> None:
             for command, detail in orders:
-                alone = slow.second and command == "change"
-                whom = store.members(job)[1] if alone else job
-                store.orders.post(whom.key, command, **detail)
+                store.orders.post(job.key, command, **detail)
 
         def start(store: Store, job: Job) -> None:
-            plane, move, summarize = measurements.plane, Store.move, Work.summarize
+            plane, move = measurements.plane, Store.move
 
             def slow_plane(*args: Any, check: Callable[[], None], **words: Any) -> Any:
                 number = len(slow.pieces)
@@ -89,16 +77,9 @@ def done(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
                     give(store, job, slow.paused.pop(0))
                 return found
 
-            def summarized(work: Work, **numbers: Any) -> None:
-                summarize(work, **numbers)
-                if "measurements" in numbers:
-                    slow.told.append(numbers["measurements"]["film"])
-
             with monkeypatch.context() as patch:
                 patch.setattr(measurements, "plane", slow_plane)
                 patch.setattr(Store, "move", moved)
-                patch.setattr(Work, "summarize", summarized)
-                give(store, job, slow.during.get(BEFORE, ()))
                 work(store, job)
 
         with monkeypatch.context() as patch:
@@ -165,85 +146,24 @@ def test_paused_in_mid_measurement_it_obeys_in_order_and_once(
         (4 * STEPS, "film"),
         (4 * STEPS, "finished"),
     ]
-    put_off = "Put off: the run was paused. Press Measure now to have one at once."
-    assert (3, put_off) in [(each["next_epoch"], each["reason"]) for each in slow.told]
     found = losses(jobs, run)
     usual = plain(jobs, epochs=4)
     assert found[: 2 * STEPS] == usual[: 2 * STEPS]
     assert found[-1] != usual[-1]
 
 
-def test_a_change_alone_ends_no_measurement(jobs: Jobs, done: Callable[..., Job]) -> None:
-    slow = Slow({1: [("change", {"rho": 0.4}), ("measure", {})]})
-    run = done(TrainSettings(**FILMED), slow)
-    assert not any(slow.given_up)
-    assert [event for event in events(jobs, run) if event[0] == STEPS] == [
-        (STEPS, "film"),
-        (STEPS, "change"),
-    ]
-
-
-def test_paused_before_the_first_step_it_measures_when_it_goes_on(
-    jobs: Jobs, done: Callable[..., Job]
-) -> None:
-    slow = Slow({0: [("pause", {})]}, paused=[[("resume", {})]])
-    run = done(TrainSettings(**FILMED), slow)
-    assert slow.given_up[:2] == [True, False]
-    assert events(jobs, run)[:3] == [(0, "paused"), (0, "resumed"), (0, "film")]
-    put_off = "Put off: the run was paused. It comes when the run goes on."
-    assert slow.told[0]["reason"] == put_off
-    assert put_off not in [told["reason"] for told in slow.told[1:]]
-    assert losses(jobs, run) == plain(jobs)
-
-
-def test_what_is_measured_while_paused_ends_with_a_stop_only(
-    jobs: Jobs, done: Callable[..., Job]
-) -> None:
-    settings = TrainSettings(**{**FILMED, "film_every": 0})
-    meanwhile: Orders = [("pause", {}), ("resume", {})]
-    slow = Slow({BEFORE: [("pause", {})], 0: meanwhile}, paused=[[("measure", {})]])
-    run = done(settings, slow)
-    assert slow.given_up == [False]
-    told = [(1, "paused"), (1, "film"), (1, "resumed"), (3 * STEPS, "finished")]
-    assert events(jobs, run) == told
-    slow = Slow({BEFORE: [("pause", {})], 0: [("stop", {})]}, paused=[[("measure", {})]])
-    run = done(settings, slow)
-    assert slow.given_up == [True]
-    assert events(jobs, run) == [(1, "paused"), (1, "stopped")]
-
-
-def test_after_the_last_step_a_pause_ends_no_measurement_but_a_stop_does(
-    jobs: Jobs, done: Callable[..., Job]
-) -> None:
-    settings = TrainSettings(**{**FILMED, "epochs": 1})
-    for order, given_up in (("pause", False), ("stop", True)):
-        slow = Slow({1: [(order, {})]})
-        run = done(settings, slow)
-        assert slow.given_up == [False, given_up]
-        assert (run.status, run.done) == ("finished", STEPS)
-        assert (STEPS, "paused") not in events(jobs, run)
-
-
-@pytest.mark.parametrize("whom", ["race", "member"])
-def test_in_a_race_all_give_way(jobs: Jobs, done: Callable[..., Job], whom: str) -> None:
+def test_in_a_race_all_give_way(jobs: Jobs, done: Callable[..., Job]) -> None:
     """The first landscape, of the first racer; then one between epochs, of the second."""
     meanwhile: Orders = [("change", {"lr": 0.02}), ("pause", {})]
     resume: Orders = [("resume", {})]
-    slow = Slow(
-        {0: [("pause", {})], 3: meanwhile}, paused=[resume, resume], second=whom == "member"
-    )
+    slow = Slow({0: [("pause", {})], 3: meanwhile}, paused=[resume, resume])
     race = done(RaceSettings(**FILMED, optimizers="sgd,samar"), slow)
     assert race.status == "finished"
     assert slow.given_up == [True, False, False, True, *[False] * 4]
     sgd, samar = jobs.members(race.id)
-    changes = [(STEPS, "change")]
-    between = [(STEPS, "paused"), (STEPS, "resumed")]
-    if whom == "member":
-        change, changes = changes, []
-        assert events(jobs, samar)[3:6] == [*change, *between]
     assert events(jobs, sgd) == [
         *[(0, "paused"), (0, "resumed"), (0, "film")],
-        *[(STEPS, "film"), *changes, *between],
+        *[(STEPS, "film"), (STEPS, "change"), (STEPS, "paused"), (STEPS, "resumed")],
         *[(2 * STEPS, "film"), (3 * STEPS, "film"), (3 * STEPS, "finished")],
     ]
     filmed = [step for step, kind in events(jobs, samar) if kind == "film"]
@@ -252,18 +172,4 @@ def test_in_a_race_all_give_way(jobs: Jobs, done: Callable[..., Job], whom: str)
     for run in (sgd, samar):
         usual = plain(jobs, optimizer=run.settings.optimizer)
         assert losses(jobs, run)[:STEPS] == usual[:STEPS]
-        changed = whom == "race" or run == samar
-        assert (losses(jobs, run) == usual) is not changed
-
-
-def test_a_race_that_is_stopped_in_mid_measurement_goes_on_as_if_it_was_not(
-    jobs: Jobs, done: Callable[..., Job]
-) -> None:
-    slow = Slow({0: [("stop", {})]})
-    race = done(RaceSettings(**FILMED, optimizers="sgd,samar"), slow)
-    assert {each.status for each in (race, *jobs.members(race.id))} == {"stopped"}
-    race = done(race.id, Slow({}))
-    assert race.status == "finished"
-    for run in jobs.members(race.id):
-        assert (0, "film") in events(jobs, run)
-        assert losses(jobs, run) == plain(jobs, optimizer=run.settings.optimizer)
+        assert losses(jobs, run) != usual

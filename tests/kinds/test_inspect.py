@@ -1,6 +1,5 @@
 """Inspection as a job: what it leaves, when it is reused, how it ends."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -116,28 +115,3 @@ def test_told_to_stop_it_stops(jobs: Jobs, file: Path, monkeypatch: pytest.Monke
     job = inspected(jobs, file)
     assert job.status == "stopped"
     assert inspection_of(job) is None
-
-
-def test_the_page_and_the_commands_read_it_without_torch(
-    samar_home: Path, file: Path, jobs: Jobs
-) -> None:
-    import subprocess
-    import sys
-
-    inspected(jobs, file)
-    code = f"""
-import sys
-from samar.jobs.service import Jobs
-from samar.jobs.store import Store
-from samar.kinds.inspect import InspectSettings, inspection_of, keep_model
-jobs = Jobs()
-job = jobs.get(jobs.submit(InspectSettings(file={str(file)!r})))
-assert job.status == "finished"
-assert inspection_of(job).accuracy is not None
-print(keep_model(job).id)
-heavy = {{"torch", "scipy", "optuna"}} & set(sys.modules)
-assert not heavy, heavy
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == imported_models()[0].id
-    assert json.loads((samar_home / "models" / imported_models()[0].id / "model.json").read_text())
