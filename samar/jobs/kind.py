@@ -43,7 +43,6 @@ class Kind:
             the inputs it refers to, as plain values by name. Raises :class:`SamarError`.
         members: of a kind whose own process does the work of several jobs, such as a race: those
             jobs by what they are called. They follow its status and never start by themselves.
-        version: another one makes finished jobs no answer to the same question.
         reused: whether a finished job with the same settings and inputs is an answer.
         resumable: whether a job that ended early goes on from what it kept; else it starts again.
         rehearse: imports and tries what a job needs, in a spare process that waits for one.
@@ -61,13 +60,17 @@ class Kind:
     advance: Callable[["Store", int], None] | None = None
     prepare: Callable[["Store", Any], Mapping[str, Any]] | None = None
     members: Callable[[Any], Mapping[str, JobSettings]] | None = None
-    version: int = 1
     reused: bool = False
     resumable: bool = False
     fetches: bool = False
-    rehearse: Callable[[], None] | None = None
+    rehearse: Callable[[], object] | None = None
     trains: bool = False
     script: bool = False
+
+
+def importing(*modules: str) -> Callable[[], object]:
+    """A rehearsal that only imports some modules."""
+    return lambda: [import_module(name) for name in modules]
 
 
 @cache

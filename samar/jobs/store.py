@@ -432,7 +432,7 @@ def fingerprint(settings: JobSettings, inputs: Mapping[str, Any]) -> str:
         json.dumps(dict(inputs)),
         object_hook=lambda each: {n: v for n, v in each.items() if n not in ("title", PERSON)},
     )
-    question = [settings.kind, kind_of(settings.kind).version, asked, nameless]
+    question = [settings.kind, asked, nameless]
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 

@@ -13,13 +13,13 @@ from samar.connectivity.result import Connection, Path
 from samar.connectivity.settings import NO_PLANE, ConnectivitySettings
 from samar.errors import ConfigError, DataError
 from samar.jobs.job import Job, job_dir, resume_path
-from samar.jobs.kind import SHORT, Kind
+from samar.jobs.kind import Kind, importing
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds.landscape import compared, require_joinable, take_up
 from samar.landscapes.result import Landscape
 from samar.networks.load import load_pinned, pinned
-from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
+from samar.networks.settings import NetworkSettings
 from samar.settings.declare import setting
 from samar.settings.paths import told_apart
 
@@ -57,11 +57,8 @@ class ConnectivityJobSettings(ConnectivitySettings, NetworkSettings):
     @property
     def first(self) -> "ConnectivityJobSettings | None":
         """The straight lines alone, from few images, at few points."""
-        if self.images < WORTH_IMAGES:
-            return None
-        kept = {"network", "other", "model", "dataset", "normalize", "align", "split", "seed"}
-        few = {"curve": "line", "images": FIRST_IMAGES, "points": min(FIRST_POINTS, self.points)}
-        return ConnectivityJobSettings.parse(self.model_dump(include=kept) | few)
+        points = min(FIRST_POINTS, self.points)
+        return self.from_few("other", "align", "split", "seed", curve="line", points=points)
 
 
 def prepare(store: Store, settings: ConnectivityJobSettings) -> Mapping[str, Any]:
@@ -85,8 +82,7 @@ def work(settings: ConnectivityJobSettings, work: Work) -> None:
     """Measure what is missing, and keep each path as it is there."""
     from samar.device.placement import described, use_fitting_threads
 
-    work.progress(0, doing="Loading networks and images…")
-    network, other = load_pinned(work.store, settings, work.job.inputs)
+    network, other = load_pinned(work, settings)
     use_fitting_threads(network.macs * settings.images)
     note = compared(network, [other])
     if note:
@@ -103,12 +99,17 @@ def work(settings: ConnectivityJobSettings, work: Work) -> None:
         if curve != "line":
             _keep_bend(connector, work, aligned)
         found = Connection(tuple(paths), connector.manifest() | facts)
-        work.keep_saved(PATHS, found, "paths.npz", step=0, summary=found.summary())
-        work.summarize(**found.summary())
+        keep_paths(work, found)
     if settings.curve != "line" and settings.plane != NO_PLANE:
         for path in paths:
             if path.curve != "line" and not connector.same(path.curve, path.aligned):
                 _measure_plane(connector, work, path, network)
+
+
+def keep_paths(work: Work, found: Connection) -> None:
+    """Keep the paths that are measured by now."""
+    work.keep_saved(PATHS, found, "paths.npz", step=0, summary=found.summary())
+    work.summarize(**found.summary())
 
 
 def _connector(
@@ -234,22 +235,14 @@ def planes_of(store: Store, job: Job) -> dict[bool, Landscape]:
     return found
 
 
-def rehearse() -> None:
-    """Import what the paths need."""
-    import scipy.optimize  # noqa: F401
-
-    from samar.connectivity import measure  # noqa: F401
-
-
 KIND = Kind(
     "connectivity",
     "Connectivity",
     "Paths of low loss between two networks, before and after their neurons are aligned.",
     ConnectivityJobSettings,
     work,
-    lane=SHORT,
     prepare=prepare,
     reused=True,
     resumable=True,
-    rehearse=rehearse,
+    rehearse=importing("samar.connectivity.measure", "scipy.optimize"),
 )

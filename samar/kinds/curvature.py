@@ -9,11 +9,11 @@ from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
 from samar.errors import DataError
 from samar.jobs.job import Job, job_dir
-from samar.jobs.kind import SHORT, Kind
+from samar.jobs.kind import Kind, importing
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.networks.load import load_pinned, pinned_one
-from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
+from samar.networks.settings import NetworkSettings
 
 REPORT, ESTIMATE = "report", "estimate"
 """Kind of the artifact, and of the events that hold eigenvalues on their way."""
@@ -35,13 +35,8 @@ class CurvatureJobSettings(CurvatureSettings, NetworkSettings):
     @property
     def first(self) -> "CurvatureJobSettings | None":
         """The largest eigenvalues from few images, to a residual of 5 %, and nothing besides."""
-        if self.images < WORTH_IMAGES:
-            return None
-        kept = {"network", "model", "dataset", "normalize", "split", "seed", "matrix"}
-        return CurvatureJobSettings.parse(
-            self.model_dump(include=kept)
-            | {"images": FIRST_IMAGES, "top": min(FIRST_TOP, self.top), "tol": FIRST_TOLERANCE}
-        )
+        top = min(FIRST_TOP, self.top)
+        return self.from_few("split", "seed", "matrix", top=top, tol=FIRST_TOLERANCE)
 
 
 def work(settings: CurvatureJobSettings, work: Work) -> None:
@@ -50,8 +45,7 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
     from samar.curvature.report import measure, product_of
     from samar.device.placement import described, use_fitting_threads
 
-    work.progress(0, doing="Loading network and images…")
-    (network,) = load_pinned(work.store, settings, work.job.inputs)
+    (network,) = load_pinned(work, settings)
     use_fitting_threads(network.macs * settings.images)
     device = next(network.model.parameters()).device
     piece = batch_size_on(device)
@@ -96,18 +90,19 @@ def work(settings: CurvatureJobSettings, work: Work) -> None:
         on_estimate=estimate,
         on_batch=batch,
     )
-    content = report.as_json()
     spectrum = report.spectrum
     progress(spectrum.products, spectrum.products, "")
     if products > shown:  # the last estimate is the result, however quickly it came
         emit(spectrum.values, spectrum.residuals)
-    numbers = {
-        "eigenvalues": list(spectrum.values),
-        "residuals": list(spectrum.residuals),
-        "products": spectrum.products,
-        "converged": spectrum.converged,
-        "loss": spectrum.loss,
-    }
+    keep_report(work, report)
+
+
+def keep_report(work: Work, report: Report) -> None:
+    """Keep a report, and its numbers on the job's row."""
+    content, spectrum = report.as_json(), report.spectrum
+    names = ("products", "converged", "loss")
+    numbers = {name: getattr(spectrum, name) for name in names}
+    numbers |= {"eigenvalues": list(spectrum.values), "residuals": list(spectrum.residuals)}
     work.keep(REPORT, json.dumps(content).encode(), "report.json", summary=numbers)
     work.summarize(**numbers, **({"trace": content["trace"]} if report.trace else {}))
 
@@ -126,11 +121,6 @@ def report_of(store: Store, job: Job) -> Report:
     return Report.from_json(content)
 
 
-def rehearse() -> None:
-    """Import what curvature needs."""
-    from samar.curvature import report  # noqa: F401
-
-
 KIND = Kind(
     "curvature",
     "Curvature",
@@ -138,8 +128,7 @@ KIND = Kind(
     "weights.",
     CurvatureJobSettings,
     work,
-    lane=SHORT,
     prepare=pinned_one,
     reused=True,
-    rehearse=rehearse,
+    rehearse=importing("samar.curvature.report"),
 )

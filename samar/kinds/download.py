@@ -8,7 +8,7 @@ from pydantic import field_validator
 from samar.data.catalog import DATASETS, with_whole_path
 from samar.data.presence import is_present, require_data
 from samar.jobs.job import Job
-from samar.jobs.kind import SHORT, Kind
+from samar.jobs.kind import Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds.inspect import keep_found, telling
@@ -123,7 +123,6 @@ KIND = Kind(
     "Fetches a public data set or a public checkpoint.",
     DownloadSettings,
     work,
-    lane=SHORT,
     prepare=prepare,
     reused=True,
     fetches=True,

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from samar.jobs.kind import SHORT, Kind
+from samar.jobs.kind import Kind
 from samar.jobs.work import Work
 from samar.networks.load import load_pinned, pinned_one
 from samar.networks.settings import NetworkSettings
@@ -35,8 +35,7 @@ def work(settings: EvaluateSettings, work: Work) -> None:
     from samar.data.evaluation import evaluate
     from samar.device.placement import described, layout_of
 
-    work.progress(0, doing="Loading network and images…")
-    (network,) = load_pinned(work.store, settings, work.job.inputs)
+    (network,) = load_pinned(work, settings)
     device = next(network.model.parameters()).device
     network.model.to(memory_format=layout_of(device))  # type: ignore[call-overload]
     work.note(device=described(device))
@@ -58,7 +57,6 @@ KIND = Kind(
     "Loss and accuracy on a data set's images.",
     EvaluateSettings,
     work,
-    lane=SHORT,
     prepare=pinned_one,
     reused=True,
 )

@@ -13,7 +13,7 @@ from samar.data.catalog import DATASETS, NORMALIZATIONS
 from samar.data.presence import require_data, stamp
 from samar.errors import CheckpointError, SamarError, shown
 from samar.jobs.job import Job, job_dir
-from samar.jobs.kind import SHORT, Kind
+from samar.jobs.kind import Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.models.catalog import MODELS
@@ -179,7 +179,6 @@ KIND = Kind(
     "Recognizes the network in a checkpoint, finds its normalization and measures its accuracy.",
     InspectSettings,
     work,
-    lane=SHORT,
     prepare=prepare,
     reused=True,
 )

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from samar.device.catalog import BF16, FP32
 from samar.errors import ConfigError, DataError
-from samar.jobs.kind import SHORT, Kind
+from samar.jobs.kind import Kind, importing
 from samar.jobs.store import Store
 from samar.jobs.work import Stopped, Work
+from samar.landscapes.result import ERRORS, Landscape
 from samar.landscapes.settings import LandscapeSettings
 from samar.networks.load import belongs_to, load_pinned, path_of, pinned, snapshots_before
-from samar.networks.settings import FIRST_IMAGES, WORTH_IMAGES, NetworkSettings
+from samar.networks.settings import NetworkSettings
 from samar.settings.declare import setting
 
 if TYPE_CHECKING:
@@ -59,11 +60,9 @@ class LandscapeJobSettings(LandscapeSettings, NetworkSettings):
     @property
     def first(self) -> "LandscapeJobSettings | None":
         """The same picture from few images, at few points, without the ball's edge."""
-        if self.images < WORTH_IMAGES:
-            return None
         plain = {"name": "", "rho": 0.0, "preview": False, "precision": FP32, "sampling": "grid"}
-        points = min(FIRST_POINTS, self.points)
-        return self.changed(images=FIRST_IMAGES, points=points, **plain)
+        plain["points"] = min(FIRST_POINTS, self.points)
+        return self.from_few(*type(self).model_fields, **plain)
 
 
 def prepare(store: Store, settings: LandscapeJobSettings) -> Mapping[str, Any]:
@@ -142,9 +141,7 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
     from samar.landscapes.sampler import sampler_of
 
-    work.progress(0, doing="Loading network and images…")
-    store = work.store
-    network, *others = load_pinned(store, settings, work.job.inputs)
+    network, *others = load_pinned(work, settings)
     note = compared(network, others)
     use_fitting_threads(network.macs * settings.images)
     device = next(network.model.parameters()).device
@@ -153,9 +150,9 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
     # A run's own snapshots: pca is taken of them, on any other plane they are shown.
     path: list[tuple[str, Mapping[str, Any]]] = []
     if settings.directions == "pca":
-        ends = ends or path_of(store, network)
+        ends = ends or path_of(work.store, network)
     elif settings.path and settings.applies("path"):
-        path = path_of(store, network)
+        path = path_of(work.store, network)
 
     def tell(sentence: str) -> None:
         work.progress(0, doing=sentence)
@@ -227,9 +224,14 @@ def _measure(sampler: "Sampler", work: Work, kind: str) -> None:
             kept = time.monotonic()
 
     for level in sampler.levels(progress=progress):
-        numbers, points = level.summary(), len(level.loss)
-        work.keep_saved(kind, level, f"{kind}-{points}.npz", step=points, summary=numbers)
-        work.summarize(**numbers, points=points)
+        keep_level(work, level, kind)
+
+
+def keep_level(work: Work, level: Landscape, kind: str = LEVEL) -> None:
+    """Keep a whole level, and its numbers on the job's row."""
+    numbers, points = level.summary(), len(level.loss)
+    work.keep_saved(kind, level, f"{kind}-{points}.npz", step=points, summary=numbers)
+    work.summarize(**numbers, points=points)
 
 
 def _keep_partial(sampler: "Sampler", work: Work) -> None:
@@ -242,8 +244,6 @@ def _keep_partial(sampler: "Sampler", work: Work) -> None:
 def take_up(sampler: "Sampler", work: Work, *kinds: str) -> None:
     """Put what an earlier process measured, and kept as artifacts of some kinds, into the grid."""
     import numpy as np
-
-    from samar.landscapes.result import ERRORS, Landscape
 
     seconds, forwards = 0.0, 0
     for artifact in (each for kind in kinds for each in work.kept(kind)):
@@ -265,20 +265,14 @@ def take_up(sampler: "Sampler", work: Work, *kinds: str) -> None:
     sampler.evaluator.forwards += forwards
 
 
-def rehearse() -> None:
-    """Import what a landscape needs."""
-    from samar.landscapes import eigenvectors, sampler  # noqa: F401
-
-
 KIND = Kind(
     "landscape",
     "Landscape",
     "Loss and accuracy on a line or a plane through a network's weights.",
     LandscapeJobSettings,
     work,
-    lane=SHORT,
     prepare=prepare,
     reused=True,
     resumable=True,
-    rehearse=rehearse,
+    rehearse=importing("samar.landscapes.eigenvectors", "samar.landscapes.sampler"),
 )

@@ -1,17 +1,16 @@
 """A measurement that a script of somebody's own took and gave to the store, for the app to show."""
 
-import json
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from samar.connectivity.result import Connection
 from samar.curvature.result import Report
 from samar.jobs.kind import Kind
 from samar.jobs.store import Store
 from samar.jobs.work import Work
-from samar.kinds.connectivity import PATHS
-from samar.kinds.curvature import REPORT
-from samar.kinds.landscape import LEVEL
+from samar.kinds.connectivity import keep_paths
+from samar.kinds.curvature import keep_report
+from samar.kinds.landscape import keep_level
 from samar.kinds.watch import OWN_LANE, running_script
 from samar.landscapes.result import Landscape
 from samar.settings.declare import setting
@@ -21,6 +20,12 @@ INSTRUMENTS: Mapping[str, str] = {
     "landscape": "landscape",
     "hessian": "curvature",
     "path": "connectivity",
+}
+
+KEPT_BY: Mapping[type, tuple[str, Callable[[Work, Any], None]]] = {
+    Landscape: ("landscape", keep_level),
+    Report: ("hessian", keep_report),
+    Connection: ("path", keep_paths),
 }
 
 
@@ -52,25 +57,11 @@ def keep_measured(
         SamarError: the store cannot be written.
     """
     store = store or Store()
-    others = "path" if isinstance(found, Connection) else "hessian"
-    instrument = "landscape" if isinstance(found, Landscape) else others
+    instrument, keep = next(how for kind, how in KEPT_BY.items() if isinstance(found, kind))
     settings = MeasuredSettings(name=title, instrument=instrument, script=running_script())
     job = store.get(store.create(settings, here=True))
     with Work(store, job) as work:
-        if isinstance(found, Landscape):
-            points = len(found.loss)
-            numbers = found.summary() | {"points": points}
-            file = f"{LEVEL}-{points}.npz"
-            work.keep_saved(LEVEL, found, file, step=points, summary=numbers)
-        elif isinstance(found, Connection):
-            numbers = found.summary()
-            work.keep_saved(PATHS, found, "paths.npz", summary=numbers)
-        else:
-            spectrum = found.spectrum
-            numbers = {"eigenvalues": list(spectrum.values), "residuals": list(spectrum.residuals)}
-            content = json.dumps(found.as_json()).encode()
-            work.keep(REPORT, content, "report.json", summary=numbers)
-        work.summarize(**numbers)
+        keep(work, found)
         work.end("finished")
     return job.id
 

@@ -18,6 +18,7 @@ from samar.jobs.job import Job, job_dir, resume_path, weights_path
 from samar.jobs.kind import of_a_script, training_kinds
 from samar.jobs.records import Artifact
 from samar.jobs.store import Store, fingerprint
+from samar.jobs.work import Work
 from samar.models.catalog import model_info
 from samar.networks.library import ImportedModel, absolute, find_model, imported_models
 from samar.networks.settings import NetworkSettings
@@ -291,9 +292,7 @@ def pinned_one(store: Store, settings: NetworkSettings) -> Mapping[str, Any]:
     return {"networks": [found], "title": found["title"]}
 
 
-def load_pinned(
-    store: Store, settings: NetworkSettings, inputs: Mapping[str, Any]
-) -> "list[Network]":
+def load_pinned(work: Work, settings: NetworkSettings) -> "list[Network]":
     """The networks that a job's inputs pin, the first where measurements run.
 
     Of a run that has trained on since, its newest weights are taken, and of a folder its images as
@@ -303,6 +302,8 @@ def load_pinned(
     Raises:
         SamarError: as :func:`load_network`, or a file is not the one that the job was asked about.
     """
+    work.progress(0, doing="Loading network and images…")
+    store, inputs = work.store, work.job.inputs
     pins, options = inputs["networks"], (settings.model, settings.dataset, settings.normalize)
     found = [_find(store, pin["network"], *options) for pin in pins]
     first, *others = map(_load, found)

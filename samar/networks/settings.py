@@ -1,6 +1,9 @@
 """Which network a job is about, as settings that several kinds share."""
 
+from typing import Any
+
 from pydantic import field_validator
+from typing_extensions import Self
 
 from samar.data.catalog import DATASETS, NORMALIZATIONS, with_whole_path
 from samar.models.catalog import MODELS
@@ -50,3 +53,12 @@ class NetworkSettings(JobSettings):
     def first(self) -> "NetworkSettings | None":
         """The same from so few images that it is there at once; None where that saves little."""
         return None
+
+    def from_few(self, *names: str, **few: Any) -> Self | None:
+        """A first result: these settings of the network and by name, these values, few images."""
+        kept = self.model_dump(
+            include={"network", "model", "dataset", "normalize", "images", *names}
+        )
+        if kept["images"] < WORTH_IMAGES:
+            return None
+        return self.parse(kept | {"images": FIRST_IMAGES} | few)
