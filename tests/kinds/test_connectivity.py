@@ -156,21 +156,6 @@ def test_what_cannot_be_joined_is_said_before_anything_starts(
             kind.prepare(store, asked(**values))
 
 
-def test_what_shows_in_the_weights_alone_is_said_by_the_job(
-    store: Store, recorded: Callable[..., Any], tmp_path: Path
-) -> None:
-    recorded(name="normalized", weights=True, seed=3, normalize="half")
-    save_weights(build_model("cnn", classes=4, channels=1), tmp_path / "wider.safetensors", {})
-    files = {"network": str(tmp_path / "wider.safetensors"), "model": "cnn", "dataset": "digits"}
-    for values, sentence in (
-        ({"other": "normalized"}, "normalize images differently"),
-        (files, "classes"),
-    ):
-        job = run(store, submitted(store, **values))
-        assert job.status == "failed"
-        assert re.search(sentence, job.message), job.message
-
-
 def test_on_the_command_line(
     store: Store, inline: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,14 +1,12 @@
 """A curvature job: what it leaves, when an earlier one is the answer, how it is cancelled."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from samar.errors import DataError
 from samar.jobs.engine.worker import run as work
-from samar.jobs.job import Job, job_dir
+from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.kinds.curvature import ESTIMATE, CurvatureJobSettings, report_of
 
@@ -78,19 +76,6 @@ def test_cancel_is_obeyed_at_the_next_batch_while_the_hessian_is_built(
     job = jobs.store.get(job_id)
     assert (job.status, len(built)) == ("stopped", 1)
     assert jobs.store.records.artifacts(job.key) == []
-
-
-def test_a_report_that_is_gone_is_one_sentence(jobs: Jobs, network: Job) -> None:
-    job = jobs.get(jobs.submit(settings(network)))
-    path = job_dir(job.id) / "report.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match=f"The report of job {job.id} cannot be read"):
-        report_of(jobs.store, job)
-    del content["eigenvalues"]
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(DataError, match="no report of a curvature measurement"):
-        report_of(jobs.store, job)
 
 
 def test_a_problem_is_the_job_s_message(jobs: Jobs, network: Job) -> None:

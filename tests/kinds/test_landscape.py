@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -247,16 +246,6 @@ def test_networks_that_cannot_be_joined_are_told_apart(
     (note,) = job.notes
     assert re.search("trained on different images or labels; those of the first, first", note)
     assert kept(store, job)[0].manifest["note"] == note
-
-
-def test_a_file_with_other_layers_is_one_sentence(store: Store, tmp_path: Path) -> None:
-    path = tmp_path / "other.safetensors"
-    save_weights(build_model("resnet20", classes=10, channels=1), path, {})
-    values = {"others": (str(path),), "dataset": "digits", "directions": "between", "dim": 1}
-    job = run(store, submitted(store, **values))
-    assert job.status == "failed"
-    assert "The two networks have other layers: for features.0.weight" in job.message
-    assert "KeyError" not in job.message
 
 
 def test_a_run_seen_from_its_own_snapshots(store: Store) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -153,20 +152,6 @@ def torchrun(count: int, words: str, log: Path) -> "Iterator[subprocess.Popen[by
             yield process
         finally:
             process.terminate()  # and the processes it started with it
-
-
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ({"compile": True}, "compile is on, but several ranks do not compile"),
-        ({"optimizer": "vasso", "perturbation": "local"}, "VaSSO averages the gradient of all"),
-        ({"perturbation": "wide"}, "perturbation is 'wide'"),
-        ({"ranks": 0}, "ranks is 0"),
-    ],
-)
-def test_what_does_not_fit_is_refused(values: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
-        TrainSettings.parse(TWO | values)
 
 
 def test_a_race_is_one_process() -> None:
