@@ -146,6 +146,21 @@ print(store.get(job.id).status, store.get(job.id).message)
     ), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "package", "others"),
+    [("lightning", "lightning", ["pytorch_lightning"]), ("huggingface", "transformers", [])],
+)
+def test_a_missing_framework_is_one_sentence(module: str, package: str, others: list[str]) -> None:
+    code = f"import sys\nsys.modules.update(dict.fromkeys({[package, *others]}))\n"
+    command = [sys.executable, "-c", f"{code}import samar.script.{module}"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.stderr.splitlines()[-1] == (
+        f"ImportError: This needs the package {package}, which is not installed; "
+        f"pip install '.[{module}]' in a checkout of samar brings it."
+    )
+    assert found.stderr.count("Traceback") == 1
+
+
 def test_a_missing_package_that_nobody_knows_is_left_alone() -> None:
     with pytest.raises(ModuleNotFoundError, match="nowhere"), told_if_missing():
         raise ModuleNotFoundError("nowhere", name="nowhere")

@@ -1,8 +1,5 @@
 """samar under Hugging Face's Trainer: the passes are a plain loop's, the run is in the store."""
 
-import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +144,7 @@ def plain_loop(
     return losses
 
 
-@pytest.mark.parametrize("chosen", [samar, every, sam, adamw])
+@pytest.mark.parametrize("chosen", [samar, every, adamw])
 def test_the_trainer_is_the_plain_loop(chosen: Any, samar_home: Path) -> None:
     network, alone = bert(norm=True), bert(norm=True)
     callback = SamarCallback(batch(0, 16), looks=0.5, quiet=True)
@@ -164,14 +161,6 @@ def test_the_trainer_is_the_plain_loop(chosen: Any, samar_home: Path) -> None:
     rates = [optimizer.defaults["lr"] * (1 - k / STEPS) for k in range(STEPS)]
     assert run.steps["lr"].tolist() == pytest.approx(rates)
     assert run.landscapes
-
-
-def test_watching_changes_nothing(samar_home: Path) -> None:
-    watched, alone = bert(), bert()
-    callback = SamarCallback(batch(0, 16), looks=0.9, quiet=True)
-    train(SamarTrainer, watched, samar(watched), samar_home, [callback])
-    train(SamarTrainer, alone, samar(alone), samar_home)
-    assert_same(state(alone), state(watched))
 
 
 @pytest.mark.parametrize("chosen", [every, adamw])
@@ -200,26 +189,6 @@ def test_what_the_base_receives_is_clipped(chosen: Any, samar_home: Path) -> Non
     assert logged["grad_norm"] > 0.05
 
 
-def test_the_trainer_gives_everything_back(samar_home: Path) -> None:
-    network = bert()
-    optimizer = samar(network)
-    train(SamarTrainer, network, optimizer, samar_home, max_grad_norm=1.0)
-    assert "step" not in vars(optimizer)
-    assert not optimizer.base._optimizer_step_pre_hooks
-    plain_loop(network, optimizer)
-
-
-def test_groups_with_and_without_weight_decay(samar_home: Path) -> None:
-    asked = (SAMAR, {"base": torch.optim.AdamW, "lr": 0.01})
-    callback, network = SamarCallback(quiet=True), bert()
-    train(
-        *(SamarTrainer, network, None, samar_home, [callback]),
-        optimizer_cls_and_kwargs=asked,
-        weight_decay=0.1,
-    )
-    assert Ended().job.settings.optimizer_title == "SAMAR around AdamW"
-
-
 def test_half_precision(samar_home: Path) -> None:
     network = bert()
     before = state(network)
@@ -238,11 +207,8 @@ def test_a_checkpoint_is_gone_on_from(samar_home: Path) -> None:
     assert_same(state(whole), state(again))
 
 
-@pytest.mark.parametrize(
-    "metrics", [("a_loss", "a_accuracy"), ("b_loss", "b_accuracy"), ("a_loss", "b_accuracy")]
-)
-def test_evaluations_of_several_sets_are_one_epoch(metrics: Any, samar_home: Path) -> None:
-    wanted = dict(zip(("test_loss", "test_accuracy"), (f"eval_{n}" for n in metrics), strict=True))
+def test_evaluations_of_several_sets_are_one_epoch(samar_home: Path) -> None:
+    wanted = {"test_loss": "eval_a_loss", "test_accuracy": "eval_b_accuracy"}
     callback, network = SamarCallback(quiet=True, metrics=wanted), bert()
     trainer = make(
         SamarTrainer, network, samar(network), samar_home, [callback], eval_strategy="epoch"
@@ -257,18 +223,6 @@ def test_evaluations_of_several_sets_are_one_epoch(metrics: Any, samar_home: Pat
         assert run.epochs[ours_].tolist() == pytest.approx(told)
     means = [run.steps["loss"][k : k + BATCHES].mean() for k in (0, BATCHES)]
     assert run.epochs["train_loss"].tolist() == pytest.approx(means, rel=1e-5)
-
-
-def test_no_loss_is_kept_where_nothing_is_evaluated(samar_home: Path) -> None:
-    network, callback = bert(), SamarCallback(quiet=True)
-    kept = []
-
-    class Counts(transformers.TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **known: Any) -> None:
-            kept.append(len(pickle.dumps(callback._losses)))
-
-    train(SamarTrainer, network, adamw(network), samar_home, [callback, Counts()])
-    assert len(set(kept)) == 1
 
 
 @pytest.mark.parametrize("kind", [Trainer, SamarTrainer])
@@ -306,16 +260,13 @@ def test_the_plain_trainer_is_refused_before_it_trains(samar_home: Path) -> None
     ("attribute", "sentence"),
     [
         ("fp16", "cannot train with fp16=True.* use bf16=True"),
-        ("is_fsdp_enabled", "trains in one process"),
         ("is_deepspeed_enabled", "trains in one process"),
-        ("_n_gpu", "trains on one GPU .* over 2; set CUDA_VISIBLE_DEVICES to one"),
     ],
 )
 def test_what_would_go_wrong_is_refused(attribute: str, sentence: str, samar_home: Path) -> None:
     network = bert()
     trainer = make(SamarTrainer, network, sam(network), samar_home)
-    owner = trainer.args if attribute in ("fp16", "_n_gpu") else trainer
-    setattr(owner, attribute, 2 if attribute == "_n_gpu" else True)
+    setattr(trainer.args if attribute == "fp16" else trainer, attribute, True)
     with pytest.raises(ConfigError, match=sentence):
         trainer.create_optimizer()
 
@@ -389,33 +340,3 @@ def test_an_error_in_the_second_pass_puts_the_weights_back(samar_home: Path) -> 
     with pytest.raises(ZeroDivisionError):
         train(SamarTrainer, network, every(network), samar_home)
     assert_same(before, state(network))
-
-
-def test_the_next_training_ends_what_broke_off(samar_home: Path) -> None:
-    network, callback = bert(), SamarCallback(quiet=True)
-    with pytest.raises(ZeroDivisionError):
-        train(Trainer, network, adamw(network), samar_home, [callback, AfterThree(fail)])
-    train(Trainer, network, adamw(network), samar_home, [callback])
-    newest, oldest = Jobs().all()
-    assert (newest.status, oldest.status) == ("finished", "failed")
-    assert oldest.message == "RuntimeError: The training broke off."
-
-
-def test_what_cannot_be_asked() -> None:
-    with pytest.raises(ConfigError, match=r"no metric 'loss'; choose from test_loss, "):
-        SamarCallback(metrics={"loss": "eval_loss"})
-
-
-def test_a_missing_package_is_one_sentence() -> None:
-    code = """
-import sys
-sys.modules["transformers"] = None
-import samar.script.huggingface
-"""
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert found.returncode == 1
-    assert found.stderr.splitlines()[-1] == (
-        "ImportError: This needs the package transformers, which is not installed; "
-        "pip install '.[huggingface]' in a checkout of samar brings it."
-    )
-    assert found.stderr.count("Traceback") == 1
