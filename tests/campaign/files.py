@@ -14,7 +14,6 @@ import pickle
 import random
 import resource
 import struct
-import subprocess
 import tempfile
 import time
 import unicodedata
@@ -56,7 +55,7 @@ def campaign(short: bool) -> Outcome:
         short: a fixed sample, in seconds.
     """
     outcome = Outcome("files")
-    every = 45 if short else 1
+    every = 150 if short else 1
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = Path(name)
@@ -236,16 +235,10 @@ def _checkpoints(mark: Path) -> Made:
         "eval": _Runs(builtins.eval, f"open({str(mark)!r}, 'w').close()"),
         "exec": _Runs(builtins.exec, f"open({str(mark)!r}, 'w').close()"),
         "open": _Runs(builtins.open, str(mark), "w"),
-        "Path.touch": _Runs(Path.touch, mark),
-        "subprocess": _Runs(subprocess.call, ["touch", str(mark)]),
         "torch.load": _Runs(torch.load, str(mark)),
         "getattr": _Runs(builtins.getattr, "x", "upper"),
-        "np.load": _Runs(np.load, str(mark)),
-        "numpy scalar": np.float64(1.5),
         "numpy array": np.zeros(3),
         "bytearray": _Runs(builtins.bytearray, 10**10),
-        "storage": _Runs(torch.FloatStorage, 10**10),
-        "tensor": _Runs(torch.Tensor, 10**10),
         "module": torch.nn.Linear(2, 2),
     }
     for name, thing in runs.items():
@@ -261,11 +254,8 @@ def _checkpoints(mark: Path) -> Made:
     first = next(iter(good))
     for name, dtype in (
         ("float8", torch.float8_e4m3fn),
-        ("float8e5", torch.float8_e5m2),
         ("complex", torch.complex64),
         ("half", torch.float16),
-        ("int", torch.int64),
-        ("bool", torch.bool),
     ):
         other = good | {first: good[first].to(dtype)}
         yield f"{name}.pt", partial(_saved, other)
@@ -275,25 +265,20 @@ def _checkpoints(mark: Path) -> Made:
     odd = {
         "sparse": torch.eye(3).to_sparse(),
         "sparse csr": torch.eye(3).to_sparse_csr(),
-        "quantized": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
         "meta": torch.ones(3, device="meta"),
         "empty": torch.empty(0),
-        "scalar": torch.tensor(1.0),
-        "many dimensions": torch.ones([1] * 60),
         "expanded": torch.ones(1).expand(1000, 1000, 1000),
-        "parameter": torch.nn.Parameter(torch.ones(2)),
     }
     for name, tensor in odd.items():
         yield f"{name}.pt", partial(_saved, {"w": tensor})
         yield f"{name} beside.pt", partial(_saved, {**good, "w": tensor})
-    for value in (float("nan"), float("inf"), float("-inf"), 1e300):
+    for value in (float("nan"), float("inf"), 1e300):
         wide = {name: t.double() if t.is_floating_point() else t for name, t in good.items()}
         wide[first].view(-1)[0] = value
         yield f"{value}.pt", partial(_saved, wide)
         yield f"{value}.safetensors", partial(safetensors.torch.save, wide)
     for key in (NASTY, "a\nb", "\u202eabc", "x" * 100_000, "", ".", "module." * 5000, "\x00"):
         yield f"key {key[:5]!a}.pt", partial(_saved, {**good, key: torch.ones(1)})
-        yield f"key {key[:5]!a} alone.pt", partial(_saved, {key: torch.ones(1)})
         yield f"key {key[:5]!a}.safetensors", partial(safetensors.torch.save, {key: torch.ones(1)})
     deep: Any = good
     for _ in range(400):
@@ -304,17 +289,11 @@ def _checkpoints(mark: Path) -> Made:
     wrong: dict[str, Any] = {
         "a list": [torch.ones(2)],
         "a tensor": torch.ones(2),
-        "None": None,
-        "a number": 7,
         "an empty mapping": {},
         "wrapper of a tensor": {"state_dict": torch.ones(2)},
-        "wrapper of nothing": {"state_dict": {}},
-        "keys that are numbers": {1: torch.ones(2)},
-        "four wrappers": {"model": {"net": {"network": {"weights": good}}}},
         "wrappers without end": deep,
         "lists without end": {"w": torch.ones(2), "x": lists},
         "many tensors": {f"w{n}": torch.ones(1) for n in range(21_000)},
-        "one storage, many tensors": {f"w{n}": good[first][:] for n in range(3000)},
         "a long pickle": {"w": torch.ones(2), "x": [[] for _ in range(600_000)]},
     }
     for name, thing in wrong.items():
@@ -324,17 +303,14 @@ def _checkpoints(mark: Path) -> Made:
         "storage": _Claim(big, (big,), (1,)),
         "size": _Claim(4, (big,), (1,)),
         "offset": _Claim(4, (4,), (1,), big),
-        "negative offset": _Claim(4, (4,), (1,), -8),
         "stride 0": _Claim(4, (big,), (0,)),
         "negative size": _Claim(4, (-4,), (1,)),
-        "2**62": _Claim(4, (2**62, 4), (0, 0)),
         "not a number": _Claim(4, ("x",), (1,)),
     }.items():
         yield f"claim of {name}.pt", partial(_by_hand, {"w": claim})
     small = _Claim(4, (4,), (1,))
     yield "packed.pt", partial(_by_hand, {"w": small}, bytes(50_000_000), zipfile.ZIP_DEFLATED)
     yield "bomb of members.pt", partial(_zipped, {f"w/data/{n}": b"" for n in range(60_000)})
-    yield "another zip.pt", partial(_zipped, {"a.txt": b"x"})
     yield "zip with a path.pt", partial(_zipped, {"../data.pkl": b"\x80\x02}."})
     yield (
         "torchscript.pt",
@@ -344,9 +320,7 @@ def _checkpoints(mark: Path) -> Made:
     yield "pickle that claims 2**40 bytes.pt", b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x"
     yield "pickle of deep tuples.pt", b"\x80\x02" + b")" + b"\x85" * 500_000 + b"."
     yield "empty.pt", b""
-    yield "empty.safetensors", b""
     yield "text.pt", b"hello\n" * 100
-    yield "noise.pt", chance.randbytes(10_000)
     yield "noise after the mark.pt", b"PK\x03\x04" + chance.randbytes(10_000)
     yield "a directory.pt", _Placed(lambda path: path.mkdir())
     yield "unreadable.pt", _Placed(lambda path: (path.write_bytes(b"x"), path.chmod(0)))
@@ -358,18 +332,12 @@ def _checkpoints(mark: Path) -> Made:
         "negative": {"a": entry | {"shape": [-4]}},
         "overlap": {"a": entry, "b": entry | {"data_offsets": [8, 24]}},
         "hole": {"a": entry, "b": entry | {"data_offsets": [32, 48]}},
-        "reversed": {"a": entry | {"data_offsets": [16, 0]}},
-        "beyond": {"a": entry | {"data_offsets": [0, 1 << 60]}},
         "dtype": {"a": entry | {"dtype": "F4"}},
-        "type of dtype": {"a": entry | {"dtype": 7}},
         "wrong shape": {"a": entry | {"shape": [5]}},
-        "no offsets": {"a": {"dtype": "F32", "shape": [4]}},
-        "a list": [1, 2],
         "nothing": {},
         "metadata of numbers": {"__metadata__": {"model": 7}, "a": entry},
         "metadata of escapes": {"__metadata__": {"model": NASTY}, "a": entry},
         "no JSON": b"{{{{",
-        "no Unicode": b"\xff\xfe{",
         "deep": b'{"a":' + b"[" * 10_000,
         "many": {
             f"t{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(30_000)

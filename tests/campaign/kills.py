@@ -19,7 +19,7 @@ from tests.campaign.outcome import Outcome
 from tests.sameness import difference
 from tests.waiting import wait
 
-KILLS, SHORT_KILLS = 50, 1
+KILLS = 50
 EACH = 5
 """Kills of one run."""
 SETTINGS = TrainSettings(
@@ -33,11 +33,13 @@ EDITS = [
 
 
 def campaign(short: bool) -> Outcome:
-    """Kill workers; two in the short form."""
+    """Kill workers; one in the short form."""
     outcome = Outcome("kills")
     chance = random.Random(0)
     lost = 0
-    settings, edits = (SETTINGS.changed(epochs=6), EDITS[:1]) if short else (SETTINGS, EDITS)
+    settings, edits = SETTINGS, EDITS
+    if short:
+        settings, edits = settings.changed(epochs=12, images_per_class=12, batch_size=16), EDITS[:1]
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
         mock.patch.dict(os.environ, {"SAMAR_HOME": home, "SAMAR_SPARE": "0"}),
@@ -47,7 +49,7 @@ def campaign(short: bool) -> Outcome:
         for number in range(1 if short else KILLS // EACH):
             named = settings.changed(name=f"killed {number}")
             run = jobs.get(jobs.submit(named, edits=edits))
-            for _ in range(SHORT_KILLS if short else EACH):
+            for _ in range(1 if short else EACH):
                 run = wait(
                     jobs, run.id, lambda job: job.status == "running" and job.pid is not None
                 )

@@ -1,10 +1,8 @@
 """Hostile links: every page, every parameter that it reads, values that do not fit.
 
 Whole pages are run as the app runs them, each case in a session of its own, because a widget takes
-its value from the link only when it is first drawn. A case is one parameter with its values. What a
-page's own code reads is tried by itself, what only widgets take all at once with one bad value; the
-rest comes from Hypothesis, one to eight parameters of a page at once, since a page that ends at the
-first would hide the others.
+its value from the link only when it is first drawn. A case is one parameter with its values; most
+come from Hypothesis, one to eight parameters of a page at once.
 """
 
 import os
@@ -36,21 +34,7 @@ HOSTILE = (
     "folder:~nouser",
     *("folder:" + "a" * 5000, "~nouser", "~nouser/x.pt", "weights.pt", "a" * 300 + ".pt", "tb:"),
 )
-SHARP = (
-    "9" * 5000,
-    "\x00",
-    "a" * 5000,
-    "",
-    "-1",
-    "²",
-    "٣",
-    ",,,",
-    "nan",
-    "1@x",
-    "<script>",
-    "a\nb",
-)
-EVERYWHERE = ("inf", "nan", "-1", "", "9" * 400, "a" * 5000)
+EVERYWHERE = ("9" * 400, "inf", "-1", "", "\x00", "<script>", ",,,", "1@x")
 LINKS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "learn/lessons": [{"lesson": str(number)} for number in range(1, 12)],
     "experiment/train": [{"optimizer": "vasso"}, {"rule": "fixed"}, {"run": "1"}, {"runs": "1,2"}],
@@ -65,16 +49,10 @@ LINKS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Page:
-    """A page with the parameters that it knows.
-
-    Attributes:
-        parameters: each with values made for it.
-        read: those that the page's own code reads, where Streamlit does not check the value.
-    """
+    """A page with the parameters that it knows, each with values made for it."""
 
     path: str
     parameters: Mapping[str, Sequence[str]]
-    read: Sequence[str]
 
 
 def campaign(short: bool) -> Outcome:
@@ -84,7 +62,7 @@ def campaign(short: bool) -> Outcome:
     with tempfile.TemporaryDirectory() as folder, _store(Path(folder)):
         hypothesis.configuration.set_hypothesis_home_dir(Path(folder) / "hypothesis")
         _open("home/start", {})  # the first session of a server is sent to load again
-        pages = [_known(path) for path in _paths()]
+        pages = [_known(path, short) for path in _paths()[:: 3 if short else 1]]
         found: dict[str, str] = {}
 
         def visit(path: str, parameters: dict[str, list[str]]) -> None:
@@ -95,15 +73,11 @@ def campaign(short: bool) -> Outcome:
                 found.setdefault(f"{path}: {fault}", ascii(parameters)[:400])
 
         for page in pages:
-            for word in page.read:
-                for value in SHARP[:1] if short else SHARP:
-                    visit(page.path, {word: [value]})
-            for value in EVERYWHERE[:2] if short else EVERYWHERE:
-                taken = sorted(page.parameters.keys() - page.read)
-                visit(page.path, {name: [value] for name in taken})
+            for value in EVERYWHERE[:1] if short else EVERYWHERE:
+                visit(page.path, {name: [value] for name in page.parameters})
 
         @hypothesis.settings(
-            max_examples=10 if short else EXAMPLES,
+            max_examples=5 if short else EXAMPLES,
             database=None,
             deadline=None,
             derandomize=short,
@@ -142,8 +116,7 @@ def _links(page: Page) -> st.SearchStrategy[tuple[str, dict[str, list[str]]]]:
         one = st.one_of(st.sampled_from(own), common) if own else common
         return st.tuples(st.just(name), st.lists(one, min_size=1, max_size=3))
 
-    names = st.one_of(st.sampled_from(page.read), st.sampled_from(sorted(page.parameters)))
-    pairs = names.flatmap(values)
+    pairs = st.sampled_from(sorted(page.parameters)).flatmap(values)
     several = st.lists(pairs, min_size=1, max_size=8, unique_by=lambda pair: pair[0])
     return st.tuples(st.just(page.path), several.map(dict))
 
@@ -190,7 +163,7 @@ def _fault(path: str, parameters: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _known(path: str) -> Page:
+def _known(path: str, short: bool) -> Page:
     """A page with the words of links, the keys of its widgets and the settings of its forms."""
     from streamlit.runtime.state.query_params import QueryParams
 
@@ -216,32 +189,27 @@ def _known(path: str) -> Page:
     jobs = Store().all()
     ids = [job.id for job in jobs] + [",".join(job.id for job in jobs[:4])]
     known: dict[str, list[str]] = {word: list(ids) for word in words}
-    bound, read = set[str](), set[str]()
-    bind, get, get_all = QueryParams.bind_widget, QueryParams.__getitem__, QueryParams.get_all
+    bound = set[str]()
+    bind, get = QueryParams.bind_widget, QueryParams.__getitem__
 
     def noticed(self: Any, param_key: str, *arguments: Any, **named: Any) -> None:
         bound.add(param_key)
         bind(self, param_key, *arguments, **named)
 
     def looked_up(self: Any, key: str) -> str:
-        read.add(key)
+        bound.add(key)
         return get(self, key)
-
-    def looked_up_all(self: Any, key: str) -> list[str]:
-        read.add(key)
-        return get_all(self, key)
 
     sweep = next(job.id for job in jobs if job.kind == "sweep")
     with (
         patch.object(QueryParams, "bind_widget", noticed),
         patch.object(QueryParams, "__getitem__", looked_up),
-        patch.object(QueryParams, "get_all", looked_up_all),
     ):
-        for link in ({}, *LINKS.get(path, ())):
+        for link in ({}, *(() if short else LINKS.get(path, ()))):
             named = {name: value.replace("SWEEP", sweep) for name, value in link.items()}
             if fault := _fault(path, named):
                 raise AssertionError(f"{path} with {named}: {fault}")
-    known |= {key: list(ids) if "run" in key else [] for key in (*bound, *read)}
+    known |= {key: list(ids) if "run" in key else [] for key in bound}
     name = path.partition("/")[2]
     models = [(prefix, kinds()[kind].settings) for prefix, kind in forms.get(name, ())]
     if name == "playground":
@@ -249,8 +217,7 @@ def _known(path: str) -> Page:
     for prefix, model in models:
         for each in settings_of(model).values():
             known[key_of(each, prefix)] = _near(each)
-            read.discard(key_of(each, prefix))
-    return Page(path, known, sorted(read))
+    return Page(path, known)
 
 
 def _near(known: Any) -> list[str]:

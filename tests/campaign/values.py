@@ -213,33 +213,18 @@ def _bad(verb: str, known: Any) -> Sequence[str]:
 def _written() -> Iterator[Case]:
     """What once went wrong, or may."""
     refused = [
-        *("", "nonsense", "trai", "--nonsense", "-x", "train extra", "train --epo 3"),
-        *("sweep", "sweep --detach", "sweep extra", "sweep show", "sweep --grid rho"),
-        *("sweep --grid =1", "sweep --grid nonsense=1", "sweep --grid rho=99"),
-        *("sweep --rho 0.1 --grid rho=0.2", "sweep --range rho=0.1:1", "sweep --preset nonsense"),
+        *("", "nonsense", "--nonsense", "train extra", "train --epo 3", "sweep", "sweep show"),
+        *("sweep --grid =1", "sweep --grid nonsense=1", "sweep --rho 0.1 --grid rho=0.2"),
         *("sweep --sampler random --range rho=1:0.1", "sweep --sampler tpe --range rho=0:1:log"),
-        *("sweep --sampler random --range optimizer=1:2", "sweep --sampler tpe --trials 3"),
-        *("sweep --grid rho=0.1 --when rho=1:nonsense=2", "sweep --grid dataset=folder:~nouser"),
-        *("sweep show nothing", "sweep stop 1", "sweep --rho 0.1 show 1"),
-        *("race --optimizers sgd", "race --optimizers sgd,sgd", "race --optimizers ,,,"),
-        *("race --optimizers sgd,sam:rho", "race --optimizers sgd,sam:rho=99", "race sgd,sam"),
-        *("train --warmup-epochs 3 --epochs 2", "train --lam-min 5 --lam-max 1", "train --lr 0"),
-        *("train --nesterov --momentum 0", "train --dataset cifar10"),
-        *("train --seed=-1", "train --seed 1e30", "train --rho -1e-3", "train --batch-size 1"),
-        *("evaluate", "landscape", "hessian", "import", "download", "show", "stop", "compare"),
-        *("landscape 1 --span -1", "landscape 1 --points 16", "landscape 1 --model cnn"),
-        *("landscape 1 --directions between", "landscape 1 --with nothing --directions between"),
-        *("landscape 1 --out x.doc", "landscape 1 --out .", "landscape 1 --out none/x.npz"),
-        *("landscape 1 --out folder.csv", "landscape 1 --out ~nouser/x.csv", "landscape 1 2"),
-        *("evaluate weights.pt", "evaluate ~nouser/x.pt", "evaluate 1@", "evaluate folder.csv"),
-        *(f"{verb} 1@{at}" for verb in ("landscape", "hessian") for at in ("-1", "1e9", "x", "٣")),
-        *("export 1 --out x.doc", "export 1 --out none/x.zip", "export 1 --out tb:file"),
-        *("compare nothing", "compare --json", "jobs --kind nonsense", "jobs extra"),
-        *("import missing.pt", "import run.zip", "import run.zip --model cnn", "import ~"),
-        *("models --get nonsense", "models --delete nonsense", "models --get a --delete b"),
-        *("download mnist", "download", "download cifar10 cifar100", "record nonsense"),
-        *("app --port -1", "app --port 70000", "app --port abc", "app --port 1 --port 2", "app 80"),
-    ]  # fmt: skip
+        *("sweep --grid rho=0.1 --when rho=1:nonsense=2", "sweep show nothing", "race sgd,sam"),
+        *("race --optimizers sgd", "race --optimizers sgd,sam:rho=99", "train --lr 0"),
+        *("train --warmup-epochs 3 --epochs 2", "train --lam-min 5 --lam-max 1", "evaluate"),
+        *("landscape 1 --points 16", "landscape 1 --directions between", "landscape 1 2"),
+        *("landscape 1 --out x.doc", "landscape 1 --out folder.csv", "landscape 1@x"),
+        *("evaluate weights.pt", "evaluate ~nouser/x.pt", "hessian 1@-1", "export 1 --out x.doc"),
+        *("compare nothing", "jobs --kind nonsense", "import missing.pt", "import run.zip"),
+        *("models --get nonsense", "download mnist", "app --port 70000", "app --port abc"),
+    ]
     for text in refused:
         yield Case(tuple(text.split(" ")) if text else ())
     for verb in ("show", "stop", "cancel", "delete", "resume", "evaluate", "hessian", "landscape"):
@@ -247,15 +232,11 @@ def _written() -> Iterator[Case]:
             yield Case((verb, word))
     yield Case(("landscape", f"{RUN}@{'9' * 5000}"))
     yield Case(("app", "--port", "9" * 5000))
-    for out in (f"{LONG}.csv", "a" * 300 + ".csv", f"{LONG}/x.csv", "\udcff.csv", "x.csv\n"):
+    for out in (f"{LONG}.csv", "\udcff.csv", "x.csv\n"):
         yield Case(("landscape", RUN, "--out", out))
-    for out in (f"{LONG}.zip", "a" * 300 + ".html", f"tb:{LONG}", "tb:", "tb:a\x00b"):
+    for out in ("a" * 300 + ".html", f"tb:{LONG}", "tb:a\x00b"):
         yield Case(("export", RUN, "--out", out))
-    for out in (LONG, "", "\udcff"):
-        yield Case(("record", "jump", "--out", out))
-    for file in (f"{LONG}.pt", f"/{LONG}.pt", "a" * 300 + ".pt"):
-        yield Case(("import", file))
-        yield Case(("evaluate", file, "--model", "cnn", "--dataset", "digits"))
+    yield Case(("import", f"/{LONG}.pt"))
     for name in ("SAMAR_MAX_RUNS", "SAMAR_MAX_MEASUREMENTS"):
         for value in ("0", "-1", "many", "1.5", "²", "9" * 5000, " "):
             yield Case(("train",), variables=((name, value),))
@@ -264,10 +245,7 @@ def _written() -> Iterator[Case]:
     idle = [
         ("train --optimizer sgd --rho 0.3", "--rho"),
         ("train --optimizer sam --gain 0.3", "--gain"),
-        ("train --optimizer sam --theta 0.3", "--theta"),
-        ("train --rule fixed --beta 0.5", "--beta"),
         ("race --optimizers sgd,sam --theta 0.5", "--theta"),
-        ("sweep --grid optimizer=sgd,sam --theta 0.5", "--theta"),
         ("sweep --grid rho=0.1,0.2 --trials 5", "--trials"),
         ("hessian 1 --trace-products 50", "--trace-products"),
     ]
