@@ -118,15 +118,6 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
         assert again.read(name) == first.read(name)
 
 
-def test_lines_end_alike_on_every_system(
-    recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = recorded()
-    monkeypatch.setattr(os, "linesep", "\r\n")
-    with zipfile.ZipFile(io.BytesIO(job_zip(Store(), run))) as archive:
-        assert all(b"\r" not in archive.read(name) for name in ("steps.csv", "epochs.csv"))
-
-
 def test_an_id_that_is_taken_is_replaced(recorded: Callable[..., Job]) -> None:
     run = recorded()
     content = job_zip(Store(), run)
@@ -160,27 +151,6 @@ def test_a_run_that_left_its_state_behind_does_not_resume(
     with pytest.raises(RunError, match="Repeat starts it anew"):
         jobs.resume(run.id)
     assert len(jobs.store.records.steps(run.key)["step"]) == run.done == 12
-
-
-def test_a_sweep_with_a_run_that_left_its_state_behind_does_not_resume(
-    recorded: Callable[..., Job], elsewhere, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("samar.jobs.engine.local._start", lambda store, job: None)
-    jobs, run = Jobs(), recorded(status="stopped")
-    sweep = jobs.submit(SweepSpec(grid={"rho": (0.1, 0.2)}, seeds=1))
-    with jobs.store.database.write() as db:
-        own = schema.jobs.update().where(schema.jobs.c.key == run.key)
-        db.execute(own.values(parent=sweep))
-    content = job_zip(jobs.store, jobs.get(sweep))
-    elsewhere()
-    there = Jobs()
-    back = there.get(import_job(io.BytesIO(content)))
-    with pytest.raises(RunError, match="imported without the state"):
-        there.resume(back.id)
-    (part,) = (job for job in there.all(parent=back.id) if job.done)
-    there.delete(part.id)
-    there.resume(back.id)  # the others have not begun
-    assert there.get(back.id).status == "running"
 
 
 def test_the_manifest_tells_versions_data_command_and_checksums(

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from samar.errors import SamarError
@@ -121,24 +120,6 @@ def test_bombs(parts: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None
     refused(content, "at most 5 are read")
 
 
-def npz(**arrays: Any) -> bytes:
-    target = io.BytesIO()
-    np.savez_compressed(target, **arrays)
-    return target.getvalue()
-
-
-def test_landscapes_that_are_none(parts: dict[str, bytes]) -> None:
-    kept = json.loads(parts["manifest.json"])["artifacts"]
-    kept.append({"kind": "film_plane", "step": 4, "path": FILM, "at": 0.0, "summary": {}})
-    for content in (
-        npz(loss=np.zeros((3000, 3000))),
-        npz(weights=np.zeros(3)),
-        npz(loss=np.array([{}], dtype=object)),
-        b"no archive",
-    ):
-        refused(packed(parts | {FILM: content}, artifacts=kept), "The uploaded file does not fit")
-
-
 @pytest.mark.parametrize("path", ["film/film_plane-9.npz", "../evil.txt", 7])
 def test_artifacts_that_are_none(parts: dict[str, bytes], path: Any) -> None:
     (kept,) = json.loads(parts["manifest.json"])["artifacts"]
@@ -178,14 +159,6 @@ def test_members_that_are_not_what_they_claim(
     parts: dict[str, bytes], name: str, content: bytes, sentence: str
 ) -> None:
     refused(packed(parts | {name: content}), sentence)
-
-
-@pytest.mark.parametrize("row", ["2,1,x", "1,1,1", ",1,1", "2,1,1,1"])
-def test_tables_with_bad_rows(parts: dict[str, bytes], row: str) -> None:
-    head, first, second, *_ = parts["steps.csv"].decode().splitlines()
-    second = ",".join([*row.split(","), *second.split(",")[3:]])
-    table = "\n".join([head, first, second, ""])
-    refused(packed(parts | {"steps.csv": table.encode()}), "does not fit this samar")
 
 
 def test_a_bad_member_leaves_nothing_of_its_sweep(parts: dict[str, bytes]) -> None:

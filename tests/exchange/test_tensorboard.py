@@ -51,9 +51,3 @@ def test_without_the_package_a_sentence_says_how(
     monkeypatch.setattr("samar.exchange.tensorboard.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install tensorboard"):
         write_tensorboard(Store(), recorded(), tmp_path)
-
-
-def test_a_folder_that_cannot_be_written(recorded: Callable[..., Job], tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(DataError, match="cannot be written"):
-        write_tensorboard(Store(), recorded(), tmp_path / "file")
