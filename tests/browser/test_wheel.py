@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -18,8 +17,6 @@ from urllib.request import urlopen
 import pytest
 from packaging.requirements import Requirement
 from playwright.sync_api import Page, expect
-
-from samar.cli import main
 
 pytestmark = pytest.mark.stage2
 ROOT = Path(__file__).parents[2]
@@ -135,23 +132,6 @@ def requirements(name: str) -> set[Requirement]:
     return {Requirement(line) for line in lines if not line.startswith("#")}
 
 
-def test_mypy_sees_the_types_of_the_wheel(environment: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text("from samar import top_eigenvalues\nreveal_type(top_eigenvalues)\n")
-    settings = tmp_path / "mypy.ini"  # PyTorch's own types would take half a minute
-    settings.write_text("[mypy]\nstrict = True\n[mypy-torch.*,numpy.*]\nfollow_imports = skip\n")
-    checker = [sys.executable, "-m", "mypy", "--config-file", settings]
-    done = subprocess.run(
-        [*checker, "--python-executable", environment / "bin" / "python", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "samar.curvature.result.Spectrum" in done.stdout, done.stdout
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.browser
 def test_samar_app_opens_pages_and_writes_nothing_beside_the_code(
     app: str, visit: Callable[..., Page]
@@ -181,17 +161,3 @@ def test_a_job_runs_from_the_wheel(environment: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["status"] == "finished"
     assert contents(environment) == before
-
-
-@pytest.mark.parametrize("port", [-1, 65536, 10**12])
-def test_a_port_that_cannot_be_is_answered(port: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["app", "--port", str(port)]) == 2
-    answer = f"port is '{port}', but it must be a whole number from 0 to 65535"
-    assert answer in capsys.readouterr().err
-
-
-def test_a_port_in_use_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        assert main(["app", "--port", str(port)]) == 2
-    assert f"Port {port} is in use" in capsys.readouterr().err

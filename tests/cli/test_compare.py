@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main
-from samar.jobs.job import Job, weights_path
-from samar.jobs.sql import schema
+from samar.jobs.job import Job
 from samar.jobs.store import Store
 from samar.kinds.watch import WatchSettings
-from samar.networks.importing import import_file
 
 
 @pytest.fixture
@@ -47,46 +45,6 @@ def test_compare_for_people_and_by_tag(four: list[Job], capsys: pytest.CaptureFi
     assert "SGD · 2 seeds: test accuracy 81.00 ± 1.41 %" in told
     assert main(["compare", "nothing"]) == 2
     assert "There is no run 'nothing'" in capsys.readouterr().err
-
-
-def test_held_out_images_are_told_where_there_are_some(
-    recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
-) -> None:
-    runs, store = [recorded(seed=seed, validation=0.2) for seed in (0, 1)], Store()
-    for run, accuracy in zip(runs, (0.7, 0.8), strict=True):
-        epoch = run.summary["epoch"] | {"val_loss": 1.0, "val_accuracy": accuracy}
-        row = schema.jobs.update().where(schema.jobs.c.id == run.id)
-        with store.database.write() as db:
-            db.execute(row.values(summary=json.dumps({"epoch": epoch})))
-    ids = [run.id for run in runs]
-    assert main(["compare", *ids]) == 0
-    told = capsys.readouterr().out
-    assert "70.00%" in told
-    assert "validation accuracy 75.00 ± 7.07 %" in told
-    assert main(["compare", "--json", *ids]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [run["val_accuracy"] for run in found["runs"]] == [0.7, 0.8]
-    assert found["groups"][0]["val_accuracy"]["mean"] == pytest.approx(0.75)
-    plain = [recorded(seed=seed).id for seed in (0, 1)]
-    assert main(["compare", *plain]) == 0
-    told = capsys.readouterr().out
-    assert "val" not in told.splitlines()[0].split()
-    assert "validation" not in told
-
-
-def test_only_runs_that_finished_count_over_seeds(
-    four: list[Job], recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
-) -> None:
-    part = recorded(optimizer="sgd", seed=2, accuracy=0.1, status="stopped")
-    ids = [run.id for run in (*four[:2], part)]
-    assert main(["compare", *ids]) == 0
-    told = capsys.readouterr().out
-    assert "SGD · 3 seeds: test accuracy 81.00 ± 1.41 %" in told
-    assert "(2 of 3 runs finished)" in told
-    assert main(["compare", "--json", *ids]) == 0
-    (group,) = json.loads(capsys.readouterr().out)["groups"]
-    assert (len(group["runs"]), group["finished"]) == (3, 2)
-    assert group["test_accuracy"]["mean"] == pytest.approx(0.81)
 
 
 def test_compare_with_flatness(
@@ -165,29 +123,6 @@ def test_import_takes_what_export_wrote(
     path.write_bytes(path.read_bytes()[:1000])
     assert main(["import", str(path)]) == 2
     assert "run.zip is damaged or no zip file" in capsys.readouterr().err
-
-
-def test_an_imported_model_has_no_record_to_compare(
-    four: list[Job], capsys: pytest.CaptureFixture[str]
-) -> None:
-    model, _ = import_file(
-        weights_path(four[0].id), dataset="digits", model="cnn", normalize="auto"
-    )
-    assert main(["compare", four[0].id, model.id]) == 2
-    assert "add --flatness" in capsys.readouterr().err
-
-
-def test_which_runs_are_repeats_is_said(
-    four: list[Job], recorded: Callable[..., Job], capsys: pytest.CaptureFixture[str]
-) -> None:
-    again = recorded(optimizer="sgd", seed=0, accuracy=0.1, status="stopped")
-    held = recorded(optimizer="samar", lam_held=0.5)
-    free = recorded(optimizer="samar")
-    assert main(["compare", *(run.id for run in (*four[:2], again, held, free))]) == 0
-    told = capsys.readouterr().out
-    assert "SGD · 2 seeds: test accuracy 81.00 ± 1.41 %" in told
-    assert f"SGD · 2 seeds is without {again.number}: another run has the same seed." in told
-    assert "free" in told.splitlines()[5].split()
 
 
 def test_a_scripts_run_is_not_called_unknown(

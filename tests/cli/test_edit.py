@@ -1,6 +1,5 @@
 """``samar edit``, and what a command says of a run that was edited."""
 
-import json
 import os
 import shlex
 from pathlib import Path
@@ -9,10 +8,7 @@ import pytest
 
 from samar.cli import main
 from samar.jobs.job import Job
-from samar.jobs.kind import kinds
 from samar.jobs.service import Jobs
-from samar.kinds.watch import WatchSettings
-from samar.settings.declare import settings_of
 from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
@@ -51,29 +47,6 @@ def test_what_cannot_change_while_it_runs_says_so(
     assert capsys.readouterr().err == told
 
 
-def test_jobs_of_one_kind_are_of_that_kind(
-    training: Job, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Jobs().store.create(WatchSettings(name="a loop"))
-    assert main(["jobs", "--kind", "train", "--json"]) == 0
-    assert [job["kind"] for job in json.loads(capsys.readouterr().out)] == ["train"]
-    assert main(["runs", "--json"]) == 0
-    assert {job["kind"] for job in json.loads(capsys.readouterr().out)} == {"train", "watch"}
-
-
-@pytest.mark.parametrize("command", ["train", "edit"])
-def test_the_help_is_true_of_a_run_that_has_begun(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    told = " ".join(capsys.readouterr().out.split())
-    assert "Empty" not in told.partition("--lam-held")[2].partition("--lam-min")[0]
-    assert "at the start of the schedule" not in told
-    assert ("--lam-held none" in told) == (command == "edit")
-    assert ("default:" in told) == (command == "train")
-
-
 @pytest.mark.usefixtures("inline")
 def test_the_commands_that_repeat_an_edited_run_work_as_they_are_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -89,17 +62,3 @@ def test_the_commands_that_repeat_an_edited_run_work_as_they_are_printed(
     newest, first = Jobs().all("train")
     assert [edit.values for edit in Jobs().edits(newest)] == [{"rho": 0.3}]
     assert newest.settings == first.settings
-
-
-def test_what_may_be_without_a_value_is_told_in_words_that_are_true_everywhere() -> None:
-    for kind in kinds().values():
-        for known in settings_of(kind.settings).values():
-            if known.optional:
-                assert "empty" not in known.help.lower(), (kind.name, known.name)
-
-
-def test_the_help_names_the_kinds_of_jobs(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["jobs", "--help"])
-    told = " ".join(capsys.readouterr().out.split())
-    assert f"only jobs of this kind: {', '.join(kinds())}" in told

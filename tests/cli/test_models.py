@@ -1,11 +1,7 @@
 """``python -m samar import`` and ``models`` as a user types them."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +9,10 @@ import pytest
 import torch
 
 from samar.cli import main, parser
-from samar.exchange.archive import write_job
-from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.kinds.inspect import InspectSettings
 from samar.models.build import build_model
-from samar.networks.library import delete_model, imported_models
+from samar.networks.library import imported_models
 from samar.networks.public import PUBLIC
 from samar.settings.command import settings_from
 
@@ -54,19 +48,6 @@ def test_import_list_use_and_delete(file: str, capsys: pytest.CaptureFixture[str
     assert "No imported networks yet" in capsys.readouterr().out
 
 
-def test_what_an_inspection_found_is_kept_again_without_measuring(
-    file: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["import", file]) == 0
-    delete_model("mine")
-    assert main(["import", file, "--name", "again"]) == 0
-    (model,) = imported_models()
-    assert (model.title, model.images) == ("again", 797)
-    assert len(Jobs().all("inspect")) == 1
-    assert main(["import", file, "--anew"]) == 0
-    assert [job.status for job in Jobs().all("inspect")] == ["finished", "finished"]
-
-
 def test_json_for_programs(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["import", file, "--name", "<b>", "--model", "cnn", "--dataset", "digits", "--json"]
     assert main(words) == 0
@@ -77,35 +58,6 @@ def test_json_for_programs(file: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out)["models"][0]["id"] == found["id"]
     assert main(["models", "--public", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["public"]) == 13
-
-
-@pytest.mark.parametrize("words", ["models --public", "models --public --json", "runs"])
-def test_a_reader_that_has_gone_is_no_failure(words: str, recorded: Callable[..., Job]) -> None:
-    recorded()
-    read, write = os.pipe()
-    os.close(read)
-    command = [sys.executable, "-m", "samar", *words.split()]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
-    os.close(write)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_zip_in_the_home_folder(
-    recorded: Callable[..., Job],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    write_job(Jobs().store, recorded(name="mine"), tmp_path / "run.zip")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert main(["import", "~/run.zip"]) == 0
-    assert "(mine · #2): finished, 12 steps." in capsys.readouterr().out
-
-
-def test_public_in_words(samar_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "--public"]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["idelbayev-resnet20", "resnet20", "cifar10", "imagenet", "91.73%"] in rows
 
 
 @pytest.mark.parametrize(

@@ -48,26 +48,6 @@ def test_for_people_it_is_a_table_and_who_leads(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.usefixtures("inline")
-def test_held_out_images_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    words = RACE.replace("--epochs 2", "--epochs 1 --validation 0.2").split()
-    assert main(words) == 0
-    (heads,) = [line for line in capsys.readouterr().out.splitlines() if "optimizer" in line]
-    assert heads.split()[3:6] == ["train", "val", "test"]
-    assert main([*words, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert all(set(figures) == {*FACTS, "val_loss", "val_accuracy"} for figures in found.values())
-    race = Jobs().all("race")[0]
-    assert all("val_accuracy" in figures for figures in race.summary["members"].values())
-    first = Jobs().members(race.id)[0].id
-    capsys.readouterr()
-    assert main(["show", first]) == 0
-    assert 0 <= json.loads(capsys.readouterr().out)["val_accuracy"] <= 1
-    options = words[words.index("--epochs") :]
-    assert main(["train", "--optimizer", "sgd", *options]) == 0
-    assert ", validation accuracy " in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("inline")
 def test_stopped_before_it_began_and_resumed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from samar.cli.sweep import spec_from
 from samar.jobs.service import Jobs
 from samar.jobs.training_records import EpochRecord
 from samar.settings.command import json_line
-from samar.sweeps import search
 from samar.sweeps.presets import SWEEP_PRESETS
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
@@ -100,23 +98,6 @@ def test_the_equivalent_command_line_gives_the_same_sweep(words: str) -> None:
     assert again.skip_diverged == spec.skip_diverged
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "--sampler random --range rho=0.01:1:log --validation 0.2 --optimizer sam",
-        "--sampler random --range rho=0.01:1:log --range lr=0.01:0.5 --optimizer samar",
-        "--sampler tpe --range rho=0.01:1:log --dataset digits --name mine",
-        "--sampler tpe --grid optimizer=sgd,sam --when film_every=0:optimizer=sam --film-every 0",
-    ],
-)
-def test_the_equivalent_command_line_draws_the_same_settings(words: str) -> None:
-    spec = given(f"sweep {words} --trials 3")
-    again = given(spec.command.removeprefix("python -m samar "))
-    nameless = spec.changed(name="")
-    draw = search.drawn if spec.sampler == "random" else partial(search.first, limit=3)
-    assert draw(spec) == draw(again) == draw(nameless)
-
-
 def configs(spec: SweepSpec) -> list:
     return spec.settings() if spec.sampler == "grid" else [spec.config({"rho": 0.3})]
 
@@ -157,28 +138,6 @@ def test_bad_input_is_one_sentence(
     assert Sweeps().all() == []
 
 
-def test_resume_returns_where_a_sweep_is_interrupted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def never(seconds: float) -> None:
-        raise AssertionError("it waits")
-
-    assert main([*START.split(), "--name", "one"]) == 0
-    store = Jobs().store
-    assert main(["sweep", "stop", "one"]) == 0
-
-    def lose(self: Jobs, job_id: str, **words: object) -> None:
-        for run in store.all("train"):
-            store.move(run, "interrupted", only=("queued", "running"))
-        store.move(store.get(job_id), "running", only=("stopped",))
-
-    monkeypatch.setattr("samar.jobs.service.Jobs.resume", lose)
-    monkeypatch.setattr("time.sleep", never)
-    assert main(["resume", "one"]) == 1
-    told = " ".join(capsys.readouterr().out.split())
-    assert "interrupted, 0 of 6 runs" in told
-
-
 def test_ctrl_c_leaves_the_sweep_running(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,15 +156,3 @@ def test_a_setting_that_no_member_uses_is_said(capsys: pytest.CaptureFixture[str
     assert "--theta has no effect in any run of the sweep" in capsys.readouterr().err
     assert main(["sweep", "--grid", "optimizer=sgd,vasso", "--theta", "0.5", "--detach"]) == 0
     assert "no effect" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "sweep --grid dataset=cifar10,cifar100 --halved",
-        "sweep --grid epochs=80,100 --warmup-epochs 70",
-        "sweep --grid lam=3,5 --lam-min 2",
-    ],
-)
-def test_what_varies_need_not_fit_at_its_default(words: str) -> None:
-    assert len(given(words).settings()) == 2

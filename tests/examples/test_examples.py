@@ -50,14 +50,6 @@ def test_an_example_runs_and_is_watched(name: str, samar_home: Path) -> None:
         assert run.epochs["test_accuracy"][-1] > 0
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_an_example_begins_with_what_one_sees(name: str) -> None:
-    text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
-    assert text.startswith('"""')
-    assert "What one sees in the app" in text.partition('"""\n\n')[0]
-    assert f"python examples/{name}.py" in text
-
-
 def cells() -> list[dict[str, Any]]:
     return json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
 
@@ -80,7 +72,3 @@ def test_the_notebook_runs(samar_home: Path, capsys: pytest.CaptureFixture[str])
     assert known["flat_samar"].loss.shape == (17, 17)
     assert "test accuracy" in capsys.readouterr().out
     assert [job.status for job in Store().all()] == ["finished", "finished"]
-
-
-def test_the_notebook_is_kept_without_its_outputs() -> None:
-    assert all(not cell.get("outputs") for cell in cells())

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from samar.errors import SamarError
 from samar.training.settings import TrainSettings
 from tests.inline import jobs_at
 
@@ -97,33 +96,6 @@ def test_the_default_is_the_candidate_that_all_settings_together_choose(rows: pd
     for name, value in CANDIDATES[study.best_candidate(rows)].items():
         ours = DEFAULT.second_pass_name if name == "second_pass" else getattr(DEFAULT, name)
         assert ours == value, name
-
-
-def test_the_judged_setting_is_left_out_of_the_choice(rows: pd.DataFrame) -> None:
-    """A setting on which one candidate is perfect has no say in what it is judged with."""
-    setting = "digits_noise40"
-    before = study.best_candidate(rows, without=setting)
-    winner = next(name for name in ("trend_1", "trend_6") if name != before)
-    rows = rows.copy()
-    rows.loc[(rows.setting == setting) & (rows.arm == winner), "val_accuracy"] = 9.0
-    assert study.best_candidate(rows) == winner
-    assert study.best_candidate(rows, without=setting) == before
-    assert study.chosen(rows, setting, "samar_left_out") == CANDIDATES[before]
-    dear = rows.phase.eq("candidates") & rows.arm.eq(study.TWICE)
-    rows.loc[dear, "val_accuracy"] = 99.0
-    assert study.best_candidate(rows) == winner, "two gradients a step cost too much"
-    with pytest.raises(SamarError, match="lacks a run of a candidate"):
-        study.best_candidate(rows[~dear])
-
-
-def test_a_diverged_trial_is_never_chosen(rows: pd.DataFrame) -> None:
-    tried = (rows.setting == "digits_clean") & (rows.phase == "tune") & (rows.arm == "sam")
-    best = study.chosen(rows, "digits_clean", "sam")["rho"]
-    rows = rows.copy()
-    rows.loc[tried & (rows.rho == best), "status"] = "diverged"
-    assert study.chosen(rows, "digits_clean", "sam")["rho"] != best
-    with pytest.raises(SamarError, match="no trials of sam on digits_clean"):
-        study.chosen(rows[~tried], "digits_clean", "sam")
 
 
 def test_arms_are_compared_fairly(rows: pd.DataFrame) -> None:
