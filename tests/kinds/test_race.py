@@ -203,7 +203,7 @@ def test_killed_at_any_moment_it_ends_as_one_that_was_never_killed(jobs: Jobs) -
         assert "resume it to go on" in dead.message
         assert {each.status for each in jobs.members(race_id)} == {"interrupted"}
         jobs.resume(race_id)
-    wait(jobs, race_id, lambda race: race.status == "finished")
+    wait(jobs, race_id, lambda race: race.status == "finished", seconds=300)
     for run in jobs.members(race_id):
         assert run.status == "finished"
         trainer = Trainer(run.settings, dataset_of(run.settings))
