@@ -16,7 +16,7 @@ from samar.optim.batchnorm import frozen_batchnorm
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.factory import build_optimizer
 from samar.optim.second_pass import EveryStep
-from tests.optim.policies import EveryNth
+from tests.optim.steps import EveryNth
 
 two_pass = pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "sgd"])
 SIZES = [3, 3, 2]  # of the micro-batches; a mean over all weighs each by its size
@@ -97,22 +97,6 @@ def test_micro_batches_equal_one_big_batch(name, loop):
     for a, b, s in zip(small.tensors(), big.tensors(), start, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
         assert float((a - s).abs().max()) > 0.01
-
-
-@two_pass
-def test_a_second_pass_that_forgets_a_micro_batch_is_another_step(name):
-    """The comparison above is fine enough to see it."""
-    right, wrong = Task(), Task()
-    policy = {"second_pass": EveryStep()}
-    _with_closure(right, right.optimizer(name, **policy), right.in_parts, 1)
-    optimizer = wrong.optimizer(name, **policy)
-    optimizer.zero_grad()
-    loss = wrong.in_parts(0)
-    optimizer.first_step()
-    perturbed = nn.functional.cross_entropy(wrong.model(wrong.x[0][:7]), wrong.y[0][:7])
-    perturbed.backward()
-    optimizer.second_step(loss, perturbed)
-    assert float((right.tensors()[0] - wrong.tensors()[0]).abs().max()) > 1e-4
 
 
 @two_pass

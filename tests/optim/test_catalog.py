@@ -6,22 +6,20 @@ import subprocess
 import sys
 from dataclasses import fields
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-import samar
 from samar.optim.catalog import OPTIMIZERS, RULES
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import RULE_TYPES, build_rule
-from samar.optim.sam import ASAM, SAM
+from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.optim.validation import CONSTANTS
 from samar.optim.vasso import VaSSO
-from tests.optim.policies import EveryNth
+from tests.optim.steps import EveryNth
 
 
 def test_the_catalogue_and_the_settings_do_not_import_torch():
@@ -95,32 +93,6 @@ def test_the_factory_passes_on_what_applies():
     assert (optimizer.lam_min, optimizer.lam_max, optimizer.beta) == (0.5, 0.7, 0.8)
     assert optimizer.sharpness_form == "first_order"
     assert float(optimizer.lam) == pytest.approx(0.6)
-
-
-@pytest.mark.parametrize("kind", [SAM, ASAM, VaSSO, SAMAR])
-def test_the_documentations_table_has_every_argument_and_its_default(kind):
-    page = (Path(__file__).parents[2] / "docs" / "optimizers.md").read_text(encoding="utf-8")
-    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
-    (cell,) = [row[1] for row in rows if row[0] == f"| `{kind.__name__}`" and "rho=" in row[1]]
-    names = {name: getattr(samar, name) for name in ("EveryStep", "Dither", "TrendPower")}
-    written = eval(f"dict({cell.replace('`', '')})", names)
-    arguments = set(inspect.signature(kind).parameters) - {"params", "base", "base_kwargs"}
-    assert set(written) == arguments
-    p = nn.Parameter(torch.ones(2))
-    usual, spelled_out = kind([p], lr=0.1), kind([p], lr=0.1, **written)
-    assert _comparable(usual) == _comparable(spelled_out)
-    changed = kind([p], lr=0.1, **written | {"rho": 0.3})
-    assert _comparable(usual) != _comparable(changed)
-
-
-def _comparable(optimizer):
-    form = getattr(optimizer, "sharpness_form", None)
-    return repr((optimizer.state_dict(), form, optimizer.model))
-
-
-def test_an_unknown_optimizer():
-    with pytest.raises(ValueError, match="unknown optimizer 'adam'; choose one of sgd, sam, vasso"):
-        build_optimizer("adam", nn.Linear(1, 1), lr=0.1)
 
 
 @pytest.mark.parametrize("module", ["batchnorm", "rng", "rules", "sam", "second_pass"])

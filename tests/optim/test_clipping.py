@@ -9,11 +9,10 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from samar.optim.rules import Fixed
-from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import EveryStep
 from samar.optim.two_pass import TwoPassOptimizer
-from tests.optim.policies import NEVER, EveryNth
+from tests.optim.steps import NEVER, EveryNth
 
 RHO, LAM, LR, MOMENTUM, LONGEST = 0.3, 1.7, 0.1, 0.9, 0.25
 SGD = {"lr": LR, "momentum": MOMENTUM}
@@ -94,22 +93,6 @@ def test_a_hook_on_the_base_clips_the_direction(policy, by_hand):
     assert policy == EveryStep() or clipped < 40
 
 
-def test_the_hook_clips_no_more_once_it_is_removed():
-    hooked, free = _weights(), _weights()
-    optimizer, plain = _samar(hooked), _samar(free)
-
-    def zero(*_: object) -> None:
-        hooked.grad.zero_()
-
-    handle = optimizer.base.register_step_pre_hook(zero)
-    optimizer.step(_closure(optimizer, hooked))
-    assert torch.equal(hooked, free)
-    handle.remove()
-    optimizer.step(_closure(optimizer, hooked))
-    plain.step(_closure(plain, free))
-    assert torch.equal(hooked, free)
-
-
 def test_clipping_in_the_closure_clips_the_gradient_of_each_pass():
     p = _weights()
     optimizer = _samar(p)
@@ -122,26 +105,3 @@ def test_clipping_in_the_closure_clips_the_gradient_of_each_pass():
         x = x - LR * velocity
         torch.testing.assert_close(p.detach(), x, rtol=1e-11, atol=1e-13)
         assert float(optimizer.grad_norm) == pytest.approx(float(_clipped(g).norm()))
-
-
-def test_for_sam_both_are_the_same():
-    """d_k is the second gradient, and the first only gives a direction."""
-    one, other = _weights(), _weights()
-    hooked, closed = SAM([one], rho=RHO, **SGD), SAM([other], rho=RHO, **SGD)
-    _clip_direction(hooked, one)
-    for _ in range(10):
-        hooked.step(_closure(hooked, one))
-        closed.step(_closure(closed, other, lambda: clip_grad_norm_([other], LONGEST)))
-        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-13)
-
-
-def test_for_samar_they_differ():
-    """Each pass's gradient may be short enough where λ above 1 makes d_k too long."""
-    one, other = _weights(), _weights()
-    hooked, closed = _samar(one), _samar(other)
-    lengths = _clip_direction(hooked, one)
-    hooked.step(_closure(hooked, one))
-    closed.step(_closure(closed, other, lambda: clip_grad_norm_([other], LONGEST)))
-    assert lengths[0] > LONGEST
-    assert float((one - other).detach().abs().max()) > 1e-4
-    assert float((one.detach() - _weights().detach()).norm()) == pytest.approx(LR * LONGEST, 1e-5)

@@ -16,7 +16,7 @@ from samar.optim.sam import ASAM, SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import EveryStep, Late, Threshold
 from samar.optim.vasso import VaSSO
-from tests.optim.policies import NEVER
+from tests.optim.steps import NEVER, closure_of
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
 CLASSES = [SAM, ASAM, VaSSO, SAMAR]
@@ -326,6 +326,20 @@ def test_constructor_errors(kind, options, error, message):
         kind([torch.nn.Parameter(torch.ones(1))], **{"lr": 0.1, **options})
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"lam": 50.0}, ValueError, r"lam must lie within .* = \[0.1, 20\], got 50; move it"),
+        ({"lam_min": 2.0, "lam_max": 1.0}, ValueError, "must not exceed lam_max, got 2 > 1; swap"),
+        ({"beta": 1.0}, ValueError, "beta must be below 1, got 1.0"),
+        ({"sharpness": "third"}, ValueError, "'exact' or 'first_order', got 'third'"),
+        ({"rule": "dead_band"}, TypeError, "must be a LambdaRule, got 'dead_band'; build one with"),
+    ],
+)
+def test_constructor_errors_of_samar(options, error, message):
+    test_constructor_errors(SAMAR, options, error, message)
+
+
 @pytest.mark.parametrize("kind", CLASSES)
 def test_the_first_group_may_be_empty(kind, make_problem, assert_same):
     ours, usual = make_problem(torch.float64), make_problem(torch.float64)
@@ -357,11 +371,7 @@ def test_a_sparse_gradient_is_refused_before_the_weights_move(kind, policy):
     optimizer = kind(table.parameters(), lr=0.1, second_pass=policy)
     before = table.weight.detach().clone()
 
-    def closure():
-        optimizer.zero_grad()
-        loss = table(torch.tensor([0, 2])).square().sum()
-        loss.backward()
-        return loss
+    closure = closure_of(optimizer, lambda: table(torch.tensor([0, 2])).square().sum())
 
     for _ in range(2):  # the step that was refused is not in the way of the next
         with pytest.raises(RuntimeError, match=r"a gradient is sparse.*; build .* sparse=False"):
@@ -378,11 +388,7 @@ def test_a_loss_of_another_format_than_the_weights(kind, weights, loss, options)
     x = torch.nn.Parameter(torch.tensor([2.0, -1.0], dtype=getattr(torch, weights)))
     optimizer = kind([x], lr=0.05, rho=0.1, second_pass=EveryStep(), **options)
 
-    def closure():
-        optimizer.zero_grad()
-        value = (1 + x.square().sum()).to(getattr(torch, loss))
-        value.backward()
-        return value
+    closure = closure_of(optimizer, lambda: (1 + x.square().sum()).to(getattr(torch, loss)))
 
     for _ in range(3):
         optimizer.step(closure)

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from samar.optim.factory import build_optimizer
 from samar.optim.rules import TrendPower
 from samar.optim.second_pass import build_second_pass
+from tests.optim.steps import closure_of
 
 STEPS, RANKS, PATIENCE = 14, 2, 120
 POLICIES = ("always", "dither")
@@ -40,12 +41,9 @@ def stepped(optimizer: Any, model: nn.Module, part: slice) -> Iterator[None]:
     """Take one step after the other on a part of each batch."""
     device = next(model.parameters()).device
     for x, y in zip(*(each.to(device) for each in batches()), strict=True):
-
-        def closure(x: Tensor = x[part], y: Tensor = y[part]) -> Tensor:
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), y)
-            loss.backward()
-            return loss
+        closure = closure_of(
+            optimizer, lambda x=x[part], y=y[part]: nn.functional.cross_entropy(model(x), y)
+        )
 
         optimizer.step(closure)
         yield

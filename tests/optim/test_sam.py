@@ -6,9 +6,8 @@ import torch
 from pytorch_optimizer.optimizer.utils.model import disable_running_stats, enable_running_stats
 from torch import nn
 
-from samar.optim.catalog import RHO
 from samar.optim.sam import ASAM, SAM
-from tests.optim.policies import EveryNth
+from tests.optim.steps import EveryNth, closure_of
 
 SGD = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 
@@ -53,15 +52,6 @@ def test_asam_is_adaptive_sam_bit_for_bit(policy, make_problem, assert_same):
     assert_same(one, other)
 
 
-def test_each_has_a_radius_of_its_own():
-    """The authors' code takes 0.5 for ASAM and 0.05 for SAM."""
-    p = nn.Parameter(torch.ones(2))
-    assert ASAM([p], lr=0.1).param_groups[0]["rho"] == 0.5
-    assert SAM([p], lr=0.1).param_groups[0]["rho"] == RHO < 0.5
-    with pytest.raises(TypeError, match="adaptive"):
-        ASAM([p], lr=0.1, adaptive=False)
-
-
 def test_a_group_of_biases_may_stay_out_of_the_scaling():
     """As in the authors' code; the norm is one over all groups."""
     w, b = (nn.Parameter(torch.tensor(v).double()) for v in ([2.0, -3.0], [4.0]))
@@ -90,11 +80,7 @@ def test_asams_perturbed_loss_survives_a_rescaling(kind, moves):
         optimizer = kind(model.parameters(), lr=0.1, rho=0.5)
         x = torch.randn(6, 4).double()
 
-        def closure(optimizer=optimizer, model=model, x=x):
-            optimizer.zero_grad()
-            loss = model(x).square().mean()
-            loss.backward()
-            return loss
+        closure = closure_of(optimizer, lambda model=model, x=x: model(x).square().mean())
 
         optimizer.step(closure)
         perturbed.append((float(optimizer.loss), float(optimizer.perturbed_loss)))

@@ -1,8 +1,6 @@
 """When the second gradient is taken: each policy by hand, exact skips, memory, late readings."""
 
 import math
-import pickle
-from copy import deepcopy
 
 import pytest
 import torch
@@ -28,7 +26,7 @@ from samar.optim.second_pass import (
 )
 from samar.optim.validation import CONSTANTS
 from samar.optim.vasso import VaSSO
-from tests.optim.policies import NEVER, EveryNth
+from tests.optim.steps import NEVER, EveryNth
 
 
 def decisions(policy, steps, *, lam=None, norm=None):
@@ -46,32 +44,6 @@ def decisions(policy, steps, *, lam=None, norm=None):
         measured += found[-1] != SKIP
         assert all(type(value) is float for value in memory.values())
     return found
-
-
-def taken(*args, **options):
-    return [step for step, each in enumerate(decisions(*args, **options)) if each != SKIP]
-
-
-def test_fixed_plans():
-    assert taken(EveryStep(), 5) == [0, 1, 2, 3, 4]
-    assert taken(Late(begin=0.7), 10) == [7, 8, 9]
-    assert taken(Late(begin=1.0), 10) == []
-
-
-def test_a_threshold_goes_by_the_gradient_and_the_clock():
-    values = [1.0, 2.0, 0.5, 3.0, 1.5, 0.2, 2.5, 1.0, 0.9, 1.1]
-    policy = Threshold(spread_first=1.0, spread_last=-1.0)
-    mean, variance, expected = values[0] ** 2, 0.0, []
-    for step, norm in enumerate(values):
-        size = norm**2
-        mean = 0.9 * mean + 0.1 * size
-        variance = 0.9 * variance + 0.1 * (size - mean) ** 2
-        progress = step / len(values)
-        factor = progress * -1.0 + (1.0 - progress) * 1.0
-        if size >= mean + factor * math.sqrt(variance):
-            expected.append(step)
-    assert taken(policy, len(values), norm=values.__getitem__) == expected
-    assert 1 < len(expected) < len(values)
 
 
 @pytest.mark.parametrize("strength", [1.0, 3.0])
@@ -157,13 +129,6 @@ def test_late_sam_is_sgd_and_then_sam_with_its_momentum(make_problem, assert_sam
     sam.base.state.update(sgd.state)
     parts.run(sam, range(6, 12))
     assert_same(ours, parts)
-
-
-def test_batchnorm_counts_every_step_once(make_problem):
-    problem = make_problem()
-    optimizer = problem.optimizer("samar", second_pass=EveryNth(3), rule=Fixed())
-    problem.run(optimizer, range(10))
-    assert int(problem.model[1].num_batches_tracked) == 10
 
 
 def reference_run(problem, steps, decide, mix, lr=0.05, momentum=0.9, decay=1e-3, rho=0.1):
@@ -398,8 +363,6 @@ def test_errors_and_constants():
                     build_second_pass(name, **{constant: bad})
     with pytest.raises(ValueError, match="unknown policy 'magic' of the second gradient; choose"):
         build_second_pass("magic")
-    with pytest.raises(ValueError, match="'always' has no constant period; it takes none"):
-        build_second_pass("always", period=1.0)
     with pytest.raises(TypeError, match="second_pass must be a SecondPass, got 'late'; build"):
         SAM([nn.Parameter(torch.ones(1))], lr=0.1, second_pass="late")
     with pytest.raises(ValueError, match="second_pass 'dither' goes by λ, which SAM"):
@@ -408,119 +371,6 @@ def test_errors_and_constants():
     with pytest.raises(ValueError, match="VaSSO does not have; choose another, or SAMAR"):
         optimizer.second_pass = Dither()
     assert optimizer.second_pass == EveryStep()
-    with pytest.raises(TypeError, match="abstract"):
-        SecondPass()
-
-
-def test_a_plain_step_needs_a_gradient():
-    optimizer = SAM([nn.Parameter(torch.ones(1))], lr=0.1)
-    with pytest.raises(RuntimeError, match="no parameter has a gradient"):
-        optimizer.plain_step()
-
-
-@pytest.mark.parametrize("lam", [0.01, 0.1, 0.13, 1.0])
-def test_measuring_steps_keep_the_mean_direction(lam):
-    policy = Dither(strength=3.0, longest=20)
-    found = decisions(policy, 30_000, lam=lambda step: lam)
-    weight = 3.0 * found.count(TAKE) + lam * (found.count(MEASURE) - 30_000)
-    skipped = lam * found.count(SKIP) + lam * found.count(TAKE)
-    assert weight == pytest.approx(3.0 * found.count(TAKE) - skipped)
-    assert abs(3.0 * found.count(TAKE) - skipped) <= 3.0
-    price = 1 + (found.count(TAKE) + found.count(MEASURE)) / 30_000
-    assert 1 + lam / 3 - 1e-3 <= price <= 1 + lam / 3 + 1 / 20 + 1e-3
-
-
-def test_an_abandoned_step_spends_nothing(make_problem, assert_same):
-    ours, straight = make_problem(), make_problem()
-    optimizer = ours.optimizer("samar", rule=Fixed(), second_pass=Dither(strength=3.0))
-    expected = straight.optimizer("samar", rule=Fixed(), second_pass=Dither(strength=3.0))
-    counts = ours.model[1].num_batches_tracked
-    for k in range(12):
-        calls = []
-
-        def breaks(k=k, calls=calls):
-            calls.append(1)
-            if len(calls) == 2:
-                raise KeyboardInterrupt
-            return ours.closure(optimizer, k)()
-
-        buffers = [b.clone() for b in ours.model.buffers()]
-        memory = dict(optimizer._turn.memory)
-        if policy_takes(optimizer):
-            with pytest.raises(KeyboardInterrupt):
-                optimizer.step(breaks)
-            assert optimizer._turn.memory == memory
-            for b, old in zip(ours.model.buffers(), buffers, strict=True):
-                b.copy_(old)
-        ours.run(optimizer, range(k, k + 1))
-    straight.run(expected, range(12))
-    assert_same(ours, straight)
-    assert int(counts) == 12
-
-
-@pytest.mark.parametrize("options", [{}, {"sharpness": "first_order", "rule": Share()}])
-def test_a_step_without_its_losses_spends_nothing_either(options, make_problem):
-    problem = make_problem()
-    optimizer = problem.optimizer("samar", second_pass=Dither(strength=3.0), **options)
-    problem.run(optimizer, range(3))
-    for k in range(3, 9):
-        loss = problem.closure(optimizer, k)()
-        before = dict(optimizer._turn.memory)
-        if optimizer.wants_second_pass():
-            break
-        optimizer.plain_step(loss)
-    optimizer.first_step()
-    problem.closure(optimizer, k)()
-    assert optimizer._turn.memory != before
-    with pytest.raises(ValueError, match="need"):
-        optimizer.second_step()
-    assert (optimizer._turn.memory, optimizer._turn.decision) == (before, MEASURE)
-
-
-def policy_takes(optimizer):
-    """Whether the next step takes the second gradient, without asking for good."""
-    memory = dict(optimizer._turn.memory)
-    wanted = optimizer.wants_second_pass()
-    optimizer._turn.memory = memory
-    optimizer._turn.decision = MEASURE
-    return wanted
-
-
-def test_bounds_are_obeyed_although_a_device_is_late(monkeypatch):
-    monkeypatch.setattr(torch, "Event", Event)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "its own")
-    x = nn.Parameter(torch.tensor(2.0))
-    optimizer = SAMAR([x], lr=0.1, lam=3.0, lam_min=3.0, lam_max=3.0)
-    reading = optimizer._turn.lam
-    for step in range(12):
-        reading.advance(step)
-        reading.put(Elsewhere(3.0), step)
-    optimizer.set_bounds(0.0, 0.0)
-    for step in range(12, 30):
-        reading.advance(step)
-        assert optimizer._lam_seen() == 0.0
-
-
-def test_a_plain_step_does_not_finish_a_perturbed_one():
-    x = nn.Parameter(torch.ones(1))
-    optimizer = SAM([x], lr=0.1)
-    x.grad = torch.ones(1)
-    optimizer.first_step()
-    x.grad = torch.ones(1)
-    with pytest.raises(RuntimeError, match=r"plain_step\(\) was called after first_step"):
-        optimizer.plain_step()
-    optimizer.restore()
-    assert x.tolist() == [1.0]
-
-
-def test_extreme_gradients_do_not_break_the_threshold():
-    assert decisions(Threshold(), 4, norm=lambda step: 1e160) == [TAKE] * 4
-    steps = decisions(Threshold(), 6, norm=lambda step: 1e100 if step == 2 else 1.0)
-    assert steps[2] == TAKE
-    x = nn.Parameter(torch.ones(1))
-    optimizer = SAM([x], lr=0.1, second_pass=Threshold())
-    with pytest.raises(RuntimeError, match="no parameter has a gradient"):
-        optimizer.wants_second_pass()
 
 
 def test_a_policy_of_ones_own_comes_back(make_problem):
@@ -537,21 +387,3 @@ def test_a_policy_of_ones_own_comes_back(make_problem):
     assert type(other.second_pass) is Mine
     with pytest.raises(ValueError, match="saved with the policy 'mine', which is not built in"):
         problem.optimizer("sam").load_state_dict(state)
-
-
-def test_a_reading_survives_a_copy_and_keeps_float64(monkeypatch):
-    monkeypatch.setattr(torch, "Event", Event)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "its own")
-    reading = HostReading(0.5)
-    reading.put(Elsewhere(0.1), 3)
-    for again in (deepcopy(reading), pickle.loads(pickle.dumps(reading))):
-        again.advance(3 + LAG)
-        assert again.value == pytest.approx(0.1, rel=1e-7)
-    loaded = HostReading(0.0)
-    loaded.load([0.5, [3, 0.1]])
-    loaded.advance(3 + LAG)
-    assert loaded.value == 0.1
-    loaded.load([0.5, [3, 0.1]])
-    loaded.put(torch.tensor(0.7, dtype=torch.float64), 4)
-    loaded.advance(40)
-    assert loaded.value == 0.7

@@ -11,6 +11,7 @@ from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import EveryStep
 from samar.optim.vasso import VaSSO
+from tests.optim.steps import closure_of
 
 TWO_PASS = [name for name, info in OPTIMIZERS.items() if info.gradients_per_step == 2]
 two_pass = pytest.mark.parametrize("name", TWO_PASS)
@@ -58,11 +59,7 @@ def test_a_zero_gradient_does_not_become_nan(kind):
     p = nn.Parameter(torch.ones(3))
     optimizer = kind([p], lr=0.1)
 
-    def closure():
-        optimizer.zero_grad()
-        loss = (p * 0.0).sum()
-        loss.backward()
-        return loss
+    closure = closure_of(optimizer, lambda: (p * 0.0).sum())
 
     optimizer.step(closure)
     assert torch.equal(p, torch.ones(3))
@@ -88,23 +85,6 @@ def test_a_gradient_that_one_pass_lacks_counts_as_zero(missing_in):
     assert (seen[1][1] == 3.0) == (missing_in == 1)
     assert float(a.detach()) == pytest.approx(2.0 - 5.0)
     assert float(b.detach()) == pytest.approx(3.0 - gradient_of_b)
-
-
-def test_sam_restores_a_parameter_without_second_gradient():
-    a, b = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(3.0))
-    optimizer = SAM([a, b], lr=0.1, rho=0.1)
-    seen = []
-
-    def closure():
-        seen.append(float(b.detach()))
-        optimizer.zero_grad()
-        loss = 5.0 * a + (b if len(seen) == 1 else 0.0)
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    assert seen[1] > 3.0
-    assert float(b.detach()) == 3.0
 
 
 @two_pass
@@ -139,37 +119,6 @@ def test_both_passes_draw_the_same_dropout_masks(name, make_problem):
     assert torch.equal(masks[0], masks[1])
     assert torch.equal(masks[2], masks[3])
     assert not torch.equal(masks[1], masks[2])
-
-
-def test_the_random_state_is_left_as_after_the_first_pass(make_problem):
-    problem = make_problem(dropout=0.5)
-    optimizer = problem.optimizer("sam")
-    states = []
-
-    def closure():
-        loss = problem.closure(optimizer, 0)()
-        torch.rand(1 + len(states))
-        states.append(torch.get_rng_state())
-        return loss
-
-    optimizer.step(closure)
-    assert not torch.equal(states[0], states[1])
-    assert torch.equal(torch.get_rng_state(), states[0])
-
-
-@two_pass
-def test_an_outer_autocast_does_not_hide_the_perturbation(name, make_problem):
-    problem = make_problem()
-    optimizer = problem.optimizer(name)
-    outputs = []
-    problem.model[0].register_forward_hook(lambda module, x, out: outputs.append(out.detach()))
-    with torch.autocast("cpu", torch.bfloat16):
-        optimizer.step(problem.closure(optimizer, 0))
-        problem.model(problem.x[0])
-    with torch.autocast("cpu", torch.bfloat16):
-        problem.model(problem.x[0])
-    assert not torch.equal(outputs[0], outputs[1])
-    assert torch.equal(outputs[2], outputs[3])
 
 
 @two_pass
@@ -221,11 +170,12 @@ def test_a_grad_scaler_is_refused(name, make_problem):
     before = problem.tensors()
     scaler = torch.amp.GradScaler("cpu", enabled=True)
 
-    def closure():
-        optimizer.zero_grad()
-        loss = scaler.scale(nn.functional.cross_entropy(problem.model(problem.x[0]), problem.y[0]))
-        loss.backward()
-        return loss
+    closure = closure_of(
+        optimizer,
+        lambda: scaler.scale(
+            nn.functional.cross_entropy(problem.model(problem.x[0]), problem.y[0])
+        ),
+    )
 
     scaler.scale(torch.ones(()))
     with pytest.raises(RuntimeError, match=r"cannot run under an fp16 GradScaler.*use bfloat16"):
@@ -269,18 +219,3 @@ def test_every_group_uses_its_own_radius(kind):
     optimizer.first_step()
     torch.testing.assert_close(a.detach(), torch.tensor([1.0 + 0.5 * 2 / 6, 2.0 + 0.5 * 4 / 6]))
     torch.testing.assert_close(b.detach(), torch.tensor([4.0 + 0.1 * 4 / 6]))
-
-
-def test_a_network_in_double_precision_in_mid_training_is_restored_exactly(make_problem):
-    problem = make_problem()
-    optimizer = SAM(problem.model.parameters(), lr=0.0, rho=0.1)
-    problem.run(optimizer, range(1))
-    problem.model.double()
-    problem.x = problem.x.double()
-    with torch.no_grad():
-        for p in problem.model.parameters():
-            p.add_(1e-12)  # which float32 cannot keep
-    before = [p.detach().clone() for p in problem.model.parameters()]
-    problem.run(optimizer, range(2))
-    for p, b in zip(problem.model.parameters(), before, strict=True):
-        assert torch.equal(p, b)

@@ -106,15 +106,6 @@ def test_all_start_at_one_point_and_see_the_same_tilts() -> None:
             assert close(path.sharpness, tilted), name
 
 
-def test_a_seed_repeats_and_another_does_not() -> None:
-    first, again, other = (
-        descend_with(PlaygroundSettings(seed=seed, steps=20), "samar").positions
-        for seed in (1, 1, 2)
-    )
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
 def test_special_cases_are_other_optimizers() -> None:
     settings = PlaygroundSettings(steps=30)
     sam = descend_with(settings, "sam").positions
@@ -132,14 +123,6 @@ def test_divergence_ends_the_path_at_its_last_finite_point() -> None:
         assert np.isfinite(path.positions).all()
         assert len(path.loss) == len(path.lam) + 1 == len(path.directions) + 1
         assert np.isfinite(path.loss).all()
-
-
-def test_a_path_that_diverges_at_once_is_a_point() -> None:
-    settings = QUIET.changed(lr=1.0, x=4.0, y=4.0, walls=50.0)
-    path = descend_with(settings, "sam")
-    assert path.diverged
-    assert path.steps == 0
-    assert path.end == (4.0, 4.0)
 
 
 def test_the_table_holds_every_step() -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pytest
 
-from samar.errors import SamarError
 from samar.playground import descent, process
 from samar.playground.settings import PlaygroundSettings
 
@@ -28,17 +26,6 @@ def test_a_killed_helper_is_replaced() -> None:
     process._helpers[-1].wait()
     assert not process.running()
     assert process.descend_with(CONFIG, "samar").steps == 20
-
-
-def test_a_helper_that_cannot_live_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start() -> "subprocess.Popen[bytes]":
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return subprocess.Popen([sys.executable, "-c", ""], **pipes)
-
-    monkeypatch.setattr(process, "_helpers", [])
-    monkeypatch.setattr(process, "_start", start)
-    with pytest.raises(SamarError, match="change a setting to try again"):
-        process.descend_with(CONFIG, "sgd")
 
 
 def test_whoever_asks_loads_no_torch_and_the_helper_ends_with_it() -> None:

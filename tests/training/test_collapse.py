@@ -9,7 +9,7 @@ import pytest
 
 from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.optim.catalog import OPTIMIZERS
-from samar.training.collapse import Collapse, collapse_of, forgotten
+from samar.training.collapse import Collapse, collapse_of
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -63,12 +63,6 @@ def test_it_names_step_setting_and_the_way_back() -> None:
     )
 
 
-def test_a_whole_epoch_is_called_so() -> None:
-    collapse = found([*FALLS, *GUESSES], changes=[(75, {"lr": 3.0})], states=[0, 50, 70])
-    assert collapse is not None
-    assert collapse.sentence.endswith("Go back to epoch 7 and take a smaller learning rate.")
-
-
 def test_without_a_change_and_without_a_state() -> None:
     collapse = found([*FALLS, *GUESSES])
     assert collapse is not None
@@ -79,24 +73,6 @@ def test_without_a_change_and_without_a_state() -> None:
     plain = found([*FALLS, *GUESSES], sharp=False)
     assert plain is not None
     assert plain.sentence.endswith("forgot everything. Start again with a smaller learning rate.")
-
-
-def test_a_dragged_slider_leads_back_to_before_it_was_touched() -> None:
-    drag = [(30, {"rho": 0.1}), (72, {"rho": 0.5}), (74, {"rho": 1.0}), (76, {"rho": 2.0})]
-    collapse = found([*FALLS, *GUESSES], changes=drag, states=[30, 60, 72, 74, 76, 80])
-    assert collapse is not None
-    assert collapse.back == 72
-
-
-def test_a_setting_that_was_lowered_is_not_blamed() -> None:
-    changes = [(60, {"lr": 1.0}), (70, {"rho": 0.4}), (75, {"rho": 0.1})]
-    raised = [*changes[:1], (65, {"rho": 0.5}), *changes[2:]]
-    collapse = found([*FALLS, *GUESSES], changes=raised)
-    assert collapse is not None
-    assert collapse.setting == "rho"  # raised at 65
-    collapse = found([*FALLS, *GUESSES], changes=[(20, {"rho": 9.0}), *changes])
-    assert collapse is not None
-    assert collapse.setting == "lr"
 
 
 def test_a_first_change_is_a_raise_only_above_what_the_run_began_with() -> None:
@@ -129,12 +105,6 @@ def test_a_loss_above_guessing_is_one_too(loss: float) -> None:
 )
 def test_nothing_else_is(loss: list[float], accuracy: list[float]) -> None:
     assert found(loss, accuracy) is None
-
-
-def test_forgotten() -> None:
-    assert forgotten(math.log(100), 100)
-    assert forgotten(math.nan, 10)
-    assert not forgotten(2.0, 10)
 
 
 def trained(
@@ -180,6 +150,5 @@ def test_a_real_run_whose_radius_was_dragged_too_far() -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_healthy_real_runs(optimizer: str) -> None:
-    for noise in (0.0, 0.4):
-        said = trained(20, optimizer=optimizer, label_noise=noise)
-        assert all(collapse is None for _, collapse in said)
+    said = trained(16, optimizer=optimizer, label_noise=0.4)
+    assert all(collapse is None for _, collapse in said)

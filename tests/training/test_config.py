@@ -1,11 +1,9 @@
 import json
-from pathlib import Path
 
 import pytest
 
-from samar.errors import ConfigError, DataError
+from samar.errors import ConfigError
 from samar.optim.catalog import OPTIMIZERS, RULES
-from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
 
@@ -20,12 +18,9 @@ def test_round_trips_through_json() -> None:
         ({"rho": 7.0}, r"rho is 7.0, but it must be at most 5; choose"),
         ({"lr": 0}, r"lr is 0, but it must be above 0"),
         ({"epochs": "ten"}, r"epochs is 'ten', but it must be a whole number"),
-        ({"epochs": 1.5}, r"epochs is 1.5, but it must be a whole number"),
         ({"lr": float("nan")}, r"lr is nan, but it must be a finite number"),
         ({"nesterov": "perhaps"}, r"nesterov is 'perhaps', but it must be true or false"),
         ({"optimizer": "adam"}, r"optimizer is 'adam', but it must be one of: sgd, sam"),
-        ({"rule": "magic"}, r"rule is 'magic', but it must be one of"),
-        ({"schedule": "linear"}, r"schedule is 'linear'"),
         ({"learning_rate": 1}, r"no setting called 'learning-rate'"),
         ({"lam_min": 2, "lam_max": 1}, r"λ floor 2 is above the λ ceiling 1; lower lam-min"),
         ({"lam": 0.05}, r"λ starts at 0.05, outside its bounds 0.1 to"),
@@ -39,23 +34,6 @@ def test_bad_values_become_one_sentence(values: dict, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence) as caught:
         TrainSettings.parse(values)
     assert "\n" not in str(caught.value)
-
-
-def test_unknown_model_and_dataset_are_refused() -> None:
-    with pytest.raises(ConfigError, match="model is 'resnet21'"):
-        TrainSettings.parse({"model": "resnet21"})
-    with pytest.raises(DataError, match="'mnist' does not exist; choose digits"):
-        TrainSettings.parse({"dataset": "mnist"})
-
-
-def test_every_field_says_how_to_offer_it() -> None:
-    for name, known in settings_of(TrainSettings).items():
-        assert known.help.endswith("."), name
-        assert known.kind in (bool, int, float, str), name
-        if known.kind in (int, float):
-            assert known.low is not None, name
-            assert known.high is not None, name
-            assert known.optional or known.low <= known.default <= known.high, name
 
 
 def test_a_setting_applies_where_the_catalogues_say() -> None:
@@ -95,26 +73,6 @@ def test_a_lambda_that_stays_held_cannot_be_moved() -> None:
     assert held.changed_live(lam_min=1.5, lam_max=2.0).lam == 1.5  # moves with its bounds
 
 
-def test_a_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker, or a later resume, may start in another folder."""
-    monkeypatch.chdir(tmp_path)
-    assert TrainSettings(dataset="folder:my images").dataset == f"folder:{tmp_path / 'my images'}"
-    assert TrainSettings(dataset="digits").dataset == "digits"
-
-
-def test_a_long_value_is_cut_in_the_sentence() -> None:
-    with pytest.raises(ConfigError, match="must be at most 2147483647") as caught:
-        TrainSettings.parse({"seed": 10**300})
-    assert len(str(caught.value)) < 160
-
-
-def test_halved_images_need_a_network_that_takes_them() -> None:
-    config = TrainSettings(dataset="cifar10", model="resnet20", halved=True)
-    assert config.halved
-    with pytest.raises(ConfigError, match="but cifar10 has 16 where they are halved"):
-        config.changed(model="vgg16-bn")
-
-
 def test_what_goes_by_lambda_needs_an_optimizer_that_has_one() -> None:
     assert TrainSettings(optimizer="sam").second_pass_name == "always"
     assert TrainSettings(rule="fixed").second_pass_name == "always"
@@ -122,8 +80,7 @@ def test_what_goes_by_lambda_needs_an_optimizer_that_has_one() -> None:
     assert TrainSettings(optimizer="sam", second_pass="late").second_pass_constants == {
         "begin": 0.7
     }
-    for policy in ("dither",):
-        with pytest.raises(ConfigError, match=f"second-pass {policy} goes by λ, which only SAMAR"):
-            TrainSettings.parse({"optimizer": "vasso", "second_pass": policy})
+    with pytest.raises(ConfigError, match="second-pass dither goes by λ, which only SAMAR"):
+        TrainSettings.parse({"optimizer": "vasso", "second_pass": "dither"})
     with pytest.raises(ConfigError, match="second_pass is 'never ever', but it must"):
         TrainSettings.parse({"second_pass": "never ever"})

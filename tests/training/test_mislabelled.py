@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from samar.data.load import load_dataset
 from samar.data.sample import Sample
 from samar.training.loop import dataset_of
 from samar.training.mislabelled import COUNT, Mislabelled
@@ -56,12 +55,3 @@ def test_few_wrong_labels_and_none() -> None:
     assert few is not None
     assert len(few.arrays()["index"]) == 4
     assert Mislabelled.of(dataset_of(TrainSettings(**TINY))) is None
-
-
-def test_the_only_wrong_label_is_on_an_image_that_is_held_out() -> None:
-    found = [
-        load_dataset("digits", label_noise=0.001, validation=0.5, seed=seed) for seed in range(5)
-    ]
-    some = [bool((each.train.labels != each.true_labels).any()) for each in found]
-    assert set(some) == {True, False}
-    assert [Mislabelled.of(each) is not None for each in found] == some

@@ -2,7 +2,6 @@
 
 import math
 from copy import deepcopy
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import torch
 
 from samar.data.dataset import Dataset
 from samar.data.evaluation import evaluate
-from samar.data.normalization import Normalization
 from samar.errors import CheckpointError, ConfigError
 from samar.jobs.training_records import EpochRecord, StepRecord
 from samar.networks.checkpoint import load_resume_state, save_resume_state
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of, train
-from samar.training.settings import TrainSettings, changes_text
+from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer, _base
 
 SMALL = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "precision": "fp32"}
@@ -126,19 +124,6 @@ def test_live_change_moves_the_next_step_and_survives_a_resume(digits: Dataset) 
         trainer.change(epochs=5)
 
 
-def test_a_fixed_lambda_can_be_set_live(digits: Dataset) -> None:
-    trainer = Trainer(TrainSettings(rule="fixed", lam=1, epochs=3, **SMALL), digits)
-    steps_of(trainer, 1)
-    trainer.change(lam=2.5)
-    assert steps_of(trainer, 1)[0].lam == pytest.approx(2.5)
-
-
-def test_a_fixed_lambda_stays_where_something_else_is_changed(digits: Dataset) -> None:
-    trainer = Trainer(TrainSettings(rule="fixed", lam=0.0, **SMALL), digits)
-    trainer.change(lr=0.02)
-    assert (trainer.config.lam, float(trainer.optimizer.lam)) == (0.0, 0.0)
-
-
 def test_a_new_lambda_decides_at_the_next_step(digits: Dataset) -> None:
     config = TrainSettings(lam=0.0, lam_min=0.0, longest=1000, epochs=20, **SMALL)
     trainer = Trainer(config, digits)
@@ -147,20 +132,6 @@ def test_a_new_lambda_decides_at_the_next_step(digits: Dataset) -> None:
     trainer.change(lam=5.0)
     steps_of(trainer, 1)
     assert trainer.grad_evals == spent + 2
-
-
-def test_a_stream_of_records_is_of_one_process(digits: Dataset) -> None:
-    with pytest.raises(ConfigError, match=r"ranks is 4, .* one process; use .*submit or 'python"):
-        next(train(TrainSettings(ranks=4, **SMALL), digits))
-
-
-def test_let_go_at_another_lambda(digits: Dataset) -> None:
-    trainer = Trainer(TrainSettings(lam_held=1.0, **SMALL), digits)
-    trainer.change(lam=4.0, lam_held=None)
-    assert float(trainer.optimizer.lam) == 4.0
-    trainer.change(lam_held=2.5, lam_max=1.0)
-    trainer.change(lam_held=None, lam_max=3.0)
-    assert float(trainer.optimizer.lam) == 2.5
 
 
 def test_lambda_is_held_and_let_go_live(digits: Dataset) -> None:
@@ -181,11 +152,6 @@ def test_lambda_is_held_and_let_go_live(digits: Dataset) -> None:
     assert resumed.config.lam_held == 15.0
     resumed.change(lam_held=None)
     assert list(map(values, steps_of(resumed, 3))) == list(map(values, free))
-
-
-def test_a_run_may_begin_with_lambda_held(digits: Dataset) -> None:
-    trainer = Trainer(TrainSettings(epochs=3, lam_held=0.0, **SMALL), digits)
-    assert [record.lam for record in steps_of(trainer, 4)] == [0.0] * 4
 
 
 SWITCHES = [("sgd", "sam"), ("sam", "samar"), ("samar", "sgd"), ("sgd", "vasso"), ("vasso", "sgd")]
@@ -210,13 +176,6 @@ def test_another_optimizer_takes_over(first: str, then: str, digits: Dataset) ->
     assert all(math.isfinite(r.perturbed_loss) is (then != "sgd") for r in after)
     assert all(math.isfinite(r.lam) is (then == "samar") for r in after)
     assert [r.step for r in after] == list(range(7, 13))
-
-
-def test_switched_to_sam_at_the_start_it_is_a_run_of_sam(digits: Dataset) -> None:
-    switched = Trainer(TrainSettings(optimizer="sgd", epochs=3, **SMALL), digits)
-    switched.change(optimizer="sam")
-    plain = Trainer(TrainSettings(optimizer="sam", epochs=3, **SMALL), digits)
-    assert list(map(values, steps_of(switched, 8))) == list(map(values, steps_of(plain, 8)))
 
 
 @pytest.mark.parametrize("stop_at", [6, 9, 11])
@@ -244,23 +203,6 @@ def test_resumed_after_switches_equals_uninterrupted(
     assert list(map(values, records)) == list(map(values, expected))
 
 
-def test_a_compiled_network_can_be_switched_too(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The compiled forward belongs to the network, not to the optimizer."""
-    monkeypatch.setattr(torch, "compile", lambda model: model)
-    trainer = Trainer(TrainSettings(optimizer="sgd", compile=True, epochs=3, **SMALL), digits)
-    steps_of(trainer, 2)
-    trainer.change(optimizer="samar")
-    assert math.isfinite(steps_of(trainer, 1)[0].lam)
-
-
-def test_changes_in_words() -> None:
-    detail = {"optimizer": "sgd", "lr": 0.1, "lam_held": 1.0, "unknown": 3}
-    assert changes_text(detail) == "SGD, η 0.1, λ held at 1"
-    assert changes_text({"lam_held": None}) == "λ free"
-
-
 def test_divergence_ends_the_run_with_a_hint(digits: Dataset) -> None:
     trainer = Trainer(
         TrainSettings(optimizer="sgd", lr=10, momentum=0.99, epochs=50, **SMALL), digits
@@ -281,56 +223,12 @@ def test_other_images_are_refused(digits: Dataset) -> None:
         Trainer(TrainSettings(**SMALL), other).load_state_dict(state)
 
 
-def test_another_normalization_is_refused(digits: Dataset) -> None:
-    """A folder's is measured on images, too, that the run leaves out and no checksum knows."""
-    state = Trainer(TrainSettings(**SMALL), digits).state_dict()
-    mean, std = digits.normalization.mean, digits.normalization.std
-    lighter = replace(digits, normalization=Normalization((mean[0] + 1e-4,), std))
-    with pytest.raises(CheckpointError, match=r"\(the normalization measured on them differs\)"):
-        Trainer(TrainSettings(**SMALL), lighter).load_state_dict(state)
-    rounded = replace(digits, normalization=Normalization((mean[0] * (1 + 1e-15),), std))
-    Trainer(TrainSettings(**SMALL), rounded).load_state_dict(state)
-
-
-def test_same_seed_same_start_across_optimizers(digits: Dataset) -> None:
-    first = [Trainer(TrainSettings(optimizer=o, **SMALL), digits) for o in ("sgd", "samar")]
-    losses = [steps_of(trainer, 1)[0].loss for trainer in first]
-    assert losses[0] == losses[1]
-
-
-def test_missing_device() -> None:
-    if torch.cuda.is_available():
-        pytest.skip("this machine has CUDA")
-    with pytest.raises(
-        ConfigError, match="device is 'cuda', but this machine has none; choose auto"
-    ):
-        Trainer(TrainSettings(**{**SMALL, "device": "cuda"}), dataset_of(TrainSettings(**SMALL)))
-
-
 def test_warm_up_begins_above_zero(digits: Dataset) -> None:
     config = TrainSettings(epochs=3, warmup_epochs=1, schedule="constant", lr=0.4, **SMALL)
     trainer = Trainer(config, digits)
     assert trainer.steps_per_epoch == 5
     rates = [record.lr for record in steps_of(trainer, 7)]
     assert rates == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4, 0.4, 0.4])
-
-
-@pytest.mark.parametrize(
-    ("images", "settings", "factors"),
-    [
-        (6, {"epochs": 2, "warmup_epochs": 1.5}, [2 / 3, 1]),
-        (6, {"epochs": 1, "warmup_epochs": 0.5}, [1]),
-        (25, {"epochs": 1, "warmup_epochs": 0.9}, [1 / 3.6, 2 / 3.6, 3 / 3.6, 1]),
-        (25, {"epochs": 2, "warmup_epochs": 0.4}, [0.625, 1]),
-    ],
-)
-def test_a_warm_up_that_ends_within_a_step_ends_with_it(
-    images: int, settings: dict, factors: list[float]
-) -> None:
-    config = TrainSettings(**SMALL | {"images_per_class": images, "batch_size": 64}, **settings)
-    trainer = Trainer(config, dataset_of(config))
-    rates = [record.lr / config.lr for record in steps_of(trainer, len(factors))]
-    assert rates == pytest.approx(factors)
 
 
 def test_validation_figures_are_those_of_the_held_out_images() -> None:
