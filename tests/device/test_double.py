@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from samar.data.evaluation import evaluate
 from samar.device.placement import Placement
 from samar.device.waiting import on_host
 from samar.jobs.job import Job, job_dir, weights_path
@@ -26,13 +25,13 @@ from samar.optim.catalog import OPTIMIZERS, RULES, SECOND_PASSES
 from samar.optim.rules import LambdaRule, Share, TrendPower
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import build_second_pass
-from samar.recordings.record import Watch, record_run
 from samar.training.loop import dataset_of
 from samar.training.measurements import Effort
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from tests.device_double import DEVICE, Double, on_double
 from tests.inline import jobs_at
+from tests.optim.steps import closure_of
 
 __all__ = ["on_double"]
 
@@ -109,10 +108,20 @@ def test_a_run_and_its_resume_are_those_of_the_cpu(
         assert one == pytest.approx(other, rel=1e-5, abs=1e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize("policy", sorted(set(SECOND_PASSES) - WAITING))
-@pytest.mark.parametrize("rule", RULES)
-def test_no_step_waits(on_double: OnDouble, rule: str, policy: str) -> None:
-    settings = TrainSettings(optimizer="samar", rule=rule, second_pass=policy, **SMALL)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(
+            {"optimizer": "samar", "rule": rule, "second_pass": policy}
+            for rule in RULES
+            for policy in sorted(set(SECOND_PASSES) - WAITING)
+        ),
+        *({"optimizer": name, "augment": "crop_flip_cutout"} for name in OPTIMIZERS),
+    ],
+    ids=lambda settings: "-".join(settings.values()),
+)
+def test_no_step_waits(on_double: OnDouble, settings: dict[str, str]) -> None:
+    settings = TrainSettings(**settings, **SMALL)
     data = dataset_of(settings)
     with on_double():
         trainer = Trainer(settings, data)
@@ -123,17 +132,6 @@ def test_no_step_waits(on_double: OnDouble, rule: str, policy: str) -> None:
     with on_double() as double:
         assert len(trainer.drain()) == 10
         assert double.waits == 1
-
-
-@pytest.mark.parametrize("optimizer", sorted(set(OPTIMIZERS) - {"samar"}))
-def test_no_step_of_a_companion_waits(on_double: OnDouble, optimizer: str) -> None:
-    trainer_settings = TrainSettings(optimizer=optimizer, augment="crop_flip_cutout", **SMALL)
-    data = dataset_of(trainer_settings)
-    with on_double():
-        trainer = Trainer(trainer_settings, data)
-        trainer.step()
-    with on_double(waiting=False):
-        trainer.step()
 
 
 def test_the_double_finds_what_a_gpu_would() -> None:
@@ -154,15 +152,14 @@ def test_the_double_finds_what_a_gpu_would() -> None:
         torch.nn.Conv2d(1, 1, 1).to(DEVICE)(torch.ones(5, 1, 2, 2).to(DEVICE))
 
 
-@KINDS
 def test_a_live_run_with_its_measurements_and_a_race(
-    on_double: OnDouble, jobs: Jobs, here: Callable[[Any], Job], float64: bool
+    on_double: OnDouble, jobs: Jobs, here: Callable[[Any], Job]
 ) -> None:
     """Landscapes, eigenvalues, snapshots, wrong labels, saved weights; then two at once."""
     settings = {**NOISY, "probe_share": 1.0, "snapshots": 2}
     run = TrainSettings(second_pass="always", **settings)
     on_cpu = here(run)
-    with on_double(float64=float64):
+    with on_double(float64=False):
         there = done(jobs, run)
         race = done(jobs, RaceSettings(optimizers="sgd,samar", **settings))
     kinds = [[e.kind for e in jobs.store.records.events(job.key)] for job in (on_cpu, there)]
@@ -179,19 +176,17 @@ def trained(here: Callable[[Any], Job]) -> Job:
     return here(TrainSettings(**{**SMALL, "epochs": 6, "film_every": 0}))
 
 
-@KINDS
 def test_a_stored_network_is_evaluated(
-    on_double: OnDouble, jobs: Jobs, here: Callable[[Any], Job], trained: Job, float64: bool
+    on_double: OnDouble, jobs: Jobs, here: Callable[[Any], Job], trained: Job
 ) -> None:
     ask = EvaluateSettings(network=trained.id, images=300)
     expected = here(ask).summary
-    with on_double(float64=float64):
+    with on_double(float64=False):
         found = done(jobs, ask)
     assert found.summary["correct"] == expected["correct"]
     assert found.summary["loss"] == pytest.approx(expected["loss"], rel=1e-6)
 
 
-@KINDS
 @pytest.mark.parametrize("directions", ["filter", "raw", "hessian", "pca", "between"])
 def test_a_landscape(
     on_double: OnDouble,
@@ -199,7 +194,6 @@ def test_a_landscape(
     here: Callable[[Any], Job],
     trained: Job,
     directions: str,
-    float64: bool,
 ) -> None:
     settings = {"network": trained.id, "images": 64, "points": 5, "directions": directions}
     if directions == "between":
@@ -209,7 +203,7 @@ def test_a_landscape(
         settings |= {"rho": 0.1, "path": True}
     asked = LandscapeJobSettings(**settings)
     expected = here(asked)
-    with on_double(float64=float64):
+    with on_double(float64=False):
         found = done(jobs, asked)
     surfaces = []
     for job in (expected, found):
@@ -222,7 +216,6 @@ def test_a_landscape(
     assert np.isfinite(surfaces[1].loss).all()
 
 
-@KINDS
 @pytest.mark.parametrize("engine", ["lanczos", "pyhessian"])
 def test_curvature(
     on_double: OnDouble,
@@ -230,7 +223,6 @@ def test_curvature(
     here: Callable[[Any], Job],
     trained: Job,
     engine: str,
-    float64: bool,
 ) -> None:
     settings: dict[str, Any] = {"network": trained.id, "images": 48, "top": 2, "engine": engine}
     settings |= {"tol": 1e-3}
@@ -239,7 +231,7 @@ def test_curvature(
         settings |= {**more, "density": True}
     asked = CurvatureJobSettings(**settings)
     expected = here(asked)
-    with on_double(float64=float64):
+    with on_double(float64=False):
         found = done(jobs, asked)
     one, other = (report_of(jobs.store, job) for job in (found, expected))
     assert one.spectrum.values == pytest.approx(other.spectrum.values, rel=2e-3)
@@ -249,50 +241,6 @@ def test_curvature(
             assert (mine.value is None) == (theirs.value is None)
             if theirs.value is not None:
                 assert mine.value == pytest.approx(theirs.value, rel=0.05)
-
-
-def test_a_recording(on_double: OnDouble, jobs: Jobs, trained: Job) -> None:
-    """Wrong labels learned are counted on the CPU, wherever the network is."""
-    from samar.jobs.work import Work
-
-    settings = TrainSettings(**{**SMALL, "label_noise": 0.4})
-    labels = dataset_of(settings.changed(label_noise=0.0)).train.labels
-    watch = Watch(eigenvalues_every=1, plane_every=1, plane_points=5, labels=labels)
-    expected, _ = record_run(settings, watch, Work(jobs.store, trained))
-    with on_double(float64=False):
-        found, trainer = record_run(settings, watch, Work(jobs.store, trained))
-    assert str(trainer.placement) == "meta, fp32"
-    for name in ("memorized", "recovered", "test_accuracy"):
-        np.testing.assert_allclose(found.epochs[name], expected.epochs[name], atol=0.02)
-
-
-def test_the_examples_and_the_manifest_of_a_recording(on_double: OnDouble) -> None:
-    """What is shown of images on a device is on the CPU, and the manifest says where they were."""
-    from samar.recordings import noisy
-    from samar.recordings.record import manifest
-
-    settings = TrainSettings(label_noise=noisy.NOISE, seed=0)
-    with on_double():
-        trained = {name: Trainer(settings, dataset_of(settings)) for name in noisy.SHOWN}
-        tables = noisy._examples(trained, trained["sgd"].dataset)
-        about = manifest("", 0.0, "", str(trained["sgd"].placement))
-    assert tables["example_images"].shape == (noisy.EXAMPLES, 8, 8)
-    assert (tables["example_given"] != tables["example_right"]).all()
-    assert about["device"] == "meta, fp32"
-    assert manifest("", 0.0, "")["device"].startswith("cpu, fp32")
-
-
-@pytest.mark.parametrize("images", [200, 7])
-def test_an_evaluation_that_does_not_fit_is_taken_in_smaller_pieces(images: int) -> None:
-    settings = TrainSettings(**SMALL)
-    data = dataset_of(settings)
-    trainer = Trainer(settings.changed(device="cpu"), data)
-    expected = evaluate(trainer.model, data.test, data.normalization)
-    with Double(memory=images * IMAGE):
-        there = data.to(DEVICE)
-        found = evaluate(trainer.model.to(DEVICE), there.test, there.normalization)
-    assert found.correct == expected.correct
-    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
 
 
 def test_a_landscape_and_a_hessian_that_do_not_fit_are_taken_in_smaller_pieces(
@@ -337,7 +285,7 @@ def test_an_apple_gpu_takes_fp32_where_bf16_was_asked_for(on_double: OnDouble) -
     assert placed.note == "The device meta does not compute in bf16; fp32 was taken instead."
 
 
-@pytest.mark.parametrize("policy", ["always", "dither", "never"])
+@pytest.mark.parametrize("policy", ["always", "dither", "late"])
 @pytest.mark.parametrize("rule", [TrendPower(), Share()])
 def test_an_optimizer_follows_a_network_that_moved(
     on_double: OnDouble, rule: LambdaRule, policy: str
@@ -351,11 +299,7 @@ def test_an_optimizer_follows_a_network_that_moved(
     def train(optimizer: SAMAR) -> None:
         (x,) = optimizer.param_groups[0]["params"]
 
-        def closure() -> torch.Tensor:
-            optimizer.zero_grad()
-            loss = 1 + x.square().sum()
-            loss.backward()
-            return loss
+        closure = closure_of(optimizer, lambda: 1 + x.square().sum())
 
         for _ in range(4):
             optimizer.step(closure)
@@ -374,3 +318,15 @@ def test_an_optimizer_follows_a_network_that_moved(
     if policy != "dither":  # which knows λ some steps late there
         with on_double():
             assert on_host(moved.lam).item() == pytest.approx(here.lam.item(), rel=1e-5)
+
+
+def test_bounds_are_obeyed_although_the_device_is_late(on_double: OnDouble) -> None:
+    with on_double():
+        x = torch.nn.Parameter(torch.tensor([2.0]).to(DEVICE))
+        optimizer = SAMAR([x], lr=0.1, lam=3.0, lam_min=3.0, lam_max=3.0)
+        closure = closure_of(optimizer, lambda: 1 + x.square().sum())
+        for step in range(20):
+            if step == 10:
+                optimizer.set_bounds(0.0, 0.0)
+            optimizer.step(closure)
+            assert optimizer.gradients == (2 if step < 10 else 1)

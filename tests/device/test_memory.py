@@ -1,8 +1,6 @@
 """Memory: bounded whatever the amount of work, and refused in a sentence where it does not fit."""
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -10,7 +8,6 @@ import torch
 from samar.device import memory
 from samar.device.catalog import in_words
 from samar.jobs.service import Jobs
-from samar.kinds.evaluate import EvaluateSettings
 from samar.models.catalog import model_info
 from samar.training.settings import TrainSettings
 from tests.benchmarks.memory import resident
@@ -51,34 +48,6 @@ def test_a_run_that_does_not_fit_by_far_is_refused_before_it_begins(
     )
     monkeypatch.setattr(memory, "free_bytes", lambda device: needed)
     assert jobs.get(jobs.submit(settings)).status == "finished"
-
-
-def test_a_measurement_that_no_halving_makes_fit_is_refused(
-    inline: None, monkeypatch: pytest.MonkeyPatch, recorded: Callable[..., Any]
-) -> None:
-    run, jobs = recorded(weights=True), Jobs()
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
-    refused = jobs.get(jobs.submit(EvaluateSettings(network=run.id)))
-    assert (refused.status, refused.message[:16]) == ("failed", "This takes about")
-
-
-def test_errors_of_memory_by_any_name() -> None:
-    said = [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
-        MemoryError(),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-        RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
-        RuntimeError(
-            "[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate "
-            "memory: you tried to allocate 4000000000000 bytes."
-        ),
-    ]
-    assert all(memory.is_out_of_memory(error) for error in said)
-    for other in (RuntimeError("CUDNN_STATUS_EXECUTION_FAILED"), ValueError("out of memory")):
-        assert not memory.is_out_of_memory(other)
-    with pytest.raises(RuntimeError, match="allocate") as error:
-        torch.empty(2**50)
-    assert memory.is_out_of_memory(error.value)
 
 
 def test_halving_ends() -> None:

@@ -22,7 +22,6 @@ from samar.landscapes.directions import weights_of
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import random_frame
 from samar.models.build import build_model
-from samar.networks.checkpoint import save_weights
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
@@ -62,17 +61,6 @@ def test_a_step_with_no_value_known(optimizer: str, monkeypatch: pytest.MonkeyPa
     assert (record.test_loss, record.test_accuracy) == (1.0, 1.0)
 
 
-def test_a_step_of_a_race() -> None:
-    data = dataset_of(TrainSettings(**SMALL))
-    trainers = [Trainer(TrainSettings(optimizer=o, **SMALL), data) for o in ("sgd", "samar")]
-    own = [OwnRng(trainer.placement.device) for trainer in trainers]
-    for _ in range(2):
-        for trainer, rng in zip(trainers, own, strict=True):
-            with rng:
-                trainer.step()
-    assert [len(trainer.drain()) for trainer in trainers] == [2, 2]
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_an_evaluation_and_a_landscape_point(name: str) -> None:
     network = build_model(name).to(META)
@@ -100,11 +88,6 @@ def test_a_hessian_product_eigenvalues_and_a_trace_sample(
         if kept:
             hessian_trace(hessian, products=6)
             assert top_of(hessian, k=1, tol=0.5, max_products=2).products == 2
-
-
-def test_a_snapshot(tmp_path: Path) -> None:
-    save_weights(build_model("cnn").to(META), tmp_path / "weights.safetensors", {})
-    assert (tmp_path / "weights.safetensors").stat().st_size > 100_000
 
 
 def test_a_forgotten_transfer_or_a_hidden_wait_would_raise() -> None:
