@@ -17,7 +17,6 @@ from samar.curvature.solvers.trace import hessian_trace
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device import placement, waiting
-from samar.device.randomness import OwnRng
 from samar.landscapes.directions import weights_of
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import random_frame
