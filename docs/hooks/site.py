@@ -30,7 +30,7 @@ from samar.home import ASSETS
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 
 log = logging.getLogger("mkdocs.hooks.samar")
 

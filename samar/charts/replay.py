@@ -17,7 +17,7 @@ from samar.charts.smoothing import Floats
 from samar.charts.theme import NEUTRAL, OPTIMIZER_STYLES
 from samar.charts.training import View
 from samar.optim.catalog import dead_band_of
-from samar.recordings.catalog import RecordedRun
+from samar.recordings import RecordedRun
 
 STRIDE, EVERY = 3, 6
 """Steps of training for which everything stands still, and a landscape: a machine without a

@@ -22,7 +22,6 @@ from samar.cli import (
     measure,
     models,
     race,
-    record,
     sweep,
     train,
 )
@@ -39,7 +38,6 @@ COMMANDS = (
     jobs,
     doctor,
     data,
-    record,
     app,
     cluster,
 )

@@ -61,7 +61,7 @@ def _doors() -> None:
         **unless(service().cannot_start(), help),
     ):  # fmt: skip
         from samar.kinds.race import RaceSettings
-        from samar.recordings.catalog import recording
+        from samar.recordings import recording
 
         with explained():
             shown = recording(RECORDING).runs[SAMAR].config
@@ -110,7 +110,7 @@ def _links() -> None:
 def _replay() -> dict[str, str]:
     """The figures, and the sentence that says what they show."""
     from samar.charts.replay import TOP, flat_figures, measured_every, memorized, replay_figures
-    from samar.recordings.catalog import recording
+    from samar.recordings import recording
 
     runs = recording(RECORDING).runs
     samar, sgd = runs[SAMAR], runs[SGD]

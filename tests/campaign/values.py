@@ -203,8 +203,6 @@ def _bad(verb: str, known: Any) -> Sequence[str]:
         return NO_DATA
     if known.choices is not None:
         return NO_CHOICE
-    if known.kind is tuple and verb == "record":
-        return NO_CHOICE
     if known.name == "name":
         return (LONG, "a" * 81)
     return ("", "nonsense", LONG)

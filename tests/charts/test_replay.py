@@ -15,7 +15,7 @@ from samar.charts.replay import (
     memorized,
     replay_figures,
 )
-from samar.recordings.catalog import RecordedRun, recording
+from samar.recordings import RecordedRun, recording
 from samar.web.plotly_chart import figure_json
 
 RUNS = ("sgd", "samar")

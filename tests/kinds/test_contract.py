@@ -78,7 +78,7 @@ def at_work(jobs: Jobs) -> Callable[[Job], bool]:
 
 
 def test_every_kind_stands_here() -> None:
-    measured_elsewhere = {"inspect", "download", "record", "watch", "measured"}
+    measured_elsewhere = {"inspect", "download", "watch", "measured"}
     assert set(kinds()) - measured_elsewhere == set(QUICK)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples.recordings.__main__ import RECORDINGS
 from samar.cli import parser
-from samar.recordings.catalog import (
+from samar.recordings import (
     FOLDER,
-    PROTOCOLS,
     PlaneOverTime,
     RecordedRun,
     Recording,
@@ -49,13 +49,13 @@ def test_a_recording_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_what_ships_is_what_the_protocols_make_and_is_small() -> None:
-    assert names() == sorted(PROTOCOLS)
+    assert names() == sorted(RECORDINGS)
     sizes = [path.stat().st_size for path in FOLDER.iterdir()]
     assert max(sizes) < 400_000
     assert sum(sizes) < 2_000_000
 
 
-@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+@pytest.mark.parametrize("name", sorted(RECORDINGS))
 def test_every_recording_says_where_it_comes_from(name: str) -> None:
     shipped = recording(name)
     wanted = {"about", "made", "samar", "torch", "numpy", "python", "device", "data"}

@@ -11,7 +11,7 @@ from samar.home import ASSETS
 from samar.playground.descent import descend
 from samar.playground.paths import outcome
 from samar.playground.presets import PRESETS
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.web.lessons import memory, radius, rate
 from samar.web.lessons.connected import PAIRS, connection, plane_of
 from samar.web.lessons.memory import groups

@@ -6,38 +6,25 @@ import numpy as np
 import pytest
 import torch
 
-from samar.cli import main
+from examples.recordings import connected
+from examples.recordings.__main__ import RECORDINGS
+from examples.recordings.__main__ import main as make
+from examples.recordings.noisy import right_labels
+from examples.recordings.record import Watch, learned, record_run
+from examples.recordings.small import _rescale, network
 from samar.data.dataset import Dataset
-from samar.jobs.service import Jobs
-from samar.jobs.store import Store
 from samar.jobs.training_records import EpochRecord, StepRecord
-from samar.jobs.work import Stopped, Work
-from samar.kinds.record import RecordSettings
-from samar.recordings import connected, small
-from samar.recordings.catalog import Recording
-from samar.recordings.noisy import right_labels
-from samar.recordings.record import Watch, learned, record_run, say
-from samar.recordings.small import _rescale, network
+from samar.recordings import Recording
 from samar.training.loop import dataset_of, train
 from samar.training.settings import TrainSettings
 from samar.web.lessons.connected import connection
 
 
-@pytest.fixture
-def work(samar_home: Path) -> Work:
-    """Of a job that nobody waits for."""
-    store = Store()
-    store.create(RecordSettings())
-    job = store.claim_next("long", 1)
-    assert job is not None
-    return Work(store, job)
-
-
-def test_a_watched_run_takes_the_steps_of_a_plain_one(work: Work) -> None:
+def test_a_watched_run_takes_the_steps_of_a_plain_one() -> None:
     config = TrainSettings(epochs=2, images_per_class=20, label_noise=0.4)
     plain = list(train(config))
     watch = Watch(eigenvalues_every=1, plane_every=1, plane_points=5, labels=right_labels(config))
-    run, _ = record_run(config, watch, work)
+    run, _ = record_run(config, watch)
     steps = [record for record in plain if isinstance(record, StepRecord)]
     epochs = [record for record in plain if isinstance(record, EpochRecord)]
     for name in ("loss", "sharpness", "lam", "grad_norm"):
@@ -50,9 +37,9 @@ def test_a_watched_run_takes_the_steps_of_a_plain_one(work: Work) -> None:
     assert run.film.steps.tolist() == [0, *run.epochs["step"]]
 
 
-def test_a_change_is_made_before_its_step(work: Work) -> None:
+def test_a_change_is_made_before_its_step() -> None:
     config = TrainSettings(epochs=2, images_per_class=20, schedule="constant", optimizer="sgd")
-    run, trainer = record_run(config, Watch(changes=[(3, {"lr": 0.5})]), work)
+    run, trainer = record_run(config, Watch(changes=[(3, {"lr": 0.5})]))
     lr = run.steps["lr"]
     np.testing.assert_allclose(lr, [0.05] * 3 + [0.5] * (trainer.total_steps - 3))
     assert run.changes == ((3, {"lr": 0.5}),)
@@ -100,44 +87,29 @@ def test_rescaling_leaves_the_function_alone() -> None:
     torch.testing.assert_close(model[1].weight, 3.7 * weights)
 
 
-def test_told_to_stop_a_recording_ends_within_a_step(work: Work) -> None:
-    work.store.orders.post(work.job.key, "stop")
-    with pytest.raises(Stopped):
-        record_run(TrainSettings(epochs=1000), Watch(), work)
-    with pytest.raises(Stopped):
-        small.rate(work)
-
-
 def test_the_command_makes_what_is_named(
-    inline: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rate(work: Work) -> Recording:
+    def rate() -> Recording:
         """A small one."""
-        say(work, "  nothing to do")
         return Recording("rate", {"about": "small"})
 
-    monkeypatch.setattr(small, "rate", rate)
-    out = tmp_path / "out"
-    assert main(["record", "rate", "--out", str(out)]) == 0
-    assert [path.name for path in out.iterdir()] == ["rate.npz"]
-    assert Recording.load(out / "rate.npz").manifest == {"about": "small"}
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == ["rate: A small one.", "  nothing to do", "rate.npz: 0 kB"]
-    (job,) = Jobs().all("record")
-    assert job.settings.command == "python -m samar record rate"
-    assert (job.status, job.done, job.total) == ("finished", 1, 1)
+    monkeypatch.setitem(RECORDINGS, "rate", rate)
+    make(["rate", "--out", str(tmp_path / "out")])
+    assert Recording.load(tmp_path / "out" / "rate.npz").manifest == {"about": "small"}
+    assert capsys.readouterr().out == "rate: A small one.\n"
+    with pytest.raises(SystemExit):
+        make(["nothing"])
+    assert "there is no recording 'nothing'; choose" in capsys.readouterr().err
 
 
-def test_what_lies_between_minima_is_recorded(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_between_minima_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     few = connected.SETTINGS.changed(points=5, images=20, steps=2, plane=5)
     monkeypatch.setattr(connected, "SETTINGS", few)
     monkeypatch.setattr(connected, "SEEDS", 1)
     monkeypatch.setattr(connected, "EPOCHS", 1)
     monkeypatch.setattr(connected, "PAIRS", {"same_start": (("sgd_0", "samar_0"),)})
-    found = connected.connected(work)
+    found = connected.connected()
     tables = found.tables
     assert set(found.runs) == {"sgd_0", "samar_0"}
     assert tables["same_start_barrier"].shape == (1, 2, 2)

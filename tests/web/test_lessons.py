@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from samar.charts.lessons import landscape_figure, rate_figure
 from samar.jobs.service import Jobs
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.web.learn.glossary import MARK, SOURCES, TERMS, expand
 from samar.web.lessons import frame, rate
 from samar.web.lessons.page import LESSONS

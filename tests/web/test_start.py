@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from samar.charts.replay import memorized
 from samar.kinds.race import RaceSettings
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.training.presets import PRESETS
 from samar.web import start
 from samar.web.service import service

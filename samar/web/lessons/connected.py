@@ -8,7 +8,7 @@ from samar.charts.connectivity import pairs_figure, paths_figure, plane_figure
 from samar.charts.landscape.scale import shared_scale
 from samar.connectivity.result import Along, Connection, Path
 from samar.landscapes.result import Landscape, Trail
-from samar.recordings.catalog import Columns, recording
+from samar.recordings import Columns, recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 

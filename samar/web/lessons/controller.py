@@ -7,7 +7,7 @@ from samar.charts.lessons import moving
 from samar.charts.replay import view_of
 from samar.charts.training import lam_figure, ratio_figure, sharpness_figure
 from samar.optim.catalog import RULES
-from samar.recordings.catalog import RecordedRun, recording
+from samar.recordings import RecordedRun, recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from samar.charts.lessons import Group, curves_figure, digits_figure, memory_figure
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.training.presets import PRESETS
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 from samar.web.presenting import carried

@@ -4,7 +4,7 @@ import numpy as np
 
 from samar.charts.lessons import radius_figure
 from samar.charts.playground import plane
-from samar.recordings.catalog import Array, recording
+from samar.recordings import Array, recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 from samar.web.lessons.valleys import descents

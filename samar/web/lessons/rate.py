@@ -2,7 +2,7 @@
 
 from samar.charts.lessons import rate_figure, slope
 from samar.charts.theme import OPTIMIZER_STYLES
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from samar.charts.lessons import landscape_figure
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 

@@ -10,7 +10,7 @@ from samar.charts.lessons import (
     stability_figure,
 )
 from samar.charts.theme import OPTIMIZER_STYLES, panel
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
 
 NAMES = ("sgd", "sam", "samar")

@@ -11,7 +11,7 @@ from samar.playground.paths import Outcome, Path, outcome
 from samar.playground.presets import PRESETS
 from samar.playground.process import descend
 from samar.playground.settings import PlaygroundSettings
-from samar.recordings.catalog import recording
+from samar.recordings import recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown
 from samar.web.text import optimizer_titles

@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from examples.recordings.record import Watch, answers_of, manifest, record_run
 from samar.data.dataset import Dataset, evenly_spaced
 from samar.device.waiting import on_host
-from samar.jobs.work import Work
 from samar.landscapes.sampler import sampler_of
 from samar.landscapes.settings import LandscapeSettings
-from samar.recordings.catalog import Recording
-from samar.recordings.record import Watch, answers_of, manifest, record_run
+from samar.recordings import Recording
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
@@ -40,7 +39,7 @@ JUMP_RULES: dict[str, dict[str, Any]] = {
 EXAMPLES = 24
 
 
-def noisy_digits(work: Work) -> Recording:
+def noisy_digits() -> Recording:
     """Digits with 40 % wrong labels, six settings, five seeds; landscapes of two runs."""
     runs, trained = {}, {}
     for name, changes in SETTINGS.items():
@@ -54,7 +53,7 @@ def noisy_digits(work: Work) -> Recording:
                 labels=right_labels(config),
             )
             key = f"{name}_{seed}"
-            runs[key], trainer = record_run(config, watch, work)
+            runs[key], trainer = record_run(config, watch)
             if shown:
                 trained[name] = trainer
     tables = _between(trained["sgd"], trained["samar"])
@@ -70,7 +69,7 @@ def noisy_digits(work: Work) -> Recording:
     return Recording("noisy_digits", made, runs, tables)
 
 
-def radius(work: Work) -> Recording:
+def radius() -> Recording:
     """SAM on the noisy digits at the radii that ``noisy_digits`` does not have, three seeds."""
     runs = {}
     for rho in RADII:
@@ -80,12 +79,12 @@ def radius(work: Work) -> Recording:
             )
             key = f"{rho:g}_{seed}"
             watch = Watch(steps=seed == 0, labels=right_labels(config))
-            runs[key], trainer = record_run(config, watch, work)
+            runs[key], trainer = record_run(config, watch)
     about = "SAM on digits with 40 % wrong training labels at four radii, seeds 0 to 2."
     return Recording("radius", manifest(about, trainer, " (last seed)"), runs)
 
 
-def jump(work: Work) -> Recording:
+def jump() -> Recording:
     """SAMAR on clean digits; the learning rate jumps in mid-run, and λ responds, or does not."""
     runs = {}
     for rule, changes in JUMP_RULES.items():
@@ -93,7 +92,7 @@ def jump(work: Work) -> Recording:
         settings |= {"second_pass": "always", "lam_min": 0.25, "lam_max": 10.0} | changes
         config = TrainSettings.parse({"optimizer": "samar", **settings})
         watch = Watch(changes=[(JUMP_AT, {"lr": JUMP_TO})])
-        runs[rule], trainer = record_run(config, watch, work)
+        runs[rule], trainer = record_run(config, watch)
     about = (
         f"SAMAR on clean digits at a constant learning rate of {JUMP_FROM:g}, raised to "
         f"{JUMP_TO:g} after step {JUMP_AT}; once per λ rule, seed 0. The change is made in mid-run "

@@ -1,7 +1,7 @@
-"""Recorded runs: which there are, and one NumPy archive of each, with its manifest inside.
+"""Recorded runs: one NumPy archive of each, with its manifest inside.
 
-A recording is made by ``python -m samar record`` from real runs on data that ship with the app. It
-holds columns of steps and epochs as the store of runs would give them, the Hessian's top
+A recording is made by ``python -m examples.recordings`` from real runs on data that ship with the
+app. It holds columns of steps and epochs as the store of runs would give them, the Hessian's top
 eigenvalues, planes of the loss, and tables of numbers that belong to no single run.
 """
 
@@ -20,16 +20,6 @@ from samar.npz import read_npz
 from samar.training.settings import TrainSettings
 
 FOLDER = ASSETS / "replay"
-PROTOCOLS = {
-    "noisy_digits": "noisy",
-    "radius": "noisy",
-    "jump": "noisy",
-    "step_size": "small",
-    "rescaling": "small",
-    "rate": "small",
-    "connected": "connected",
-}
-"""Every recording that ships, and the module beside this one that has a function to make it."""
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
 
@@ -125,7 +115,7 @@ class Recording:
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"The recorded run {path.name} cannot be read ({type(error).__name__}); "
-                "make it again with 'python -m samar record'."
+                "install samar again."
             ) from None
         parts: dict[str, dict[str, Columns]] = {key: {} for key in text["runs"]}
         tables: Columns = {}

@@ -24,11 +24,10 @@ from samar.device.placement import described
 from samar.device.precision import full_precision
 from samar.device.waiting import on_host
 from samar.jobs.training_records import EpochRecord, StepRecord
-from samar.jobs.work import Work
 from samar.landscapes.frame import random_frame
 from samar.landscapes.sampler import plane
 from samar.models.guard import undisturbed
-from samar.recordings.catalog import Columns, PlaneOverTime, RecordedRun
+from samar.recordings import Columns, PlaneOverTime, RecordedRun
 from samar.training.loop import dataset_of
 from samar.training.measurements import (
     CURVATURE_IMAGES,
@@ -41,8 +40,6 @@ from samar.training.trainer import Trainer
 from samar.version import __version__
 
 MAX_PRODUCTS = 60
-SAID = "said"
-"""Kind of the events that hold a sentence about what is done."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +64,7 @@ class Watch:
     changes: Sequence[tuple[int, Mapping[str, float]]] = ()
 
 
-def say(work: Work, sentence: str) -> None:
-    """Tell whoever follows the job what was done."""
-    work.emit(SAID, sentence=sentence)
-
-
-def record_run(config: TrainSettings, watch: Watch, work: Work) -> tuple[RecordedRun, Trainer]:
+def record_run(config: TrainSettings, watch: Watch) -> tuple[RecordedRun, Trainer]:
     """Train to the end and keep what was asked for.
 
     Returns:
@@ -91,7 +83,6 @@ def record_run(config: TrainSettings, watch: Watch, work: Work) -> tuple[Recorde
         planes.append((0, _plane(trainer, watch)))
     changes = dict(watch.changes)
     while not trainer.finished:
-        work.check()
         if changed := changes.get(trainer.step_count):
             trainer.change(**changed)
         trainer.step()
@@ -114,8 +105,7 @@ def record_run(config: TrainSettings, watch: Watch, work: Work) -> tuple[Recorde
         columns["memorized"], columns["recovered"] = np.array(wrong).T
     last = epochs[-1] if epochs else None
     ending = "finished" if trainer.divergence is None else str(trainer.divergence)
-    say(
-        work,
+    print(
         f"  {config.optimizer} seed {config.seed}: "
         + (f"train {last.train_accuracy:.3f}, test {last.test_accuracy:.3f}, " if last else "")
         + f"{ending}, {time.perf_counter() - started:.0f} s",

@@ -17,19 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from examples.recordings.record import manifest
 from samar.curvature.dynamics import dynamics_of, edge_of_stability
 from samar.curvature.product import hessian_of
 from samar.curvature.sharpness import sharpness_measures
 from samar.curvature.solvers.eigenvalues import top_of
 from samar.data.sample import Sample
-from samar.jobs.work import Work
 from samar.landscapes.frame import random_frame
 from samar.landscapes.sampler import plane
 from samar.optim.factory import build_optimizer
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
-from samar.recordings.catalog import Recording
-from samar.recordings.record import manifest, say
+from samar.recordings import Recording
 from samar.training.loop import dataset_of
 from samar.training.settings import TrainSettings
 
@@ -53,16 +52,16 @@ def network(seed: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 10))
 
 
-def step_size(work: Work) -> Recording:
+def step_size() -> Recording:
     """Largest eigenvalue of the full loss against 2/η, for gradient descent, SAM and SAMAR."""
     data = dataset_of(TrainSettings(label_noise=NOISE))
     sample = Sample.of(data.train, data.normalization)
     tables: dict[str, Any] = {"lr": np.array(LR)}
     for name, changes in SMALL_STEPS.items():
-        columns = _descend(name, changes, sample, work)
+        columns = _descend(name, changes, sample)
         tables |= {f"{name}_{key}": column for key, column in columns.items()}
         loss, largest = columns["loss"][-1], columns["lam_max"][-1]
-        say(work, f"  {name}: loss {loss:.4f}, largest eigenvalue {largest:.2f}")
+        print(f"  {name}: loss {loss:.4f}, largest eigenvalue {largest:.2f}")
     about = (
         f"A network of 64-{HIDDEN}-10 units with ReLU on all 1,000 digits at once, "
         f"{NOISE:.0%} of them with a wrong label, "
@@ -75,7 +74,7 @@ def step_size(work: Work) -> Recording:
     return Recording("step_size", manifest(about, data), {}, tables)
 
 
-def rescaling(work: Work) -> Recording:
+def rescaling() -> Recording:
     """Planes of one function written in two ways, along raw and filter-normalized directions."""
     data = dataset_of(TrainSettings())
     sample = Sample.of(data.train, data.normalization, 512)
@@ -102,7 +101,7 @@ def rescaling(work: Work) -> Recording:
         tables[f"scaled_lam_max_{state}"] = np.array(by_name["scaled_lambda_max"])
         with torch.inference_mode():
             tables[f"logits_{state}"] = model(sample.x[:64]).numpy()
-        say(work, f"  {state}: largest eigenvalue {by_name['lambda_max']:.4g}")
+        print(f"  {state}: largest eigenvalue {by_name['lambda_max']:.4g}")
     about = (
         f"One network of 64-{HIDDEN}-10 units with ReLU, trained on 512 digits; 'after' has its "
         f"first layer times {SCALE:g} and the weights of its second divided by {SCALE:g}. Planes "
@@ -112,7 +111,7 @@ def rescaling(work: Work) -> Recording:
     return Recording("rescaling", manifest(about, data), {}, tables)
 
 
-def rate(work: Work) -> Recording:
+def rate() -> Recording:
     """How the squared gradient falls with the horizon K, on a smooth nonconvex noisy problem."""
     tables: dict[str, Any] = {"horizon": np.array(HORIZONS)}
     methods: dict[str, Callable[[Tensor, float, float], torch.optim.Optimizer]] = {
@@ -122,11 +121,11 @@ def rate(work: Work) -> Recording:
     }
     for name, build in methods.items():
         found = np.array(
-            [[_squares(build, k, seed, work) for seed in range(RATE_SEEDS)] for k in HORIZONS]
+            [[_squares(build, k, seed) for seed in range(RATE_SEEDS)] for k in HORIZONS]
         )
         tables |= {f"{name}_min": found[..., 0], f"{name}_mean": found[..., 1]}
         tables |= {f"{name}_price": found[..., 2]}
-        say(work, f"  {name}: mean over steps {found[..., 1].mean(axis=1).round(4).tolist()}")
+        print(f"  {name}: mean over steps {found[..., 1].mean(axis=1).round(4).tolist()}")
     about = (
         "f(x) = Σ x²/(1 + x²) in 20 dimensions, Gaussian gradient noise 0.3; for each K a run of K "
         "steps with η = 2/√K and ρ = 1/√K. Tables NAME_min and NAME_mean (K, seed): smallest and "
@@ -135,7 +134,7 @@ def rate(work: Work) -> Recording:
     return Recording("rate", manifest(about, "none: a formula"), {}, tables)
 
 
-def _descend(name: str, changes: dict[str, Any], sample: Sample, work: Work) -> dict[str, Any]:
+def _descend(name: str, changes: dict[str, Any], sample: Sample) -> dict[str, Any]:
     model = network(0)
     plain: dict[str, Any] = {"lr": LR, "momentum": 0.0, "weight_decay": 0.0}
     optimizer = build_optimizer(name, model, **plain, **changes)
@@ -151,7 +150,6 @@ def _descend(name: str, changes: dict[str, Any], sample: Sample, work: Work) -> 
     measured: list[dict[str, float]] = []
     start: Tensor | None = None
     for step in range(STEPS + 1):
-        work.check()
         if step % MEASURED_EVERY == 0:
             with hessian_of(model, sample, batch_size=len(sample)) as hessian:
                 top = top_of(hessian, k=EIGENVALUES, tol=1e-3, start=start)
@@ -196,7 +194,6 @@ def _squares(
     build: Callable[[Tensor, float, float], torch.optim.Optimizer],
     horizon: int,
     seed: int,
-    work: Work,
 ) -> tuple[float, float, float]:
     """Smallest and mean ‖∇f(x_k)‖² of one run, and gradients a step."""
     generator = torch.Generator().manual_seed(seed)
@@ -206,7 +203,6 @@ def _squares(
     optimizer = build(x, 2.0 / math.sqrt(horizon), 1.0 / math.sqrt(horizon))
     squared, spent = [], 0
     for xi in noise:
-        work.check()
 
         def closure(xi: Tensor = xi) -> Tensor:
             w = x.detach()

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from examples.recordings.record import Watch, manifest, record_run
 from samar.connectivity.measure import Connector
 from samar.connectivity.result import COLUMNS, Path
 from samar.connectivity.settings import ConnectivitySettings
-from samar.jobs.work import Work
-from samar.recordings.catalog import Recording
-from samar.recordings.record import Watch, manifest, record_run, say
+from samar.recordings import Recording
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 
@@ -31,17 +30,17 @@ PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
 """Which networks are joined, by what they have in common; of each, the first gets a bent path."""
 
 
-def connected(work: Work) -> Recording:
+def connected() -> Recording:
     """Paths between networks that SGD and SAMAR trained on clean digits, from one start or two."""
     runs, trained = {}, {}
     for optimizer in ("sgd", "samar"):
         for seed in range(SEEDS):
             config = TrainSettings(optimizer=optimizer, seed=seed, epochs=EPOCHS)
             key = f"{optimizer}_{seed}"
-            runs[key], trained[key] = record_run(config, Watch(steps=False), work)
+            runs[key], trained[key] = record_run(config, Watch(steps=False))
     tables: dict[str, Any] = {}
     for name, pairs in PAIRS.items():
-        tables |= _joined(name, pairs, trained, work)
+        tables |= _joined(name, pairs, trained)
     about = (
         "The small CNN on clean digits, SGD and SAMAR, seeds 0 to 2; a seed sets the first weights "
         "and the order of the batches. Pairs: same_start (SGD and SAMAR of one seed), sgd, samar "
@@ -56,21 +55,19 @@ def connected(work: Work) -> Recording:
 
 
 def _joined(
-    name: str, pairs: Sequence[tuple[str, str]], trained: dict[str, Trainer], work: Work
+    name: str, pairs: Sequence[tuple[str, str]], trained: dict[str, Trainer]
 ) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     barriers, errors, distances = [], [], []
     for number, (first, second) in enumerate(pairs):
         one, other = trained[first], trained[second]
-        connector = Connector.on_images(
-            one.model, other.model.state_dict(), SETTINGS, one.dataset, check=work.check
-        )
+        connector = Connector.on_images(one.model, other.model.state_dict(), SETTINGS, one.dataset)
         lines = [connector.path("line", aligned) for aligned in (False, True)]
         found = [[path.barrier(split) for split in SPLITS] for path in lines]
         barriers.append([[each.value for each in row] for row in found])
         errors.append([[each.error for each in row] for row in found])
         distances.append([connector.alignment.before, connector.alignment.after])
-        say(work, f"  {first} to {second}: barriers {np.round(barriers[-1], 3).tolist()}")
+        print(f"  {first} to {second}: barriers {np.round(barriers[-1], 3).tolist()}")
         if number == 0:
             tables |= _bent(name, connector, lines)
     tables |= {f"{name}_barrier": np.array(barriers), f"{name}_barrier_error": np.array(errors)}

@@ -1,1 +1,0 @@
-"""Recorded runs that ship with the app, and how they are made."""
