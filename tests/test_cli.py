@@ -5,11 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
 from samar.cli import main
 from samar.jobs.service import Jobs
-from samar.models.build import build_model
 from samar.settings.declare import settings_of
 from samar.training.settings import TrainSettings
 
@@ -57,19 +55,6 @@ def test_train_show_runs_and_delete(samar_home: Path, capsys: pytest.CaptureFixt
     assert main(["delete", row["run"]]) == 0
     assert main(["show", "tiny"]) == 2
     assert "There is no job 'tiny'" in capsys.readouterr().err
-
-
-def test_a_checkpoint_with_another_ending(
-    samar_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is told what it belongs to, as any other."""
-    monkeypatch.chdir(samar_home)
-    torch.save(build_model("cnn", channels=1).state_dict(), "model_best.pth.tar")
-    words = "evaluate model_best.pth.tar --dataset digits --images 8 --json"
-    assert main(words.split()) == 0
-    assert json.loads(capsys.readouterr().out)["images"] == 8
-    assert main(words.split()[:2]) == 2
-    assert "model_best.pth.tar is a checkpoint; say which" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

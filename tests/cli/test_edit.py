@@ -9,7 +9,6 @@ import pytest
 from samar.cli import main
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
-from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
 TINY = (
@@ -36,15 +35,6 @@ def test_a_held_strength_is_set_free(training: Job, capsys: pytest.CaptureFixtur
         assert order.detail["lam_held"] == value
     assert main(["edit", training.id, "--rho", "none"]) == 2
     assert "rho is 'none', but it must be a number" in capsys.readouterr().err
-
-
-def test_what_cannot_change_while_it_runs_says_so(
-    training: Job, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sweep = Jobs().store.create(SweepSpec())
-    assert main(["edit", sweep, "--rho", "0.1"]) == 2
-    told = "samar: A sweep has no settings that change while it runs.\n"
-    assert capsys.readouterr().err == told
 
 
 @pytest.mark.usefixtures("inline")

@@ -126,16 +126,6 @@ def test_an_id_that_is_taken_is_replaced(recorded: Callable[..., Job]) -> None:
     assert {each.id for each in Jobs().all()} == {run.id, other}
 
 
-def test_a_run_that_never_ended_comes_back_as_stopped(
-    recorded: Callable[..., Job], elsewhere
-) -> None:
-    for status, expected in (("diverged", "diverged"), ("paused", "stopped")):
-        run = recorded(status=status)
-        content = job_zip(Store(), run)
-        elsewhere()
-        assert Store().get(import_job(io.BytesIO(content))).status == expected
-
-
 def test_a_run_that_left_its_state_behind_does_not_resume(
     recorded: Callable[..., Job], elsewhere, inline: None
 ) -> None:

@@ -189,13 +189,6 @@ def test_what_the_base_receives_is_clipped(chosen: Any, samar_home: Path) -> Non
     assert logged["grad_norm"] > 0.05
 
 
-def test_half_precision(samar_home: Path) -> None:
-    network = bert()
-    before = state(network)
-    train(SamarTrainer, network, every(network), samar_home, bf16=True)
-    assert any(not torch.equal(value, before[name]) for name, value in state(network).items())
-
-
 def test_a_checkpoint_is_gone_on_from(samar_home: Path) -> None:
     """λ, the policy and the moments are in it."""
     whole, again = bert(), bert()
