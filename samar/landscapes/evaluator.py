@@ -21,13 +21,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from samar.data.objective import UNKNOWN_EACH, Objective
 from samar.device.catalog import FP32
 from samar.device.memory import halving, is_out_of_memory
-from samar.device.placement import is_gpu, layout_of, possible_precision
+from samar.device.placement import is_gpu, possible_precision
 from samar.device.precision import DTYPES, full_precision
 from samar.device.waiting import on_host, synchronize
 from samar.errors import ConfigError
 from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.folding import FoldedNetwork
 from samar.landscapes.frame import State
+from samar.models.build import layout_for
 
 CHUNKS = (32, 64, 128, 256, 512)
 MORE_CHUNKS = (1024, 2048, 4096, 8192)
@@ -103,9 +104,11 @@ class Evaluator:
         self._parameters = list(self._plain.parameters())
         self._buffers = [(b, b.clone()) for b in self._plain.buffers()]
         self._folded = FoldedNetwork(self._plain, DTYPES[precision], traced=sample.plain)
-        dtype, layout = DTYPES[precision] or self._parameters[0].dtype, layout_of(self.device)
-        self._sample = sample.to(dtype).laid_out(layout)
-        self._calibration = (sample if calibration is None else calibration).laid_out(layout)
+        self._sample = sample.to(DTYPES[precision] or self._parameters[0].dtype)
+        self._calibration = sample if calibration is None else calibration
+        if (layout := layout_for(model)) is not None:
+            self._sample = self._sample.laid_out(layout)
+            self._calibration = self._calibration.laid_out(layout)
         self._each: Tensor | None = None
         self._reference: Tensor | None = None
         self.forwards = 0

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from samar.data.objective import Objective, tensors_in
-from samar.device.placement import layout_of
 from samar.device.waiting import on_host
 from samar.landscapes.fusing import fuse_relu
+from samar.models.build import layout_for
 from samar.models.folding import folded, without_batchnorm
 
 ALMOST_OVERFLOW = 1e25
@@ -47,8 +47,8 @@ class FoldedNetwork:
             (self.network.get_submodule(c), find(c), find(norm)) for c, norm in pairs
         ]
         self.network.to(dtype=dtype)
-        layout = layout_of(next(iter(source.parameters())).device)
-        self.network.to(memory_format=layout)  # type: ignore[call-overload]
+        if (layout := layout_for(source)) is not None:
+            self.network.to(memory_format=layout)  # type: ignore[call-overload]
         self.network.requires_grad_(False)
         own = {id(p) for target, _, _ in self._folds for p in target.parameters()}
         theirs = dict(source.named_parameters()) | dict(source.named_buffers())

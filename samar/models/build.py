@@ -2,8 +2,10 @@
 
 import importlib
 
+import torch
 from torch import nn
 
+from samar.device.placement import layout_of
 from samar.errors import ConfigError, told_if_missing
 from samar.models.catalog import model_info
 
@@ -55,3 +57,14 @@ def initialize_convolutions(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def layout_for(network: nn.Module) -> torch.memory_format | None:
+    """The quickest memory layout for a network of :func:`build_model`; None for any other.
+
+    Another may flatten with ``view``, which does not work in channels last. It takes its inputs in
+    the layout in which they were given.
+    """
+    if type(network).__module__.startswith(("samar.models.", "torchvision.models.")):
+        return layout_of(next(network.parameters()).device)
+    return None

@@ -44,6 +44,21 @@ class Tiny(nn.Module):
         return {"loss": F.cross_entropy(logits.flatten(0, 1), labels.flatten()), "logits": logits}
 
 
+class LeNet(nn.Module):
+    """The convolutional network of many tutorials, which flattens with ``view``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 3)
+        self.head = nn.Linear(24, 3)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.first(x)), 2)
+        x = F.max_pool2d(F.relu(self.second(x)), 2)
+        return self.head(x.view(x.size(0), -1))
+
+
 def regression() -> nn.Module:
     net = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 1)).double()
     with torch.no_grad():
@@ -333,3 +348,17 @@ def test_they_open_in_the_app(
     again = [jobs.get(job.id) for job in jobs.all("measured")]
     with pytest.raises(RunError, match="run the script again"):
         jobs.again(again[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_network_that_flattens_with_view_is_measured(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    network, x = LeNet().to(dtype), torch.randn(8, 1, 14, 14, dtype=dtype)
+    asked: dict[str, Any] = {"data": (x, torch.arange(8) % 3), "progress": False}
+    expected = F.cross_entropy(network(x), asked["data"][1]).item()
+    plane = samar.landscape(network, **asked, points=5)
+    assert plane.centre_loss == pytest.approx(expected, rel=1e-5)
+    between = samar.landscape(network, **asked, between=LeNet().to(dtype), points=5)
+    assert between.loss[1] == pytest.approx(expected, rel=1e-5)
+    assert samar.hessian(network, **asked, top=1).loss == pytest.approx(expected, rel=1e-5)
+    assert samar.sharpness(network, **asked).measures["sam_ascent"] > 0
