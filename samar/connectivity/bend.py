@@ -28,7 +28,7 @@ from torch.func import functional_call
 from samar.connectivity.curve import coefficients, point
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
-from samar.landscapes.directions import Weights
+from samar.landscapes.frame import Weights
 from samar.optim.schedule import lr_factor
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]

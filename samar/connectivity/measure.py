@@ -27,11 +27,11 @@ from samar.data.sample import Sample
 from samar.device.placement import layout_of, provenance
 from samar.device.precision import exact
 from samar.device.randomness import kept_random_state
-from samar.landscapes.directions import Weights
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import (
     Frame,
     State,
+    Weights,
     given_frame,
     parameters_in,
     require_alike,

@@ -2,7 +2,7 @@
 
 from samar.connectivity.catalog import ALIGN, CURVES
 from samar.data.catalog import AUGMENTATIONS
-from samar.landscapes.catalog import LEVELS
+from samar.landscapes.settings import LEVELS
 from samar.settings.declare import Settings, setting, titles
 
 NO_PLANE = 0

@@ -135,10 +135,8 @@ def compared(network: "Network", others: "Sequence[Network]") -> str:
 
 def work(settings: LandscapeJobSettings, work: Work) -> None:
     """Measure what is missing, and keep each level as it is complete."""
-    from samar.data.sample import Sample
     from samar.device.placement import described, is_gpu, use_fitting_threads
     from samar.device.precision import has_bf16, multiplies_bf16
-    from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
     from samar.landscapes.sampler import sampler_of
 
     network, *others = load_pinned(work, settings)
@@ -158,24 +156,11 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
         work.progress(0, doing=sentence)
         work.check()
 
-    frame = None
-    if settings.directions == "hessian":
-        images = getattr(network.dataset, settings.split)
-        few = Sample.of(images, network.dataset.normalization, min(settings.images, IMAGES))
-        frame = eigenvector_frame(
-            network.model,
-            few,
-            dim=settings.dim,
-            seed=settings.seed,
-            tell=tell,
-            on_batch=work.check,
-        )
-
     facts = {"title": work.job.inputs["title"], **network.facts}
     if note:
         facts["note"] = note
 
-    def sampler(wanted: LandscapeJobSettings, frame: "Frame | None") -> "Sampler":
+    def sampler(wanted: LandscapeJobSettings, frame: "Frame | None" = None) -> "Sampler":
         return sampler_of(
             wanted,
             network.model,
@@ -184,10 +169,11 @@ def work(settings: LandscapeJobSettings, work: Work) -> None:
             path=path,
             frame=frame,
             facts=facts,
+            tell=tell,
             check=work.check,
         )
 
-    exact = sampler(settings, frame)
+    exact = sampler(settings)
     take_up(exact, work, LEVEL, PARTIAL)
     work.note(device=described(device, exact.evaluator.precision))
     if note or exact.evaluator.note:

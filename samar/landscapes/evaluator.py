@@ -25,9 +25,9 @@ from samar.device.placement import is_gpu, possible_precision
 from samar.device.precision import DTYPES, full_precision
 from samar.device.waiting import on_host, synchronize
 from samar.errors import ConfigError
-from samar.landscapes.catalog import BATCHNORM
 from samar.landscapes.folding import FoldedNetwork
 from samar.landscapes.frame import State
+from samar.landscapes.settings import BATCHNORM
 from samar.models.build import layout_for
 
 CHUNKS = (32, 64, 128, 256, 512)

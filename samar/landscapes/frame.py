@@ -7,28 +7,56 @@ accumulates rounding. Axes need be neither orthogonal nor of unit length: everyt
 distance goes through the Gram matrix G_ij = ⟨d_i, d_j⟩. The coordinates of any weights θ are
 those of the nearest point of the plane, G⁻¹ (⟨d_i, θ − θ₀⟩)_i, and the points at distance ρ from
 the origin, the edge of SAM's ball as far as the plane cuts it, are ρ G^{-1/2} (cos t, sin t).
+
+**Random axes.** A Gaussian draw d for each weight tensor θ of at least two dimensions is scaled
+
+    filter-wise   d_i ← d_i ‖θ_i‖ / (‖d_i‖ + 1e-10)   for each output filter i,
+    layer-wise    d   ← d   ‖θ‖   / (‖d‖   + 1e-10),
+    raw           not at all.
+
+Biases and BatchNorm's weights, tensors of at most one dimension, are not moved (d = 0), whatever
+the scaling. A network with ReLU and BatchNorm computes the same when a filter grows, so without the
+first scaling a picture shows how large the weights are rather than how the loss is shaped. The axes
+are drawn independently: making them orthogonal would break either the norms or, if done before,
+itself. Their cosine is reported.
+
+**Main directions of a path.** With snapshots θ_1 … θ_n of a run, the rows θ_i − θ_n form a matrix M
+whose two leading right singular vectors span the plane (orthonormal axes, unscaled). It passes
+through the final weights and is, among all such planes, the one with the smallest sum of squared
+distances to the snapshots. The share explained by axis j is σ_j² / Σ σ². M is never decomposed: the
+n × n matrix M Mᵀ, in float64, has the same singular values. High shares are no discovery: those of
+a random walk in many dimensions are high too (Antognini and Sohl-Dickstein 2018).
+
+References:
+    Li, Xu, Taylor, Studer, Goldstein, "Visualizing the Loss Landscape of Neural Nets",
+    NeurIPS 2018, arXiv 1712.09913; Antognini, Sohl-Dickstein, arXiv 1806.08805.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from samar.curvature.solvers.eigenvalues import top_eigenvalues
+from samar.data.objective import Objective
 from samar.device.precision import exact
 from samar.device.waiting import on_host
 from samar.errors import ConfigError
-from samar.landscapes.directions import Weights, random_direction, weights_of
 
 Floats = npt.NDArray[np.float64]
-PARALLEL = 1e-12
-"""Axes of length one whose Gram matrix has so small an eigenvalue span no plane."""
+Weights: TypeAlias = tuple[Tensor, ...]
+"""One tensor per parameter, in the order of ``model.parameters()``."""
 State = Mapping[str, Tensor]
 """A network's ``state_dict``: parameters and buffers by name."""
+TINY = 1e-10
+PARALLEL = 1e-12
+"""Axes of length one whose Gram matrix has so small an eigenvalue span no plane."""
+EIGENVECTOR_IMAGES, EIGENVECTOR_TOLERANCE = 256, 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +162,7 @@ class Frame:
 
 
 def random_frame(model: nn.Module, *, dim: int = 2, kind: str = "filter", seed: int = 0) -> Frame:
-    """Independent random directions from one seed; see :mod:`samar.landscapes.directions`."""
+    """Independent random directions from one seed; see the head of this file."""
     origin = weights_of(model)
     generator = torch.Generator().manual_seed(seed)
     axes = tuple(random_direction(origin, generator, kind) for _ in range(dim))
@@ -170,6 +198,135 @@ def frame_between(model: nn.Module, *others: State) -> Frame:
     names = ("second", "third")
     labels = tuple(f"towards the {names[i]} network (1 = there)" for i in range(len(axes)))
     return Frame(origin, axes, labels, {"directions": "between"})
+
+
+def random_direction(
+    weights: Sequence[Tensor], generator: torch.Generator, normalization: str = "filter"
+) -> Weights:
+    """Draw a direction for these weights.
+
+    Args:
+        weights: the point that the direction starts from.
+        generator: on the CPU, so that a seed means the same direction on every device.
+        normalization: ``filter``, ``layer`` or ``raw``.
+
+    Raises:
+        ValueError: the normalization has another name.
+    """
+    if normalization not in ("filter", "layer", "raw"):
+        raise ValueError(
+            f"normalization must be filter, layer or raw, got {normalization!r}; choose one."
+        )
+    return tuple(_draw(weight, generator, normalization) for weight in weights)
+
+
+def _draw(weight: Tensor, generator: torch.Generator, normalization: str) -> Tensor:
+    if weight.dim() <= 1:
+        return torch.zeros_like(weight)
+    draw = torch.randn(weight.shape, generator=generator).double()
+    if normalization != "raw":
+        over = range(1, weight.dim()) if normalization == "filter" else range(weight.dim())
+        wanted = torch.linalg.vector_norm(on_host(weight).double(), dim=tuple(over), keepdim=True)
+        found = torch.linalg.vector_norm(draw, dim=tuple(over), keepdim=True)
+        draw = draw * wanted / (found + TINY)
+    return draw.to(weight)
+
+
+def eigenvector_frame(
+    model: nn.Module,
+    sample: Objective,
+    *,
+    dim: int = 2,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda sentence: None,
+    on_batch: Callable[[], None] | None = None,
+) -> Frame:
+    """The Hessian's top eigenvectors at the network as axes of length one.
+
+    Along an eigenvector of eigenvalue θ the loss starts as f + α ⟨∇f, v⟩ + ½ θ α².
+
+    Args:
+        sample: the examples of f; about :data:`EIGENVECTOR_IMAGES` are enough for directions.
+        dim: how many eigenvectors.
+        seed: of the start vector.
+        tell: told about each product.
+        on_batch: called before each batch of images; may raise to cancel.
+    """
+    spectrum = top_eigenvalues(
+        model,
+        sample,
+        k=dim,
+        tol=EIGENVECTOR_TOLERANCE,
+        seed=seed,
+        on_product=lambda count, residual: tell(
+            f"Eigenvectors: Hessian-vector product {count} (stops when accurate), "
+            f"largest residual {residual:.0e}"
+        ),
+        on_batch=on_batch,
+    )
+    axes = [_as_weights(model, vector) for vector in spectrum.vectors]
+    labels = [
+        f"eigenvector {i + 1} (eigenvalue {value:.4g})" for i, value in enumerate(spectrum.values)
+    ]
+    frame = given_frame(model, axes, labels, kind="hessian")
+    frame.facts.update(
+        seed=seed,
+        eigenvalues=list(spectrum.values),
+        residuals=list(spectrum.residuals),
+        products=spectrum.products,
+        eigenvector_images=len(sample),
+    )
+    return frame
+
+
+def _as_weights(model: nn.Module, vector: Tensor) -> list[Tensor]:
+    """A vector over the trainable parameters as one tensor per parameter, 0 where it is fixed."""
+    parts: list[Tensor] = []
+    start = 0
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parts.append(vector[start : start + parameter.numel()].view_as(parameter))
+            start += parameter.numel()
+        else:
+            parts.append(torch.zeros_like(parameter))
+    return parts
+
+
+def pca_frame(model: nn.Module, snapshots: Sequence[State], *, dim: int = 2) -> Frame:
+    """The main directions of a path that ends at the model's weights.
+
+    Args:
+        snapshots: earlier ``state_dict``s of the run, in order, at least ``dim`` distinct ones.
+
+    Raises:
+        ValueError: the path does not span ``dim`` directions.
+    """
+    origin = weights_of(model)
+    offsets = [
+        torch.cat([(exact(t) - exact(o)).flatten() for t, o in zip(p, origin, strict=True)])
+        for p in (parameters_in(model, state) for state in snapshots)
+    ]
+    gram = np.array([[on_host(a @ b).item() for b in offsets] for a in offsets])
+    values, vectors = np.linalg.eigh(gram)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    if len(values) < dim or not values[dim - 1] > 1e-12 * max(values[0], 1e-30):
+        raise ValueError(
+            f"the snapshots must span {dim} directions, got {len(offsets)} snapshots that do not; "
+            "give more, from different moments of a run."
+        )
+    axes = []
+    for j in range(dim):
+        flat = sum(float(v) * o for v, o in zip(vectors[:, j], offsets, strict=True))
+        pieces = (flat / values[j] ** 0.5).split([t.numel() for t in origin])
+        axes.append(tuple(p.view_as(t).to(t) for p, t in zip(pieces, origin, strict=True)))
+    explained = (values[:dim] / values.sum()).tolist()
+    labels = tuple(f"main direction {j + 1} ({share:.1%})" for j, share in enumerate(explained))
+    return Frame(origin, tuple(axes), labels, {"directions": "pca", "explained": explained})
+
+
+def weights_of(model: nn.Module) -> Weights:
+    """A copy of the model's parameters, detached."""
+    return tuple(parameter.detach().clone() for parameter in model.parameters())
 
 
 def require_alike(first: State, second: State) -> None:

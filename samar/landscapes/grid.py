@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from samar.landscapes.catalog import LEVELS
+from samar.landscapes.settings import LEVELS
 
 Floats = npt.NDArray[np.float64]
 Span = tuple[float, float]

@@ -14,32 +14,36 @@ import torch
 from torch import Tensor, nn
 
 from samar.data.dataset import Dataset
-from samar.data.evaluation import evaluate
 from samar.data.objective import Objective
 from samar.data.sample import Sample
 from samar.device.placement import provenance
 from samar.device.randomness import kept_random_state
+from samar.device.waiting import on_host
 from samar.errors import ConfigError
-from samar.landscapes.adaptive.refinement import Refinement
-from samar.landscapes.catalog import LEVELS
+from samar.landscapes.adaptive import Refinement
 from samar.landscapes.evaluator import Evaluator, Value
 from samar.landscapes.frame import (
+    EIGENVECTOR_IMAGES,
     Frame,
     State,
+    eigenvector_frame,
     frame_between,
     given_frame,
+    parameters_in,
+    pca_frame,
     random_frame,
     require_alike,
 )
 from samar.landscapes.grid import Grid, Index, Span
 from samar.landscapes.result import Ball, Landscape, Trail
-from samar.landscapes.settings import LandscapeSettings
-from samar.landscapes.trajectory import pca_frame, trail
+from samar.landscapes.settings import LEVELS, LandscapeSettings
 from samar.models.guard import undisturbed
 from samar.version import __version__
 
 Progress = Callable[[int, int], None]
 BALL_POINTS = 32
+AT_ONCE = 128
+"""Examples a forward pass in which the network's own loss is taken."""
 STEADY_CHUNK = 128
 """Images a forward pass where the last bits of a loss count, since points are chosen by what was
 measured: one that was timed may differ from run to run."""
@@ -56,7 +60,7 @@ class Sampler:
         trail: networks to show on it.
         rho: radius of the ball whose edge is measured too; 0 for none.
         tolerance: largest error of the loss between the points of a plane that are chosen by
-            :mod:`samar.landscapes.adaptive.refinement`; None measures every point of the grid.
+            :mod:`samar.landscapes.adaptive`; None measures every point of the grid.
 
     Raises:
         ConfigError: an axis is all zeros, or the axes are parallel.
@@ -174,89 +178,140 @@ class Sampler:
 
 
 def sampler_of(
-    config: LandscapeSettings,
+    settings: LandscapeSettings, model: nn.Module, dataset: Dataset, **more: Any
+) -> Sampler:
+    """Prepare a landscape on images of a data set; see :func:`sampler_on` for what else it takes.
+
+    BatchNorm's statistics, where they are estimated anew, come from training images.
+    """
+    images, normalization = getattr(dataset, settings.split), dataset.normalization
+    few = min(settings.images, EIGENVECTOR_IMAGES)
+    facts = more.pop("facts", None) or {}
+    return sampler_on(
+        settings,
+        model,
+        Sample.of(images, normalization, settings.images),
+        calibration=Sample.of(dataset.train, normalization, settings.images),
+        for_eigenvectors=Sample.of(images, normalization, few),
+        facts=dict(facts) | {"split": settings.split, "data_checksum": dataset.checksum},
+        **more,
+    )
+
+
+def sampler_on(
+    settings: LandscapeSettings,
     model: nn.Module,
-    dataset: Dataset,
+    sample: Objective,
     *,
     others: Sequence[tuple[str, State]] = (),
     path: Sequence[tuple[str, State]] = (),
     frame: Frame | None = None,
+    calibration: Objective | None = None,
+    for_eigenvectors: Objective | None = None,
     facts: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
     check: Callable[[], None] = lambda: None,
 ) -> Sampler:
-    """Prepare a picture: directions, images, spans and the networks to show.
+    """Prepare a landscape: directions, evaluator, grid and the networks to show.
 
     Args:
+        sample: the examples and their loss, the same at every point; takes the place of the
+            settings' images and split.
         others: further networks by name: the ends of ``between``, the snapshots of ``pca`` in
             order, without the model itself, which is the last.
-        path: snapshots that are shown on the picture, in order, and take no part in its making.
-        frame: directions that were found elsewhere, such as eigenvectors.
+        path: snapshots that are shown on the landscape, in order, and take no part in its making.
+        frame: directions that are known already, in place of those of the settings.
+        calibration: examples for BatchNorm's statistics; those of the sample if None.
+        for_eigenvectors: examples from which eigenvectors are taken; those of the sample if None.
+        facts: further entries of the manifest.
+        tell: told how the search for eigenvectors goes.
         check: called before every batch, then and later; may raise to cancel.
 
     Raises:
         ConfigError: the further networks do not go with the directions, or have other layers.
     """
-    config.require_others(len(others))
+    settings.require_others(len(others))
     for _, state in others:
         require_alike(model.state_dict(), state)
-    evaluator = _evaluator(config, model, dataset, check)
+    with undisturbed(model), torch.no_grad():
+        # Also lets what does not fit say so in its own words.
+        total, _ = on_host(sample.measured(model, AT_ONCE, check)).tolist()
     if frame is None:
-        frame = _frame(config, model, [state for _, state in others])
+        ends = [state for _, state in others]
+        frame = _frame(settings, model, ends, for_eigenvectors or sample, tell, check)
+    evaluator = Evaluator(
+        model,
+        sample,
+        batchnorm="fixed" if settings.fixes_batchnorm else "recalibrate",
+        calibration=calibration,
+        precision=settings.precision,
+        chunk=None if settings.allowed_error is None else STEADY_CHUNK,
+        check=check,
+    )
     shown = [*path, *others, ("this network", model.state_dict())]
-    track = trail(frame, evaluator, model, shown) if path or others else None
-    grid = Grid(_spans(config, track), config.points)
+    trail = trail_of(frame, evaluator, model, shown) if path or others else None
+    known = dict(facts or {}) | {"model_loss": total / len(sample)}
+    if notes := [note for note in (known.get("note"), evaluator.note) if note]:
+        known["note"] = " ".join(notes)
     return Sampler(
         frame,
         evaluator,
-        grid,
-        facts=_facts(config, model, dataset, facts, evaluator.note, check),
-        trail=track,
-        rho=config.rho,
-        tolerance=config.allowed_error,
+        Grid(_spans(settings, trail), settings.points),
+        facts=known,
+        trail=trail,
+        rho=settings.rho,
+        tolerance=settings.allowed_error,
     )
 
 
-def _evaluator(
-    config: LandscapeSettings, model: nn.Module, dataset: Dataset, check: Callable[[], None]
-) -> Evaluator:
-    images = getattr(dataset, config.split)
-    return Evaluator(
-        model,
-        Sample.of(images, dataset.normalization, config.images),
-        batchnorm="fixed" if config.fixes_batchnorm else "recalibrate",
-        calibration=Sample.of(dataset.train, dataset.normalization, config.images),
-        precision=config.precision,
-        chunk=STEADY_CHUNK if config.allowed_error is not None else None,
-        check=check,
+def trail_of(
+    frame: Frame, evaluator: Evaluator, model: nn.Module, named: Sequence[tuple[str, State]]
+) -> Trail:
+    """Project networks onto a plane, and measure the loss of each as it is.
+
+    A path that is drawn in a plane lies above or below it, so each network comes with its distance
+    to the plane and its own loss, not that of the plane's point under it.
+    """
+    places = [frame.project(parameters_in(model, state)) for _, state in named]
+    values = [evaluator.own(state) for _, state in named]
+    return Trail(
+        coordinates=np.array([coordinates for coordinates, _ in places]),
+        off_plane=np.array([distance for _, distance in places]),
+        loss=np.array([value.loss for value in values]),
+        accuracy=np.array([value.accuracy for value in values]),
+        names=tuple(name for name, _ in named),
     )
 
 
-def _facts(
-    config: LandscapeSettings,
+def _frame(
+    settings: LandscapeSettings,
     model: nn.Module,
-    dataset: Dataset,
-    facts: Mapping[str, Any] | None,
-    note: str,
+    others: Sequence[State],
+    sample: Objective,
+    tell: Callable[[str], None],
     check: Callable[[], None],
-) -> dict[str, Any]:
-    """What a manifest says of the images and of the network's own loss on them."""
-    chosen = getattr(dataset, config.split).evenly_spaced(config.images)
-    with undisturbed(model):
-        own = evaluate(model, chosen, dataset.normalization, progress=lambda *_: check())
-    known = dict(facts or {}) | {"split": config.split, "data_checksum": dataset.checksum}
-    notes = [each for each in (known.get("note"), note) if each]
-    return known | {"model_loss": own.loss} | ({"note": " ".join(notes)} if notes else {})
-
-
-def _frame(config: LandscapeSettings, model: nn.Module, others: Sequence[State]) -> Frame:
+) -> Frame:
+    kind, dim, seed = settings.directions, settings.dim, settings.seed
+    if kind == "hessian":
+        return eigenvector_frame(model, sample, dim=dim, seed=seed, tell=tell, on_batch=check)
     try:
-        if config.directions == "between":
+        if kind == "between":
             return frame_between(model, *others)
-        if config.directions == "pca":
-            return pca_frame(model, others, dim=config.dim)
-        return random_frame(model, dim=config.dim, kind=config.directions, seed=config.seed)
+        if kind == "pca":
+            return pca_frame(model, others, dim=dim)
+        return random_frame(model, dim=dim, kind=kind, seed=seed)
     except ValueError as error:
         raise ConfigError(f"These networks cannot be joined: {error}") from None
+
+
+def _spans(settings: LandscapeSettings, path: Trail | None) -> list[Span]:
+    if settings.directions == "between":
+        return [(0.5 - settings.reach, 0.5 + settings.reach)] * settings.dim
+    if settings.directions == "pca" and path is not None:
+        low, high = path.coordinates.min(axis=0), path.coordinates.max(axis=0)
+        margin = settings.reach / 4 * (high - low)
+        return [_around_zero(a, b) for a, b in zip(low - margin, high + margin, strict=True)]
+    return [(-settings.reach, settings.reach)] * settings.dim
 
 
 def line(
@@ -285,7 +340,9 @@ def line(
         ValueError: the number of points is another, the span is empty or not finite, or the
             direction does not fit the model.
     """
-    return _quick(model, sample, [direction], [span], points, chunk, budget, check)
+    frame = given_frame(model, [direction], ["direction 1"])
+    evaluator = Evaluator(model, sample, chunk=chunk, check=check)
+    return list(Sampler(frame, evaluator, Grid([span], points)).levels(budget=budget))[-1]
 
 
 def plane(
@@ -305,42 +362,16 @@ def plane(
     Args:
         points: along each axis: 5, 9, 17, 33 or 65.
         tolerance: measure only where the surface between the points needs it, until its error is
-            estimated to be at most this; see :mod:`samar.landscapes.adaptive.refinement`.
+            estimated to be at most this; see :mod:`samar.landscapes.adaptive`.
 
     Raises:
         ValueError: as for :func:`line`.
     """
-    return _quick(model, sample, directions, [span, span], points, chunk, budget, check, tolerance)
-
-
-def _quick(
-    model: nn.Module,
-    sample: Objective,
-    directions: Sequence[Sequence[Tensor]],
-    spans: Sequence[Span],
-    points: int,
-    chunk: int | None,
-    budget: float | None,
-    check: Callable[[], None],
-    tolerance: float | None = None,
-) -> Landscape:
-    labels = [f"direction {i + 1}" for i in range(len(directions))]
-    frame = given_frame(model, directions, labels)
-    if tolerance is not None and chunk is None:
-        chunk = STEADY_CHUNK
-    evaluator = Evaluator(model, sample, chunk=chunk, check=check)
-    sampler = Sampler(frame, evaluator, Grid(spans, points), tolerance=tolerance)
+    frame = given_frame(model, directions, ["direction 1", "direction 2"])
+    steady = chunk if tolerance is None else chunk or STEADY_CHUNK
+    evaluator = Evaluator(model, sample, chunk=steady, check=check)
+    sampler = Sampler(frame, evaluator, Grid([span, span], points), tolerance=tolerance)
     return list(sampler.levels(budget=budget))[-1]
-
-
-def _spans(config: LandscapeSettings, path: Trail | None) -> list[Span]:
-    if config.directions == "between":
-        return [(0.5 - config.reach, 0.5 + config.reach)] * config.dim
-    if config.directions == "pca" and path is not None:
-        low, high = path.coordinates.min(axis=0), path.coordinates.max(axis=0)
-        margin = config.reach / 4 * (high - low)
-        return [_around_zero(a, b) for a, b in zip(low - margin, high + margin, strict=True)]
-    return [(-config.reach, config.reach)] * config.dim
 
 
 def _around_zero(low: float, high: float) -> Span:

@@ -17,28 +17,17 @@ from samar.connectivity.catalog import GIVEN
 from samar.connectivity.measure import Connector
 from samar.connectivity.settings import ConnectivitySettings
 from samar.curvature.catalog import MAX_PRODUCTS, TRACE_PRODUCTS
-from samar.curvature.product import batch_size_on
 from samar.curvature.report import measure_on
 from samar.curvature.settings import CurvatureSettings
 from samar.data.given import Loss, objective_of
 from samar.data.objective import BatchLoss, Objective
 from samar.data.randomness import Purpose, generator
 from samar.data.sample import Sample
-from samar.device.waiting import on_host
 from samar.errors import ConfigError
-from samar.landscapes.eigenvectors import eigenvector_frame
-from samar.landscapes.evaluator import Evaluator
-from samar.landscapes.frame import (
-    Frame,
-    frame_between,
-    given_frame,
-    random_frame,
-    require_alike,
-)
-from samar.landscapes.grid import Grid
-from samar.landscapes.sampler import STEADY_CHUNK, Sampler
+from samar.landscapes.frame import given_frame
+from samar.landscapes.sampler import sampler_on
 from samar.landscapes.settings import LandscapeSettings
-from samar.models.guard import undisturbed, unwrapped
+from samar.models.guard import unwrapped
 from samar.script.results import (
     HessianResult,
     LandscapeResult,
@@ -87,7 +76,7 @@ def landscape(
             needs, and interpolates the others: ``done`` says which are measured, and
             ``manifest["error"]`` how far the loss is off in between, by estimate.
         tolerance: the error at which adaptive sampling stops: 0.1 for a loss that is at most 10 %
-            too high or too low; see :mod:`samar.landscapes.adaptive.refinement`.
+            too high or too low; see :mod:`samar.landscapes.adaptive`.
         span: half the width, in units of the directions; what suits them if None. Between networks,
             which lie at 0 and 1: 0.5 − span to 0.5 + span.
         seed: of random directions.
@@ -116,10 +105,7 @@ def landscape(
     """
     network = unwrapped(model)
     objective = objective_of(network, loss, data, forward=forward, batch_size=batch_size)
-    with undisturbed(network), torch.no_grad():
-        # Also lets what does not fit say so in its own words.
-        total, _ = on_host(objective.measured(network, batch_size_on(objective.device))).tolist()
-    others = [between] if isinstance(between, nn.Module) else list(between)
+    others = list(enumerate([between] if isinstance(between, nn.Module) else between, 2))
     given = not isinstance(directions, str)
     if others and (given or directions not in ("filter", "between")):
         what = "tensors" if given else repr(directions)
@@ -140,24 +126,22 @@ def landscape(
     if asked.directions == "pca":
         raise ConfigError("directions is 'pca', which needs a run's snapshots; choose another.")
     _warn_of_idle(asked)
+    frame = None
+    if not isinstance(directions, str):
+        labels = [f"direction {number + 1}" for number in range(len(directions))]
+        try:
+            frame = given_frame(network, directions, labels)
+        except ValueError as error:
+            raise ConfigError(f"These directions do not fit the network: {error}") from None
     with _told(progress, title or "landscape") as tell:
-        frame = _frame(network, objective, directions, others, asked.dim, seed, tell)
-        evaluator = Evaluator(
+        sampler = sampler_on(
+            asked,
             network,
             objective,
-            batchnorm="fixed" if asked.fixes_batchnorm else "recalibrate",
-            chunk=None if asked.allowed_error is None else STEADY_CHUNK,
-        )
-        reach, middle = asked.reach, 0.5 if others else 0.0
-        grid = Grid([(middle - reach, middle + reach)] * asked.dim, asked.points)
-        facts = {"title": title, "loss": _named(objective), "model_loss": total / len(objective)}
-        sampler = Sampler(
-            frame,
-            evaluator,
-            grid,
-            facts=facts,
-            rho=asked.rho,
-            tolerance=asked.allowed_error,
+            others=[(f"network {n}", unwrapped(each).state_dict()) for n, each in others],
+            frame=frame,
+            facts={"title": title, "loss": _named(objective)},
+            tell=lambda sentence: tell(0, 0, sentence),
         )
         *_, found = sampler.levels(progress=lambda done, total: tell(done, total, "points"))
     return titled(LandscapeResult, found, title or "landscape")
@@ -400,37 +384,6 @@ def _measured(
             unwrapped(model), objective, asked, other=other, facts=facts, progress=tell
         )
     return titled(HessianResult, report, title)
-
-
-def _frame(
-    network: nn.Module,
-    objective: Objective,
-    directions: str | Sequence[Sequence[Tensor]],
-    others: Sequence[nn.Module],
-    dim: int,
-    seed: int,
-    tell: Tell,
-) -> Frame:
-    for each in others:
-        require_alike(network.state_dict(), unwrapped(each).state_dict())
-    try:
-        if others:
-            return frame_between(network, *(unwrapped(each).state_dict() for each in others))
-        if not isinstance(directions, str):
-            labels = [f"direction {number + 1}" for number in range(len(directions))]
-            return given_frame(network, directions, labels)
-        if directions == "hessian":
-            count = 0
-
-            def product(sentence: str) -> None:
-                nonlocal count
-                count += 1
-                tell(count, 0, "eigenvectors")
-
-            return eigenvector_frame(network, objective, dim=dim, seed=seed, tell=product)
-        return random_frame(network, dim=dim, kind=directions, seed=seed)
-    except ValueError as error:
-        raise ConfigError(f"These directions do not fit the network: {error}") from None
 
 
 def _named(objective: Objective) -> str:

@@ -1,7 +1,7 @@
 """How many points an adaptive plane needs where a uniform grid needs all of its own.
 
 Every plane is measured once on a whole grid, of which the loss of every image is kept, and the rule
-of ``samar/landscapes/adaptive/refinement.py`` is tried on the kept losses. Errors are relative: the
+of ``samar/landscapes/adaptive.py`` is tried on the kept losses. Errors are relative: the
 largest factor, less one, by which a surface is off at the points of the whole grid.
 A uniform grid is taken as figures draw it, linear between its points, and also with the spline of
 adaptive planes. An evaluation is the loss of one image at one point.
@@ -20,11 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
-from samar.data.sample import Sample
 from samar.jobs.store import Store
-from samar.landscapes.adaptive.refinement import Refinement, Scale
-from samar.landscapes.adaptive.spline import Surface
-from samar.landscapes.eigenvectors import IMAGES, eigenvector_frame
+from samar.landscapes.adaptive import Refinement, Scale, Surface
 from samar.landscapes.grid import Floats
 from samar.landscapes.sampler import sampler_of
 from samar.landscapes.settings import LandscapeSettings
@@ -62,11 +59,7 @@ def measured(plane: Plane, data: Path, points: int, images: int) -> Floats:
         normalize="imagenet",
     )
     settings = LandscapeSettings(points=points, images=images, **plane.settings)
-    frame = None
-    if settings.directions == "hessian":
-        few = Sample.of(network.dataset.test, network.dataset.normalization, min(images, IMAGES))
-        frame = eigenvector_frame(network.model, few, dim=2, seed=settings.seed)
-    sampler = sampler_of(settings, network.model, network.dataset, frame=frame)
+    sampler = sampler_of(settings, network.model, network.dataset)
     found = np.empty((points, points, sampler.evaluator.images), dtype=np.float32)
     for index in sampler.grid.pending(points):
         losses, _ = sampler.evaluator.each(sampler.frame.at(sampler.grid.coordinates(index)))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from samar.connectivity.bend import BendTraining
 from samar.connectivity.curve import coefficients, point
 from samar.errors import ConfigError
-from samar.landscapes.directions import weights_of
+from samar.landscapes.frame import weights_of
 
 CURVES = ("line", "bezier", "chain")
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from samar.connectivity.measure import plane_frame
-from samar.landscapes.directions import weights_of
+from samar.landscapes.frame import weights_of
 
 
 def test_two_networks_of_the_same_weights_span_no_plane_with_a_bend() -> None:

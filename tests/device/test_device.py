@@ -22,8 +22,8 @@ from samar.device.placement import Placement, measuring_device
 from samar.device.precision import bf16_pays
 from samar.device.ranks import join
 from samar.errors import ConfigError
-from samar.landscapes.directions import weights_of
 from samar.landscapes.evaluator import Evaluator
+from samar.landscapes.frame import weights_of
 from samar.models.build import build_model
 from samar.models.catalog import MODELS
 from samar.networks.normalization import try_normalizations
@@ -280,7 +280,7 @@ def test_a_processor_without_avx_512_computes_in_fp32() -> None:
 import torch
 from samar.data.sample import Sample
 from samar.device.precision import has_bf16, multiplies_bf16
-from samar.landscapes.directions import weights_of
+from samar.landscapes.frame import weights_of
 from samar.landscapes.evaluator import Evaluator
 from samar.models.build import build_model
 assert not has_bf16(torch.device("cpu")) and not multiplies_bf16()

@@ -249,8 +249,8 @@ def test_a_landscape_and_a_hessian_that_do_not_fit_are_taken_in_smaller_pieces(
     from samar.curvature.product import hessian_of
     from samar.curvature.solvers.eigenvalues import top_of
     from samar.data.sample import Sample
-    from samar.landscapes.directions import weights_of
     from samar.landscapes.evaluator import Evaluator
+    from samar.landscapes.frame import weights_of
 
     data = dataset_of(TrainSettings(**SMALL))
     network = Trainer(TrainSettings(device="cpu", **SMALL), data).model

@@ -17,9 +17,8 @@ from samar.curvature.solvers.trace import hessian_trace
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device import placement, waiting
-from samar.landscapes.directions import weights_of
 from samar.landscapes.evaluator import Evaluator
-from samar.landscapes.frame import random_frame
+from samar.landscapes.frame import random_frame, weights_of
 from samar.models.build import build_model
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of

@@ -3,8 +3,7 @@ import math
 import pytest
 import torch
 
-from samar.landscapes.directions import random_direction, weights_of
-from samar.landscapes.frame import random_frame
+from samar.landscapes.frame import random_direction, random_frame, weights_of
 
 
 def filters(tensor: torch.Tensor) -> torch.Tensor:

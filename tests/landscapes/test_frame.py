@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from samar.errors import ConfigError
-from samar.landscapes.directions import weights_of
-from samar.landscapes.frame import Frame, frame_between, given_frame, random_frame
+from samar.landscapes.frame import Frame, frame_between, given_frame, random_frame, weights_of
 
 
 def flat(tensors) -> torch.Tensor:

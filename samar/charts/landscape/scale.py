@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from samar.landscapes.adaptive.refinement import floor_of
+from samar.landscapes.adaptive import floor_of
 from samar.landscapes.grid import Floats
 from samar.landscapes.result import Landscape, Trail
 

@@ -21,9 +21,9 @@ from samar.errors import DataError
 from samar.jobs.job import Job, job_dir
 from samar.jobs.store import Store
 from samar.kinds.landscape import LEVEL, PREVIEW, LandscapeJobSettings
-from samar.landscapes.catalog import BATCHNORM, DIRECTIONS
 from samar.landscapes.export import can_write_vtp, to_csv, to_vtp
 from samar.landscapes.result import Landscape
+from samar.landscapes.settings import BATCHNORM, DIRECTIONS
 from samar.landscapes.topology.merge_tree import MergeTree
 from samar.web.controls import control, draw_settings, segmented
 from samar.web.measuring.jobs import images_there

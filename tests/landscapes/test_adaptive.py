@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from scipy.interpolate import RBFInterpolator
 
-from samar.landscapes.adaptive.refinement import BORDER, FEWEST, Refinement, Scale
-from samar.landscapes.adaptive.spline import AROUND, Surface, spline_weights
+from samar.landscapes.adaptive import (
+    AROUND,
+    BORDER,
+    FEWEST,
+    Refinement,
+    Scale,
+    Surface,
+    spline_weights,
+)
 from samar.landscapes.evaluator import Evaluator
 from samar.landscapes.frame import random_frame
 from samar.landscapes.grid import Grid

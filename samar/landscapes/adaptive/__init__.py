@@ -1,1 +1,0 @@
-"""Planes of which only the points that the surface needs are measured."""
