@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samar.charts.connectivity import pairs_figure, paths_figure, plane_figure, training_figure
+from samar.charts.connectivity import pairs_figure, paths_figure, plane_figure
 from samar.charts.html.connectivity import standalone_html
 from samar.charts.landscape.scale import shared_scale
 from samar.connectivity.result import Along, Connection, Path
@@ -53,11 +53,6 @@ def test_every_path_is_drawn_with_its_standard_errors(found: Connection) -> None
     np.testing.assert_allclose(accuracy.y, 100 * found.paths[0].along["test"].accuracy, rtol=1e-6)
 
 
-def test_without_a_path_it_says_so() -> None:
-    figure = paths_figure(Connection(()), "test", "loss")
-    assert figure.layout.annotations[0].text == "Nothing is measured yet."
-
-
 def test_every_pair_has_a_mark() -> None:
     groups = {"one start": np.array([[0.0, 0.0]]), "two starts": np.array([[1.0, 0.2], [1.4, 0.3]])}
     plain, aligned = pairs_figure(groups, "test images").data
@@ -78,12 +73,6 @@ def test_the_plane_shows_networks_bend_and_curve(plane: Landscape) -> None:
     ]
     assert list(marks.text) == ["first", "second", "bend"]
     assert not figure.frames, "it is no film"
-
-
-def test_the_training_is_averaged_over_a_few_steps(found: Connection) -> None:
-    (curve,) = training_figure(found.paths).data
-    assert len(curve.x) == 333
-    assert curve.y[0] == pytest.approx(found.paths[2].training[:3, 1].mean())
 
 
 def test_a_page_of_its_own_holds_everything(found: Connection, plane: Landscape) -> None:

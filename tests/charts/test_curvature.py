@@ -45,13 +45,6 @@ def test_a_negative_eigenvalue_of_pyhessian_is_not_called_the_largest(report) ->
     assert eigenvalue_figure([("net", report)]).data[1].name == "largest"
 
 
-def test_two_networks_differ_in_more_than_colour(report) -> None:
-    traces = eigenvalue_figure([("a", report), ("b", report)]).data
-    tops = [trace for trace in traces if trace.name in ("a", "b")]
-    assert tops[0].marker.symbol != tops[1].marker.symbol
-    assert tops[0].x[0] < 1 < tops[1].x[0]
-
-
 def test_names_are_no_markup_in_legends(report) -> None:
     named = [("<b>a</b>", report), ("b", report)]
     for figure in (eigenvalue_figure(named), density_figure(named), layers_figure(named, "trace")):
@@ -105,25 +98,6 @@ def test_eigenvalues_bars_and_the_reference_line() -> None:
     np.testing.assert_array_equal(third.y, [1, 1])
     np.testing.assert_array_equal(bound.y, [4])
     assert figure.layout.yaxis.autorangeoptions.clipmax == 18
-
-
-def test_before_the_first_step_is_the_beginning_of_every_axis() -> None:
-    measured = [MEASURED[0] | {"step": 0}, MEASURED[0]]
-    for axis, tenth in (("step", 10), ("grad_evals", 20), ("seconds", 1)):
-        view = View(optimizer="samar", x=axis)
-        largest = curvature_panel(columns(40), columns(0), view, measured).data[0]
-        np.testing.assert_allclose(largest.x, [0, tenth])
-
-
-def test_a_network_of_two_parameters_has_two_eigenvalues() -> None:
-    two = [{"step": 1, "values": [3.0, 2.0], "residuals": [0.1, 0.1], "lr": 0.1}]
-    figure = curvature_panel(columns(3), columns(0), View(optimizer="sgd"), two)
-    assert [trace.name for trace in figure.data] == ["h₁", "h₂", "2/η"]
-
-
-def test_without_measurements_it_says_so() -> None:
-    figure = curvature_panel(columns(3), columns(0), View(optimizer="sgd"), [])
-    assert "Nothing was measured yet" in figure.layout.annotations[0].text
 
 
 def test_estimates_become_one_curve_per_rank() -> None:

@@ -6,7 +6,6 @@ import pytest
 from samar.charts.html.landscape import standalone_html
 from samar.charts.landscape.figures import (
     contour_figure,
-    empty_figure,
     slices_figure,
     surface_figure,
 )
@@ -103,29 +102,6 @@ def test_ball_and_path_lie_on_the_plane_and_play() -> None:
     assert (solid.data[2].z >= path.loss - 1e-6).all()
 
 
-def test_ends_of_a_path_are_no_film() -> None:
-    places = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    ends = Trail(places, np.zeros(3), np.ones(3), np.ones(3), tuple("abc"))
-    found = plane(trail=ends, manifest={"directions": "between"})
-    scale = shared_scale([found], "loss", False)
-    assert not contour_figure(found, scale, "net").frames
-    assert "film" not in surface_figure(found, scale, "net").layout.meta
-
-
-def test_a_scale_begins_at_zero_unless_all_lies_far_above_it() -> None:
-    near = plane()
-    assert shared_scale([near], "loss", False).bounds == pytest.approx((0, 13.1))
-    assert shared_scale([near], "loss", True).bounds == pytest.approx((0.1, 13.1))
-    far = Landscape(near.axes, near.loss + 30, near.accuracy, near.done, near.manifest)
-    assert shared_scale([far], "loss", False).bounds[0] == pytest.approx(30.1)
-    axis = slices_figure([("net", near)], shared_scale([near], "loss", False)).layout.yaxis
-    assert axis.rangemode == "tozero"
-    axis = slices_figure([("net", far)], shared_scale([far], "loss", False)).layout.yaxis
-    assert axis.rangemode is None
-    axis = slices_figure([("net", near)], shared_scale([near], "accuracy", False)).layout.yaxis
-    assert axis.range[0] == 0
-
-
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("height", [1e-9, 1e-3, 1.0])
 def test_small_losses_are_drawn_as_large_ones_are(height: float, log: bool) -> None:
@@ -134,42 +110,6 @@ def test_small_losses_are_drawn_as_large_ones_are(height: float, log: bool) -> N
     assert scale.bounds == pytest.approx((0.1 * height * log, 13.1 * height))
     drawn = contour_figure(found, scale, "net").data[0]
     assert [drawn.zmin, drawn.zmax] == pytest.approx(scale.drawn(np.array(scale.bounds)).tolist())
-
-
-def test_a_logarithm_of_losses_that_are_nothing() -> None:
-    found = plane()
-    some = replace(found, loss=np.where(found.loss < 1, 0, found.loss))
-    none = replace(found, loss=0 * found.loss)
-    assert shared_scale([some], "loss", True).bounds == pytest.approx((1e-6, 13.1))
-    assert shared_scale([none], "loss", True).bounds == (1e-6, 1e-6)
-    low, high = shared_scale([none], "loss", False).drawn_bounds
-    assert low == 0 < high
-
-
-def test_the_base_is_square_and_so_is_what_waits_for_it() -> None:
-    found = plane()
-    ratio = surface_figure(found, shared_scale([found], "loss", False), "net").layout.scene
-    assert ratio.aspectratio.x == ratio.aspectratio.y
-    waiting = empty_figure(0.5, "Press Compute.").layout
-    assert waiting.xaxis.range == waiting.yaxis.range == (-0.5, 0.5)
-    assert waiting.yaxis.scaleanchor == "x"
-    assert waiting.annotations[0].text == "Press Compute."
-
-
-def test_a_long_title_is_cut_in_the_figures() -> None:
-    found, name = plane(), "#2 SAMAR, ρ 0.2 · Small CNN · Digits, 40 % wrong labels · seed 0"
-    scale = shared_scale([found], "loss", True)
-    heading = surface_figure(found, scale, name).layout.title.text
-    assert heading == "<b>#2 SAMAR, ρ 0.2 · Small CNN · D…</b> · loss (log scale)"
-    assert name in surface_figure(found, scale, name).layout.meta["alt"]
-
-
-def test_camera_buttons() -> None:
-    found = plane()
-    figure = surface_figure(found, shared_scale([found], "loss", False), "net")
-    (menu,) = figure.layout.updatemenus
-    assert [button.label for button in menu.buttons] == ["45°", "front", "top"]
-    assert figure.data[0].contours.z.project.z
 
 
 def test_slices_of_one_plane_and_of_two() -> None:
@@ -182,12 +122,6 @@ def test_slices_of_one_plane_and_of_two() -> None:
     assert [trace.name for trace in figure.data] == ["first", "second"]
     assert [trace.line.dash for trace in figure.data] == ["dot", "solid"]
     np.testing.assert_allclose(figure.data[1].y, 100 * high.accuracy[4], rtol=1e-6)
-
-
-def test_names_of_slices_are_no_markup() -> None:
-    two = [("<b>first</b>", plane(1)), ("second", plane(3))]
-    figure = slices_figure(two, Scale("loss", False, (0, 2)))
-    assert [trace.name for trace in figure.data] == ["&lt;b&gt;first&lt;/b&gt;", "second"]
 
 
 def test_labels_of_a_narrow_logarithm_differ_and_lie_in_it() -> None:

@@ -6,7 +6,6 @@ import pytest
 from samar.charts.landscape.figures import contour_figure, slices_figure, surface_figure
 from samar.charts.landscape.scale import shared_scale
 from samar.charts.landscape.topology import (
-    MOST_MARKS,
     bounds_of,
     marks,
     merge_tree_figure,
@@ -41,11 +40,6 @@ def test_minima_and_saddles_are_marked_at_their_loss() -> None:
     assert {z for trace in below for z in trace.z} == {solid.layout.scene.zaxis.range[0]}
 
 
-def test_the_accuracy_has_no_minima_marked() -> None:
-    scale = shared_scale([WELLS], "accuracy", False)
-    assert len(contour_figure(WELLS, scale, "net", TREE).data) == 2
-
-
 def test_minima_at_the_border_are_hollow() -> None:
     tree = topology_of(square(lambda x, y: x + 0.2 * np.cos(9 * y), 33, 1.0))
     found = {each["name"]: each for each in marks(tree)}
@@ -53,13 +47,6 @@ def test_minima_at_the_border_are_hollow() -> None:
     assert list(found) == ["minima at the border", "saddles"]
     assert found["minima at the border"]["marker"]["symbol"] == "circle-open"
     assert "lowest place at the border" in found["minima at the border"]["text"][0]
-
-
-def test_only_the_deepest_of_very_many_are_marked() -> None:
-    tree = topology_of(plane_of(np.random.default_rng(0).normal(size=(65, 65))))
-    assert len(tree.minima) > MOST_MARKS
-    counts = [len(each["x"]) for each in marks(tree)]
-    assert sum(counts) <= 2 * MOST_MARKS
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -93,16 +80,6 @@ def test_branches_of_a_merge_tree_rise_and_do_not_cross(tree) -> None:
             inside = bar[0] < other[0] < bar[1]
             assert not (inside and below[0] < level < below[1])
     assert sum(len(trace.x) for trace in figure.data[1:]) == len(cut)
-
-
-def test_titles_from_people_are_no_markup() -> None:
-    for draw in (merge_tree_figure, persistence_figure):
-        figure = draw(TREE, shared_scale([WELLS], "loss", False), "<b>x", (0.0, 2.0))
-        assert "&lt;b&gt;x" in figure.layout.title.text
-        alone = draw(TREE, shared_scale([WELLS], "loss", False), "", (0.0, 2.0))
-        assert "·" not in alone.layout.title.text
-        many = draw(TREE, shared_scale([WELLS], "loss", False), "n" * 99, (0.0, 2.0))
-        assert many.layout.title.text.endswith("n…</b>")
 
 
 def test_minima_and_maxima_of_a_line_are_marked_on_it() -> None:

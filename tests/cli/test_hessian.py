@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from samar.cli import main, parser
-from samar.curvature.result import Report, Spectrum
 from samar.jobs.store import Store
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.models.build import build_model
@@ -39,20 +38,8 @@ def test_everything_at_once_in_words_and_json(digits, capsys, monkeypatch) -> No
     for name, little in (("PROBES", 2), ("STEPS", 6)):
         monkeypatch.setattr(f"samar.curvature.report.{name}", little)
     monkeypatch.setattr("samar.curvature.sharpness.GAUSSIAN_PAIRS", 2)
-    words = [
-        *digits,
-        "--images",
-        "8",
-        "--top",
-        "2",
-        "--tol",
-        "0.1",
-        "--density",
-        "--layers",
-        "--sharpness",
-        "--trace-products",
-        "9",
-    ]
+    asked = "--images 8 --top 2 --tol 0.1 --density --layers --sharpness --trace-products 9"
+    words = [*digits, *asked.split()]
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["trace_error"] > 0
@@ -117,14 +104,13 @@ def test_another_matrix_and_its_noise_scale(digits, capsys) -> None:
     assert 0 < max(split["gauss_newton"]) <= found["eigenvalues"][0] * (1 + 1e-3)
 
 
-@pytest.mark.parametrize("engine", ["lanczos", "pyhessian"])
-def test_engines_agree(digits, capsys, engine) -> None:
-    assert main([*digits, "--images", "30", "--top", "1", "--engine", engine, "--json"]) == 0
+def test_engines_agree(digits, capsys) -> None:
+    assert main([*digits, "--images", "30", "--top", "1", "--engine", "pyhessian", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert main([*digits, "--images", "30", "--top", "1", "--tol", "1e-5", "--json"]) == 0
     exact = json.loads(capsys.readouterr().out)
     assert found["eigenvalues"] == pytest.approx(exact["eigenvalues"], rel=1e-2)
-    assert found["manifest"]["engine"] == engine
+    assert found["manifest"]["engine"] == "pyhessian"
 
 
 @pytest.mark.parametrize(
@@ -139,22 +125,10 @@ def test_engines_agree(digits, capsys, engine) -> None:
             "--matrix rest --engine pyhessian",
             "engine is not for matrix 'rest'; leave one of them out.",
         ),
-        *(
-            (
-                f"--engine pyhessian --{word}",
-                f"{word.split()[0]} is not for engine 'pyhessian'; leave one of them out.",
-            )
-            for word in ("sharpness", "gauss-newton", "held-out 20")
-        ),
         ("--held-out 1", "held-out is 1, but a standard error needs at least 2 other images;"),
-        ("--top 101", "top is '101', but it must be at most 100; choose another value."),
         ("--top 9 --max-products 8", "9 eigenvalues need at least 9 products, not 8."),
-        ("--images 0", "images is '0', but it must be at least 1; choose another value."),
-        ("--tol 0", "tol is '0', but it must be above 0; choose another value."),
         ("--rho nan", "rho is 'nan', but it must be a finite number; choose another value."),
-        ("--trace-products 5", "trace-products is '5', but it must be at least 6; choose another"),
         ("--engine arpack", "engine is 'arpack', but it must be one of: lanczos, pyhessian."),
-        ("--split validation", "split is 'validation', but it must be one of: test, train."),
     ],
 )
 def test_bad_input_is_one_sentence(digits, words, sentence, capsys) -> None:
@@ -171,27 +145,3 @@ def test_weights_that_diverged(tmp_path, digits, capsys) -> None:
     save_weights(net, Path(digits[1]), {})
     assert main(digits) == 2
     assert "holds values that are not finite" in capsys.readouterr().err
-
-
-def test_what_pyhessian_has_no_lower_end_for_is_said(digits, capsys) -> None:
-    few = [*digits, "--images", "8", "--top", "1", "--tol", "0.5", "--engine", "pyhessian"]
-    assert main([*few, "--both-ends"]) == 0
-    assert "--both-ends has no effect with --engine pyhessian" in capsys.readouterr().err
-
-
-def test_json_holds_no_number_that_json_lacks(digits, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("samar.curvature.report.PROBES", 1)
-    monkeypatch.setattr("samar.curvature.report.STEPS", 4)
-    few = ["--images", "8", "--top", "1", "--tol", "0.5", "--density", "--json"]
-    assert main([*digits, *few]) == 0
-    out = capsys.readouterr().out
-    assert "NaN" not in out
-    assert json.loads(out)["density"]["trace_error"] is None
-
-
-def test_a_negative_eigenvalue_of_pyhessian_is_not_called_the_largest() -> None:
-    spectrum = Spectrum((0.5, -2.0), (0.0, 0.0), None, (), (), 1, True, 1.0, 0.0)
-    report = Report(spectrum, None, None, None, None, 9, 0.0, {"engine": "pyhessian"})
-    assert [report.end(each) for each in spectrum.values] == ["largest", "largest in modulus"]
-    ours = Report(spectrum, None, None, None, None, 9, 0.0, {"engine": "lanczos"})
-    assert [ours.end(each) for each in spectrum.values] == ["largest", "largest"]

@@ -70,9 +70,7 @@ def test_threshold_and_neighbours_are_options(
     ("words", "sentence"),
     [
         ("nothing", "There is no job 'nothing'"),
-        ("missing.npz", "holds no landscape"),
         ("FILE --threshold 1", "threshold is 1.0, but must be a share"),
-        ("FILE --threshold nan", "threshold is nan, but must be a share"),
         ("FILE --neighbours 5", "neighbours is 5, but a cell of a plane has 8 or 4"),
         ("FILE --out a.txt", "must end in .json, .csv or .html"),
         ("FILE FILE --out a.csv", "--out takes one landscape, got 2"),
@@ -83,11 +81,3 @@ def test_what_does_not_fit_is_told(
 ) -> None:
     assert main(["topology", *words.replace("FILE", str(saved)).split()]) == 2
     assert sentence in capsys.readouterr().err
-
-
-def test_a_job_without_a_landscape_is_told(
-    saved: Path, recorded, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = recorded()
-    assert main(["topology", run.id]) == 2
-    assert "holds no landscape; give a landscape job" in capsys.readouterr().err
