@@ -29,11 +29,6 @@ def test_curves_at_a_quarter_by_hand() -> None:
     assert float(point("chain", 0.75, a, w, b)[0]) == 12.0
 
 
-def test_another_curve_is_refused() -> None:
-    with pytest.raises(ValueError, match="curve must be one of line, bezier, chain, got 'arc'"):
-        coefficients("arc", 0.5)
-
-
 def logistic(weight: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """∂ mean cross-entropy / ∂ W of logits x Wᵀ, by hand: (softmax − one-hot)ᵀ x / n."""
     return (torch.softmax(x @ weight.T, 1) - F.one_hot(y, 3)).T @ x / len(x)

@@ -1,6 +1,5 @@
 """Barriers and their errors against plain loops; files that lose nothing."""
 
-import io
 import math
 import statistics
 from pathlib import Path as FilePath
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from samar.connectivity.result import COLUMNS, Along, Connection, Path
-from samar.errors import DataError
 
 T = np.linspace(0, 1, 5)
 
@@ -96,18 +94,3 @@ def test_a_file_gives_back_every_number(tmp_path: FilePath) -> None:
     assert rows[0] == ["curve", "aligned", "images", "t", *COLUMNS]
     assert len(rows) == 1 + 2 * 5
     assert float(rows[3][4]) == found.paths[0].along["test"].loss[2]
-
-
-def test_another_file_is_refused(tmp_path: FilePath) -> None:
-    (tmp_path / "a.npz").write_bytes(b"no archive")
-    with pytest.raises(DataError, match="holds no paths"):
-        Connection.load(tmp_path / "a.npz")
-    with pytest.raises(DataError, match="holds no paths"):
-        Connection.load(tmp_path / "missing.npz")
-    for change in ({"t": T[::-1]}, {"curve": "arc"}, {"training": np.ones(3)}):
-        values = {name: getattr(path(), name) for name in Path.__dataclass_fields__} | change
-        content = io.BytesIO()
-        Connection((Path(**values),)).save(content)
-        content.seek(0)
-        with pytest.raises(DataError, match="holds no paths"):
-            Connection.load(content)

@@ -52,20 +52,6 @@ def test_agrees_with_the_dense_hessian(network, sample, dense) -> None:
     assert found.kappa_expected - 1 == pytest.approx(5e-5 * found.along_gradient / g.norm().item())
 
 
-def test_without_a_radius_or_a_gradient() -> None:
-    net = nn.Linear(2, 2, bias=False).double()
-    nn.init.zeros_(net.weight)
-    flat = Sample(torch.tensor([[1.0, 0.0], [1.0, 0.0]]).double(), torch.tensor([0, 1]))
-    with hessian_of(net, flat) as hessian:
-        assert dynamics_of(hessian, torch.eye(4, dtype=torch.float64)[:1], rho=0.1) is None
-    one = Sample(flat.x, torch.tensor([0, 0]))
-    with hessian_of(net, one) as hessian:
-        found = dynamics_of(hessian, torch.eye(4, dtype=torch.float64))
-    assert found is not None
-    assert found.gradient_share == pytest.approx(1)
-    assert found.kappa is None
-
-
 def test_the_noise_scale_recovers_what_made_the_gradients() -> None:
     """Gradients G + noise, with tr Σ / |G|² known: unbiased over many draws of n of them."""
     generator = torch.Generator().manual_seed(0)
@@ -90,11 +76,6 @@ def test_the_noise_scales_error_is_that_of_its_trace() -> None:
     assert low is not None
     assert high is not None
     assert exact.error == pytest.approx((high.value - low.value) / 2, rel=1e-4)
-
-
-def test_a_gradient_that_drowns_in_noise_has_no_scale() -> None:
-    assert noise_scale(Estimate(5.0, 0.1), 0.1, 100) is None
-    assert noise_scale(Estimate(0.0, 0.0), 1.0, 1) is None
 
 
 def test_the_noise_scales_error_is_its_spread_over_examples() -> None:

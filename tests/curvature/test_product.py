@@ -1,5 +1,4 @@
 import math
-import warnings
 import weakref
 
 import pytest
@@ -205,13 +204,6 @@ def test_every_batch_can_be_the_last(network, sample, monkeypatch, kept) -> None
     limit = 3
     with pytest.raises(InterruptedError):
         hessian.loss_at(hessian.gradient)
-
-
-def test_warnings_are_filtered_within_the_block_alone(network, sample) -> None:
-    before = list(warnings.filters)
-    with hessian_of(network, sample) as hessian:
-        hessian @ hessian.gradient
-    assert warnings.filters == before
 
 
 @pytest.mark.parametrize(

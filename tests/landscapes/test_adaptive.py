@@ -8,8 +8,6 @@ from scipy.interpolate import RBFInterpolator
 
 from samar.landscapes.adaptive import (
     AROUND,
-    BORDER,
-    FEWEST,
     Refinement,
     Scale,
     Surface,
@@ -115,44 +113,10 @@ def test_few_points_and_an_honest_error(name: str, most: int, covers: float) -> 
     assert np.mean(covered) >= covers
 
 
-def test_nothing_finite_and_nothing_at_all_end_at_once() -> None:
-    for losses in (np.full((17, 17), np.nan), np.zeros((17, 17)), np.ones((17, 17))):
-        rule, last, _ = refined(losses, 0.05)[-1]
-        assert rule.chosen.sum() == 25
-        np.testing.assert_array_equal(last, losses)
-
-
 def test_small_losses_are_interpolated_as_large_ones_are() -> None:
     rule, last, error = refined(1e-9 * PLANES["wall"], 0.05)[-1]
     assert 25 < rule.chosen.sum() <= 175
     assert true_error(last, 1e-9 * PLANES["wall"]) <= error <= 0.05
-
-
-def test_a_loss_of_nothing_beside_others_counts_as_a_millionth_of_the_largest() -> None:
-    for largest, floor in ((1e-3, 1e-9), (100.0, 1e-6)):
-        scale = Scale.of(np.array([0.0, largest, np.nan]))
-        assert scale.loss(scale.interpolated(np.zeros(1)))[0] == pytest.approx(floor)
-
-
-@pytest.mark.parametrize("outside", [np.nan, np.inf])
-def test_the_border_of_a_region_that_is_not_finite(outside: float) -> None:
-    losses = np.where(X + 0.4 * Y > 0.5, outside, 1 + X**2)
-    rule, last, _ = refined(losses, 0.05)[-1]
-    assert rule.finished
-    assert rule.chosen.sum() < 250
-    wrong = np.argwhere(np.isfinite(last) != np.isfinite(losses))
-    steps = 16 * np.abs(X + 0.4 * Y - 0.5)[tuple(wrong.T)] / np.hypot(1, 0.4)
-    assert steps.max() <= BORDER
-    inside = np.isfinite(last) & np.isfinite(losses)
-    assert true_error(last[inside], losses[inside]) <= 0.05
-
-
-def test_a_single_finite_point_ends() -> None:
-    losses = np.full((17, 17), np.nan)
-    losses[8, 8] = 1.0
-    rule, last, _ = refined(losses, 0.05)[-1]
-    assert rule.chosen.sum() < 150
-    assert last[8, 8] == 1
 
 
 def test_a_plane_of_which_a_few_points_are_known() -> None:
@@ -164,38 +128,12 @@ def test_a_plane_of_which_a_few_points_are_known() -> None:
         np.testing.assert_allclose(filled, 2, atol=1e-6)
 
 
-def test_the_coarsest_grid_is_measured_whole() -> None:
-    rule, _, error = refined(np.exp(np.random.default_rng(0).random((5, 5))), 1e-3)[-1]
-    assert rule.chosen.all()
-    assert error == 0
-
-
-def test_losses_below_zero_are_measured_by_their_range() -> None:
-    losses = X**2 - 3 * Y
-    rule, last, error = refined(losses, 0.02)[-1]
-    assert np.abs(last - losses).max() / np.ptp(losses[rule.chosen]) <= error <= 0.02
-
-
 def test_noise_takes_every_point() -> None:
     losses = np.exp(np.random.default_rng(0).standard_normal((9, 9)))
     rule, last, error = refined(losses, 1e-3)[-1]
     assert rule.chosen.all()
     assert error == 0
     np.testing.assert_allclose(last, losses)
-
-
-def test_batches_are_neither_empty_nor_repeated() -> None:
-    rule, known, seen = Refinement(33, 0.05), np.full((33, 33), np.nan), set[tuple[int, ...]]()
-    sizes = []
-    while batch := rule.batch():
-        assert not seen & set(batch)
-        seen |= set(batch)
-        sizes.append(len(batch))
-        for index in batch:
-            known[index] = PLANES["ridge"][index]
-        rule.observe(known)
-    assert sizes[0] == 25
-    assert min(sizes) >= FEWEST
 
 
 @pytest.fixture

@@ -237,17 +237,6 @@ def test_no_standard_error_where_no_example_has_a_loss_of_its_own(network, sampl
     assert np.isnan(single.at(random_frame(net).at((0.1, 0.0))).loss_se)
 
 
-@pytest.mark.parametrize("count", [1 + 128, 1 + 2 * 128, 1 + 128 * 129])
-def test_no_single_calibration_image_is_left_over(count: int) -> None:
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)).double()
-    x, y = torch.randn(count, 2).double(), torch.arange(count) % 2
-    evaluator = Evaluator(net, Sample(x, y), batchnorm="recalibrate")
-    assert np.isfinite(evaluator.at(weights_of(net)).loss)
-    found = evaluator.state_at(weights_of(net))["1.running_mean"]
-    torch.testing.assert_close(found, net[0](x).mean(0).detach())
-
-
 def test_synchronized_batchnorm_is_estimated_anew_too(sample) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SyncBatchNorm(4), nn.Flatten(), nn.Linear(144, 4))
     found = Evaluator(net, sample, batchnorm="recalibrate").state_at(weights_of(net))

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from samar.errors import ConfigError, DataError
+from samar.errors import ConfigError
 from samar.landscapes.topology.merge_tree import (
     MergeTree,
-    grid_border,
-    grid_edges,
     topology_of,
 )
 from tests.landscapes.topology import surfaces
@@ -238,46 +236,7 @@ def test_a_constant_or_a_factor_changes_only_the_numbers() -> None:
     assert [scaled.numbers()[n] for n in names] == pytest.approx([tree.numbers()[n] for n in names])
 
 
-def test_a_landscape_without_a_finite_loss_has_no_minimum() -> None:
-    with pytest.raises(DataError, match="No loss is finite"):
-        topology_of(plane_of(np.full((5, 5), np.nan)))
-
-
 @pytest.mark.parametrize("value", [-0.1, 1.0, np.nan, np.inf])
 def test_a_threshold_is_a_share(value: float) -> None:
     with pytest.raises(ConfigError, match="share of the range"):
         topology_of(square(surfaces.bowl, 5, 1.0)).simplified(value)
-
-
-def test_neighbours_are_eight_or_four() -> None:
-    with pytest.raises(ConfigError, match="neighbours is 6, but a cell of a plane has 8 or 4"):
-        topology_of(square(surfaces.bowl, 5, 1.0), neighbours=6)
-
-
-@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 5), (2, 2)])
-def test_the_smallest_landscapes_have_one_minimum_at_the_border(shape: tuple[int, ...]) -> None:
-    tree = topology_of(plane_of(np.arange(np.prod(shape), dtype=float).reshape(shape)))
-    assert [(each.index, each.border) for each in tree.minima] == [(0, True)]
-
-
-def test_neighbours_on_a_grid() -> None:
-    assert grid_edges((4,)).tolist() == [[0, 1], [1, 2], [2, 3]]
-    rows, columns = 3, 4
-    place = np.stack(np.unravel_index(np.arange(rows * columns), (rows, columns)), axis=1)
-    steps = np.abs(place[:, None] - place[None])
-    for neighbours, near in ((4, steps.sum(axis=2) == 1), (8, steps.max(axis=2) == 1)):
-        edges = grid_edges((rows, columns), neighbours)
-        expected = {tuple(pair) for pair in np.argwhere(np.triu(near)).tolist()}
-        assert {tuple(sorted(pair)) for pair in edges.tolist()} == expected
-        assert len(edges) == len(expected)
-
-
-def test_the_border_of_a_grid_is_its_edge_and_around_holes() -> None:
-    finite = np.ones((6, 7), dtype=bool)
-    finite[3, 4] = False
-    border = grid_border(finite).reshape(6, 7)
-    inner = np.zeros((6, 7), dtype=bool)
-    inner[1:-1, 1:-1] = True
-    inner[2:5, 3:6] = False
-    np.testing.assert_array_equal(border, ~inner)
-    assert grid_border(np.ones(5, dtype=bool)).tolist() == [True, False, False, False, True]

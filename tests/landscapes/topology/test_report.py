@@ -26,18 +26,6 @@ def test_two_basins_are_told_with_depth_and_mean_climb() -> None:
     assert "border" not in words
 
 
-def test_shallower_basins_are_counted_apart() -> None:
-    whole = topology_of(square(surfaces.ripples, 33, 1.25))
-    tree = whole.simplified(0.015)
-    assert [len(each.minima) for each in (whole, tree)] == [3, 2]
-    assert "1 shallower one is not counted, with a persistence of at most 0.0515." in said(
-        tree, None, whole
-    )
-    words = told(square(surfaces.ripples, 33, 1.25), threshold=0.05)[1]
-    assert "2 shallower ones are not counted, with a persistence of at most 0.0576." in words
-    assert "not counted" not in said(whole, None, whole)
-
-
 def test_a_bowl_is_one_basin_and_a_slope_has_no_known_minimum() -> None:
     words = said(topology_of(square(surfaces.bowl, 9, 1.0)).simplified(0.01))
     assert "One basin" in words
@@ -100,8 +88,3 @@ def test_json_and_csv_hold_the_whole_tree() -> None:
     assert [float(row["persistence"]) for row in rows[: len(tree.minima)]] == [
         each.persistence for each in tree.minima
     ]
-
-
-def test_columns_are_named_by_the_dimension() -> None:
-    line = topology_of(plane_of(np.array([1.0, 0.0, 2.0, 0.5, 3.0])))
-    assert tree_csv(line).startswith("node,kind,alpha,loss")
