@@ -260,5 +260,5 @@ KIND = Kind(
     prepare=prepare,
     reused=True,
     resumable=True,
-    rehearse=importing("samar.landscapes.eigenvectors", "samar.landscapes.sampler"),
+    rehearse=importing("samar.landscapes.sampler"),
 )
