@@ -52,7 +52,6 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
     with pytest.MonkeyPatch.context() as patch, jobs_at(tmp_path_factory.mktemp("home")) as jobs:
         patch.setattr("samar.training.measurements.USUAL", FEW)
         patch.setattr("samar.training.measurements.quick_effort", lambda trainer: FEW)
-        patch.setattr("examples.recordings.record.MAX_PRODUCTS", 6)
         patch.setattr("samar.curvature.report.PROBES", 2)
         patch.setattr("samar.curvature.report.STEPS", 8)
         yield jobs
