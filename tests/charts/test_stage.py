@@ -245,27 +245,6 @@ def test_a_run_without_lambda_shows_what_it_has_instead() -> None:
     assert "lam" in [tile["key"] for tile in tiles([run], {})]
 
 
-@pytest.mark.parametrize(
-    ("active", "every", "due", "words"),
-    [
-        (True, 1, {}, "Being measured"),
-        (True, 0, {}, "Switched off"),
-        (True, 1, {"reason": "Put off."}, "Put off."),
-        (False, 1, {}, "None was measured before the run ended."),
-        (False, 0, {}, "Switched off"),
-    ],
-)
-def test_an_empty_tile_says_why(active: bool, every: int, due: dict[str, Any], words: str) -> None:
-    settings = TrainSettings(curvature_every=every, film_every=every)
-    shown = tiles([run_of(5, settings=settings, active=active)], {"curvature": due, "film": due})
-    for tile in shown:
-        if tile["key"] in ("landscape", "eigenvalues"):
-            assert words in tile["note"]
-        if not active:
-            assert "omes" not in tile["note"]
-            assert "aiting" not in tile["note"]
-
-
 def test_a_collapse_is_told_with_a_way_back() -> None:
     run = run_of(400, 40, kept=[0, 40, 80], events=[Event(200, "change", {"rho": 1.0}, 0.0)])
     run.steps["loss"][:] = np.r_[np.full(200, 0.3), np.full(200, 2.35)]

@@ -248,6 +248,21 @@ def test_one_that_diverges_ends_while_the_others_go_on(jobs: Jobs) -> None:
     assert race.summary["leader"] == "sam"
 
 
+def test_killed_when_all_had_ended_it_only_says_so(jobs: Jobs) -> None:
+    race = here(jobs.store, RaceSettings(**TINY, optimizers="sgd,sam"))
+    before = [records_of(jobs.store, run) for run in jobs.members(race.id)]
+    assert jobs.store.move(race, "interrupted", only=("finished",))
+    jobs.store.requeue(race)
+    claimed = jobs.store.claim_next("long", limit=1)
+    assert claimed is not None
+    do(jobs.store, claimed)
+    after = jobs.get(race.id)
+    assert (after.status, after.done) == ("finished", race.done)
+    assert after.summary == {**race.summary, "begun": race.done}
+    again = [records_of(jobs.store, run) for run in jobs.members(race.id)]
+    np.testing.assert_equal(again, before)
+
+
 def test_it_takes_one_place_and_its_members_none(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -20,7 +18,6 @@ from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
 from samar.web.jobs import table
-from samar.web.jobs.table import result_of
 from samar.web.service import service
 from samar.web.state import BEGUN
 
@@ -123,24 +120,6 @@ def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
     compare_page(app, four[2:], compare_view="Two side by side")
     assert "pair_lambda_max" in figures(app)
     assert app.dataframe[-1].value["trace"].tolist() == [7]
-
-
-@pytest.mark.parametrize(
-    ("summary", "told"),
-    [
-        ({"centre_loss": 2.295, "points": 5}, "centre loss 2.295, points 5"),
-        ({"begun": 0, "edits": 2}, ""),
-        ({"ended": 7, "since": 1.8e9, "begun": 4}, "ended 7"),
-        (
-            {"begun": 0, "leader": "sam", "test_accuracy": 0.5, "members": {"sam": {}}},
-            "sam: test accuracy 50.00%",
-        ),
-    ],
-)
-def test_a_result_is_what_was_found_and_whose(
-    recorded: Callable[..., Job], summary: dict[str, Any], told: str
-) -> None:
-    assert result_of(replace(recorded(), summary=summary)) == told
 
 
 def test_the_flatness_report_measures_once(
@@ -388,38 +367,6 @@ def test_what_a_race_takes_with_it_is_said(app: AppTest, four: list[Job]) -> Non
     app.button(key="really_delete").click().run()
     assert not app.error
     assert len(Jobs().all()) == len(four)
-
-
-def test_tags_and_a_name_given_elsewhere_are_shown(app: AppTest, four: list[Job]) -> None:
-    jobs, job = Jobs(), four[0]
-    jobs_page(app, job)
-    jobs.tag(job.id, ["there"])
-    jobs.rename(job.id, "other")
-    app.run()
-    named = {each.label: each for each in app.text_input}
-    assert named["Tags, with spaces between them"].value == "there"
-    assert named["New name"].value == "other"
-    named["Tags, with spaces between them"].set_value("there here")
-    app.button(key="save_tags").click().run()
-    assert set(jobs.get(job.id).tags) == {"there", "here"}
-    {each.label: each for each in app.text_input}["New name"].set_value("third")
-    app.button(key="save_name").click().run()
-    assert jobs.get(job.id).settings.name == "third"
-
-
-@pytest.mark.parametrize(("button", "done"), [("save_tags", "tags"), ("really_delete", "")])
-def test_of_several_jobs_one_that_is_gone_stops_nothing(
-    app: AppTest, four: list[Job], button: str, done: str
-) -> None:
-    jobs, (gone, kept) = Jobs(), four[:2]
-    jobs_page(app, gone, kept)
-    app.text_input(key="tags_of_many").set_value("here")
-    jobs.delete(gone.id)
-    app.button(key=button).click().run()
-    assert not app.exception
-    assert gone.id in app.error[0].value
-    left = [job for job in jobs.all() if job.id == kept.id]
-    assert [bool(getattr(job, done)) for job in left] == [True] if done else left == []
 
 
 def test_a_number_in_the_address_is_a_job(app: AppTest, four: list[Job]) -> None:

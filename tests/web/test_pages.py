@@ -91,26 +91,6 @@ def test_a_preset_fills_the_controls(app: AppTest) -> None:
     assert app.selectbox(key="preset").value == "cifar10"
 
 
-@pytest.mark.parametrize(
-    ("link", "preset"),
-    [
-        ({"preset": "noisy_digits"}, "noisy_digits"),
-        ({"preset": PRESETS["noisy_digits"].title}, "noisy_digits"),
-        ({"label_noise": "0.4", "rho": "0.2", "probe_share": "0.5"}, "noisy_digits"),
-        ({"preset": "noisy_digits", "seed": "7"}, None),
-        ({"preset": "nothing"}, None),
-    ],
-)
-def test_the_preset_box_says_what_the_settings_are(
-    app: AppTest, link: dict[str, str], preset: str | None
-) -> None:
-    train_page(app, **link)
-    assert not app.exception
-    assert app.selectbox(key="preset").value == preset
-    assert ("--label-noise 0.4" in command(app)) == (link != {"preset": "nothing"})
-    assert ("--seed 7" in command(app)) == ("seed" in link)
-
-
 def test_nothing_moves_when_a_run_ends(app: AppTest) -> None:
     """The same buttons stand in the same order, and no box appears."""
     run, store = at_work(app), Jobs().store

@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.playground.descent import descend
 from samar.playground.presets import PRESETS
 from samar.playground.settings import PlaygroundSettings
 from samar.web.playground import page as playground_page
-from samar.web.playground.page import story
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -137,28 +135,4 @@ def test_only_what_concerns_an_optimizer_moves_it(monkeypatch: pytest.MonkeyPatc
         "vasso",
         "samar",
         *("sam", "vasso", "samar"),
-    ]
-
-
-def test_every_kind_of_outcome_has_words() -> None:
-    held = PRESETS["parked"].config()
-    assert "SAM and VaSSO stay in the **flat** valley, 2.5 away" in " ".join(
-        story(held, descend(held))
-    )
-    lost = PRESETS["large_rho"].config()
-    assert "SAM, VaSSO and SAMAR **diverged** after 10 to 16 steps" in " ".join(
-        story(lost, descend(lost))
-    )
-    still = PlaygroundSettings(rule="fixed", steps=10, noise=0.0)
-    words = " ".join(story(still, descend(still)))
-    assert "SAM, VaSSO and SAMAR are in the **flat** valley" in words
-    assert "nearing" in words
-    assert "λ stayed at 1" in words
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_path_that_diverges_at_once_is_told() -> None:
-    lost = PlaygroundSettings(lr=1.0, landscape="bowl", x=4.0, y=4.0, walls=50.0)
-    assert story(lost, descend(lost)) == [
-        "SGD, SAM, VaSSO and SAMAR **diverged** after 0 steps: the steps grew without bound."
     ]
