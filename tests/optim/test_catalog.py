@@ -95,8 +95,11 @@ def test_the_factory_passes_on_what_applies():
     assert float(optimizer.lam) == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize("module", ["batchnorm", "rng", "rules", "sam", "second_pass"])
+@pytest.mark.parametrize(
+    "module",
+    ["optim.batchnorm", "optim.rules", "optim.sam", "optim.second_pass", "device.randomness"],
+)
 def test_docstring_examples(module):
-    result = doctest.testmod(import_module(f"samar.optim.{module}"))
+    result = doctest.testmod(import_module(f"samar.{module}"))
     assert result.attempted > 0
     assert result.failed == 0
