@@ -79,7 +79,7 @@ LAMBDA = Sign(
     ".stage-tile-lam .scatterlayer path.js-line, .st-key-panel_lam .scatterlayer path.js-line"
 )
 TRAIN_NOW = Wait("/", ".st-key-train_now button", LAMBDA)
-LONG_RUN = Wait("/train?epochs=10000", ".st-key-button_start button", LAMBDA)
+LONG_RUN = Wait("/train?epochs=10000&rho=0.2", ".st-key-button_start button", LAMBDA)
 STOP = Wait("", ".st-key-button_stop button", Sign(".stage-status, .st-key-status", "Stopped"))
 RACE = Wait("/", ".st-key-race_now button", LAMBDA)
 EDITED = Sign(".stage-marks, .st-key-panel_lam", "ρ 0.3")
