@@ -182,6 +182,11 @@ def go_to(number: int) -> None:
     st.query_params[LESSON] = str(number)
 
 
+def _turn(pages: int, count: int) -> None:
+    """Turn from the lesson of the address, also where its buttons are not drawn yet."""
+    go_to(min(max(_number(count) + pages, 1), count))
+
+
 def _reset(lesson: Lesson) -> None:
     for key, value in lesson.defaults.items():
         st.session_state[key] = value
@@ -246,7 +251,7 @@ def _ways(lessons: tuple[Lesson, ...], number: int) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", key="ways"):
         st.button(
             "Back", key="lesson_back", icon=":material/arrow_back:", shortcut=back,
-            disabled=number == 1, on_click=go_to, args=(max(1, number - 1),),
+            disabled=number == 1, on_click=_turn, args=(-1, len(lessons)),
         )  # fmt: skip
         st.button(
             "Leave presenting" if presenting() else "Present",
@@ -257,7 +262,7 @@ def _ways(lessons: tuple[Lesson, ...], number: int) -> None:
         st.button(
             "Next lesson", key="lesson_next", icon=":material/arrow_forward:", shortcut=on,
             type="primary", disabled=number == len(lessons),
-            on_click=go_to, args=(min(len(lessons), number + 1),),
+            on_click=_turn, args=(1, len(lessons)),
         )  # fmt: skip
     if number == len(lessons):
         st.page_link(
