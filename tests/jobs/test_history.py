@@ -5,8 +5,6 @@ from samar.jobs.job import Job
 from samar.jobs.records import RunHistory
 from samar.jobs.store import Store
 
-BOTH_STORES = True
-
 
 def test_grows_as_the_run_does(store: Store, running: Job, step, epoch) -> None:
     history = RunHistory(store.records, running.key)

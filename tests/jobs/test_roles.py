@@ -34,8 +34,6 @@ from samar.networks.library import keep_upload
 from samar.sweeps.spec import SweepSpec
 from samar.training.settings import TrainSettings
 
-BOTH_STORES = True
-
 ANNA, BEN, VIEWER = Person(CLASS, "anna"), Person(CLASS, "ben"), Person(VIEW)
 
 

@@ -13,8 +13,6 @@ from samar.jobs.training_records import EpochRecord
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
 
-BOTH_STORES = True
-
 
 def left(running: Job, summary: dict[str, Any], done: int) -> float | None:
     started = time.time() - 60

@@ -22,10 +22,7 @@ from tests.waiting import wait
 
 # Of the others nothing depends on the database that these, and the tests of the store, do not show.
 BOTH_STORES = (
-    "test_steering",
     "test_killed_at_any_moment_nothing_is_lost_or_repeated",
-    "test_a_second_run_waits_for_its_place",
-    "test_terminated_loses_no_step",
     "test_a_worker_that_lost_its_run_leaves_it_alone",
 )
 
