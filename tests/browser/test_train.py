@@ -55,7 +55,7 @@ def expect_heading(page: Page, tile: str, words: str | re.Pattern[str]) -> None:
 
 
 def turn_the_surface(page: Page) -> float:
-    """Drag it; where its camera then is."""
+    """Drag it; where its camera comes to rest."""
     box = page.locator(".stage-tile-landscape .js-plotly-plot").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -63,7 +63,11 @@ def turn_the_surface(page: Page) -> float:
     page.mouse.down()
     page.mouse.move(x + 80, y + 10, steps=4)
     page.mouse.up()
-    return float(page.evaluate(CAMERA)["x"])
+    before, now = None, page.evaluate(CAMERA)["x"]
+    while before != now:
+        page.wait_for_timeout(300)
+        before, now = now, page.evaluate(CAMERA)["x"]
+    return float(now)
 
 
 def test_a_run_is_steered_left_joined_again_and_branched(open_page: Callable[..., Page]) -> None:
