@@ -45,7 +45,7 @@ def expect_look(page: Page, chart: str, expression: str, value: object) -> None:
 
 
 def test_from_the_first_picture_to_the_finest(address: str, visit: Callable[..., Page]) -> None:
-    page = visit(f"{address}?l_directions=pca&l_points=33", viewport=SCREEN)
+    page = visit(f"{address}?l_directions=pca&l_points=17", viewport=SCREEN)
     expect(page.get_by_text("First result: 9 × 9 points, 32 images.")).to_be_visible()
     playback = page.get_by_role("group", name="Playback")
     expect(playback).to_contain_text("snapshot 3 of 3")
@@ -66,15 +66,15 @@ def test_from_the_first_picture_to_the_finest(address: str, visit: Callable[...,
     page.locator(".st-key-l_images input").fill("300")
     compute = page.locator(".st-key-l_compute button").first
     compute.click()  # which commits what was typed
-    coarse = re.compile(r"^(5 × 5|9 × 9|17 × 17) points, 300 images; refining")
+    coarse = re.compile(r"^(5 × 5|9 × 9) points, 300 images; refining")
     expect(page.get_by_text(coarse).first).to_be_visible(timeout=60_000)
     page.locator(".st-key-l_cancel button").dispatch_event("click")  # drawing keeps the mouse busy
     expect(compute).to_contain_text("Continue")
     expect(page.get_by_text("What was measured is kept")).to_be_visible()
     compute.click()
-    expect(page.get_by_text("33 × 33 points, 300 images.")).to_be_visible(timeout=150_000)
+    expect(page.get_by_text("17 × 17 points, 300 images.")).to_be_visible()
     expect(page.get_by_text("measured on")).to_be_visible()
-    expect_look(page, "contour_1", "p.data[0].text.length", 33)
+    expect_look(page, "contour_1", "p.data[0].text.length", 17)
     assert look(page, "surface_1", EYE) == pytest.approx(eye, abs=1e-3)
     with page.expect_download() as download:
         page.get_by_role("button", name="NPZ").click()
