@@ -66,7 +66,7 @@ def _submit(store: Any, end: Any) -> None:
     first = jobs.submit(TrainSettings.parse({**TINY, "name": "first", "epochs": 3}))
     end([first])
     ids = [
-        jobs.submit(TrainSettings.parse({**TINY, "name": f"run {n}", "epochs": 30, "seed": n}))
+        jobs.submit(TrainSettings.parse({**TINY, "name": f"run {n}", "epochs": 10, "seed": n}))
         for n in range(4)
     ]
     run = first
@@ -83,7 +83,7 @@ def _submit_steered(store: Any, **words: Any) -> list[str]:
     from samar.kinds.race import RaceSettings
     from samar.training.settings import TrainSettings
 
-    race = {**TINY, "name": "race", "epochs": 16, "optimizers": "sgd,samar"}
+    race = {**TINY, "name": "race", "epochs": 8, "optimizers": "sgd,samar"}
     race |= {"curvature_every": 0, "film_every": 0}
     cancelled = TrainSettings.parse({**TINY, "name": "cancelled", "epochs": 4000})
     jobs = Jobs(store)

@@ -9,15 +9,12 @@ from samar.data.sample import Sample
 from samar.jobs.store import Store
 from samar.networks.load import load_network
 
-TABLE = (
-    *(276.4354154, 204.9038014, 174.1785263, 130.9319703, 115.3356607),
-    *(85.3803435, 82.3235228, 67.0144542, 64.1338623, 55.9908513),
-)
+TABLE = (276.4354154, 204.9038014, 174.1785263, 130.9319703, 115.3356607)
 
 
 @pytest.mark.shared
 def test_the_top_of_the_table(shared_data: Path) -> None:
-    """All ten of them, to within what a few ReLUs at their kinks can do.
+    """Its first five, to within what a few ReLUs at their kinks can do.
 
     A network's Hessian jumps where a ReLU switches, and in float32 the order of a sum, which
     changes with the number of threads, switches a handful of 47 million: seen up to 2e-4,
@@ -32,8 +29,8 @@ def test_the_top_of_the_table(shared_data: Path) -> None:
     )
     data = network.dataset
     sample = Sample.of(data.test, data.normalization, 250)
-    found = top_eigenvalues(network.model, sample, k=10, tol=1e-3)
+    found = top_eigenvalues(network.model, sample, k=5, tol=1e-3)
     assert found.loss == pytest.approx(1.02356637, rel=1e-6)
     assert found.values == pytest.approx(TABLE, rel=5e-4)
     assert found.converged
-    assert found.products <= 30
+    assert found.products <= 25
