@@ -110,18 +110,6 @@ def test_settings_side_by_side(app: AppTest, four: list[Job], recorded: Callable
     assert "parallel" in figures(app)
 
 
-def test_two_side_by_side_without_films(app: AppTest, four: list[Job]) -> None:
-    compare_page(app, four, compare_view="Two side by side")
-    assert "Neither run measured its landscape" in app.info[0].value
-    series = Store().records
-    found = {"values": [3.0, 2.0, 1.0], "residuals": [0.1] * 3, "trace": 7.0, "lr": 0.05}
-    fresh = Store().get(four[2].id)
-    series.note(fresh.key, 8, "curvature", **found)
-    compare_page(app, four[2:], compare_view="Two side by side")
-    assert "pair_lambda_max" in figures(app)
-    assert app.dataframe[-1].value["trace"].tolist() == [7]
-
-
 def test_the_flatness_report_measures_once(
     app: AppTest, recorded: Callable[..., Job], four: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,6 @@ import streamlit as st
 from samar.jobs.job import Job
 from samar.web.compare.curves import curves, runs_of
 from samar.web.compare.flatness import flatness
-from samar.web.compare.pair import pair
 from samar.web.compare.settings import settings
 from samar.web.controls import segmented
 from samar.web.jobs.files import report
@@ -20,7 +19,6 @@ MOST_RUNS = 40
 VIEWS = {
     "curves": "Curves",
     "settings": "Settings and results",
-    "pair": "Two side by side",
     "flatness": "Flatness report",
 }
 
@@ -37,12 +35,10 @@ def compare_page() -> None:
     view = segmented("View", "compare_view", VIEWS)
     if view == "flatness":
         flatness(runs, everything)
-    elif len(runs) < (2 if view == "pair" else 1):
+    elif not runs:
         st.info("Choose two or more runs above.", icon=":material/arrow_upward:")
     elif view == "settings":
         settings(runs)
-    elif view == "pair":
-        pair(runs)
     else:
         curves(runs)
     if runs:
