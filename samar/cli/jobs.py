@@ -34,7 +34,6 @@ def register(commands: Any) -> None:
     for name, action, help in (
         ("show", _show, "show one job of any kind"),
         ("stop", _stop, "stop a job; most can be resumed"),
-        ("cancel", _stop, "the same as stop"),
         ("delete", _delete, "delete a job with its files and all that it owns"),
     ):
         parser = commands.add_parser(name, help=help)

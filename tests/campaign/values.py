@@ -225,7 +225,7 @@ def _written() -> Iterator[Case]:
     ]
     for text in refused:
         yield Case(tuple(text.split(" ")) if text else ())
-    for verb in ("show", "stop", "cancel", "delete", "resume", "evaluate", "hessian", "landscape"):
+    for verb in ("show", "stop", "delete", "resume", "evaluate", "hessian", "landscape"):
         for word in (*NO_JOB, *UNTEXT):
             yield Case((verb, word))
     yield Case(("landscape", f"{RUN}@{'9' * 5000}"))
