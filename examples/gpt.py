@@ -91,7 +91,7 @@ def main(steps: int = 600) -> str | None:
 
     sample = draw(tokens, 16)
     with samar.watch(
-        network, optimizer, loss=loss_of, sample=sample, name="gpt", steps=steps, looks=0.3
+        network, optimizer, loss=loss_of, sample=sample, name="gpt", steps=steps
     ) as run:
         for _ in range(steps):
             x, y = draw(tokens, BATCH)

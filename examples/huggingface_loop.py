@@ -57,7 +57,7 @@ def main(epochs: int = 10, examples: int = 2000) -> str | None:
 
     training = sequences(examples, seed=0)
     sample = {name: torch.stack([e[name] for e in training[:200]]) for name in training[0]}
-    callback = SamarCallback(sample=sample, name="hugging face", looks=0.3)
+    callback = SamarCallback(sample=sample, name="hugging face")
     with tempfile.TemporaryDirectory() as folder:
         trainer = SamarTrainer(
             model=network,

@@ -72,7 +72,7 @@ def main(epochs: int = 25) -> str | None:
     training = DataLoader(TensorDataset(x[:1000], y[:1000]), batch_size=50, shuffle=True)
     validation = DataLoader(TensorDataset(x[1000:], y[1000:]), batch_size=1000)
 
-    callback = SamarCallback(sample=(x[:250], y[:250]), name="lightning", looks=0.3)
+    callback = SamarCallback(sample=(x[:250], y[:250]), name="lightning")
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",

@@ -43,7 +43,7 @@ def main(epochs: int = 150) -> str | None:
     network.append(nn.Linear(64, 2))
     optimizer = samar.SAMAR(network.parameters(), torch.optim.AdamW, lr=1e-3, rho=0.1)
 
-    with samar.watch(network, optimizer, sample=(x, y), name="table", looks=0.3) as run:
+    with samar.watch(network, optimizer, sample=(x, y), name="table") as run:
         for _ in range(epochs):
             for batch in torch.randperm(len(x)).split(50):
 

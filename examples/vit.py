@@ -63,7 +63,7 @@ def main(steps: int = 300, most: int = 5000) -> str | None:
     optimizer = samar.SAMAR(network.parameters(), torch.optim.AdamW, lr=1e-3, rho=0.1, lam_max=2.0)
 
     few = (x[:128], y[:128])
-    with samar.watch(network, optimizer, sample=few, name=f"vit on {name}", looks=0.3) as run:
+    with samar.watch(network, optimizer, sample=few, name=f"vit on {name}") as run:
         for _ in range(math.ceil(steps / math.ceil(len(x) / 100))):
             for batch in torch.randperm(len(x)).split(100):
 

@@ -84,7 +84,6 @@ def _submit_steered(store: Any, **words: Any) -> list[str]:
     from samar.training.settings import TrainSettings
 
     race = {**TINY, "name": "race", "epochs": 8, "optimizers": "sgd,samar"}
-    race |= {"curvature_every": 0, "film_every": 0}
     cancelled = TrainSettings.parse({**TINY, "name": "cancelled", "epochs": 4000})
     jobs = Jobs(store)
     return [jobs.submit(RaceSettings.parse(race), **words), jobs.submit(cancelled)]

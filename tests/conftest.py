@@ -21,6 +21,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Pages of tests keep no process warm; the tests of the spare process ask for one.
 os.environ.setdefault("SAMAR_SPARE", "0")
+# Nor are their runs observed, unless a test asks for it.
+os.environ.setdefault("SAMAR_PACE", "off")
 # A test that names no home of its own must not come near the user's.
 os.environ["SAMAR_HOME"] = tempfile.mkdtemp(prefix="samar-tests-")
 

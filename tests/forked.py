@@ -1,9 +1,9 @@
 """Workers of tests are forked from a process that has rehearsed what they need, as the spare has.
 
 A worker that a test starts is then at work at once, instead of after three seconds of imports; so
-are those that such a worker starts, the further processes of a run that trains in several among
-them, and those of a server of tests that is started as ``python -m tests.forked streamlit run``.
-What the command line starts is started as users' is.
+are those that such a worker starts, observers and the further processes of a run that trains in
+several among them, and those of a server of tests that is started as
+``python -m tests.forked streamlit run``. What the command line starts is started as users' is.
 """
 
 import atexit
@@ -19,15 +19,15 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import psutil
 
-from samar.jobs.engine import local, ranks
+from samar.jobs.engine import companion, local, ranks
 from samar.jobs.engine.spare import start_process
 
 ROOT = Path(__file__).parents[1]
@@ -35,9 +35,8 @@ ADDRESS = "SAMAR_TESTS_FORKS"
 """Names the socket of the process that forks."""
 FORKS = hasattr(os, "fork") and sys.platform != "darwin"
 WORKER = ["-m", "samar.jobs.engine.worker"]
-
-
 RANK = ["-m", "samar.training.ranks"]
+COMPANION = ["-m", "samar.jobs.engine.companion"]
 
 
 class Forked:
@@ -45,7 +44,11 @@ class Forked:
 
     Attributes:
         pid: its number.
+        stdin, stdout: of a companion, the ends of its pipes that are held here.
     """
+
+    stdin: BinaryIO
+    stdout: BinaryIO
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -56,7 +59,7 @@ class Forked:
         """None as long as it lives."""
         return None if hasattr(self, "_process") and self._process.is_running() else 0
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, timeout: float = 60) -> None:
         """Until it has ended."""
         end = time.monotonic() + timeout
         while self.poll() is None:
@@ -74,6 +77,19 @@ def fork_workers() -> None:
     """Do so for the rest of this process, where the platform forks."""
     if FORKS:
         local.start_process = _start  # type: ignore[assignment]
+        companion.start_process = _start_companion  # type: ignore[assignment]
+
+
+def _start_companion(arguments: list[str], log: Path | None, *_: Any, **rest: Any) -> Any:
+    """A companion, with pipes to its standard input and from its standard output."""
+    (read, stdin), (stdout, written) = os.pipe(), os.pipe()
+    words = {"arguments": arguments, "log": str(log or os.devnull), "variables": dict(os.environ)}
+    (pid,) = _ask(words | {"folder": str(Path.cwd()), "path": sys.path}, [read, written])
+    os.close(read)
+    os.close(written)
+    started = Forked(pid)
+    started.stdin, started.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
+    return started
 
 
 def _start(
@@ -130,15 +146,20 @@ def end_workers(home: Path) -> None:
                 process.kill()
 
 
-def _ask(words: Mapping[str, Any]) -> list[int]:
+def _ask(words: Mapping[str, Any], pipes: Sequence[int] = ()) -> list[int]:
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(forking())
-        asking.sendall(json.dumps(words).encode() + b"\n")
+        content = json.dumps(words).encode() + b"\n"
+        if pipes:
+            sent = socket.send_fds(asking, [content], pipes)
+            content = content[sent:]
+        asking.sendall(content)
         return list(json.loads(asking.makefile().read()))
 
 
 def _serve(listener: socket.socket) -> None:
     """Fork whenever somebody asks, until the tests have ended."""
+    import samar.training.observer
     import samar.training.ranks  # noqa: F401
     from samar.jobs.engine.worker import rehearse
 
@@ -151,7 +172,10 @@ def _serve(listener: socket.socket) -> None:
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         asked, _ = listener.accept()
         with asked:
-            words = json.loads(asked.makefile().readline())
+            content, pipes, *_ = socket.recv_fds(asked, 1 << 20, 2)
+            while not content.endswith(b"\n"):
+                content += asked.recv(1 << 20)
+            words = json.loads(content)
             if home := words.get("of"):
                 children = {child.pid for child in psutil.Process().children()}
                 homes = {pid: of for pid, of in homes.items() if pid in children}
@@ -161,13 +185,20 @@ def _serve(listener: socket.socket) -> None:
                 if answer == [0]:
                     listener.close()
                     asked.close()
-                    _work(**words)
+                    _work(pipes, **words)
+                for pipe in pipes:
+                    os.close(pipe)
                 homes[answer[0]] = words["variables"].get("SAMAR_HOME", "")
             asked.sendall(json.dumps(answer).encode())
 
 
 def _work(
-    arguments: list[str], log: str, variables: Mapping[str, str], folder: str, path: list[str]
+    pipes: Sequence[int],
+    arguments: list[str],
+    log: str,
+    variables: Mapping[str, str],
+    folder: str,
+    path: list[str],
 ) -> NoReturn:
     from samar.jobs.engine import worker
     from samar.jobs.kind import kinds
@@ -179,14 +210,19 @@ def _work(
         os.setsid()
         os.chdir(folder)
         with Path(os.devnull).open("rb") as nothing, Path(log).open("ab") as output:
-            for source, number in ((nothing, 0), (output, 1), (output, 2)):
-                os.dup2(source.fileno(), number)
+            ends = pipes or (nothing.fileno(), output.fileno())
+            for source, number in (*zip(ends, (0, 1), strict=True), (output.fileno(), 2)):
+                os.dup2(source, number)
         os.environ.clear()
         os.environ.update(variables)
         sys.path[:] = path
         kinds.cache_clear()  # those that SAMAR_KINDS names
+        for pipe in pipes:
+            os.close(pipe)
         if arguments[:2] == RANK:
             follow()
+        elif pipes:
+            companion.main()
         else:
             worker.main(arguments[2])
         ended = 0

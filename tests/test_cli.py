@@ -16,6 +16,7 @@ KEYS = [
     *("train_accuracy", "val_accuracy", "test_accuracy"),
     *("train_loss", "val_loss", "test_loss", "gap"),
     *("lam_first", "lam_last", "lam_low", "lam_high"),
+    *("planes", "eigenvalue_estimates", "oldest_plane_seconds"),
 ]
 
 
@@ -46,7 +47,7 @@ def test_train_show_runs_and_delete(samar_home: Path, capsys: pytest.CaptureFixt
     assert shown["summary"]["images"] == 797
     assert shown["command"].startswith("python -m samar evaluate")
     assert main(["delete", evaluation["id"]]) == 0
-    assert main(["cancel", row["run"]]) == 2
+    assert main(["stop", row["run"]]) == 2
     assert "stop needs a run that is" in capsys.readouterr().err
     assert main(["show", "tiny"]) == 0
     shown = json.loads(capsys.readouterr().out)

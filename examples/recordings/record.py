@@ -29,17 +29,12 @@ from samar.landscapes.sampler import plane
 from samar.models.guard import undisturbed
 from samar.recordings import Columns, PlaneOverTime, RecordedRun
 from samar.training.loop import dataset_of
-from samar.training.measurements import (
-    CURVATURE_IMAGES,
-    EIGENVALUES,
-    LANDSCAPE_IMAGES,
-    TOLERANCE,
-)
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from samar.version import __version__
 
-MAX_PRODUCTS = 60
+EIGENVALUES, TOLERANCE, MAX_PRODUCTS = 3, 1e-2, 60
+CURVATURE_IMAGES = LANDSCAPE_IMAGES = 128
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from samar.jobs.edits import PlannedEdit, read_edits
 from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.jobs.store import MEMBER
-from samar.jobs.summary import percent
+from samar.jobs.summary import observed, percent
 from samar.kinds.race import HELD_OUT, RaceSettings, title_of
 from samar.settings.command import add_settings, json_line, settings_from
 from samar.settings.paths import expanded
@@ -32,6 +32,7 @@ def register(commands: Any) -> None:
     )
     add_settings(race, RaceSettings)
     add_edits(race)
+    add_pace(race)
     race.add_argument(
         "--json", action="store_true", help="end with one JSON object, keyed by optimizer"
     )
@@ -41,7 +42,7 @@ def register(commands: Any) -> None:
 def _race(options: argparse.Namespace) -> int:
     service = Jobs()
     settings = settings_from(options, RaceSettings)
-    job_id = service.submit(settings, edits=edits_from(options))
+    job_id = service.submit(settings, edits=edits_from(options), pace=options.pace)
     return report(service, follow(service, job_id, words), options.json)
 
 
@@ -89,6 +90,7 @@ def _figures(member: Job) -> dict[str, Any]:
         **{name: getattr(last, name) if last else None for name in names},
         "gradients": last.grad_evals if last else 0,
         "seconds": last.seconds if last else 0.0,
+        **observed(member),
     }
 
 
@@ -113,6 +115,15 @@ def add_edits(parser: argparse.ArgumentParser) -> None:
         "--edits",
         metavar="FILE",
         help="changes to make at given steps, as 'export RUN --out FILE.json' writes them",
+    )
+
+
+def add_pace(parser: argparse.ArgumentParser) -> None:
+    """Let a command take a pace."""
+    parser.add_argument(
+        "--pace",
+        help="off (measure nothing), fast, epoch (wait for a picture of every epoch), or the most "
+        "epochs a second; changes no number of the run (default: fast)",
     )
 
 

@@ -32,6 +32,16 @@ def register(commands: Any) -> None:
     train = commands.add_parser("train", help="train a network", description="Train a network.")
     add_settings(train, TrainSettings)
     add_edits(train)
+    race.add_pace(train)
+    pace = commands.add_parser(
+        "pace",
+        help="let a run or a race go on at another pace",
+        description="Change how fast a run trains and whether it is measured meanwhile: off, fast, "
+        "epoch, or the most epochs a second. It changes no number of the run.",
+    )
+    pace.add_argument("id", metavar="JOB", help="number, id or name of the run or race")
+    pace.add_argument("pace", metavar="PACE", help="off, fast, epoch or a number")
+    pace.set_defaults(run=_pace)
     edit = commands.add_parser(
         "edit",
         help="change settings of a run while it trains",
@@ -68,6 +78,14 @@ def _edit(options: argparse.Namespace) -> int:
     return 0
 
 
+def _pace(options: argparse.Namespace) -> int:
+    service = Jobs(by="command line")
+    job = service.get(options.id)
+    service.set_pace(job.id, options.pace)
+    print(f"{job.id} goes on at pace {options.pace}.")
+    return 0
+
+
 def _train(options: argparse.Namespace) -> int:
     rank, count = gathered()
     if here := count > 1:
@@ -76,7 +94,7 @@ def _train(options: argparse.Namespace) -> int:
     if rank:
         return follow_first(settings.device)
     service = Jobs()
-    job_id = service.submit(settings, edits=edits_from(options), here=here)
+    job_id = service.submit(settings, edits=edits_from(options), pace=options.pace, here=here)
     with done_here(service, job_id) if here else nullcontext():
         return _follow(service, job_id, options.json)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from samar.compare.groups import Curve, Floats
-from samar.jobs.records import Columns, Event
+from samar.jobs.records import CURVATURE, Columns, Event, measurements
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def curve_of(
     """
     metric = METRICS[name]
     if metric.of == "curvature":
-        found = [event for event in events if event.kind == "curvature"]
+        found = measurements(events, CURVATURE)
         at = np.array([event.step for event in found], dtype=float)
         values = np.array([_measured(name, event.detail) for event in found], dtype=float)
         x, kept = places(at, axis, steps), np.isfinite(values)

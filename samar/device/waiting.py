@@ -73,7 +73,7 @@ class HostCopy:
     """A tensor on its way to the CPU; nothing waits until it is read.
 
     Args:
-        tensor: 0-dim.
+        tensor: must not be written to before it has arrived.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -84,11 +84,15 @@ class HostCopy:
         else:
             self._host = on_host(tensor)
 
-    def value(self) -> float:
-        """The number; waits for it."""
+    def tensor(self) -> Tensor:
+        """The tensor on the CPU; waits for it."""
         if self._event is not None:
             self._event.synchronize()
-        return self._host.item()
+        return self._host
+
+    def value(self) -> float:
+        """The number of a 0-dim tensor; waits for it."""
+        return self.tensor().item()
 
 
 class HostReading:

@@ -32,6 +32,7 @@ from samar.jobs.branch import STATE
 from samar.jobs.edits import edits_of
 from samar.jobs.job import Job, job_dir
 from samar.jobs.kind import trains
+from samar.jobs.records import CURVATURE, measurements
 from samar.jobs.store import Store
 from samar.version import __version__
 
@@ -80,7 +81,7 @@ def write_job(store: Store, job: Job, target: Path | BinaryIO) -> dict[str, Any]
                 text = frame.to_csv(index=False, lineterminator="\n", na_rep="nan")
                 put(f"{name}.csv", text.encode())
                 put(f"{name}.parquet", frame.to_parquet(index=False))
-            measured = [{"step": e.step, **e.detail} for e in events if e.kind == "curvature"]
+            measured = [{"step": e.step, **e.detail} for e in measurements(events, CURVATURE)]
             put("curvature.json", _json(measured))
         artifacts = [
             artifact

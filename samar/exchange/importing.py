@@ -59,7 +59,7 @@ NEEDED, TABLES = ("config.json", "events.json"), ("steps.csv", "epochs.csv")
 COPIES = ("curvature.json", "steps.parquet", "epochs.parquet")
 """Members for people; what they hold stands elsewhere in the archive too."""
 IMPORTED = "imported"
-_LANDSCAPES = (LEVEL, PREVIEW, PARTIAL, "film_plane", "film_line", *PLANES.values())
+_LANDSCAPES = (LEVEL, PREVIEW, PARTIAL, *PLANES.values())
 LOADERS: Mapping[str, Callable[[Path], Any]] = {
     **dict.fromkeys(_LANDSCAPES, Landscape.load),
     PATHS: Connection.load,

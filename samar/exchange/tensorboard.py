@@ -9,6 +9,7 @@ import numpy as np
 from samar.errors import ConfigError, DataError
 from samar.exchange.archive import manifest_of
 from samar.jobs.job import Job
+from samar.jobs.records import CURVATURE, measurements
 from samar.jobs.store import Store
 
 EPOCH_TAGS = {
@@ -100,13 +101,11 @@ def write_tensorboard(store: Store, run: Job, folder: Path) -> Path:
                 kept = np.isfinite(columns[name])
                 for found in zip(columns[name][kept], steps[kept], times[kept], strict=True):
                     scalar(tag, *map(float, found))
-        for event in store.records.events(run.key):
-            if event.kind == "curvature":
-                scalar("hessian/trace", event.detail["trace"], event.step, event.at)
-                scalar("hessian/lambda_max", event.detail["values"][0], event.step, event.at)
-                for name in ("edge", "gradient_share", "kappa", "kappa_expected"):
-                    if (value := event.detail.get(name)) is not None:
-                        scalar(f"hessian/{name}", value, event.step, event.at)
+        for event in measurements(store.records.events(run.key), CURVATURE):
+            scalar("hessian/lambda_max", event.detail["values"][0], event.step, event.at)
+            for name in ("trace", "edge", "gradient_share", "kappa", "kappa_expected"):
+                if (value := event.detail.get(name)) is not None:
+                    scalar(f"hessian/{name}", value, event.step, event.at)
     finally:
         writer.close()
     return target

@@ -28,7 +28,8 @@ from samar.jobs.edits import (
     planned,
 )
 from samar.jobs.job import Job, job_dir, resume_path
-from samar.jobs.records import CHANGE, LOOKS, Artifact, Event, insert_events
+from samar.jobs.pace import PACE, pace_of
+from samar.jobs.records import CHANGE, MEASURED, Artifact, Event, insert_events
 from samar.jobs.sql import blocks, schema
 from samar.jobs.store import MEMBER, Store, new_row
 from samar.settings.command import json_line
@@ -101,7 +102,8 @@ def branch(
         events.append(Event(moment.step, CHANGE, live | {BY: by}, moment.at))
     settings = origin.settings.changed(name=changes.get("name") or _name(origin, moment.step))
     branched = {"run": origin.id, "step": moment.step, "title": origin.title}
-    inputs: dict[str, Any] = {BRANCH: branched, **(mark or {})}
+    pace = pace_of(origin.inputs, origin.summary)
+    inputs: dict[str, Any] = {BRANCH: branched, PACE: pace, **(mark or {})}
     if ahead:
         inputs[EDITS] = [edit.model_dump() for edit in ahead]
     row = new_row(settings, inputs=inputs)
@@ -153,7 +155,7 @@ def _belongs(event: Event, step: int) -> bool:
     """
     if event.kind == "change":
         return event.step < step
-    return event.kind in ("started", *LOOKS) and event.step <= step
+    return event.kind in ("started", *MEASURED) and event.step <= step
 
 
 def _name(origin: Job, step: int) -> str:

@@ -48,6 +48,7 @@ class Kind:
         rehearse: imports and tries what a job needs, in a spare process that waits for one.
         fetches: whether its jobs use the network, which a class may not.
         trains: whether its jobs are training runs, with steps and epochs.
+        observed: whether an observer may measure its jobs while they run.
         script: whether a script of somebody's own does its jobs, which nobody else can start.
     """
 
@@ -65,6 +66,7 @@ class Kind:
     fetches: bool = False
     rehearse: Callable[[], object] | None = None
     trains: bool = False
+    observed: bool = False
     script: bool = False
 
 

@@ -1,8 +1,9 @@
 """What a worker has for the store, gathered and written in order, also while the store is away.
 
 All of it is written in one transaction with the sign of life: at once where the work asks for it,
-else about twice a second by a thread. While the store is away the work goes on, and what it
-gathered waits here; the store is tried again, and catches up when it is there.
+else about twice a second by a thread, or twenty times while somebody watches. While the store is
+away the work goes on, and what it gathered waits here; the store is tried again, and catches up
+when it is there.
 """
 
 import sys
@@ -21,7 +22,10 @@ from samar.jobs.records import Event
 from samar.jobs.store import Store
 from samar.settings.command import json_line
 
-FLUSH_SECONDS = 0.4
+FLUSH_SECONDS, WATCHED_SECONDS = 0.4, 0.05
+"""From one write to the next, and while somebody watches."""
+LISTEN_SECONDS = 0.025
+"""From one look for orders to the next."""
 BEAT_SECONDS = 3.0
 PATIENCE_SECONDS = 300.0
 """How long a worker waits for room on the disk, or for a store that it cannot write to."""
@@ -45,12 +49,16 @@ class Outbox:
 
     Attributes:
         lost: whether the job is no longer this worker's; then nothing is written.
+        interval: seconds from one write to the next.
+        beside: further ones that are written by the same thread.
         terminated: whether the worker was told to end and to wait for nothing.
     """
 
     def __init__(self, store: Store, job: Job, patience: float | None = None) -> None:
         self.store, self.job = store, job
         self.lost = self.terminated = False
+        self.interval = FLUSH_SECONDS
+        self.beside: list[Outbox] = []
         self.summary: dict[str, Any] = dict(job.summary)
         self._patience = PATIENCE_SECONDS if patience is None else patience
         self._events: list[Event] = []
@@ -213,18 +221,36 @@ class Outbox:
             self._hindrance = reason
             log(reason)
 
+    def listen(self) -> None:
+        """Read what the store has for the job; called in a thread, many times a second."""
+
     def _keep_beating(self) -> None:
-        while not self._over.wait(FLUSH_SECONDS):
-            waits = time.monotonic() - self._beaten < BEAT_SECONDS
-            if waits and not self._gathered:
-                continue
+        while not self._over.wait(LISTEN_SECONDS):
             try:
-                self.write_down()
-            except JobLost:
-                continue
-            except SamarError as error:
-                self._broken = error  # for the work to stumble on
-                return
+                self.listen()
+            except SamarError as error:  # for the work itself to meet
+                self._broken = error
+            for outbox in (self, *self.beside):
+                outbox._beat(self.interval)
+
+    def _beat(self, interval: float) -> None:
+        """Write what was gathered, if it is time; what fails for good waits for the work."""
+        silent = time.monotonic() - self._beaten
+        if self._broken or silent < (interval if self._gathered else BEAT_SECONDS):
+            return
+        try:
+            self.write_down()
+        except JobLost:
+            self._beaten = time.monotonic()
+        except SamarError as error:
+            self._broken = error
+
+    def write_late(self) -> None:
+        """Write events that came after the job had ended."""
+        with self._lock:
+            events, self._events = self._events, []
+        if events:
+            self.store.records.note_all(self.job.key, events)
 
 
 def _of_store(error: OperationalError) -> str:

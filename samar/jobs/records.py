@@ -17,8 +17,8 @@ from samar.jobs.sql import blocks, schema
 from samar.jobs.sql.database import Database, take_turn
 from samar.jobs.training_records import NAN, EpochRecord, StepRecord
 
-COMMANDS = ("pause", "resume", "step", "stop", "change", "measure")
-PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE = COMMANDS
+COMMANDS = ("pause", "resume", "step", "stop", "change", "measure", "pace")
+PAUSE, RESUME, STEP, STOP, CHANGE, MEASURE, SET_PACE = COMMANDS
 WHY = "why"
 """In the detail of a stop: the sentence that the stopped job is to bear."""
 ORDER = "order"
@@ -69,7 +69,9 @@ EPOCH_COLUMNS = tuple(field.name for field in fields(EpochRecord))
 Columns = dict[str, np.ndarray]
 LABELS = "labels"
 """Kind of the events that hold the answers to some wrongly labelled training images."""
-LOOKS = ("curvature", "film", LABELS)
+PLANE, CURVATURE, ESTIMATE = "plane", "curvature", "estimate"
+"""Kinds of the events that record what the observer of a run measured."""
+MEASURED = (PLANE, CURVATURE, ESTIMATE, LABELS)
 """Kinds of the events that record what was measured, and is measured again by a resumed run."""
 
 
@@ -93,6 +95,12 @@ class Artifact:
     path: str
     at: float
     summary: dict[str, Any] = field(default_factory=dict)
+
+
+def measurements(events: Iterable[Event], kind: str) -> list[Event]:
+    """The measurements of one kind in order of step; of one step the newest, the finest."""
+    newest = {event.step: event for event in events if event.kind == kind}
+    return [newest[step] for step in sorted(newest)]
 
 
 class Records:
@@ -164,7 +172,7 @@ class Records:
                 db.execute(table.delete().where((table.c.job == job) & (table.c.step > step)))
             again = (schema.events.c.job == job) & (schema.events.c.step > step)
             # A change is saved at its own step; one beyond the saved state was lost with it.
-            forgotten = schema.events.c.kind.in_((*LOOKS, "change"))
+            forgotten = schema.events.c.kind.in_((*MEASURED, "change"))
             db.execute(schema.events.delete().where(again & forgotten))
 
     def note(self, job: int, step: int, kind: str, **detail: Any) -> None:
@@ -183,6 +191,14 @@ class Records:
         with self._database.read() as db:
             rows = db.execute(query.order_by(table.c.key)).all()
         return [Event(r.step, r.kind, json.loads(r.detail), r.at, r.key) for r in rows]
+
+    def thin(self, job: int, steps: Sequence[int]) -> None:
+        """Forget what the observer measured at these steps."""
+        table = schema.events.c
+        kinds = table.kind.in_((PLANE, CURVATURE, ESTIMATE))
+        wanted = (table.job == job) & kinds & table.step.in_(steps)
+        with self._database.write() as db:
+            db.execute(schema.events.delete().where(wanted))
 
     def add_artifact(
         self, job: int, kind: str, step: int, path: str, summary: Mapping[str, Any] | None = None
@@ -301,6 +317,8 @@ class RunHistory:
         self._start = 0
         self._steps = _Table(STEP_COLUMNS)
         self._epochs = _Table(EPOCH_COLUMNS)
+        self._events: list[Event] = []
+        self._state: object = None
 
     def refresh(self) -> tuple[Columns, Columns]:
         """Read what is new and return all steps and all epochs, as views not to be written to."""
@@ -316,3 +334,17 @@ class RunHistory:
             ):
                 table.extend(read(self._run, after=table.last_step))
             return self._steps.columns(), self._epochs.columns()
+
+    def events(self, thinned: int = 0) -> list[Event]:
+        """Read what is new and return all events.
+
+        Args:
+            thinned: how often measurements were thinned out, after which all are read again.
+        """
+        with self._lock:
+            state = self._series.last_start(self._run), thinned
+            if state != self._state:
+                self._state, self._events = state, []
+            last = self._events[-1].key if self._events else 0
+            self._events = [*self._events, *self._series.events(self._run, after=last)]
+            return self._events

@@ -1,5 +1,6 @@
 """What a person can do with jobs; the browser and the command line both call exactly this."""
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -33,8 +34,10 @@ from samar.jobs.job import (
     resume_path,
 )
 from samar.jobs.kind import SHORT, in_lane, kind_of, kinds, of_a_script, trains
+from samar.jobs.pace import PACE, parse_pace
+from samar.jobs.records import SET_PACE
 from samar.jobs.roles import Person, allow
-from samar.jobs.store import BEGUN, Store
+from samar.jobs.store import BEGUN, WATCH_SECONDS, Store
 from samar.settings.command import json_line
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
@@ -61,6 +64,7 @@ class Jobs:
         self.store = store or Store()
         self.by, self.who = by, who
         self._scheduled = 0.0
+        self._watched: dict[int, float] = {}
 
     def submit(
         self,
@@ -69,6 +73,7 @@ class Jobs:
         parent: str | None = None,
         anew: bool = False,
         edits: Sequence[PlannedEdit] = (),
+        pace: str | None = None,
         here: bool = False,
     ) -> str:
         """Queue a job, start it if there is room, and return its id.
@@ -80,6 +85,7 @@ class Jobs:
             parent: the job that owns it.
             anew: compute again what an earlier job has found.
             edits: of a training run or a race: changes to make at given steps.
+            pace: of a training run or a race, see :mod:`samar.jobs.pace`; the usual one if None.
             here: this process does it, whatever else runs.
 
         Raises:
@@ -95,6 +101,8 @@ class Jobs:
         if edits:
             check_edits(settings, edits, list(kind.members(settings)) if kind.members else [])
             inputs[EDITS] = [edit.model_dump() for edit in edits]
+        if pace is not None:
+            inputs[PACE] = parse_pace(pace)
         if kind.reused and not anew:
             self.store.mark_interrupted()  # a dead worker finds no answer
             same = self.store.same(settings, inputs)
@@ -309,6 +317,22 @@ class Jobs:
         for each, own in zip(now, known, strict=True):
             each.changed_live(**own)
         self._post(job, "change", HELD, **values, **{BY: self.by})
+
+    def set_pace(self, job_id: str, pace: str) -> None:
+        """Let a run, or a race, go on at another pace; see :mod:`samar.jobs.pace`.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        pace = parse_pace(pace)
+        self._post(self._own(self._steered(job_id)), SET_PACE, HELD, **{PACE: pace})
+
+    def watch(self, job: Job) -> None:
+        """Say that somebody watches a job, or the race that it belongs to: news come sooner."""
+        host = self.store.host(job) or job
+        if time.monotonic() - self._watched.get(host.key, -math.inf) > WATCH_SECONDS / 3:
+            self._watched[host.key] = time.monotonic()
+            self.store.watch(host)
 
     def measure(self, job_id: str) -> None:
         """Let a run that trains or is paused measure its landscape and curvature at once."""

@@ -13,11 +13,12 @@ from samar.jobs.edits import BY, EDITS, FROM_FILE, ONLY, PlannedEdit, planned, s
 from samar.jobs.engine.local import slots
 from samar.jobs.job import resume_path
 from samar.jobs.kind import LONG
-from samar.jobs.outbox import FLUSH_SECONDS, JobLost
-from samar.jobs.records import CHANGE, PAUSE, Event, Order
+from samar.jobs.outbox import JobLost
+from samar.jobs.records import CHANGE, Event, Order
 from samar.jobs.work import Work
 
-PAUSED_POLL_SECONDS = 0.1
+PAUSED_SECONDS, HELD_SECONDS = 0.1, 0.02
+"""From one look at what a work waits for to the next, while it is paused and while it is held."""
 
 
 class Steered:
@@ -69,29 +70,51 @@ class Steered:
         """
         self.begin()
         self._expect_edits()
-        if self.waiting or self.taken in self.edits:  # read while the network was measured
-            self.obey()
+        self.obey()
         while not self.finished and not self.work.stopping:
-            if self.paused and not self.single_steps:
-                time.sleep(PAUSED_POLL_SECONDS)
+            if self.work.ordered:
+                self.flush()
                 self.obey()
-                if self.work.lost:
-                    raise JobLost
+            if self.work.lost:
+                raise JobLost
+            if self.paused and not self.single_steps:
+                self.work.wait(PAUSED_SECONDS)
                 if self.resuming and not self.work.stopping:
                     self._wait_for_place()
                 continue
+            if self.held:
+                self.work.wait(HELD_SECONDS)
+                continue
             self.step()
             self.single_steps = max(0, self.single_steps - 1)
-            due = time.monotonic() - self._flushed > FLUSH_SECONDS or self.taken in self.edits
+            due = time.monotonic() - self._flushed > self.work.interval or self.taken in self.edits
             ending = self.work.stopping or self.finished
             if due or self.paused or self.at_epoch_end or ending:
                 self.flush()
                 self._flushed = time.monotonic()
+                if self.at_epoch_end:
+                    self.evaluate()
                 patience = self.work.job.settings.checkpoint_seconds
                 if not self.finished and self._flushed - self._saved > patience:
                     self.save()
+            if self.taken in self.edits:
                 self.obey()
+            self.observe()
+        if self.work.ordered and not self.finished:  # before it was told to stop
+            self.flush()
+            self.obey()
         self.end()
+
+    @property
+    def held(self) -> bool:
+        """Whether the next step has to wait, and not for an order."""
+        return False
+
+    def observe(self) -> None:
+        """Called after a step, when it is recorded and evaluated."""
+
+    def rest(self) -> None:
+        """Called when the work is paused, and after each step while it is."""
 
     def begin(self) -> None:
         """Do what comes before the first step."""
@@ -101,8 +124,11 @@ class Steered:
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Record what happened since the last flush, and evaluate if an epoch ended."""
+        """Record what happened since the last flush."""
         raise NotImplementedError
+
+    def evaluate(self) -> None:
+        """Called when an epoch has ended."""
 
     def save(self) -> None:
         """Write the state from which the work resumes."""
@@ -137,22 +163,9 @@ class Steered:
         """Obey an order that is not about the steps themselves."""
         raise NotImplementedError
 
-    def catch_up(self) -> None:
-        """Do what a pause kept from being done before it."""
-
     def look(self) -> None:
         """Read new orders."""
         self.waiting += [(order, self) for order in self.work.orders()]
-
-    def go_on(self) -> bool:
-        """Whether a measurement may go on: neither a stop nor a pause waits.
-
-        A pause does not where the work is paused already, or where no step is left to be paused.
-        """
-        self.look()
-        pausing = any(order.command == PAUSE for order, _ in self.waiting)
-        held = self.paused or self.finished
-        return not (self.work.lost or self.work.stopping or (pausing and not held))
 
     def obey(self) -> None:
         """Carry out the orders since the last call, and the edits that are due now."""
@@ -201,6 +214,7 @@ class Steered:
                     self.save()
                     self.work.surely(self.work.store.move, self.work.job, "paused")
                     self.tell("paused")
+                    self.rest()
                 elif self.resuming:
                     self.resuming = False
                     self.work.surely(self.work.store.move, self.work.job, "paused")
@@ -220,4 +234,3 @@ class Steered:
         if not self.paused:
             self.resuming = False
             self.tell("resumed")
-            self.catch_up()

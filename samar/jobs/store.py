@@ -37,6 +37,8 @@ ASLEEP_SECONDS = 600.0
 SHORTEST_BEGINNING = 4
 RESTING = ("paused", "stopped", "failed")
 """What a coordinator is while the jobs that it owns stay in the queue."""
+WATCH_SECONDS = 8.0
+"""So long a mark that somebody watches a job holds."""
 ROWS_KEPT = 8192
 """Jobs that a process remembers as they were read last; a page lists all of them at every look."""
 OTHERS = schema.jobs.alias()
@@ -327,6 +329,20 @@ class Store:
                 return False
             insert_events(db, job.key, events)
         return True
+
+    def watch(self, job: Job) -> None:
+        """Mark that somebody watches a job, for the next seconds."""
+        table = schema.watched
+        with self.database.write() as db:
+            db.execute(table.delete().where(table.c.job == job.key))
+            db.execute(table.insert().values(job=job.key, until=clock(db) + WATCH_SECONDS))
+
+    def is_watched(self, job: Job) -> bool:
+        """Whether somebody watches a job."""
+        table = schema.watched.c
+        with self.database.read() as db:
+            until = db.execute(sa.select(table.until).where(table.job == job.key)).scalar()
+            return until is not None and until > clock(db)
 
     def adopt(self, job: Job) -> None:
         """Say that this process is the worker of a job."""

@@ -28,7 +28,14 @@ def summary(store: Store, run: Job) -> dict[str, Any]:
         "seconds": last.seconds if last else None,
         **{name: None if math.isnan(value) else value for name, value in figures.items()},
         **dict(zip(LAMBDA, moved, strict=True)),
+        **observed(run),
     }
+
+
+def observed(run: Job) -> dict[str, Any]:
+    """How often the observer of a run measured it, and for how long it was behind."""
+    nothing = {"planes": 0, "eigenvalue_estimates": 0, "oldest_plane_seconds": None}
+    return nothing | dict(run.summary.get("observed", {}))
 
 
 def seconds_left(job: Job) -> float | None:

@@ -1,6 +1,7 @@
 """The handle through which a job's work function reports results and reads orders."""
 
 import io
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -9,12 +10,13 @@ from typing import Any
 
 from samar.errors import of_the_disk
 from samar.jobs.job import Job, job_dir
-from samar.jobs.outbox import JobLost, Outbox, log
+from samar.jobs.outbox import FLUSH_SECONDS, WATCHED_SECONDS, JobLost, Outbox, log
 from samar.jobs.records import STOP, WHY, Artifact, Order
 from samar.jobs.store import Store
 from samar.jobs.training_records import EpochRecord, StepRecord
 
-ORDERS_SECONDS = 0.1
+MARK_SECONDS = 0.5
+"""From one look whether somebody watches to the next."""
 
 
 class Stopped(Exception):
@@ -30,20 +32,31 @@ class Work(Outbox):
 
     Args:
         patience: seconds for which it waits for room on the disk, or for the store.
+
+    Attributes:
+        stopping: whether it was told to stop.
+        why: the sentence that the stopped job is to bear.
+        afterwards: what is still to be done when the job has ended and the next one has begun.
     """
 
     def __init__(self, store: Store, job: Job, patience: float | None = None) -> None:
         super().__init__(store, job, patience)
         self.stopping = False
         self.why = ""
+        self.afterwards: list[Callable[[], None]] = []
         self._artifacts: list[Artifact] | None = None
+        self._unread: list[Order] = []
+        self._news = threading.Event()
         self._read_until = 0
-        self._looked = 0.0
+        self._marked = 0.0
         self._missed = 0
 
     def __enter__(self) -> "Work":
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
+        members = self.ask(self.store.members, self.job) or []
+        self._keys = [self.job.key, *(member.key for member in members)]
+        self.listen()
         super().__enter__()
         return self
 
@@ -151,27 +164,38 @@ class Work(Outbox):
 
     # What it is told
 
-    def orders(self, *others: Job) -> list[Order]:
-        """Orders since the last call to it and to others, looked up at most ten times a second.
+    def listen(self) -> None:
+        """Read new orders to the job and its members, and whether somebody watches."""
+        orders: list[Order] = self.ask(self.store.orders.after, self._read_until, *self._keys) or []
+        if orders:
+            for order in orders:
+                if order.command == STOP and order.job == self.job.key:
+                    self.why = order.detail.get(WHY) or self.why
+                    self.stopping = True
+            with self._lock:
+                self._unread += [order for order in orders if order.key > self._read_until]
+                self._read_until = orders[-1].key
+            self._news.set()
+        if (now := time.monotonic()) - self._marked > MARK_SECONDS:
+            self._marked = now
+            watched = self.ask(self.store.is_watched, self.job)
+            self.interval = WATCHED_SECONDS if watched else FLUSH_SECONDS
 
-        None come while the store is away.
+    @property
+    def ordered(self) -> bool:
+        """Whether there are orders that nobody took; costs nothing to ask."""
+        return bool(self._unread)
 
-        Args:
-            others: jobs whose work it does too; all orders come in the order they were given.
-        """
-        now = time.monotonic()
-        if now - self._looked < ORDERS_SECONDS:
-            return []
-        self._looked = now
-        keys = [job.key for job in (self.job, *others)]
-        found: list[Order] = self.ask(self.store.orders.after, self._read_until, *keys) or []
-        if found:
-            self._read_until = found[-1].key
-        stops = (order.job for order in found if order.command == STOP)
-        self.stopping = self.stopping or self.job.key in stops
-        whys = (o.detail.get(WHY) for o in found if o.command == STOP and o.job == self.job.key)
-        self.why = next(filter(None, whys), self.why)
-        return found
+    def orders(self) -> list[Order]:
+        """Take the orders since the last call, in the order in which they were given."""
+        with self._lock:
+            orders, self._unread = self._unread, []
+        self._news.clear()
+        return orders
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not beyond the next order."""
+        self._news.wait(seconds)
 
     def check(self) -> None:
         """Call between two pieces of work.
@@ -180,7 +204,6 @@ class Work(Outbox):
             Stopped: the job was told to stop.
             JobLost: it is no longer this worker's.
         """
-        self.orders()
         if self.lost:
             raise JobLost
         if self.stopping:

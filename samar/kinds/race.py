@@ -16,16 +16,18 @@ from samar.errors import ConfigError
 from samar.jobs.edits import BY, ONLY, values_of
 from samar.jobs.job import Job, resume_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.records import CHANGE, STOP, Order
+from samar.jobs.pace import PACE, pace_of
+from samar.jobs.records import CHANGE, MEASURE, SET_PACE, STOP, Order
 from samar.jobs.steered import Steered
 from samar.jobs.store import MEMBER
 from samar.jobs.work import Diverged, Stopped, Work
-from samar.kinds.train import Training, images_for, prepare
+from samar.kinds.train import Training, images_for, observe_to_the_end, prepare, waits
 from samar.optim.catalog import OPTIMIZERS, SECOND_PASSES, OptimizerSettings
 from samar.settings.declare import setting, settings_of
 from samar.training.settings import OF_RANKS, TrainSettings
 
 if TYPE_CHECKING:
+    from samar.training.observing import Observing
     from samar.training.trainer import Trainer
 
 FEWEST, MOST = 2, 4
@@ -167,9 +169,8 @@ class Member(Training):
         """What the race calls it."""
         return str(self.work.job.inputs[MEMBER])
 
-    def go_on(self) -> bool:
-        """Whether a measurement may go on: the race says so."""
-        return self.race is None or self.race.go_on()
+    def begin_observing(self) -> None:
+        """Nothing: all members of a race have one observer."""
 
     def follow(self, order: Order) -> None:
         """Carry out an order that is not about the steps, which are the race's."""
@@ -178,6 +179,8 @@ class Member(Training):
                 self.carry_out(order)
             if order.command == CHANGE and self.race is not None:
                 self.race.note_edit(order.detail | {ONLY: self.name})
+                if self.race.observing is not None:
+                    self.race.observing.edited(self.taken)
 
     def save(self) -> None:
         """Ask to be saved: a race saves all of its members at once."""
@@ -204,6 +207,8 @@ class Race(Steered):
         """Those that still train."""
         for member in members:
             member.race = self
+        work.beside += [member.work for member in members]
+        self.observing: Observing | None = None
         self.step_count = max((each.trainer.step_count for each in members), default=work.job.done)
         self.found: dict[str, Any] = dict(work.job.summary.get("members", {}))
 
@@ -229,6 +234,8 @@ class Race(Steered):
 
     def begin(self) -> None:
         """Begin every member."""
+        from samar.training.observing import Observing, subject_of
+
         if not self.members:
             return
         trainer, count = self.members[0].trainer, self.step_count
@@ -238,23 +245,35 @@ class Race(Steered):
         self.count_edits(events)
         self.work.summarize(begun=count)
         self.note(self.taken, "started", members=[member.name for member in self.members])
-        doing = "" if count else "measuring the untrained networks"
-        self.work.progress(count, trainer.total_steps, doing=doing)
+        self.work.progress(count, trainer.total_steps)
         for member in self.members:
             with member.rng:
-                member.begin(self._twin_of(member))
-        self.work.progress(count)
+                member.begin()
+        pace = pace_of(self.work.job.inputs, self.work.job.summary)
+        self.observing = Observing(self.work, lambda: subject_of(trainer), pace)
+        self.observing.begin(dict(enumerate(self.members)), count)
+        self.work.afterwards.append(lambda: observe_to_the_end(self.work, self.observing))
 
-    def catch_up(self) -> None:
-        """Take the first measurements, where a pause came before them."""
-        self.work.progress(self.step_count, doing="measuring")
-        for member in self.members:
-            with member.rng:
-                member.catch_up(self._twin_of(member))
-        self.work.progress(self.step_count)
+    @property
+    def held(self) -> bool:
+        """Whether the next step has to wait for the observer, or for its time."""
+        if self.observing is None or not self.members:
+            return False
+        return self.observing.behind(self.step_count, self.members[0].trainer.steps_per_epoch)
 
-    def _twin_of(self, member: Member) -> Member | None:
-        return None if member is self.members[0] else self.members[0]
+    def observe(self) -> None:
+        """Let the observer see the weights of all, if it is ready."""
+        if self.observing is not None and self.members:
+            steps_per_epoch = self.members[0].trainer.steps_per_epoch
+            self.observing.step_taken(self.step_count, steps_per_epoch)
+            if self.paused:
+                self.rest()
+
+    def rest(self) -> None:
+        """Let what stands still be measured more finely."""
+        if self.observing is not None:
+            self.observing.hand_over(self.step_count)
+            self.observing.refine()
 
     def step(self) -> None:
         """Let every member take one step."""
@@ -264,28 +283,45 @@ class Race(Steered):
         self.step_count += 1
 
     def flush(self) -> None:
-        """Record what happened to all; evaluate if an epoch ended."""
-        from samar.training.measurements import together
-
+        """Record what happened to all."""
         drained = [member.trainer.drain() for member in self.members]
         self.work.progress(self.step_count)
-        self.work.write_down()
         for member, steps in zip(self.members, drained, strict=True):
             member.write(steps)
-        if self.at_epoch_end:
-            # What is compared is measured at the same moment, or not at all.
-            sound = [member for member in self.members if member.trainer.divergence is None]
-            plan = [together(plans) for plans in zip(*(each.plan() for each in sound), strict=True)]
-            for member in self.members:
-                with member.rng:
-                    member.evaluate(plan)
-            self._summarize()
+        self._conclude_those_that_diverged()
+
+    def evaluate(self) -> None:
+        """At the end of an epoch: evaluate all, and let those that are done conclude."""
+
+        def check() -> None:
+            if self.work.ordered:
+                self.obey()
+            if self.work.stopping and not self.finished:
+                raise Stopped
+
         for member in self.members:
-            if member.finished:
+            record = member.evaluated(check)
+            if record is not None:
+                with member.rng:
+                    member.keep_epoch(record)
+        self._summarize()
+        self._conclude_those_that_diverged()
+        if self.members and all(member.finished for member in self.members):
+            if self.observing is not None:
+                self.observing.last(self.step_count, lambda: waits(self))
+            for member in self.members:
                 member.conclude()
-        if any(member.trainer.divergence is not None for member in self.members):
+            self.members = []
+
+    def _conclude_those_that_diverged(self) -> None:
+        lost = [member for member in self.members if member.trainer.divergence is not None]
+        for member in lost:
+            if self.observing is not None:
+                self.observing.leave(member)
+            member.conclude()
+        if lost:
+            self.members = [member for member in self.members if member not in lost]
             self._summarize()
-        self.members = [member for member in self.members if not member.finished]
 
     def save(self) -> None:
         """Write the states of all in one file, so that they resume from the same step."""
@@ -302,25 +338,27 @@ class Race(Steered):
     def look(self) -> None:
         """Read new orders to the race and to single members, in the order they were given."""
         members = {member.work.job.key: member for member in self.members}
-        for order in self.work.orders(*(member.work.job for member in self.members)):
+        for order in self.work.orders():
             whom = members.get(order.job, self)
             whom.work.stopping |= order.command == STOP
             self.waiting.append((order, whom))
 
     def obey(self) -> None:
-        """Carry out the orders since the last call, and let those who look know of it at once."""
-        self.look()
-        told = bool(self.waiting)
+        """Carry out the orders since the last call, and save what they changed."""
         super().obey()
         if any(member.unsaved for member in self.members):
             self.save()
-        if told:
-            for member in self.members:
-                member.work.flush()
 
     def carry_out(self, order: Order) -> None:
         """Pass an order on to all members; a change to those that have the setting."""
-        self.work.progress(self.step_count, doing="measuring" * (order.command == "measure"))
+        observing = self.observing
+        if order.command == MEASURE and observing is not None:
+            observing.want()
+            observing.hand_over(self.step_count)
+        if order.command == SET_PACE and observing is not None:
+            observing.set_pace(str(order.detail[PACE]))
+        if order.command != CHANGE:
+            return
         only, by = order.detail.get(ONLY), {BY: order.detail.get(BY, "")}
         for member in self.members:
             if only not in (None, member.name):
@@ -328,13 +366,11 @@ class Race(Steered):
             applies = member.trainer.config.applies
             known = {n: value for n, value in values_of(order.detail).items() if only or applies(n)}
             with member.rng:
-                if order.command != CHANGE:
-                    member.carry_out(order)
-                elif known:
+                if known:
                     member.change(known | by)
-        self.work.progress(self.step_count)
-        if order.command == CHANGE:
-            self.note_edit(order.detail)
+        if observing is not None:
+            observing.edited(self.step_count)
+        self.note_edit(order.detail)
 
     def end(self) -> None:
         """Keep what a stopped race has, or forget the state from which it would resume."""
@@ -384,4 +420,5 @@ KIND = Kind(
     prepare=prepare,
     members=members_of,
     resumable=True,
+    observed=True,
 )

@@ -6,6 +6,7 @@ which the run resumes exactly.
 
 import io
 import os
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -20,27 +21,33 @@ from samar.jobs.branch import STATE, WEIGHTS
 from samar.jobs.edits import EDITS, values_of
 from samar.jobs.engine.ranks import other_ranks
 from samar.jobs.job import RANKS, log_path, resume_path, state_file, weights_path
-from samar.jobs.kind import LONG, Kind
+from samar.jobs.kind import LONG, Kind, in_lane
+from samar.jobs.pace import PACE, pace_of
 from samar.jobs.records import CHANGE, LABELS, Order
-from samar.jobs.steered import Steered
+from samar.jobs.steered import HELD_SECONDS, PAUSED_SECONDS, Steered
 from samar.jobs.store import Store
 from samar.jobs.work import Diverged, Stopped, Work
 from samar.networks.load import SNAPSHOT
 from samar.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+    from torch.optim import Optimizer
+
     from samar.data.dataset import Dataset
     from samar.jobs.records import Event
-    from samar.jobs.training_records import StepRecord
-    from samar.training.measurements import Effort
+    from samar.jobs.training_records import EpochRecord, StepRecord
+    from samar.training.observing import Observing
     from samar.training.trainer import Trainer
 
 SNAPSHOT_BYTES = STATE_BYTES = 512 << 20
 """Disk that the snapshots of one run may take, and its kept states; of a large network fewer are
 kept."""
 MOST_STATES = 64
-FILM = "film/"
-"""Where landscapes over time lie in the job's folder."""
+REFINED_SECONDS = 20.0
+"""So long the last landscape of a run is made finer after its end, while nothing else trains."""
 MISLABELLED = "mislabelled"
 """Kind of the artifact that holds the images to which ``labels`` events hold the answers."""
 RECENT_STEPS = 20
@@ -111,7 +118,6 @@ class Training(Steered):
     """
 
     def __init__(self, work: Work, trainer: "Trainer", saved: dict[str, Any] | None = None) -> None:
-        from samar.training.measurements import measurements_of
         from samar.training.mislabelled import Mislabelled
 
         super().__init__(work)
@@ -121,9 +127,24 @@ class Training(Steered):
             trainer.load_state_dict(saved)
             self._edits_saved = saved.get(EDITS, 0)
         self.settings: TrainSettings = work.job.settings
-        self.measurements = measurements_of(self.settings, self, lambda: self.go_on())
+        self.observing: Observing | None = None
         self.mislabelled = Mislabelled.of(trainer.dataset)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+
+    @property
+    def network(self) -> "nn.Module":
+        """The network that is trained."""
+        return self.trainer.model
+
+    @property
+    def optimizer(self) -> "Optimizer":
+        """What takes its steps."""
+        return self.trainer.optimizer
+
+    @property
+    def plain_lr(self) -> float:
+        """Learning rate η of the newest step."""
+        return self.trainer.lr
 
     @property
     def finished(self) -> bool:
@@ -145,12 +166,8 @@ class Training(Steered):
         """Steps of the whole run."""
         return self.trainer.total_steps
 
-    def begin(self, twin: "Training | None" = None) -> None:
-        """Forget what is about to be computed again, and note what it is computed with.
-
-        Args:
-            twin: one with the same untrained network, which has begun: what it measured holds here.
-        """
+    def begin(self) -> None:
+        """Forget what is about to be computed again, and note what it is computed with."""
         import torch
 
         from samar.version import __version__
@@ -186,55 +203,42 @@ class Training(Steered):
         events = records.events(work.job.key)
         self._repeat_changes(events)
         self.count_edits(events)
-        for measurement in self.measurements:
-            own = (event for event in events if event.kind == measurement.kind)
-            measurement.recall((e.step, e.detail["seconds"]) for e in own)
         if trainer.step_count == 0:
-            self._begin_at_zero(events, twin)
-        self._say_when()
+            self._keep_snapshot(0)
+            if not any(event.kind == LABELS for event in events):
+                self._answer()
+        elif last is None or last.step != trainer.step_count:  # stopped while it was evaluated
+            self.evaluate()
+        self.begin_observing()
 
-    def _begin_at_zero(self, events: "Sequence[Event]", twin: "Training | None") -> None:
-        """Show the untrained network: its weights, landscape, eigenvalues and answers."""
-        self._keep_snapshot(0)
-        self.work.progress(0, self.trainer.total_steps, doing="measuring the untrained network")
-        if not any(event.kind == LABELS for event in events):
-            self._answer()
-        self._measure_first(twin)
-        self.work.progress(0)
+    def begin_observing(self) -> None:
+        """Have the run observed, unless that is the matter of a race."""
+        from samar.training.observing import Observing, subject_of
 
-    def _measure_first(self, twin: "Training | None") -> None:
-        """Measure, where that was never done; what a twin measured before its first step holds."""
-        if twin is not None:
-            self._adopt_start(twin)
-        for measurement in self.measurements:
-            measurement.at_start(self.trainer)
+        job = self.work.job
+        pace = pace_of(job.inputs, job.summary)
+        self.observing = Observing(self.work, lambda: subject_of(self.trainer), pace)
+        self.observing.begin({0: self}, self.taken)
+        self.work.afterwards.append(lambda: observe_to_the_end(self.work, self.observing))
 
-    def catch_up(self, twin: "Training | None" = None) -> None:
-        """Take the first measurements, where a pause came before them."""
-        self.work.progress(self.trainer.step_count, doing="measuring")
-        self._measure_first(twin)
-        self.work.progress(self.trainer.step_count)
-        self._say_when()
+    @property
+    def held(self) -> bool:
+        """Whether the next step has to wait for the observer, or for its time."""
+        assert self.observing is not None
+        return self.observing.behind(self.taken, self.trainer.steps_per_epoch)
 
-    def _adopt_start(self, twin: "Training") -> None:
-        """Take over what another run measured of the same untrained network."""
-        events = self.work.store.records.events(twin.work.job.key)
-        adopted = False
-        for measurement, other in zip(self.measurements, twin.measurements, strict=True):
-            found = [e.detail for e in events if e.kind == measurement.kind and e.step == 0]
-            if not found or measurement.taken:
-                continue
-            own = {"lr": self.trainer.config.lr} if "lr" in found[-1] else {}
-            self.note(0, measurement.kind, **found[-1] | own)
-            measurement.recall([(0, found[-1]["seconds"])])
-            measurement.vectors = other.vectors
-            adopted = adopted or measurement.kind == "film"
-        if not adopted:
-            return
-        for kept in self.work.store.records.artifacts(twin.work.job.key):
-            if kept.step == 0 and kept.path.startswith(FILM):
-                content = (twin.work.folder / kept.path).read_bytes()
-                self.work.keep(kept.kind, content, kept.path)
+    def observe(self) -> None:
+        """Let the observer see the weights, if it is ready."""
+        assert self.observing is not None
+        self.observing.step_taken(self.taken, self.trainer.steps_per_epoch)
+        if self.paused:
+            self.rest()
+
+    def rest(self) -> None:
+        """Let what stands still be measured more finely."""
+        if self.observing is not None:
+            self.observing.hand_over(self.taken)
+            self.observing.refine()
 
     def _repeat_changes(self, events: "Sequence[Event]") -> None:
         """Make the changes with which a branch leaves its origin, or a killed run did not save.
@@ -251,66 +255,50 @@ class Training(Steered):
         self.trainer.step()
 
     def flush(self) -> None:
-        """Record what happened since the last flush, and evaluate if an epoch ended."""
+        """Record what happened since the last flush."""
         self.write(self.trainer.drain())
-        self.evaluate()
-
-    def keep(self, kind: str, step: int, landscape: Any) -> None:
-        """Keep a landscape of this moment."""
-        file = f"{FILM}{kind}-{step}.npz"
-        self.work.keep_saved(kind, landscape, file, step=step, needed=False)
 
     def write(self, steps: "Sequence[StepRecord]") -> None:
         """Record how far the run is, and the steps since the last time."""
         work, trainer = self.work, self.trainer
         work.progress(trainer.step_count, trainer.total_steps)
         work.record(steps)
-        work.write_down()
         self._recent.extend(step.loss for step in steps)
 
-    def plan(self) -> "list[Effort | None]":
-        """What is to be measured at the end of this epoch."""
-        epoch = self.trainer.step_count // self.trainer.steps_per_epoch
-        return [each.planned(self.trainer, epoch) for each in self.measurements]
+    def evaluate(self) -> None:
+        """At the end of an epoch: evaluate, keep the weights and what is asked of wrong labels."""
+        if (record := self.evaluated()) is not None:
+            self.keep_epoch(record)
 
-    def evaluate(self, plan: "Sequence[Effort | None] | None" = None) -> None:
-        """At the end of an epoch: evaluate, keep the weights, measure.
+    def evaluated(self, obey: "Callable[[], None] | None" = None) -> "EpochRecord | None":
+        """How the network does after an epoch; None where the loss is not finite or it stops.
 
         Args:
-            plan: what to measure, if not what the run itself has time for.
+            obey: carries out the orders that come meanwhile.
         """
-        work, trainer = self.work, self.trainer
+        trainer = self.trainer
         if not trainer.at_epoch_end or trainer.divergence is not None:
-            return
-        record = trainer.evaluate_epoch()
-        work.record(epochs=[record])
-        peak = max(record.test_accuracy, work.summary["peak"])
-        work.summarize(epoch=asdict(record), peak=peak)
-        work.write_down()
-        if trainer.divergence is not None:  # only the evaluation found it
-            return
+            return None
+
+        def check() -> None:
+            if self.work.ordered:
+                self.obey()
+            if self.work.stopping and not self.finished:
+                raise Stopped
+
+        try:
+            record = trainer.evaluate_epoch(obey or check)
+        except Stopped:
+            return None
+        peak = max(record.test_accuracy, self.work.summary["peak"])
+        self.work.record(epochs=[record])
+        self.work.summarize(epoch=asdict(record), peak=peak)
+        return None if trainer.divergence is not None else record
+
+    def keep_epoch(self, record: "EpochRecord") -> None:
+        """Keep the weights after an epoch, and the answers to wrongly labelled images."""
         self._keep_snapshot(record.epoch)
         self._answer()
-        for measurement, effort in zip(self.measurements, plan or self.plan(), strict=True):
-            if effort is not None:
-                measurement.take(trainer, effort)
-        self._say_when()
-
-    def measure(self) -> None:
-        """Measure now; a large network from few images first, which is soon there."""
-        from samar.training.measurements import efforts
-
-        self.work.progress(self.trainer.step_count, doing="measuring")
-        for effort in efforts(self.trainer):
-            for measurement in self.measurements:
-                measurement.now(self.trainer, effort)
-        self.work.progress(self.trainer.step_count)
-        self._say_when()
-
-    def _say_when(self, over: bool = False) -> None:
-        """Put on the row when the next measurements are due, and why they are put off."""
-        told = {each.kind: each.outlook(self.trainer, over=over) for each in self.measurements}
-        self.work.summarize(measurements=told)
 
     def _answer(self) -> None:
         """Record what the network answers to some wrongly labelled training images."""
@@ -330,7 +318,12 @@ class Training(Steered):
             case "change":
                 self.change(order.detail)
             case "measure":
-                self.measure()
+                if self.observing is not None:
+                    self.observing.want()
+                    self.observing.hand_over(self.taken)
+            case "pace":
+                if self.observing is not None:
+                    self.observing.set_pace(str(order.detail[PACE]))
 
     def change(self, detail: dict[str, Any]) -> None:
         """Make an edit and save at once, so that a resumed run has it too."""
@@ -342,6 +335,8 @@ class Training(Steered):
             self.note(step, "refused", reason=str(error), **detail)
             return
         self.note_edit(detail)
+        if self.observing is not None:
+            self.observing.edited(step)
         self.save()
 
     def save(self) -> None:
@@ -407,7 +402,6 @@ class Training(Steered):
         from samar.networks.checkpoint import save_weights
 
         trainer, job = self.trainer, self.work.job
-        self._say_when(over=True)
         if trainer.divergence is not None:
             self.work.progress(trainer.divergence.step - 1)
             raise Diverged(str(trainer.divergence))
@@ -419,12 +413,37 @@ class Training(Steered):
         self.work.keep(WEIGHTS, write, weights_path(job.id).name, step=step)
         if not trainer.finished:
             raise Stopped
+        if self.observing is not None:
+            self.observing.last(step, lambda: waits(self))
+
+
+def waits(steered: Steered) -> bool:
+    """Wait a moment for the observer of work that is over; False when it was told to stop."""
+    steered.work.wait(HELD_SECONDS)
+    if steered.work.ordered:
+        steered.obey()
+    return not (steered.work.stopping or steered.work.lost)
+
+
+def observe_to_the_end(work: Work, observing: "Observing | None") -> None:
+    """Make the last landscape of a job that has ended finer, until something else is to train."""
+    if observing is None:
+        return
+    until = time.monotonic() + REFINED_SECONDS
+    if work.store.get(work.job.id).status == "finished":
+        observing.refine()
+    while observing.busy and time.monotonic() < until:
+        if any(in_lane(job.kind, LONG) for job in work.store.all(status=("queued", "running"))):
+            break
+        time.sleep(PAUSED_SECONDS)
+    observing.write_late()
+    observing.close()
 
 
 def rehearse() -> None:
     """One step of the smallest training."""
+    from samar.training import observing  # noqa: F401
     from samar.training.loop import dataset_of
-    from samar.training.measurements import measurements_of  # noqa: F401
     from samar.training.trainer import Trainer
 
     settings = TrainSettings(images_per_class=13)
@@ -444,4 +463,5 @@ KIND = Kind(
     resumable=True,
     rehearse=rehearse,
     trains=True,
+    observed=True,
 )

@@ -35,13 +35,6 @@ class WatchSettings(JobSettings):
     network: str = setting("", "Class of the network.")
     parameters: int = setting(0, "Trainable parameters of the network.", ge=0, le=MOST)
     script: str = setting("", "The script that trains it.")
-    looks: float = setting(
-        0.1,
-        "Largest share of the time that landscapes and eigenvalues may take; 0 takes none.",
-        label="time limit for measurements",
-        ge=0,
-        le=1,
-    )
     lr: float | None = setting(
         None,
         "Learning rate η at the start.",
@@ -100,13 +93,6 @@ class WatchSettings(JobSettings):
     def lam_bounds(self) -> tuple[float, ...]:
         """Floor and ceiling of λ, where it has them."""
         return (self.lam_min, self.lam_max) if self.rule else ()
-
-    @property
-    def film_every(self) -> int:
-        """Whether landscapes are taken."""
-        return int(self.looks > 0)
-
-    curvature_every = film_every
 
     @property
     def epochs(self) -> None:

@@ -114,6 +114,14 @@ class Evaluator:
         self.forwards = 0
         self.chunk = self._quickest_chunk() if chunk is None else chunk
 
+    def take_over(self, model: nn.Module) -> None:
+        """Measure another network of this kind from now on, as it is now."""
+        with torch.no_grad():
+            for (buffer, kept), value in zip(self._buffers, model.buffers(), strict=True):
+                kept.copy_(value)
+                buffer.copy_(value)
+        self._reference = None
+
     @property
     def images(self) -> int:
         """Images, or other examples, in the sample."""

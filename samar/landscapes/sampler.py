@@ -99,9 +99,7 @@ class Sampler:
                 raise ValueError("tolerance goes with a plane, got a line; leave it out.")
             self.refinement = Refinement(grid.points, tolerance)
 
-    def levels(
-        self, *, progress: Progress | None = None, budget: float | None = None
-    ) -> Iterator[Landscape]:
+    def levels(self, *, progress: Progress | None = None) -> Iterator[Landscape]:
         """Measure what is missing and yield each level, or each batch, as it is complete.
 
         Stop whenever you like: what is measured stays measured. The model is not touched and the
@@ -109,16 +107,9 @@ class Sampler:
 
         Args:
             progress: called with points measured so far and points of the whole grid.
-            budget: seconds; a level after the first is not begun if it would exceed them.
         """
-        started, measured = time.perf_counter(), 0
         for level, todo in self._parts():
-            if budget is not None and measured:
-                per_point = (time.perf_counter() - started) / measured
-                if (measured + len(todo)) * per_point > budget:
-                    return
             self._measure(todo, progress)
-            measured += len(todo)
             if self.refinement is not None:
                 self.refinement.observe(self.grid.loss)
                 if not todo and not self.refinement.finished:
@@ -322,7 +313,6 @@ def line(
     points: int = 17,
     span: Span = (-1.0, 1.0),
     chunk: int | None = None,
-    budget: float | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Landscape:
     """The loss along one fixed direction of a live model, which is left as it is.
@@ -333,7 +323,6 @@ def line(
         span: (low, high) in units of the direction.
         chunk: images per forward, such as an earlier result's ``manifest["chunk"]``; measured,
             which costs about two forwards, if None.
-        budget: seconds, see :meth:`Sampler.levels`.
         check: called before every batch; may raise to cancel.
 
     Raises:
@@ -342,7 +331,7 @@ def line(
     """
     frame = given_frame(model, [direction], ["direction 1"])
     evaluator = Evaluator(model, sample, chunk=chunk, check=check)
-    return list(Sampler(frame, evaluator, Grid([span], points)).levels(budget=budget))[-1]
+    return list(Sampler(frame, evaluator, Grid([span], points)).levels())[-1]
 
 
 def plane(
@@ -353,7 +342,6 @@ def plane(
     points: int = 9,
     span: Span = (-1.0, 1.0),
     chunk: int | None = None,
-    budget: float | None = None,
     tolerance: float | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Landscape:
@@ -371,7 +359,7 @@ def plane(
     steady = chunk if tolerance is None else chunk or STEADY_CHUNK
     evaluator = Evaluator(model, sample, chunk=steady, check=check)
     sampler = Sampler(frame, evaluator, Grid([span, span], points), tolerance=tolerance)
-    return list(sampler.levels(budget=budget))[-1]
+    return list(sampler.levels())[-1]
 
 
 def _around_zero(low: float, high: float) -> Span:

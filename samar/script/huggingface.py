@@ -16,6 +16,7 @@ from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.device.randomness import RandomState, random_state, replayed_rng
 from samar.errors import ConfigError
+from samar.jobs.pace import FAST
 from samar.jobs.store import Store
 from samar.models.guard import unwrapped
 from samar.optim.batchnorm import frozen_batchnorm
@@ -47,7 +48,7 @@ class SamarCallback(WatchingCallback, TrainerCallback):
         sample, loss, forward: on what landscape and eigenvalues are measured; see
             :func:`samar.watch`. A batch as the network takes it, with its labels, is enough.
         name: of the run; made from optimizer and network if empty.
-        looks: largest share of the time that these measurements take; 0 takes none.
+        pace: as for :func:`samar.watch`.
         metrics: the names of ``test_loss`` and ``test_accuracy`` in what an evaluation tells, where
             they are not `METRICS`; accuracies between 0 and 1.
         store: another than the default one.
@@ -77,13 +78,13 @@ class SamarCallback(WatchingCallback, TrainerCallback):
         loss: Loss | None = None,
         forward: BatchLoss | None = None,
         name: str = "",
-        looks: float = 0.1,
+        pace: str = FAST,
         metrics: Mapping[str, str] | None = None,
         store: Store | None = None,
         quiet: bool = False,
     ) -> None:
         asked = {"sample": sample, "loss": loss, "forward": forward, "name": name}
-        super().__init__(metrics, looks=looks, store=store, quiet=quiet, **asked)
+        super().__init__(metrics, pace=pace, store=store, quiet=quiet, **asked)
         self._told = _OwnLosses()
         self._evaluated: dict[str, Any] = {}
 

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from samar.data.given import Loss
 from samar.data.objective import BatchLoss
 from samar.errors import ConfigError
+from samar.jobs.pace import FAST
 from samar.jobs.store import Store
 from samar.optim.second_pass import Late, Threshold
 from samar.optim.two_pass import TwoPassOptimizer
@@ -43,7 +44,7 @@ class SamarCallback(WatchingCallback, Callback):
             ``training_step`` for it, because that may log. Give ``forward(module, batch)`` for what
             is not outputs against targets.
         name: of the run; made from optimizer and network if empty.
-        looks: largest share of the time that these measurements take; 0 takes none.
+        pace: as for :func:`samar.watch`.
         metrics: the names under which the module logs ``test_loss``, ``test_accuracy`` and
             ``train_accuracy``, where they are not `METRICS`; accuracies between 0 and 1.
         optimizer: which one is watched, where the module has several.
@@ -76,14 +77,14 @@ class SamarCallback(WatchingCallback, Callback):
         loss: Loss | None = None,
         forward: BatchLoss | None = None,
         name: str = "",
-        looks: float = 0.1,
+        pace: str = FAST,
         metrics: Mapping[str, str] | None = None,
         optimizer: int = 0,
         store: Store | None = None,
         quiet: bool = False,
     ) -> None:
         asked = {"sample": sample, "loss": loss, "forward": forward, "name": name}
-        super().__init__(metrics, looks=looks, store=store, quiet=quiet, **asked)
+        super().__init__(metrics, pace=pace, store=store, quiet=quiet, **asked)
         self._number = optimizer
         self._forget()
 

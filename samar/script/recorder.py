@@ -1,9 +1,12 @@
-"""Writes down what a watched loop does, and obeys orders between its steps."""
+"""Writes down what a watched loop does, and obeys orders between its steps.
+
+Landscape and eigenvalues are measured by an observer, where the network can be sent to another
+process; else once at the start and once at the end, here.
+"""
 
 import math
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import groupby
@@ -16,20 +19,35 @@ from torch.optim import Optimizer
 
 from samar.data.objective import Objective
 from samar.device.waiting import on_host
-from samar.errors import ConfigError, SamarError
+from samar.errors import ConfigError
 from samar.jobs.edits import WAS, values_of
-from samar.jobs.outbox import FLUSH_SECONDS, JobLost
+from samar.jobs.outbox import JobLost
+from samar.jobs.pace import FAST, OFF, PACE
 from samar.jobs.records import Order
-from samar.jobs.steered import PAUSED_POLL_SECONDS, Steered
+from samar.jobs.steered import HELD_SECONDS, PAUSED_SECONDS, Steered
 from samar.jobs.training_records import NAN, EpochRecord, StepRecord
 from samar.jobs.work import Work
+from samar.models.guard import undisturbed
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer
-from samar.script.looks import Looks
-from samar.training.measurements import CurvatureMeasurement, LandscapeMeasurement
+from samar.training.observer import EXAMPLES, Effort, Moment, Observer, Result, Subject, packed
+from samar.training.observing import Observing, core_is_free, facts_of
 from samar.training.trainer import step_values
 
 NO_SAMPLE = "Not asked for: samar.watch(…, sample=(x, y)) in the script does."
+FEW_POINTS = Effort(points=5, eigenvalues=1, products=6, trace_products=0)
+SCRIPT_SHARE = 0.1
+"""Of one core, what the observer takes where the loop needs all of them."""
+LAST_SECONDS = 5.0
+"""So long the end of a loop waits for the measurement of its last weights."""
+SAME_LOSS = 1e-4
+"""How far, relatively, the loss of a network that was sent may be from the loop's own."""
+HERE_ALONE = (
+    "Measured at the start and at the end alone, since the network cannot be sent to another "
+    "process ({why})."
+)
+NO_EPOCHS = 2**62
+"""Steps of an epoch, of which nobody knows."""
 ASKED_TO_STOP = "Asked to stop: the script decides when (it looks at run.stopping)."
 NOT_STOPPED = "It was asked to stop, and went on: the script does not look at run.stopping."
 MOST_STEPS = 2**62
@@ -47,13 +65,16 @@ class _Pending(NamedTuple):
 
 
 class Recorder(Steered):
-    """Writes down what a loop does, looks at its network now and then, and obeys orders."""
+    """Writes down what a loop does, has its network observed, and obeys orders."""
 
     def __init__(self, work: Work, network: nn.Module, optimizer: Optimizer) -> None:
         super().__init__(work)
-        self._network, self.optimizer = network, optimizer
+        self.network, self.optimizer = network, optimizer
         self._total: int | None = None
-        self._looks: Looks | None = None
+        self._observing: Observing | None = None
+        self._objective: Objective | None = None
+        self._why_here: str | None = None  # it is measured in this process; None where it is not
+        self._measured_here = False
         self._pending: list[_Pending] = []
         self._step = self._epoch = self._grad_evals = 0
         self._lr = self._lr_now()
@@ -79,13 +100,13 @@ class Recorder(Steered):
 
     @property
     def seconds(self) -> float:
-        """Time so far, without looks and pauses."""
+        """Time so far, without pauses."""
         return time.perf_counter() - self._began - self._aside
 
     @property
     def _first(self) -> Tensor:
         """A parameter, for its device and format."""
-        return next(self._network.parameters(), torch.zeros(()))
+        return next(self.network.parameters(), torch.zeros(()))
 
     @property
     def plain_lr(self) -> float | None:
@@ -98,7 +119,7 @@ class Recorder(Steered):
         device = str(self._first.device)
         self.work.progress(0, None)
         self.work.note(device=device)
-        self.work.summarize(about={"classes": 0}, measurements=_missing(NO_SAMPLE))
+        self.work.summarize(about={"classes": 0}, observer=NO_SAMPLE)
         self.tell("started", device=device, torch=torch.__version__)
         for name in ("lr", "rho"):
             self._proportions(name)
@@ -154,18 +175,67 @@ class Recorder(Steered):
         before, self._evaluated = self._evaluated, self._evaluations()
         return 1 if before is None or self._evaluated is None else max(0, self._evaluated - before)
 
-    def look_at(self, objective: Objective, share: float) -> None:
-        """Measure landscape and eigenvalues on these examples from now on."""
-        self._looks = Looks(self, self._network, objective, share)
-        self.work.summarize(measurements=self._looks.outlook())
+    def observe_on(self, objective: Objective, pace: str) -> None:
+        """Have landscape and eigenvalues measured on these examples from now on.
+
+        Raises:
+            ConfigError: the loss cannot be taken.
+        """
+        off = "Switched off: pace is off. Measure now takes one." if pace == OFF else ""
+        self.work.summarize(observer=off, pace=pace)
+        with undisturbed(self.network), torch.no_grad():
+            total, _ = on_host(objective.measured(self.network, EXAMPLES)).tolist()
+        own = total / len(objective)
+        self._objective = objective
+
+        def arrived(found: float | str) -> str:
+            if isinstance(found, str):
+                why = found.rstrip(".")
+            elif math.isclose(found, own, rel_tol=SAME_LOSS, abs_tol=SAME_LOSS):
+                return ""
+            else:
+                why = f"its loss is {own:.6g} here and {found:.6g} there"
+            self._why_here = why
+            return HERE_ALONE.format(why=why)
+
+        try:
+            parts = packed(self.network, objective, objective)
+        except Exception as error:
+            self._why_here = f"{type(error).__name__}: {error}"[:200].rstrip(".")
+        else:
+            share = 1.0 if core_is_free() else SCRIPT_SHARE
+            subject = Subject(parts, str(objective.device), 0, FEW_POINTS, share)
+            self._observing = Observing(self.work, lambda: subject, pace, arrived)
+            self._observing.begin({0: self}, self._step)
+        self._measure_here(at_first=True)
         self._began = time.perf_counter()
 
-    def miss_looks(self, why: str) -> None:
-        """Say in the app why there are no landscapes and eigenvalues any more."""
-        self._looks = None
-        known = self.work.summary.get("measurements", {})
-        missing = {kind: each for kind, each in known.items() if not each["reason"]}
-        self.work.summarize(measurements=_missing(why) | missing, note=why)
+    def _measure_here(self, at_first: bool = False, asked: bool = False) -> None:
+        """Measure landscape and eigenvalues in the loop's own process, which waits for it.
+
+        Args:
+            at_first: only if that has not been done yet.
+            asked: whether a person asks for it, whatever the pace.
+        """
+        off = self.work.summary.get(PACE) == OFF and not asked
+        objective, why = self._objective, self._why_here
+        if objective is None or why is None or off or (at_first and self._measured_here):
+            return
+        self._measured_here = True
+        found: list[Result] = []
+        subject = Subject(b"", str(objective.device), 0, FEW_POINTS)
+        with undisturbed(self.network):
+            parts = (self.network, objective, objective, None, None)
+            observer = Observer(parts, subject, found.append)
+            observer.observe(Moment(self._step, [facts_of(0, self)()._replace(weights=None)]))
+        for result in found:
+            self.work.emit(result.kind, result.step, **result.detail)
+        if why:
+            self.work.summarize(observer=HERE_ALONE.format(why=why))
+
+    def miss(self, why: str) -> None:
+        """Say in the app why there are no landscapes and eigenvalues."""
+        self.work.summarize(observer=why, note=why)
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """Note a step, and now and then write down, look and obey."""
@@ -192,18 +262,31 @@ class Recorder(Steered):
             )
         )
         self.single_steps = max(0, self.single_steps - 1)
-        if self.paused or time.monotonic() - self._flushed > FLUSH_SECONDS:
+        if self._observing is not None:
+            self._observing.step_taken(self._step, NO_EPOCHS)
+        self._measure_here(at_first=True)
+        late = time.monotonic() - self._flushed > self.work.interval
+        if late or self.paused or self.work.ordered:
             started = time.perf_counter()
             self.write()
-            self._look(Looks.perhaps)
             self.obey()
+            if self.paused:
+                self.rest()
             while self.paused and not self.single_steps and not self.work.stopping:
-                time.sleep(PAUSED_POLL_SECONDS)
+                self.work.wait(PAUSED_SECONDS)
                 self.obey()
             self._flushed = time.monotonic()
             self._aside += time.perf_counter() - started
+            if self.work.lost:
+                raise JobLost
         if known is None:
             raise ConfigError(_wrong(loss))
+
+    def rest(self) -> None:
+        """Let what stands still be measured more finely."""
+        if self._observing is not None:
+            self._observing.hand_over(self._step)
+            self._observing.refine()
 
     def obey(self) -> None:
         """Carry out the orders since the last call; to stop is the script's own decision."""
@@ -261,11 +344,6 @@ class Recorder(Steered):
                 "share between 0 and 1."
             )
 
-    def keep(self, kind: str, step: int, landscape: Any) -> None:
-        """Keep a landscape of this moment."""
-        file = f"film/{kind}-{step}.npz"
-        self.work.keep_saved(kind, landscape, file, step=step, needed=False)
-
     def follow(self, order: Order) -> None:
         """Carry out one order, unless other processes would not hear of it."""
         if order.command in ALONE and _several():
@@ -278,7 +356,11 @@ class Recorder(Steered):
     def carry_out(self, order: Order) -> None:
         """Obey an order that is not about the steps themselves."""
         if order.command == "measure":
-            self._look(Looks.now)
+            self._measure_now()
+        elif order.command == "pace":
+            pace = str(order.detail[PACE])
+            if self._observing is not None and pace in (FAST, OFF):
+                self._observing.set_pace(pace)
         elif order.command == "change":
             self._change(order.detail)
 
@@ -312,9 +394,11 @@ class Recorder(Steered):
         known = self._shares.get(name, [])[: len(groups)]
         return groups, known + [1.0] * (len(groups) - len(known))
 
-    def busy(self, looking: bool) -> None:
-        """Say that a look is taken now, or no longer."""
-        self.work.progress(self._step, doing="measuring" if looking else "")
+    def _measure_now(self) -> None:
+        if self._observing is not None:
+            self._observing.want()
+            self._observing.hand_over(self._step)
+        self._measure_here(asked=True)
 
     def save(self) -> None:
         """Nothing: the script keeps its own checkpoints."""
@@ -325,7 +409,7 @@ class Recorder(Steered):
             self.tell("resumed")
 
     def end(self, status: str = "finished", message: str = "", whole: bool = True) -> None:
-        """Write what is left, look a last time, and say how the run ended.
+        """Write what is left, measure a last time, and say how the run ended.
 
         Args:
             whole: whether the loop came to its end.
@@ -334,37 +418,22 @@ class Recorder(Steered):
             self._hook.remove()
         self.write()
         try:
+            if whole and self._observing is not None:
+                self._observing.last(self._step, self._waits, LAST_SECONDS)
+                if self._why_here is None and self._observing.newest(0) != self._step:
+                    self._why_here = ""  # it is over before the observer has begun
             if whole:
-                self._look(Looks.last)
+                self._measure_here()
         finally:
+            if self._observing is not None:
+                self._observing.close()
             if self._told_to_stop:
                 self.work.summarize(note="" if status == "stopped" else NOT_STOPPED)
             self.work.end(status, message or self._note)
 
-    def _look(self, how: Callable[["Looks"], None]) -> None:
-        """Look at the network; where that fails, it is not tried again."""
-        if self._looks is None:
-            return
-        try:
-            how(self._looks)
-            self.work.summarize(measurements=self._looks.outlook())
-        except JobLost:
-            raise
-        except Exception as error:
-            self.miss_looks(looks_failed(error))
-            raise ConfigError(looks_failed(error)) from error
-
-
-def looks_failed(error: Exception) -> str:
-    """Why there will be no landscapes and eigenvalues."""
-    what = str(error) if isinstance(error, SamarError) else f"{type(error).__name__}: {error}"
-    return f"Landscape and eigenvalues are not measured: {what[:300].rstrip('.')}."
-
-
-def _missing(why: str) -> dict[str, dict[str, Any]]:
-    """For each kind of measurement, why there is none."""
-    kinds = (LandscapeMeasurement.kind, CurvatureMeasurement.kind)
-    return {kind: {"next_epoch": None, "reason": why} for kind in kinds}
+    def _waits(self) -> bool:
+        time.sleep(HELD_SECONDS)
+        return not self.work.lost
 
 
 def leading(optimizer: Optimizer, name: str, missing: Any = None) -> Any:

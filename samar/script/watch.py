@@ -6,7 +6,7 @@
             optimizer.step()
             run.step(loss)
 
-Two rules hold. The training stays the same, bit for bit: what is looked at is a copy, or is put
+Two rules hold. The training stays the same, bit for bit: what is measured is a copy, or is put
 back, the random states too; only a person's edit in the browser changes anything. And it never
 ends because of samar: whatever goes wrong here becomes one warning.
 """
@@ -26,6 +26,7 @@ from samar.data.given import Loss, objective_of
 from samar.data.objective import BatchLoss
 from samar.device.catalog import gathered
 from samar.errors import ConfigError, SamarError
+from samar.jobs.pace import FAST, OFF
 from samar.jobs.store import Store
 from samar.jobs.training_records import NAN
 from samar.jobs.work import JobLost, Work
@@ -34,10 +35,11 @@ from samar.models.guard import unwrapped
 from samar.optim.catalog import OPTIMIZERS
 from samar.optim.samar import SAMAR
 from samar.optim.two_pass import TwoPassOptimizer, bare
-from samar.script.recorder import Recorder, leading, looks_failed
+from samar.script.recorder import Recorder, leading
 
+PACES = (FAST, OFF)
 PATIENCE_SECONDS = 2.0
-"""For which a training waits for a store that is busy, at a look or at its end."""
+"""For which a training waits for a store that is busy, at its start or at its end."""
 
 
 def watch(
@@ -48,7 +50,7 @@ def watch(
     sample: Any = None,
     forward: BatchLoss | None = None,
     name: str = "",
-    looks: float = 0.1,
+    pace: str = FAST,
     steps: float | None = None,
     store: Store | None = None,
     quiet: bool = False,
@@ -62,7 +64,7 @@ def watch(
             throughout; see :func:`samar.data.given.objective_of`, where the sample is called data.
             A few hundred examples are enough. Without a sample none are measured.
         name: of the run; made from optimizer and network if empty.
-        looks: largest share of the time that these measurements take; 0 takes none.
+        pace: ``fast`` measures them as often as an observer beside the loop manages, ``off`` not.
         steps: of the whole training, to show how far it is; rounded up.
         store: another than the default one.
         quiet: do not say where the run can be seen.
@@ -85,7 +87,7 @@ def watch(
         >>> run.id is not None
         True
     """
-    return WatchedRun(model, optimizer, loss, sample, forward, name, looks, steps, store, quiet)
+    return WatchedRun(model, optimizer, loss, sample, forward, name, pace, steps, store, quiet)
 
 
 class WatchedRun:
@@ -104,14 +106,14 @@ class WatchedRun:
         sample: Any,
         forward: BatchLoss | None,
         name: str,
-        looks: float,
+        pace: str,
         steps: float | None,
         store: Store | None,
         quiet: bool,
     ) -> None:
         self._model, self._optimizer = model, bare(optimizer)
         self._asked = (loss, sample, forward)
-        self._name, self._looks, self._total, self._quiet = name, looks, steps, quiet
+        self._name, self._pace, self._total, self._quiet = name, pace, steps, quiet
         self._store = store
         self._recorder: Recorder | None = None
         self._warned = self._entered = self._looked = False
@@ -127,8 +129,11 @@ class WatchedRun:
         return self
 
     def _begin(self) -> None:
+        if self._pace not in PACES:
+            told = repr(self._pace)[:40]
+            raise ConfigError(f"pace is {told}; a watched loop takes {' or '.join(PACES)}.")
         store = self._store or Store()
-        settings = _described(self._model, self._optimizer, self._name, self._looks)
+        settings = _described(self._model, self._optimizer, self._name)
         job = store.get(store.create(settings, here=True))
         store.adopt(job)
         work = Work(store, job, PATIENCE_SECONDS)
@@ -146,10 +151,10 @@ class WatchedRun:
         try:
             network = unwrapped(self._model)
             objective = objective_of(network, loss, sample, forward=forward)
-            self._recorder.look_at(objective, self._looks)
+            self._recorder.observe_on(objective, self._pace)
         except Exception as error:
-            self._recorder.miss_looks(looks_failed(error))
-            raise ConfigError(looks_failed(error)) from error
+            self._recorder.miss(why := _not_measured(error))
+            raise ConfigError(why) from error
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """Tell that a step was taken; call it after ``optimizer.step()``.
@@ -226,6 +231,12 @@ class WatchedRun:
                 self._recorder = None
 
 
+def _not_measured(error: Exception) -> str:
+    """Why there will be no landscapes and eigenvalues."""
+    what = str(error) if isinstance(error, SamarError) else f"{type(error).__name__}: {error}"
+    return f"Landscape and eigenvalues are not measured: {what[:300].rstrip('.')}."
+
+
 def _refuse(unknown: Mapping[str, Any]) -> None:
     names = ", ".join(unknown)
     raise ConfigError(
@@ -242,7 +253,7 @@ def _warn(sentence: str) -> None:
         print(sentence, file=sys.stderr)
 
 
-def _described(model: nn.Module, optimizer: Optimizer, name: str, looks: float) -> WatchSettings:
+def _described(model: nn.Module, optimizer: Optimizer, name: str) -> WatchSettings:
     """A run's settings, as far as model and optimizer tell them."""
     network, rate = unwrapped(model), leading(optimizer, "lr")
     kind, base = _kind_of(optimizer), optimizer
@@ -265,7 +276,6 @@ def _described(model: nn.Module, optimizer: Optimizer, name: str, looks: float) 
         "network": type(network).__name__,
         "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "script": running_script(),
-        "looks": looks,
     }
     return WatchSettings.parse({**known, **values})
 

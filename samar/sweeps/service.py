@@ -15,6 +15,7 @@ from samar.errors import SamarError
 from samar.jobs.engine.local import asked_to_stop, slots
 from samar.jobs.job import ACTIVE, HELD, SKIPPED, Job
 from samar.jobs.kind import LONG
+from samar.jobs.pace import OFF, PACE
 from samar.jobs.records import STOP, WHY
 from samar.jobs.service import Jobs
 from samar.jobs.sql import schema
@@ -196,7 +197,7 @@ def extend(store: Store, sweep: Sweep, members: Sequence[TrainSettings]) -> bool
     table = schema.jobs
     count = sa.select(sa.func.count()).where(table.c.parent == sweep.id)
     own = (table.c.key == sweep.job.key) & (table.c.status == "running")
-    rows = [new_row(settings, parent=sweep.id) for settings in members]
+    rows = [new_row(each, parent=sweep.id, inputs={PACE: OFF}) for each in members]
     total = sweep.members + len(rows)
     if sweep.spec.sampler == "tpe":  # more are still to be chosen
         total = max(total, sweep.spec.trials * sweep.spec.seeds)

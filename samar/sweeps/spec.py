@@ -31,9 +31,7 @@ from samar.training.settings import DECIDING, TrainSettings
 
 FIXED = ("name", "seed", "validation")
 """Settings that a sweep itself gives to its members."""
-UNMEASURED = {"curvature_every": 0, "film_every": 0, "snapshots": 0}
-"""No measurements between the epochs, and no weights but those of the end."""
-MEMBER_DEFAULTS: dict[str, Any] = {"validation": 0.2, **UNMEASURED}
+MEMBER_DEFAULTS: dict[str, Any] = {"validation": 0.2, "snapshots": 0}
 """What the members of a sweep have unless the base says otherwise."""
 MOST_MEMBERS = 10_000
 

@@ -24,12 +24,12 @@ PRESETS: dict[str, Preset] = {
         "One minute on a CPU: digits with wrong labels",
         "40 % of the training labels are wrong. SGD memorizes them; with a strong λ SAMAR mostly "
         "does not. ρ 0.2 suits these digits better than the default.",
-        {"label_noise": 0.4, "rho": 0.2, "probe_share": 0.5},
+        {"label_noise": 0.4, "rho": 0.2},
     ),
     "digits": Preset(
         "Clean digits",
         "All labels are right: every method ends near 99 %, so look at sharpness, not at accuracy.",
-        {"probe_share": 0.5},
+        {},
     ),
     "cifar10": Preset(
         "CIFAR-10, ResNet-20",

@@ -174,31 +174,6 @@ class TrainSettings(JobSettings, OptimizerSettings, TaskSettings):
         le=1_000_000,
     )
 
-    curvature_every: int = setting(
-        1,
-        "Epochs between two measurements of the Hessian's top eigenvalues and trace; 0 takes none.",
-        group="measurements",
-        label="curvature: every … epochs",
-        ge=0,
-        le=10_000,
-    )
-    film_every: int = setting(
-        1,
-        "Epochs between two landscapes of the run; 0 takes none.",
-        group="measurements",
-        label="landscape over time: every … epochs",
-        ge=0,
-        le=10_000,
-    )
-    probe_share: float = setting(
-        0.15,
-        "Largest share of the wall time that these measurements may take; they are put off to "
-        "keep it, all but the first and the last.",
-        group="measurements",
-        label="time limit for measurements",
-        ge=0,
-        le=1,
-    )
     snapshots: int = setting(
         24,
         "Weights kept through the run, evenly over its epochs, to draw its path on a landscape; "

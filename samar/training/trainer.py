@@ -9,6 +9,7 @@ one, bit for bit on a CPU.
 
 import math
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 
-from samar.curvature.product import batch_size_on
 from samar.data.augment import augmentation_for
 from samar.data.batches import Batches
 from samar.data.dataset import Dataset, ImageSet
@@ -25,7 +25,7 @@ from samar.data.evaluation import Evaluation, evaluate
 from samar.data.sample import Sample
 from samar.device.compiling import compiled, explained
 from samar.device.memory import require
-from samar.device.placement import Placement, is_gpu
+from samar.device.placement import Placement
 from samar.device.randomness import RandomState, random_state, set_random_state
 from samar.device.ranks import Group, leave, mean_over_ranks, parallel, ranks_of
 from samar.device.waiting import Mark, mark, on_host, seconds_between, synchronize
@@ -42,8 +42,6 @@ from samar.optim.two_pass import TwoPassOptimizer
 from samar.settings.declare import settings_of
 from samar.training.settings import LOCAL, TrainSettings
 
-QUICK_MACS, FEWEST_IMAGES = 1_300_000_000, 8
-"""Multiply-accumulates that take a CPU a fraction of a second, and at least so many images."""
 ATTRIBUTES = ("loss", "perturbed_loss", "sharpness", "ratio", "lam_used", "grad_norm")
 """Where a two-pass optimizer has what :data:`samar.jobs.training_records.MEASURED` names."""
 
@@ -143,25 +141,6 @@ class Trainer:
     def lr(self) -> float:
         """Learning rate η of the newest step."""
         return float(self.optimizer.param_groups[0]["lr"])
-
-    @property
-    def direction_seed(self) -> int:
-        """Of the landscapes' random directions."""
-        return self.config.seed
-
-    @property
-    def examples(self) -> float:
-        """Gradients of single images so far."""
-        return self.grad_evals * self.config.batch_size
-
-    @property
-    def piece(self) -> int:
-        """Images of which a derivative takes a fraction of a second."""
-        device = self.placement.device
-        usual = batch_size_on(device)
-        if is_gpu(device):
-            return usual
-        return min(usual, max(FEWEST_IMAGES, QUICK_MACS // self.macs))
 
     def sample(self, images: int) -> Sample:
         """Evenly spaced training images."""
@@ -290,16 +269,19 @@ class Trainer:
         """Let go of the processes that it trained together with; it can take no further step."""
         leave(self._network)
 
-    def evaluate_epoch(self) -> EpochRecord:
+    def evaluate_epoch(self, check: Callable[[], None] = lambda: None) -> EpochRecord:
         """Measure train and test loss and accuracy at the current weights.
 
         The training figures come from evenly spaced images, after the last step from all of them.
+
+        Args:
+            check: called after every few images; may raise to cancel.
         """
         at_end = self.step_count >= self.total_steps
-        train = self._evaluate(self.dataset.train if at_end else self._train_sample)
-        test = self._evaluate(self.dataset.test)
+        train = self._evaluate(self.dataset.train if at_end else self._train_sample, check)
+        test = self._evaluate(self.dataset.test, check)
         held_out = self.dataset.validation
-        validation = None if held_out is None else self._evaluate(held_out)
+        validation = None if held_out is None else self._evaluate(held_out, check)
         if not math.isfinite(train.loss) and self.divergence is None:
             self.divergence = Divergence(self.step_count, self._last, _hint(self.config))
         return EpochRecord(
@@ -317,8 +299,9 @@ class Trainer:
             val_accuracy=validation.accuracy if validation else NAN,
         )
 
-    def _evaluate(self, images: ImageSet) -> Evaluation:
-        return evaluate(self.model, images, self.dataset.normalization)
+    def _evaluate(self, images: ImageSet, check: Callable[[], None]) -> Evaluation:
+        normalization = self.dataset.normalization
+        return evaluate(self.model, images, normalization, progress=lambda *_: check())
 
     def change(self, **values: Any) -> None:
         """Change live settings from the next step on.

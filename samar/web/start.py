@@ -6,6 +6,7 @@ import streamlit as st
 
 from samar.charts.html.render import render
 from samar.errors import DataError
+from samar.jobs.pace import EPOCH
 from samar.training.presets import DEFAULT_PRESET, PRESETS
 from samar.web.learn.glossary import glossary_style, prose
 from samar.web.pages import PAGES
@@ -66,7 +67,7 @@ def _doors() -> None:
         with explained():
             shown = recording(RECORDING).runs[SAMAR].config
             race = RaceSettings.parse(PRESET.changes | {"rho": shown["rho"], "optimizers": RACED})
-            race_id = service().submit(race)
+            race_id = service().submit(race, pace=EPOCH)
         st.switch_page(TRAIN_PAGE, query_params={RUN: race_id, **carried()})
     if st.button("Play with two weights", icon=":material/toys:", key="play_now"):
         st.switch_page(PAGES["playground"].path, query_params=carried())
@@ -91,7 +92,7 @@ def _links() -> None:
             **unless(service().cannot_start(), f"One run of SAMAR. {PRESET.help}"),
         ):  # fmt: skip
             with explained():
-                run_id = service().submit(PRESET.config())
+                run_id = service().submit(PRESET.config(), pace=EPOCH)
             st.switch_page(TRAIN_PAGE, query_params={RUN: run_id, **carried()})
         links: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             (TRAIN_PAGE, "Settings first", "tune", {}),

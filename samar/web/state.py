@@ -17,6 +17,9 @@ RUN = "run"
 HELD = "hold_now"
 """Session: at what λ is held by the button over the stage."""
 
+PACE_CONTROL, PACED = "pace", "paced_run"
+"""Session: the pace that is chosen, and the run that it was last read from."""
+
 FEED = "stage_feed"
 """Session: how far this tab's stage knows its runs."""
 

@@ -23,7 +23,7 @@ from samar.landscapes.settings import LandscapeSettings
 from samar.training.settings import TrainSettings
 
 CONNECTED = ConnectivitySettings(points=5, steps=2, plane=0)
-QUIET: dict[str, Any] = {"curvature_every": 0, "film_every": 0, "precision": "fp32"}
+QUIET: dict[str, Any] = {"precision": "fp32"}
 
 
 def data_of(size: int, count: int) -> Any:

@@ -17,7 +17,7 @@ from samar.jobs.engine import spare
 from samar.jobs.service import Jobs
 from samar.training.settings import TrainSettings
 
-SHORT = {"images_per_class": 13, "batch_size": 32, "epochs": 1, "device": "cpu", "probe_share": 0}
+SHORT = {"images_per_class": 13, "batch_size": 32, "epochs": 1, "device": "cpu"}
 
 
 def seconds(jobs: Jobs, count: int) -> list[float]:

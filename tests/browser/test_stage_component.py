@@ -89,14 +89,13 @@ def measured(step: int, edge: float) -> Event:
 
 def test_what_messages_say_is_drawn_and_follows_the_clock(stage: Stage) -> None:
     """Two runs beside each other, of which one diverged."""
-    seen = plane(3).landscape
-    lost = replace(plane(3), landscape=replace(seen, loss=np.full((3, 3), np.nan)))
+    lost = replace(plane(3), detail=plane(3).detail | {"loss": [[None] * 3] * 3})
     optimizers = {"SGD": (11.0, 12.0, 12.0), "SAM": (40.0, 30.0, 9.0)}
     runs = []
     for name, edges in optimizers.items():
         events = [measured(step, edge) for step, edge in zip((0, 10, 20), edges, strict=True)]
         settings = TrainSettings(optimizer=name.lower())
-        run = run_of(30, 2, settings=settings, events=events, planes=[plane(0), lost])
+        run = run_of(30, 2, settings=settings, events=[*events, plane(0), lost])
         runs.append(replace(run, id=name, label=name))
     back = '<strong>It forgot.</strong><button data-branch="3">Go back</button>'
     stage.show(*runs, story=back)

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 APP = Path(__file__).parents[2] / "app.py"
-RUN = "/train?epochs=1000&label_noise=0.4&probe_share=0.2&snapshots=200"
+RUN = "/train?epochs=1000&label_noise=0.4&snapshots=200"
 CAMERA = (
     "() => document.querySelector('.stage-tile-landscape .js-plotly-plot')"
     "._fullLayout.scene._scene.getCamera().eye"

@@ -364,7 +364,7 @@ def _archives(folder: Path) -> Made:
     """An archive of a run, whole and broken."""
     store, chance = Store(), random.Random(SEED)
     few = {"dataset": "digits", "model": "cnn", "epochs": 1, "images_per_class": 5}
-    few |= {"batch_size": 10, "curvature_every": 0, "film_every": 0}
+    few |= {"batch_size": 10}
     store.create(TrainSettings.parse(few))
     claimed = store.claim_next("long", 9)
     assert claimed is not None

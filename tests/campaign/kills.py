@@ -40,7 +40,7 @@ def campaign(short: bool) -> Outcome:
     settings, edits = SETTINGS, EDITS
     if short:
         few = {"epochs": 12, "images_per_class": 12, "batch_size": 16}
-        settings = settings.changed(**few, curvature_every=0, film_every=0)
+        settings = settings.changed(**few)
         edits = EDITS[:1]
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,

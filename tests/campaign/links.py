@@ -242,7 +242,7 @@ def _store(folder: Path) -> Iterator[None]:
 
     variables = {name: value for name, value in os.environ.items() if not name.startswith("SAMAR")}
     variables |= {"SAMAR_HOME": str(folder), "SAMAR_SPARE": "0"}
-    short = "--epochs 2 --images-per-class 10 --curvature-every 0 --film-every 0"
+    short = "--epochs 2 --images-per-class 10"
     made = [
         f"train {short} --optimizer samar",
         f"train {short} --optimizer sgd --seed 1",

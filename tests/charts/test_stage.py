@@ -13,7 +13,6 @@ from samar.charts.stage.feed import (
     MOST_BUCKETS,
     STEP_VALUES,
     Feed,
-    Plane,
     StageRun,
     bucket_width,
     buckets,
@@ -23,7 +22,6 @@ from samar.charts.stage.words import people, status_line, story
 from samar.jobs.job import Job
 from samar.jobs.records import EPOCH_COLUMNS, STEP_COLUMNS, Columns, Event
 from samar.kinds.watch import WatchSettings
-from samar.landscapes.result import Landscape
 from samar.training.settings import TrainSettings
 
 TILES = ("landscape", "lam", "ratio", "loss", "accuracy", "eigenvalues", "gap")
@@ -50,11 +48,13 @@ def curvature(step: int, *values: float) -> Event:
     return Event(step, "curvature", {"values": list(values), "trace": 3.0, "lr": 0.1}, 0.0)
 
 
-def plane(step: int) -> Plane:
-    axis = np.linspace(-1, 1, 3)
-    loss = np.arange(9.0).reshape(3, 3) + step
-    manifest = {"images": 128}
-    return Plane(step, 5.0, Landscape((axis, axis), loss, loss, np.ones((3, 3), bool), manifest))
+def plane(step: int, at: float = 0.0) -> Event:
+    loss = (np.arange(9.0).reshape(3, 3) + step).tolist()
+    return Event(step, "plane", {"axis": [-1.0, 0.0, 1.0], "loss": loss, "images": 64}, at)
+
+
+def estimate(step: int) -> Event:
+    return Event(step, "estimate", {"train_accuracy": 0.5, "test_accuracy": 0.4, "gap": 0.1}, 0.0)
 
 
 def run_of(count: int, epochs: int = 0, **more: Any) -> StageRun:
@@ -141,8 +141,12 @@ def test_messages_add_up_to_the_whole_run() -> None:
     brought = 0
     lengths = [0, 3, 3, 40, 599, 601, 602, 1500, 5000, 5001]
     for number, count in enumerate(lengths):
-        events = [curvature(step, 2.0, 1.0) for step in range(number)]
-        run = run_of(count, number, events=events, planes=[plane(step) for step in range(number)])
+        events = [
+            event(step)
+            for step in range(number)
+            for event in (lambda step: curvature(step, 2.0, 1.0), lambda s: plane(s, s), estimate)
+        ]
+        run = run_of(count, number, events=events)
         brought = grown.take(feed.message([run]))
     whole = Browser()
     whole.take(Feed("a").message([run]))
@@ -175,14 +179,13 @@ def test_other_runs_are_sent_whole() -> None:
 
 
 def test_what_a_diverged_network_leaves_is_plain_json() -> None:
-    seen = plane(3).landscape
-    lost = replace(seen, loss=np.full((3, 3), np.nan))
-    events = [curvature(3, np.nan, np.inf), Event(3, "labels", {"answers": [0]}, 0.0)]
-    run = run_of(9, 2, events=events, planes=[replace(plane(3), landscape=lost)])
+    lost = Event(3, "plane", plane(3).detail | {"loss": [[None] * 3] * 3}, 0.0)
+    events = [curvature(3, np.nan, np.inf), Event(3, "labels", {"answers": [0]}, 0.0), lost]
+    run = run_of(9, 2, events=events)
     for columns in (run.steps, run.epochs):
         for name in columns.keys() - {"step", "grad_evals", "seconds", "epoch"}:
             columns[name][-1:] = np.inf
-    sent = [Feed("a").message([run]), tiles([run], {}), story(None, [run])]
+    sent = [Feed("a").message([run]), tiles([run]), story(None, [run])]
     assert '"centre": null' in json.dumps(sent, allow_nan=False)
 
 
@@ -221,13 +224,13 @@ def test_progress_is_that_of_the_run_that_goes_on_when_another_diverged(
     assert "step 90 of 480" in line
     assert "epoch 10 of 30" in line
     assert "100 steps/s" in line  # the time of the other one is over
-    shown = {tile["key"]: tile for tile in tiles([lost, ahead], {"film": {"next_epoch": 7}})}
-    assert shown["landscape"]["due"] == "next: epoch 7"
+    shown = {tile["key"]: tile for tile in tiles([lost, ahead], "Switched off.")}
+    assert shown["landscape"]["note"] == "Switched off."
     assert "ended" not in shown["lam"]["note"]
 
 
 def test_the_stage_has_seven_tiles_and_four_more_where_there_is_room() -> None:
-    shown = tiles([run_of(5, 1)], {})
+    shown = tiles([run_of(5, 1)])
     assert tuple(tile["key"] for tile in shown[:7]) == TILES
     assert [tile["key"] for tile in shown[-2:]] == ["share", "kappa"]
     assert len(shown) == 11
@@ -237,12 +240,12 @@ def test_the_stage_has_seven_tiles_and_four_more_where_there_is_room() -> None:
 def test_a_run_without_lambda_shows_what_it_has_instead() -> None:
     run = run_of(5, settings=TrainSettings(optimizer="sgd"))
     run.steps["ratio"][:] = np.nan
-    keys = [tile["key"] for tile in tiles([run], {})]
+    keys = [tile["key"] for tile in tiles([run])]
     assert keys[:3] == ["landscape", "gradient", "sharpness"]
     assert len(set(keys)) == len(keys)
     # Once it was SAMAR for a while, λ stays on the stage.
     run.steps["ratio"][2] = 1.1
-    assert "lam" in [tile["key"] for tile in tiles([run], {})]
+    assert "lam" in [tile["key"] for tile in tiles([run])]
 
 
 def test_a_collapse_is_told_with_a_way_back() -> None:
@@ -304,7 +307,7 @@ def test_a_script_that_tells_no_accuracy_has_other_tiles(
     run = run_of(50, 2 * told, settings=settings, classes=0)
     if optimizer != "samar":
         run.steps["ratio"][:] = np.nan
-    shown = tiles([run], {})
+    shown = tiles([run])
     assert [tile["key"] for tile in shown[:7]] == ["landscape", *expected]
     keys = [tile["key"] for tile in shown]
     assert len(keys) == len(set(keys)) == 11

@@ -11,10 +11,7 @@ from samar.jobs.job import Job
 from samar.jobs.service import Jobs
 from samar.training.settings import TrainSettings
 
-TINY = (
-    "train --images-per-class 13 --batch-size 32 --device cpu --epochs 1 --curvature-every 0 "
-    "--film-every 0"
-)
+TINY = "train --images-per-class 13 --batch-size 32 --device cpu --epochs 1 "
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from samar.kinds.race import RaceSettings
 
 RACE = (
     "race --dataset digits --model cnn --optimizers sgd,sam:rho=0.05 --epochs 2 --seed 3 "
-    "--images-per-class 13 --batch-size 32 --device cpu --curvature-every 0 --film-every 0"
+    "--images-per-class 13 --batch-size 32 --device cpu"
 )
 FACTS = {"status", "test_loss", "test_accuracy", "train_accuracy", "gradients", "seconds"}
+FACTS |= {"planes", "eigenvalue_estimates", "oldest_plane_seconds"}
 
 
 @pytest.mark.usefixtures("inline")

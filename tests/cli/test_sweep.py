@@ -83,7 +83,7 @@ def test_start_list_show_steer_and_delete(
         "sweep --range lr=0.01234567:0.1 --range batch_size=16:64 --sampler random",
         "sweep --preset paper --weight-decay 0 --second-pass auto --dataset digits",
         "sweep --grid optimizer=sgd,sam --when optimizer=sgd:weight_decay=5e-4,lr=0.1 --lr 0.2",
-        "sweep --grid nesterov=true,false --equal-gradients --validation 0.1 --film-every 3",
+        "sweep --grid nesterov=true,false --equal-gradients --validation 0.1",
         "sweep --grid optimizer=sgd,sam --when optimizer=sgd:dataset=folder:/images",
         "sweep --preset paper",
         "sweep --preset noisy_digits --name mine",

@@ -43,7 +43,7 @@ def test_steps_between_are_interpolated_and_ends_are_not() -> None:
 def test_seeds_of_one_setting_are_a_group(recorded: Callable[..., Job]) -> None:
     runs = [
         recorded(optimizer="sam", rho=0.1, seed=1, name="b"),
-        recorded(optimizer="sam", rho=0.1, seed=0, name="a", curvature_every=0),
+        recorded(optimizer="sam", rho=0.1, seed=0, name="a"),
         recorded(optimizer="sam", rho=0.2, seed=0),
         recorded(optimizer="sgd", rho=0.1, seed=0),
         recorded(optimizer="sgd", rho=0.9, seed=1),  # SGD has no radius
@@ -91,7 +91,7 @@ def test_curves_come_in_shown_units_over_any_axis(recorded: Callable[..., Job]) 
 def test_only_what_differs_and_has_an_effect() -> None:
     configs = [
         TrainSettings(optimizer="sgd", rho=0.1, name="one", lam_max=5),
-        TrainSettings(optimizer="sam", rho=0.1, curvature_every=3, lam_max=6),
+        TrainSettings(optimizer="sam", rho=0.1, lam_max=6),
         TrainSettings(optimizer="sam", rho=0.2, images_per_class=10),
     ]
     assert differences(configs) == {

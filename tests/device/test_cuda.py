@@ -111,7 +111,7 @@ def test_a_live_run_is_killed_and_goes_on(gpu: torch.device, jobs: Jobs) -> None
 def test_memory_stays_flat_and_is_about_what_was_estimated(gpu: torch.device) -> None:
     if gpu.type != "cuda":
         pytest.skip("the allocator of a GPU is asked")
-    settings = settings_on(gpu, epochs=50, curvature_every=0)
+    settings = settings_on(gpu, epochs=50)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     base = torch.cuda.memory_allocated()

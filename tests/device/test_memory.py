@@ -36,7 +36,7 @@ def test_an_estimate_is_about_what_a_run_takes() -> None:
 def test_a_run_that_does_not_fit_by_far_is_refused_before_it_begins(
     inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = TrainSettings(images_per_class=13, epochs=1, film_every=0, curvature_every=0)
+    settings = TrainSettings(images_per_class=13, epochs=1)
     needed = model_info(settings.model).bytes_at(8, copies=5, batch=128)
     jobs = Jobs()
     monkeypatch.setattr(memory, "free_bytes", lambda device: needed // 3)

@@ -114,6 +114,8 @@ HOST_SIDE = {
     "curvature/result.py": {"tolist"},
     "curvature/held_out.py": {"tolist"},
     "curvature/matrices.py": {"tolist"},
+    "training/observer.py": {"tolist", "numpy"},
+    "training/observing.py": {"tolist", "cpu"},
 }
 """Where the same words are said of what lies on the CPU."""
 

@@ -28,7 +28,6 @@ from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.landscapes.result import Landscape
 from samar.networks.checkpoint import load_weights
 from samar.networks.load import SNAPSHOT
 from samar.sweeps.spec import SweepSpec
@@ -43,17 +42,6 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return lambda: monkeypatch.setenv("SAMAR_HOME", str(tmp_path_factory.mktemp("elsewhere")))
 
 
-def add_film(run: Job) -> None:
-    axes = (np.linspace(-1, 1, 3), np.linspace(-1, 1, 3))
-    loss = np.arange(9.0).reshape(3, 3) / 7
-    for step in (4, 12):
-        name = f"film/film_plane-{step}.npz"
-        path = job_dir(run.id) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Landscape(axes, loss, loss / 9, np.ones((3, 3), bool), {"dim": 2}).save(path)
-        Store().records.add_artifact(run.key, "film_plane", step, name, {"loss": 1.5})
-
-
 def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -> None:
     run = recorded(optimizer="samar", weights=True, name="<b>one</b>", label_noise=0.4)
     here = Store()
@@ -61,13 +49,13 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
     here.records.note(run.key, 5, "change", rho=0.3)
     more = {"peak": 0.95, "about": {"classes": 10, "steps_per_epoch": 4}, "note": "On the CPU."}
     more |= {"missed": "1 file", "away": "for 9 s", "compile_seconds": 2.5, "begun": 4}
-    more |= {"measurements": {"film": {"next_epoch": None, "reason": "", "step": 12}}}
+    more |= {"observed": {"planes": 1, "eigenvalue_estimates": 1, "oldest_plane_seconds": 2.5}}
     with here.database.write() as db:
         db.execute(schema.jobs.update().values(summary=json.dumps({**run.summary, **more})))
     looked = {"values": [3.0, 2.0, 1.0], "residuals": [0.1, 0.1, 0.1], "trace": 7.0, "lr": 0.05}
     here.records.note(run.key, 8, "curvature", **looked)
-    add_film(run)
-    snapshot, film = "snapshots/weights-8.safetensors", "film/film_plane-12.npz"
+    here.records.note(run.key, 12, "plane", axis=[-1.0, 1.0], loss=[[1.5, None], [2.0, 0.1]])
+    snapshot = "snapshots/weights-8.safetensors"
     (job_dir(run.id) / "snapshots").mkdir()
     (job_dir(run.id) / snapshot).write_bytes(weights_path(run.id).read_bytes())
     here.records.add_artifact(run.key, SNAPSHOT, 8, snapshot)
@@ -76,7 +64,6 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
     old = (here.records.steps(run.key), here.records.epochs(run.key), here.records.events(run.key))
     kept = here.records.artifacts(run.key)
     tensors = load_weights(weights_path(run.id))
-    picture = (job_dir(run.id) / film).read_bytes()
 
     elsewhere()
     there = Store()
@@ -101,14 +88,11 @@ def test_a_run_comes_back_bit_for_bit(recorded: Callable[..., Job], elsewhere) -
     loaded = load_weights(weights_path(back.id))
     assert set(loaded) == set(tensors)
     assert all((loaded[name] == value).all() for name, value in tensors.items())
-    assert (job_dir(back.id) / film).read_bytes() == picture
     assert (job_dir(back.id) / snapshot).read_bytes() == weights_path(back.id).read_bytes()
     assert there.records.artifacts(back.key) == kept
-    assert {(a.kind, a.step) for a in kept} == {
-        *(("film_plane", 4), (SNAPSHOT, 8), ("film_plane", 12), ("weights", 12)),
-    }
+    assert {(a.kind, a.step) for a in kept} == {(SNAPSHOT, 8), ("weights", 12)}
     assert {path.name for path in job_dir(back.id).iterdir()} == {
-        *("film", "snapshots", "weights.safetensors"),
+        *("snapshots", "weights.safetensors"),
     }
     assert not list((weights_path(back.id).parents[1]).glob(".import-*"))
     # It can go on from here: another zip of it holds the same.

@@ -17,7 +17,7 @@ from samar.exchange.importing import import_job
 from samar.jobs.job import Job
 from samar.jobs.store import Store
 
-FILM = "film/film_plane-4.npz"
+SNAPSHOT = "snapshots/weights-4.safetensors"
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def _clean(samar_home: Path):
 
 def test_members_that_do_not_belong_there(parts: dict[str, bytes]) -> None:
     assert Store().get(import_job(io.BytesIO(packed(parts)))).tags == ("imported",)
-    outside = ("../evil.txt", "/etc/evil.txt", "film/../../evil.txt", "C:\\evil.txt")
-    for name in (*outside, "film/other.json", "resume.pt"):
+    outside = ("../evil.txt", "/etc/evil.txt", "snapshots/../../evil.txt", "C:\\evil.txt")
+    for name in (*outside, "snapshots/other.json", "resume.pt"):
         refused(packed(parts | {name: b"x"}), "does not belong there")
     link = zipfile.ZipInfo("weights.safetensors")
     link.external_attr = 0o120777 << 16
@@ -120,7 +120,7 @@ def test_bombs(parts: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None
     refused(content, "at most 5 are read")
 
 
-@pytest.mark.parametrize("path", ["film/film_plane-9.npz", "../evil.txt", 7])
+@pytest.mark.parametrize("path", ["snapshots/weights-9.safetensors", "../evil.txt", 7])
 def test_artifacts_that_are_none(parts: dict[str, bytes], path: Any) -> None:
     (kept,) = json.loads(parts["manifest.json"])["artifacts"]
     refused(packed(parts, artifacts=[kept | {"path": path}]), "The manifest of .* is not sound")

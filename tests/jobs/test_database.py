@@ -139,4 +139,4 @@ def test_a_store_of_another_version_is_one_sentence(samar_home: Path, table: str
         f"CREATE TABLE {table} (key INTEGER); CREATE TABLE schema_version (version INTEGER);"
         "INSERT INTO schema_version VALUES (1)",
     )
-    refused("a store of version 1, and this samar reads version 5 alone; .* another folder")
+    refused("a store of version 1, and this samar reads version 6 alone; .* another folder")

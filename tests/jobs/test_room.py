@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from sqlalchemy.exc import OperationalError
 
 from samar.cli import main
@@ -18,7 +17,7 @@ from samar.jobs.records import Records
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.networks import checkpoint
-from samar.networks.checkpoint import save_weights
+from samar.networks.load import SNAPSHOT
 from samar.training.settings import TrainSettings
 from tests.sameness import difference
 
@@ -49,36 +48,27 @@ def same(jobs: Jobs, one: Job, other: Job) -> None:
 def test_what_is_optional_is_left_out_and_said(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain = Path.write_bytes
+    plain = checkpoint.safetensors.torch.save_file
 
-    def write(self: Path, content: bytes) -> int:
-        if self.name.startswith(".film"):
-            plain(self, content[: len(content) // 2])
-            raise full(str(self))
-        return plain(self, content)
+    def save(tensors: Any, path: Path, **words: Any) -> None:
+        if "snapshots" in str(path):
+            path.write_bytes(b"half")
+            raise checkpoint.safetensors.SafetensorError("I/O error: No space (os error 28)")
+        plain(tensors, path, **words)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", write)
-        patch.setattr(checkpoint.safetensors.torch, "save_file", _refused_by_rust)
-        with pytest.raises(OSError, match="No space"):
-            save_weights(torch.nn.Linear(1, 1), job_dir("x") / "w.safetensors", {})
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", write)
+        patch.setattr(checkpoint.safetensors.torch, "save_file", save)
         run = jobs.get(jobs.submit(SETTINGS))
     assert run.status == "finished"
-    assert jobs.store.records.artifacts(run.key, "film_plane") == []
+    assert jobs.store.records.artifacts(run.key, SNAPSHOT) == []
     missed = [e for e in jobs.store.records.events(run.key) if e.kind == "missed"]
     assert missed
     assert missed[0].detail["reason"].startswith("No space is left on the disk")
-    assert f"{len(missed)} files were not kept, film/film_" in run.summary["missed"]
+    assert f"{len(missed)} files were not kept, snapshots/weights-" in run.summary["missed"]
     assert not list(job_dir(run.id).rglob(".*"))
     same(jobs, run, jobs.get(jobs.submit(SETTINGS)))
     assert main(["show", run.id]) == 0
     assert "files were not kept" in capsys.readouterr().out
-
-
-def _refused_by_rust(*_: Any, **__: Any) -> None:
-    raise checkpoint.safetensors.SafetensorError("I/O error: No space left (os error 28)")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
 from samar.jobs import store as store_module
-from samar.jobs import work as work_module
 from samar.jobs.engine import local
 from samar.jobs.engine.local import schedule
 from samar.jobs.job import WAITS, Job
@@ -20,6 +19,7 @@ from samar.jobs.sql import schema
 from samar.jobs.store import Store
 from samar.jobs.work import Work
 from samar.kinds.landscape import LandscapeJobSettings
+from samar.kinds.race import RaceSettings
 from samar.settings.command import json_line
 from samar.sweeps.service import advance
 from samar.sweeps.spec import SweepSpec
@@ -239,25 +239,25 @@ def test_old_requests_do_not_reach_a_new_worker(store: Store, running: Job) -> N
     assert (order.command, order.detail) == ("change", {"rho": 0.5, "order": order.key})
 
 
-def test_orders_to_several_jobs_come_in_the_order_they_were_given(
-    store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where one of them has been looked up a moment ago."""
-    member = store.get(store.create(TrainSettings()))
-    both = Work(store, running)
-    assert both.orders(member) == []
-    store.orders.post(member.key, "change", lr=0.5)
-    store.orders.post(running.key, "pause")
-    store.orders.post(member.key, "stop")
-    assert both.orders(member) == []  # at most ten times a second
-    monkeypatch.setattr(work_module, "ORDERS_SECONDS", 0.0)
-    told = [(order.job, order.command) for order in both.orders(member)]
-    assert told == [(member.key, "change"), (running.key, "pause"), (member.key, "stop")]
-    assert both.orders(member) == []
-    assert not both.stopping  # another's stop is not its own
-    store.orders.post(running.key, "stop")
-    both.orders(member)
-    assert both.stopping
+def test_orders_to_several_jobs_come_in_the_order_they_were_given(store: Store) -> None:
+    race = store.get(store.create(RaceSettings(optimizers="sgd,sam"), here=True))
+    member = store.members(race)[0]
+    with Work(store, race) as both:
+        assert not both.ordered
+        store.orders.post(member.key, "change", lr=0.5)
+        store.orders.post(race.key, "pause")
+        store.orders.post(member.key, "stop")
+        both.wait(10)
+        time.sleep(0.2)  # read by a thread
+        assert both.ordered
+        told = [(order.job, order.command) for order in both.orders()]
+        assert told == [(member.key, "change"), (race.key, "pause"), (member.key, "stop")]
+        assert not both.ordered
+        assert both.orders() == []
+        assert not both.stopping  # another's stop is not its own
+        store.orders.post(race.key, "stop")
+        both.wait(10)
+        assert both.stopping
 
 
 def test_events_and_artifacts(store: Store, running: Job) -> None:
@@ -282,7 +282,7 @@ def test_rewinding_forgets_all_that_is_computed_again(
     store.records.append(running.key, [step(n) for n in range(1, 9)], [epoch(1, 4), epoch(2, 8)])
     for at in (4, 8):
         store.records.note(running.key, at, "curvature")
-        store.records.add_artifact(running.key, "film_line", at, "file")
+        store.records.add_artifact(running.key, "snapshot", at, "file")
     for at in (3, 8):  # the second was lost with the state that was not saved
         store.records.note(running.key, at, "change", rho=0.5)
     store.records.rewind(running.key, 4)

@@ -22,7 +22,7 @@ from tests.sameness import difference
 
 TINY = {
     **{"images_per_class": 13, "batch_size": 32, "device": "cpu", "epochs": 4},
-    **{"curvature_every": 0, "film_every": 0, "checkpoint_seconds": 0.0},
+    **{"checkpoint_seconds": 0.0},
 }
 STEPS = 5  # an epoch
 Edits = Mapping[int, list[dict[str, Any]]]
@@ -46,24 +46,19 @@ def steered(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
     """``steered(settings, {step: [values, …]})`` trains while somebody changes settings live."""
 
     def train(settings: TrainSettings, edits: Edits, stop_at: int | None = None) -> Job:
-        def look(self: Any) -> None:
+        def and_edit(self: Any) -> None:
+            step(self)
             for values in left.pop(self.taken, ()):
                 jobs.change(self.work.job.id, **values)
             if self.taken == stop_at and stop_at not in stopped:
                 stopped.append(stop_at)
                 jobs.stop(self.work.job.id)
-            self.work._looked = 0.0  # look at once
-            plain(self)
+            self.work.listen()
 
-        def due(self: Any) -> None:
-            step(self)
-            self._flushed = 0.0  # look after every step
-
-        plain, step = Training.look, Training.step
+        step = Training.step
         left, stopped = dict(edits), list[int]()
         with monkeypatch.context() as patch:
-            patch.setattr(Training, "look", look)
-            patch.setattr(Training, "step", due)
+            patch.setattr(Training, "step", and_edit)
             run = jobs.get(jobs.submit(settings))
             if stop_at is not None:
                 assert run.status == "stopped"

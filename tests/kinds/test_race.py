@@ -17,7 +17,7 @@ from samar.exchange.importing import import_job
 from samar.jobs.edits import PlannedEdit, values_of
 from samar.jobs.engine.worker import run as do
 from samar.jobs.job import Job, job_dir, resume_path, weights_path
-from samar.jobs.records import LOOKS
+from samar.jobs.records import MEASURED
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.race import Race, RaceSettings
@@ -32,11 +32,11 @@ from tests.sameness import difference
 from tests.waiting import wait
 
 TINY: dict[str, Any] = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "epochs": 2}
-LONG: dict[str, Any] = {**TINY, "epochs": 2000, "curvature_every": 0, "film_every": 0}
+LONG: dict[str, Any] = {**TINY, "epochs": 2000}
 ALL = ("sgd", "sam", "vasso", "samar")
 NETWORKS = {
-    "batchnorm": {"label_noise": 0.3, "augment": "crop_flip", "probe_share": 1.0},
-    "dropout": {"model": "wrn-16-4", "probe_share": 1.0, "epochs": 1},
+    "batchnorm": {"label_noise": 0.3, "augment": "crop_flip"},
+    "dropout": {"model": "wrn-16-4", "epochs": 1},
 }
 
 
@@ -59,18 +59,15 @@ def here(store: Store, settings: JobSettings) -> Job:
 def records_of(store: Store, run: Job) -> dict[str, Any]:
     """All that a run left, but the times."""
     steps, epochs = store.records.steps(run.key), store.records.epochs(run.key)
-    seen = {"curvature": ("values", "residuals", "trace", "products"), "labels": ("answers",)}
     kept = store.records.artifacts(run.key)
     events = store.records.events(run.key)
-    landscapes = [job_dir(run.id) / each.path for each in kept if each.kind == "film_plane"]
     return {
         "status": run.status,
         "steps": {n: c.tolist() for n, c in steps.items() if n != "seconds" and c.size},
         "epochs": {n: c.tolist() for n, c in epochs.items() if n != "seconds"},
         "events": [(e.step, e.kind) for e in events],
-        "seen": [{n: e.detail[n] for n in seen[e.kind]} for e in events if e.kind in seen],
+        "labels": [e.detail["answers"] for e in events if e.kind == "labels"],
         "artifacts": sorted((each.kind, each.step) for each in kept),
-        "landscapes": [np.load(path)["loss"].tolist() for path in landscapes],
         "done": (run.done, run.total),
         "summary": sorted(run.summary),
     }
@@ -97,8 +94,6 @@ def test_every_member_equals_its_separate_run_bit_for_bit(jobs: Jobs, network: s
         for part in theirs:
             np.testing.assert_equal(ours[part], theirs[part], err_msg=f"{name}: {part}")
         assert same_weights(member, alone)
-        assert ours["seen"]
-        assert ours["landscapes"]
         losses.add(ours["steps"]["loss"][-1])
         assert ours["steps"]["loss"][0] == records_of(jobs.store, members[0])["steps"]["loss"][0]
     assert len(losses) == len(ALL)
@@ -130,14 +125,8 @@ def losses(store: Store, run: Job) -> list[float]:
     return list(steps["loss"].tolist())
 
 
-def measured(jobs: Jobs, run_id: str) -> bool:
-    """Whether a run was measured after its start."""
-    events = jobs.store.records.events(jobs.get(run_id).key)
-    return any(event.kind == "curvature" and event.step > 0 for event in events)
-
-
 def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: Jobs) -> None:
-    settings = RaceSettings(**{**LONG, "curvature_every": 2000}, optimizers="sgd,samar")
+    settings = RaceSettings(**LONG, optimizers="sgd,samar")
     race_id = jobs.submit(settings)
     sgd, samar = (member.id for member in jobs.members(race_id))
     wait(jobs, race_id, lambda race: race.done > 10)
@@ -148,8 +137,6 @@ def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: J
     for each in (race_id, sgd, samar):  # written one after the other
         wait(jobs, each, lambda job: job.done == paused.done + 1)
     assert {jobs.get(each).done for each in (race_id, sgd, samar)} == {paused.done + 1}
-    jobs.measure(race_id)
-    wait(jobs, race_id, lambda race: all(measured(jobs, each) for each in (sgd, samar)))
     with pytest.raises(ConfigError, match="rho is 9, but it must be at most 5"):
         jobs.change(race_id, rho=9)
     with pytest.raises(ConfigError, match="None of the optimizers that train has theta"):
@@ -180,7 +167,7 @@ def test_steering_acts_on_all_and_changes_on_those_that_have_the_setting(jobs: J
     wait(jobs, race_id, lambda race: race.status == "stopped")
     expected = ["started", "paused", "change", "resumed", "stopped", "started", "stopped"]
     for run in (jobs.get(each) for each in (sgd, samar)):
-        told = [e.kind for e in jobs.store.records.events(run.key) if e.kind not in LOOKS]
+        told = [e.kind for e in jobs.store.records.events(run.key) if e.kind not in MEASURED]
         more = ["change"] * (run.id == samar)
         assert told == [*expected[:3], *more, *expected[3:]]
         ours = losses(jobs.store, run)

@@ -25,7 +25,7 @@ from tests.waiting import wait
 
 TWO = {
     **{"images_per_class": 16, "batch_size": 32, "device": "cpu", "ranks": 2, "epochs": 3},
-    **{"curvature_every": 0, "film_every": 0, "checkpoint_seconds": 0.0, "snapshots": 0},
+    **{"checkpoint_seconds": 0.0, "snapshots": 0},
 }
 
 
@@ -117,7 +117,7 @@ def test_under_torchrun(samar_home: Path) -> None:
     """Trained in two processes, stopped as a person does it, resumed in one more."""
     jobs = Jobs()
     words = "-m samar train --optimizer samar --images-per-class 16 --batch-size 32 --device cpu"
-    words += " --epochs 400 --curvature-every 0 --film-every 0"
+    words += " --epochs 400"
     with torchrun(2, words, samar_home / "first.log") as first:
         while not (found := jobs.all()):
             assert first.poll() is None

@@ -11,12 +11,10 @@ import pytest
 from samar.errors import ConfigError, RunError
 from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job, job_dir, resume_path
-from samar.jobs.records import LOOKS
 from samar.jobs.service import Jobs
 from samar.jobs.training_records import EpochRecord
 from samar.jobs.work import JobLost
 from samar.kinds import train as kind
-from samar.kinds.race import RaceSettings
 from samar.networks.checkpoint import load_resume_state
 from samar.networks.load import load_network
 from samar.training.loop import dataset_of
@@ -25,7 +23,7 @@ from samar.training.trainer import Trainer
 from tests.sameness import difference
 
 TINY = {"images_per_class": 13, "batch_size": 32, "device": "cpu"}
-PLAIN = {**TINY, "curvature_every": 0, "film_every": 0}
+PLAIN = {**TINY}
 STEPS = 5  # an epoch
 
 
@@ -45,9 +43,18 @@ def ordered(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
 
     def train(settings: TrainSettings, *orders: tuple[str, dict[str, Any]]) -> Job:
         def start(store: Any, job: Job) -> None:
-            for command, detail in orders:
-                store.orders.post(job.key, command, **detail)
-            work(store, job)
+            step = kind.Training.step
+
+            def and_give(training: kind.Training) -> None:
+                step(training)
+                if training.taken == 1:
+                    for command, detail in orders:
+                        store.orders.post(job.key, command, **detail)
+                    training.work.listen()
+
+            with monkeypatch.context() as patch:
+                patch.setattr(kind.Training, "step", and_give)
+                work(store, job)
 
         with monkeypatch.context() as patch:
             patch.setattr("samar.jobs.engine.local._start", start)
@@ -56,50 +63,13 @@ def ordered(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
     return train
 
 
-def test_a_short_run_has_measurements_at_both_ends_and_says_so(jobs: Jobs) -> None:
-    run = jobs.get(jobs.submit(TrainSettings(**TINY, epochs=2, probe_share=0.0)))
+def test_a_run_says_what_it_is_about(jobs: Jobs) -> None:
+    run = jobs.get(jobs.submit(TrainSettings(**TINY, epochs=2)))
     assert run.status == "finished"
-    ends = [(0, "film"), (0, "curvature"), (2 * STEPS, "film"), (2 * STEPS, "curvature")]
-    assert kinds_at(jobs, run, "film", "curvature") == ends
-    for name in ("film_plane", "film_line"):
-        assert jobs.store.records.steps_of(run.key, name) == [0, 2 * STEPS]
     normalization = asdict(dataset_of(run.settings).normalization)
     about = {"classes": 10, "steps_per_epoch": STEPS, **normalization}
     assert run.summary["about"] == json.loads(json.dumps(about))
     assert json.loads(json.dumps(dict(run.summary))) == run.summary
-
-
-def test_racers_share_what_is_measured_before_the_first_step(jobs: Jobs) -> None:
-    race = jobs.get(jobs.submit(RaceSettings(**TINY, epochs=1, optimizers="sgd,samar:lr=0.1")))
-    assert race.status == "finished"
-    first, second = jobs.members(race.id)
-    found = []
-    for member in (first, second):
-        events = jobs.store.records.events(member.key)
-        found.append({e.kind: e.detail for e in events if e.step == 0 and e.kind in LOOKS})
-        assert [e.kind for e in events if e.step == 0 and e.kind in LOOKS] == ["film", "curvature"]
-    assert [each["curvature"].pop("lr") for each in found] == [0.05, 0.1]
-    assert found[0] == found[1]
-    for name in ("film_plane-0.npz", "film_line-0.npz"):
-        ours, theirs = (job_dir(each.id) / "film" / name for each in (first, second))
-        assert ours.read_bytes() == theirs.read_bytes()
-    alone = jobs.get(jobs.submit(second.settings))
-    assert difference(jobs, alone, second) == ""
-
-
-def test_measured_when_told_to_in_mid_epoch_and_while_paused(
-    jobs: Jobs, ordered: Callable[..., Job]
-) -> None:
-    plain = jobs.get(jobs.submit(TrainSettings(**PLAIN, epochs=2)))
-    orders = ("measure", "measure", "pause", "measure", "step", "measure", "resume")
-    run = ordered(TrainSettings(**PLAIN, epochs=2), *((name, {}) for name in orders))
-    assert run.status == "finished"
-    assert kinds_at(jobs, run, "film", "curvature") == [(1, "film"), (1, "curvature")]
-    assert jobs.store.records.steps_of(run.key, "film_plane") == [1]
-    assert run.summary["measurements"]["film"]["step"] == 1
-    assert difference(jobs, run, plain) == ""
-    with pytest.raises(RunError, match="is finished; measure needs a run that is running or"):
-        jobs.measure(run.id)
 
 
 def test_answers_to_wrong_labels_after_every_epoch(jobs: Jobs) -> None:
@@ -156,7 +126,6 @@ def test_a_branch_without_changes_is_the_run_again(jobs: Jobs) -> None:
         assert (branch.status, branch.message) == ("finished", "")
         assert difference(jobs, branch, run) == ""
         assert kinds_at(jobs, branch, "labels") == kinds_at(jobs, run, "labels")
-        assert (0, "film") in kinds_at(jobs, branch, "film")
         for artifact in jobs.store.records.artifacts(branch.key):
             assert (job_dir(branch.id) / artifact.path).is_file()
         assert not resume_path(branch.id).exists()
@@ -198,17 +167,27 @@ def test_a_branch_changes_what_it_is_told(jobs: Jobs, ordered: Callable[..., Job
     assert jobs.live_values(early)["rho"] == TrainSettings().rho
 
 
+def stopped_after_a_step(store: Any, job: Job) -> None:
+    """Do a job that is told to stop in its first step."""
+    step = kind.Training.step
+
+    def and_stop(training: kind.Training) -> None:
+        step(training)
+        store.orders.post(job.key, "stop")
+        training.work.listen()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind.Training, "step", and_stop)
+        work(store, job)
+
+
 def test_a_branch_that_is_stopped_resumes_with_its_changes(
     jobs: Jobs, ordered: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ordered(TrainSettings(**PLAIN, epochs=4))
     whole = jobs.get(jobs.branch(run.id, 2 * STEPS, rho=0.5))
 
-    def stop(store: Any, job: Job) -> None:
-        store.orders.post(job.key, "stop")
-        work(store, job)
-
-    monkeypatch.setattr("samar.jobs.engine.local._start", stop)
+    monkeypatch.setattr("samar.jobs.engine.local._start", stopped_after_a_step)
     part = jobs.get(jobs.branch(run.id, 2 * STEPS, rho=0.5))
     assert part.status == "stopped"
     assert 2 * STEPS < part.done < 4 * STEPS
@@ -220,12 +199,9 @@ def test_a_branch_that_is_stopped_resumes_with_its_changes(
 def test_an_interrupted_run_is_measured_at_its_newest_state_and_step(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(store: Any, job: Job) -> None:
-        store.orders.post(job.key, "stop")
-        work(store, job)
-
     def kill(store: Any, job: Job) -> None:
         def end(self: kind.Training) -> None:
+            self.work.write_down()
             raise JobLost
 
         with monkeypatch.context() as patch:
@@ -233,7 +209,7 @@ def test_an_interrupted_run_is_measured_at_its_newest_state_and_step(
             work(store, job)
         store.move(job, "interrupted")
 
-    monkeypatch.setattr("samar.jobs.engine.local._start", stop)
+    monkeypatch.setattr("samar.jobs.engine.local._start", stopped_after_a_step)
     settings = TrainSettings(**PLAIN, epochs=4, snapshots=0, checkpoint_seconds=0)
     run = jobs.get(jobs.submit(settings))
     early = load_network(jobs.store, run.id)
@@ -267,8 +243,8 @@ def test_the_best_epoch_is_one_of_those_that_were_recorded(
 ) -> None:
     best = [0.9]
 
-    def evaluate(self: Trainer) -> EpochRecord:
-        record = plain(self)
+    def evaluate(self: Trainer, check: Callable[[], None]) -> EpochRecord:
+        record = plain(self, check)
         return replace(record, test_accuracy=best[0] / record.epoch)
 
     def kill(self: kind.Training) -> None:

@@ -104,11 +104,6 @@ def test_line_and_plane_of_a_live_model(network, sample) -> None:
     assert line(net, sample, axes[0], points=5).centre_loss != flat.centre_loss
 
 
-def test_a_budget_ends_the_refinement(network, sample) -> None:
-    net = network()
-    assert line(net, sample, random_frame(net).axes[0], points=65, budget=0).points == 5
-
-
 def test_the_ball_is_drawn_to_scale(bowl) -> None:
     net = bowl(0.0, 0.0)
     frame = given_frame(net, unit_axes(net), ["a", "b"])

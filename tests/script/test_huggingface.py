@@ -13,7 +13,7 @@ from samar.jobs.service import Jobs
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import EveryStep, Late
-from tests.script.frameworks import Ended, assert_same, need, state
+from tests.script.frameworks import Ended, assert_same, need, state, stop, wait_for_observer
 
 transformers = need("transformers")
 need("accelerate")
@@ -147,7 +147,7 @@ def plain_loop(
 @pytest.mark.parametrize("chosen", [samar, every, adamw])
 def test_the_trainer_is_the_plain_loop(chosen: Any, samar_home: Path) -> None:
     network, alone = bert(norm=True), bert(norm=True)
-    callback = SamarCallback(batch(0, 16), looks=0.5, quiet=True)
+    callback = SamarCallback(batch(0, 16), quiet=True)
     train(SamarTrainer, network, chosen(network), samar_home, [callback])
     optimizer = chosen(alone)
     optimizer.model = alone
@@ -283,24 +283,18 @@ class AfterThree(transformers.TrainerCallback):
             self.act()
 
 
-def test_a_stop_in_the_app_ends_the_training(
-    samar_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("samar.script.recorder.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
+def test_a_stop_in_the_app_ends_the_training(samar_home: Path) -> None:
     network, callback = bert(), SamarCallback(quiet=True)
-    stop = AfterThree(lambda: Jobs().stop(str(callback.run and callback.run.id)))
-    trainer = train(SamarTrainer, network, samar(network), samar_home, [callback, stop])
+    third = AfterThree(lambda: stop(callback.run))
+    trainer = train(SamarTrainer, network, samar(network), samar_home, [callback, third])
     assert trainer.state.global_step == 4
     assert Ended().job.status == "stopped"
 
 
-def test_a_look_in_the_midst(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network is copied for it, with whatever the framework and the callback hung on it."""
-    monkeypatch.setattr("samar.script.recorder.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
+def test_a_look_in_the_midst(samar_home: Path) -> None:
+    """A network is sent away for it, with whatever the framework and the callback hung on it."""
     callback = SamarCallback(batch(0, 16), quiet=True)
-    look = AfterThree(lambda: Jobs().measure(str(callback.run and callback.run.id)))
+    look = AfterThree(lambda: wait_for_observer(callback.run))
     network = bert()
     train(SamarTrainer, network, samar(network), samar_home, [callback, look])
     assert 4 in Ended().landscapes

@@ -19,7 +19,7 @@ from samar.jobs.service import Jobs
 from samar.optim.sam import SAM
 from samar.optim.samar import SAMAR
 from samar.optim.second_pass import Late, SecondPass
-from tests.script.frameworks import Ended, assert_same, need, state
+from tests.script.frameworks import Ended, assert_same, need, state, stop, wait_for_observer
 
 pl = need("lightning.pytorch")
 pytorch_lightning = need("pytorch_lightning")
@@ -135,7 +135,7 @@ def test_automatic_optimization_is_the_plain_loop(
     make: Make, loop: Any, options: Any, samar_home: Path
 ) -> None:
     network, optimizer, losses = plain_loop(make, **loop)
-    module, callback = Net(make), SamarCallback(data()[:16], looks=0.5, quiet=True)
+    module, callback = Net(make), SamarCallback(data()[:16], quiet=True)
     trainer = fit(module, callback, **options)
     assert_same(state(network), state(module))
     if make is samar:
@@ -253,24 +253,18 @@ class AfterThree(pl.Callback):
             self.act()
 
 
-def test_a_stop_in_the_app_ends_the_training(
-    samar_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("samar.script.recorder.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
+def test_a_stop_in_the_app_ends_the_training(samar_home: Path) -> None:
     callback = SamarCallback(quiet=True)
-    stop = AfterThree(lambda: Jobs().stop(callback.run.id))  # type: ignore[union-attr, arg-type]
-    trainer = fit(Net(samar), callback, others=[stop])
+    third = AfterThree(lambda: stop(callback.run))
+    trainer = fit(Net(samar), callback, others=[third])
     assert trainer.global_step == 4
     assert Ended().job.status == "stopped"
 
 
-def test_a_look_in_the_midst(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network is copied for it, with whatever the framework and the callback hung on it."""
-    monkeypatch.setattr("samar.script.recorder.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("samar.jobs.work.ORDERS_SECONDS", 0.0)
+def test_a_look_in_the_midst(samar_home: Path) -> None:
+    """A network is sent away for it, with whatever the framework and the callback hung on it."""
     callback = SamarCallback(data()[:16], quiet=True)
-    look = AfterThree(lambda: Jobs().measure(str(callback.run and callback.run.id)))
+    look = AfterThree(lambda: wait_for_observer(callback.run))
     fit(Net(samar), callback, others=[look])
     assert 4 in Ended().landscapes
 

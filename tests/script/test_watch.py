@@ -22,14 +22,15 @@ from torch import Tensor, nn
 import samar
 from samar.errors import ConfigError, RunError
 from samar.home import SHIPPED, home
-from samar.jobs.job import Job, job_dir
+from samar.jobs.job import Job
+from samar.jobs.records import CURVATURE, PLANE, Event
 from samar.jobs.service import Jobs
 from samar.jobs.store import Store
 from samar.kinds.landscape import LandscapeJobSettings
-from samar.landscapes.result import Landscape
 from samar.script import recorder
 from samar.script import watch as module
-from samar.script.looks import FIRST_IMAGES, Looks
+from samar.training.observing import Observing
+from tests.script.frameworks import until
 
 Loop = Callable[[Any], Iterator[Tensor]]
 
@@ -116,14 +117,19 @@ def around_adamw(network: nn.Module) -> Any:
 
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch, samar_home: Path) -> None:
-    """Look after every step."""
-    monkeypatch.setattr(recorder, "FLUSH_SECONDS", -1.0)
+    """Every step is observed: it waits until the observer is ready."""
+    real = Observing.step_taken
 
-    def look(self: Looks) -> None:
-        for each in self._measurements:
-            self._take(each, self._first)
+    def step_taken(self: Observing, step: int, steps_per_epoch: int) -> None:
+        until(lambda: self._ready.is_set() or not self.alive)
+        real(self, step, steps_per_epoch)
 
-    monkeypatch.setattr(Looks, "perhaps", look)
+    monkeypatch.setattr(Observing, "step_taken", step_taken)
+
+
+def measured(job: Job, kind: str = PLANE) -> list[Event]:
+    """The planes of a run, or what else was measured."""
+    return [event for event in Store().records.events(job.key) if event.kind == kind]
 
 
 def state_of(network: nn.Module, optimizer: Any) -> list[Tensor]:
@@ -199,27 +205,28 @@ def watched(
 )
 def test_watching_changes_no_bit(loop: Any, build: Any, kind: Any, wrap: Any) -> None:
     expected = trained(loop, build, kind, wrap)
-    found, job = watched(loop, build, kind, wrap, looks=1.0)
+    found, job = watched(loop, build, kind, wrap)
     assert (job.status, job.settings.network) == ("finished", kind.__name__), job.message
-    looks = Store().records.artifacts(job.key, "film_plane")
-    assert len(looks) > 3, "it did look"
+    # A network whose loss is another each time is measured in its own process, at both ends.
+    assert len(measured(job)) >= (2 if kind is Drawing else job.done)
+    assert ("start and at the end alone" in job.summary["observer"]) is (kind is Drawing)
     assert len(found) == len(expected)
     assert all(map(torch.equal, found, expected))
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_graph_from_before_a_look_goes_backward() -> None:
+def test_a_graph_from_before_a_measurement_goes_backward() -> None:
     """As in a GAN, whose generator's graph is held while the discriminator steps."""
     network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     optimizer = sgd(network[2])
-    with samar.watch(network, optimizer, sample=data(), looks=1.0, quiet=True) as run:
+    with samar.watch(network, optimizer, sample=data(), quiet=True) as run:
         for x, y in batches(4):
             loss = F.cross_entropy(network(x), y)
             run.step(loss)
             loss.backward()
             optimizer.step()
     job = Jobs().get(str(run.id))
-    assert len(Store().records.artifacts(job.key, "film_plane")) > 3, "it did look"
+    assert len(measured(job)) > 3
 
 
 @pytest.mark.usefixtures("eager")
@@ -245,12 +252,10 @@ def test_what_is_recorded_is_what_happened() -> None:
     settings = job.settings
     assert (settings.optimizer, settings.base, settings.network) == ("samar", "AdamW", "Network")
     assert settings.optimizer_title == "SAMAR around AdamW"
-    events = Store().records.events(job.key)
-    curvature = [event for event in events if event.kind == "curvature"]
-    kept = Store().records.artifacts(job.key, "film_plane")
-    assert [each.step for each in kept] == sorted({event.step for event in curvature})
-    plane = Landscape.load(job_dir(job.id) / kept[0].path)
-    assert plane.manifest["images"] == FIRST_IMAGES, "a first look is quick"
+    for kind in (PLANE, CURVATURE):
+        assert [event.step for event in measured(job, kind)] == [0, 1, 2, 3, 4, 5, 6]
+    plane = measured(job)[3].detail
+    assert (plane["images"], len(plane["axis"]), len(plane["loss"])) == (64, 5, 5)
 
 
 def test_the_gradient_and_the_rate_of_every_step_are_recorded(samar_home: Path) -> None:
@@ -308,28 +313,65 @@ def test_any_loss_and_batch(asked: dict[str, Any]) -> None:
         told(loss)
 
     _, job = watched(once, sgd, **asked)
-    assert Store().records.artifacts(job.key, "film_plane")
-    assert any(event.kind == "curvature" for event in Store().records.events(job.key))
+    assert measured(job)
+    assert measured(job, CURVATURE)
 
 
-@pytest.mark.usefixtures("eager")
-def test_a_look_that_fails_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[None] = []
+def failing(after: int) -> Callable[[Any, Any], Tensor]:
+    """A forward pass that fails when it is called once more than so often."""
+    called: list[None] = []
 
     def forward(network: Any, batch: Any) -> Tensor:
-        looked.append(None)
-        if len(looked) > 4:
+        called.append(None)
+        if len(called) > after:
             raise ValueError("no such layer")
         return network(batch).mean()
 
+    return forward
+
+
+def test_a_forward_that_fails_is_one_warning(samar_home: Path) -> None:
     expected = trained(plain, sgd)
     with pytest.warns(RuntimeWarning, match="no such layer") as told:
-        found, job = watched(plain, sgd, sample=data()[0], forward=forward)
+        found, job = watched(plain, sgd, sample=data()[0], forward=failing(0))
     assert len([each for each in told if "samar" in str(each.message)]) == 1
     assert all(map(torch.equal, found, expected))
     assert job.status == "finished"
-    assert len(looked) == 5, "what fails is not tried again"
     assert len(Store().records.steps(job.key)["step"]) == 6
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_observer_that_fails_is_a_sentence_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "LAST_SECONDS", 0.5)
+    expected = trained(plain, sgd)
+    found, job = watched(plain, sgd, sample=data()[0], forward=failing(4))
+    assert all(map(torch.equal, found, expected))
+    assert job.status == "finished"
+    assert "no such layer" in job.summary["observer"]
+    assert not measured(job)
+    assert len(Store().records.steps(job.key)["step"]) == 6
+
+
+def test_a_network_that_cannot_be_sent_is_measured_at_both_ends(samar_home: Path) -> None:
+    class Held:
+        lock = None
+
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def __deepcopy__(self, _: Any) -> "Held":
+            return self
+
+    class Holding(Network):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held = Held()
+
+    expected = trained(plain, sgd, Holding)
+    found, job = watched(plain, sgd, Holding)
+    assert all(map(torch.equal, found, expected))
+    assert [event.step for event in measured(job)] == [0, 6]
+    assert "cannot pickle '_thread.lock' object" in job.summary["observer"]
 
 
 @pytest.mark.parametrize(
@@ -338,7 +380,7 @@ def test_a_look_that_fails_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> No
         ([1.0, torch.ones(2), 3.0], {}, {}, r"of shape \(2,\); it is not recorded: give one"),
         ([1.0], {"test_accuracy": 97.3}, {}, r"accuracy of 97\.3; it is not recorded"),
         ([1.0], {"accuracy": 0.5}, {}, "does not know accuracy; give train_loss"),
-        ([1.0], {}, {"looks": 5}, "this run is not watched: looks is 5"),
+        ([1.0], {}, {"pace": "epoch"}, "not watched: pace is 'epoch'; a watched loop takes fast"),
     ],
 )
 def test_what_is_wrong_is_one_warning(
@@ -462,13 +504,6 @@ def test_epochs_are_recorded(samar_home: Path) -> None:
     assert job.last_epoch is not None
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def running(samar_home: Path) -> Iterator[dict[str, Any]]:
     """A loop in a thread that goes on until somebody stops it."""
@@ -510,6 +545,7 @@ def twice_once(network: nn.Module, optimizer: Any) -> None:
 
 def test_it_is_paused_stepped_edited_and_stopped(running: dict[str, Any]) -> None:
     jobs, job_id = Jobs(), running["id"]
+    job = jobs.get(job_id)
     jobs.pause(job_id)
     until(lambda: jobs.get(job_id).status == "paused")
     time.sleep(0.2)
@@ -523,10 +559,8 @@ def test_it_is_paused_stepped_edited_and_stopped(running: dict[str, Any]) -> Non
     until(lambda: running["optimizer"].held == 0.0)
     group = running["optimizer"].param_groups[0]
     assert (group["rho"], group["lr"]) == (0.3, 0.002)
-    jobs.measure(job_id)
-    key = jobs.get(job_id).key
-    until(lambda: bool(jobs.store.records.artifacts(key, "film_plane")))
-    until(lambda: any(e.detail.get("images") == 64 for e in jobs.store.records.events(key)))
+    now = held + 2  # within which it waits; what stands still is measured ever more finely
+    until(lambda: any(e.step == now and len(e.detail["axis"]) == 33 for e in measured(job)))
     jobs.resume(job_id)
     until(lambda: running["steps"] > held + 5)
     job = jobs.get(job_id)

@@ -108,11 +108,11 @@ def test_killed_while_queueing_every_member_is_queued_once(
 ) -> None:
     rows: list[object] = []
 
-    def breaks(settings: object, parent: str) -> dict[str, object]:
+    def breaks(settings: object, parent: str, inputs: object) -> dict[str, object]:
         rows.append(settings)
         if len(rows) == 3:
             raise KeyboardInterrupt
-        return new_row(settings, parent)  # type: ignore[arg-type]
+        return new_row(settings, parent, inputs)  # type: ignore[arg-type]
 
     monkeypatch.setattr("samar.sweeps.service.new_row", breaks)
     with pytest.raises(KeyboardInterrupt):

@@ -2,7 +2,7 @@
  * What the stage knows of one run, grown by the differences that each message brings.
  *
  * Tables of columns: `steps` (one row per step, or per bucket of steps in a long run), `epochs`, and
- * `curvature` (one row per measurement); `planes` are the landscapes, `events` the marks on the timeline.
+ * `curvature` and `estimates` of accuracy (one row per measurement); `planes` are the landscapes, `events` the marks on the timeline.
  */
 
 /** The numbers of a base64 text of float32. */
@@ -39,7 +39,7 @@ const OWN = ["lam", "ratio", "sharpness", "kappa"]; // what not every optimizer 
 
 export class Member {
   constructor() {
-    this.tables = { steps: {}, epochs: {}, curvature: {} };
+    this.tables = { steps: {}, epochs: {}, curvature: {}, estimates: {} };
     this.planes = [];
     this.events = [];
     this.answers = [];

@@ -59,7 +59,8 @@ export class Tile {
   changed() {
     const { view, members, range, colors } = this.stage;
     const { table, columns } = this.spec;
-    const tables = columns.some(({ role }) => role === "raw") ? [table, "steps"] : [table];
+    const also = { raw: "steps", estimate: "estimates" };
+    const tables = [table, ...columns.flatMap(({ role }) => also[role] ?? [])];
     const length = (member) => {
       const places = tables.map((each) => member.column(each, "step"));
       return [places.map((steps) => [steps.length, steps.at(-1)]), member.planes.at(-1)?.at, member.facts.optimizer];
@@ -187,7 +188,7 @@ export class CurveTile extends Tile {
     const line = { color: ghost ? GREY : color, dash: ghost ? "dot" : race ? dash : "solid" };
     const found = [];
     for (const { name, role } of columns) {
-      const from = role === "raw" ? "steps" : table;
+      const from = role === "raw" ? "steps" : role === "estimate" ? "estimates" : table;
       const y = factor === 1 ? member.column(from, name) : member.column(from, name).map((v) => factor * v);
       const common = { type: "scatter", mode: "lines", x: member.places(from, axis), opacity, hoverinfo: "skip", cliponaxis: false, connectgaps: this.spec.bridged };
       if (from === "steps") {
@@ -199,6 +200,8 @@ export class CurveTile extends Tile {
           const thin = role === "raw" && race ? 1 : 2;
           found.push({ ...common, y: data.smooth(y, weight, this.spec.log === "ratio"), line: { ...line, color: plain, width: thin } });
         } else found.push({ ...common, y, line: { ...line, color: plain, width: smoothed ? 1 : 2 }, mode: y.length > 30 ? "lines" : "lines+markers", marker: { size: 4 } });
+      } else if (role === "estimate") {
+        found.push({ ...common, y, line: { color: line.color, width: 1, dash: "dot" }, opacity: 0.4 * opacity });
       } else if (role === "train") {
         found.push({ ...common, y, mode: race ? "lines" : "lines+markers", line: { color: race ? color : GREY, width: 1, dash: race ? "dot" : "solid" },
           opacity: race ? 0.5 : opacity, marker: { symbol: "circle-open", size: 5 } });
@@ -405,7 +408,6 @@ export class LandscapeTile extends Tile {
     if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
     parts.push(`${images.join(" or ")} ${this.spec.examples}`);
     if (this.cut) parts.push(`losses above ${short(this.bounds[1], 2)} cut off`);
-    if (this.spec.due) parts.push(this.spec.due);
     this.foot.textContent = this.foot.title = parts.join(" · ");
     this.output.textContent = words.length === 1 ? `${short(plane.centre)} here` : "";
     this.box.setAttribute("aria-label", `Loss landscape of ${member.facts.label}: ${this.foot.textContent}`);

@@ -19,7 +19,7 @@ from samar.compare.metrics import METRICS, curve_of
 from samar.exchange.archive import manifest_of
 from samar.jobs.edits import edited
 from samar.jobs.job import Job
-from samar.jobs.records import Columns, Event
+from samar.jobs.records import CURVATURE, Columns, Event, measurements
 from samar.jobs.store import Store
 from samar.jobs.summary import percent
 from samar.optim.catalog import dead_band_of
@@ -112,7 +112,7 @@ def _panels(recorded: _Recorded) -> list[Sized]:
     )
     shown_as = "samar" if adaptive else began  # as on the stage, where it once had a λ
     figures = [PANELS[name](steps, epochs, view) for name in panel_names(shown_as)]
-    measured = [{"step": e.step, **e.detail} for e in recorded.events if e.kind == "curvature"]
+    measured = [{"step": e.step, **e.detail} for e in measurements(recorded.events, CURVATURE)]
     if measured:
         figures.append(curvature_panel(steps, epochs, view, measured))
     return [(figure, 320) for figure in figures]

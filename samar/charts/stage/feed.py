@@ -16,9 +16,8 @@ import numpy as np
 
 from samar.charts.compare import curves
 from samar.charts.theme import NEUTRAL
-from samar.jobs.records import Columns, Event
+from samar.jobs.records import CURVATURE, ESTIMATE, PLANE, Columns, Event, measurements
 from samar.kinds.watch import WatchSettings
-from samar.landscapes.result import Landscape
 from samar.training.settings import TrainSettings, changes_text
 
 MOST_BUCKETS = 600
@@ -29,15 +28,6 @@ STEP_VALUES = ("loss", "lam", "ratio", "sharpness", "grad_norm", "lr")
 EPOCH_VALUES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "gap")
 PLACES = ("step", "grad_evals", "seconds")
 GHOST = curves.Style(NEUTRAL, "dot", "circle")
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A landscape of a run at one of its steps; ``at`` is when it was measured."""
-
-    step: int
-    at: float
-    landscape: Landscape
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,6 @@ class StageRun:
         began: with which settings it began; None where they are those of now.
         steps, epochs: its records.
         events: what happened to it, in order.
-        planes: its landscapes, in order of step.
         active: whether it goes on.
         ghost: whether it only stands behind another, as the run that a branch left.
         start: changes when the run was resumed, and with it records may have been replaced.
@@ -77,7 +66,6 @@ class StageRun:
     steps: Columns
     epochs: Columns
     events: Sequence[Event] = ()
-    planes: Sequence[Plane] = ()
     active: bool = False
     ghost: bool = False
     start: int = 0
@@ -147,7 +135,10 @@ class Feed:
         tables = {
             "steps": buckets(run.steps, width, sent.rows.get("steps", 0)),
             "epochs": {name: run.epochs[name] for name in (*PLACES, *EPOCH_VALUES)},
-            "curvature": _curvature(run.events),
+        }
+        measured = {
+            "curvature": measurements(run.events, CURVATURE),
+            "estimates": measurements(run.events, ESTIMATE),
         }
         part: dict[str, Any] = {"facts": _facts(run, style, count, width), "tables": {}}
         for name, columns in tables.items():
@@ -157,8 +148,15 @@ class Feed:
             part["tables"][name] = {"from": begin, "columns": new}
             # The last bucket may still fill up, so it is sent again.
             sent.rows[name] = count // width if name == "steps" else len(columns["step"])
+        for name, taken in measured.items():
+            moments = [event.at for event in taken]  # a finer one may replace another
+            begin = _agreeing(sent.entries.get(name, []), moments)
+            columns = COLUMNS_OF[name](taken[begin:])
+            new = {column: _coded(values) for column, values in columns.items()}
+            part["tables"][name] = {"from": begin, "columns": new}
+            sent.entries[name] = moments
         lists: dict[str, list[Any]] = {
-            "planes": list(run.planes),
+            "planes": shown_planes(run),
             "events": _marks(run.events),
             "answers": _answers(run.events),
         }
@@ -265,9 +263,36 @@ MEASURED = ("trace", "lr", "edge", "kappa", "kappa_expected", "gradient_share", 
 """Of a measurement, besides its eigenvalues."""
 
 
+PLANE_SECONDS = 1.0
+"""A new landscape comes to the stage at most so often."""
+
+
+def shown_planes(run: StageRun) -> list[Event]:
+    """The landscapes of a run that the stage shows."""
+    planes = measurements(run.events, PLANE)
+    shown: list[Event] = []
+    for plane in planes:
+        if not shown or plane.at - shown[-1].at >= PLANE_SECONDS:
+            shown.append(plane)
+    if planes and not run.active and shown[-1] is not planes[-1]:
+        shown.append(planes[-1])
+    return shown
+
+
+ESTIMATED = ("train_accuracy", "test_accuracy", "gap")
+"""Of an estimate of accuracy."""
+
+
+def _estimates(events: Sequence[Event]) -> dict[str, np.ndarray]:
+    """One row per estimate of accuracy."""
+    rows = {name: [event.detail.get(name) for event in events] for name in ESTIMATED}
+    columns: dict[str, list[Any]] = {"step": [event.step for event in events], **rows}
+    return {name: np.array(column, dtype=float) for name, column in columns.items()}
+
+
 def _curvature(events: Sequence[Event]) -> dict[str, np.ndarray]:
     """One row per measurement of the Hessian."""
-    found = [(e.step, e.detail) for e in events if e.kind == "curvature"]
+    found = [(event.step, event.detail) for event in events]
     columns: dict[str, list[Any]] = {
         "step": [step for step, _ in found],
         **{f"h{n}": [_rank(detail["values"], n) for _, detail in found] for n in (1, 2, 3)},
@@ -275,6 +300,9 @@ def _curvature(events: Sequence[Event]) -> dict[str, np.ndarray]:
         "converged": [detail.get("converged", True) for _, detail in found],
     }
     return {name: np.array(column, dtype=float) for name, column in columns.items()}
+
+
+COLUMNS_OF = {"curvature": _curvature, "estimates": _estimates}
 
 
 def _rank(values: Sequence[float], rank: int) -> float | None:
@@ -299,23 +327,23 @@ def _answers(events: Sequence[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def _plane(plane: Plane) -> dict[str, Any]:
-    seen = plane.landscape
-    finite = seen.loss[np.isfinite(seen.loss)]
+def _plane(event: Event) -> dict[str, Any]:
+    detail = event.detail
+    loss = np.array(detail["loss"], dtype=float)
+    finite = loss[np.isfinite(loss)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    x, y = seen.axes
-    centre = seen.centre_loss
+    centre = loss[len(loss) // 2, len(loss) // 2]
     return {
-        "step": plane.step,
-        "at": plane.at,
-        "x": [round(float(v), 6) for v in x],
-        "y": [round(float(v), 6) for v in y],
-        "z": _coded(seen.loss.ravel()),
-        "side": len(x),
+        "step": event.step,
+        "at": event.at,
+        "x": detail["axis"],
+        "y": detail["axis"],
+        "z": _coded(loss.ravel()),
+        "side": len(loss),
         "low": low,
         "high": high,
-        "centre": centre if math.isfinite(centre) else None,  # a browser's JSON has no NaN
-        "images": int(seen.manifest.get("images", 0)),
+        "centre": float(centre) if math.isfinite(centre) else None,  # JSON has no NaN
+        "images": detail["images"],
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,24 +24,22 @@ NEAR = 2.0
 """A bound of λ is drawn up to this many times the largest λ."""
 
 
-def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def tiles(runs: Sequence[StageRun], unobserved: str = "") -> list[dict[str, Any]]:
     """The tiles for these runs, the landscape first, then in reading order.
 
     λ and its ratio give way to the gradient and the sharpness where no run has them, accuracy and
     gap where a script tells of none.
 
     Args:
-        due: by ``curvature`` and ``film``, when the next measurement comes (``next_epoch``) and
-            why none did (``reason``).
+        unobserved: why nothing is measured on the way, in a sentence; empty if it is.
     """
     shown = [run for run in runs if not run.ghost]
     lead = max(shown, key=lambda run: run.active, default=None)
     adaptive = any(map(_adaptive, shown)) or lead is None
-    curvature = due.get("curvature", {})
     script = lead is not None and lead.of_a_script
     plain = script and lead is not None and lead.settings.optimizer == "sgd"
     moved = [_lam(lead), _ratio(lead)] if adaptive else [_gradient(lead)]
-    further = [*([] if plain else [_sharpness(lead)]), _trace(lead, curvature), _lr(lead)]
+    further = [*([] if plain else [_sharpness(lead)]), _trace(lead, unobserved), _lr(lead)]
     further += [_gradient(lead)] if adaptive else []
     if not adaptive:
         moved.append(further.pop(0))
@@ -51,17 +49,17 @@ def tiles(runs: Sequence[StageRun], due: Mapping[str, Mapping[str, Any]]) -> lis
         *kept, last = further
         pool = [*kept, *told, last]
         told, further = pool[:2], pool[2:]
-    loss, eigenvalues = _loss(lead), _eigenvalues(lead, curvature)
+    loss, eigenvalues = _loss(lead), _eigenvalues(lead, unobserved)
     chosen = [
-        _landscape(lead, due.get("film", {})),
+        _landscape(lead, unobserved),
         *moved,
         loss,
         told[0],
         eigenvalues,
         told[1],
         *further[:2],  # shown where the screen is large
-        _share(lead, curvature),
-        _kappa(lead, curvature),
+        _share(lead, unobserved),
+        _kappa(lead, unobserved),
     ]
     examples = "examples" if script else "training images"
     return [tile | {"examples": examples} for tile in chosen]
@@ -88,15 +86,14 @@ def _column(name: str, role: str = "main") -> dict[str, str]:
     return {"name": name, "role": role}
 
 
-def _landscape(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+def _landscape(lead: StageRun | None, unobserved: str) -> dict[str, Any]:
     return _tile(
         "landscape",
         "Loss landscape",
         "The loss around the network along two fixed random directions, normalized to the filters: "
         "±1 is a step as long as the weights themselves. The mark is the network.",
-        _note(lead, due, "film_every"),
+        _note(lead, unobserved),
         cap=_cap(lead),
-        due=_due(lead, due),
     )
 
 
@@ -180,27 +177,31 @@ def _accuracy(lead: StageRun | None) -> dict[str, Any]:
     return _tile(
         "accuracy",
         "Accuracy",
-        "Share of images that the network gets right, after each epoch.",
+        "Share of images that the network gets right, after each epoch. Dotted: estimates between, "
+        "from a few hundred images, good to about three points.",
         _first_epoch(lead),
         table="epochs",
-        columns=[_column("train_accuracy", "train"), _column("test_accuracy")],
+        columns=[
+            _column("test_accuracy", "estimate"),
+            _column("train_accuracy", "train"),
+            _column("test_accuracy"),
+        ],
         factor=100,
         unit=" %",
         legend="● test ○ training",
     )
 
 
-def _eigenvalues(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+def _eigenvalues(lead: StageRun | None, unobserved: str) -> dict[str, Any]:
     return _tile(
         "eigenvalues",
         "Top eigenvalues",
         "h₁ to h₃ of the Hessian of the training loss: how sharply the valley curves. Dashed: the "
         "edge of stability, above which a step overshoots. For gradient descent it is 2/η, for SAM "
         "and SAMAR lower; momentum and mini-batches move it.",
-        _note(lead, due, "curvature_every"),
+        _note(lead, unobserved),
         table="curvature",
         columns=[_column("h2", "lesser"), _column("h3", "lesser"), _column("h1")],
-        legend=_due(lead, due),
     )
 
 
@@ -209,10 +210,11 @@ def _gap(lead: StageRun | None) -> dict[str, Any]:
         "gap",
         "Gap, train − test",
         "Generalization gap: training minus test accuracy, in percentage points. Training "
-        "accuracy counts the labels trained on, wrong ones included.",
+        "accuracy counts the labels trained on, wrong ones included. Dotted: estimates between the "
+        "epochs, from a few hundred images.",
         _first_epoch(lead),
         table="epochs",
-        columns=[_column("gap")],
+        columns=[_column("gap", "estimate"), _column("gap")],
         factor=100,
         unit=" pts",
         levels=[{"y": 0, "dash": "solid"}],
@@ -237,15 +239,16 @@ def _sharpness(lead: StageRun | None) -> dict[str, Any]:
     )
 
 
-def _trace(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+def _trace(lead: StageRun | None, unobserved: str) -> dict[str, Any]:
     return _tile(
         "trace",
         "Trace of the Hessian",
-        "The sum of all eigenvalues, estimated by Hutch++ on training images.",
-        _note(lead, due, "curvature_every"),
+        "The sum of all eigenvalues, estimated by Hutch++ on training images, now and then.",
+        _note(lead, unobserved),
         table="curvature",
         columns=[_column("trace")],
         zero=True,
+        bridged=True,
     )
 
 
@@ -262,23 +265,24 @@ def _gradient(lead: StageRun | None) -> dict[str, Any]:
     )
 
 
-def _share(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
+def _share(lead: StageRun | None, unobserved: str) -> dict[str, Any]:
     return _tile(
         "share",
         "Gradient in top eigenspace",
         "How much of the squared gradient lies in the directions of h₁ to h₃: steps along them "
         "jump across the valley, steps outside of them go along it.",
-        _note(lead, due, "curvature_every"),
+        _note(lead, unobserved),
         table="curvature",
         columns=[_column("gradient_share")],
         factor=100,
         unit=" %",
         zero=True,
+        bridged=True,
     )
 
 
-def _kappa(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
-    note = _note(lead, due, "curvature_every")
+def _kappa(lead: StageRun | None, unobserved: str) -> dict[str, Any]:
+    note = _note(lead, unobserved)
     if lead is not None and lead.settings.optimizer == "sgd":
         note = f"{lead.settings.optimizer_title} never perturbs the weights, so it has no κ."
     return _tile(
@@ -291,6 +295,7 @@ def _kappa(lead: StageRun | None, due: Mapping[str, Any]) -> dict[str, Any]:
         columns=[_column("kappa_expected", "train"), _column("kappa")],
         levels=[{"y": 1, "dash": "solid"}],
         legend="● measured ○ from curvature",
+        bridged=True,
     )
 
 
@@ -326,27 +331,10 @@ def _first_epoch(lead: StageRun | None) -> str:
     return "The run ended before its first epoch did."
 
 
-def _note(lead: StageRun | None, due: Mapping[str, Any], every: str) -> str:
-    """Why a tile of measurements has none; ``every`` is the setting that orders them."""
+def _note(lead: StageRun | None, unobserved: str) -> str:
+    """Why a tile of measurements has none."""
     if lead is None:
         return ""
-    if not getattr(lead.settings, every):
-        return (
-            "Switched off in the settings. Measure now takes one."
-            if lead.active
-            else ("Switched off in the settings of this run.")
-        )
-    if reason := str(due.get("reason") or ""):
-        return reason
-    if lead.active:
-        return "Being measured: it comes before the first step."
-    return "None was measured before the run ended."
-
-
-def _due(lead: StageRun | None, due: Mapping[str, Any]) -> str:
-    """When the next measurement comes."""
-    if lead is None or not lead.active:
-        return ""
-    if (epoch := due.get("next_epoch")) is not None:
-        return f"next: epoch {epoch}"
-    return str(due.get("reason") or "")
+    if unobserved:
+        return unobserved
+    return "Being measured." if lead.active else "None was measured before the run ended."

@@ -107,10 +107,12 @@ def top_of(
     on_product: OnProduct | None = None,
     on_estimate: OnEstimate | None = None,
     scaling: Tensor | None = None,
+    decisive: int | None = None,
 ) -> Spectrum:
     """:func:`top_eigenvalues` of an operator at hand.
 
     Args:
+        decisive: how many of the k must converge; all if None.
         scaling: d (n,), to take the eigenvalues of diag(d) A diag(d) instead.
     """
     check(len(matrix), k, tol, max_products)
@@ -127,7 +129,7 @@ def top_of(
         space.grow()
         products += 1
         ritz = space.ritz()
-        wanted = [*range(space.size)[-k:]]
+        wanted = [*range(space.size)[-(decisive or k) :]]
         if both_ends:
             wanted = sorted({*wanted, *range(space.size)[:k]})
         sizes, least = abs(ritz.values[wanted]), ritz.rounding / tol

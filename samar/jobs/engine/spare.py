@@ -20,7 +20,7 @@ from pathlib import Path
 from samar.device.catalog import TORCHRUN
 from samar.home import PACKAGE
 from samar.jobs.job import Job
-from samar.jobs.kind import kinds
+from samar.jobs.kind import kind_of, kinds
 
 
 def start_process(
@@ -29,22 +29,23 @@ def start_process(
     stdin: int = subprocess.DEVNULL,
     stdout: int | None = None,
     variables: Mapping[str, str] | None = None,
+    detached: bool = True,
 ) -> "subprocess.Popen[bytes]":
-    """Start a Python process that outlives this one.
+    """Start a Python process, usually one that outlives this one.
 
     Args:
         arguments: of Python.
         log: where it prints.
         stdout: where else, but for what goes wrong.
         variables: environment variables besides those of this process.
+        detached: whether it has a session of its own, which the end of this one's does not end.
     """
     package_parent = str(PACKAGE.parent)
     others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = [package_parent, *(path for path in others if path not in ("", package_parent))]
-    detached: dict[str, object] = {"start_new_session": True}
-    if sys.platform == "win32":
-        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-        detached = {"creationflags": flags}
+    how: dict[str, object] = {"start_new_session": detached}
+    if sys.platform == "win32" and detached:
+        how = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
     environment = {
         "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave their core to the browser
         **{name: value for name, value in os.environ.items() if name != TORCHRUN},
@@ -58,7 +59,7 @@ def start_process(
             stdout=output if stdout is None else stdout,
             stderr=output,
             env=environment,
-            **detached,  # type: ignore[call-overload]
+            **how,  # type: ignore[call-overload]
         )
     # Reaps the process when it ends, so that it does not linger as a zombie of a long-lived server.
     threading.Thread(target=process.wait, daemon=True).start()
@@ -70,6 +71,8 @@ IDLE_SECONDS = 900.0
 ANSWER_SECONDS = 5.0
 FORK = "fork"
 """Before a job's id: let a copy do it, and answer with the number of its process."""
+COMPANION = "companion"
+"""Between them: the job may want a companion (see ``companion``), so make a copy for that too."""
 
 
 class Spare:
@@ -100,7 +103,8 @@ class Spare:
 
     def copy(self, job: Job) -> int | None:
         """Let a copy do a job; its process id, None if it could not."""
-        if not self._tell(f"{FORK} {job.id}"):
+        companion = f"{COMPANION} " if kind_of(job.kind).observed else ""
+        if not self._tell(f"{FORK} {companion}{job.id}"):
             return None
         if not self._says_something(ANSWER_SECONDS):
             self.process.kill()  # a copy holds the pipe's other end: without one it is closed now

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from sqlalchemy.exc import OperationalError
 
 from samar.device.catalog import AUTO, CPU
 from samar.errors import NO_ROOM, SamarError, told_if_missing
+from samar.jobs.engine.companion import fork_ahead
 from samar.jobs.engine.local import schedule
-from samar.jobs.engine.spare import FORK
+from samar.jobs.engine.spare import COMPANION, FORK
 from samar.jobs.job import Job, log_path, resume_path
 from samar.jobs.kind import kind_of, kinds
 from samar.jobs.store import Store
@@ -25,10 +27,13 @@ from samar.jobs.work import Diverged, JobLost, Stopped, Work
 NICENESS = 5
 
 
-def run(store: Store, job: Job) -> None:
+def run(store: Store, job: Job, ended: Callable[[], None] = lambda: None) -> None:
     """Do a claimed job in this process and note how it ended.
 
     Also the inline engine: a test or a notebook claims a job and calls this.
+
+    Args:
+        ended: called when that is noted, before what the work does afterwards.
     """
     kind = kind_of(job.kind)
     assert kind.work is not None
@@ -44,7 +49,7 @@ def run(store: Store, job: Job) -> None:
             status, message = "diverged", str(error)
         except JobLost:
             _print("The job was taken for dead meanwhile; this worker leaves it alone.")
-            return
+            status = ""
         except SamarError as error:
             status, message = "failed", str(error)
         except Exception as error:
@@ -52,9 +57,13 @@ def run(store: Store, job: Job) -> None:
             status, message = "failed", _sentence(error, job)
         finally:
             restore()
-    work.end(status, message)
+    if status:
+        work.end(status, message)
     if status == "finished":  # only now: a store without room could not say that it is
         resume_path(job.id).unlink(missing_ok=True)
+    ended()
+    for act in work.afterwards:
+        act()
 
 
 def _print(text: str) -> None:
@@ -108,11 +117,15 @@ def _step_back() -> None:
 def do(store: Store, job: Job) -> None:
     """Do a claimed job as the process that is its own."""
     store.adopt(job)
-    try:
-        run(store, job)
-    finally:
+
+    def start_next() -> None:
         with suppress(OperationalError, OSError):
             schedule(store)
+
+    try:
+        run(store, job, start_next)
+    finally:
+        start_next()
 
 
 def wait() -> None:
@@ -129,6 +142,8 @@ def wait() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
         _print_into(log_path(words[-1]))
+        if COMPANION in words:
+            fork_ahead()
         return main(words[-1])
 
 

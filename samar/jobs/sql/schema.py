@@ -8,7 +8,7 @@ from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, String, 
 from samar.errors import RunError
 from samar.jobs.training_records import EpochRecord
 
-VERSION = 5
+VERSION = 6
 """The version of the tables below; a store of another one is refused."""
 
 metadata = sa.MetaData()
@@ -99,6 +99,15 @@ controls = sa.Table(
     sa.Index("controls_of_job", "job", "key"),
     sqlite_autoincrement=True,
 )
+
+watched = sa.Table(
+    "watched",
+    metadata,
+    _of_job(),
+    Column("until", Float, nullable=False),
+    sa.PrimaryKeyConstraint("job"),
+)
+"""Until when somebody watches a job, whose records come the sooner."""
 
 artifacts = sa.Table(
     "artifacts",

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from samar.charts.lessons import Group, curves_figure, digits_figure, memory_figure
+from samar.jobs.pace import EPOCH
 from samar.recordings import recording
 from samar.training.presets import PRESETS
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
@@ -111,8 +112,8 @@ def _start() -> None:
     shown = recording("noisy_digits").runs["samar_0"].config
     preset = PRESETS["noisy_digits"].config().changed(rho=shown["rho"])
     st.session_state[LESSON_RUNS] = {
-        "SAMAR": service().submit(preset),
-        "SGD": service().submit(preset.changed(optimizer="sgd")),
+        "SAMAR": service().submit(preset, pace=EPOCH),
+        "SGD": service().submit(preset.changed(optimizer="sgd"), pace=EPOCH),
     }
 
 

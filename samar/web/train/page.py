@@ -7,12 +7,13 @@ import streamlit as st
 
 from samar.jobs.job import RESUMABLE, WAITS, Job
 from samar.jobs.kind import of_a_script
+from samar.jobs.pace import EPOCH, PACES, pace_of
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
 from samar.web.plotly_chart import choose_view
 from samar.web.presenting import presenting
-from samar.web.service import act_button, explained, service, show_problem
-from samar.web.state import COMPARED, LOADED, show_run, shown_run
+from samar.web.service import act_button, attempt, explained, service, show_problem
+from samar.web.state import COMPARED, LOADED, PACE_CONTROL, PACED, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.experiments import edits_table, experiments
@@ -45,6 +46,7 @@ def train_page() -> None:
         _buttons(run)
         with st.popover("View", icon=":material/tune:"):
             view = choose_view()
+            _choose_pace(run)
     if why_not := service().cannot_start():
         st.caption(plain(why_not))
     experiments(run)
@@ -94,6 +96,32 @@ def _buttons(run: Job | None) -> None:
         _button("Race", "flag", "G", _race, active, help=RACE_HELP, why_not=start)
 
 
+def _choose_pace(run: Job | None) -> None:
+    """Draw the choice of how fast the next run trains, or the one on the page."""
+    active = run is not None and run.active
+    if active and run is not None and st.session_state.get(PACED) != run.id:
+        st.session_state[PACED] = run.id
+        st.session_state[PACE_CONTROL] = pace_of(run.inputs, run.summary)
+    choices = list(PACES)
+    now = st.session_state.get(PACE_CONTROL, EPOCH)
+    st.selectbox(
+        "Pace",
+        choices if now in choices else [*choices, now],
+        index=choices.index(EPOCH),
+        format_func=lambda name: f"{name}: {PACES[name]}" if name in PACES else f"{name} epochs/s",
+        key=PACE_CONTROL,
+        on_change=_set_pace if active else None,
+        disabled=bool(run and active and service().cannot_steer(run)),
+        help="How fast it trains, and whether landscape and eigenvalues are measured meanwhile. It "
+        "changes no number of the run.",
+    )
+
+
+def _set_pace() -> None:
+    if run_id := shown_run():
+        attempt(lambda: service().set_pace(run_id, st.session_state[PACE_CONTROL]))
+
+
 def _button(
     label: str,
     icon: str,
@@ -121,11 +149,12 @@ def _button(
 
 
 def _start() -> None:
-    _show(service().submit(settings_from_controls()))
+    _show(service().submit(settings_from_controls(), pace=st.session_state[PACE_CONTROL]))
 
 
 def _race() -> None:
-    _show(service().submit(settings_from_controls(RaceSettings, name="")))
+    race = settings_from_controls(RaceSettings, name="")
+    _show(service().submit(race, pace=st.session_state[PACE_CONTROL]))
 
 
 def _show(job_id: str) -> None:

@@ -39,7 +39,6 @@ GROUPS = {
     "sharpness": "Perturbation and sharpness",
     "rule": "λ rule",
     "second": "Second gradient",
-    "measurements": "Measurements on the way",
     "compute": "Reproduction and machine",
     "run": "This run",
 }
@@ -94,7 +93,6 @@ def facts(run: Job) -> None:
         "Parameters": f"{settings.parameters:,}",
         "Optimizer": settings.optimizer_title,
         "λ rule": settings.rule.replace("_", " "),
-        "Measurements": f"at most {settings.looks:.0%} of the time".replace("%", " %"),
     }
     for name, value in told.items():
         if value:

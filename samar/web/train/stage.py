@@ -14,17 +14,19 @@ from weakref import WeakValueDictionary
 
 import streamlit as st
 
-from samar.charts.stage.feed import Feed, Mislabelled, Plane, StageRun
+from samar.charts.stage.feed import Feed, Mislabelled, StageRun
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people, status_line, status_word, story
 from samar.charts.training import View
-from samar.errors import DataError, RunError
+from samar.errors import RunError
 from samar.jobs.edits import edited
 from samar.jobs.job import HELD, Job, job_dir
 from samar.jobs.kind import training_kinds
+from samar.jobs.pace import OFF, pace_of
 from samar.jobs.records import Event
 from samar.jobs.roles import allow
 from samar.kinds.race import title_of as race_title
+from samar.kinds.train import REFINED_SECONDS
 from samar.web.server import PLOTLY_JS, STAGE_JS, component, static_url
 from samar.web.service import attempt, explained, history, service
 from samar.web.state import COMPARED, FEED, LOOK, MOVED, PROBLEM, show_run, shown_run
@@ -62,8 +64,9 @@ class Shown:
 
     @property
     def active(self) -> bool:
-        """Whether there will be news; a race ends a moment after the last of its runs."""
-        return any(job.active for job in self._jobs)
+        """Whether there will be news: for a while after its end a landscape gets finer."""
+        now = time.time()
+        return any(j.active or now - (j.finished or 0) < REFINED_SECONDS for j in self._jobs)
 
     @property
     def _jobs(self) -> tuple[Job, ...]:
@@ -139,7 +142,7 @@ def _tick(drawn: tuple[tuple[str, str, int], ...], view: View, eager: bool) -> N
                 "log": view.log,
                 "unit": UNITS[view.x],
             },
-            "spec": tiles(runs, dict(lead.summary.get("measurements", {})) if lead else {}),
+            "spec": tiles(runs, _unobserved(shown.whole or lead)),
             "words": {
                 "word": status_word(shown.whole, runs),
                 "status": status_line(shown.whole, runs),
@@ -160,6 +163,15 @@ def _tick(drawn: tuple[tuple[str, str, int], ...], view: View, eager: bool) -> N
     begun = any(job.done >= EAGER_STEPS for job in shown.runs)
     if moved or (eager and begun) or shown.state != drawn:
         st.rerun()
+
+
+def _unobserved(job: Job | None) -> str:
+    """Why nothing is measured while a job trains, in a sentence; empty if it is."""
+    if job is None or (told := str(job.summary.get("observer", ""))):
+        return told if job else ""
+    if pace_of(job.inputs, job.summary) == OFF:
+        return "Nothing is measured at pace off." + " Measure now does it once." * job.active
+    return ""
 
 
 class Gone(RunError):
@@ -203,6 +215,8 @@ class Look:
             shown = shown_of(*self._what)
         except RunError as error:
             raise Gone(str(error)) from None
+        if shown.whole is not None and shown.active:
+            service().watch(shown.whole)
         ghost = [_stage_run(shown.origin, ghost=True)] if shown.origin else []
         return shown, [*ghost, *_runs(shown)]
 
@@ -268,9 +282,8 @@ def _labels(runs: Sequence[Job]) -> list[str]:
 
 
 def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = False) -> StageRun:
-    records = service().store.records
-    events = records.events(job.key)
     steps, epochs = history(job).refresh()
+    events = history(job).events(int(job.summary.get("thinned", 0)))
     starts = [event.key for event in events if event.kind == "started"]
     return StageRun(
         id=job.id,
@@ -281,7 +294,6 @@ def _stage_run(job: Job, label: str = "before the branch", *, ghost: bool = Fals
         steps=steps,
         epochs=epochs,
         events=events,
-        planes=[] if ghost else planes(job),
         active=job.active and not ghost,
         ghost=ghost,
         start=max(starts, default=0),
@@ -308,24 +320,3 @@ def _load_mislabelled(run_id: str, path: str) -> Mislabelled | None:
             return Mislabelled(file["images"], file["given"], file["true"], file["classes"])
     except (OSError, KeyError, ValueError):
         return None
-
-
-def planes(run: Job) -> list[Plane]:
-    """The landscapes that a run kept, oldest first; a file that is damaged or gone is left out."""
-    read, found = _read(run.id), []
-    for kept in service().store.records.artifacts(run.key, "film_plane"):
-        if (kept.path, kept.at) not in read:
-            from samar.landscapes.result import Landscape
-
-            with suppress(DataError):  # the others are still worth seeing
-                seen = Landscape.load(job_dir(run.id) / kept.path)
-                read[kept.path, kept.at] = Plane(kept.step, kept.at, seen)
-        if plane := read.get((kept.path, kept.at)):
-            found.append(plane)
-    return found
-
-
-@st.cache_resource(max_entries=48, show_spinner=False)
-def _read(run_id: str) -> dict[tuple[str, float], Plane]:
-    """Landscapes of a run by file and time, read once for all tabs."""
-    return {}

@@ -21,7 +21,6 @@ from samar.networks.checkpoint import load_weights
 from samar.training.settings import TrainSettings
 
 TINY = {"images_per_class": 13, "batch_size": 32, "device": "cpu", "epochs": 2}
-TINY |= {"curvature_every": 0, "film_every": 0}
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ def test_a_copy_computes_with_all_threads_where_they_pay(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "start_process", start_process)  # not forked from one with a thread
-    few = {"epochs": 1, "images_per_class": 55, "batch_size": 512, "curvature_every": 0}
+    few = {"epochs": 1, "images_per_class": 55, "batch_size": 512}
     large = TrainSettings(**TINY | few, model="resnet20")
     fresh = done(jobs, jobs.submit(large))
     ready()
@@ -155,6 +154,20 @@ def test_one_spare_starts_many_jobs_which_outlive_it(
     done(jobs, job_id, lambda job: job.done > now)
     jobs.stop(job_id)
     assert done(jobs, job_id).status == "stopped"
+
+
+@COPIES
+def test_a_job_and_its_observer_are_copies_and_end_together(jobs: Jobs) -> None:
+    waiting = ready().process
+    job_id = jobs.submit(TrainSettings(**TINY | {"epochs": 10_000}), pace="epoch")
+    job = done(jobs, job_id, lambda job: job.done > 20)
+    copies = psutil.Process(waiting.pid).children(recursive=True)
+    assert job.pid in {copy.pid for copy in copies}
+    assert len(copies) == 2
+    assert any(e.kind == "plane" for e in jobs.store.records.events(job.key))
+    psutil.Process(job.pid).kill()
+    _, alive = psutil.wait_procs(copies, timeout=5)
+    assert not alive
 
 
 def test_a_job_may_come_before_the_spare_is_ready(jobs: Jobs) -> None:
