@@ -7,8 +7,11 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import cloudpickle
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +19,7 @@ from samar.curvature.solvers.eigenvalues import top_eigenvalues
 from samar.data.evaluation import evaluate
 from samar.data.sample import Sample
 from samar.device.memory import free_bytes
+from samar.jobs.records import CURVATURE, PLANE
 from samar.jobs.service import Jobs
 from samar.jobs.training_records import EpochRecord
 from samar.landscapes.frame import random_frame
@@ -23,6 +27,8 @@ from samar.landscapes.sampler import plane
 from samar.models.catalog import model_info
 from samar.optim.catalog import OPTIMIZERS
 from samar.training.loop import dataset_of, train
+from samar.training.observer import Moment, Observer, Result
+from samar.training.observing import facts_of, subject_of
 from samar.training.settings import TrainSettings
 from samar.training.trainer import Trainer
 from tests.optim import test_ranks as ranks
@@ -92,6 +98,31 @@ def test_measurements_are_those_of_the_cpu(pair: tuple[Trainer, Trainer]) -> Non
     assert abs(evaluations[1].correct - evaluations[0].correct) <= 1
     assert surfaces[1].loss == pytest.approx(surfaces[0].loss, rel=1e-3)
     assert values[1] == pytest.approx(values[0], rel=1e-2)
+
+
+def seen_as(trainer: Trainer) -> Any:
+    """A trainer as its observer sees it."""
+    return SimpleNamespace(
+        network=trainer.model, optimizer=trainer.optimizer, plain_lr=trainer.lr, work=None
+    )
+
+
+def test_an_observer_there_measures_what_one_here_does(
+    pair: tuple[Trainer, Trainer], never_waiting: NeverWaiting
+) -> None:
+    planes, values = [], []
+    for trainer in pair:
+        found: list[Result] = []
+        subject = subject_of(trainer)
+        with never_waiting():
+            member = facts_of(0, seen_as(trainer))
+        observer = Observer(cloudpickle.loads(subject.parts), subject, found.append)
+        observer.observe(Moment(trainer.step_count, [member()]))
+        by_kind = {result.kind: result.detail for result in found}
+        planes.append(by_kind[PLANE]["loss"])
+        values.append(by_kind[CURVATURE]["values"][0])
+    np.testing.assert_allclose(planes[1], planes[0], rtol=1e-3)
+    assert values[1] == pytest.approx(values[0], rel=0.05)
 
 
 def test_a_live_run_is_killed_and_goes_on(gpu: torch.device, jobs: Jobs) -> None:

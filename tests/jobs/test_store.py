@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from samar.errors import ConfigError, RunError
+from samar.jobs import outbox
 from samar.jobs import store as store_module
 from samar.jobs.engine import local
 from samar.jobs.engine.local import schedule
@@ -258,6 +259,26 @@ def test_orders_to_several_jobs_come_in_the_order_they_were_given(store: Store) 
         store.orders.post(race.key, "stop")
         both.wait(10)
         assert both.stopping
+
+
+def test_a_watched_job_is_written_more_often_until_the_mark_expires(
+    store: Store, running: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Work(store, running) as work:
+        assert work.interval == outbox.FLUSH_SECONDS
+        Jobs(store).watch(running)
+        end = time.monotonic() + 10
+        while work.interval != outbox.WATCHED_SECONDS:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        work.emit("seen", 3)
+        end = time.monotonic() + 10
+        while not any(event.kind == "seen" for event in store.records.events(running.key)):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    monkeypatch.setattr(store_module, "WATCH_SECONDS", -1.0)
+    store.watch(running)
+    assert not store.is_watched(running)
 
 
 def test_events_and_artifacts(store: Store, running: Job) -> None:
