@@ -278,9 +278,10 @@ def test_what_is_no_pace_is_a_sentence(text: str) -> None:
 def test_a_number_is_the_most_epochs_a_second(here: Jobs) -> None:
     began = time.monotonic()
     run = trained(here, TrainSettings(**TINY | {"epochs": 2}), "2")
-    assert time.monotonic() - began > 0.8
+    took = time.monotonic() - began
+    assert took > 0.8
     steps = here.store.records.steps(run.key)["seconds"]
-    assert steps[-1] < 0.8, "the wait is no time of the training"
+    assert steps[-1] < took - 0.4, "the wait is no time of the training"
 
 
 def test_a_pace_is_changed_on_the_way_and_kept(
