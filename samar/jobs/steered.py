@@ -14,8 +14,9 @@ from samar.jobs.engine.local import slots
 from samar.jobs.job import resume_path
 from samar.jobs.kind import LONG
 from samar.jobs.outbox import JobLost
+from samar.jobs.pace import PACE
 from samar.jobs.records import CHANGE, Event, Order
-from samar.jobs.work import Work
+from samar.jobs.work import Stopped, Work
 
 PAUSED_SECONDS, HELD_SECONDS = 0.1, 0.02
 """From one look at what a work waits for to the next, while it is paused and while it is held."""
@@ -30,12 +31,15 @@ class Steered:
         resuming: whether it was told to go on after a pause, and waits for its place.
         waiting: orders that were read and not yet carried out, in order, with whom they are for.
         edits: those that the job was given, by the steps after which they are due.
+        observing: hands weights to the work's observer, see ``samar.training.observing``; None
+            where nothing is measured.
     """
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self.paused = self.resuming = False
         self.single_steps = 0
+        self.observing: Any = None
         self.waiting: list[tuple[Order, Steered]] = []
         self.edits: dict[int, list[PlannedEdit]] = {}
         self._flushed = 0.0  # the first step is shown at once
@@ -107,14 +111,26 @@ class Steered:
 
     @property
     def held(self) -> bool:
-        """Whether the next step has to wait, and not for an order."""
-        return False
+        """Whether the next step has to wait for the observer, or for its time."""
+        return self.observing is not None and self.observing.behind(self.taken)
 
     def observe(self) -> None:
-        """Called after a step, when it is recorded and evaluated."""
+        """Let the observer see the weights after a step, when it is recorded and evaluated."""
+        if self.observing is not None:
+            self.observing.step_taken(self.taken)
+            if self.paused:
+                self.observing.rest(self.taken)
 
-    def rest(self) -> None:
-        """Called when the work is paused, and after each step while it is."""
+    def attend(self) -> None:
+        """Carry out what was ordered meanwhile; called between the parts of an evaluation.
+
+        Raises:
+            Stopped: it was told to stop.
+        """
+        if self.work.ordered:
+            self.obey()
+        if self.work.stopping and not self.finished:
+            raise Stopped
 
     def begin(self) -> None:
         """Do what comes before the first step."""
@@ -198,6 +214,8 @@ class Steered:
     def note_edit(self, detail: Mapping[str, Any]) -> None:
         """Record an edit of this moment."""
         self.note(self.taken, CHANGE, **detail)
+        if self.observing is not None:
+            self.observing.edited(self.taken)
         self.work.summarize(**{EDITS: self.work.summary.get(EDITS, 0) + 1})
 
     def note(self, step: int, kind: str, **detail: Any) -> None:
@@ -214,7 +232,8 @@ class Steered:
                     self.save()
                     self.work.surely(self.work.store.move, self.work.job, "paused")
                     self.tell("paused")
-                    self.rest()
+                    if self.observing is not None:
+                        self.observing.rest(self.taken)
                 elif self.resuming:
                     self.resuming = False
                     self.work.surely(self.work.store.move, self.work.job, "paused")
@@ -223,6 +242,10 @@ class Steered:
                     self._wait_for_place()
             case "step":
                 self.single_steps += self.paused
+            case "measure" if self.observing is not None:
+                self.observing.want(self.taken)
+            case "pace" if self.observing is not None:
+                self.observing.set_pace(str(order.detail[PACE]))
             case _:
                 self.carry_out(order)
 

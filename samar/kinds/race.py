@@ -16,8 +16,8 @@ from samar.errors import ConfigError
 from samar.jobs.edits import BY, ONLY, values_of
 from samar.jobs.job import Job, resume_path
 from samar.jobs.kind import LONG, Kind
-from samar.jobs.pace import PACE, pace_of
-from samar.jobs.records import CHANGE, MEASURE, SET_PACE, STOP, Order
+from samar.jobs.pace import pace_of
+from samar.jobs.records import CHANGE, STOP, Order
 from samar.jobs.steered import Steered
 from samar.jobs.store import MEMBER
 from samar.jobs.work import Diverged, Stopped, Work
@@ -27,7 +27,6 @@ from samar.settings.declare import setting, settings_of
 from samar.training.settings import OF_RANKS, TrainSettings
 
 if TYPE_CHECKING:
-    from samar.training.observing import Observing
     from samar.training.trainer import Trainer
 
 FEWEST, MOST = 2, 4
@@ -179,8 +178,6 @@ class Member(Training):
                 self.carry_out(order)
             if order.command == CHANGE and self.race is not None:
                 self.race.note_edit(order.detail | {ONLY: self.name})
-                if self.race.observing is not None:
-                    self.race.observing.edited(self.taken)
 
     def save(self) -> None:
         """Ask to be saved: a race saves all of its members at once."""
@@ -208,7 +205,6 @@ class Race(Steered):
         for member in members:
             member.race = self
         work.beside += [member.work for member in members]
-        self.observing: Observing | None = None
         self.step_count = max((each.trainer.step_count for each in members), default=work.job.done)
         self.found: dict[str, Any] = dict(work.job.summary.get("members", {}))
 
@@ -251,29 +247,8 @@ class Race(Steered):
                 member.begin()
         pace = pace_of(self.work.job.inputs, self.work.job.summary)
         self.observing = Observing(self.work, lambda: subject_of(trainer), pace)
-        self.observing.begin(dict(enumerate(self.members)), count)
+        self.observing.begin(dict(enumerate(self.members)), count, trainer.steps_per_epoch)
         self.work.afterwards.append(lambda: observe_to_the_end(self.work, self.observing))
-
-    @property
-    def held(self) -> bool:
-        """Whether the next step has to wait for the observer, or for its time."""
-        if self.observing is None or not self.members:
-            return False
-        return self.observing.behind(self.step_count, self.members[0].trainer.steps_per_epoch)
-
-    def observe(self) -> None:
-        """Let the observer see the weights of all, if it is ready."""
-        if self.observing is not None and self.members:
-            steps_per_epoch = self.members[0].trainer.steps_per_epoch
-            self.observing.step_taken(self.step_count, steps_per_epoch)
-            if self.paused:
-                self.rest()
-
-    def rest(self) -> None:
-        """Let what stands still be measured more finely."""
-        if self.observing is not None:
-            self.observing.hand_over(self.step_count)
-            self.observing.refine()
 
     def step(self) -> None:
         """Let every member take one step."""
@@ -292,15 +267,8 @@ class Race(Steered):
 
     def evaluate(self) -> None:
         """At the end of an epoch: evaluate all, and let those that are done conclude."""
-
-        def check() -> None:
-            if self.work.ordered:
-                self.obey()
-            if self.work.stopping and not self.finished:
-                raise Stopped
-
         for member in self.members:
-            record = member.evaluated(check)
+            record = member.evaluated(self.attend)
             if record is not None:
                 with member.rng:
                     member.keep_epoch(record)
@@ -351,12 +319,6 @@ class Race(Steered):
 
     def carry_out(self, order: Order) -> None:
         """Pass an order on to all members; a change to those that have the setting."""
-        observing = self.observing
-        if order.command == MEASURE and observing is not None:
-            observing.want()
-            observing.hand_over(self.step_count)
-        if order.command == SET_PACE and observing is not None:
-            observing.set_pace(str(order.detail[PACE]))
         if order.command != CHANGE:
             return
         only, by = order.detail.get(ONLY), {BY: order.detail.get(BY, "")}
@@ -368,8 +330,6 @@ class Race(Steered):
             with member.rng:
                 if known:
                     member.change(known | by)
-        if observing is not None:
-            observing.edited(self.step_count)
         self.note_edit(order.detail)
 
     def end(self) -> None:

@@ -22,7 +22,7 @@ from samar.jobs.edits import EDITS, values_of
 from samar.jobs.engine.ranks import other_ranks
 from samar.jobs.job import RANKS, log_path, resume_path, state_file, weights_path
 from samar.jobs.kind import LONG, Kind, in_lane
-from samar.jobs.pace import PACE, pace_of
+from samar.jobs.pace import pace_of
 from samar.jobs.records import CHANGE, LABELS, Order
 from samar.jobs.steered import HELD_SECONDS, PAUSED_SECONDS, Steered
 from samar.jobs.store import Store
@@ -127,7 +127,6 @@ class Training(Steered):
             trainer.load_state_dict(saved)
             self._edits_saved = saved.get(EDITS, 0)
         self.settings: TrainSettings = work.job.settings
-        self.observing: Observing | None = None
         self.mislabelled = Mislabelled.of(trainer.dataset)
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
 
@@ -218,27 +217,8 @@ class Training(Steered):
         job = self.work.job
         pace = pace_of(job.inputs, job.summary)
         self.observing = Observing(self.work, lambda: subject_of(self.trainer), pace)
-        self.observing.begin({0: self}, self.taken)
+        self.observing.begin({0: self}, self.taken, self.trainer.steps_per_epoch)
         self.work.afterwards.append(lambda: observe_to_the_end(self.work, self.observing))
-
-    @property
-    def held(self) -> bool:
-        """Whether the next step has to wait for the observer, or for its time."""
-        assert self.observing is not None
-        return self.observing.behind(self.taken, self.trainer.steps_per_epoch)
-
-    def observe(self) -> None:
-        """Let the observer see the weights, if it is ready."""
-        assert self.observing is not None
-        self.observing.step_taken(self.taken, self.trainer.steps_per_epoch)
-        if self.paused:
-            self.rest()
-
-    def rest(self) -> None:
-        """Let what stands still be measured more finely."""
-        if self.observing is not None:
-            self.observing.hand_over(self.taken)
-            self.observing.refine()
 
     def _repeat_changes(self, events: "Sequence[Event]") -> None:
         """Make the changes with which a branch leaves its origin, or a killed run did not save.
@@ -267,27 +247,20 @@ class Training(Steered):
 
     def evaluate(self) -> None:
         """At the end of an epoch: evaluate, keep the weights and what is asked of wrong labels."""
-        if (record := self.evaluated()) is not None:
+        if (record := self.evaluated(self.attend)) is not None:
             self.keep_epoch(record)
 
-    def evaluated(self, obey: "Callable[[], None] | None" = None) -> "EpochRecord | None":
+    def evaluated(self, attend: "Callable[[], None]") -> "EpochRecord | None":
         """How the network does after an epoch; None where the loss is not finite or it stops.
 
         Args:
-            obey: carries out the orders that come meanwhile.
+            attend: see :meth:`Steered.attend`.
         """
         trainer = self.trainer
         if not trainer.at_epoch_end or trainer.divergence is not None:
             return None
-
-        def check() -> None:
-            if self.work.ordered:
-                self.obey()
-            if self.work.stopping and not self.finished:
-                raise Stopped
-
         try:
-            record = trainer.evaluate_epoch(obey or check)
+            record = trainer.evaluate_epoch(attend)
         except Stopped:
             return None
         peak = max(record.test_accuracy, self.work.summary["peak"])
@@ -314,16 +287,8 @@ class Training(Steered):
 
     def carry_out(self, order: Order) -> None:
         """Obey an order that is not about the steps themselves."""
-        match order.command:
-            case "change":
-                self.change(order.detail)
-            case "measure":
-                if self.observing is not None:
-                    self.observing.want()
-                    self.observing.hand_over(self.taken)
-            case "pace":
-                if self.observing is not None:
-                    self.observing.set_pace(str(order.detail[PACE]))
+        if order.command == CHANGE:
+            self.change(order.detail)
 
     def change(self, detail: dict[str, Any]) -> None:
         """Make an edit and save at once, so that a resumed run has it too."""
@@ -335,8 +300,6 @@ class Training(Steered):
             self.note(step, "refused", reason=str(error), **detail)
             return
         self.note_edit(detail)
-        if self.observing is not None:
-            self.observing.edited(step)
         self.save()
 
     def save(self) -> None:
@@ -425,10 +388,8 @@ def waits(steered: Steered) -> bool:
     return not (steered.work.stopping or steered.work.lost)
 
 
-def observe_to_the_end(work: Work, observing: "Observing | None") -> None:
+def observe_to_the_end(work: Work, observing: "Observing") -> None:
     """Make the last landscape of a job that has ended finer, until something else is to train."""
-    if observing is None:
-        return
     until = time.monotonic() + REFINED_SECONDS
     if work.store.get(work.job.id).status == "finished":
         observing.refine()

@@ -22,7 +22,7 @@ from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.jobs.edits import WAS, values_of
 from samar.jobs.outbox import JobLost
-from samar.jobs.pace import FAST, OFF, PACE
+from samar.jobs.pace import OFF, PACE
 from samar.jobs.records import Order
 from samar.jobs.steered import HELD_SECONDS, PAUSED_SECONDS, Steered
 from samar.jobs.training_records import NAN, EpochRecord, StepRecord
@@ -71,7 +71,6 @@ class Recorder(Steered):
         super().__init__(work)
         self.network, self.optimizer = network, optimizer
         self._total: int | None = None
-        self._observing: Observing | None = None
         self._objective: Objective | None = None
         self._why_here: str | None = None  # it is measured in this process; None where it is not
         self._measured_here = False
@@ -205,8 +204,8 @@ class Recorder(Steered):
         else:
             share = 1.0 if core_is_free() else SCRIPT_SHARE
             subject = Subject(parts, str(objective.device), 0, FEW_POINTS, share)
-            self._observing = Observing(self.work, lambda: subject, pace, arrived)
-            self._observing.begin({0: self}, self._step)
+            self.observing = Observing(self.work, lambda: subject, pace, arrived)
+            self.observing.begin({0: self}, self._step, NO_EPOCHS)
         self._measure_here(at_first=True)
         self._began = time.perf_counter()
 
@@ -262,16 +261,13 @@ class Recorder(Steered):
             )
         )
         self.single_steps = max(0, self.single_steps - 1)
-        if self._observing is not None:
-            self._observing.step_taken(self._step, NO_EPOCHS)
+        self.observe()
         self._measure_here(at_first=True)
         late = time.monotonic() - self._flushed > self.work.interval
         if late or self.paused or self.work.ordered:
             started = time.perf_counter()
             self.write()
             self.obey()
-            if self.paused:
-                self.rest()
             while self.paused and not self.single_steps and not self.work.stopping:
                 self.work.wait(PAUSED_SECONDS)
                 self.obey()
@@ -281,12 +277,6 @@ class Recorder(Steered):
                 raise JobLost
         if known is None:
             raise ConfigError(_wrong(loss))
-
-    def rest(self) -> None:
-        """Let what stands still be measured more finely."""
-        if self._observing is not None:
-            self._observing.hand_over(self._step)
-            self._observing.refine()
 
     def obey(self) -> None:
         """Carry out the orders since the last call; to stop is the script's own decision."""
@@ -350,18 +340,14 @@ class Recorder(Steered):
             reason = "several processes train together, of which only the first is watched"
             self.tell("refused", reason=f"{order.command}: {reason}.", **order.detail)
             self.work.summarize(note=f"No {order.command}: {reason}.")
-            return
-        super().follow(order)
+        elif order.command == "measure" and self._why_here is not None:
+            self._measure_here(asked=True)
+        else:
+            super().follow(order)
 
     def carry_out(self, order: Order) -> None:
         """Obey an order that is not about the steps themselves."""
-        if order.command == "measure":
-            self._measure_now()
-        elif order.command == "pace":
-            pace = str(order.detail[PACE])
-            if self._observing is not None and pace in (FAST, OFF):
-                self._observing.set_pace(pace)
-        elif order.command == "change":
+        if order.command == "change":
             self._change(order.detail)
 
     def _change(self, detail: dict[str, Any]) -> None:
@@ -394,12 +380,6 @@ class Recorder(Steered):
         known = self._shares.get(name, [])[: len(groups)]
         return groups, known + [1.0] * (len(groups) - len(known))
 
-    def _measure_now(self) -> None:
-        if self._observing is not None:
-            self._observing.want()
-            self._observing.hand_over(self._step)
-        self._measure_here(asked=True)
-
     def save(self) -> None:
         """Nothing: the script keeps its own checkpoints."""
 
@@ -418,15 +398,15 @@ class Recorder(Steered):
             self._hook.remove()
         self.write()
         try:
-            if whole and self._observing is not None:
-                self._observing.last(self._step, self._waits, LAST_SECONDS)
-                if self._why_here is None and self._observing.newest(0) != self._step:
+            if whole and self.observing is not None:
+                self.observing.last(self._step, self._waits, LAST_SECONDS)
+                if self._why_here is None and self.observing.newest(0) != self._step:
                     self._why_here = ""  # it is over before the observer has begun
             if whole:
                 self._measure_here()
         finally:
-            if self._observing is not None:
-                self._observing.close()
+            if self.observing is not None:
+                self.observing.close()
             if self._told_to_stop:
                 self.work.summarize(note="" if status == "stopped" else NOT_STOPPED)
             self.work.end(status, message or self._note)

@@ -116,6 +116,7 @@ class Observing:
         self._next_step = 0.0  # earliest, at a pace in epochs a second
         self._pause = RESTART_SECONDS
         self._closed = False
+        self._steps_per_epoch = 1
         self._counts: dict[int, _Count] = {}
 
     @property
@@ -128,9 +129,9 @@ class Observing:
         """Whether something is being measured."""
         return self.alive and (self.refining or not self._ready.is_set())
 
-    def begin(self, runs: Mapping[int, Observed], step: int) -> None:
+    def begin(self, runs: Mapping[int, Observed], step: int, steps_per_epoch: int) -> None:
         """Observe these runs from a step on."""
-        self.runs = dict(runs)
+        self.runs, self._steps_per_epoch = dict(runs), steps_per_epoch
         for number, run in self.runs.items():
             events = run.work.store.records.events(run.work.job.key)
             measured = sorted({event.step for event in events if event.kind in MEASURED[:-1]})
@@ -150,24 +151,26 @@ class Observing:
         if pace != OFF and self._companion is None:
             self._start()
 
-    def want(self) -> None:
-        """Measure at the next chance, whatever the pace."""
-        self._wanted = True
+    def want(self, step: int) -> None:
+        """Measure at once, whatever the pace."""
         if self._companion is None:
             self._start()
+        self._wanted = True
+        self.hand_over(step)
 
-    def step_taken(self, step: int, steps_per_epoch: int) -> None:
+    def step_taken(self, step: int) -> None:
         """Hand over the weights, if the observer is ready and the pace lets it."""
-        limit = most_epochs_a_second(self.pace) * steps_per_epoch
+        limit = most_epochs_a_second(self.pace) * self._steps_per_epoch
         self._next_step = max(self._next_step, time.monotonic()) + 1 / limit
-        at_epoch_end = step % steps_per_epoch == 0
+        at_epoch_end = step % self._steps_per_epoch == 0
         due = self.pace != OFF and (self.pace != EPOCH or at_epoch_end)
         if (due or self._wanted) and self._ready.is_set() and self.alive:
             self.hand_over(step)
 
-    def behind(self, step: int, steps_per_epoch: int) -> bool:
+    def behind(self, step: int) -> bool:
         """Whether the next step is to wait: for the observer, or for its time."""
-        if self.pace == EPOCH and step % steps_per_epoch == 0 and self._handed != step:
+        at_epoch_end = step % self._steps_per_epoch == 0
+        if self.pace == EPOCH and at_epoch_end and self._handed != step:
             if self.alive and not self._ready.is_set():
                 return True
             if self.alive:
@@ -184,6 +187,11 @@ class Observing:
         self._handed, self._left = step, time.monotonic()
         members = [facts_of(number, run) for number, run in self.runs.items()]
         companion.send(lambda: Moment(step, [member() for member in members]))
+
+    def rest(self, step: int) -> None:
+        """Measure the weights, and ever more finely while they stand still."""
+        self.hand_over(step)
+        self.refine()
 
     def refine(self) -> None:
         """Measure the newest moment more finely, while the weights stand still."""
