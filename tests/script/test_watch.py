@@ -120,9 +120,9 @@ def eager(monkeypatch: pytest.MonkeyPatch, samar_home: Path) -> None:
     """Every step is observed: it waits until the observer is ready."""
     real = Observing.step_taken
 
-    def step_taken(self: Observing, step: int, steps_per_epoch: int) -> None:
+    def step_taken(self: Observing, step: int) -> None:
         until(lambda: self._ready.is_set() or not self.alive)
-        real(self, step, steps_per_epoch)
+        real(self, step)
 
     monkeypatch.setattr(Observing, "step_taken", step_taken)
 
