@@ -44,7 +44,7 @@ def step(page: Page) -> int:
 
 def wait_for_step(page: Page, above: int) -> None:
     page.wait_for_function(
-        """(above) => +document.querySelector(".stage-timeline output").textContent
+        """(above) => +document.querySelector(".stage-timeline output")?.textContent
              .replace(/.*step ([\\d,]+).*/, "$1").replaceAll(",", "") > above""",
         arg=above,
     )
