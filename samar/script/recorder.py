@@ -22,8 +22,8 @@ from samar.device.waiting import on_host
 from samar.errors import ConfigError
 from samar.jobs.edits import WAS, values_of
 from samar.jobs.outbox import JobLost
-from samar.jobs.pace import OFF, PACE
-from samar.jobs.records import Order
+from samar.jobs.pace import FAST, OFF, PACE
+from samar.jobs.records import SET_PACE, Order
 from samar.jobs.steered import HELD_SECONDS, PAUSED_SECONDS, Steered
 from samar.jobs.training_records import NAN, EpochRecord, StepRecord
 from samar.jobs.work import Work
@@ -342,6 +342,8 @@ class Recorder(Steered):
             self.work.summarize(note=f"No {order.command}: {reason}.")
         elif order.command == "measure" and self._why_here is not None:
             self._measure_here(asked=True)
+        elif order.command == SET_PACE and order.detail[PACE] not in (FAST, OFF):
+            self.tell("refused", reason="pace: a watched loop takes fast or off.")
         else:
             super().follow(order)
 

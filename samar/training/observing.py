@@ -23,7 +23,7 @@ from samar.device.waiting import HostCopy
 from samar.jobs.engine.companion import Companion
 from samar.jobs.job import log_path
 from samar.jobs.pace import EPOCH, OFF, PACE, most_epochs_a_second
-from samar.jobs.records import CURVATURE, MEASURED, PLANE
+from samar.jobs.records import CHANGE, CURVATURE, MEASURED, PLANE
 from samar.jobs.work import Work
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.training.observer import (
@@ -135,7 +135,8 @@ class Observing:
         for number, run in self.runs.items():
             events = run.work.store.records.events(run.work.job.key)
             measured = sorted({event.step for event in events if event.kind in MEASURED[:-1]})
-            self._counts[number] = _Count(measured)
+            edited = {event.step for event in events if event.kind == CHANGE}
+            self._counts[number] = _Count(measured, edited)
         if self.pace != OFF:
             self._start()
             self.hand_over(step)
@@ -317,10 +318,11 @@ class _Count:
 
     Args:
         steps: at which something was measured, in order.
+        kept: steps whose measurements stay, however many there are.
     """
 
-    def __init__(self, steps: list[int]) -> None:
-        self._steps, self.kept = steps, set[int]()
+    def __init__(self, steps: list[int], kept: set[int]) -> None:
+        self._steps, self.kept = steps, kept
         self._planes, self._estimates = set[int](), set[int]()
         self._newest_left = 0.0  # when the weights of the newest plane were left
         self._oldest = 0.0

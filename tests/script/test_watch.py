@@ -559,6 +559,9 @@ def test_it_is_paused_stepped_edited_and_stopped(running: dict[str, Any]) -> Non
     until(lambda: running["optimizer"].held == 0.0)
     group = running["optimizer"].param_groups[0]
     assert (group["rho"], group["lr"]) == (0.3, 0.002)
+    jobs.set_pace(job_id, "epoch")  # of which a loop has none
+    until(lambda: any("takes fast or off" in e.detail["reason"] for e in measured(job, "refused")))
+    assert jobs.get(job_id).summary["pace"] == "fast"
     now = held + 2  # within which it waits; what stands still is measured ever more finely
     until(lambda: any(e.step == now and len(e.detail["axis"]) == 33 for e in measured(job)))
     jobs.resume(job_id)
