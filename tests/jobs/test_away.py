@@ -120,7 +120,7 @@ def test_a_worker_of_its_own_outlives_its_server(
 
 
 def test_whose_job_another_has_writes_nothing(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samar.jobs.outbox.FLUSH_SECONDS", 600.0)  # only when the test says so
+    monkeypatch.setattr("samar.jobs.work.FLUSH_SECONDS", 600.0)  # only when the test says so
     store = Store()
     store.create(TrainSettings())
     job = store.claim_next("long", limit=1)
