@@ -148,13 +148,13 @@ def test_no_import_cycles() -> None:
 
 def test_first_paint_does_not_import_torch(samar_home: Path) -> None:
     """Pages are drawn, and the command line is read, before anything heavy is loaded."""
-    pages = [str(page.relative_to(ROOT)) for page in FACES if page.name != "app.py"]
+    pages = [str(page) for page in FACES if page.name != "app.py"]
     code = f"""
 import sys
 import samar.cli
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file("app.py", default_timeout=60).run()
-app.switch_page("pages/experiment/train.py").run()
+app = AppTest.from_file("samar/web/main.py", default_timeout=60).run()
+app.switch_page({str(ROOT / "pages/experiment/train.py")!r}).run()
 assert not app.exception and app.button(key="button_start")
 for page in {pages}:
     app.switch_page(page).run()

@@ -7,15 +7,12 @@ import runpy
 import socket
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from samar.errors import ConfigError
-from samar.home import PACKAGED, SHIPPED, home
-from samar.version import __version__
+from samar.home import SHIPPED
 
 HIGHEST = 65_535
-ENTRY = ("app.py", "pages/*/*.py", ".streamlit/config.toml")
 
 
 def register(commands: Any) -> None:
@@ -30,9 +27,8 @@ def register(commands: Any) -> None:
 def _app(options: argparse.Namespace) -> int:
     import_module("streamlit")  # runpy does not say which package is missing
     port = _free(options.port)
-    script = _entry()
     # In this very process, so that Ctrl-C and signals reach the server.
-    sys.argv = ["streamlit", "run", str(script), "--server.port", str(port)]
+    sys.argv = ["streamlit", "run", str(SHIPPED / "app.py"), "--server.port", str(port)]
     runpy.run_module("streamlit", run_name="__main__", alter_sys=True)
     return 0
 
@@ -58,20 +54,3 @@ def _free(text: str) -> int:
                 "--port."
             ) from None
         return int(attempt.getsockname()[1])
-
-
-def _entry() -> Path:
-    """The script that Streamlit runs.
-
-    Streamlit serves ``static/`` beside it, where plotly.js is put at start-up. An installed package
-    may not be written, so its pages run from a copy in the data folder.
-    """
-    if SHIPPED != PACKAGED:
-        return SHIPPED / "app.py"
-    folder = home() / "app" / __version__
-    for source in [f for p in ENTRY for f in SHIPPED.glob(p)]:
-        target = folder / source.relative_to(SHIPPED)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source.read_bytes())
-    (folder / "static").mkdir(exist_ok=True)  # else Streamlit warns that there is none
-    return folder / "app.py"

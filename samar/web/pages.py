@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from samar.home import SHIPPED
+
 
 @dataclass(frozen=True)
 class Page:
@@ -25,7 +27,7 @@ class Page:
     @property
     def path(self) -> str:
         """The file, as Streamlit's links name it."""
-        return f"pages/{self.file}.py"
+        return str(SHIPPED / "pages" / f"{self.file}.py")
 
 
 _ALL = (

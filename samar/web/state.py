@@ -127,9 +127,6 @@ LAST_LESSON = "last_lesson"
 LESSON_RUNS = "lesson_runs"
 """Session: ids of the runs that a lesson started, by what they show."""
 
-BEGUN = "begun"
-"""Session: whether the script has run in it before."""
-
 PERSON_WORD = "person_word"
 """Session: the random word by which a class's browser is known, as in its cookie."""
 

@@ -1,7 +1,6 @@
 """The chart component in a real browser: what the reader did to a chart stays as its data move."""
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,13 @@ from playwright.sync_api import Page, expect
 from tests.browser.webgl import ink, lose_context
 
 pytestmark = pytest.mark.browser
-DEMO = Path(__file__).parent / "apps" / "chart_demo.py"
+DEMO = Path(__file__).parent / "apps" / "chart_app.py"
 PLOT = ".st-key-{} .js-plotly-plot"
 
 
 @pytest.fixture(scope="session")
-def demo(serve: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Served from a copy, because plotly.js is put into a folder beside the app."""
-    folder = tmp_path_factory.mktemp("app")
-    return serve(Path(shutil.copy(DEMO, folder)))
+def demo(serve: Callable[[Path], str]) -> str:
+    return serve(DEMO)
 
 
 def ticks(page: Page) -> int:

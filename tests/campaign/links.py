@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.campaign.outcome import Outcome
 
-APP = Path(__file__).parents[2] / "app.py"
+ROOT = Path(__file__).parents[2]
 CASES, EXAMPLES = 10_000, 60
 TIMEOUT_SECONDS = 120
 HOSTILE = (
@@ -122,8 +122,8 @@ def _links(page: Page) -> st.SearchStrategy[tuple[str, dict[str, list[str]]]]:
 
 
 def _paths() -> list[str]:
-    pages = sorted((APP.parent / "pages").rglob("*.py"))
-    return [str(page.relative_to(APP.parent / "pages").with_suffix("")) for page in pages]
+    pages = sorted((ROOT / "pages").rglob("*.py"))
+    return [str(page.relative_to(ROOT / "pages").with_suffix("")) for page in pages]
 
 
 @cache
@@ -140,13 +140,10 @@ def _components() -> Any:
 def _open(path: str, parameters: Mapping[str, Any]) -> Any:
     from streamlit.testing.v1 import AppTest
 
-    from samar.web.state import BEGUN
-
-    app = AppTest.from_file(str(APP), default_timeout=TIMEOUT_SECONDS)
+    app = AppTest.from_file(str(ROOT / "samar/web/main.py"), default_timeout=TIMEOUT_SECONDS)
     app._bidi_component_manager = _components()
-    app.session_state[BEGUN] = True  # as in a session that comes by a link to a server in use
     app.query_params.update(parameters)
-    return app.switch_page(f"pages/{path}.py").run()
+    return app.switch_page(str(ROOT / f"pages/{path}.py")).run()
 
 
 def _fault(path: str, parameters: Mapping[str, Any]) -> str | None:

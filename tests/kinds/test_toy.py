@@ -15,6 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from samar.jobs.kind import kinds
+from samar.web.pages import PAGES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extension.md").read_text(encoding="utf-8")
@@ -56,10 +57,10 @@ def test_a_kind_from_a_file_of_ones_own(environment: dict[str, str], recorded) -
     listed = json.loads(samar(environment, "jobs", "--kind", "norms", "--json").stdout)
     assert [(job["kind"], job["status"]) for job in listed] == [("norms", "finished")]
     assert listed[0]["settings"]["power"] == 1
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    app = AppTest.from_file(str(ROOT / "samar/web/main.py"), default_timeout=30)
     app.run()
     app.query_params["show"] = "all"
-    app.switch_page("pages/experiment/runs.py").run()
+    app.switch_page(PAGES["runs"].path).run()
     assert not app.exception
     listed = " ".join(map(str, app.dataframe[0].value.to_numpy().ravel()))
     assert f"norm {found['norm']:.4g}" in listed

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from samar.jobs.job import Job
+from samar.web.pages import PAGES
 from samar.web.service import service
 from tests.web.measuring import open_page
 
@@ -24,4 +25,4 @@ def two_runs(recorded: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> t
 @pytest.fixture
 def visit(two_runs: tuple[str, str]) -> Callable[..., AppTest]:
     """``visit("landscape", l_of="two", …)`` opens a page of the analysis in a new session."""
-    return lambda page, **query: open_page(f"pages/analysis/{page}.py", **query)
+    return lambda page, **query: open_page(PAGES[page].path, **query)

@@ -11,9 +11,8 @@ from streamlit.testing.v1 import AppTest
 from samar.jobs.engine import worker
 from samar.jobs.job import Job
 from samar.jobs.store import Store
-from samar.web.state import BEGUN
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 FEW = {
     "landscape": {"l_points": "5", "l_images": "32"},
     "curvature": {"curvature_top": "2", "curvature_images": "32", "curvature_tol": "0.05"},
@@ -35,7 +34,6 @@ def open_page(path: str, **query: str) -> AppTest:
     """A page in a new session, as it comes by a link."""
     app = AppTest.from_file(str(APP), default_timeout=60)
     app._bidi_component_manager = _components()
-    app.session_state[BEGUN] = True
     app.query_params.update(query)
     app.switch_page(path).run()
     assert not app.exception

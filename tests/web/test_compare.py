@@ -18,11 +18,11 @@ from samar.kinds.evaluate import EvaluateSettings
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
 from samar.web.jobs import table
+from samar.web.pages import PAGES
 from samar.web.service import service
-from samar.web.state import BEGUN
 
-APP = Path(__file__).parents[2] / "app.py"
-COMPARE, RUNS = "pages/analysis/compare.py", "pages/experiment/runs.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
+COMPARE, RUNS = PAGES["compare"].path, PAGES["runs"].path
 
 
 @pytest.fixture
@@ -31,7 +31,6 @@ def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
     app = AppTest.from_file(str(APP), default_timeout=60)
-    app.session_state[BEGUN] = True  # as in a session that comes by a link to a server in use
     return app
 
 
@@ -371,6 +370,6 @@ def test_a_number_in_the_address_is_a_job(app: AppTest, four: list[Job]) -> None
     assert app.query_params["runs"] == f"{four[0].id},{four[1].id}"
     app.query_params.clear()
     app.query_params["run"] = "2"
-    app.switch_page("pages/analysis/landscape.py").run()
+    app.switch_page(PAGES["landscape"].path).run()
     assert not [each.value for each in app.caption if "There is no network" in each.value]
     assert app.session_state["l_run"] == four[1].id

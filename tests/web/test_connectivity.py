@@ -13,6 +13,7 @@ from samar.connectivity.result import Along, Barrier, Connection, Path
 from samar.jobs.job import job_dir, weights_path
 from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.web.measuring.connectivity import _barrier, _sentences, exports
+from samar.web.pages import PAGES
 from samar.web.service import service
 from tests.web.measuring import FEW, finish, has, jobs, press, titles, words
 
@@ -66,10 +67,10 @@ def test_a_link_to_a_run_and_a_file_shows_their_job(
     finish(page)
     assert [job.id for job in jobs(KIND)] == [job_id]
     assert "Straight line: " in words(page)
-    page.switch_page("pages/experiment/runs.py").run()
+    page.switch_page(PAGES["runs"].path).run()
     page.query_params.clear()
     page.query_params["job"] = service().submit(asked.changed(other=second, dataset=None))
-    page.switch_page("pages/analysis/connectivity.py").run()
+    page.switch_page(PAGES["connectivity"].path).run()
     assert page.session_state["c_of"] == "runs", "the files of before are left behind"
 
 

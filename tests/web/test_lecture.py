@@ -13,15 +13,13 @@ from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
 from samar.web.learn.lecture import COLUMNS, TEXT, read_lecture
 from samar.web.lessons.page import LESSONS
+from samar.web.pages import PAGES
 from samar.web.service import service
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 BEFORE, PARTS = read_lecture()
 LINK = re.compile(r"\]\(([^)]+)\)")
 LINKS = LINK.findall(TEXT.read_text(encoding="utf-8"))
-FOLDERS = {"playground": "learn", "lessons": "learn", "glossary": "learn", "train": "experiment"}
-FOLDERS |= {"study": "home", "compare": "analysis", "landscape": "analysis"}
-FOLDERS |= {"curvature": "analysis", "connectivity": "analysis"}
 
 
 @pytest.fixture
@@ -37,11 +35,11 @@ def opened(app: AppTest, link: str) -> AppTest:
     address = urlsplit(link)
     for name, values in parse_qs(address.query).items():
         app.query_params[name] = values
-    return app.switch_page(f"pages/{FOLDERS[address.path]}/{address.path}.py").run()
+    return app.switch_page(PAGES[address.path].path).run()
 
 
 def test_it_draws_all_parts(app: AppTest) -> None:
-    app.switch_page("pages/learn/lecture.py").run()
+    app.switch_page(PAGES["lecture"].path).run()
     assert not app.exception
     assert [each.value for each in app.subheader] == [part.title for part in PARTS]
     shown = " ".join(each.value for each in app.markdown)

@@ -13,9 +13,10 @@ from samar.recordings import recording
 from samar.web.learn.glossary import MARK, SOURCES, TERMS, expand
 from samar.web.lessons import frame, rate
 from samar.web.lessons.page import LESSONS
+from samar.web.pages import PAGES
 from samar.web.service import service
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 NUMBERS = range(1, len(LESSONS) + 1)
 
 
@@ -30,7 +31,7 @@ def open_lesson(app: AppTest, number: object, **query: str) -> AppTest:
     app.run()
     for name, value in {"lesson": str(number), **query}.items():
         app.query_params[name] = value
-    return app.switch_page("pages/learn/lessons.py").run()
+    return app.switch_page(PAGES["lessons"].path).run()
 
 
 def headings(app: AppTest) -> str:

@@ -16,6 +16,7 @@ from samar.jobs.store import Store
 from samar.kinds.connectivity import ConnectivityJobSettings
 from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.landscape import LandscapeJobSettings
+from samar.web.pages import PAGES
 from samar.web.service import service
 from tests.web.measuring import APP, FEW, finish, has, jobs, press, settings, words
 
@@ -221,9 +222,7 @@ def test_without_networks_it_says_what_to_do() -> None:
     from tests.web.measuring import open_page
 
     service.clear()
-    assert "Choose trained networks on the left" in words(
-        open_page("pages/analysis/connectivity.py")
-    )
+    assert "Choose trained networks on the left" in words(open_page(PAGES["connectivity"].path))
 
 
 def test_other_images_are_another_question(
@@ -242,10 +241,11 @@ def test_other_images_are_another_question(
 
 SERVER = """
 import sys
+from samar.web.pages import PAGES
 from tests.web.measuring import has, open_page, words
 for job in sys.argv[1:]:
     kind, job = job.split("=")
-    page = open_page(f"pages/analysis/{kind}.py", job=job)
+    page = open_page(PAGES[kind].path, job=job)
     if kind == "landscape":
         page.toggle(key="l_marks").set_value(True).run()
     assert "measured on" in words(page), words(page)
@@ -271,6 +271,6 @@ def test_a_server_that_shows_results_loads_no_torch(two_runs: tuple[str, str]) -
     command = [sys.executable, "-W", "ignore", "-c", SERVER, *ids]
     environment = os.environ | {"SAMAR_SPARE": "0"}
     answer = subprocess.run(
-        command, env=environment, cwd=APP.parent, capture_output=True, text=True, check=False
+        command, env=environment, cwd=APP.parents[2], capture_output=True, text=True, check=False
     )
     assert answer.stdout.strip() == "[]", answer.stderr

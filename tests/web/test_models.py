@@ -16,10 +16,11 @@ from samar.kinds.inspect import InspectSettings
 from samar.models.build import build_model
 from samar.networks.library import ImportedModel, imported_models
 from samar.networks.public import PUBLIC
+from samar.web.pages import PAGES
 from samar.web.service import service
 from tests.web.measuring import APP, open_page, words
 
-PAGE = "pages/analysis/models.py"
+PAGE = PAGES["models"].path
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_file_is_measured_kept_renamed_and_deleted(page: AppTest, tmp_path: Pa
     page.button(key=f"rename_{model.id}").click().run()
     assert any(r"**\*mine\***" in text.value for text in page.markdown)
     page.query_params["curvature_run1"] = model.id
-    page.switch_page("pages/analysis/curvature.py").run()
+    page.switch_page(PAGES["curvature"].path).run()
     assert page.selectbox(key="curvature_run1").value == model.id
     page.switch_page(PAGE).run()
     page.button(key=f"delete_{model.id}").click().run()
@@ -204,7 +205,7 @@ assert not heavy, heavy
 """
     environment = os.environ | {"SAMAR_SPARE": "0"}
     command = [sys.executable, "-W", "ignore", "-c", code]
-    subprocess.run(command, cwd=APP.parent, env=environment, check=True)
+    subprocess.run(command, cwd=APP.parents[2], env=environment, check=True)
     assert len(imported_models()) == 1
 
 

@@ -10,10 +10,10 @@ from samar.jobs.service import Jobs
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
 from samar.web.controls import SETTINGS
+from samar.web.pages import PAGES
 from samar.web.service import service
-from samar.web.state import BEGUN
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 
 
 @pytest.fixture
@@ -22,7 +22,6 @@ def app(samar_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("samar.jobs.service.schedule", lambda store: None)
     service.clear()
     app = AppTest.from_file(str(APP), default_timeout=30)
-    app.session_state[BEGUN] = True  # as in a session that comes by a link to a server in use
     return app
 
 
@@ -30,7 +29,7 @@ def train_page(app: AppTest, **query: str) -> AppTest:
     app.run()
     for name, value in query.items():
         app.query_params[name] = value
-    return app.switch_page("pages/experiment/train.py").run()
+    return app.switch_page(PAGES["train"].path).run()
 
 
 def at_work(app: AppTest) -> Job:
@@ -169,20 +168,20 @@ def test_a_bad_value_in_the_link_is_said(
 
 NO_FIT = "The link holds a setting that does not fit."
 ODD_LINKS = [
-    ("experiment/train", {"preset": "*no*"}, r"There is no preset '*no*'; choose one in the list."),
+    ("train", {"preset": "*no*"}, r"There is no preset '*no*'; choose one in the list."),
     (
-        "experiment/sweeps",
+        "sweeps",
         {"sweep_preset": "no"},
         "There is no preset 'no'; choose one in the list.",
     ),
-    ("experiment/sweeps", {"rho": "99"}, f"{NO_FIT} rho is '99', but it must be at most 5"),
-    ("experiment/sweeps", {"s_seeds": "0"}, f"{NO_FIT} seeds is '0', but it must be at least 1"),
-    ("analysis/landscape", {"job": "no"}, "The link names a measurement that is not here."),
-    ("analysis/curvature", {"job": "no"}, "The link names a measurement that is not here."),
-    ("analysis/connectivity", {"job": "no"}, "The link names a measurement that is not here."),
-    ("analysis/landscape", {"l_of": "no"}, "Networks: there is no choice 'no'; choose another."),
-    ("experiment/train", {"seed": "inf"}, f"{NO_FIT} seed is 'inf', but it must be a whole number"),
-    ("learn/lessons", {"lesson": "9" * 5000}, "There is no lesson “99999999999999999999”"),
+    ("sweeps", {"rho": "99"}, f"{NO_FIT} rho is '99', but it must be at most 5"),
+    ("sweeps", {"s_seeds": "0"}, f"{NO_FIT} seeds is '0', but it must be at least 1"),
+    ("landscape", {"job": "no"}, "The link names a measurement that is not here."),
+    ("curvature", {"job": "no"}, "The link names a measurement that is not here."),
+    ("connectivity", {"job": "no"}, "The link names a measurement that is not here."),
+    ("landscape", {"l_of": "no"}, "Networks: there is no choice 'no'; choose another."),
+    ("train", {"seed": "inf"}, f"{NO_FIT} seed is 'inf', but it must be a whole number"),
+    ("lessons", {"lesson": "9" * 5000}, "There is no lesson “99999999999999999999”"),
 ]
 
 
@@ -191,7 +190,7 @@ def test_what_a_link_holds_and_no_page_has_is_said(
     app: AppTest, page: str, link: dict[str, str], sentence: str
 ) -> None:
     app.query_params.update(link)
-    app.switch_page(f"pages/{page}.py").run()
+    app.switch_page(PAGES[page].path).run()
     assert not app.exception
     told = " ".join(each.value for each in (*app.error, *app.warning, *app.caption))
     assert sentence in told.replace("\\", "")
@@ -211,20 +210,17 @@ def test_every_visit_keeps_a_process_warm(app: AppTest, monkeypatch: pytest.Monk
     train_page(app)
     first = len(kept)
     assert first
-    app.switch_page("pages/experiment/runs.py").run()
+    app.switch_page(PAGES["runs"].path).run()
     assert len(kept) > first
 
 
-PAGES = (
-    *("experiment/train", "experiment/runs", "experiment/sweeps", "analysis/models"),
-    *("analysis/landscape", "analysis/curvature", "analysis/compare", "analysis/connectivity"),
-)
+READING = ["train", "runs", "sweeps", "models", "landscape", "curvature", "compare", "connectivity"]
 
 
 def test_every_page_says_what_is_wrong_with_the_store(app: AppTest, samar_home: Path) -> None:
     (samar_home / "samar.db").write_text("no database" * 99)
     app.run()
-    for page in PAGES:
-        app.switch_page(f"pages/{page}.py").run()
+    for page in READING:
+        app.switch_page(PAGES[page].path).run()
         assert not app.exception, page
         assert "file is not a database" in app.error[0].value, page

@@ -19,12 +19,12 @@ from samar.web.pages import PAGES
 from samar.web.service import service
 from samar.web.state import SELECTED
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 TRAIN, JOBS, MODELS, LANDSCAPE = (
-    "pages/experiment/train.py",
-    "pages/experiment/runs.py",
-    "pages/analysis/models.py",
-    "pages/analysis/landscape.py",
+    PAGES["train"].path,
+    PAGES["runs"].path,
+    PAGES["models"].path,
+    PAGES["landscape"].path,
 )
 
 
@@ -206,14 +206,14 @@ def test_a_server_that_others_reach_is_a_class(
 
 def test_it_says_that_it_supposed(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(person, "_local", lambda _: False)
-    app = visit("pages/home/start.py", None)
+    app = visit(PAGES["start"].path, None)
     assert any("SAMAR_ROLE is not set" in each.value for each in app.caption)
-    app = visit("pages/home/start.py", "class")
+    app = visit(PAGES["start"].path, "class")
     assert not any("SAMAR_ROLE" in each.value for each in app.caption)
 
 
 def test_a_role_that_is_none_is_one_sentence(visit: Any) -> None:
-    app = visit("pages/home/start.py", "guest")
+    app = visit(PAGES["start"].path, "guest")
     assert [each.value.replace("\\", "") for each in app.error] == [
         "SAMAR_ROLE is 'guest', but it must be one of: owner, class, view."
     ]

@@ -9,9 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 from samar.playground.presets import PRESETS
 from samar.playground.settings import PlaygroundSettings
+from samar.web.pages import PAGES
 from samar.web.playground import page as playground_page
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def playground(app: AppTest, **query: Any) -> AppTest:
     app.run()
     for name, value in query.items():
         app.query_params[name] = value
-    app.switch_page("pages/learn/playground.py").run()
+    app.switch_page(PAGES["playground"].path).run()
     assert not app.exception
     return app
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.web.pages import PAGES
 from samar.web.service import service
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def lesson(app: AppTest, **query: str) -> AppTest:
     app.run()
     for name, value in query.items():
         app.query_params[name] = value
-    return app.switch_page("pages/learn/lessons.py").run()
+    return app.switch_page(PAGES["lessons"].path).run()
 
 
 def style(app: AppTest) -> str:
@@ -32,7 +33,7 @@ def test_the_projectors_look_stays_from_page_to_page(app: AppTest) -> None:
     lesson(app, lesson="7", present="1")
     assert "font-size: clamp" in style(app)
     assert not app.expander
-    app.switch_page("pages/learn/glossary.py").run()
+    app.switch_page(PAGES["glossary"].path).run()
     assert "font-size: clamp" in style(app)
     assert "1" in app.query_params["present"]
 

@@ -14,13 +14,14 @@ from samar.jobs.service import Jobs
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
+from samar.web.pages import PAGES
 from samar.web.service import service
 from samar.web.train import stage
 
-TRAIN = "pages/experiment/train.py"
+TRAIN = PAGES["train"].path
 
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from samar.training.presets import PRESETS
 from samar.web import start
 from samar.web.service import service
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 
 
 @pytest.fixture

@@ -8,14 +8,15 @@ from streamlit.testing.v1 import AppTest
 
 from samar.charts.study import arms_figure, rho_figure
 from samar.web.about.study import FOLDER
+from samar.web.pages import PAGES
 from samar.web.state import STUDY_SETTING
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 
 
 def test_every_setting_has_its_table(samar_home: Path) -> None:
     page = AppTest.from_file(str(APP), default_timeout=30).run()
-    page.switch_page("pages/home/study.py").run()
+    page.switch_page(PAGES["study"].path).run()
     arms = pd.read_csv(FOLDER / "arms.csv", dtype=str, keep_default_na=False)
     for setting in ("digits_clean", "cifar_large"):
         page.session_state[STUDY_SETTING] = setting

@@ -13,9 +13,10 @@ from samar.jobs.training_records import EpochRecord
 from samar.settings.command import json_line
 from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
+from samar.web.pages import PAGES
 from samar.web.service import service
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "samar/web/main.py"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def page(app: AppTest, **query: str | list[str]) -> AppTest:
     app.run()
     for name, value in query.items():
         app.query_params[name] = value
-    return app.switch_page("pages/experiment/sweeps.py").run()
+    return app.switch_page(PAGES["sweeps"].path).run()
 
 
 def text(app: AppTest) -> str:
@@ -174,9 +175,9 @@ def test_a_preset_and_its_conditions_outlive_another_page(app: AppTest) -> None:
     app.selectbox(key="s_preset").set_value("paper").run()
     before, command = text(app), app.code[0].value
     assert "Where optimizer is sgd" in before.replace("\\", "")
-    app.switch_page("pages/experiment/runs.py").run()
+    app.switch_page(PAGES["runs"].path).run()
     app.query_params.clear()  # as a browser does with the address
-    app.switch_page("pages/experiment/sweeps.py").run()
+    app.switch_page(PAGES["sweeps"].path).run()
     assert not app.exception
     assert app.selectbox(key="s_preset").value == "paper"
     assert (text(app), app.code[0].value) == (before, command)

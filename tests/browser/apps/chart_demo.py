@@ -3,16 +3,11 @@
 With ``&clock=1`` two films share a clock.
 """
 
-from pathlib import Path
-
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from samar.web.plotly_chart import plotly_chart
-from samar.web.server import ensure_static
-
-ensure_static(Path(__file__).parent / "static")
 
 
 def lines(tick: int, title: str) -> go.Figure:
