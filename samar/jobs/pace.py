@@ -32,7 +32,7 @@ def parse_pace(text: str) -> str:
     Raises:
         ConfigError: it is none.
     """
-    pace = text.strip().lower()
+    pace = str(text).strip().lower()
     if pace in PACES:
         return pace
     try:

@@ -23,6 +23,8 @@ WHY = "why"
 """In the detail of a stop: the sentence that the stopped job is to bear."""
 ORDER = "order"
 """In the detail of a change: the key of the order, by which the edit that answers it is known."""
+OBEYED = "obeyed"
+"""In a job's summary: the key of the newest order that was carried out, and the steps by then."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ class Orders:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def post(self, job: int, command: str, **detail: Any) -> None:
-        """Leave an order for the job's worker."""
+    def post(self, job: int, command: str, **detail: Any) -> int:
+        """Leave an order for the job's worker, and return its number."""
         values = {"job": job, "command": command, "detail": json.dumps(detail), "at": time.time()}
         with self._database.write() as db:
             take_turn(db, "orders")  # a worker reads them by number
-            db.execute(schema.controls.insert().values(**values))
+            result = db.execute(schema.controls.insert().values(**values))
+            (key,) = result.inserted_primary_key or (0,)
+        return int(key)
 
     def after(self, key: int, *jobs: int) -> list[Order]:
         """Orders to these jobs newer than the one with this key, in the order they were given."""

@@ -207,24 +207,25 @@ class Jobs:
             schedule(self.store)
             self._scheduled = time.monotonic()
 
-    def pause(self, job_id: str) -> None:
+    def pause(self, job_id: str) -> int:
         """Hold a run after its current step; its place is free for another run.
+
+        Every order to a job returns its number, or 0 where it is carried out at once.
 
         A paused coordinator starts no further member; those that run come to their end. A race and
         its members are paused, stepped, stopped and resumed together, whichever is named.
         """
         job = self._own(self._steered(job_id))
         if in_lane(job.kind, None):
-            self._hold(job, "paused", ("running",))
-        else:
-            waits = job.message == WAITS  # it is paused, and would go on
-            self._post(job, "pause", HELD if waits else ("running",))
+            return self._hold(job, "paused", ("running",))
+        waits = job.message == WAITS  # it is paused, and would go on
+        return self._post(job, "pause", HELD if waits else ("running",))
 
-    def step(self, job_id: str) -> None:
+    def step(self, job_id: str) -> int:
         """Let a paused run take one step."""
-        self._post(self._own(self._steered(job_id)), "step", ("paused",))
+        return self._post(self._own(self._steered(job_id)), "step", ("paused",))
 
-    def stop(self, job_id: str) -> None:
+    def stop(self, job_id: str) -> int:
         """End a job after its current piece of work, a coordinator with its members.
 
         A coordinator that failed stays so; what still trains of it is ended.
@@ -236,9 +237,10 @@ class Jobs:
             for member in self.store.all(parent=job.id, status=HELD):
                 self.stop(member.id)
         elif not self.store.move(job, "stopped", "Stopped before it began.", only=("queued",)):
-            self._post(self.store.get(job.id), "stop", ACTIVE)
+            return self._post(self.store.get(job.id), "stop", ACTIVE)
+        return 0
 
-    def resume(self, job_id: str, *, ranks: int | None = None, here: bool = False) -> None:
+    def resume(self, job_id: str, *, ranks: int | None = None, here: bool = False) -> int:
         """Let a paused run go on, or start a job again that ended early, from what it kept.
 
         A paused run goes on as soon as there is a place, before the jobs that are queued.
@@ -256,10 +258,11 @@ class Jobs:
         if in_lane(job.kind, None):
             self._resume_members(job)
         elif job.status == "paused":
-            self.store.orders.post(job.key, "resume")
+            return self.store.orders.post(job.key, "resume")
         else:
             self.store.requeue(job, here=here, **numbers)
             schedule(self.store)
+        return 0
 
     def can_resume(self, job: Job) -> bool:
         """Whether resuming a coordinator would change anything."""
@@ -291,7 +294,7 @@ class Jobs:
         self.store.beat(job, started=time.time(), summary=json_line(summary))
         schedule(self.store)
 
-    def change(self, job_id: str, **values: Any) -> None:
+    def change(self, job_id: str, /, **values: Any) -> int:
         """Change live settings of a run that trains or is paused; of a race, of all its members.
 
         Raises:
@@ -316,16 +319,16 @@ class Jobs:
             raise ConfigError(f"None of the optimizers that train has {' or '.join(values)}.")
         for each, own in zip(now, known, strict=True):
             each.changed_live(**own)
-        self._post(job, "change", HELD, **values, **{BY: self.by})
+        return self._post(job, "change", HELD, **values, **{BY: self.by})
 
-    def set_pace(self, job_id: str, pace: str) -> None:
+    def set_pace(self, job_id: str, pace: str) -> int:
         """Let a run, or a race, go on at another pace; see :mod:`samar.jobs.pace`.
 
         Raises:
             ConfigError: it is none.
         """
         pace = parse_pace(pace)
-        self._post(self._own(self._steered(job_id)), SET_PACE, HELD, **{PACE: pace})
+        return self._post(self._own(self._steered(job_id)), SET_PACE, HELD, **{PACE: pace})
 
     def watch(self, job: Job) -> None:
         """Say that somebody watches a job, or the race that it belongs to: news come sooner."""
@@ -334,9 +337,9 @@ class Jobs:
             self._watched[host.key] = time.monotonic()
             self.store.watch(host)
 
-    def measure(self, job_id: str) -> None:
+    def measure(self, job_id: str) -> int:
         """Let a run that trains or is paused measure its landscape and curvature at once."""
-        self._post(self._own(self.store.get(job_id)), "measure", HELD)
+        return self._post(self._own(self.store.get(job_id)), "measure", HELD)
 
     def kept_states(self, job: Job) -> list[int]:
         """The steps from which a run can branch, in order."""
@@ -418,20 +421,21 @@ class Jobs:
         for gone in self.store.delete(job.id):
             shutil.rmtree(job_dir(gone), ignore_errors=True)
 
-    def _hold(self, job: Job, status: str, allowed: tuple[str, ...]) -> None:
+    def _hold(self, job: Job, status: str, allowed: tuple[str, ...]) -> int:
         if not self.store.move(job, status, only=allowed):
             raise RunError(
                 f"{job.kind.capitalize()} {job.id} is {job.status}; only one that is "
                 f"{' or '.join(allowed)} can be {status}."
             )
+        return 0
 
-    def _post(self, job: Job, command: str, allowed: tuple[str, ...], **detail: Any) -> None:
+    def _post(self, job: Job, command: str, allowed: tuple[str, ...], **detail: Any) -> int:
         if job.status not in allowed:
             raise RunError(
                 f"Run {job.id} is {job.status}; "
                 f"{command} needs a run that is {' or '.join(allowed)}."
             )
-        self.store.orders.post(job.key, command, **detail)
+        return self.store.orders.post(job.key, command, **detail)
 
 
 def _refuse_script(settings: JobSettings) -> None:

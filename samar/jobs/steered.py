@@ -15,7 +15,7 @@ from samar.jobs.job import resume_path
 from samar.jobs.kind import LONG
 from samar.jobs.outbox import JobLost
 from samar.jobs.pace import PACE
-from samar.jobs.records import CHANGE, Event, Order
+from samar.jobs.records import CHANGE, OBEYED, Event, Order
 from samar.jobs.work import Stopped, Work
 
 PAUSED_SECONDS, HELD_SECONDS = 0.1, 0.02
@@ -189,9 +189,14 @@ class Steered:
         for edit in self.edits.pop(self.taken, ()):
             detail = edit.values | {BY: FROM_FILE} | ({ONLY: edit.only} if edit.only else {})
             self.waiting.append((Order(0, self.work.job.key, CHANGE, detail, time.time()), self))
+        obeyed = 0
         while self.waiting:
             order, whom = self.waiting.pop(0)
             whom.follow(order)
+            obeyed = max(obeyed, order.key)
+        if obeyed:
+            self.work.summarize(**{OBEYED: [obeyed, self.taken]})
+            self.work.write_down()
 
     def _expect_edits(self) -> None:
         """Look up which of the job's edits are still to be made."""

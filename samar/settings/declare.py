@@ -168,7 +168,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise readable(error) from None
 
-    def changed(self, **values: Any) -> Self:
+    def changed(self, /, **values: Any) -> Self:
         """A validated copy with some settings changed.
 
         Raises:
@@ -176,7 +176,7 @@ class Settings(BaseModel):
         """
         return self.parse({**self.model_dump(), **values})
 
-    def changed_live(self, **values: Any) -> Self:
+    def changed_live(self, /, **values: Any) -> Self:
         """A validated copy with settings changed while the job runs.
 
         Raises:

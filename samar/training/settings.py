@@ -218,7 +218,7 @@ class TrainSettings(JobSettings, OptimizerSettings, TaskSettings):
             )
         return self
 
-    def changed_live(self, **values: Any) -> Self:
+    def changed_live(self, /, **values: Any) -> Self:
         """As in :meth:`Settings.changed_live`; λ is moved into bounds that were changed.
 
         A fixed λ has no bounds.

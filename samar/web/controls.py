@@ -223,6 +223,16 @@ def _choice(known: Setting, common: dict[str, Any], only: Iterable[Any] | None) 
     )
 
 
+def grid_of(known: Setting) -> list[float] | None:
+    """The values that a slider of a number offers; None where it is typed."""
+    if known.high is None or known.kind not in (int, float):
+        return None
+    if known.log:
+        return sorted(_log_grid(known))
+    step = known.step or (0.01 if known.high <= 2 else 0.05)
+    return sorted(_grid(known, step)) if known.step or known.high <= 20 else None
+
+
 def _log_grid(known: Setting) -> set[float]:
     """1-1.5-2-3-5-7 steps per decade within the bounds."""
     high = float(known.high or 1)

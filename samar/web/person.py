@@ -9,6 +9,9 @@ import hashlib
 import ipaddress
 import logging
 import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -26,34 +29,67 @@ SUPPOSED = (
 )
 
 
-def role() -> str:
-    """The visitor's role: what the environment says, or what is safe.
+def role_by(headers: Mapping[str, str]) -> str:
+    """The role of whoever sends these headers: what the environment says, or what is safe.
 
     Raises:
         ConfigError: there is no such role, or a limit is no number.
     """
     for name in LIMITS:
         limit(name)
-    return stated_role() or (CLASS if supposed() else OWNER)
+    return stated_role() or (CLASS if supposed(headers) else OWNER)
 
 
-def supposed() -> bool:
+def role() -> str:
+    """The role of the visitor of the page that is being drawn; see :func:`role_by`."""
+    return role_by(st.context.headers)
+
+
+def supposed(headers: Mapping[str, str]) -> bool:
     """Whether the role had to be supposed: others reach this server, and nothing is said."""
     if stated_role() is not None:
         return False
     return not _local(st.get_option("server.address")) or any(
-        st.context.headers.get(name) for name in FORWARDED
+        headers.get(name) for name in FORWARDED
     )
 
 
+_asking: ContextVar[Person | None] = ContextVar("asking", default=None)
+
+
+@contextmanager
+def asked_by(person: Person) -> Iterator[None]:
+    """Within it, :func:`this_person` is who sent a request."""
+    token = _asking.set(person)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
+
+
+def person_by(headers: Mapping[str, str], cookies: Mapping[str, str]) -> Person:
+    """Who sends a request; of a class, somebody only if a page gave them a cookie."""
+    kind = role_by(headers)
+    if kind != CLASS:
+        return Person(kind)
+    word = _good(cookies.get(COOKIE, ""))
+    return _member(word) if word else Person(VIEW)
+
+
 def this_person() -> Person:
-    """Who visits the page that is being drawn; where none is, nobody of the class."""
+    """Who sends the request, or visits the page that is being drawn; else nobody of the class."""
+    if (person := _asking.get()) is not None:
+        return person
     kind = role()
     if kind != CLASS:
         return Person(kind)
     if get_script_run_ctx(suppress_warning=True) is None:
         return Person(VIEW)
-    return Person(CLASS, hashlib.sha256(_word().encode()).hexdigest()[:16])
+    return _member(_word())
+
+
+def _member(word: str) -> Person:
+    return Person(CLASS, hashlib.sha256(word.encode()).hexdigest()[:16])
 
 
 def recognize() -> bool:
@@ -61,17 +97,21 @@ def recognize() -> bool:
     member = role() == CLASS
     if member and st.context.cookies.get(COOKIE) != _word():
         st.html(render("person.html.j2", name=COOKIE, word=_word()), unsafe_allow_javascript=True)
-    if supposed():
+    if supposed(st.context.headers):
         _warn_once()
     return member
 
 
 def _word() -> str:
     if PERSON_WORD not in st.session_state:
-        known = st.context.cookies.get(COOKIE, "")
-        good = len(known) == 32 and known.isalnum() and known.isascii()
-        st.session_state[PERSON_WORD] = known if good else secrets.token_hex(16)
+        known = _good(st.context.cookies.get(COOKIE, ""))
+        st.session_state[PERSON_WORD] = known or secrets.token_hex(16)
     return str(st.session_state[PERSON_WORD])
+
+
+def _good(word: str) -> str:
+    """The word, if a page may have given it."""
+    return word if len(word) == 32 and word.isalnum() and word.isascii() else ""
 
 
 def _local(address: str | None) -> bool:

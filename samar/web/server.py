@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from streamlit import net_util
 
 from samar.charts.html.render import COMPONENTS, render, script
+from samar.web.live import orders, stream
 
 PLOTLY_JS = f"plotly-{version('plotly')}.min.js"
 CHART_JS, STAGE_JS = "plotly_chart.js", "stage.js"
@@ -45,7 +46,11 @@ def routes() -> list[BaseRoute]:
     """What the server answers beside Streamlit, under the path that it was given."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     prefix = f"/{base}" if base else ""
-    return [Route(f"{prefix}/app/static/{{name}}", _file)]
+    return [
+        Route(f"{prefix}/app/static/{{name}}", _file),
+        Route(f"{prefix}/live/{{jobs}}", stream.get),
+        Route(f"{prefix}/live/{{job}}/orders", orders.post, methods=["POST"]),
+    ]
 
 
 async def _file(request: Request) -> Response:

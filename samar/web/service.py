@@ -39,7 +39,7 @@ def _kept_warm(_: Jobs) -> bool:
     return True
 
 
-@st.cache_resource(validate=_kept_warm)
+@st.cache_resource(validate=_kept_warm, show_spinner=False)
 def service() -> Jobs:
     """The service over the default store."""
     keep()
@@ -83,7 +83,7 @@ def history(run: Job) -> RunHistory:
     return _history(run.id, run.key)
 
 
-@st.cache_resource(max_entries=48, ttl=HISTORY_SECONDS)
+@st.cache_resource(max_entries=48, ttl=HISTORY_SECONDS, show_spinner=False)
 def _history(run_id: str, key: int) -> RunHistory:
     return RunHistory(service().store.records, key)
 
@@ -108,12 +108,12 @@ def cannot_manage() -> str:
     return why_not_manage(this_person())
 
 
-def manage(act: Callable[..., None], *arguments: Any) -> None:
+def manage(act: Callable[..., object], *arguments: Any) -> None:
     """:func:`attempt` to change what is no job, if the visitor may."""
     attempt(_managed, act, *arguments)
 
 
-def _managed(act: Callable[..., None], *arguments: Any) -> None:
+def _managed(act: Callable[..., object], *arguments: Any) -> None:
     allow(cannot_manage())
     act(*arguments)
 
@@ -142,7 +142,7 @@ def checked_upload(size: int) -> None:
     allow(why_not_upload(this_person(), size))
 
 
-def attempt(act: Callable[..., None], *arguments: Any) -> None:
+def attempt(act: Callable[..., object], *arguments: Any) -> None:
     """Run an action in a callback; a problem is kept for :func:`show_problem`."""
     try:
         act(*arguments)
@@ -153,7 +153,7 @@ def attempt(act: Callable[..., None], *arguments: Any) -> None:
 def act_button(
     label: str,
     icon: str,
-    act: Callable[..., None],
+    act: Callable[..., object],
     *arguments: Any,
     why_not: str = "",
     help: str | None = None,

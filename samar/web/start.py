@@ -49,7 +49,7 @@ def show() -> None:
         "[[ratio]] that says whether it grows, and the [[lam|strength λ]] that SAMAR adjusts in "
         "response. Everything runs on this machine, without a network."
     )
-    if supposed():
+    if supposed(st.context.headers):
         st.caption(SUPPOSED)
     # While the reader reads: what the next page needs, so that it opens at once.
     import_module("samar.web.train.stage")

@@ -14,20 +14,8 @@ LESSONS_PAGE, COMPARE_PAGE = PAGES["lessons"].path, PAGES["compare"].path
 RUN = "run"
 """URL: the run a page shows."""
 
-HELD = "hold_now"
-"""Session: at what λ is held by the button over the stage."""
-
-PACE_CONTROL, PACED = "pace", "paced_run"
-"""Session: the pace that is chosen, and the run that it was last read from."""
-
-FEED = "stage_feed"
-"""Session: how far this tab's stage knows its runs."""
-
-LOOK = "stage_look"
-"""Session: its look at the runs on the stage, which others share."""
-
-MOVED = "stage_moved"
-"""Session: whether the stage asked for the page to be drawn again."""
+PACE_CONTROL = "pace"
+"""Session: the pace that is chosen for the next run."""
 
 JOB = "job"
 """URL: the measurements that a page shows, with commas between them."""
@@ -58,9 +46,6 @@ LINK_READ = "link_read"
 
 LOADED = "loaded_run"
 """Session: the run whose settings the controls were filled with."""
-
-LOADED_EDITS = "loaded_edits"
-"""Session: how many edits that run had by then."""
 
 PROBLEM = "problem"
 """Session: a sentence to show once beside the run buttons."""

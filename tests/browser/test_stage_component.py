@@ -27,7 +27,7 @@ PAGE = """<!doctype html><link rel="stylesheet" href="stage.css"><div id="parent
   import stage from "/stage.js";
   window.show = (text) => {{
     const parentElement = document.getElementById("parent");
-    window.leave = stage({{ parentElement, data: JSON.parse(text), setStateValue: () => {{}} }});
+    window.leave = stage({{ parentElement, data: JSON.parse(text), setTriggerValue: () => {{}} }});
   }};
 </script>"""
 DRAWN = "(tile) => document.querySelector(`.stage-tile-${tile} .js-plotly-plot`)?.data"
@@ -37,7 +37,7 @@ class Stage:
     """A page with the component, and what Python knows of it."""
 
     def __init__(self, page: Page) -> None:
-        self.page, self.feed = page, Feed("a")
+        self.page, self.feed = page, Feed()
 
     def show(
         self,
@@ -45,13 +45,15 @@ class Stage:
         due: dict[str, Any] | None = None,
         **words: str,
     ) -> None:
-        """Send what is new of these runs, as Streamlit does."""
+        """Tell what is new of these runs, as the server does."""
+        told = {"word": "Training", "status": "", "story": "", "people": people(runs, {})} | words
         data = {
-            "message": self.feed.message(runs),
+            "numbers": "",
+            "still": self.feed.message(runs)
+            | {"spec": tiles(runs, due or {}), "words": told, "state": "", "job": None},
             "view": {"axis": "step", "smoothing": 0, "log": False, "unit": "steps"},
-            "spec": tiles(runs, due or {}),
-            "words": {"word": "Training", "status": "", "story": "", "people": people(runs, {})}
-            | words,
+            "steer": None,
+            "drawn": "",
             "library": PLOTLY.name,
         }
         self.page.evaluate("(text) => window.show(text)", json.dumps(data))

@@ -30,7 +30,8 @@ def open_page(serve: Callable[[Path], str], visit: Callable[..., Page]) -> Calla
 
 
 def press(page: Page, label: str) -> None:
-    page.locator(f".st-key-button_{label.lower()} button").first.click()
+    name = {"resume": "pause"}.get(label.lower(), label.lower())
+    page.locator(f".st-key-button_{name} button, .steer-{name}:enabled").first.click()
 
 
 def expect_status(page: Page, words: str) -> None:
@@ -76,7 +77,7 @@ def test_a_run_is_steered_left_joined_again_and_branched(open_page: Callable[...
     page.wait_for_url(re.compile("run="))
     link = page.url
     wait_for_step(page, 5)
-    hold = page.locator(".st-key-hold_now button")
+    hold = page.locator(".steer-lam_held button")
     marks = page.locator(".stage-marks")
     for button, words, heading in (
         ("1 (SAM)", "λ held at 1", "1"),
@@ -86,7 +87,7 @@ def test_a_run_is_steered_left_joined_again_and_branched(open_page: Callable[...
         hold.filter(has_text=button).click()
         expect(marks).to_contain_text(words)
         expect_heading(page, "lam", heading)
-    slider = page.locator(".st-key-rho input[type=range]")
+    slider = page.locator(".steer-rho input[type=range]")
     slider.focus()
     slider.press("ArrowRight")
     expect(marks).to_contain_text("ρ 0.15")
@@ -111,7 +112,7 @@ def test_a_run_is_steered_left_joined_again_and_branched(open_page: Callable[...
     # By the link the same run is found, and the slider where it was.
     page = open_page(link)
     expect_status(page, "Paused")
-    expect(page.locator(".st-key-rho")).to_contain_text("0.15")
+    expect(page.locator(".steer-rho")).to_contain_text("0.15")
     press(page, "Resume")
     wait_for_step(page, now + 10)
     other = open_page(link)

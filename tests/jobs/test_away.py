@@ -126,6 +126,7 @@ def test_whose_job_another_has_writes_nothing(server: Any, monkeypatch: pytest.M
     job = store.claim_next("long", limit=1)
     assert job is not None
     with Work(store, job) as work:
+        work.flush()  # else the thread has a first sign of life to give
         server.stop()
         work.emit("found", 3)
         assert not work.write_down()

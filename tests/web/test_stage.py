@@ -1,8 +1,6 @@
 """What the address puts onto the stage, without a browser."""
 
-import gc
 import json
-import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samar.errors import RunError
 from samar.jobs.service import Jobs
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
+from samar.web.live import stage
 from samar.web.pages import PAGES
 from samar.web.service import service
-from samar.web.train import stage
 
 TRAIN = PAGES["train"].path
 
@@ -45,6 +44,12 @@ def open_train(app: AppTest, **query: str) -> AppTest:
     return app.switch_page(TRAIN).run()
 
 
+def steering(app: AppTest) -> Any:
+    """With what the stage lets this visitor steer."""
+    contents = [json.loads(each.proto.json) for each in app.get("bidi_component")]
+    return next(each["steer"] for each in contents if "steer" in each)
+
+
 def told(app: AppTest) -> str:
     return " ".join(each.value for each in (*app.subheader, *app.error)).replace("\\", "")
 
@@ -54,7 +59,7 @@ def test_a_race_stands_on_the_stage_by_its_id(app: AppTest, queued: Jobs) -> Non
     open_train(app, run=race)
     assert not app.exception
     assert "SGD, SAMAR" in told(app)
-    assert not app.button(key="button_stop").disabled
+    assert steering(app)["whyNot"] == ""
     assert app.button(key="button_race").disabled
     # One of them alone is an ordinary run.
     member = queued.members(race)[1]
@@ -65,7 +70,7 @@ def test_a_race_stands_on_the_stage_by_its_id(app: AppTest, queued: Jobs) -> Non
 
 def test_a_race_is_watched_until_it_has_ended_itself(queued: Jobs) -> None:
     # A moment passes between the end of its last run and its own.
-    race = stage.shown_of(queued.submit(RaceSettings(optimizers="sgd,samar")))
+    race = stage.shown_of([queued.submit(RaceSettings(optimizers="sgd,samar"))])
     assert race.whole is not None
     runs = tuple(replace(run, status="finished") for run in race.runs)
     running, finished = (replace(race.whole, status=word) for word in ("running", "finished"))
@@ -78,7 +83,7 @@ def test_any_runs_stand_together_on_the_stage(app: AppTest, queued: Jobs) -> Non
     open_train(app, runs=",".join(ids))
     assert not app.exception
     assert "3 runs" in told(app)
-    assert app.button(key="button_stop").disabled
+    assert steering(app) is None
     open_train(app, runs=f"{ids[0]},nothing")
     assert "There is no run 'nothing'" in told(app)
 
@@ -91,61 +96,25 @@ def test_what_is_no_run_is_answered_in_a_sentence(app: AppTest, queued: Jobs) ->
     assert f"There is no run {job!r}" in told(app)
 
 
-def test_all_who_watch_a_run_share_one_look(queued: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = queued.submit(TrainSettings())
-    read: list[object] = []
-    shown_of = stage.shown_of
-    monkeypatch.setattr(stage, "shown_of", lambda *what: read.append(what) or shown_of(*what))
-    monkeypatch.setattr(stage, "SHARED_SECONDS", 1e6)
-    look = stage._look(run, ())
-    assert stage._look(run, ()) is look
-    assert stage._look(run, ("other",)) is not look
-    assert look.seen() is look.seen()
-    assert len(read) == 1
-    look.forget()
-    assert [job.id for job in look.seen()[0].runs] == [run]
-    assert len(read) == 2
-    queued.stop(run)
-    queued.delete(run)
-    look.forget()
-    for _ in range(2):
-        with pytest.raises(stage.Gone, match=run):
-            look.seen()
-    assert len(read) == 3
-    kept = weakref.ref(look)
-    del look
-    gc.collect()
-    assert kept() is None
-
-
-def test_controls_follow_an_edit_made_elsewhere(app: AppTest, queued: Jobs) -> None:
+def test_a_control_follows_an_edit_made_elsewhere(queued: Jobs) -> None:
     run_id, store = queued.submit(TrainSettings(optimizer="sam", rho=0.05)), queued.store
     job = store.claim_next("long", 1)
     assert job is not None
-
-    def edit(count: int, rho: float, **detail: Any) -> None:
-        """What a worker writes down when it has made an edit."""
-        store.records.note(job.key, count, "change", rho=rho, **detail)
-        store.beat(job, summary=json.dumps({"edits": count}))
-
-    def obey(count: int, which: int) -> None:
-        """Make the edit that an order of this page asks for."""
-        edit(count, **store.orders.after(0, job.key)[which].detail)
-
-    open_train(app, run=run_id)
-    assert app.select_slider(key="rho").value == 0.05
-    edit(1, 0.1)
-    app.run()
-    assert not app.exception
-    assert app.select_slider(key="rho").value == 0.1
-    # What this page asks for stays on the control until the worker has obeyed, also where it obeys
-    # the press before only after this one.
-    app.select_slider(key="rho").set_value(0.2).run()
-    app.select_slider(key="rho").set_value(0.3).run()
-    obey(2, 0)
-    app.run()
-    assert app.select_slider(key="rho").value == 0.3
-    obey(3, 1)
-    edit(4, 0.12)
-    app.run()
-    assert app.select_slider(key="rho").value == 0.12
+    view = stage.StageView([str(job.key)])
+    view.read()
+    assert view.news()["job"]["live"]["rho"] == 0.05
+    view.read()
+    assert view.news() == {}
+    store.records.note(job.key, 3, "change", rho=0.1)
+    store.beat(job, summary=json.dumps({"edits": 1, "obeyed": [7, 3]}))
+    view.read()
+    told = view.news()
+    assert told["job"]["live"]["rho"] == 0.1
+    assert told["job"]["obeyed"] == [7, 3]
+    assert told["members"][0]["events"]["added"][0]["step"] == 3
+    assert view.whole()["job"] == told["job"]
+    queued.stop(run_id)
+    store.move(job, "stopped")
+    queued.delete(run_id)
+    with pytest.raises(RunError, match="There is no run"):
+        view.read()

@@ -1,16 +1,16 @@
 /**
  * The stage: one run, or several beside each other, live or over, on one screen and on one clock.
  *
- * Python sends, about twice a second, what is new since its last message (see samar/charts/stage/feed.py).
- * Each message has a feed and a number; where one is missing, the stage asks for everything once more.
+ * The server's stream tells what is new (see samar/web/live/stage.py); Streamlit says which runs are
+ * shown, how they are looked at, and with what this visitor may steer them.
  */
 
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
-const [{ loadPlotly, hasWebGL, themeTemplate }, { Member }, { CurveTile, LandscapeTile }, { Timeline }] =
-  await Promise.all(["plotly_page.js", "stage_data.js", "stage_tiles.js", "stage_timeline.js"].map(part));
+const [{ loadPlotly, hasWebGL, themeTemplate }, { Member }, { CurveTile, LandscapeTile }, { Timeline }, { Stream }, { Controls }] =
+  await Promise.all(["plotly_page.js", "stage_data.js", "stage_tiles.js", "stage_timeline.js", "live.js", "stage_controls.js"].map(part));
 
 const stages = new WeakMap(); // parentElement -> Stage
-const SILENCE_MS = 6000; // after which a run that goes on is asked for again
+const REDRAWN_MS = 1000; // the page is drawn anew at most so often
 let left = null; // what the last stage knew: Streamlit may take a component off the page for a moment
 const TICKS = { desk: 0.8, room: 0.96 }; // size of the numbers on an axis beside other type
 const LEAST_HEIGHT = 380; // of tiles and timeline, in pixels
@@ -32,6 +32,7 @@ class Stage {
     this.view = { axis: "step", smoothing: 0, log: false, unit: "" };
     this.webgl = hasWebGL();
     this.clock = new Timeline(this);
+    this.controls = new Controls(this);
     this.grid.after(this.clock.box);
     this.keys = (event) => this.press(event);
     window.addEventListener("keydown", this.keys, true);
@@ -41,8 +42,8 @@ class Stage {
     this.sizing.observe(parent);
     this.measure();
     if (left) {
-      [this.name, this.feed, this.number] = [left.name, left.feed, left.number];
-      [this.members, this.view] = [left.members, left.view];
+      [this.numbers, this.cursor, this.members, this.view] = [left.numbers, left.cursor, left.members, left.view];
+      [this.told, this.controls.job] = [left.told, left.controls.job];
       [this.zoomed, this.camera, this.clock.at] = [left.zoomed, left.camera, left.clock.at];
       this.played = left.played;
     }
@@ -55,48 +56,62 @@ class Stage {
     this.root.style.setProperty("--stage-room", `${Math.max(LEAST_HEIGHT, room)}px`);
   }
 
-  // What Python says
+  // What Streamlit says, and what the stream
 
-  update(data, setStateValue) {
-    this.setStateValue = setStateValue;
-    const { message, view, words, spec } = data;
-    if (message.feed !== this.feed) {
-      if (message.number !== 0) return this.order("resync");
-      this.anew(message);
-    } else if (message.number > this.number + 1) return this.order("resync");
-    if (message.number !== this.number) this.merge(message);
-    this.library = data.library;
+  update({ numbers, view, steer, drawn, still, library }, setTriggerValue) {
+    this.setTriggerValue = setTriggerValue;
+    this.library = library;
+    this.drawn = drawn;
     const axis = this.view.axis;
     this.view = view;
-    if (axis !== view.axis) (this.zoomed = null), this.clock.set(null);
-    this.build(spec);
-    this.say(words);
-    for (const tile of this.tiles) if (tile.changed()) tile.dirty = true;
-    this.moving ||= this.following;
+    if (numbers !== this.numbers) {
+      [this.numbers, this.cursor, this.zoomed] = [numbers, "", null];
+      this.stream?.close();
+      this.stream = null;
+      this.controls.heard(null);
+      this.clock.set(null);
+    } else if (axis !== view.axis) (this.zoomed = null), this.clock.set(null);
+    this.controls.configure(steer);
+    if (still) this.take(still);
+    else this.stream ??= new Stream(`live/${numbers}`, (message) => this.take(message), this.cursor);
     if (this.played && this.clock.at !== null) this.clock.toggle();
     this.played = false;
+    this.show();
+  }
+
+  take(message) {
+    if (message.gone !== undefined) return this.setTriggerValue("moved", message.gone);
+    if (this.stream) this.cursor = this.stream.cursor;
+    if (message.anew) this.members = [];
+    message.members?.forEach((part, place) => (this.members[place] ??= new Member()).merge(part));
+    for (const name of ["spec", "words", "state", "job"]) if (name in message) (this.told ??= {})[name] = message[name];
+    if ("job" in message) this.controls.heard(message.job);
+    this.show();
+  }
+
+  /** Draw what is new; have the page drawn anew where its widgets are not those of how the run stands. */
+  show() {
+    if (!this.told?.spec || !this.library) return;
+    this.build(this.told.spec);
+    this.say(this.told.words);
+    for (const tile of this.tiles) if (tile.changed()) tile.dirty = true;
+    this.moving ||= this.following;
     this.clock.draw();
     this.measure();
     this.flush();
-    clearTimeout(this.waking);
-    if (this.active) this.waking = setTimeout(() => this.order("wake"), SILENCE_MS);
-  }
-
-  anew(message) {
-    if (this.name !== message.stage) (this.zoomed = null), this.clock.set(null);
-    [this.name, this.feed, this.number] = [message.stage, message.feed, -1];
-    this.members = [];
-  }
-
-  merge(message) {
-    this.number = message.number;
-    message.members.forEach((each, place) => (this.members[place] ??= new Member()).merge(each));
+    if (this.told.state === this.drawn || this.redrawing) return;
+    this.redrawing = setTimeout(() => {
+      this.redrawing = null;
+      if (!this.gone && this.told.state !== this.drawn) this.setTriggerValue("moved", this.told.state);
+    }, performance.now() - (this.redrawn ?? -REDRAWN_MS) < REDRAWN_MS ? REDRAWN_MS : 0);
+    this.redrawn = performance.now();
   }
 
   say(words) {
+    const story = this.view.axis === "seconds" ? words.story_seconds : words.story;
     write(this.word, words.word);
     write(this.status, words.status);
-    write(this.story, words.story);
+    write(this.story, story);
     this.story.title = this.story.textContent;
     for (const button of this.story.querySelectorAll("[data-branch]"))
       button.onclick = () => this.order("branch", { step: +button.dataset.branch });
@@ -120,9 +135,10 @@ class Stage {
     this.enlarge(this.tiles.find((tile) => tile.spec.key === large));
   }
 
+  /** Ask the job that is steered for something, or every run that was put beside others. */
   order(what, detail = {}) {
-    // A state, because Streamlit loses a trigger that meets the page's own timer.
-    this.setStateValue("order", { what, ...detail, at: Date.now() });
+    const jobs = this.told.job ? [this.told.job.number] : this.shown.filter(({ facts }) => facts.active).map(({ facts }) => facts.number);
+    for (const job of jobs) this.controls.orders.press(job, what, detail);
   }
 
   // What it shows
@@ -266,7 +282,7 @@ class Stage {
     // Which labels are wrong depends on the seed.
     const [{ images, pictures }] = asked;
     const [shown, others] = [asked.filter((m) => m.pictures === pictures), asked.filter((m) => m.pictures !== pictures)];
-    const wanted = JSON.stringify([this.feed, others.map((m) => m.facts.label), shown.map((m) => [m.facts.label, m.entry("answers", this.stepOf(m)).step])]);
+    const wanted = JSON.stringify([this.numbers, others.map((m) => m.facts.label), shown.map((m) => [m.facts.label, m.entry("answers", this.stepOf(m)).step])]);
     if (wanted === this.answered) return;
     this.answered = wanted;
     const rows = shown.map((member) => [member, member.entry("answers", this.stepOf(member)).answers]);
@@ -309,6 +325,7 @@ class Stage {
       f: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
       t: () => this.tiles.find(({ spec }) => spec.key === "landscape")?.top(),
       l: () => this.active && this.order("measure"), r: () => this.clock.back(),
+      ...(this.controls.active && { p: () => this.controls.press("pause"), n: () => this.controls.press("step"), x: () => this.controls.press("stop") }),
       Escape: this.grid.querySelector(".stage-enlarged") && (() => this.enlarge(null)),
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const tile = this.tiles[+event.key - 1];
@@ -325,7 +342,8 @@ class Stage {
     this.gone = true;
     left = this;
     this.played = this.clock.playing;
-    clearTimeout(this.waking);
+    this.stream?.close();
+    this.controls.destroy();
     this.clock.pause();
     window.removeEventListener("keydown", this.keys, true);
     window.removeEventListener("resize", this.fit);
@@ -335,10 +353,10 @@ class Stage {
   }
 }
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, data, setTriggerValue }) {
   if (!stages.has(parentElement)) stages.set(parentElement, new Stage(parentElement));
   const stage = stages.get(parentElement);
-  stage.update(data, setStateValue);
+  stage.update(data, setTriggerValue);
   // Streamlit also cleans up a call that a newer one overtook, with the component still on the page.
   return () => parentElement.isConnected || stage.destroy();
 }

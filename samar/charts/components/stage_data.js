@@ -47,19 +47,20 @@ export class Member {
 
   /** Take in what is new: each table from a row on, the lists from an entry on. */
   merge(part) {
-    this.facts = part.facts;
+    if (part.facts) this.facts = part.facts;
     if (part.images) [this.images, this.pictures] = [part.images, JSON.stringify(part.images)]; // sent once
-    for (const [name, { from, columns }] of Object.entries(part.tables))
+    for (const [name, { from, columns }] of Object.entries(part.tables ?? {}))
       for (const [column, text] of Object.entries(columns)) {
         const held = (this.tables[name][column] ??= []);
         held.length = Math.min(held.length, from);
         for (const value of numbers(text)) held.push(value);
       }
+    for (const plane of part.planes?.added ?? []) plane.z = rows(numbers(plane.z), plane.side);
     for (const list of ["planes", "events", "answers"]) {
+      if (!part[list]) continue;
       this[list].length = Math.min(this[list].length, part[list].from);
       this[list].push(...part[list].added);
     }
-    for (const plane of part.planes.added) plane.z = rows(numbers(plane.z), plane.side);
   }
 
   column(table, name) {

@@ -1,4 +1,4 @@
-"""What the stage's browser component is sent: everything at first, then only what is new.
+"""What the stage's browser component is told: everything at first, then only what is new.
 
 A run of many steps travels as means over buckets of 1, 2, 4, … steps, so that a message and a
 drawing cost the same at any length. Numbers are float32, which a screen cannot tell from float64.
@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -45,7 +44,7 @@ class StageRun:
     """One run as the stage shows it.
 
     Attributes:
-        id: of the run.
+        id, number: of the run.
         label: what it is called beside the others.
         settings: as they are now, changes by hand included.
         optimizer: with which it began, and whose colour it has.
@@ -72,6 +71,7 @@ class StageRun:
     kept: Sequence[int] = ()
     mislabelled: Mislabelled | None = None
     classes: int = 10
+    number: int = 0
     optimizer: str = ""
     began: TrainSettings | WatchSettings | None = None
 
@@ -83,89 +83,102 @@ class StageRun:
 
 @dataclass
 class _Sent:
-    """How far a browser has one run."""
+    """What was told of one run.
+
+    Attributes:
+        start: that of the run.
+        width, count: of its buckets, and of its steps.
+        facts: the last.
+        rows: of each table, those that will not change.
+        lengths: of each table, in rows.
+        entries: of each list, by what they are told apart.
+        images: whether the wrongly labelled images were told.
+    """
 
     start: int = 0
     width: int = 0
+    count: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
     entries: dict[str, list[float]] = field(default_factory=dict)
     images: bool = False
 
 
 class Feed:
-    """What one tab of a browser has of the stage.
+    """What is new of some runs since it was last asked; at first, and of other runs, everything.
 
-    Args:
-        stage: a name; the browser forgets what it had under another.
+    What follows one from the other adds up: whoever has all of it has the runs.
     """
 
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
-        self._begin()
-
-    def message(self, runs: Sequence[StageRun]) -> dict[str, Any]:
-        """What is new since the last message; the first brings everything, and so does one of other
-        runs.
-        """
-        if list(self._sent) != [run.id for run in runs]:
-            self._begin()
-        self._number += 1
-        styled = zip(runs, styles_of(runs), strict=True)
-        members = [self._part(run, style) for run, style in styled]
-        return {
-            "stage": self.stage,
-            "feed": self._name,
-            "number": self._number,
-            "members": members,
-        }
-
-    def _begin(self) -> None:
-        # Of a feed whose first message was lost the browser must not take the second.
-        self._name, self._number = uuid4().hex, -1
+    def __init__(self) -> None:
         self._sent: dict[str, _Sent] = {}
 
+    def message(self, runs: Sequence[StageRun]) -> dict[str, Any]:
+        """What is new, as plain JSON; ``{}`` if nothing is.
+
+        ``members`` has a part for each run. With ``anew`` the receiver forgets what it had.
+        """
+        anew = list(self._sent) != [run.id for run in runs]
+        if anew:
+            self._sent = {run.id: _Sent() for run in runs}
+        styled = zip(runs, styles_of(runs), strict=True)
+        members = [self._part(run, style) for run, style in styled]
+        if not anew and not any(members):
+            return {}
+        return {"members": members} | ({"anew": True} if anew else {})
+
     def _part(self, run: StageRun, style: curves.Style) -> dict[str, Any]:
-        sent = self._sent.setdefault(run.id, _Sent())
+        """What is new of one run: facts, rows of tables and entries of lists, if there are any."""
+        sent = self._sent[run.id]
         if run.start != sent.start:
-            sent.start, sent.rows, sent.entries = run.start, {}, {}
+            sent.start, sent.count, sent.rows, sent.entries = run.start, -1, {}, {}
         count = len(run.steps["step"])
         width = bucket_width(count)
         if width != sent.width or sent.rows.get("steps", 0) * width > count:
             sent.width, sent.rows["steps"] = width, 0
-        tables = {
-            "steps": buckets(run.steps, width, sent.rows.get("steps", 0)),
-            "epochs": {name: run.epochs[name] for name in (*PLACES, *EPOCH_VALUES)},
-        }
-        measured = {
-            "curvature": measurements(run.events, CURVATURE),
-            "estimates": measurements(run.events, ESTIMATE),
-        }
-        part: dict[str, Any] = {"facts": _facts(run, style, count, width), "tables": {}}
+        part: dict[str, Any] = {}
+        if (facts := _facts(run, style, count, width)) != sent.facts:
+            sent.facts = part["facts"] = facts
+        tables = {"epochs": {name: run.epochs[name] for name in (*PLACES, *EPOCH_VALUES)}}
+        if count != sent.count or "steps" not in sent.lengths:
+            tables["steps"] = buckets(run.steps, width, sent.rows.get("steps", 0))
+            sent.count = count
+        changed: dict[str, Any] = {}
         for name, columns in tables.items():
-            begin = min(sent.rows.get(name, 0), count if name == "steps" else len(columns["step"]))
+            length = len(columns["step"])
+            begin = min(sent.rows.get(name, 0), count if name == "steps" else length)
             skipped = 0 if name == "steps" else begin
-            new = {column: _coded(values[skipped:]) for column, values in columns.items()}
-            part["tables"][name] = {"from": begin, "columns": new}
             # The last bucket may still fill up, so it is sent again.
-            sent.rows[name] = count // width if name == "steps" else len(columns["step"])
-        for name, taken in measured.items():
+            sent.rows[name] = count // width if name == "steps" else length
+            if length > skipped or sent.lengths.get(name, -1) > begin + length - skipped:
+                new = {column: _coded(values[skipped:]) for column, values in columns.items()}
+                changed[name] = {"from": begin, "columns": new}
+            sent.lengths[name] = begin + length - skipped
+        for name, kind in (("curvature", CURVATURE), ("estimates", ESTIMATE)):
+            taken = measurements(run.events, kind)
             moments = [event.at for event in taken]  # a finer one may replace another
-            begin = _agreeing(sent.entries.get(name, []), moments)
-            columns = COLUMNS_OF[name](taken[begin:])
-            new = {column: _coded(values) for column, values in columns.items()}
-            part["tables"][name] = {"from": begin, "columns": new}
+            begin, held = _agreeing(sent.entries.get(name, []), moments), sent.entries.get(name)
+            if moments != held and (moments or held):
+                columns = COLUMNS_OF[name](taken[begin:])
+                new = {column: _coded(values) for column, values in columns.items()}
+                changed[name] = {"from": begin, "columns": new}
             sent.entries[name] = moments
+        if changed:
+            part["tables"] = changed
         lists: dict[str, list[Any]] = {
             "planes": shown_planes(run),
             "events": _marks(run.events),
             "answers": _answers(run.events),
         }
         for name, entries in lists.items():
-            known = [each.at if name == "planes" else each["step"] for each in entries]
-            begin = _agreeing(sent.entries.get(name, []), known)  # a plane may replace another
-            added = [_plane(entry) if name == "planes" else entry for entry in entries[begin:]]
-            part[name] = {"from": begin, "added": added}
-            sent.entries[name] = known
+            marks = [each.at if name == "planes" else each["step"] for each in entries]
+            held = sent.entries.get(name, [])
+            begin = _agreeing(held, marks)  # a plane may replace another
+            if marks != held:
+                added = [_plane(entry) if name == "planes" else entry for entry in entries[begin:]]
+                part[name] = {"from": begin, "added": added}
+            sent.entries[name] = marks
         if run.mislabelled is not None and not sent.images:
             part["images"] = _pictures(run.mislabelled)
             sent.images = True
@@ -228,7 +241,7 @@ def styles_of(runs: Sequence[StageRun]) -> list[curves.Style]:
 def _facts(run: StageRun, style: curves.Style, count: int, width: int) -> dict[str, Any]:
     turns = [e.step for e in run.events if e.kind == "change" and "optimizer" in e.detail]
     return {
-        "id": run.id,
+        "number": run.number,
         "label": run.label,
         "optimizer": run.settings.optimizer,
         "color": style.color,

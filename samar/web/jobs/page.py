@@ -16,10 +16,10 @@ from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
 from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
+from samar.web.live.stage import MOST_RUNS
 from samar.web.service import act_button, attempt, explained, service, show_problem, unless
 from samar.web.state import COMPARE_PAGE, COMPARED, JOB, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
-from samar.web.train.stage import MOST_RUNS
 
 REFRESH_SECONDS = 2.0
 MOST_WAITING = 5

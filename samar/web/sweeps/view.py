@@ -119,7 +119,7 @@ def _buttons(sweep: Sweep) -> None:
 def _button(
     label: str,
     icon: str,
-    act: Callable[[str], None],
+    act: Callable[[str], object],
     sweep: Sweep,
     why_not: str,
     help: str | None = None,

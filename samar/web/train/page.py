@@ -5,20 +5,21 @@ from functools import partial
 
 import streamlit as st
 
-from samar.jobs.job import RESUMABLE, WAITS, Job
+from samar.jobs.job import RESUMABLE, Job
 from samar.jobs.kind import of_a_script
-from samar.jobs.pace import EPOCH, PACES, pace_of
+from samar.jobs.pace import EPOCH, PACES
 from samar.kinds.race import RaceSettings
 from samar.web.controls import settings_from_controls
+from samar.web.live.stage import shown_of
 from samar.web.plotly_chart import choose_view
 from samar.web.presenting import presenting
-from samar.web.service import act_button, attempt, explained, service, show_problem
-from samar.web.state import COMPARED, LOADED, PACE_CONTROL, PACED, show_run, shown_run
+from samar.web.service import act_button, explained, service, show_problem
+from samar.web.state import COMPARED, LOADED, PACE_CONTROL, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.experiments import edits_table, experiments
 from samar.web.train.settings_panel import facts, prepare_settings, settings_panel
-from samar.web.train.stage import several, shown_of, stage
+from samar.web.train.stage import several, stage
 
 FIRST_WIDTH, WIDTH = 168, 116
 PRESENTED = 1.35
@@ -30,7 +31,7 @@ def train_page() -> None:
     """Draw the stage for the run, the race or the runs that the address names, or an empty one."""
     run_id, together = shown_run(), several()
     with explained():
-        shown = shown_of(run_id, together)
+        shown = shown_of(together or ([run_id] if run_id else []))
         run = shown.whole
     prepare_settings(run)
     with st.container(
@@ -46,7 +47,8 @@ def train_page() -> None:
         _buttons(run)
         with st.popover("View", icon=":material/tune:"):
             view = choose_view()
-            _choose_pace(run)
+            if run is None or not run.active:
+                _choose_pace()
     if why_not := service().cannot_start():
         st.caption(plain(why_not))
     experiments(run)
@@ -55,7 +57,7 @@ def train_page() -> None:
     show_problem()
     if run is None:
         offer_download(st.session_state["dataset"])
-    stage(shown, run_id, together, view)
+    stage(shown, view)
     with st.expander("How to repeat this"):
         with explained():
             settings = run.settings if run else settings_from_controls()
@@ -65,68 +67,39 @@ def train_page() -> None:
 
 
 def _buttons(run: Job | None) -> None:
-    """Three buttons that fit the state of the run; each acts before the page is drawn again.
-
-    They keep place and width, and are disabled where they do not apply, so that nothing moves away
-    under the pointer, also when the run ends by itself.
-    """
-    status = run.status if run else None
-    script = run is not None and of_a_script(run.kind)
+    """Draw what begins something; what steers a run that is active, the stage puts there."""
+    ended = None if run and run.active else run
+    script = ended is not None and of_a_script(ended.kind)
     start = service().cannot_start(run.settings if run and script else None)
-    steer = service().cannot_steer(run) if run else ""
-    ids = [run.id] if run else []
+    active = bool(run and run.active)
     with st.container(horizontal=True, key="run_buttons", width="content", gap="xsmall"):
-        if run is None or not run.active:
+        if not active:
             _button("Start", "play_arrow", "Ctrl+Enter", _start, first=True, why_not=start)
-        elif status == "paused" and run.message != WAITS:
-            resume = partial(service().resume, *ids)
-            _button("Resume", "play_arrow", "P", resume, first=True, why_not=steer)
-        else:
-            pause = partial(service().pause, *ids)
-            _button("Pause", "pause", "P", pause, status == "queued", first=True, why_not=steer)
-        if run and status in RESUMABLE:
-            resume = partial(service().resume, *ids)
-            why_not = steer or service().cannot_resume(run)
+        if ended and ended.status in RESUMABLE:
+            resume = partial(service().resume, ended.id)
+            why_not = service().cannot_steer(ended) or service().cannot_resume(ended)
             _button("Resume", "resume", "U", resume, why_not=why_not)
-        else:
-            step = partial(service().step, *ids)
-            _button("Step", "skip_next", "N", step, status != "paused", why_not=steer)
-        stop, active = partial(service().stop, *ids), bool(run and run.active)
-        _button("Stop", "stop", "X", stop, not active, why_not=steer)
         _button("Race", "flag", "G", _race, active, help=RACE_HELP, why_not=start)
 
 
-def _choose_pace(run: Job | None) -> None:
-    """Draw the choice of how fast the next run trains, or the one on the page."""
-    active = run is not None and run.active
-    if active and run is not None and st.session_state.get(PACED) != run.id:
-        st.session_state[PACED] = run.id
-        st.session_state[PACE_CONTROL] = pace_of(run.inputs, run.summary)
-    choices = list(PACES)
-    now = st.session_state.get(PACE_CONTROL, EPOCH)
+def _choose_pace() -> None:
+    """Draw the choice of how fast the next run trains; the stage has that of one that is active."""
     st.selectbox(
         "Pace",
-        choices if now in choices else [*choices, now],
-        index=choices.index(EPOCH),
-        format_func=lambda name: f"{name}: {PACES[name]}" if name in PACES else f"{name} epochs/s",
+        list(PACES),
+        index=list(PACES).index(EPOCH),
+        format_func=lambda name: f"{name}: {PACES[name]}",
         key=PACE_CONTROL,
-        on_change=_set_pace if active else None,
-        disabled=bool(run and active and service().cannot_steer(run)),
         help="How fast it trains, and whether landscape and eigenvalues are measured meanwhile. It "
         "changes no number of the run.",
     )
-
-
-def _set_pace() -> None:
-    if run_id := shown_run():
-        attempt(lambda: service().set_pace(run_id, st.session_state[PACE_CONTROL]))
 
 
 def _button(
     label: str,
     icon: str,
     shortcut: str,
-    act: Callable[..., None],
+    act: Callable[..., object],
     disabled: bool = False,
     *,
     first: bool = False,
@@ -159,5 +132,5 @@ def _race() -> None:
 
 def _show(job_id: str) -> None:
     st.query_params.pop(COMPARED, None)
-    st.session_state[LOADED] = job_id
+    st.session_state[LOADED] = f"{job_id} True"
     show_run(job_id)

@@ -1,11 +1,10 @@
 """The settings of a run in the sidebar: a preset, the essentials, and the rest under Advanced.
 
-While a run is active its live settings steer it, and the others show what it was started with.
+While a run is active they show what it was started with; what steers it stands on the stage.
 """
 
 import shlex
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -14,23 +13,20 @@ from streamlit.errors import StreamlitAPIException
 from samar.errors import SamarError
 from samar.jobs.job import Job
 from samar.jobs.kind import of_a_script
-from samar.jobs.records import CHANGE, ORDER
-from samar.settings.declare import Settings, settings_of
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
 from samar.web.controls import (
     SETTINGS,
     control,
     fill,
-    key_of,
     link_problem,
     put,
     relevant,
     set_widget,
     settings_from_controls,
 )
-from samar.web.service import attempt, service
-from samar.web.state import LINK_READ, LOADED, LOADED_EDITS, PRESET, PROBLEM
+from samar.web.service import service
+from samar.web.state import LINK_READ, LOADED, PRESET, PROBLEM
 from samar.web.text import plain
 
 GROUPS = {
@@ -46,8 +42,6 @@ GROUPS = {
 
 INLINE = ("optimizer", "lr", "rho")
 """Settings that stand over the stage instead, see :mod:`samar.web.train.experiments`."""
-HELD_SETTING = "lam_held"
-"""While a run trains, only the buttons over the stage set it."""
 
 
 def prepare_settings(run: Job | None) -> None:
@@ -124,29 +118,15 @@ def _preset_of_controls() -> str | None:
 
 def _group(group: str, run: Job | None) -> None:
     for name, known in SETTINGS.items():
-        steered = run is not None and run.active and name == HELD_SETTING
-        if known.group == group and relevant(name) and name not in INLINE and not steered:
+        if known.group == group and relevant(name) and name not in INLINE:
             draw_setting(name, run)
 
 
 def draw_setting(name: str, run: Job | None) -> None:
-    """Draw a setting: of the next run, or of the one that is active, which it may steer."""
-    idle = not relevant(name) or bool(run and run.active and service().cannot_steer(run))
-    if run is None or not run.active:
-        script = run is not None and of_a_script(run.kind)
-        control(name, disabled=idle or script)
-    elif steers(run, name) and run.status != "queued":
-        control(name, in_link=False, disabled=idle, on_change=steer, args=(run.id, name))
-    else:
-        control(name, in_link=False, disabled=True)
-
-
-def steers(run: Job, name: str) -> bool:
-    """Whether a run has a setting that may change while it trains."""
-    model: type[Settings] = type(run.settings)
-    own = settings_of(model).get(name)
-    there = name == HELD_SETTING or getattr(run.settings, name, None) is not None
-    return own is not None and own.live and there
+    """Draw a setting of the next run; while one is active, with what that was started with."""
+    active = run is not None and run.active
+    script = run is not None and of_a_script(run.kind)
+    control(name, in_link=not active, disabled=active or script or not relevant(name))
 
 
 def _follow(run: Job | None) -> None:
@@ -155,11 +135,7 @@ def _follow(run: Job | None) -> None:
     Settings in the link go before those of a run that is over, as a start for the next one. While a
     run is active the controls show what it trains with, whatever the link says.
     """
-    if run is None:
-        return
-    if st.session_state.get(LOADED) == run.id:
-        if st.session_state.get(LOADED_EDITS) != run.edits:
-            _follow_edits(run)
+    if run is None or st.session_state.get(LOADED) == _loaded(run):
         return
     if run.active:
         for name in SETTINGS:
@@ -168,46 +144,17 @@ def _follow(run: Job | None) -> None:
     if run.settings.kind == TrainSettings.kind or hasattr(run.settings, "optimizers"):
         fill(run.settings, **service().live_values(run))
     else:
-        st.session_state[HELD_SETTING] = service().live_values(run)[HELD_SETTING]
+        st.session_state["lam_held"] = service().live_values(run)["lam_held"]
         st.session_state["optimizer"] = run.settings.optimizer
-    st.session_state[LOADED] = run.id
-    st.session_state[LOADED_EDITS] = run.edits
+    st.session_state[LOADED] = _loaded(run)
 
 
-def _follow_edits(run: Job) -> None:
-    """Fill the live settings again, which may have been edited elsewhere.
-
-    Not while an edit is on its way to the worker: a control that was just moved would go back.
-    """
-    store = service().store
-    asked = [order.key for order in store.orders.after(0, run.key) if order.command == CHANGE]
-    answered = [event.detail.get(ORDER) for event in store.records.events(run.key)]
-    if run.active and asked and asked[-1] not in answered:
-        return
-    live = service().live_values(run)
-    if of_a_script(run.kind):
-        for name in INLINE:  # it has widgets of its own for them
-            st.session_state.pop(f"{name}_{run.id}", None)
-        live = {HELD_SETTING: live[HELD_SETTING]}
-    for name, value in live.items():
-        set_widget(key_of(SETTINGS[name]), value)
-    st.session_state[LOADED_EDITS] = run.edits
+def _loaded(run: Job) -> str:
+    """A run, and once more when it is over, because it may have been edited."""
+    return f"{run.id} {run.active}"
 
 
 def _apply_preset() -> None:
     name = st.session_state[PRESET]
     if name is not None:
         fill(PRESETS[name].config())
-
-
-def steer(run_id: str, name: str, key: str = "") -> None:
-    """Send a moved control to the worker; if it is refused, the control goes back.
-
-    Args:
-        key: of the control, where that is not the setting's name.
-    """
-    key = key or name
-    attempt(partial(service().change, run_id, **{name: st.session_state[key]}))
-    if PROBLEM in st.session_state:
-        with suppress(SamarError):  # it is gone
-            st.session_state[key] = service().live_values(service().get(run_id))[name]

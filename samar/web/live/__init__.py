@@ -1,0 +1,1 @@
+"""What goes between server and browser beside Streamlit: news as a stream, orders by POST."""
