@@ -92,5 +92,5 @@ def test_the_first_screen_moves_and_its_race_opens_on_the_stage(
     assert len(boxes) >= 8
     assert all(free for *_, free in boxes.values()), "something lies on a tile"
     expect_inside(page, {name: box[:4] for name, box in boxes.items()}, width, height)
-    page.locator(".st-key-button_stop button").click()
+    page.locator(".steer-stop").click()
     expect(page.locator(".stage-status")).to_contain_text("Stopped")
