@@ -16,6 +16,7 @@ from tests.test_architecture import FILES, imported
 ROOT = Path(__file__).parents[1]
 LISTS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
 COMES_ALONG = {"typing-extensions": "pydantic", "markupsafe": "jinja2", "pillow": "streamlit"}
+COMES_ALONG |= {"starlette": "streamlit"}
 """Packages that samar imports and that another one brings."""
 
 
