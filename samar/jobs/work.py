@@ -174,7 +174,7 @@ class Work(Outbox):
                     self.stopping = True
             with self._lock:
                 self._unread += [order for order in orders if order.key > self._read_until]
-                self._read_until = orders[-1].key
+                self._read_until = max(self._read_until, orders[-1].key)
             self._news.set()
         if (now := time.monotonic()) - self._marked > MARK_SECONDS:
             self._marked = now
