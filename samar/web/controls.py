@@ -75,11 +75,10 @@ def control(
     if known.kind is str:
         return st.text_input(value=known.default or "", max_chars=500, **common)
     number: Any = known.kind  # int or float
-    stepped = known.high is not None and (known.step or (number is float and known.high <= 20))
-    step = number(known.step) or (0.01 if (known.high or 0) <= 2 else 0.05)
+    step = _step(known)
     open_ended = known.above_low or known.below_high
-    if (known.log and known.high is not None) or (stepped and open_ended and not known.optional):
-        grid = _with_held(_log_grid(known) if known.log else _grid(known, step), known, common)
+    if (known.log and known.high is not None) or (step and open_ended and not known.optional):
+        grid = _with_held(set(grid_of(known) or ()), known, common)
         choices = [None, *grid] if known.optional else grid
         if known.usual is not None:
             _mark_usual(common["key"], grid, known.usual)
@@ -89,12 +88,12 @@ def control(
             format_func=lambda v: "auto" if v is None else f"{v:g}",
             **common,
         )
-    if stepped and not known.optional:
+    if step and not known.optional:
         return st.slider(
             min_value=number(known.low or 0),
             max_value=number(known.high),
             value=known.default,
-            step=step,
+            step=number(step),
             format="%g" if known.step else None,
             **common,
         )
@@ -225,12 +224,17 @@ def _choice(known: Setting, common: dict[str, Any], only: Iterable[Any] | None) 
 
 def grid_of(known: Setting) -> list[float] | None:
     """The values that a slider of a number offers; None where it is typed."""
-    if known.high is None or known.kind not in (int, float):
-        return None
-    if known.log:
+    if known.log and known.high is not None:
         return sorted(_log_grid(known))
-    step = known.step or (0.01 if known.high <= 2 else 0.05)
-    return sorted(_grid(known, step)) if known.step or known.high <= 20 else None
+    step = _step(known)
+    return sorted(_grid(known, step)) if step else None
+
+
+def _step(known: Setting) -> float:
+    """From one value of a slider to the next; 0 where a number has no such slider."""
+    if known.high is None or not (known.step or (known.kind is float and known.high <= 20)):
+        return 0.0
+    return known.step or (0.01 if known.high <= 2 else 0.05)
 
 
 def _log_grid(known: Setting) -> set[float]:

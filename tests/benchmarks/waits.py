@@ -80,10 +80,12 @@ LAMBDA = Sign(
 )
 TRAIN_NOW = Wait("/", ".st-key-train_now button", LAMBDA)
 LONG_RUN = Wait("/train?epochs=10000&rho=0.2", ".st-key-button_start button", LAMBDA)
-STOP = Wait("", ".st-key-button_stop button", Sign(".stage-status, .st-key-status", "Stopped"))
+STOP = Wait(
+    "", ".steer-stop, .st-key-button_stop button", Sign(".stage-status, .st-key-status", "Stopped")
+)
 RACE = Wait("/", ".st-key-race_now button", LAMBDA)
 EDITED = Sign(".stage-marks, .st-key-panel_lam", "ρ 0.3")
-RHO = ".st-key-rho input[type=range]"
+RHO = ".steer-rho input[type=range], .st-key-rho input[type=range]"
 MENU = "[data-testid=stTopNavSection]"
 IMAGES = "/train?model=resnet20&epochs=1&dataset={images}"
 LANDSCAPE = Wait(

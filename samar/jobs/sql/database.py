@@ -122,6 +122,7 @@ class Database:
         with self._checked():
             if connection is None:
                 connection = self._open.counting = self.engine.connect()
+                connection.detach()  # each thread keeps one, and the pool has few
             (number,) = connection.connection.execute("PRAGMA data_version").fetchone()
         return int(number)
 

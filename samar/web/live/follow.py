@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -62,9 +63,9 @@ class Message:
     cursor: str
     text: str
 
-    @property
+    @cached_property
     def event(self) -> bytes:
-        """As an event of a stream."""
+        """As an event of a stream, encoded once for all who listen."""
         return f"id: {self.cursor}\ndata: {self.text}\n\n".encode()
 
 
@@ -88,7 +89,6 @@ class Follower:
         self._name, self._number = uuid4().hex[:12], 0
         self._kept: deque[Message] = deque(maxlen=KEPT)
         self._whole: Message | None = None
-        self._gone = ""
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         self._left = time.monotonic()

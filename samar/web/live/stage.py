@@ -146,13 +146,14 @@ def _beside(shown: Shown, runs: Sequence[StageRun]) -> dict[str, Any]:
             "people": people(runs, states),
         },
         "state": shown.state,
-        "job": None if shown.whole is None else _steered(shown.whole),
+        "job": None if shown.whole is None else _steered(shown.whole, runs),
     }
 
 
-def _steered(job: Job) -> dict[str, Any]:
-    """How the job stands that the stage's controls steer."""
-    now = edited(job.settings, history(job).events(int(job.summary.get("thinned", 0))))
+def _steered(job: Job, runs: Sequence[StageRun]) -> dict[str, Any]:
+    """How the job stands that the stage's controls steer, one of the runs or a race of them."""
+    itself = [run.settings for run in runs if run.number == job.key]
+    now: Any = itself[0] if itself else edited(job.settings, history(job).events())
     model: type[JobSettings] = type(now)
     live = [name for name, known in settings_of(model).items() if known.live]
     return {

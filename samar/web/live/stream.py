@@ -7,6 +7,7 @@ something: so it works behind a proxy that holds streams back.
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
@@ -24,7 +25,7 @@ VIEWS: Mapping[str, Callable[[tuple[str, ...]], View]] = {"stage": StageView}
 """What can be followed, by its name in the address."""
 MOST_JOBS = 64
 BEAT_SECONDS = 5.0
-"""A stream without news says so often that it is there."""
+"""A stream says so often that it is there."""
 POLL_SECONDS = 20.0
 """So long an answer waits for news."""
 WAKE_SECONDS = 0.5
@@ -54,20 +55,18 @@ async def get(request: Request) -> Response:
 async def _events(follower: Follower, cursor: str) -> AsyncIterator[bytes]:
     listener = Listener()
     await run_in_threadpool(follower.join, listener, cursor)
-    silent = 0.0
+    due = 0.0  # the first beat comes at once: there may be no news for long
     try:
         while not _ending():
+            if time.monotonic() >= due:
+                due = time.monotonic() + BEAT_SECONDS
+                yield b"event: beat\ndata: \n\n"
             try:
                 message = await asyncio.wait_for(listener.queue.get(), WAKE_SECONDS)
             except asyncio.TimeoutError:
-                silent += WAKE_SECONDS
-                if silent >= BEAT_SECONDS:
-                    silent = 0.0
-                    yield b"event: beat\ndata: \n\n"
                 continue
             if message is None:
                 return
-            silent = 0.0
             yield message.event
     finally:
         follower.leave(listener)

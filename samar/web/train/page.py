@@ -18,7 +18,7 @@ from samar.web.state import COMPARED, LOADED, PACE_CONTROL, show_run, shown_run
 from samar.web.text import plain
 from samar.web.train.download import offer_download
 from samar.web.train.experiments import edits_table, experiments
-from samar.web.train.settings_panel import facts, prepare_settings, settings_panel
+from samar.web.train.settings_panel import facts, loaded, prepare_settings, settings_panel
 from samar.web.train.stage import several, stage
 
 FIRST_WIDTH, WIDTH = 168, 116
@@ -68,16 +68,15 @@ def train_page() -> None:
 
 def _buttons(run: Job | None) -> None:
     """Draw what begins something; what steers a run that is active, the stage puts there."""
-    ended = None if run and run.active else run
-    script = ended is not None and of_a_script(ended.kind)
+    active = run is not None and run.active
+    script = run is not None and not active and of_a_script(run.kind)
     start = service().cannot_start(run.settings if run and script else None)
-    active = bool(run and run.active)
     with st.container(horizontal=True, key="run_buttons", width="content", gap="xsmall"):
         if not active:
             _button("Start", "play_arrow", "Ctrl+Enter", _start, first=True, why_not=start)
-        if ended and ended.status in RESUMABLE:
-            resume = partial(service().resume, ended.id)
-            why_not = service().cannot_steer(ended) or service().cannot_resume(ended)
+        if run and run.status in RESUMABLE:
+            resume = partial(service().resume, run.id)
+            why_not = service().cannot_steer(run) or service().cannot_resume(run)
             _button("Resume", "resume", "U", resume, why_not=why_not)
         _button("Race", "flag", "G", _race, active, help=RACE_HELP, why_not=start)
 
@@ -132,5 +131,5 @@ def _race() -> None:
 
 def _show(job_id: str) -> None:
     st.query_params.pop(COMPARED, None)
-    st.session_state[LOADED] = f"{job_id} True"
+    st.session_state[LOADED] = loaded(job_id, active=True)
     show_run(job_id)

@@ -135,7 +135,7 @@ def _follow(run: Job | None) -> None:
     Settings in the link go before those of a run that is over, as a start for the next one. While a
     run is active the controls show what it trains with, whatever the link says.
     """
-    if run is None or st.session_state.get(LOADED) == _loaded(run):
+    if run is None or st.session_state.get(LOADED) == loaded(run.id, run.active):
         return
     if run.active:
         for name in SETTINGS:
@@ -146,12 +146,12 @@ def _follow(run: Job | None) -> None:
     else:
         st.session_state["lam_held"] = service().live_values(run)["lam_held"]
         st.session_state["optimizer"] = run.settings.optimizer
-    st.session_state[LOADED] = _loaded(run)
+    st.session_state[LOADED] = loaded(run.id, run.active)
 
 
-def _loaded(run: Job) -> str:
-    """A run, and once more when it is over, because it may have been edited."""
-    return f"{run.id} {run.active}"
+def loaded(run_id: str, active: bool) -> str:
+    """Name of a run that fills the controls, and once more when it is over: it may be edited."""
+    return f"{run_id} {active}"
 
 
 def _apply_preset() -> None:
