@@ -68,7 +68,7 @@ def asked_by(person: Person) -> Iterator[None]:
 
 
 def person_by(headers: Mapping[str, str], cookies: Mapping[str, str]) -> Person:
-    """Who sends a request; of a class, somebody only if a page gave them a cookie."""
+    """The sender of a request; of a class, somebody only if a page gave them a cookie."""
     kind = role_by(headers)
     if kind != CLASS:
         return Person(kind)
@@ -77,7 +77,7 @@ def person_by(headers: Mapping[str, str], cookies: Mapping[str, str]) -> Person:
 
 
 def this_person() -> Person:
-    """Who sends the request, or visits the page that is being drawn; else nobody of the class."""
+    """The sender of the request, or the visitor of the page; else nobody of the class."""
     if (person := _asking.get()) is not None:
         return person
     kind = role()

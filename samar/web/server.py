@@ -43,7 +43,7 @@ silent for 2 seconds at most instead of 4."""
 
 
 def routes() -> list[BaseRoute]:
-    """What the server answers beside Streamlit, under the path that it was given."""
+    """Addresses that the server answers beside Streamlit, under the path that it was given."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     prefix = f"/{base}" if base else ""
     return [

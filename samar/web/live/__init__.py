@@ -1,1 +1,1 @@
-"""What goes between server and browser beside Streamlit: news as a stream, orders by POST."""
+"""Traffic between server and browser beside Streamlit: news as a stream, orders by POST."""

@@ -1,4 +1,4 @@
-"""Whether a request of the browser's own scripts is answered: the one place that checks it.
+"""Access to the addresses of our own: the one place that checks a request of the browser's scripts.
 
 Streamlit guards its own addresses; for ours the same settings hold (``server.allowedHosts``,
 ``server.enableCORS``, ``server.enableXsrfProtection``).
@@ -25,7 +25,7 @@ TOKEN = "X-Xsrftoken"
 
 
 def visitor(request: Request, *, acts: bool = False) -> Person:
-    """Who sends a request.
+    """The person who sends a request.
 
     Args:
         acts: whether it is to change something, for which the token of a page is needed.

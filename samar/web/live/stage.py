@@ -1,4 +1,4 @@
-"""What the stage is told: the runs that an address names, read from the store and put in words."""
+"""News for the stage: the runs that an address names, read from the store and put in words."""
 
 import json
 import time
@@ -31,7 +31,7 @@ MOST_RUNS = 4
 
 @dataclass(frozen=True)
 class Shown:
-    """What stands on the stage.
+    """The runs that stand on the stage.
 
     Attributes:
         whole: the job that is steered, a run or a race; None for runs that were put together.
@@ -66,7 +66,7 @@ class Shown:
 
 
 def shown_of(names: Sequence[str]) -> Shown:
-    """What an address names: a run, a race, or several runs; nothing without a name.
+    """The run, the race or the runs that an address names; nothing without a name.
 
     Raises:
         RunError: there is no such run or race.
@@ -127,7 +127,7 @@ class StageView:
 
 
 def empty_stage() -> dict[str, Any]:
-    """What a stage without a run is told."""
+    """News for a stage without a run."""
     return {"anew": True, "members": []} | _beside(Shown(), [])
 
 
