@@ -7,9 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from samar.jobs.job import Job
-from samar.jobs.kind import of_a_script
+from samar.jobs.kind import SHORT, in_lane, of_a_script
 from samar.jobs.store import BEGUN, Store
 
+MARKS = {
+    "queued": "… queued",
+    "running": "▶ running",
+    "paused": "‖ paused",
+    "finished": "✓ finished",
+    "stopped": "■ stopped",
+    "diverged": "× diverged",
+    "failed": "× failed",
+    "interrupted": "! interrupted",
+}
+"""A status, for people."""
 LAMBDA = ("lam_first", "lam_last", "lam_low", "lam_high")
 
 
@@ -55,7 +66,7 @@ def progress(job: Job) -> str:
     if job.done and not job.total and of_a_script(job.kind):
         parts = [f"step {job.done:,}"]
     parts += [job.doing] if job.doing and job.active else []
-    if (left := seconds_left(job)) is not None:
+    if not in_lane(job.kind, SHORT) and (left := seconds_left(job)) is not None:
         parts.append(f"about {duration(left)} left")
     return ", ".join(parts)
 

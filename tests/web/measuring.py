@@ -77,6 +77,12 @@ def charts(page: AppTest) -> list[dict[str, Any]]:
     return [json.loads(figure) for figure in contents if figure]
 
 
+def bars(page: AppTest) -> list[dict[str, Any]]:
+    """The rows of jobs whose progress the page shows."""
+    contents = [json.loads(block.proto.json) for block in page.get("bidi_component")]
+    return [row for content in contents for row in content.get("rows", ())]
+
+
 def titles(page: AppTest) -> list[str]:
     """The titles of the figures, in order."""
     return [figure["layout"]["title"]["text"] for figure in charts(page)]

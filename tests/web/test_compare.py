@@ -20,6 +20,7 @@ from samar.training.settings import TrainSettings
 from samar.web.jobs import table
 from samar.web.pages import PAGES
 from samar.web.service import service
+from tests.web.measuring import bars
 
 APP = Path(__file__).parents[2] / "samar/web/main.py"
 COMPARE, RUNS = PAGES["compare"].path, PAGES["runs"].path
@@ -58,6 +59,8 @@ def figures(app: AppTest) -> dict[str, dict]:
     found = {}
     for block in app.get("bidi_component"):
         content = json.loads(block.proto.json)
+        if "figure" not in content:  # bars
+            continue
         found[content["name"]] = json.loads(content["figure"])
     return found
 
@@ -280,20 +283,21 @@ def test_the_queue_and_jobs_of_every_kind(app: AppTest, four: list[Job]) -> None
     app.run()
     app.switch_page(RUNS).run()
     assert not app.exception
-    bar, next_one = app.get("progress")
-    assert "20 of 80" in bar.proto.text
-    assert "left" in bar.proto.text
-    assert bar.value == 25
-    assert r"\*now\*" in bar.proto.text
-    assert f"Curvature** #6 of {four[1].label} · waits" in next_one.proto.text.replace("\\", "")
+    bar, next_one = bars(app)
+    assert "20 of 80" in bar["words"]
+    assert "left" in bar["words"]
+    assert bar["share"] == 0.25
+    assert "*now*" in bar["title"]
+    assert (bar["stop"], bar["whyNot"]) == ("Stop", "")
+    assert f"Curvature #6 of {four[1].label}" in next_one["title"]
+    assert (next_one["words"], next_one["stop"]) == ("waits for its turn", "Cancel")
     app.button_group(key="show").set_value("Measurements").run()
     (table,) = app.dataframe
     assert list(table.value["kind"]) == ["Curvature", "Evaluation"]
     assert list(table.value["#"]) == [6, 5]
     assert list(table.value["name"]) == [four[1].label, four[0].label]
     assert list(table.value["result"])[1] == "accuracy 75.00%, images 797"
-    app.button(key=f"stop_{waits}").click().run()
-    assert jobs.get(waits).status == "stopped"
+    jobs.stop(waits)
     app.session_state["selected_runs"] = [done]
     app.button_group(key="show").set_value("Everything").run()
     (table,) = app.dataframe
@@ -303,7 +307,9 @@ def test_the_queue_and_jobs_of_every_kind(app: AppTest, four: list[Job]) -> None
     again, first = jobs.store.all("evaluate")
     assert first.id == done
     assert (again.settings, again.status) == (first.settings, "queued")
-    app.button(key=f"stop_{runs}").click().run()
+    app.session_state["selected_runs"] = [runs]
+    app.button_group(key="show").set_value("Runs").run()
+    app.button(key="stop").click().run()
     assert [order.command for order in jobs.store.orders.after(0, claimed.key)] == ["stop"]
 
 

@@ -18,7 +18,7 @@ from samar.kinds.curvature import CurvatureJobSettings
 from samar.kinds.landscape import LandscapeJobSettings
 from samar.web.pages import PAGES
 from samar.web.service import service
-from tests.web.measuring import APP, FEW, finish, has, jobs, press, settings, words
+from tests.web.measuring import APP, FEW, bars, finish, has, jobs, press, settings, words
 
 Visit = Callable[..., AppTest]
 PREFIXES = {"landscape": "l_", "curvature": "curvature_", "connectivity": "c_"}
@@ -64,7 +64,7 @@ def test_a_newer_request_replaces_the_one_at_work(visit: Visit) -> None:
     assert has(page, "curvature_cancel"), "the older one still works"
     press(page, "curvature_compute")
     assert [job.status for job in jobs("curvature")] == ["queued", "stopped"]
-    assert "queued" in page.get("progress")[0].proto.text
+    assert "waits for its turn" in bars(page)[0]["words"]
     press(page, "curvature_cancel")
     assert [job.status for job in jobs("curvature")] == ["stopped", "stopped"]
     assert "Stopped before it began" in words(page)
@@ -77,7 +77,7 @@ def test_a_job_at_work_is_watched_cancelled_and_goes_on(visit: Visit) -> None:
     assert job is not None
     store.beat(job, pid=os.getpid(), done=10, total=25, doing="Measuring points")
     page = visit("landscape", **FEW["landscape"])  # another tab finds it without its id
-    assert "Measuring points, 10 of 25" in page.get("progress")[0].proto.text
+    assert "10 of 25, Measuring points" in bars(page)[0]["words"]
     assert not has(page, "l_compute")
     press(page, "l_cancel")
     assert [order.command for order in store.orders.after(0, job.key)] == [STOP]
@@ -102,7 +102,7 @@ def test_a_first_result_is_there_before_anything_is_asked_for(
     (first,) = jobs("landscape")
     few = LandscapeJobSettings(network=two_runs[0], points=9, images=32, seed=3)
     assert first.settings == few
-    assert "first result from 32 images" in page.get("progress")[0].proto.text
+    assert "first result from 32 images" in bars(page)[0]["title"]
     assert "job" not in page.query_params
     finish(page)
     assert "First result: 9 × 9 points, 32 images" in words(page)
@@ -242,7 +242,7 @@ def test_other_images_are_another_question(
 SERVER = """
 import sys
 from samar.web.pages import PAGES
-from tests.web.measuring import has, open_page, words
+from tests.web.measuring import bars, has, open_page, words
 for job in sys.argv[1:]:
     kind, job = job.split("=")
     page = open_page(PAGES[kind].path, job=job)

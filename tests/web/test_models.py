@@ -18,7 +18,7 @@ from samar.networks.library import ImportedModel, imported_models
 from samar.networks.public import PUBLIC
 from samar.web.pages import PAGES
 from samar.web.service import service
-from tests.web.measuring import APP, open_page, words
+from tests.web.measuring import APP, bars, open_page, words
 
 PAGE = PAGES["models"].path
 
@@ -176,8 +176,9 @@ def test_a_download_is_watched_by_whoever_opens_the_page(
     assert job is not None
     store.beat(job, done=5_200_000, total=10_000_000, doing="Downloading")
     page = open_page(PAGE)
-    (bar,) = page.get("progress")
-    assert bar.proto.text.replace("\\", "") == "Downloading: 5.2 of 10.0 MB"
+    (bar,) = bars(page)
+    assert bar["words"] == "Downloading: 5.2 of 10.0 MB"
+    assert bar["share"] == 0.52
     page.button(key="download_cancel").click().run()
     assert [order.command for order in store.orders.after(0, job.key)] == ["stop"]
     store.move(job, "stopped")
@@ -193,7 +194,7 @@ def test_neither_the_page_nor_the_commands_load_torch(
     code = f"""
 import sys
 import samar.cli
-from tests.web.measuring import open_page
+from tests.web.measuring import bars, open_page
 page = open_page({PAGE!r}, models_file={str(path)!r}, models_all="true")
 assert page.metric, [w.value for w in (*page.warning, *page.error)]
 page.button(key="models_keep").click().run()

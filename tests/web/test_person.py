@@ -130,8 +130,10 @@ def test_a_measurement_that_somebody_stopped_can_be_asked_for_by_another(
 
 
 def test_a_name_in_a_reason_is_never_markup(visit: Any) -> None:
-    Jobs().submit(TrainSettings(name="![x](https://a.example/b.png)"))
-    app = visit(JOBS, "class")
+    job = Jobs().submit(TrainSettings(name="![x](https://a.example/b.png)"))
+    app = visit(TRAIN, "class")
+    app.session_state[SELECTED] = [job]
+    app.switch_page(JOBS).run()
     (stop,) = [each for each in app.button if each.label == "Stop"]
     assert stop.disabled
     assert "![" not in stop.help

@@ -15,6 +15,7 @@ from samar.sweeps.service import Sweeps
 from samar.sweeps.spec import SweepSpec
 from samar.web.pages import PAGES
 from samar.web.service import service
+from tests.web.measuring import bars
 
 APP = Path(__file__).parents[2] / "samar/web/main.py"
 
@@ -36,9 +37,9 @@ def page(app: AppTest, **query: str | list[str]) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    return "\n".join(
-        m.value for kind in ("markdown", "caption", "success", "info") for m in app.get(kind)
-    )
+    kinds = ("markdown", "caption", "success", "info")
+    rows = [f"{row['title']} · {row['words']}" for row in bars(app)]
+    return "\n".join([*(m.value for kind in kinds for m in app.get(kind)), *rows])
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_without_held_out_images_the_charts_show_the_test_images(app: AppTest) -
     page(app, sweep=ended(SweepSpec(grid=grid, base={"validation": 0.0}, seeds=1)))
     assert not app.exception
     blocks = [json.loads(block.proto.json) for block in app.get("bidi_component")]
-    drawn = {block["name"]: json.loads(block["figure"]) for block in blocks}
+    drawn = {block["name"]: json.loads(block["figure"]) for block in blocks if "figure" in block}
     title = drawn["sweep_heat_map"]["layout"]["title"]["text"]
     assert title == "<b>Test accuracy</b>"
     assert drawn["sweep_heat_map"]["data"]

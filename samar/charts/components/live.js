@@ -6,6 +6,8 @@
 const FIRST_MS = 4000; // a stream that says nothing for so long at first is held back
 const SILENT_MS = 15000; // one that falls silent is dead: it says every five seconds that it lives
 const AGAIN_MS = 1000;
+const REDRAW_MS = 1000; // a page is drawn anew at most so often
+const LOST_MS = 5000; // after which a page that was not drawn is asked for again
 
 export class Stream {
   /** `take(message)` gets every message in order; `address` is relative to the page. */
@@ -157,5 +159,42 @@ export class Orders {
   /** The value that a setting is on its way to; undefined where it is not. */
   wanted(name) {
     return this.pending.findLast(({ command, detail }) => command === "change" && name in detail)?.detail[name];
+  }
+}
+
+/** Asks for the page to be drawn anew while it shows another state than the stream tells. */
+export class Redraw {
+  constructor(ask) {
+    this.ask = ask;
+    this.due = 0;
+  }
+
+  /** Streamlit has drawn the page as it was in a state; again after `rest` milliseconds at the earliest. */
+  drew(state, rest = REDRAW_MS) {
+    [this.drawn, this.rest] = [state, rest];
+    if (this.asked) this.wait(rest);
+    this.asked = false;
+  }
+
+  /** The stream tells in what state things are. */
+  stands(state) {
+    this.now = state;
+    if (!this.timer) this.wait(Math.max(0, this.due - performance.now()));
+  }
+
+  wait(milliseconds) {
+    clearTimeout(this.timer);
+    this.due = performance.now() + milliseconds;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (this.now === undefined || this.now === this.drawn) return;
+      this.asked = true;
+      this.ask(this.now);
+      this.wait(Math.max(this.rest, LOST_MS));
+    }, milliseconds);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
   }
 }

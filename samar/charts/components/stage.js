@@ -6,11 +6,10 @@
  */
 
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
-const [{ loadPlotly, hasWebGL, themeTemplate }, { Member }, { CurveTile, LandscapeTile }, { Timeline }, { Stream }, { Controls }] =
+const [{ loadPlotly, hasWebGL, themeTemplate }, { Member }, { CurveTile, LandscapeTile }, { Timeline }, { Stream, Redraw }, { Controls }] =
   await Promise.all(["plotly_page.js", "stage_data.js", "stage_tiles.js", "stage_timeline.js", "live.js", "stage_controls.js"].map(part));
 
 const stages = new WeakMap(); // parentElement -> Stage
-const REDRAWN_MS = 1000; // the page is drawn anew at most so often
 let left = null; // what the last stage knew: Streamlit may take a component off the page for a moment
 const TICKS = { desk: 0.8, room: 0.96 }; // size of the numbers on an axis beside other type
 const LEAST_HEIGHT = 380; // of tiles and timeline, in pixels
@@ -33,6 +32,7 @@ class Stage {
     this.webgl = hasWebGL();
     this.clock = new Timeline(this);
     this.controls = new Controls(this);
+    this.redraw = new Redraw((state) => this.setTriggerValue("moved", state));
     this.grid.after(this.clock.box);
     this.keys = (event) => this.press(event);
     window.addEventListener("keydown", this.keys, true);
@@ -61,7 +61,7 @@ class Stage {
   update({ numbers, view, steer, drawn, still, library }, setTriggerValue) {
     this.setTriggerValue = setTriggerValue;
     this.library = library;
-    this.drawn = drawn;
+    this.redraw.drew(drawn);
     const axis = this.view.axis;
     this.view = view;
     if (numbers !== this.numbers) {
@@ -89,7 +89,7 @@ class Stage {
     this.show();
   }
 
-  /** Draw what is new; have the page drawn anew where its widgets are not those of how the run stands. */
+  /** Draw what is new; the page is drawn anew where its widgets are not those of how the run stands. */
   show() {
     if (!this.told?.spec || !this.library) return;
     this.build(this.told.spec);
@@ -99,12 +99,7 @@ class Stage {
     this.clock.draw();
     this.measure();
     this.flush();
-    if (this.told.state === this.drawn || this.redrawing) return;
-    this.redrawing = setTimeout(() => {
-      this.redrawing = null;
-      if (!this.gone && this.told.state !== this.drawn) this.setTriggerValue("moved", this.told.state);
-    }, performance.now() - (this.redrawn ?? -REDRAWN_MS) < REDRAWN_MS ? REDRAWN_MS : 0);
-    this.redrawn = performance.now();
+    this.redraw.stands(this.told.state);
   }
 
   say(words) {
@@ -343,6 +338,7 @@ class Stage {
     left = this;
     this.played = this.clock.playing;
     this.stream?.close();
+    this.redraw.stop();
     this.controls.destroy();
     this.clock.pause();
     window.removeEventListener("keydown", this.keys, true);

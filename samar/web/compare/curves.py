@@ -14,9 +14,10 @@ from samar.errors import RunError
 from samar.jobs.job import Job
 from samar.jobs.records import Event
 from samar.web.plotly_chart import choose_view, plotly_chart
+from samar.web.progress import progress
 from samar.web.service import explained, history, service
 
-REFRESH_SECONDS = 2.0
+REST_MS = 2000
 FIRST_SHOWN = ["test_accuracy", "gap", "loss", "sharpness"]
 
 
@@ -39,9 +40,8 @@ def curves(runs: Sequence[Job]) -> None:
         help="Runs whose settings differ by the seed only are averaged at equal steps; the band is "
         "one sample standard deviation to either side.",
     )
-    active = any(run.active for run in runs)
-    draw = st.fragment(explained()(_draw), run_every=REFRESH_SECONDS if active else None)
-    draw([run.id for run in runs], shown, bool(together), view, active)
+    draw = st.fragment(explained()(_draw))
+    draw([run.id for run in runs], shown, bool(together), view, any(run.active for run in runs))
 
 
 def runs_of(ids: Sequence[str]) -> list[Job]:
@@ -90,3 +90,5 @@ def _draw(
             plotly_chart(figure, key=f"compare_{name}", height=height, link="compare")
     if told:
         st.caption(told)
+    if was_active:
+        progress(runs, key="curves_progress", titles={}, rest=REST_MS)

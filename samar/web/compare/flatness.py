@@ -12,9 +12,9 @@ from samar.curvature.catalog import MEASURES
 from samar.errors import RunError, SamarError
 from samar.jobs.job import Job
 from samar.networks.library import ImportedModel, imported_models
-from samar.web.measuring.jobs import REFRESH_SECONDS
 from samar.web.plotly_chart import plotly_chart
-from samar.web.service import explained, service, show_problem, unless
+from samar.web.progress import progress
+from samar.web.service import service, show_problem, unless
 from samar.web.state import PROBLEM
 from samar.web.text import plain
 
@@ -95,9 +95,8 @@ def _measure(missing: Networks, count: int) -> None:
             if job.status in ("failed", "interrupted"):
                 title = plain(str(job.inputs["title"]))
                 st.error(f"{title}: {plain(job.message)}", icon=":material/error:")
-    if ids := [job.id for jobs in active.values() for job in jobs]:
-        known = count - len(missing)
-        st.fragment(explained()(_watch), run_every=REFRESH_SECONDS)(ids, known, count)
+    if jobs := [job for jobs in active.values() for job in jobs]:
+        _watch(jobs, f"{count - len(missing)} of {count} measured")
 
 
 def _under_way(network: Job | ImportedModel) -> list[Job]:
@@ -124,26 +123,19 @@ def _submit(networks: Networks) -> None:
         st.session_state[PROBLEM] = " ".join(problems[:3])
 
 
-def _watch(ids: Sequence[str], known: int, count: int) -> None:
+def _watch(jobs: Sequence[Job], known: str) -> None:
     """Jobs run one after another; whenever one has ended, the page is drawn with what it found."""
-    try:
-        jobs = [service().get(job_id) for job_id in ids]
-    except RunError:  # deleted elsewhere
-        st.rerun()
-    if not all(job.active for job in jobs):
-        st.rerun()
     with st.container(key="flatness_progress"):
         first = next((job for job in jobs if job.status == "running"), jobs[-1])
-        doing = first.doing or ("starting…" if first.status == "running" else "queued")
-        title = plain(str(first.inputs["title"]))
-        st.progress(known / count, f"{known} of {count} measured; **{title}**: {plain(doing)}")
+        titles = {first.key: f"{known}; {first.inputs['title']}"}
+        progress(jobs, key="flatness_bars", titles=titles)
         steer = next(filter(None, map(service().cannot_steer, jobs)), "")
         st.button(
             "Cancel",
             icon=":material/close:",
             key="flatness_cancel",
             on_click=_stop,
-            args=(ids,),
+            args=([job.id for job in jobs],),
             **unless(steer),
         )
 

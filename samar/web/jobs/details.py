@@ -14,12 +14,13 @@ from samar.compare.groups import shown
 from samar.errors import DataError
 from samar.errors import shown as shown_line
 from samar.jobs.job import ARCHIVE, Job, job_dir, log_path, moment
+from samar.jobs.summary import MARKS
 from samar.kinds.connectivity import connection_of
 from samar.kinds.curvature import REPORT, report_of
 from samar.kinds.measured import MeasuredSettings
 from samar.settings.declare import Setting, settings_of
 from samar.settings.job import JobSettings
-from samar.web.jobs.table import MARKS, kind_title, result_of
+from samar.web.jobs.table import kind_title, result_of
 from samar.web.measuring.landscape import landscape_of
 from samar.web.pages import PAGES, page_of
 from samar.web.plotly_chart import plotly_chart

@@ -2,40 +2,40 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from samar.errors import RunError, SamarError
 from samar.jobs.engine.cluster import NONE_THERE, dispatcher
 from samar.jobs.engine.local import RAY, engine
-from samar.jobs.job import HELD, RESUMABLE, Job
-from samar.jobs.kind import SHORT, kinds, trains
-from samar.jobs.store import MEMBER
-from samar.jobs.summary import progress, where
+from samar.jobs.job import RESUMABLE, Job
+from samar.jobs.kind import SHORT, in_lane, kinds, trains
+from samar.jobs.summary import MARKS
 from samar.web.controls import segmented
 from samar.web.jobs.details import details, open_job
 from samar.web.jobs.files import download_menu, offer_import
-from samar.web.jobs.table import MARKS, filtered, kind_title, select_jobs
+from samar.web.jobs.table import filtered, kind_title, select_jobs
+from samar.web.live.progress import QUEUE, at_work
 from samar.web.live.stage import MOST_RUNS
+from samar.web.progress import progress
 from samar.web.service import act_button, attempt, explained, service, show_problem, unless
 from samar.web.state import COMPARE_PAGE, COMPARED, JOB, RUN, SELECTED, TRAIN_PAGE
 from samar.web.text import plain
 
-REFRESH_SECONDS = 2.0
+REST_MS = 2000
 MOST_WAITING = 5
 REPEAT_HELP = "The same settings once more, with the edits that were made while it trained."
 VIEWS = {"runs": "Runs", "measurements": "Measurements", "all": "Everything"}
 
 
 def jobs_page() -> None:
-    """Draw the page; it refreshes itself while any job is active."""
+    """Draw the page; the stream tells it of what is at work."""
     st.header("Jobs", anchor=False)
     jobs = service().all()
     details(jobs)
     if jobs:
-        active = any(job.active for job in jobs)
-        board = st.fragment(explained()(_board), run_every=REFRESH_SECONDS if active else None)
-        board(active, _opened(jobs))
+        st.fragment(explained()(_board))(_opened(jobs))
     else:
         st.info("No runs yet.", icon=":material/info:")
         st.page_link(TRAIN_PAGE, label="Train one", icon=":material/play_circle:")
@@ -47,12 +47,12 @@ def _opened(jobs: Sequence[Job]) -> list[tuple[str, str]]:
     return [(job.status, job.label) for job in jobs if job.id == st.query_params.get(JOB)]
 
 
-def _board(was_active: bool, opened: Sequence[tuple[str, str]]) -> None:
+def _board(opened: Sequence[tuple[str, str]]) -> None:
     jobs = service().all()
     _cluster(jobs)
-    if not jobs or (was_active and not any(job.active for job in jobs)) or _opened(jobs) != opened:
+    if not jobs or _opened(jobs) != opened:
         st.rerun()
-    _queue(jobs)
+    _queue()
     view = segmented("Show", "show", VIEWS)
     if view == "runs":
         jobs = [job for job in jobs if job.kind == "race" or trains(job.kind)]
@@ -96,26 +96,25 @@ def _cluster(jobs: Sequence[Job]) -> None:
         st.caption(f"{at_work.words(jobs)}{page}")
 
 
-def _queue(jobs: Sequence[Job]) -> None:
+def _queue() -> None:
     """What computes now, and what waits; members of a sweep wait with it, a race is one."""
-    running = [job for job in jobs if job.status in HELD and MEMBER not in job.inputs]
-    waiting = [job for job in reversed(jobs) if job.status == "queued" and job.parent is None]
-    if not running and not waiting:
-        return
-    with st.container(border=True, key="queue"):
-        for job in (*running, *waiting[:MOST_WAITING]):
-            words = {"queued": "waits", "paused": "paused"}.get(job.status) or progress(job)
-            if elsewhere := where(job):
-                words = f"{words or 'starting…'}, on {elsewhere}"
-            title = f"**{plain(kind_title(job))}** {plain(job.label)}"
-            share = min(1.0, job.done / job.total) if job.total else 0.0
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.progress(share, f"{title} · {plain(words or 'starting…')}")
-                if st.button("Open", icon=":material/open_in_new:", key=f"open_{job.id}"):
-                    open_job(job)
-                _stop_button(job, f"stop_{job.id}")
+    jobs = at_work()
+    with st.container(border=bool(jobs), key="queue"):
+        waiting = [job for job in jobs if job.status == "queued"]
+        shown = [job for job in jobs if job not in waiting[MOST_WAITING:]]
+        titles = {job.key: f"{kind_title(job)} {job.label}" for job in shown}
+        opened = progress(
+            jobs, key="queue_progress", titles=titles, buttons=_in_queue, name=QUEUE, rest=REST_MS
+        )
         if len(waiting) > MOST_WAITING:
             st.caption(f"{len(waiting) - MOST_WAITING} more wait.")
+    for job in jobs:
+        if job.key == opened:
+            open_job(job)
+
+
+def _in_queue(job: Job) -> dict[str, Any]:
+    return {"open": True, "stop": _stops(job), "whyNot": service().cannot_steer(job)}
 
 
 def _actions(job: Job) -> None:
@@ -191,10 +190,12 @@ def _cannot_steer(jobs: Sequence[Job]) -> str:
 
 
 def _stop_button(job: Job, key: str) -> None:
-    known = kinds().get(job.kind)
-    label = "Cancel" if known and known.lane == SHORT else "Stop"
     why_not = service().cannot_steer(job)
-    act_button(label, "stop", service().stop, job.id, why_not=why_not, key=key)
+    act_button(_stops(job), "stop", service().stop, job.id, why_not=why_not, key=key)
+
+
+def _stops(job: Job) -> str:
+    return "Cancel" if in_lane(job.kind, SHORT) else "Stop"
 
 
 def _pin_button(jobs: Sequence[Job]) -> None:

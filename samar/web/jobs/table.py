@@ -12,19 +12,9 @@ import streamlit as st
 from samar.jobs.job import Job
 from samar.jobs.kind import kinds
 from samar.jobs.store import MEMBER
-from samar.jobs.summary import epochs, places, progress
+from samar.jobs.summary import MARKS, epochs, places, progress
 from samar.web.text import holds
 
-MARKS = {
-    "queued": "… queued",
-    "running": "▶ running",
-    "paused": "‖ paused",
-    "finished": "✓ finished",
-    "stopped": "■ stopped",
-    "diverged": "× diverged",
-    "failed": "× failed",
-    "interrupted": "! interrupted",
-}
 SEARCHED = ("optimizer", "rule", "model", "dataset", "network")
 PERCENT = st.column_config.NumberColumn(format="percent")
 TALLEST = 520

@@ -37,10 +37,10 @@ class View(Protocol):
     """Something that can be looked at again and again.
 
     Attributes:
-        active: whether it may change by itself soon.
+        rest: seconds from one look to the next.
     """
 
-    active: bool
+    rest: float
 
     def read(self) -> None:
         """Look at the store.
@@ -143,8 +143,7 @@ class Follower:
                 self._tell(_json({"gone": str(error)}))
                 return
             spent = time.monotonic() - began
-            rest = LOOK_SECONDS if self._view.active else REST_SECONDS
-            time.sleep(max(rest - spent, spent, 0.005))
+            time.sleep(max(self._view.rest - spent, spent, 0.005))
 
     @property
     def _watched(self) -> bool:

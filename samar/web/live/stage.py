@@ -23,6 +23,7 @@ from samar.kinds.race import title_of as race_title
 from samar.kinds.train import REFINED_SECONDS
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
+from samar.web.live.follow import LOOK_SECONDS, REST_SECONDS
 from samar.web.service import history, service
 
 MOST_RUNS = 4
@@ -103,13 +104,13 @@ class StageView:
         self._names = names[:MOST_RUNS]
         self._feed = Feed()
         self._told: dict[str, Any] = {}
-        self.active = True
+        self.rest = LOOK_SECONDS
 
     def read(self) -> None:
         """Look at the store; who does counts as somebody who watches."""
         self._shown = shown_of(self._names)
-        self.active = self._shown.active
-        if self._shown.whole is not None and self.active:
+        self.rest = LOOK_SECONDS if self._shown.active else REST_SECONDS
+        if self._shown.whole is not None and self._shown.active:
             service().watch(self._shown.whole)
         ghost = [_stage_run(self._shown.origin, ghost=True)] if self._shown.origin else []
         self._runs = [*ghost, *_runs(self._shown)]

@@ -18,10 +18,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from samar.errors import SamarError
 from samar.web.live.access import visitor
 from samar.web.live.follow import Follower, Listener, Message, View, follow
+from samar.web.live.progress import ProgressView
 from samar.web.live.stage import StageView
 from samar.web.person import asked_by
 
-VIEWS: Mapping[str, Callable[[tuple[str, ...]], View]] = {"stage": StageView}
+VIEWS: Mapping[str, Callable[[tuple[str, ...]], View]] = {
+    "stage": StageView,
+    "progress": ProgressView,
+}
 """What can be followed, by its name in the address."""
 MOST_JOBS = 64
 BEAT_SECONDS = 5.0

@@ -7,7 +7,6 @@ Before anything is asked for there is a first result from few images, a job too,
 second or so and starts by itself (:func:`find_first`).
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,11 +22,11 @@ from samar.networks.load import belongs_to
 from samar.networks.settings import NetworkSettings
 from samar.settings.declare import settings_of
 from samar.settings.job import JobSettings
-from samar.web.service import attempt, explained, service, unless
+from samar.web.progress import progress
+from samar.web.service import attempt, service, unless
 from samar.web.state import FIRST_JOBS, JOB
 from samar.web.text import plain
 
-REFRESH_SECONDS = 0.4
 CHEAP_MACS = 300_000_000
 """What a forward pass of one image of 32 × 32 may cost for a first result that nobody asked for: a
 ResNet-110, with which it takes half a minute on a slow processor."""
@@ -274,13 +273,25 @@ def watch(
         first: from :func:`find_first`.
     """
     first = First() if first is None else first
-    early = {job.id: job for job in first.jobs if job is not None and job.status != "stopped"}
-    drawn = {job.id: _state(job) for job in [*early.values(), *_watched(questions)]}
-    active = any(status in ("queued", "running") for status, *_ in drawn.values())
-    run_every = REFRESH_SECONDS if active or first.behind else None
-    st.fragment(explained()(_watch), run_every=run_every)(
-        drawn, show, frozenset(early), first.behind
-    )
+    early = {job.id for job in first.jobs if job is not None}
+    jobs = [job for job in first.jobs if job is not None and job.status != "stopped"]
+    jobs += [job for job in _watched(questions) if job.id not in early]
+    others = [job for job in service().all(status=ACTIVE) if job.id in first.behind]
+    with st.container(key="job_status"):
+        if any(job.active for job in (*jobs, *others)):
+            titles = {job.key: _title(job, job.id in early) for job in jobs if job.active}
+            progress([*jobs, *others], key="job_progress", titles=titles)
+        for job in jobs:
+            if job.active and show is not None:
+                show(job)
+            elif not job.active and job.status != "finished":
+                box = st.info if job.status == "stopped" else st.warning
+                box(f"**{plain(_title(job, job.id in early))}**: {_ended_early(job)}")
+
+
+def _title(job: Job, is_first: bool) -> str:
+    few = f", first result from {images_there(job.settings)} images" if is_first else ""
+    return f"{job.inputs.get('title', job.title)}{few}"
 
 
 def _watched(questions: Sequence[Question]) -> list[Job]:
@@ -288,55 +299,6 @@ def _watched(questions: Sequence[Question]) -> list[Job]:
     jobs = {job.id: job for job in linked(questions[0].settings.kind) if job.active}
     jobs |= {question.job.id: question.job for question in questions if question.job is not None}
     return list(jobs.values())
-
-
-def _state(job: Job) -> tuple[str, str, tuple[float, ...]]:
-    """What a page shows of a job, beside its progress."""
-    kept = service().store.records.artifacts(job.key)
-    return job.status, job.message, tuple(artifact.at for artifact in kept)
-
-
-def _watch(
-    drawn: dict[str, tuple[str, str, tuple[float, ...]]],
-    show: Callable[[Job], None] | None,
-    first: frozenset[str],
-    behind: tuple[str, ...],
-) -> None:
-    if behind and not any(job.id in behind for job in service().all(status=ACTIVE)):
-        st.rerun()
-    with st.container(key="job_status"):
-        for job_id, state in drawn.items():
-            try:
-                job = service().get(job_id)
-            except RunError:  # deleted elsewhere
-                st.rerun()
-            if _state(job) != state:
-                st.rerun()
-            title = f"**{plain(str(job.inputs.get('title', job.title)))}**"
-            if job_id in first:
-                title += f", first result from {images_there(job.settings)} images"
-            if job.active:
-                share = min(1.0, job.done / job.total) if job.total else 0.0
-                st.progress(share, f"{title}: {_progress(job)}")
-                if show is not None:
-                    show(job)
-            elif job.status != "finished":
-                box = st.info if job.status == "stopped" else st.warning
-                box(f"{title}: {_ended_early(job)}")
-
-
-def _progress(job: Job) -> str:
-    if job.status == "queued":
-        return "queued; it starts when the measurement before it ends."
-    words = plain(job.doing) or "Starting…"
-    if not job.total:
-        return words
-    words += f", {job.done:,} of {job.total:,}"
-    began, before = _first_sight(job.id, job.claim, job.doing, job.done)
-    if job.done > before:
-        left = (time.monotonic() - began) * (job.total - job.done) / (job.done - before)
-        words += f" · about {left:,.0f} s left"
-    return words
 
 
 def _ended_early(job: Job) -> str:
@@ -347,9 +309,3 @@ def _ended_early(job: Job) -> str:
     if not _may_go_on(job):
         return f"{why} Somebody else asked for it; **Compute** asks anew."
     return f"{why} What was measured is kept, and **Continue** goes on from there."
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _first_sight(job_id: str, claim: int, doing: str, _done: int) -> tuple[float, int]:
-    """When a piece of work was first seen, and how far it was."""
-    return time.monotonic(), _done

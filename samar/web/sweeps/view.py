@@ -7,26 +7,20 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from samar.errors import RunError
 from samar.jobs.job import Job, moment
 from samar.sweeps.results import SettingResult, by_task, edited_sentence, results
 from samar.sweeps.service import Sweep
+from samar.web.live.progress import words_of_sweep
+from samar.web.progress import progress
 from samar.web.service import act_button, explained, service, show_problem, sweeps, unless
 from samar.web.state import RUN, TRAIN_PAGE, show_sweep, shown_sweep
 from samar.web.sweeps.form import base_panel, follow_link, new_sweep, problem_of_link
 from samar.web.sweeps.results import COLUMNS, charts, differences, row, verdict
 from samar.web.text import plain
 
-REFRESH_SECONDS = 2.0
+REST_MS = 2000
 SHOWN = 20
-STATES = {
-    "running": "▶ running",
-    "paused": "‖ paused",
-    "stopped": "■ stopped",
-    "failed": "× failed",
-    "finished": "✓ finished",
-    "interrupted": "! interrupted",
-}
+OPEN = {"open": True}
 
 
 def show() -> None:
@@ -53,49 +47,40 @@ def show() -> None:
 
 
 def _sweeps_so_far() -> None:
-    """Draw the newest sweeps; the list refreshes itself while any is active."""
+    """Draw the newest sweeps, those that are at work with a bar."""
     found = sweeps().all()
     if found:
         st.subheader("Sweeps so far", anchor=False)
-        active = any(sweep.active for sweep in found)
-        st.fragment(explained()(_list), run_every=REFRESH_SECONDS if active else None)(active)
-
-
-def _list(was_active: bool) -> None:
-    found = sweeps().all()
-    if not found or (was_active and not any(sweep.active for sweep in found)):
-        st.rerun()
-    for sweep in found[:SHOWN]:
-        with st.container(border=True, key=f"sweep_{sweep.id}"):
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.button(
-                    plain(sweep.job.label),
-                    key=f"open_{sweep.id}",
-                    type="tertiary",
-                    icon=":material/open_in_new:",
-                    on_click=show_sweep,
-                    args=(sweep.id,),
-                )
-                st.caption(f"{_state_line(sweep)} · {moment(sweep.job.created)}", width="content")
-            if sweep.state != "finished":
-                _show_progress(sweep)
-    if len(found) > SHOWN:
+    at_work = [sweep for sweep in found if sweep.active]
+    if at_work:
+        titles = {sweep.job.key: sweep.job.label for sweep in at_work}
+        jobs = [sweep.job for sweep in at_work]
+        opened = progress(
+            jobs, key="sweeps_progress", titles=titles, buttons=lambda _: OPEN, rest=REST_MS
+        )
+        for job in jobs:
+            if job.key == opened:
+                show_sweep(job.id)
+                st.rerun()
+    over = [sweep for sweep in found if not sweep.active]
+    for sweep in over[:SHOWN]:
+        row = st.container(
+            border=True, horizontal=True, vertical_alignment="center", key=f"sweep_{sweep.id}"
+        )
+        row.button(
+            plain(sweep.job.label),
+            key=f"open_{sweep.id}",
+            type="tertiary",
+            icon=":material/open_in_new:",
+            on_click=show_sweep,
+            args=(sweep.id,),
+        )
+        row.caption(f"{words_of_sweep(sweep)} · {moment(sweep.job.created)}", width="content")
+    if len(over) > SHOWN:
         st.caption(
-            f"{len(found) - SHOWN} older sweeps are listed by `python -m samar sweeps`; "
+            f"{len(over) - SHOWN} older sweeps are listed by `python -m samar sweeps`; "
             "`?sweep=` in the address opens one."
         )
-
-
-def _state_line(sweep: Sweep) -> str:
-    """Where a sweep stands, in a few words."""
-    words = [STATES[sweep.state], f"{sweep.ended} of {sweep.total} runs", *sweep.notes]
-    return " · ".join(words)
-
-
-def _show_progress(sweep: Sweep) -> None:
-    """A bar of the share of runs that are over, those that train counted by their steps."""
-    done = sweeps().done(sweep) if sweep.active else sweep.ended
-    st.progress(min(1.0, done / sweep.total) if sweep.total else 0.0)
 
 
 def _buttons(sweep: Sweep) -> None:
@@ -161,23 +146,17 @@ def _one_sweep(sweep_id: str) -> None:
         args=(None,),
     )
     show_problem()
-    every = REFRESH_SECONDS if sweep.active else None
-    st.fragment(explained()(_watch), run_every=every)(sweep.id, (sweep.state, bool(sweep.training)))
+    _state_of(sweep)
     with st.expander("How to repeat this"):
         st.code(sweep.spec.command, language="bash", wrap_lines=True)
 
 
-def _watch(sweep_id: str, drawn: tuple[str, bool]) -> None:
-    try:
-        sweep = sweeps().get(sweep_id)
-    except RunError:  # deleted elsewhere: the page says so
-        st.rerun()
-    if (sweep.state, bool(sweep.training)) != drawn:
-        st.rerun()
+def _state_of(sweep: Sweep) -> None:
     with st.container(key="sweep_status"):
-        st.markdown(f"**{_state_line(sweep)}**")
-    if sweep.state != "finished":
-        _show_progress(sweep)
+        if sweep.active:
+            progress([sweep.job], key="sweep_progress", titles={sweep.job.key: ""}, rest=REST_MS)
+        else:
+            st.markdown(f"**{words_of_sweep(sweep)}**")
     if sweep.state == "failed":
         st.error(plain(sweep.job.message), icon=":material/error:")
     if sweep.state == "interrupted":

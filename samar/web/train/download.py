@@ -4,10 +4,9 @@ import streamlit as st
 
 from samar.data.catalog import DATASETS
 from samar.data.presence import is_present
-from samar.errors import RunError
-from samar.kinds.download import DownloadSettings, newest_download, progress_words
-from samar.web.measuring.jobs import REFRESH_SECONDS
-from samar.web.service import act_button, explained, service, show_problem
+from samar.kinds.download import DownloadSettings, newest_download
+from samar.web.progress import progress
+from samar.web.service import act_button, service, show_problem
 from samar.web.state import DOWNLOAD
 from samar.web.text import plain
 
@@ -31,7 +30,7 @@ def download_button(label: str, settings: DownloadSettings, *, key: str) -> None
     store = service().store
     if (job := newest_download(store, settings.source, active=True)) is not None:
         st.session_state[DOWNLOAD] = job.id
-        st.fragment(explained()(_progress), run_every=REFRESH_SECONDS)(job.id)
+        progress([job], key=f"{key}_progress")
         why_not = service().cannot_steer(job)
         stop = service().stop
         act_button("Cancel", "stop", stop, job.id, why_not=why_not, key="download_cancel")
@@ -46,14 +45,3 @@ def download_button(label: str, settings: DownloadSettings, *, key: str) -> None
 
 def _start(settings: DownloadSettings) -> None:
     st.session_state[DOWNLOAD] = service().submit(settings)
-
-
-def _progress(job_id: str) -> None:
-    try:
-        job = service().get(job_id)
-    except RunError:  # deleted elsewhere
-        st.rerun()
-    if not job.active:
-        st.rerun()
-    share = min(1.0, job.done / job.total) if job.total else 0.0
-    st.progress(share, plain(progress_words(job)))
