@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from samar.jobs.records import CHANGE
+from samar.jobs.store import Store
+
 pytestmark = pytest.mark.browser
 APP = Path(__file__).parents[2] / "app.py"
+PRESSES = 100
 RUN = "/train?epochs=1000&label_noise=0.4&snapshots=200"
 CAMERA = (
     "() => document.querySelector('.stage-tile-landscape .js-plotly-plot')"
@@ -129,3 +133,31 @@ def test_a_run_is_steered_left_joined_again_and_branched(open_page: Callable[...
     expect(page.locator(".stage-people")).to_contain_text("before the branch")
     press(page, "Stop")
     expect_status(page, "Stopped")
+
+
+def test_of_quick_presses_none_is_lost_and_none_is_late(
+    open_page: Callable[..., Page], home_of: Callable[[Path], Path]
+) -> None:
+    """While the page draws itself again and again, for every edit makes it out of date."""
+    page = open_page(RUN)
+    press(page, "Start")
+    page.wait_for_url(re.compile("run="))
+    wait_for_step(page, 5)
+    page.evaluate(
+        """async (presses) => {
+          for (let press = 0; press < presses; press++) {
+            document.querySelectorAll(".steer-lam_held button")[press % 2].click();
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+        }""",
+        PRESSES,
+    )
+    store = Store(f"sqlite:///{home_of(APP) / 'samar.db'}")
+    run = store.all("train")[0]
+    expect(page.locator(".steer-word")).to_contain_text("obeyed at step")
+    press(page, "Stop")
+    expect_status(page, "Stopped")
+    orders = [order for order in store.orders.after(0, run.key) if order.command == CHANGE]
+    changes = [event for event in store.records.events(run.key) if event.kind == CHANGE]
+    for made in (orders, changes):
+        assert [each.detail["lam_held"] for each in made] == [0, 1] * (PRESSES // 2)

@@ -86,7 +86,7 @@ class Stage {
     message.members?.forEach((part, place) => (this.members[place] ??= new Member()).merge(part));
     for (const name of ["spec", "words", "state", "job"]) if (name in message) (this.told ??= {})[name] = message[name];
     if ("job" in message) this.controls.heard(message.job);
-    this.show();
+    this.showing ??= requestAnimationFrame(() => ((this.showing = null), this.gone || this.show()));
   }
 
   /** Draw what is new; the page is drawn anew where its widgets are not those of how the run stands. */

@@ -112,10 +112,11 @@ export class Timeline {
     this.marks.replaceChildren(...marks);
     // A label that would lie on the one after it is left to its tooltip.
     let edge = Infinity;
-    for (const mark of marks.sort((a, b) => b.offsetLeft - a.offsetLeft)) {
-      const free = mark.offsetLeft + mark.offsetWidth < edge;
+    const placed = marks.map((mark) => [mark.offsetLeft, mark.offsetWidth, mark]); // read before any is changed
+    for (const [left, width, mark] of placed.sort(([a], [b]) => b - a)) {
+      const free = left + width < edge;
       mark.classList.toggle("stage-mark-bare", !free);
-      if (free) edge = mark.offsetLeft;
+      if (free) edge = left;
     }
     this.live.textContent = active ? "Live" : "End";
     this.measure.hidden = !active;
