@@ -332,10 +332,9 @@ class Jobs:
 
     def watch(self, job: Job) -> None:
         """Say that somebody watches a job, or the race that it belongs to: news come sooner."""
-        host = self.store.host(job) or job
-        if time.monotonic() - self._watched.get(host.key, -math.inf) > WATCH_SECONDS / 3:
-            self._watched[host.key] = time.monotonic()
-            self.store.watch(host)
+        if time.monotonic() - self._watched.get(job.key, -math.inf) > WATCH_SECONDS / 3:
+            self._watched[job.key] = time.monotonic()
+            self.store.watch(self.store.host(job) or job)
 
     def measure(self, job_id: str) -> int:
         """Let a run that trains or is paused measure its landscape and curvature at once."""

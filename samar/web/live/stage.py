@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,24 +44,28 @@ class Shown:
     origin: Job | None = None
 
     @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Those that an address names for it."""
+        return self.runs if self.whole is None else (self.whole,)
+
+    @property
     def state(self) -> str:
         """What makes the page draw itself again when it changes."""
-        return json.dumps([[job.key, job.status, job.edits] for job in self._jobs])
+        return json.dumps([[job.key, job.status, job.edits] for job in self._all])
 
     @property
     def numbers(self) -> str:
         """What is shown, as the stream's address names it."""
-        jobs = self.runs if self.whole is None else (self.whole,)
-        return ",".join(str(job.key) for job in jobs)
+        return ",".join(str(job.key) for job in self.jobs)
 
     @property
     def active(self) -> bool:
         """Whether there will be news: for a while after its end a landscape gets finer."""
         now = time.time()
-        return any(j.active or now - (j.finished or 0) < REFINED_SECONDS for j in self._jobs)
+        return any(j.active or now - (j.finished or 0) < REFINED_SECONDS for j in self._all)
 
     @property
-    def _jobs(self) -> tuple[Job, ...]:
+    def _all(self) -> tuple[Job, ...]:
         return self.runs if self.whole is None else (self.whole, *self.runs)
 
 
@@ -74,13 +77,10 @@ def shown_of(names: Sequence[str]) -> Shown:
     """
     if len(names) != 1:
         return Shown(None, tuple(_run(name) for name in names))
-    race = None
-    with suppress(RunError):  # it is no race, or there is none
-        race = service().get(names[0], "race")
-    if race is not None:
-        return Shown(race, tuple(service().members(race.id)))
-    run = _run(names[0])
-    return Shown(run, (run,), _origin(run))
+    job = service().get(names[0], (*training_kinds(), "race"))
+    if job.kind == "race":
+        return Shown(job, tuple(service().store.members(job)))
+    return Shown(job, (job,), _origin(job))
 
 
 def _run(name: str) -> Job:
@@ -101,7 +101,7 @@ class StageView:
     """The runs of an address, with their tiles, words, and how the one that is steered stands."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = names[:MOST_RUNS]
+        self._names: Sequence[str] = names[:MOST_RUNS]
         self._feed = Feed()
         self._told: dict[str, Any] = {}
         self.rest = LOOK_SECONDS
@@ -109,6 +109,7 @@ class StageView:
     def read(self) -> None:
         """Look at the store; who does counts as somebody who watches."""
         self._shown = shown_of(self._names)
+        self._names = [job.id for job in self._shown.jobs]  # which are found at once
         self.rest = LOOK_SECONDS if self._shown.active else REST_SECONDS
         if self._shown.whole is not None and self._shown.active:
             service().watch(self._shown.whole)
