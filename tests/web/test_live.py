@@ -163,10 +163,11 @@ class Tab:
 
     open: ClassVar[list["Tab"]] = []
 
-    def __init__(self, port: int, run: Job, since: str = "", **headers: str) -> None:
+    def __init__(self, port: int, run: Job | str, since: str = "", **headers: str) -> None:
         self.connection = HTTPConnection("127.0.0.1", port, timeout=20)
         sent = {"Accept": "text/event-stream"} | headers
-        self.connection.request("GET", f"/live/{run.key}?since={since}", headers=sent)
+        address = f"/live/{run}" if isinstance(run, str) else f"/live/{run.key}?since={since}"
+        self.connection.request("GET", address, headers=sent)
         self.answer: HTTPResponse = self.connection.getresponse()
         self.cursor = since
         self.open.append(self)
@@ -250,6 +251,25 @@ def test_what_is_not_there_and_what_goes_is_said(port: int, run: Job, jobs: Jobs
     assert tab.hear()["job"]["status"] == "stopped"
     jobs.delete(run.id)
     assert "There is no run" in tab.hear()["gone"]
+
+
+def test_how_far_jobs_are(port: int, run: Job, jobs: Jobs) -> None:
+    waits = jobs.get(jobs.submit(TrainSettings()))
+    queue, one = Tab(port, "queue?view=progress"), Tab(port, f"{run.key}?view=progress")
+    told = queue.hear()["jobs"]
+    assert list(told) == [str(run.key), str(waits.key)]
+    assert told[str(waits.key)]["words"] == "waits for its turn"
+    before = one.hear()["jobs"][str(run.key)]
+    jobs.store.beat(run, done=30, total=60)
+    now = one.hear()["jobs"][str(run.key)]
+    assert (now["share"], now["state"]) == (0.5, before["state"]), "a page stays as it is"
+    assert now["words"].startswith("30 of 60")
+    assert queue.hear()["jobs"][str(run.key)]["share"] == 0.5
+    jobs.store.move(run, "stopped")
+    assert one.hear()["jobs"][str(run.key)]["state"] != now["state"]
+    assert list(queue.hear()["jobs"]) == [str(waits.key)]
+    jobs.delete(run.id)
+    assert one.hear() == {"jobs": {}}
 
 
 def test_the_store_is_followed_once(

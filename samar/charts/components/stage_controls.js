@@ -154,8 +154,9 @@ export class Controls {
     if (![...this.pace.options].some(({ value }) => value === job.pace)) this.pace.append(make("option", { value: job.pace, textContent: `${job.pace} epochs/s` }));
     if (!commands.includes("pace")) this.pace.value = job.pace;
     this.pace.disabled = Boolean(steer.whyNot);
-    this.word.textContent = this.problem ?? (commands.length ? "on its way…" : this.last === undefined ? "" : `obeyed at step ${this.last.toLocaleString("en")}`);
-    this.word.classList.toggle("steer-problem", Boolean(this.problem));
+    this.word.textContent = commands.length ? "on its way…"
+      : this.problem ?? (this.last === undefined ? "" : `obeyed at step ${this.last.toLocaleString("en")}`);
+    this.word.classList.toggle("steer-problem", Boolean(this.problem) && !commands.length);
   }
 
   destroy() {
