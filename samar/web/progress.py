@@ -7,7 +7,7 @@ from samar.jobs.job import Job
 from samar.web.live.progress import standing
 from samar.web.server import component
 
-REST_MS = 1000
+REST_MS = 400
 _component = component(
     "samar_progress", html="progress.html.j2", css="progress.css", js="progress.js"
 )

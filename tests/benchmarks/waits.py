@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -75,15 +75,15 @@ class Wait:
 # What the pages are called and what stands on them: the only part that knows them.
 
 # What stood there in version 0.1 comes second.
-LAMBDA = Sign(
-    ".stage-tile-lam .scatterlayer path.js-line, .st-key-panel_lam .scatterlayer path.js-line"
-)
+LAMBDA = Sign(".stage-tile-lam header output", r"\d")
 TRAIN_NOW = Wait("/", ".st-key-train_now button", LAMBDA)
 LONG_RUN = Wait("/train?epochs=10000&rho=0.2", ".st-key-button_start button", LAMBDA)
 STOP = Wait(
     "", ".steer-stop, .st-key-button_stop button", Sign(".stage-status, .st-key-status", "Stopped")
 )
 RACE = Wait("/", ".st-key-race_now button", LAMBDA)
+PICTURE = Sign(".stage-tile-landscape footer", r"step \d")
+EIGENVALUE = Sign(".stage-tile-eigenvalues header output", r"\d")
 EDITED = Sign(".stage-marks, .st-key-panel_lam", "ρ 0.3")
 RHO = ".steer-rho input[type=range], .st-key-rho input[type=range]"
 MENU = "[data-testid=stTopNavSection]"
@@ -105,7 +105,7 @@ LABEL = "{name} · {run}"
 IDLE = ".stApp[data-test-script-state=notRunning]"
 
 NAME = "waits"
-SETTINGS = ["--epochs", "5", "--curvature-every", "0", "--film-every", "0", "--snapshots", "0"]
+SETTINGS = ["--epochs", "5", "--snapshots", "0"]
 """Of the finished run of which landscapes and curvatures are taken."""
 
 READING = 3.0
@@ -120,29 +120,30 @@ FLAT = ["--no-sandbox", "--disable-gpu"]
 """Without WebGL, whose emulation takes a core where there is no graphics card."""
 
 WATCH = """
-([button, selector, words, patience]) => {
-  const pattern = new RegExp(words);
-  const there = () =>
-    [...document.querySelectorAll(selector)].some((each) => pattern.test(each.textContent));
-  if (there()) throw new Error(`${selector} is on the page before the click`);
+([button, signs, patience]) => {
+  const there = ([selector, words]) =>
+    [...document.querySelectorAll(selector)].some(
+      (each) => new RegExp(words).test(each.textContent));
+  for (const sign of signs)
+    if (there(sign)) throw new Error(`${sign[0]} is on the page before the click`);
   let began = Infinity;
   const pressed = (event) => {
     if (began === Infinity && event.target.closest?.(button)) began = performance.now();
   };
   for (const type of ["click", "keydown"])
     document.addEventListener(type, pressed, { capture: true });
-  window.waited = new Promise((resolve) => {
+  window.waited = Promise.all(signs.map((sign) => new Promise((resolve) => {
     const look = () => {
       const seconds = (performance.now() - began) / 1000;
       if (seconds > patience) resolve(null);
-      else if (seconds >= 0 && there()) resolve(seconds);
+      else if (seconds >= 0 && there(sign)) resolve(seconds);
       else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
-  });
+  })));
 }
 """
-"""Promises the seconds from the click to the first frame with the sign; null if it never came."""
+"""Promises the seconds from the click to the first frame with each sign; null if it never came."""
 
 OPENED = """
 (() => {
@@ -238,10 +239,10 @@ class Visit:
                 arrive(page, wait.end)
         return taken
 
-    def first_lambda(self) -> float:
-        """From *Train now* to the first λ; the run is stopped then."""
-        with self.page_of(TRAIN_NOW) as page:
-            taken = press(page, TRAIN_NOW.button, TRAIN_NOW.first)
+    def started(self, wait: Wait) -> list[float]:
+        """From a button to the first λ, landscape and eigenvalue; the run is stopped then."""
+        with self.page_of(wait) as page:
+            taken = press_for(page, wait.button, [wait.first, PICTURE, EIGENVALUE])
             press(page, STOP.button, STOP.first)
         return taken
 
@@ -267,13 +268,6 @@ class Visit:
         found = page.evaluate("[window.heading, window.moving]")
         page.close()
         return float(found[0]), float(found[1])
-
-    def raced(self) -> float:
-        """From *Race them now* to the first λ; the race is stopped then."""
-        with self.page_of(RACE) as page:
-            taken = press(page, RACE.button, RACE.first)
-            press(page, STOP.button, STOP.first)
-        return taken
 
     def edited(self, watched: str) -> float:
         """From a key on the radius of a run that trains to its mark."""
@@ -331,15 +325,20 @@ def press(page: Page, button: str, sign: Sign, key: str = "") -> float:
     Raises:
         TimeoutError: it never did.
     """
-    page.evaluate(WATCH, [button, sign.selector, sign.words, PATIENCE])
+    return press_for(page, button, [sign], key)[0]
+
+
+def press_for(page: Page, button: str, signs: Sequence[Sign], key: str = "") -> list[float]:
+    """The same for several signs."""
+    page.evaluate(WATCH, [button, [[sign.selector, sign.words] for sign in signs], PATIENCE])
     if key:
         page.locator(button).first.press(key)
     else:
         page.locator(button).first.click()
     taken = page.evaluate("window.waited")
-    if taken is None:
-        raise TimeoutError(f"{button} was pressed, but {sign} did not come in {PATIENCE:g} s.")
-    return float(taken)
+    if None in taken:
+        raise TimeoutError(f"{button} was pressed, but {signs} did not come in {PATIENCE:g} s.")
+    return [float(seconds) for seconds in taken]
 
 
 def arrive(page: Page, sign: Sign) -> None:
@@ -360,19 +359,34 @@ def note(found: Waits, name: str, act: Callable[[], float]) -> None:
     print(f"  {name}: {taken:.2f} s (load {load:.1f})", flush=True)
 
 
+def begin(visit: Visit, name: str, wait: Wait, found: Waits) -> None:
+    """Time what comes first of a run: λ from the press, the pictures from λ."""
+    first: list[float] = []
+
+    def act() -> float:
+        first.extend(visit.started(wait))
+        return first[0]
+
+    note(found, f"{name}, to the first λ", act)
+    for place, what in enumerate(("landscape", "eigenvalue"), 1):
+        if first:
+            seconds = first[place] - first[0]
+            note(found, f"{name}, first {what} from there", lambda value=seconds: value)
+
+
 def series(visit: Visit, again: int, images: str, found: Waits) -> None:
     """Every wait on one fresh server: the first of a kind, then some more."""
     for visitor in ("first visitor", *["later"] * again):
         heading, moving = visit.opening()
         note(found, f"start page to its heading, {visitor}", lambda value=heading: value)
         note(found, f"start page until it moves, {visitor}", lambda value=moving: value)
-    note(found, "Train now to the first λ, cold", visit.first_lambda)
+    begin(visit, "Train now, cold", TRAIN_NOW, found)
     for _ in range(again):
         time.sleep(REST)
-        note(found, "Train now to the first λ, warm", visit.first_lambda)
+        begin(visit, "Train now, warm", TRAIN_NOW, found)
         if visit.races:
             time.sleep(REST)
-            note(found, "Race them now to the first λ, warm", visit.raced)
+            begin(visit, "Race them now, warm", RACE, found)
     for taken in visit.redrawn(again):
         note(found, "playground after a slider", lambda value=taken: value)
     if images:

@@ -3,11 +3,9 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -20,7 +18,6 @@ from samar.training.settings import TrainSettings
 from tests.charts.test_stage import plane, run_of
 
 pytestmark = pytest.mark.browser
-PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 HOST = "http://localhost/"
 PAGE = """<!doctype html><link rel="stylesheet" href="stage.css"><div id="parent">{}</div>
 <script type="module">
@@ -30,7 +27,7 @@ PAGE = """<!doctype html><link rel="stylesheet" href="stage.css"><div id="parent
     window.leave = stage({{ parentElement, data: JSON.parse(text), setTriggerValue: () => {{}} }});
   }};
 </script>"""
-DRAWN = "(tile) => document.querySelector(`.stage-tile-${tile} .js-plotly-plot`)?.data"
+DRAWN = "(tile) => document.querySelector(`.stage-tile-${tile} canvas`)?.traces"
 
 
 class Stage:
@@ -54,7 +51,6 @@ class Stage:
             "view": {"axis": "step", "smoothing": 0, "log": False, "unit": "steps"},
             "steer": None,
             "drawn": "",
-            "library": PLOTLY.name,
         }
         self.page.evaluate("(text) => window.show(text)", json.dumps(data))
 
@@ -75,7 +71,7 @@ def stage(visit: Callable[..., Page]) -> Stage:
         if not name:
             html = PAGE.format(render("stage.html.j2"))
             return route.fulfill(body=html, content_type="text/html; charset=utf-8")
-        return route.fulfill(path=PLOTLY if name == PLOTLY.name else COMPONENTS / name)
+        return route.fulfill(path=COMPONENTS / name)
 
     page = visit("about:blank", viewport={"width": 1280, "height": 720})
     page.route(f"{HOST}**", answer)
@@ -111,8 +107,12 @@ def test_what_messages_say_is_drawn_and_follows_the_clock(stage: Stage) -> None:
     for step, words in ((12, "↑ edge 30"), (4, "↑ edge 40"), (25, "")):
         clock.fill(str(step))
         expect(beyond).to_have_text(words)
-    # The plane that is lost leaves the axes in place.
-    stage.wait_for("landscape", "data[0].z.flat().every((z) => z === null || Number.isFinite(z))")
+    # A plane that is lost is drawn as high as can be, and replaces none of the others' scale.
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".stage-tile-landscape canvas")]
+             .every(({ plane }) => plane?.step === 3)"""
+    )
+    expect(page.locator(".stage-tile-landscape footer")).to_contain_text("step 3")
 
     page.locator(".stage-tile-gap header b").click()  # the slider has keys of its own
 

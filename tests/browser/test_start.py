@@ -26,9 +26,9 @@ LAYOUT = """() => {
   return found;
 }"""
 DATA = """(tile) => {
-  const plots = [...document.querySelectorAll(`.stage-tile-${tile} .js-plotly-plot`)];
-  const counts = plots.map(({ data }) =>
-    data.flatMap((trace) => (trace.z ?? [trace.y]).flat()).filter(Number.isFinite).length);
+  const drawn = [...document.querySelectorAll(`.stage-tile-${tile} canvas`)];
+  const counts = drawn.map(({ traces, plane }) =>
+    (plane?.z.flat() ?? traces?.flatMap(({ y }) => y) ?? []).filter(Number.isFinite).length);
   return counts.length && counts.every((count) => count > 0);
 }"""
 

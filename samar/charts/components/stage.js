@@ -6,8 +6,8 @@
  */
 
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
-const [{ loadPlotly, hasWebGL, themeTemplate }, { Member }, { CurveTile, LandscapeTile }, { Timeline }, { Stream, Redraw }, { Controls }] =
-  await Promise.all(["plotly_page.js", "stage_data.js", "stage_tiles.js", "stage_timeline.js", "live.js", "stage_controls.js"].map(part));
+const [{ Member }, { CurveTile, LandscapeTile }, { Timeline }, { Stream, Redraw }, { Controls }] =
+  await Promise.all(["stage_data.js", "stage_tiles.js", "stage_timeline.js", "live.js", "stage_controls.js"].map(part));
 
 const stages = new WeakMap(); // parentElement -> Stage
 let left = null; // what the last stage knew: Streamlit may take a component off the page for a moment
@@ -29,7 +29,6 @@ class Stage {
     this.members = [];
     this.tiles = [];
     this.view = { axis: "step", smoothing: 0, log: false, unit: "" };
-    this.webgl = hasWebGL();
     this.clock = new Timeline(this);
     this.controls = new Controls(this);
     this.redraw = new Redraw((state) => this.setTriggerValue("moved", state));
@@ -49,8 +48,9 @@ class Stage {
     }
   }
 
-  /** Fill what is left of the screen. */
+  /** Fill what is left of the screen; before a room, with fewer tiles. */
   measure() {
+    this.root.classList.toggle("stage-room", this.presented);
     const top = this.grid.getBoundingClientRect().top + (document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0);
     const room = window.innerHeight - top - this.clock.box.offsetHeight - 10;
     this.root.style.setProperty("--stage-room", `${Math.max(LEAST_HEIGHT, room)}px`);
@@ -58,9 +58,8 @@ class Stage {
 
   // What Streamlit says, and what the stream
 
-  update({ numbers, view, steer, drawn, still, library }, setTriggerValue) {
+  update({ numbers, view, steer, drawn, still }, setTriggerValue) {
     this.setTriggerValue = setTriggerValue;
-    this.library = library;
     this.redraw.drew(drawn);
     const axis = this.view.axis;
     this.view = view;
@@ -91,7 +90,7 @@ class Stage {
 
   /** Draw what is new; the page is drawn anew where its widgets are not those of how the run stands. */
   show() {
-    if (!this.told?.spec || !this.library) return;
+    if (!this.told?.spec) return;
     this.build(this.told.spec);
     this.say(this.told.words);
     for (const tile of this.tiles) if (tile.changed()) tile.dirty = true;
@@ -204,56 +203,37 @@ class Stage {
     this.flush();
   }
 
-  /** Draw what is not up to date, one tile at a time, so that the page stays responsive. */
-  async flush() {
-    if (this.busy || !this.library) return;
-    this.busy = true;
-    try {
-      this.Plotly ??= await loadPlotly(this.library);
-      while (!this.gone && (this.moving || this.waiting)) {
-        await new Promise(requestAnimationFrame); // never comes in a background tab
-        this.template = themeTemplate(this.root);
-        this.template.layout.font.size = parseFloat(getComputedStyle(this.root).fontSize) *
-          TICKS[new URLSearchParams(location.search).get("present") === "1" ? "room" : "desk"];
-        this.background = getComputedStyle(this.root).getPropertyValue("--st-background-color");
-        if (this.moving) {
-          this.moving = false;
-          for (const tile of this.tiles) if (this.Plotly && tile.near) tile.move();
-          this.clock.move();
-          this.showAnswers();
-        }
-        const tile = this.waiting;
-        if (!tile) continue;
-        // The next one goes first the next time, so that none starves on a busy machine.
-        this.turn = this.tiles.indexOf(tile) + 1;
-        tile.dirty = false;
-        await tile.draw();
+  /** Draw in the next frame what is in sight and not up to date. */
+  flush() {
+    this.drawing ??= requestAnimationFrame(() => { // never comes in a background tab
+      this.drawing = null;
+      if (this.gone) return;
+      this.theme = this.colours();
+      const moved = this.moving;
+      this.moving = false;
+      for (const tile of this.tiles) {
+        if (!tile.near || this.hidden(tile)) continue;
+        if (tile.dirty) (tile.dirty = false), tile.draw();
+        else if (moved) tile.move();
       }
-    } catch (error) {
-      this.story.textContent = error.message;
-    }
-    this.busy = false;
+      if (moved) this.clock.move(), this.showAnswers();
+      if (this.moving) this.flush(); // a landscape is on its way to another
+    });
   }
 
-  /** The next tile, in turn, that is in sight and not up to date. */
-  get waiting() {
-    const turn = this.turn ?? 0;
-    return [...this.tiles.slice(turn), ...this.tiles.slice(0, turn)].find(
-      (tile) => tile.dirty && tile.near && !this.hidden(tile));
+  get presented() {
+    return new URLSearchParams(location.search).get("present") === "1";
   }
 
-  /** Let a heavy drawing follow a moving clock without a queue. */
-  async calm(draw) {
-    this.later = draw;
-    if (this.drawing) return;
-    this.drawing = true;
-    while (this.later && !this.gone) {
-      const next = this.later;
-      this.later = null;
-      await next();
-      await new Promise((resolve) => setTimeout(resolve));
-    }
-    this.drawing = false;
+  /** What is drawn has the theme's colours and type. */
+  colours() {
+    const css = getComputedStyle(this.root);
+    const of = (name) => css.getPropertyValue(`--st-${name}`).trim();
+    return {
+      text: of("text-color") || "#222", muted: of("gray-text-color") || "#666", grid: of("border-color") || "#ccc",
+      shade: of("secondary-background-color") || "transparent", font: of("font") || "sans-serif",
+      size: parseFloat(css.fontSize) * TICKS[this.presented ? "room" : "desk"],
+    };
   }
 
   hidden(tile) {

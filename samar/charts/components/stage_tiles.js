@@ -1,12 +1,11 @@
 /** The tiles of the stage: a curve of every run over one axis, and the landscapes of a moment. */
 
 const part = (name) => import(`./${name}${new URL(import.meta.url).search}`);
-const [data, { glConfig, move3d, outliveContexts }] = await Promise.all(["stage_data.js", "plotly_page.js"].map(part));
+const [data, { drawCurves, drawMap, drawSurface, reach, Sheet }] = await Promise.all(["stage_data.js", "canvas.js"].map(part));
 
-const VIRIDIS = "Viridis";
 const GREY = "#808080";
-const EYE = { eye: { x: 1.45, y: 1.45, z: 1.15 }, center: { x: 0, y: 0, z: -0.08 } };
-const ABOVE = { eye: { x: 0, y: -0.01, z: 2.3 } };
+const EYE = { turn: 0.75, tilt: 0.5, near: 1 };
+const MORPH_MS = 400; // in which a new landscape takes the place of the one before
 
 /** A short number for a heading. */
 function short(value, digits = 3) {
@@ -14,17 +13,6 @@ function short(value, digits = 3) {
   const size = Math.abs(value);
   if (size >= 1e5 || (size > 0 && size < 1e-3)) return value.toExponential(1);
   return String(+value.toPrecision(digits));
-}
-
-/** The size of a plot's box, which plotly.js does not look up by itself when it draws again. */
-const extent = (plot) => ({ width: plot.clientWidth, height: plot.clientHeight });
-
-/** Corners of two triangles for every square of an n × n grid. */
-function triangles(n) {
-  const [i, j, k] = [[], [], []];
-  for (let row = 0; row + 1 < n; row++)
-    for (let at = row * n; at + 1 < (row + 1) * n; at++) i.push(at, at + n + 1), j.push(at + 1, at + n), k.push(at + n, at + 1);
-  return { i, j, k };
 }
 
 export class Tile {
@@ -79,7 +67,6 @@ export class Tile {
   destroy() {
     this.seeing.disconnect();
     this.resizing.disconnect();
-    for (const plot of this.plots.querySelectorAll(".js-plotly-plot")) this.stage.Plotly?.purge(plot);
     this.box.remove();
   }
 }
@@ -89,6 +76,7 @@ export class CurveTile extends Tile {
   constructor(...all) {
     super(...all);
     this.plot = document.createElement("div");
+    this.sheet = new Sheet(this.plot);
     this.cursor = document.createElement("i");
     this.cursor.className = "stage-cursor";
     this.beyond = document.createElement("p");
@@ -127,55 +115,37 @@ export class CurveTile extends Tile {
 
   /** The place on the axis under the pointer. */
   at(event) {
-    const area = this.plot._fullLayout?._size;
+    const { area } = this;
     if (!area || !this.range) return null;
     const share = (event.clientX - this.plot.getBoundingClientRect().left - area.l) / area.w;
     return this.range[0] + Math.min(1, Math.max(0, share)) * (this.range[1] - this.range[0]);
   }
 
-  async draw() {
+  draw() {
     const traces = this.stage.members.flatMap((member) => this.curves(member));
     const drawn = traces.filter((trace) => trace.y.some(Number.isFinite));
     this.say(drawn.length ? "" : this.spec.note);
     this.legend.textContent = this.stage.race ? "" : this.spec.legend;
-    const template = this.stage.template;
-    const { size } = template.layout.font;
     this.range = this.stage.range;
-    const layout = {
-      template, ...extent(this.plot), font: { size }, margin: { l: 3.4 * size, r: 0.8 * size, t: 0.5 * size, b: 1.7 * size },
-      showlegend: false, xaxis: { range: [...this.range], nticks: 5, automargin: false, fixedrange: true },
-      yaxis: { automargin: false, fixedrange: true, nticks: 5, tickformat: this.format(drawn), ...this.vertical(drawn) },
-      shapes: this.spec.levels.map(({ y, dash }) => ({
-        type: "line", layer: "below", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { width: 1, dash },
-      })),
-      annotations: [],
-    };
-    if (this.spec.band)
-      layout.shapes.push({ type: "rect", layer: "below", xref: "paper", x0: 0, x1: 1, y0: this.spec.band[0],
-        y1: this.spec.band[1], fillcolor: GREY, opacity: 0.25, line: { width: 0 } });
-    if (this.spec.key === "eigenvalues") this.stability(layout, drawn);
-    await this.stage.Plotly.react(this.plot, drawn, layout, { staticPlot: true });
-    this.plot.querySelector(".main-svg")?.setAttribute("aria-hidden", "true");
+    const { levels, band } = this.spec;
+    const frame = { traces: drawn, x: { range: this.range }, y: this.vertical(drawn), levels, band, notes: [] };
+    if (this.spec.key === "eigenvalues") this.stability(frame);
+    this.area = drawCurves(this.sheet, frame, this.stage.theme);
+    this.sheet.canvas.traces = frame.traces;
     this.move();
-  }
-
-  /** Thousands as 10k where there are any; never thousandths as 900m. */
-  format(traces) {
-    return traces.some(({ y }) => y.some((value) => Math.abs(value) >= 1e4)) ? "~s" : "~g";
   }
 
   vertical(traces) {
     const { log, zero, ticks } = this.spec;
     if (log === "ratio") {
       const sizes = traces.flatMap(({ y }) => y.filter((v) => v > 0).map((v) => Math.abs(Math.log(v)))).sort((a, b) => a - b);
-      const reach = Math.exp(sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 0.2);
-      const [factor, all] = ticks.find(([width]) => reach <= width) ?? ticks.at(-1);
-      const low = this.plot.clientHeight < 8 * this.stage.template.layout.font.size;
-      const tickvals = low ? [all[0], 1, all.at(-1)] : all;
-      return { type: "log", range: [-Math.log10(factor), Math.log10(factor)], tickvals, tickformat: "~g" };
+      const size = Math.exp(sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 0.2);
+      const [factor, all] = ticks.find(([width]) => size <= width) ?? ticks.at(-1);
+      const low = this.plot.clientHeight < 8 * this.stage.theme.size;
+      return { log: true, range: [1 / factor, factor], ticks: low ? [all[0], 1, all.at(-1)] : all };
     }
-    if (log && this.stage.view.log) return { type: "log", tickformat: "~g", minorloglabels: "complete" };
-    return { rangemode: zero ? "tozero" : "normal" };
+    const kind = { log: Boolean(log && this.stage.view.log), zero };
+    return { ...kind, range: reach(traces.flatMap(({ y }) => y), kind) };
   }
 
   /** The traces of one run. */
@@ -190,7 +160,7 @@ export class CurveTile extends Tile {
     for (const { name, role } of columns) {
       const from = role === "raw" ? "steps" : role === "estimate" ? "estimates" : table;
       const y = factor === 1 ? member.column(from, name) : member.column(from, name).map((v) => factor * v);
-      const common = { type: "scatter", mode: "lines", x: member.places(from, axis), opacity, hoverinfo: "skip", cliponaxis: false, connectgaps: this.spec.bridged };
+      const common = { mode: "lines", x: member.places(from, axis), opacity, connectgaps: this.spec.bridged };
       if (from === "steps") {
         const plain = role === "raw" && !race && !ghost ? GREY : line.color;
         const weight = smoothed && y.length > 2 ? smoothing ** member.facts.smoothing_steps : 0;
@@ -223,21 +193,20 @@ export class CurveTile extends Tile {
   }
 
   /** Each run's edge of stability as a line, where the eigenvalues reach near it. */
-  stability(layout, drawn) {
+  stability({ traces, y: axis, notes }) {
     const { race, shown, view } = this.stage;
-    const heights = drawn.flatMap(({ y }) => y.filter(Number.isFinite));
+    const heights = traces.flatMap(({ y }) => y.filter(Number.isFinite));
     this.ceiling = 1.25 * Math.max(...heights, 0);
     if (!this.ceiling) return;
-    layout.yaxis.range = [Math.min(0, ...heights), this.ceiling];
+    if (!axis.log) axis.range = [Math.min(0, ...heights), this.ceiling];
     for (const member of shown) {
       const [name, edges] = this.edge(member);
       const color = race ? member.facts.color : GREY;
       const x = member.places("curvature", view.axis);
       const y = edges.map((edge) => (edge > this.ceiling ? NaN : edge));
-      drawn.push({ type: "scatter", mode: "lines", x, y, line: { color, dash: "dash", width: race ? 1 : 1.5 }, opacity: race ? 0.7 : 1, hoverinfo: "skip" });
+      traces.push({ mode: "lines", x, y, line: { color, dash: "dash", width: race ? 1 : 1.5 }, opacity: race ? 0.7 : 1 });
       const text = race ? `${name} ${member.facts.label}` : name;
-      if (Number.isFinite(y.at(-1)))
-        layout.annotations.push({ text, font: race ? { color } : {}, showarrow: false, x: x.at(-1), y: y.at(-1), xanchor: "right", yanchor: "bottom" });
+      if (Number.isFinite(y.at(-1))) notes.push({ text, color: race ? color : null, x: x.at(-1), y: y.at(-1) });
     }
   }
 
@@ -261,7 +230,7 @@ export class CurveTile extends Tile {
 
   /** The cursor and the heading's numbers at the clock's moment. */
   move() {
-    const area = this.plot._fullLayout?._size;
+    const { area } = this;
     if (area && this.range) {
       const share = (this.stage.moment - this.range[0]) / (this.range[1] - this.range[0]);
       this.cursor.hidden = !(share >= 0 && share <= 1) || this.box.classList.contains("stage-empty");
@@ -298,7 +267,7 @@ export class CurveTile extends Tile {
   }
 }
 
-/** The landscapes of this moment, one square a run, at one scale for the whole run. */
+/** The landscapes of this moment, one square a run, at one scale and from one camera. */
 export class LandscapeTile extends Tile {
   constructor(...all) {
     super(...all);
@@ -309,30 +278,48 @@ export class LandscapeTile extends Tile {
     this.box.querySelector("header").insertBefore(this.shape, this.box.querySelector(".stage-large"));
     this.foot = document.createElement("footer");
     this.box.append(this.foot);
-    // A redraw would end a drag of the camera.
-    this.release = () => this.held && setTimeout(() => ((this.held = false), (this.dirty = true), this.stage.flush()));
-    for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, this.release, true);
   }
 
-  destroy() {
-    for (const type of ["pointerup", "pointercancel"]) window.removeEventListener(type, this.release, true);
-    super.destroy();
-  }
-
-  /** A plot with the name of its run over it. */
+  /** A sheet with the name of its run over it. */
   square() {
     const box = document.createElement("div");
     const [plot, name] = [document.createElement("div"), document.createElement("p")];
     name.className = "stage-name";
     box.append(plot, name);
-    plot.addEventListener("pointerdown", () => (this.held = plot.shown === "surface"), true);
     this.plots.append(box);
-    return plot;
+    const square = { box, name, sheet: new Sheet(plot) };
+    let held = null;
+    plot.addEventListener("pointerdown", (event) => {
+      if (this.flat || event.button) return;
+      held = { x: event.clientX, y: event.clientY, ...this.camera };
+      plot.setPointerCapture(event.pointerId);
+    });
+    plot.addEventListener("pointermove", (event) => {
+      if (!held) return;
+      const tilt = held.tilt + (event.clientY - held.y) / 160;
+      this.look({ turn: held.turn + (event.clientX - held.x) / 120, tilt: Math.min(Math.max(tilt, 0.05), 1.57) });
+    });
+    for (const end of ["pointerup", "pointercancel"]) plot.addEventListener(end, () => (held = null));
+    plot.addEventListener("wheel", (event) => {
+      if (this.flat || !(event.ctrlKey || this.box.matches(".stage-enlarged"))) return; // else the page scrolls
+      event.preventDefault();
+      this.look({ near: Math.min(Math.max(this.camera.near * 1.001 ** -event.deltaY, 0.5), 3) });
+    }, { passive: false });
+    plot.addEventListener("dblclick", () => this.look(EYE));
+    return square;
+  }
+
+  get camera() {
+    return this.stage.camera ?? EYE;
+  }
+
+  look(change) {
+    this.stage.camera = { ...this.camera, ...change };
+    this.stage.moved();
   }
 
   get flat() {
-    const many = this.stage.shown.length > 2;
-    return !this.stage.webgl || (this.chosen ?? many);
+    return this.chosen ?? this.stage.shown.length > 2;
   }
 
   turn() {
@@ -344,145 +331,102 @@ export class LandscapeTile extends Tile {
   /** Look from above, and back. */
   top() {
     if (this.flat) return this.turn();
-    this.above = !this.above;
-    for (const plot of this.squares)
-      if (plot.shown === "surface") this.stage.Plotly.relayout(plot, { "scene.camera": this.above ? ABOVE : EYE });
+    this.look({ tilt: this.camera.tilt > 1.5 ? EYE.tilt : 1.57 });
   }
 
-  async draw() {
+  draw() {
     const members = this.stage.shown;
     const known = members.flatMap(({ planes }) => planes);
     this.say(known.length ? "" : this.spec.note);
-    this.shape.hidden = !this.stage.webgl;
     this.shape.textContent = this.flat ? "3-D" : "from above";
     this.shape.title = this.flat ? "Show as a surface" : "Show from above (key T)";
+    const many = members.length;
+    // Side by side where the tile is wide, else one below the other.
+    const wide = this.plots.clientWidth > 0.9 * this.plots.clientHeight;
+    const columns = many > 2 || (many === 2 && wide) ? 2 : 1;
     const most = "minmax(0, 1fr)";
-    const columns = members.length > 2 || (members.length === 2 && this.flat) ? 2 : 1;
-    this.plots.style.gridTemplate = `repeat(${Math.ceil(members.length / columns)}, ${most}) / repeat(${columns}, ${most})`;
-    while (this.squares.length > members.length) {
-      const plot = this.squares.pop();
-      this.stage.Plotly.purge(plot);
-      plot.parentElement.remove();
-    }
-    while (this.squares.length < members.length) this.squares.push(this.square());
-    for (const plot of this.squares) plot.signature = null;
-    await this.show();
+    this.plots.style.gridTemplate = `repeat(${Math.ceil(many / columns) || 1}, ${most}) / repeat(${columns}, ${most})`;
+    while (this.squares.length > many) this.squares.pop().box.remove();
+    while (this.squares.length < many) this.squares.push(this.square());
+    // One scale for all that was measured, so that heights can be compared.
+    const low = known.reduce((least, each) => Math.min(least, each.low), Infinity);
+    const high = known.reduce((most, each) => Math.max(most, each.high), -Infinity);
+    this.bounds = [low, Math.max(Math.min(high, this.spec.cap), low + 1e-6)];
+    this.cut = high > this.bounds[1] + 1e-9;
+    this.move();
   }
 
   /** Each run's landscape at the clock's moment. */
-  async show() {
-    const members = this.stage.shown;
-    const known = members.flatMap(({ planes }) => planes);
-    if (this.held || !known.length) return;
-    // One scale for all that was measured, so that heights can be compared.
-    const low = Math.min(...known.map((each) => each.low));
-    const highest = Math.max(...known.map((each) => each.high));
-    this.bounds = [low, Math.max(Math.min(highest, this.spec.cap), low + 1e-6)];
-    this.cut = highest > this.bounds[1] + 1e-9;
+  move() {
+    const { shown, race } = this.stage;
+    if (!this.bounds || !shown.some(({ planes }) => planes.length)) return;
     const words = [];
-    for (const [number, member] of members.entries()) {
-      const plot = this.squares[number];
-      const plane = member.entry("planes", this.stage.stepOf(member));
-      if (!plot || !plane) continue;
-      words.push([member, plane]);
-      const name = plot.nextElementSibling;
-      name.innerHTML = `<b></b> <span></span>`;
-      name.hidden = !this.stage.race;
-      name.firstChild.textContent = member.facts.label;
-      name.firstChild.style.color = member.facts.color;
-      name.lastChild.textContent = `step ${plane.step.toLocaleString("en")}`;
-      const signature = [plane.step, plane.at, this.flat, plot.clientWidth, plot.clientHeight, ...this.bounds].join();
-      if (plot.signature === signature) continue;
-      plot.signature = signature;
-      if (this.flat) await this.contour(plot, member, plane);
-      else await this.surface(plot, member, plane);
+    for (const [number, member] of shown.entries()) {
+      const square = this.squares[number];
+      const moment = member.planes.length ? this.between(member, square) : null;
+      if (!square || !moment) continue;
+      words.push([member, moment.plane, moment.between]);
+      square.name.hidden = !race;
+      if (race) {
+        square.name.innerHTML = "<b></b> <span></span>";
+        square.name.firstChild.textContent = member.facts.label;
+        square.name.firstChild.style.color = member.facts.color;
+        square.name.lastChild.textContent = `step ${moment.plane.step.toLocaleString("en")}`;
+      }
+      this.paint(square, member, moment);
     }
     this.caption(words);
   }
 
+  /** A run's plane at the moment, mixed from the two beside it, or on its way to a new one. */
+  between(member, square) {
+    const step = this.stage.stepOf(member);
+    const plane = member.entry("planes", step);
+    const alike = (other) => other && other.side === plane.side && other.x[0] === plane.x[0];
+    const mix = (from, share) => {
+      const z = plane.z.map((row, j) => row.map((v, i) => from.z[j][i] + share * (v - from.z[j][i])));
+      return { plane, z, centre: from.centre + share * (plane.centre - from.centre), x: plane.x, y: plane.y };
+    };
+    if (this.stage.following) {
+      const now = performance.now();
+      if (square.plane !== plane) [square.from, square.plane, square.since] = [square.shown, plane, now];
+      const share = (now - square.since) / MORPH_MS;
+      if (alike(square.from) && share < 1) {
+        this.stage.moving = true;
+        return mix(square.from, share);
+      }
+      return { plane, ...plane };
+    }
+    square.plane = plane;
+    const next = member.planes[member.planes.indexOf(plane) + 1];
+    if (!alike(next) || step <= plane.step) return { plane, ...plane };
+    const share = (step - plane.step) / (next.step - plane.step);
+    const { z, centre, x, y } = mix({ z: next.z, centre: next.centre }, 1 - share);
+    return { plane, z, centre, x, y, between: [plane.step, next.step] };
+  }
+
+  paint(square, member, { z, centre, x, y, plane }) {
+    const [low, high] = this.bounds;
+    const here = Number.isFinite(centre) ? Math.min(centre, high) : high;
+    const scene = { z, xs: x, ys: y, low, high, here, color: member.facts.color, camera: this.camera };
+    square.shown = { z, centre, x, side: plane.side };
+    Object.assign(square.sheet.canvas, { plane: { step: plane.step, z }, camera: this.camera });
+    const { theme, race } = this.stage;
+    if (this.flat) drawMap(square.sheet, { ...scene, axes: !race }, theme);
+    else drawSurface(square.sheet, scene, theme);
+  }
+
   caption(words) {
     if (!words.length) return void (this.foot.textContent = "");
-    const [member, plane] = words[0];
+    const [member, plane, between] = words[0];
     const [steps, images] = ["step", "images"].map((name) => [...new Set(words.map(([, each]) => each[name]))]);
     const parts = steps.length > 1 ? ["measured at different steps"] : [`step ${plane.step.toLocaleString("en")}`];
-    if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
+    if (between) parts[0] = `between steps ${between.map((step) => step.toLocaleString("en")).join(" and ")}`;
+    else if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
     parts.push(`${images.join(" or ")} ${this.spec.examples}`);
     if (this.cut) parts.push(`losses above ${short(this.bounds[1], 2)} cut off`);
     this.foot.textContent = this.foot.title = parts.join(" · ");
     this.output.textContent = words.length === 1 ? `${short(plane.centre)} here` : "";
     this.box.setAttribute("aria-label", `Loss landscape of ${member.facts.label}: ${this.foot.textContent}`);
-  }
-
-  async contour(plot, member, plane) {
-    const [zmin, zmax] = this.bounds;
-    if (plot.shown === "surface") this.stage.Plotly.purge(plot);
-    plot.shown = "contour";
-    const z = plane.z.map((row) => row.map((v) => (Number.isFinite(v) ? Math.min(v, zmax) : zmax)));
-    const { size } = this.stage.template.layout.font;
-    const bar = !this.stage.race;
-    await this.stage.Plotly.react(plot, [
-      { type: "contour", x: plane.x, y: plane.y, z, zmin, zmax, colorscale: VIRIDIS, autocontour: false, showscale: bar,
-        contours: { coloring: "heatmap", start: zmin, end: zmax, size: (zmax - zmin) / 12 }, line: { width: 0.7, color: "rgba(255,255,255,.55)" },
-        colorbar: { thickness: 10, outlinewidth: 0, nticks: 5, len: 1, lenmode: "fraction" }, hoverinfo: "skip" },
-      { type: "scatter", mode: "markers", x: [0], y: [0], marker: { symbol: "x-thin", size: 10, line: { width: 2.5, color: "#fff" } }, hoverinfo: "skip" },
-    ], {
-      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false,
-      margin: bar ? { l: 2.6 * size, r: 4 * size, t: 6, b: 1.8 * size } : { l: 2, r: 2, t: 2, b: 2 },
-      xaxis: { constrain: "domain", nticks: 5, automargin: false, visible: bar }, yaxis: { scaleanchor: "x", constrain: "domain", nticks: 5, automargin: false, visible: bar },
-    }, { staticPlot: true });
-  }
-
-  async surface(plot, member, plane) {
-    const [zmin, zmax] = this.bounds;
-    const z = plane.z.flat().map((v) => (Number.isFinite(v) ? Math.min(v, zmax) : zmax));
-    const floor = zmin - 0.12 * (zmax - zmin);
-    const here = Number.isFinite(plane.centre) ? Math.min(plane.centre, zmax) : zmax;
-    const size = this.stage.template.layout.font.size;
-    // While nothing but the heights changes, the scene stays as it is.
-    const frame = JSON.stringify([plane.x, plane.y, this.bounds, plot.clientWidth, plot.clientHeight, size, this.stage.background]);
-    if (plot.shown === "surface" && plot.frame === frame)
-      return move3d(plot, [[0, { z, intensity: z }], [1, { intensity: z }], [2, { z: [here, floor] }]]);
-    const scene = plot._fullLayout?.scene; // where its context was lost, the camera was stored in the layout
-    const camera = plot.shown === "surface" ? scene?._scene?.getCamera() ?? scene?.camera : undefined;
-    if (plot.shown === "contour") this.stage.Plotly.purge(plot);
-    [plot.shown, plot.frame] = ["surface", frame];
-    const place = { x: plane.y.flatMap(() => plane.x), y: plane.y.flatMap((v) => plane.x.map(() => v)) };
-    const mesh = {
-      type: "mesh3d", ...place, ...triangles(plane.x.length), intensity: z, cmin: zmin, cmax: zmax, colorscale: VIRIDIS,
-      showscale: false, hoverinfo: "skip", lighting: { ambient: 0.75, diffuse: 0.5, specular: 0.05, roughness: 0.9 },
-    };
-    const axis = { nticks: 3, title: { text: "" }, showspikes: false, tickfont: { size: 0.9 * size } };
-    await this.stage.Plotly.react(plot, [
-      { ...mesh, z },
-      { ...mesh, z: z.map(() => floor), lighting: { ambient: 1, diffuse: 0 } },
-      { type: "scatter3d", mode: "markers", x: [0, 0], y: [0, 0], z: [here, floor], hoverinfo: "skip",
-        marker: { size: [5, 3], color: member.facts.color, line: { color: "#fff", width: 1 } } },
-    ], {
-      template: this.stage.template, ...extent(plot), font: { size }, showlegend: false,
-      margin: { l: 0, r: 0, t: 0, b: 0 },
-      scene: { aspectmode: "cube", camera: camera ?? this.stage.camera ?? (this.above ? ABOVE : EYE), xaxis: axis, yaxis: axis, zaxis: { ...axis, range: [floor - 0.02 * (zmax - zmin), zmax + 0.02 * (zmax - zmin)], nticks: 4 } }, // what lies on the edge would flicker
-    }, { displayModeBar: false, ...glConfig() });
-    outliveContexts(plot, () => ((plot.frame = plot.signature = ""), this.move()));
-    if (!plot.turns) {
-      plot.turns = true;
-      plot.on("plotly_relayout", (change) => {
-        if (!change["scene.camera"]) return;
-        this.stage.camera = change["scene.camera"];
-        this.follow(plot, change["scene.camera"]);
-      });
-    }
-  }
-
-  /** Squares of a race look from one place. */
-  follow(plot, camera) {
-    const wanted = JSON.stringify(camera);
-    if (wanted === this.camera) return;
-    this.camera = wanted;
-    for (const other of this.squares)
-      if (other !== plot && other.shown === "surface") this.stage.Plotly.relayout(other, { "scene.camera": camera });
-  }
-
-  move() {
-    this.stage.calm(() => this.show());
   }
 }

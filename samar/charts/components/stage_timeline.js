@@ -4,7 +4,6 @@
  */
 
 const PLAY_SECONDS = 12;
-const TICK_MS = 80;
 const ICONS = { play: "M6 3.5v13L17 10z", pause: "M5 4h3.5v12H5zM11.5 4H15v12h-3.5z" };
 
 export class Timeline {
@@ -59,19 +58,20 @@ export class Timeline {
     const { end } = this.stage;
     let place = this.at === null ? 0 : this.at;
     let before = performance.now();
-    this.timer = setInterval(() => {
-      const now = performance.now();
-      place += ((now - before) / 1000 / PLAY_SECONDS) * end;
+    const tick = (now) => {
+      place += (Math.max(0, now - before) / 1000 / PLAY_SECONDS) * end;
       before = now;
+      this.timer = requestAnimationFrame(tick);
       this.go(place);
       if (this.at === null) this.pause();
-    }, TICK_MS);
+    };
+    this.timer = requestAnimationFrame(tick);
     this.go(place);
     this.draw();
   }
 
   pause() {
-    clearInterval(this.timer);
+    cancelAnimationFrame(this.timer);
     this.timer = undefined;
     if (!this.stage.gone) this.draw();
   }

@@ -167,7 +167,7 @@ class Feed:
         if changed:
             part["tables"] = changed
         lists: dict[str, list[Any]] = {
-            "planes": shown_planes(run),
+            "planes": measurements(run.events, PLANE),
             "events": _marks(run.events),
             "answers": _answers(run.events),
         }
@@ -274,22 +274,6 @@ def _now(steps: Columns, turns: Sequence[int]) -> dict[str, float | None]:
 
 MEASURED = ("trace", "lr", "edge", "kappa", "kappa_expected", "gradient_share", "images")
 """Of a measurement, besides its eigenvalues."""
-
-
-PLANE_SECONDS = 1.0
-"""A new landscape comes to the stage at most so often."""
-
-
-def shown_planes(run: StageRun) -> list[Event]:
-    """The landscapes of a run that the stage shows."""
-    planes = measurements(run.events, PLANE)
-    shown: list[Event] = []
-    for plane in planes:
-        if not shown or plane.at - shown[-1].at >= PLANE_SECONDS:
-            shown.append(plane)
-    if planes and not run.active and shown[-1] is not planes[-1]:
-        shown.append(planes[-1])
-    return shown
 
 
 ESTIMATED = ("train_accuracy", "test_accuracy", "gap")

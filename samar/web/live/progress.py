@@ -16,7 +16,7 @@ from samar.sweeps.service import Sweep
 from samar.web.live.follow import REST_SECONDS
 from samar.web.service import service, sweeps
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.1
 QUEUE = "queue"
 """Names everything that is at work or waits, but the parts of races and waiting parts of sweeps."""
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from samar.charts.training import View
 from samar.web.live.stage import MOST_RUNS, Shown, empty_stage
-from samar.web.server import PLOTLY_JS, STAGE_JS, component, static_url
+from samar.web.server import STAGE_JS, component
 from samar.web.state import COMPARED, show_run
 from samar.web.train.experiments import steering
 
@@ -32,7 +32,6 @@ def stage(shown: Shown, view: View) -> None:
             "view": look | {"unit": UNITS[view.x]},
             "steer": steering(shown.whole),
             "drawn": shown.state,
-            "library": static_url(PLOTLY_JS),
         },
         on_moved_change=lambda: None,
         on_go_change=_go,
