@@ -77,7 +77,7 @@ import samar
 for name in samar.__all__:
     assert getattr(samar, name) is not None
 import samar.cli, samar.curvature.report
-from samar.charts.curvature import curvature_panel
+from samar.charts.curvature import eigenvalue_figure
 from samar.charts.html.landscape import standalone_html
 from samar.jobs.store import Store
 Store()

@@ -12,8 +12,6 @@ import numpy as np
 import plotly.graph_objects as go
 
 from samar.charts.theme import NEUTRAL, panel
-from samar.charts.training import Columns, View, curve, run_panel
-from samar.compare.metrics import places
 from samar.curvature.catalog import HESSIAN, MATRICES
 
 if TYPE_CHECKING:
@@ -29,10 +27,6 @@ STYLES = (
 )
 """Colour, dash and marker of the first, second, … network; a pair is told apart by each alone."""
 
-RANKS = (("solid", "circle", 2.0), ("dash", "diamond-open", 1.2), ("dot", "x-thin-open", 1.2))
-"""Dash, marker and width of h₁, h₂ and h₃ over a run."""
-
-EMPTY = "Nothing was measured yet; the first measurement follows an epoch."
 LEGEND_LINE = 22
 DECADES = 8
 """How far below its peak a density is drawn; what is lower is the tail of a Gaussian."""
@@ -270,49 +264,3 @@ def convergence_figure(
 def eigenvalue_name(rank: int) -> str:
     """h₁ for the largest, h₂ for the next."""
     return "h" + str(rank).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
-def curvature_panel(
-    steps: Columns, epochs: Columns, view: View, measured: Sequence[Mapping[str, Any]]
-) -> go.Figure:
-    """Top eigenvalues with their residuals, and 2/η, the bound of plain gradient descent.
-
-    Args:
-        measured: in order of ``step``, each with ``step``, ``values``, ``residuals`` (both
-            descending with the eigenvalues) and ``lr``.
-    """
-    x = places(np.array([float(each["step"]) for each in measured]), view.x, steps)
-    ranks = min((len(each["values"]) for each in measured), default=0)
-    curves: list[dict[str, Any]] = []
-    for rank, (dash, symbol, width) in enumerate(RANKS[:ranks]):
-        curves += _measured_curve(
-            x,
-            [each["values"][rank] for each in measured],
-            [each["residuals"][rank] for each in measured],
-            eigenvalue_name(rank + 1),
-            {"color": view.style.color, "dash": dash, "width": width},
-            symbol,
-        )
-    bound = np.array([2 / each["lr"] if each["lr"] else np.nan for each in measured])
-    dashed = {"color": NEUTRAL, "dash": "longdash", "width": 1.2}
-    curves += curve(x, bound, "2/η", "2/η = %{y:.4~g}", dashed)
-    y_axis: dict[str, Any] = {"title": "eigenvalue", "type": "log" if view.log else "linear"}
-    if measured:
-        # As η falls to 0 its limit leaves the chart, and should not drag the scale along.
-        y_axis["autorangeoptions"] = {"clipmax": 2 * max(each["values"][0] for each in measured)}
-    return run_panel(steps, epochs, view, curves, "Hessian's top eigenvalues", y_axis, empty=EMPTY)
-
-
-def _measured_curve(
-    x: np.ndarray,
-    values: Sequence[float],
-    errors: Sequence[float],
-    name: str,
-    line: dict[str, Any],
-    symbol: str,
-) -> list[dict[str, Any]]:
-    """A curve with error bars."""
-    array = np.array(errors, dtype=np.float32)
-    bars: Any = {"error_y": {"type": "data", "array": array, "thickness": 1, "width": 2}}
-    marker = {"symbol": symbol, "size": 7}
-    return curve(x, np.array(values), name, "%{y:.4~g}", line, marker, **bars)

@@ -62,32 +62,6 @@ class View:
         return OPTIMIZER_STYLES[self.optimizer]
 
 
-def loss_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
-    """Mini-batch loss per step, training and test loss per epoch."""
-    curves = _step_curves(steps, view, steps["loss"], "mini-batch", NEUTRAL)
-    curves += _epoch_curves(epochs, view, epochs["train_loss"], epochs["test_loss"], "%{y:.4f}")
-    y_axis = {"title": "cross-entropy (nats)"} | _scale(view)
-    return run_panel(steps, epochs, view, curves, "Loss", y_axis)
-
-
-def accuracy_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
-    """Training and test accuracy per epoch, in percent."""
-    train, test = 100 * epochs["train_accuracy"], 100 * epochs["test_accuracy"]
-    curves = _epoch_curves(epochs, view, train, test, "%{y:.2f}")
-    empty = "Waiting for the end of the first epoch."
-    return run_panel(steps, epochs, view, curves, "Accuracy", {"title": "correct (%)"}, empty=empty)
-
-
-def gap_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
-    """Generalization gap per epoch: training minus test accuracy, in percentage points."""
-    line = {"color": view.style.color, "dash": view.style.dash}
-    marker = {"symbol": view.style.symbol, "size": 7}
-    curves = curve(epochs[view.x], 100 * epochs["gap"], "gap", "%{y:+.2f}", line, marker)
-    y_axis = {"title": "train − test accuracy (points)", "rangemode": "tozero"}
-    empty = "Waiting for the end of the first epoch."
-    return run_panel(steps, epochs, view, curves, "Generalization gap", y_axis, empty=empty)
-
-
 def lam_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     """λ, the strength of the sharpness term, with the bounds that it may not leave."""
     line = {"color": view.style.color, "width": 2}
@@ -129,22 +103,6 @@ def sharpness_figure(steps: Columns, epochs: Columns, view: View) -> go.Figure:
     if view.optimizer == "sgd":
         empty = "SGD has no λ and measures no sharpness:<br>it never perturbs the weights."
     return run_panel(steps, epochs, view, curves, "Sharpness", y_axis, empty=empty)
-
-
-PANELS = {
-    "loss": loss_figure,
-    "accuracy": accuracy_figure,
-    "lam": lam_figure,
-    "ratio": ratio_figure,
-    "sharpness": sharpness_figure,
-    "gap": gap_figure,
-}
-
-
-def panel_names(optimizer: str) -> tuple[str, ...]:
-    """The keys of :data:`PANELS` that say something about an optimizer, in reading order."""
-    unused = set() if optimizer == "samar" else {"lam", "ratio"}
-    return tuple(name for name in PANELS if name not in unused)
 
 
 def run_panel(
@@ -206,17 +164,6 @@ def _step_curves(
     smooth, hover = np.exp(mean) if geometric else mean, "%{y:.4~g} smoothed"
     curves += curve(x, smooth, name, hover, thick_line, points=SMOOTHING_POINTS)
     return [curve | {"legendgroup": name} for curve in curves]
-
-
-def _epoch_curves(
-    epochs: Columns, view: View, train: Floats, test: Floats, hover: str
-) -> list[dict[str, Any]]:
-    """Training set: grey, hollow circles. Test set: the optimizer's colour, dash and marker."""
-    x, style = epochs[view.x], view.style
-    line, marker = {"color": NEUTRAL, "width": 1.5}, {"symbol": "circle-open", "size": 7}
-    curves = curve(x, train, "training", hover, line, marker)
-    line = {"color": style.color, "width": 2, "dash": style.dash}
-    return curves + curve(x, test, "test", hover, line, {"symbol": style.symbol, "size": 8})
 
 
 def curve(

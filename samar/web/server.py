@@ -76,17 +76,18 @@ def script_url(name: str) -> str:
     return f"{static_url(name)}?v={zlib.crc32(content):08x}"
 
 
-def component(name: str, *, html: str, css: str, js: str) -> Any:
+def component(name: str, *, html: str, css: str, js: str, **values: str) -> Any:
     """Declare a component of the browser; what it returns puts one on the page.
 
     Args:
         html: its template, with an element of the class ``samar-chart-note`` that says why there
             is nothing where the script cannot be loaded.
+        values: with which the template is filled in.
         css, js: its files among those of :data:`samar.charts.html.render.COMPONENTS`.
     """
     return st.components.v2.component(
         name,
-        html=render(html),
+        html=render(html, **values),
         css=script(css),
         js=render("chart.js.j2", url=script_url(js)),
         isolate_styles=False,  # in a shadow root the 3-D canvas stays blank

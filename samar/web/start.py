@@ -1,6 +1,7 @@
 """The start page: a recorded race that moves at once, and two ways on."""
 
 from importlib import import_module
+from typing import Any
 
 import streamlit as st
 
@@ -11,9 +12,9 @@ from samar.training.presets import DEFAULT_PRESET, PRESETS
 from samar.web.learn.glossary import glossary_style, prose
 from samar.web.pages import PAGES
 from samar.web.person import SUPPOSED, supposed
-from samar.web.plotly_chart import expect_charts, figure_json, plotly_chart
 from samar.web.presenting import carried
 from samar.web.service import explained, service, unless
+from samar.web.stage import replay
 from samar.web.state import COMPARE_PAGE, LESSON, LESSONS_PAGE, RUN, TRAIN_PAGE
 
 PRESET = PRESETS[DEFAULT_PRESET]
@@ -21,7 +22,13 @@ RECORDING, SAMAR, SGD = "noisy_digits", "samar_0", "sgd_0"
 RACED = "sgd,samar"
 """Who races: the two of the recording."""
 
-HEIGHTS = {"sgd": "var(--hero)", "samar": "var(--hero)", "strength": "var(--beside)"}
+TILES = ("landscape", "lam", "ratio")
+POINTS, IMAGES = 9, 512
+"""Of the measured 17 × 17 points those in the middle are drawn: half the distance."""
+CAPTION = (
+    ":violet-badge[:material/history: replay] A recorded race. Height and colour: the loss around "
+    "each network, on one scale. Drag a landscape to turn it, and the bar to go back in time."
+)
 
 
 def show() -> None:
@@ -32,15 +39,15 @@ def show() -> None:
         words.title("See why flat minima matter", anchor=False)
         with st.container(horizontal=True, width="content", key="start_doors"):
             _doors()
-    with words:
-        expect_charts()  # the browser loads the library while the server makes the figures
     try:
-        replay = _replay()
+        message, sentence = _race()
     except DataError as error:
         st.warning(str(error), icon=":material/history:")
     else:
-        words.markdown(replay["sentence"])
-        _hero(replay)
+        words.markdown(sentence)
+        with st.container(key="hero"):
+            replay(message, key="recorded_race")
+        st.caption(CAPTION)
     _links()
     glossary_style()
     prose(
@@ -73,18 +80,6 @@ def _doors() -> None:
         st.switch_page(PAGES["playground"].path, query_params=carried())
 
 
-def _hero(replay: dict[str, str]) -> None:
-    """Draw the replay, which goes round and round until it is paused."""
-    with st.container(key="hero"):
-        for name, height in HEIGHTS.items():
-            plotly_chart(
-                replay[name], key=f"replay_{name}", flat=replay.get(f"flat_{name}"), height=height,
-                clock="replay", play="loop", buttons=name == "strength", wheel=False,
-                link="replay" if name != "strength" else None,
-            )  # fmt: skip
-    st.caption(replay["caption"])
-
-
 def _links() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="start_links"):
         if st.button(
@@ -108,24 +103,21 @@ def _links() -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _replay() -> dict[str, str]:
-    """The figures, and the sentence that says what they show."""
-    from samar.charts.replay import TOP, flat_figures, measured_every, memorized, replay_figures
+def _race() -> tuple[dict[str, Any], str]:
+    """What the stage is told of the recorded race, and the sentence that says what it shows."""
+    from samar.charts.stage.recorded import memorized, recorded_run, recorded_stage
     from samar.recordings import recording
 
     runs = recording(RECORDING).runs
-    samar, sgd = runs[SAMAR], runs[SGD]
-    found = {name: figure_json(figure) for name, figure in replay_figures(samar, sgd).items()}
-    for name, figure in flat_figures(samar, sgd).items():
-        found[f"flat_{name}"] = figure_json(figure)
-    noise = 100 * samar.config["label_noise"]
-    found["sentence"] = (
+    raced = [runs[SGD], runs[SAMAR]]
+    shown = [
+        recorded_run(run, name, IMAGES, POINTS)
+        for run, name in zip(raced, ("SGD", "SAMAR"), strict=True)
+    ]
+    message = recorded_stage(raced, shown)
+    message["spec"] = [tile for tile in message["spec"] if tile["key"] in TILES]
+    noise = 100 * runs[SAMAR].config["label_noise"]
+    return message, (
         f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. "
-        f"SGD memorizes the wrong labels; SAMAR mostly does not ({memorized(samar):.0f} %)."
+        f"SGD memorizes the wrong labels; SAMAR mostly does not ({memorized(runs[SAMAR]):.0f} %)."
     )
-    found["caption"] = (
-        ":violet-badge[:material/history: replay] A recorded race. Height and colour: the loss "
-        f"around each network, on one scale, cut at {TOP:g}, measured every "
-        f"{measured_every(samar)} epochs, interpolated between."
-    )
-    return found

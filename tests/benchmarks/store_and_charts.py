@@ -5,9 +5,10 @@ Run: ``python -m tests.benchmarks.store_and_charts``
 1. The store's share of a run's wall time: the noisy-digits preset through the real worker loop,
    with the time inside the store's calls added up.
 2. With 100,000 (then 1,000,000) steps recorded: reading everything once (a new tab), then the usual
-   refresh (read what is new, build all panels, encode), and the size of the message.
+   look (read what is new, encode it for the stage), and the size of the message.
 """
 
+import json
 import os
 import statistics
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any
 
 os.environ["SAMAR_HOME"] = tempfile.mkdtemp()
 
-from samar.charts.training import PANELS, View
+from samar.charts.stage.feed import Feed, StageRun
 from samar.jobs.engine.worker import run as work
 from samar.jobs.job import Job
 from samar.jobs.records import RunHistory
@@ -25,7 +26,6 @@ from samar.jobs.store import Store
 from samar.jobs.training_records import StepRecord
 from samar.training.presets import PRESETS
 from samar.training.settings import TrainSettings
-from samar.web.plotly_chart import figure_json
 
 
 class Timed:
@@ -78,7 +78,7 @@ def refresh(count: int, store: Store) -> None:
     for first in range(1, count, 50_000):
         store.records.append(run.key, [record(n) for n in range(first, first + 50_000)])
     history = RunHistory(store.records, run.key)
-    view = View(optimizer="samar", smoothing=0.9, bounds=(0.1, 3), dead_band=(0.9, 1.1))
+    feed = Feed()
     started = time.perf_counter()
     history.refresh()
     first_read = time.perf_counter() - started
@@ -87,12 +87,12 @@ def refresh(count: int, store: Store) -> None:
         store.records.append(run.key, [record(count + 100 * tick + n) for n in range(1, 101)])
         started = time.perf_counter()
         steps, epochs = history.refresh()
-        size = sum(len(figure_json(draw(steps, epochs, view))) for draw in PANELS.values())
+        shown = StageRun(run.id, "", run.settings, steps, epochs)
+        size = len(json.dumps(feed.message([shown])))
         times.append(time.perf_counter() - started)
     print(
         f"{count:,} steps: first read {first_read:.2f} s, "
         f"refresh {statistics.median(times):.3f} s, message {size / 1e3:.0f} kB "
-        "(≤ 200 kB; ≤ 1.5 s behind, of which 0.4 s until recorded and 0.5 s until polled)"
     )
 
 

@@ -9,7 +9,7 @@ machine that does nothing else; each wait is printed with the load average, so t
 disturbed can be told.
 
     python -m tests.benchmarks.waits [--before ../old/app.py] [--servers 3] [--again 2]
-                                     [--images folder:PATH] [--memory 0] [--flat]
+                                     [--images folder:PATH] [--memory 0] [--live] [--flat]
 
 ``--before`` is the app of another checkout, which then also serves and trains; its selectors stand
 beside ours.
@@ -74,7 +74,6 @@ class Wait:
 
 # What the pages are called and what stands on them: the only part that knows them.
 
-# What stood there in version 0.1 comes second.
 LAMBDA = Sign(".stage-tile-lam header output", r"\d")
 TRAIN_NOW = Wait("/", ".st-key-train_now button", LAMBDA)
 LONG_RUN = Wait("/train?epochs=10000&rho=0.2", ".st-key-button_start button", LAMBDA)
@@ -84,7 +83,7 @@ STOP = Wait(
 RACE = Wait("/", ".st-key-race_now button", LAMBDA)
 PICTURE = Sign(".stage-tile-landscape footer", r"step \d")
 EIGENVALUE = Sign(".stage-tile-eigenvalues header output", r"\d")
-EDITED = Sign(".stage-marks, .st-key-panel_lam", "ρ 0.3")
+EDITED = Sign(".stage-marks", "ρ 0.3")
 RHO = ".steer-rho input[type=range], .st-key-rho input[type=range]"
 MENU = "[data-testid=stTopNavSection]"
 IMAGES = "/train?model=resnet20&epochs=1&dataset={images}"
@@ -374,7 +373,7 @@ def begin(visit: Visit, name: str, wait: Wait, found: Waits) -> None:
             note(found, f"{name}, first {what} from there", lambda value=seconds: value)
 
 
-def series(visit: Visit, again: int, images: str, found: Waits) -> None:
+def series(visit: Visit, again: int, images: str, live: bool, found: Waits) -> None:
     """Every wait on one fresh server: the first of a kind, then some more."""
     for visitor in ("first visitor", *["later"] * again):
         heading, moving = visit.opening()
@@ -387,6 +386,11 @@ def series(visit: Visit, again: int, images: str, found: Waits) -> None:
         if visit.races:
             time.sleep(REST)
             begin(visit, "Race them now, warm", RACE, found)
+    for _ in range(1 + again):
+        with visit.training() as watched:
+            note(found, "live edit to its mark", partial(visit.edited, watched))
+    if live:
+        return
     for taken in visit.redrawn(again):
         note(found, "playground after a slider", lambda value=taken: value)
     if images:
@@ -406,7 +410,6 @@ def series(visit: Visit, again: int, images: str, found: Waits) -> None:
             time.sleep(REST)
             note(found, f"{name}, {when}", partial(visit.seconds, wait))
     with visit.training() as watched:
-        note(found, "live edit to its mark", partial(visit.edited, watched))
         for section, page in (("Experiment", "Jobs|Runs"), ("Analyse", "Compare")):
             turn = partial(visit.turned, watched, section, re.compile(page))
             note(found, "another page while a run trains", turn)
@@ -469,7 +472,7 @@ def measure(browser: Browser, app: Path, options: argparse.Namespace, found: Wai
                 context = browser.new_context(viewport={"width": 1400, "height": 1000})
                 races = (app.parent / "samar" / "kinds" / "race.py").is_file()
                 visit = Visit(address, context, run, races)
-                series(visit, options.again, options.images, found)
+                series(visit, options.again, options.images, options.live, found)
                 print(f"memory after the waits: {memory(server)}", flush=True)
                 if options.memory and number == options.servers - 1:
                     drive(visit, server, options.memory)
@@ -490,6 +493,7 @@ def main() -> None:
     parser.add_argument("--again", type=int, default=2, help="more of each on a server")
     parser.add_argument("--images", default="", metavar="folder:PATH", help="train on these too")
     parser.add_argument("--memory", type=float, default=0, metavar="MINUTES", help="drive so long")
+    parser.add_argument("--live", action="store_true", help="only the waits of the stage")
     parser.add_argument("--flat", action="store_true", help="a browser without WebGL")
     options = parser.parse_args()
     apps = {"now": Path(__file__).parents[2] / "app.py"}

@@ -1,8 +1,10 @@
 """The stage's component alone, in a browser without a server: what it makes of a message."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,13 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from samar.charts.html.render import COMPONENTS, render
+from samar.charts.html.report import report_html
 from samar.charts.stage.feed import Feed, StageRun
 from samar.charts.stage.tiles import tiles
 from samar.charts.stage.words import people
+from samar.jobs.job import Job
 from samar.jobs.records import Event
+from samar.jobs.store import Store
 from samar.training.settings import TrainSettings
 from tests.charts.test_stage import plane, run_of
 
@@ -69,7 +74,7 @@ def stage(visit: Callable[..., Page]) -> Stage:
     def answer(route: Route) -> None:
         name = route.request.url.partition("?")[0].removeprefix(HOST)
         if not name:
-            html = PAGE.format(render("stage.html.j2"))
+            html = PAGE.format(render("stage.html.j2", classes=""))
             return route.fulfill(body=html, content_type="text/html; charset=utf-8")
         return route.fulfill(path=COMPONENTS / name)
 
@@ -142,8 +147,26 @@ def test_what_messages_say_is_drawn_and_follows_the_clock(stage: Stage) -> None:
             anew.id = "parent";
             anew.innerHTML = html;
         }""",
-        render("stage.html.j2"),
+        render("stage.html.j2", classes=""),
     )
     expect(pause).to_have_count(0)
     stage.show(*runs)
     expect(pause).to_be_visible()
+
+
+def test_a_report_opens_from_disk_with_the_stage(
+    visit: Callable[..., Page], recorded: Callable[..., Job], tmp_path: Path
+) -> None:
+    run = recorded(optimizer="samar")
+    for event in (plane(0), plane(8), measured(8, 40.0)):
+        Store().records.note(run.key, event.step, event.kind, **event.detail)
+    file = tmp_path / "run.html"
+    file.write_text(report_html(Store(), [run]), encoding="utf-8")
+    page = visit(file.as_uri(), viewport={"width": 1280, "height": 720})
+    expect(page.locator(".stage-tile-lam header output")).to_have_text(re.compile(r"\d"))
+    footer = page.locator(".stage-tile-landscape footer")
+    expect(footer).to_contain_text("step 8")
+    page.get_by_label("Moment of the run").fill("4")
+    expect(footer).to_contain_text("between steps 0 and 8")
+    z = page.evaluate("document.querySelector('.stage-tile-landscape canvas').plane.z")
+    np.testing.assert_allclose(z, np.arange(9.0).reshape(3, 3) + 4)

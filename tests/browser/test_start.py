@@ -10,10 +10,8 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 APP = Path(__file__).parents[2] / "app.py"
-PARTS = ("sgd", "samar", "strength")
-MESH = "Array.from(plot._fullData[0].z)"
-EYE = "plot._fullLayout.scene._scene.getCamera().eye.x"
-CLOCK = ".samar-clock-text"
+HERO = ".stage-hero .stage-tile-{} canvas"
+PLANE = "(canvas) => canvas.plane.z"
 LAYOUT = """() => {
   const found = {};
   for (const box of document.querySelectorAll(".stage-tile, .stage-timeline")) {
@@ -33,13 +31,8 @@ DATA = """(tile) => {
 }"""
 
 
-def shown(page: Page, part: str, expression: str) -> Any:
-    plot = page.locator(f".st-key-replay_{part} .js-plotly-plot")
-    return plot.evaluate(f"plot => {expression}")
-
-
 def step(page: Page) -> int:
-    found = re.search(r"step (\d+) of 480", page.locator(CLOCK).inner_text())
+    found = re.search(r"step (\d+)", page.locator(".stage-timeline output").inner_text())
     assert found
     return int(found[1])
 
@@ -57,31 +50,35 @@ def test_the_first_screen_moves_and_its_race_opens_on_the_stage(
 ) -> None:
     width, height = 1280, 720
     page = visit(serve(APP), viewport={"width": width, "height": height})
-    charts = [page.locator(f".st-key-replay_{part} .js-plotly-plot") for part in PARTS]
+    charts = [page.locator(HERO.format(tile)) for tile in ("landscape", "lam", "ratio")]
     for chart in charts:
-        expect(chart.locator(".main-svg").first).to_be_attached()
+        expect(chart.first).to_be_attached()
     doors = [page.get_by_role("button", name=n) for n in ("Race them now", "Play with two weights")]
-    for place in [page.get_by_role("heading"), *doors, *charts, page.locator(".samar-clock")]:
+    for place in [page.get_by_role("heading"), *doors, *charts, page.locator(".stage-timeline")]:
         box = place.first.bounding_box()
         assert box is not None
         corners = (box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"])
         expect_inside(page, {str(place): corners}, width, height)
 
     page.wait_for_function(
-        f"before => +document.querySelector('{CLOCK}').textContent.match(/\\d+/)[0] !== before",
+        """(before) => +document.querySelector(".stage-timeline output").textContent
+             .match(/\\d+/)[0] !== before""",
         arg=step(page),
     )
-    page.locator(".samar-clock-play").click()
-    expect(page.locator(".samar-clock-play")).to_have_attribute("title", "Play")
+    assert not page.evaluate("window.Plotly"), "nothing has to be loaded before it moves"
+    expect(charts[0]).to_have_count(2)
+    page.locator(".stage-play").click()
+    expect(page.locator(".stage-play")).to_have_attribute("aria-label", "Play")
     page.wait_for_timeout(500)
-    at, before = step(page), shown(page, "sgd", MESH)
+    at, before = step(page), charts[0].first.evaluate(PLANE)
     page.wait_for_timeout(500)
-    assert (step(page), shown(page, "sgd", MESH)) == (at, before)
-    eye = shown(page, "sgd", EYE)
-    charts[0].hover()
+    assert (step(page), charts[0].first.evaluate(PLANE)) == (at, before)
+    camera = "(canvas) => canvas.camera"
+    eye = charts[0].first.evaluate(camera)
+    charts[0].first.hover()
     page.mouse.wheel(0, 300)
     page.wait_for_timeout(300)
-    assert shown(page, "sgd", EYE) == eye, "the wheel scrolls the page"
+    assert charts[0].first.evaluate(camera) == eye, "the wheel scrolls the page"
 
     doors[0].click()
     page.wait_for_url(re.compile(r"/train\?.*run="))

@@ -6,13 +6,11 @@ import torch
 
 from samar.charts.curvature import (
     convergence_figure,
-    curvature_panel,
     density_figure,
     eigenvalue_figure,
     eigenvalue_name,
     layers_figure,
 )
-from samar.charts.training import View
 from samar.curvature.report import measure
 from samar.curvature.result import Report
 from samar.curvature.settings import CurvatureSettings
@@ -74,30 +72,6 @@ def test_layers_from_top_to_bottom(report, quantity, error) -> None:
     assert list(bars.x) == [getattr(layer, quantity) for layer in report.layers]
     assert list(bars.error_x.array) == [getattr(layer, error) for layer in report.layers]
     assert figure.layout.yaxis.autorange == "reversed"
-
-
-MEASURED = [
-    {"step": 10, "values": [9.0, 4.0, 1.0], "residuals": [0.1, 0.2, 0.3], "lr": 0.5},
-    {"step": 30, "values": [7.0, 3.0, 1.0], "residuals": [0.1, 0.1, 0.1], "lr": 0.0},
-]
-
-
-def columns(count: int) -> dict[str, np.ndarray]:
-    step = np.arange(1.0, count + 1)
-    return {"step": step, "grad_evals": 2 * step, "seconds": step / 10}
-
-
-def test_eigenvalues_bars_and_the_reference_line() -> None:
-    view = View(optimizer="samar", x="grad_evals")
-    figure = curvature_panel(columns(40), columns(0), view, MEASURED)
-    largest, second, third, bound = figure.data
-    assert [trace.name for trace in figure.data] == ["h₁", "h₂", "h₃", "2/η"]
-    np.testing.assert_array_equal(largest.x, [20, 60])
-    np.testing.assert_array_equal(largest.y, [9, 7])
-    np.testing.assert_allclose(second.error_y.array, [0.2, 0.1], rtol=1e-6)
-    np.testing.assert_array_equal(third.y, [1, 1])
-    np.testing.assert_array_equal(bound.y, [4])
-    assert figure.layout.yaxis.autorangeoptions.clipmax == 18
 
 
 def test_estimates_become_one_curve_per_rank() -> None:

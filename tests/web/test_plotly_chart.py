@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-import pytest
-from streamlit.testing.v1 import AppTest
 
 from samar.web.plotly_chart import figure_json
 
@@ -35,35 +33,3 @@ def test_arrays_of_other_type_or_shape_are_not_confused() -> None:
     assert all(
         "same" not in trace[name] for trace, name in zip(sent(figure)["data"], "zyy", strict=True)
     )
-
-
-def live_page(steps: int) -> None:
-    """One refresh of the Train page: every panel of a SAMAR run of so many steps."""
-    import numpy as np
-
-    from samar.charts.training import PANELS, View
-    from samar.web.plotly_chart import plotly_chart
-
-    random, k = np.random.default_rng(0), np.arange(1.0, steps + 1)
-    x = {"step": k, "grad_evals": 2 * k, "seconds": 0.01 * k}
-    of_steps = x | {name: random.uniform(0.5, 2, steps) for name in ("loss", "sharpness", "ratio")}
-    of_steps["lam"] = random.uniform(0.1, 3, steps)
-    ends = slice(None, None, steps // 200)
-    of_epochs = {name: column[ends] for name, column in x.items()}
-    for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "gap"):
-        of_epochs[name] = random.uniform(0, 1, 200)
-    events = [(10.0 * n, "ρ 0.05 → 0.20") for n in range(20)]
-    view = View("samar", "step", True, 0.9, (0.1, 3.0), (0.9, 1.1), events)
-    for name, panel in PANELS.items():
-        plotly_chart(panel(of_steps, of_epochs, view), key=name, link="run", uirevision="run")
-
-
-@pytest.mark.parametrize("steps", [2000, 100_000])
-def test_a_refresh_of_all_live_charts_is_at_most_200_kb(steps: int) -> None:
-    page = AppTest.from_function(live_page, args=(steps,), default_timeout=30).run()
-    assert not page.exception
-    messages = [element.proto for element in page.get("bidi_component")]
-    assert len(messages) == 6
-    for message in messages:
-        assert message.WhichOneof("data") == "json"
-    assert sum(message.ByteSize() for message in messages) <= 200_000

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samar.charts.replay import memorized
+from samar.charts.stage.recorded import memorized
 from samar.kinds.race import RaceSettings
 from samar.recordings import recording
 from samar.training.presets import PRESETS

@@ -40,12 +40,14 @@ class Stage {
     this.sizing = new ResizeObserver(this.fit);
     this.sizing.observe(parent);
     this.measure();
-    if (left) {
-      [this.numbers, this.cursor, this.members, this.view] = [left.numbers, left.cursor, left.members, left.view];
-      [this.told, this.controls.job] = [left.told, left.controls.job];
-      [this.zoomed, this.camera, this.clock.at] = [left.zoomed, left.camera, left.clock.at];
-      this.played = left.played;
-    }
+  }
+
+  /** Go on as the last one, where it showed the same. */
+  adopt(last) {
+    [this.numbers, this.cursor, this.members, this.view] = [last.numbers, last.cursor, last.members, last.view];
+    [this.told, this.controls.job] = [last.told, last.controls.job];
+    [this.zoomed, this.camera, this.clock.at] = [last.zoomed, last.camera, last.clock.at];
+    this.played = last.played;
   }
 
   /** Fill what is left of the screen; before a room, with fewer tiles. */
@@ -58,7 +60,9 @@ class Stage {
 
   // What Streamlit says, and what the stream
 
-  update({ numbers, view, steer, drawn, still }, setTriggerValue) {
+  update({ numbers, view, steer, drawn, still, loop, library }, setTriggerValue) {
+    this.library = library;
+    if (this.numbers === undefined && left?.numbers === numbers) this.adopt(left);
     this.setTriggerValue = setTriggerValue;
     this.redraw.drew(drawn);
     const axis = this.view.axis;
@@ -71,9 +75,11 @@ class Stage {
       this.clock.set(null);
     } else if (axis !== view.axis) (this.zoomed = null), this.clock.set(null);
     this.controls.configure(steer);
-    if (still) this.take(still);
-    else this.stream ??= new Stream(`live/${numbers}`, (message) => this.take(message), this.cursor);
-    if (this.played && this.clock.at !== null) this.clock.toggle();
+    if (still && (numbers === "" || !this.told)) this.take(still); // one that was recorded stays as it is
+    if (!still) this.stream ??= new Stream(`live/${numbers}`, (message) => this.take(message), this.cursor);
+    const begins = loop && this.loop === undefined && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.loop = loop;
+    if (begins || (this.played && this.clock.at !== null)) this.clock.toggle();
     this.played = false;
     this.show();
   }
@@ -213,7 +219,7 @@ class Stage {
       this.moving = false;
       for (const tile of this.tiles) {
         if (!tile.near || this.hidden(tile)) continue;
-        if (tile.dirty) (tile.dirty = false), tile.draw();
+        if (tile.dirty) (tile.dirty = false), tile.draw(), tile.drawChart();
         else if (moved) tile.move();
       }
       if (moved) this.clock.move(), this.showAnswers();
@@ -242,6 +248,7 @@ class Stage {
 
   enlarge(tile) {
     const large = this.grid.querySelector(".stage-enlarged");
+    this.tiles.find(({ box }) => box === large)?.asChart(false);
     large?.classList.remove("stage-enlarged");
     if (tile && large !== tile.box) tile.box.classList.add("stage-enlarged");
     this.grid.classList.toggle("stage-one", Boolean(this.grid.querySelector(".stage-enlarged")));

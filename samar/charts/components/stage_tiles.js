@@ -5,6 +5,7 @@ const [data, { drawCurves, drawMap, drawSurface, reach, Sheet }] = await Promise
 
 const GREY = "#808080";
 const EYE = { turn: 0.75, tilt: 0.5, near: 1 };
+const CHART_MS = 1000; // a chart of plotly is drawn anew at most so often
 const MORPH_MS = 400; // in which a new landscape takes the place of the one before
 
 /** A short number for a heading. */
@@ -23,6 +24,7 @@ export class Tile {
     this.box.className = `stage-tile stage-tile-${spec.key}`;
     this.box.innerHTML =
       `<header><b></b><span class="stage-legend"></span><output></output>
+       <button class="stage-chart" title="With values under the pointer, zoom, and a picture to save">as chart</button>
        <button class="stage-large" title="Enlarge (key ${number})" aria-label="Enlarge">⤢</button></header>
        <div class="stage-plots"></div><p class="stage-note"></p>`;
     this.title = this.box.querySelector("b");
@@ -33,6 +35,9 @@ export class Tile {
     this.plots = this.box.querySelector(".stage-plots");
     this.note = this.box.querySelector(".stage-note");
     this.box.querySelector(".stage-large").onclick = () => stage.enlarge(this);
+    this.toChart = this.box.querySelector(".stage-chart");
+    this.toChart.hidden = !stage.library;
+    this.toChart.onclick = () => this.asChart(!this.chart);
     this.seeing = new IntersectionObserver((entries) => {
       this.near = entries.at(-1).isIntersecting;
       if (this.near) stage.flush();
@@ -64,7 +69,38 @@ export class Tile {
     this.box.classList.toggle("stage-empty", Boolean(sentence));
   }
 
+  /** In place of the canvas its chart of plotly, which is read now; or back. */
+  async asChart(wanted) {
+    if (wanted === Boolean(this.chart)) return;
+    this.toChart.textContent = wanted ? "as drawn" : "as chart";
+    this.plots.hidden = wanted;
+    if (!wanted) {
+      this.plotly?.purge(this.chart);
+      this.chart.remove();
+      this.chart = null;
+      this.dirty = true;
+      return this.stage.flush();
+    }
+    this.chart = document.createElement("div");
+    this.chart.className = "stage-plotly";
+    this.plots.after(this.chart);
+    this.page = await part("plotly_page.js");
+    this.plotly = await this.page.loadPlotly(this.stage.library);
+    this.drawChart();
+  }
+
+  drawChart() {
+    if (!this.chart || !this.plotly || performance.now() - (this.charted ?? -CHART_MS) < CHART_MS) return;
+    this.charted = performance.now();
+    const { data: traces, layout } = this.figure();
+    const template = this.page.themeTemplate(this.stage.root);
+    const { clientWidth: width, clientHeight: height } = this.chart;
+    const config = { displaylogo: false, responsive: true, ...this.page.glConfig() };
+    this.plotly.react(this.chart, traces, { template, width, height, uirevision: 1, ...layout }, config);
+  }
+
   destroy() {
+    this.asChart(false);
     this.seeing.disconnect();
     this.resizing.disconnect();
     this.box.remove();
@@ -132,7 +168,21 @@ export class CurveTile extends Tile {
     if (this.spec.key === "eigenvalues") this.stability(frame);
     this.area = drawCurves(this.sheet, frame, this.stage.theme);
     this.sheet.canvas.traces = frame.traces;
+    this.frame = frame;
     this.move();
+  }
+
+  figure() {
+    const { traces, y, levels } = this.frame;
+    const type = y.log ? "log" : "linear";
+    return {
+      data: traces.map((trace) => ({ type: "scatter", hovertemplate: "%{y:.5~g}<extra></extra>", ...trace })),
+      layout: {
+        showlegend: false, hovermode: "x unified", margin: { l: 60, r: 16, t: 40, b: 44 },
+        xaxis: { title: { text: this.stage.view.unit }, range: [...this.range] }, yaxis: { type, title: { text: this.spec.title } },
+        shapes: levels.map(({ y: level, dash }) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: level, y1: level, line: { width: 1, dash } })),
+      },
+    };
   }
 
   vertical(traces) {
@@ -371,7 +421,9 @@ export class LandscapeTile extends Tile {
         square.name.innerHTML = "<b></b> <span></span>";
         square.name.firstChild.textContent = member.facts.label;
         square.name.firstChild.style.color = member.facts.color;
-        square.name.lastChild.textContent = `step ${moment.plane.step.toLocaleString("en")}`;
+        const share = member.value("epochs", "memorized", this.stage.stepOf(member));
+        square.name.lastChild.textContent = Number.isFinite(share) ? `memorized ${Math.round(100 * share)} % of the wrong labels`
+          : `step ${moment.plane.step.toLocaleString("en")}`;
       }
       this.paint(square, member, moment);
     }
@@ -414,6 +466,21 @@ export class LandscapeTile extends Tile {
     const { theme, race } = this.stage;
     if (this.flat) drawMap(square.sheet, { ...scene, axes: !race }, theme);
     else drawSurface(square.sheet, scene, theme);
+  }
+
+  figure() {
+    const [cmin, cmax] = this.bounds;
+    const count = this.squares.length;
+    const layout = { margin: { l: 0, r: 0, t: 30, b: 0 } };
+    const drawn = this.squares.flatMap(({ shown, sheet }, number) => {
+      if (!shown) return [];
+      const scene = number ? `scene${number + 1}` : "scene";
+      layout[scene] = { domain: { x: [number / count, (number + 1) / count] }, zaxis: { title: { text: "loss" }, range: [cmin, cmax] },
+        xaxis: { title: { text: "direction 1" } }, yaxis: { title: { text: "direction 2" } } };
+      return [{ type: "surface", x: shown.x, y: shown.x, z: sheet.canvas.plane.z, cmin, cmax, colorscale: "Viridis", scene,
+        showscale: number === count - 1 }];
+    });
+    return { data: drawn, layout };
   }
 
   caption(words) {

@@ -63,7 +63,9 @@ export class Timeline {
       before = now;
       this.timer = requestAnimationFrame(tick);
       this.go(place);
-      if (this.at === null) this.pause();
+      if (this.at !== null) return;
+      if (this.stage.loop) place = 0;
+      else this.pause();
     };
     this.timer = requestAnimationFrame(tick);
     this.go(place);

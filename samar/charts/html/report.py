@@ -1,30 +1,30 @@
 """One or several runs as one HTML file that needs neither network nor server.
 
-Every word that a person wrote is escaped; plotly.js is in the file once.
+Every word that a person wrote is escaped; plotly.js is in a comparison once.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
 from samar.charts.compare.curves import Line, overlay_figure, overlay_height
-from samar.charts.curvature import curvature_panel
 from samar.charts.html.render import charts, render
-from samar.charts.training import PANELS, View, panel_names
+from samar.charts.html.stage import inline_stage
+from samar.charts.stage.feed import StageRun
+from samar.charts.stage.still import still
 from samar.compare.groups import Group, differences, group_by_seed, left_out, shown
 from samar.compare.metrics import METRICS, curve_of
 from samar.exchange.archive import manifest_of
 from samar.jobs.edits import edited
 from samar.jobs.job import Job
-from samar.jobs.records import CURVATURE, Columns, Event, measurements
+from samar.jobs.records import Columns, Event
 from samar.jobs.store import Store
 from samar.jobs.summary import percent
-from samar.optim.catalog import dead_band_of
 from samar.settings.declare import settings_of
-from samar.training.settings import TrainSettings, changes_text
+from samar.training.settings import TrainSettings
 
 Sized = tuple[go.Figure, int]
 OVERLAYS = ("test_accuracy", "train_accuracy", "gap", "test_loss", "lam", "sharpness", "lambda_max")
@@ -49,18 +49,14 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
     """A table of results, the figures over steps, differing settings, commands and manifests.
 
     Args:
-        runs: one training run, with all its panels; or several, laid over each other.
+        runs: one training run, on the stage; or several, laid over each other.
     """
     records = store.records
     recorded = [
         _Recorded(r, records.steps(r.key), records.epochs(r.key), records.events(r.key))
         for r in runs
     ]
-    if len(recorded) == 1:
-        groups, title, figures = [], runs[0].label, _panels(recorded[0])
-    else:
-        groups = group_by_seed(runs)
-        title, figures = f"{len(runs)} runs compared", _overlays(groups, recorded)
+    groups = group_by_seed(runs) if len(runs) > 1 else []
     differ = differences([run.settings for run in runs]) if len(runs) > 1 else {}
     known = settings_of(TrainSettings)
     labels = [known[name].label for name in differ]
@@ -70,8 +66,9 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
     ]
     return render(
         "report.html.j2",
-        title=title,
-        charts=charts(figures),
+        title=f"{len(runs)} runs compared" if groups else runs[0].label,
+        stage=None if groups else _stage(recorded[0]),
+        charts=charts(_overlays(groups, recorded)) if groups else [],
         results={"head": RESULTS, "rows": [_result(run) for run in runs]},
         differing={
             "head": ["run", *labels],
@@ -93,29 +90,22 @@ def report_html(store: Store, runs: Sequence[Job]) -> str:
     )
 
 
-def _panels(recorded: _Recorded) -> list[Sized]:
-    steps, epochs = recorded.steps, recorded.epochs
-    began = recorded.run.settings.optimizer
-    now = edited(recorded.run.settings, recorded.events)
-    adaptive = "samar" in (began, now.optimizer) or bool(np.isfinite(steps["ratio"]).any())
-    bounded = adaptive and now.rule not in ("", "fixed")
-    view = View(
-        optimizer=began,
-        smoothing=SMOOTHING,
-        bounds=(now.lam_min, now.lam_max) if bounded else None,
-        dead_band=dead_band_of(now.rule, now.tau) if adaptive else None,
-        events=[
-            (float(event.step), changes_text(event.detail))
-            for event in recorded.events
-            if event.kind == "change" and steps["step"].size
-        ],
+def _stage(recorded: _Recorded) -> dict[str, Any]:
+    """The whole stage of a run, with its landscapes, eigenvalues, marks and clock."""
+    run = recorded.run
+    shown = StageRun(
+        id=run.id,
+        number=run.key,
+        label=run.label,
+        settings=edited(run.settings, recorded.events),
+        optimizer=run.settings.optimizer,
+        began=run.settings,
+        steps=recorded.steps,
+        epochs=recorded.epochs,
+        events=recorded.events,
+        classes=int(run.summary.get("about", {}).get("classes", 10)),
     )
-    shown_as = "samar" if adaptive else began  # as on the stage, where it once had a λ
-    figures = [PANELS[name](steps, epochs, view) for name in panel_names(shown_as)]
-    measured = [{"step": e.step, **e.detail} for e in measurements(recorded.events, CURVATURE)]
-    if measured:
-        figures.append(curvature_panel(steps, epochs, view, measured))
-    return [(figure, 320) for figure in figures]
+    return inline_stage(still([shown], run))
 
 
 def _overlays(groups: Sequence[Group], recorded: Sequence[_Recorded]) -> list[Sized]:

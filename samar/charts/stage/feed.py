@@ -152,7 +152,7 @@ class Feed:
             # The last bucket may still fill up, so it is sent again.
             sent.rows[name] = count // width if name == "steps" else length
             if length > skipped or sent.lengths.get(name, -1) > begin + length - skipped:
-                new = {column: _coded(values[skipped:]) for column, values in columns.items()}
+                new = {column: coded(values[skipped:]) for column, values in columns.items()}
                 changed[name] = {"from": begin, "columns": new}
             sent.lengths[name] = begin + length - skipped
         for name, kind in (("curvature", CURVATURE), ("estimates", ESTIMATE)):
@@ -161,7 +161,7 @@ class Feed:
             begin, held = _agreeing(sent.entries.get(name, []), moments), sent.entries.get(name)
             if moments != held and (moments or held):
                 columns = COLUMNS_OF[name](taken[begin:])
-                new = {column: _coded(values) for column, values in columns.items()}
+                new = {column: coded(values) for column, values in columns.items()}
                 changed[name] = {"from": begin, "columns": new}
             sent.entries[name] = moments
         if changed:
@@ -335,7 +335,7 @@ def _plane(event: Event) -> dict[str, Any]:
         "at": event.at,
         "x": detail["axis"],
         "y": detail["axis"],
-        "z": _coded(loss.ravel()),
+        "z": coded(loss.ravel()),
         "side": len(loss),
         "low": low,
         "high": high,
@@ -362,5 +362,6 @@ def _pictures(shown: Mislabelled) -> dict[str, Any]:
     }
 
 
-def _coded(values: np.ndarray) -> str:
+def coded(values: np.ndarray) -> str:
+    """Numbers as the text of their float32."""
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()

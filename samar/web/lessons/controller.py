@@ -4,9 +4,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from samar.charts.lessons import moving
-from samar.charts.replay import view_of
-from samar.charts.training import lam_figure, ratio_figure, sharpness_figure
-from samar.optim.catalog import RULES
+from samar.charts.training import View, lam_figure, ratio_figure, sharpness_figure
+from samar.optim.catalog import RULES, dead_band_of
 from samar.recordings import RecordedRun, recording
 from samar.web.controls import segmented
 from samar.web.lessons.frame import Chart, Lesson, Shown, moment
@@ -48,7 +47,14 @@ def _figures(run: RecordedRun, until: int) -> dict[str, go.Figure]:
     epochs = {name: column[:0] for name, column in run.epochs.items()}
     step, change = run.changes[0]
     events = [(float(step), f"η → {change['lr']:g}")] if until > step else []
-    view = view_of(run.config, smoothing=0.8, log=True, events=events)
+    view = View(
+        optimizer="samar",
+        bounds=(run.config["lam_min"], run.config["lam_max"]),
+        dead_band=dead_band_of(run.config["rule"], run.config["tau"]),
+        smoothing=0.8,
+        log=True,
+        events=events,
+    )
     found = {}
     for name, draw in (("lam", lam_figure), ("ratio", ratio_figure), ("sharp", sharpness_figure)):
         figure = draw(steps, epochs, view)

@@ -10,8 +10,7 @@ import numpy as np
 import streamlit as st
 
 from samar.charts.stage.feed import Feed, Mislabelled, StageRun
-from samar.charts.stage.tiles import tiles
-from samar.charts.stage.words import people, status_line, status_word, story
+from samar.charts.stage.still import said
 from samar.errors import RunError
 from samar.jobs.edits import edited
 from samar.jobs.job import WAITS, Job, job_dir
@@ -137,16 +136,8 @@ def _beside(shown: Shown, runs: Sequence[StageRun]) -> dict[str, Any]:
     """What is told besides the records."""
     lead = max(shown.runs, key=lambda job: job.active, default=None)
     states = {job.id: job.status for job in shown.runs if job.status in ("diverged", "failed")}
-    diverged = [job for job, status in states.items() if status == "diverged"]
     return {
-        "spec": tiles(runs, _unobserved(shown.whole or lead)),
-        "words": {
-            "word": status_word(shown.whole, runs),
-            "status": status_line(shown.whole, runs),
-            "story": story(shown.whole, runs, "step", diverged),
-            "story_seconds": story(shown.whole, runs, "seconds", diverged),
-            "people": people(runs, states),
-        },
+        **said(shown.whole, runs, states, _unobserved(shown.whole or lead)),
         "state": shown.state,
         "job": None if shown.whole is None else _steered(shown.whole, runs),
     }

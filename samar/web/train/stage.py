@@ -6,13 +6,12 @@ import streamlit as st
 
 from samar.charts.training import View
 from samar.web.live.stage import MOST_RUNS, Shown, empty_stage
-from samar.web.server import STAGE_JS, component
+from samar.web.server import PLOTLY_JS, static_url
+from samar.web.stage import live_stage
 from samar.web.state import COMPARED, show_run
 from samar.web.train.experiments import steering
 
 UNITS = {"step": "steps", "grad_evals": "gradients", "seconds": "s"}
-
-_component = component("samar_stage", html="stage.html.j2", css="stage.css", js=STAGE_JS)
 
 
 def several() -> list[str]:
@@ -24,7 +23,7 @@ def several() -> list[str]:
 def stage(shown: Shown, view: View) -> None:
     """Draw the stage; the page is drawn anew when a run on it ends, or begins."""
     look: dict[str, Any] = {"axis": view.x, "smoothing": view.smoothing, "log": view.log}
-    _component(
+    live_stage(
         key="stage",
         data={
             "numbers": shown.numbers,
@@ -32,6 +31,7 @@ def stage(shown: Shown, view: View) -> None:
             "view": look | {"unit": UNITS[view.x]},
             "steer": steering(shown.whole),
             "drawn": shown.state,
+            "library": static_url(PLOTLY_JS),
         },
         on_moved_change=lambda: None,
         on_go_change=_go,
