@@ -4,7 +4,7 @@ from typing import Any
 
 from samar.web.server import STAGE_JS, component
 
-VIEW = {"axis": "step", "smoothing": 0, "log": False, "unit": "steps"}
+VIEW = {"axis": "step", "smoothing": 0.8, "log": False, "unit": "steps"}
 
 live_stage = component(
     "samar_stage", html="stage.html.j2", css="stage.css", js=STAGE_JS, classes=""
@@ -14,11 +14,13 @@ _replay = component(
 )
 
 
-def replay(message: dict[str, Any], key: str) -> None:
-    """Draw recorded runs, which play round and round until they are paused.
+def replay(message: dict[str, Any], key: str, what: str = "", *, loop: bool = False) -> None:
+    """Draw recorded runs.
 
     Args:
         message: from :func:`samar.charts.stage.recorded.recorded_stage`.
+        what: tells one recording at this place from another.
+        loop: whether they play round and round until they are paused.
     """
-    data = {"numbers": key, "still": message, "view": VIEW, "steer": None, "drawn": ""}
-    _replay(key=key, data=data | {"loop": True}, on_moved_change=lambda: None)
+    data = {"numbers": f"{key} {what}", "still": message, "view": VIEW, "steer": None, "drawn": ""}
+    _replay(key=key, data=data | {"loop": loop}, on_moved_change=lambda: None)

@@ -46,7 +46,7 @@ def show() -> None:
     else:
         words.markdown(sentence)
         with st.container(key="hero"):
-            replay(message, key="recorded_race")
+            replay(message, key="recorded_race", loop=True)
         st.caption(CAPTION)
     _links()
     glossary_style()
@@ -114,8 +114,7 @@ def _race() -> tuple[dict[str, Any], str]:
         recorded_run(run, name, IMAGES, POINTS)
         for run, name in zip(raced, ("SGD", "SAMAR"), strict=True)
     ]
-    message = recorded_stage(raced, shown)
-    message["spec"] = [tile for tile in message["spec"] if tile["key"] in TILES]
+    message = recorded_stage(raced, shown, TILES)
     noise = 100 * runs[SAMAR].config["label_noise"]
     return message, (
         f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. "

@@ -68,7 +68,7 @@ class Stage {
     const axis = this.view.axis;
     this.view = view;
     if (numbers !== this.numbers) {
-      [this.numbers, this.cursor, this.zoomed] = [numbers, "", null];
+      [this.numbers, this.cursor, this.zoomed, this.told] = [numbers, "", null, null];
       this.stream?.close();
       this.stream = null;
       this.controls.heard(null);
@@ -137,7 +137,7 @@ class Stage {
 
   /** Ask the job that is steered for something, or every run that was put beside others. */
   order(what, detail = {}) {
-    const jobs = this.told.job ? [this.told.job.number] : this.shown.filter(({ facts }) => facts.active).map(({ facts }) => facts.number);
+    const jobs = this.told?.job ? [this.told.job.number] : this.shown.filter(({ facts }) => facts.active).map(({ facts }) => facts.number);
     for (const job of jobs) this.controls.orders.press(job, what, detail);
   }
 

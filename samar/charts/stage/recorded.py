@@ -7,7 +7,7 @@ import numpy as np
 
 from samar.charts.stage.feed import StageRun, coded
 from samar.charts.stage.still import still
-from samar.jobs.records import CURVATURE, EPOCH_COLUMNS, PLANE, STEP_COLUMNS, Event
+from samar.jobs.records import CHANGE, CURVATURE, EPOCH_COLUMNS, PLANE, STEP_COLUMNS, Event
 from samar.recordings import Columns, RecordedRun
 from samar.training.settings import TrainSettings
 
@@ -20,7 +20,9 @@ def memorized(run: RecordedRun) -> float:
     return 100 * float(run.epochs[MEMORIZED][-1])
 
 
-def recorded_run(run: RecordedRun, label: str, images: int, points: int | None = None) -> StageRun:
+def recorded_run(
+    run: RecordedRun, label: str, images: int = 0, points: int | None = None
+) -> StageRun:
     """A run of the stage with what was recorded.
 
     Args:
@@ -33,17 +35,28 @@ def recorded_run(run: RecordedRun, label: str, images: int, points: int | None =
         settings=TrainSettings.parse(run.config),
         steps=_filled(run.steps, STEP_COLUMNS),
         epochs=_filled(run.epochs, EPOCH_COLUMNS),
-        events=[*_planes(run, images, points), *_eigenvalues(run)],
+        events=[
+            *(Event(step, CHANGE, dict(values), step) for step, values in run.changes),
+            *_planes(run, images, points),
+            *_eigenvalues(run),
+        ],
     )
 
 
-def recorded_stage(runs: Sequence[RecordedRun], shown: Sequence[StageRun]) -> dict[str, Any]:
-    """What the stage is told of recorded runs, with the share of wrong labels they memorize."""
+def recorded_stage(
+    runs: Sequence[RecordedRun], shown: Sequence[StageRun], keys: Sequence[str]
+) -> dict[str, Any]:
+    """What the stage is told of recorded runs, with the share of wrong labels they memorize.
+
+    Args:
+        shown: the same runs as those of the stage.
+        keys: of the tiles that it has.
+    """
     message = still(shown)
     for run, part in zip(runs, message["members"], strict=True):
         if MEMORIZED in run.epochs:
             part["tables"]["epochs"]["columns"][MEMORIZED] = coded(run.epochs[MEMORIZED])
-    return message
+    return message | {"spec": [tile for tile in message["spec"] if tile["key"] in keys]}
 
 
 def _filled(columns: Columns, names: Sequence[str]) -> dict[str, Any]:

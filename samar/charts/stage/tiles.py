@@ -9,13 +9,20 @@ import numpy as np
 
 from samar.charts.narration import second_gradients
 from samar.charts.stage.feed import StageRun
-from samar.charts.training import RATIO_TICKS
 from samar.optim.catalog import dead_band_of
 
 CAP = 2.0
 """Losses are drawn up to this many times ln C, the loss of guessing among C classes."""
 
 
+RATIO_TICKS = {
+    1.25: (0.8, 0.9, 1, 1.1, 1.25),
+    2.0: (0.5, 0.7, 1, 1.4, 2),
+    4.0: (0.25, 0.5, 1, 2, 4),
+    16.0: (0.06, 0.25, 1, 4, 16),
+    256.0: (0.004, 0.06, 1, 16, 256),
+}
+"""How far the ratio's axis reaches, as a factor to either side of 1, and its labels."""
 FIRST_STEPS = 20
 LOSS = "Cross-entropy in nats: of each mini-batch, and after each epoch of training and test set."
 LOSS_OF_SCRIPT = "What the script gives: of each mini-batch, and after each epoch that it tells of."

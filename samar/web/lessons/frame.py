@@ -12,10 +12,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samar.charts.html.render import charts, render
+from samar.charts.html.stage import inline_stage
 from samar.web.learn.glossary import SOURCES, expand, glossary_style, prose
 from samar.web.plotly_chart import plotly_chart
 from samar.web.presenting import carried, hidden, presenting, toggle_presenting
 from samar.web.service import explained, show_problem
+from samar.web.stage import replay
 from samar.web.state import LAST_LESSON, LESSON, TRAIN_PAGE
 from samar.web.text import plain, sections
 
@@ -56,6 +58,7 @@ class Shown:
         manifest: where the numbers come from.
         badge: instead of the lesson's own, if not empty.
         look_for: heading of the text that says what to look for.
+        stage: recorded runs, from :func:`samar.charts.stage.recorded.recorded_stage`.
     """
 
     charts: list[Chart]
@@ -63,6 +66,7 @@ class Shown:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     badge: str = ""
     look_for: str = "What to look for"
+    stage: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,8 @@ def _reset(lesson: Lesson) -> None:
 
 
 def _figures(shown: Shown, number: int) -> None:
+    if shown.stage is not None:
+        replay(shown.stage, f"lesson_stage_{number}", shown.finding)
     for wide, group in groupby(shown.charts, key=lambda chart: chart.wide):
         with nullcontext() if wide else st.grid(2, min_column_width=360):
             for chart in group:
@@ -216,7 +222,7 @@ def _below(lesson: Lesson, number: int, shown: Shown) -> None:
             st.markdown(f"- {SOURCES[source]}")
         if shown.manifest:
             st.json(dict(shown.manifest), expanded=1)
-        if shown.charts:
+        if shown.charts or shown.stage:
             st.download_button(
                 "Figures as one HTML file",
                 lambda: _export(lesson, number, shown),
@@ -237,6 +243,7 @@ def _export(lesson: Lesson, number: int, shown: Shown) -> str:
         finding=_unmarked(shown.finding),
         look_for=_unmarked(lesson.texts[shown.look_for].removeprefix("- ")).split("\n- "),
         charts=charts([(chart.figure, chart.height) for chart in shown.charts]),
+        stage=shown.stage and inline_stage(shown.stage, "stage-hero"),
         manifest=dict(shown.manifest),
     )
 
