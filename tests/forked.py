@@ -135,7 +135,11 @@ def forking() -> str:
 
 def workers_of(home: Path) -> list[psutil.Process]:
     """The processes that were forked for a home and live."""
-    return [psutil.Process(pid) for pid in _ask({"of": str(home)})]
+    workers = []
+    for pid in _ask({"of": str(home)}):
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            workers.append(psutil.Process(pid))
+    return workers
 
 
 def end_workers(home: Path) -> None:

@@ -50,7 +50,7 @@ def test_compare_take_away_and_import(
     report = visit(saved["html"].as_uri(), offline=True)
     report.on("dialog", lambda dialog: pytest.fail("the name ran as a script"))
     expect(report.locator("h1")).to_contain_text(NAME)
-    expect(report.locator(".main-svg").first).to_be_visible()
+    expect(report.locator(".stage-tile-lam canvas")).to_be_visible()
 
     page.get_by_text("Import a job").click()
     page.locator("input[type=file]").set_input_files(saved["zip"])

@@ -14,13 +14,13 @@ def test_the_lessons_are_presented_by_keyboard(
     serve: Callable[[Path], str], visit: Callable[..., Page]
 ) -> None:
     page = visit(serve(APP) + "/", viewport={"width": 1280, "height": 900})
-    expect(page.locator(".st-key-replay_sgd .main-svg").first).to_be_visible()
+    expect(page.locator(".stage-hero canvas").first).to_be_visible()
 
     said: list[str] = []  # Streamlit tells the console alone of what fails as a chart is cleaned up
     page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
     page.get_by_role("link", name="who memorizes?").click()
     expect(page.get_by_role("heading", name="4. Who memorizes?")).to_be_visible()
-    expect(page.locator(".st-key-replay_sgd")).to_have_count(0)
+    expect(page.locator(".stage-hero")).to_have_count(0)
     assert said == []
     expect(page.locator(".st-key-lesson_memory .main-svg").first).to_be_visible()
 

@@ -105,7 +105,7 @@ def named(app: AppTest) -> set[str]:
         other = AppTest.from_file(str(APP), default_timeout=60).run()
         found |= labels(opened(other, LINK.findall(link)[0]))
     warned = render("stage_story.html.j2", warning="…", back=1)
-    for markup in (script("stage_timeline.js"), render("stage.html.j2"), warned):
+    for markup in (script("stage_timeline.js"), render("stage.html.j2", classes=""), warned):
         found |= set(re.findall(r">\s*([A-Z][^<>]+?)\s*</", markup))
     return found | {"View"}  # a popover, whose label an AppTest does not tell
 
