@@ -6,6 +6,7 @@ Each part starts a server of its own and prints medians and 95th percentiles::
     python -m tests.benchmarks.stream obeyed    # from a press to the word that it was obeyed
     python -m tests.benchmarks.stream presses   # five hundred quick presses, in order
     python -m tests.benchmarks.stream watchers  # thirty streams of one run: cores and memory
+    python -m tests.benchmarks.stream pictures  # pictures a second of a race of four at pace epoch
 """
 
 import argparse
@@ -28,6 +29,7 @@ from samar.jobs.job import Job
 from samar.jobs.records import CHANGE
 from samar.jobs.service import Jobs
 from samar.jobs.training_records import StepRecord
+from samar.kinds.race import RaceSettings
 from samar.training.settings import TrainSettings
 from tests.browser.conftest import CHROMIUM
 from tests.serving import Server, serving
@@ -59,6 +61,23 @@ PRESS = """
   looking.observe(word, { childList: true, characterData: true, subtree: true });
 })
 """
+PICTURES = """
+(seconds) => new Promise((resolve) => {
+  const until = performance.now() + 1000 * seconds;
+  let [before, changed] = ["", 0];
+  const look = () => {
+    const now = [...document.querySelectorAll(".stage-tiles canvas")].map(({ plane, traces }) =>
+      plane?.z.flat().reduce((sum, height) => sum + height, 0) ??
+      traces?.map(({ y }) => `${y.length} ${y.at(-1)}`)).join();
+    changed += now !== before;
+    before = now;
+    if (performance.now() < until) requestAnimationFrame(look);
+    else resolve(changed / seconds);
+  };
+  requestAnimationFrame(look);
+})
+"""
+"""How many pictures a second differ from the one before, by the numbers that were drawn."""
 PRESSES = """
 async (presses) => {
   for (let press = 0; press < presses; press++) {
@@ -207,7 +226,36 @@ def watchers(server: Server, number: int = 30, seconds: float = 20) -> None:
         time.sleep(0.1)
 
 
-PARTS = {"told": records, "obeyed": orders, "presses": presses, "watchers": watchers}
+def pictures(server: Server) -> None:
+    """Of all four optimizers, while they race and are observed on the same processor."""
+    jobs = Jobs()
+    race = jobs.submit(
+        RaceSettings(optimizers="sgd,sam,vasso,samar", label_noise=0.4), pace="epoch"
+    )
+    with page_of(f"{server.address}/train?run={race}") as page:
+        page.locator(".stage-tile-landscape footer", has_text="step").wait_for(timeout=60_000)
+        page.wait_for_timeout(5000)
+        before, began = jobs.get(race).done, time.time()
+        for _ in range(3):
+            print(f"{page.evaluate(PICTURES, 5):.0f} pictures a second", end=", ")
+        speed = (jobs.get(race).done - before) / (time.time() - began)
+        print(f"while each trains {speed:.1f} steps a second", end="")
+    time.sleep(2)
+    before, began = jobs.get(race).done, time.time()
+    time.sleep(15)
+    print(f"; {(jobs.get(race).done - before) / (time.time() - began):.1f} with the page closed")
+    jobs.stop(race)
+    while jobs.get(race).active:
+        time.sleep(0.1)
+
+
+PARTS = {
+    "pictures": pictures,
+    "told": records,
+    "obeyed": orders,
+    "presses": presses,
+    "watchers": watchers,
+}
 
 
 def main() -> None:

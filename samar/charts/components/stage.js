@@ -12,6 +12,7 @@ const [{ Member }, { CurveTile, LandscapeTile }, { Timeline }, { Stream, Redraw 
 const stages = new WeakMap(); // parentElement -> Stage
 let left = null; // what the last stage knew: Streamlit may take a component off the page for a moment
 const TICKS = { desk: 0.8, room: 0.96 }; // size of the numbers on an axis beside other type
+const FRAME_MS = 25;
 const LEAST_HEIGHT = 380; // of tiles and timeline, in pixels
 
 /** Set markup that differs; what stays the same keeps its focus and is not read aloud again. */
@@ -108,16 +109,29 @@ class Stage {
   }
 
   say(words) {
-    const story = this.view.axis === "seconds" ? words.story_seconds : words.story;
     write(this.word, words.word);
     write(this.status, words.status);
-    write(this.story, story);
-    this.story.title = this.story.textContent;
-    for (const button of this.story.querySelectorAll("[data-branch]"))
-      button.onclick = () => this.order("branch", { step: +button.dataset.branch });
+    this.tell(words);
     write(this.people, words.people);
     this.root.classList.toggle("stage-race", this.race);
     this.showAnswers();
+  }
+
+  /** What just happened; at another moment of the clock, what was so then. */
+  tell({ story, story_seconds }) {
+    const { lead } = this;
+    const told = this.view.axis === "seconds" ? story_seconds : story;
+    const then = () => {
+      const step = this.stepOf(lead);
+      const known = [["λ", "lam"], ["ratio", "ratio"], ["loss", "loss"]].map(([word, name]) => [word, lead.value("steps", name, step)])
+        .filter(([, value]) => Number.isFinite(value)).map(([word, value]) => `${word} ${value.toPrecision(3)}`);
+      return `At step ${Math.round(step).toLocaleString("en")}${this.race ? ` of ${lead.facts.label}` : ""}: ${known.join(", ")}.`;
+    };
+    if (this.clock.at !== null && lead) this.story.written = this.story.textContent = then();
+    else write(this.story, told);
+    this.story.title = this.story.textContent;
+    for (const button of this.story.querySelectorAll("[data-branch]"))
+      button.onclick = () => this.order("branch", { step: +button.dataset.branch });
   }
 
   build(spec) {
@@ -211,9 +225,12 @@ class Stage {
 
   /** Draw in the next frame what is in sight and not up to date. */
   flush() {
-    this.drawing ??= requestAnimationFrame(() => { // never comes in a background tab
+    this.drawing ??= requestAnimationFrame((now) => { // never comes in a background tab
       this.drawing = null;
       if (this.gone) return;
+      // More pictures a second nobody sees, and the same processor may be training.
+      if (now - (this.drawn ?? 0) < FRAME_MS) return this.flush();
+      this.drawn = now;
       this.theme = this.colours();
       const moved = this.moving;
       this.moving = false;
@@ -222,7 +239,7 @@ class Stage {
         if (tile.dirty) (tile.dirty = false), tile.draw(), tile.drawChart();
         else if (moved) tile.move();
       }
-      if (moved) this.clock.move(), this.showAnswers();
+      if (moved) this.clock.move(), this.showAnswers(), this.told && this.tell(this.told.words);
       if (this.moving) this.flush(); // a landscape is on its way to another
     });
   }
@@ -307,7 +324,7 @@ class Stage {
       f: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
       t: () => this.tiles.find(({ spec }) => spec.key === "landscape")?.top(),
       l: () => this.active && this.order("measure"), r: () => this.clock.back(),
-      ...(this.controls.active && { p: () => this.controls.press("pause"), n: () => this.controls.press("step"), x: () => this.controls.press("stop") }),
+      ...(this.controls.active && { p: () => this.controls.press("pause"), n: () => this.controls.press("step"), x: () => this.controls.press("stop"), s: () => this.controls.nextPace() }),
       Escape: this.grid.querySelector(".stage-enlarged") && (() => this.enlarge(null)),
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     const tile = this.tiles[+event.key - 1];

@@ -79,10 +79,19 @@ export class Controls {
   }
 
   paces() {
-    this.pace = make("select", { title: "How fast it trains, and whether it is measured meanwhile. It changes no number of the run." });
+    this.pace = make("select", { title: "How fast it trains, and whether it is measured meanwhile (key S). It changes no number of the run." });
     for (const [value, title] of Object.entries(this.steer?.paces ?? {})) this.pace.append(make("option", { value, textContent: value, title }));
     this.pace.onchange = () => this.orders.press(this.job.number, "pace", { pace: this.pace.value });
     return make("label", { className: "steer-pace" }, make("span", { textContent: "Pace" }), this.pace);
+  }
+
+  /** The pace after the one that holds, by a key. */
+  nextPace() {
+    if (!this.active || this.pace.disabled) return;
+    const paces = [...this.pace.options].map(({ value }) => value);
+    const pace = paces[(paces.indexOf(this.pace.value) + 1) % paces.length];
+    this.orders.press(this.job.number, "pace", { pace });
+    this.pace.value = pace;
   }
 
   /** A control of one setting: `show(value)` puts a value on it. */

@@ -6,7 +6,7 @@ const [data, { drawCurves, drawMap, drawSurface, reach, Sheet }] = await Promise
 const GREY = "#808080";
 const EYE = { turn: 0.75, tilt: 0.5, near: 1 };
 const CHART_MS = 1000; // a chart of plotly is drawn anew at most so often
-const MORPH_MS = 400; // in which a new landscape takes the place of the one before
+const [LEAST_MS, MOST_MS] = [300, 3000]; // in which a new landscape takes the place of the one before
 
 /** A short number for a heading. */
 function short(value, digits = 3) {
@@ -441,11 +441,15 @@ export class LandscapeTile extends Tile {
     };
     if (this.stage.following) {
       const now = performance.now();
-      if (square.plane !== plane) [square.from, square.plane, square.since] = [square.shown, plane, now];
-      const share = (now - square.since) / MORPH_MS;
+      if (square.plane !== plane) {
+        // As long as the last one took to come, so that it is never at rest for long.
+        square.takes = Math.min(Math.max(now - (square.since ?? now), LEAST_MS), MOST_MS);
+        [square.from, square.plane, square.since] = [square.shown, plane, now];
+      }
+      const share = (now - square.since) / square.takes;
       if (alike(square.from) && share < 1) {
         this.stage.moving = true;
-        return mix(square.from, share);
+        return { ...mix(square.from, share), between: [square.from.step, plane.step] };
       }
       return { plane, ...plane };
     }
@@ -461,7 +465,7 @@ export class LandscapeTile extends Tile {
     const [low, high] = this.bounds;
     const here = Number.isFinite(centre) ? Math.min(centre, high) : high;
     const scene = { z, xs: x, ys: y, low, high, here, color: member.facts.color, camera: this.camera };
-    square.shown = { z, centre, x, side: plane.side };
+    square.shown = { z, centre, x, side: plane.side, step: plane.step };
     Object.assign(square.sheet.canvas, { plane: { step: plane.step, z }, camera: this.camera });
     const { theme, race } = this.stage;
     if (this.flat) drawMap(square.sheet, { ...scene, axes: !race }, theme);
@@ -489,7 +493,7 @@ export class LandscapeTile extends Tile {
     const [steps, images] = ["step", "images"].map((name) => [...new Set(words.map(([, each]) => each[name]))]);
     const parts = steps.length > 1 ? ["measured at different steps"] : [`step ${plane.step.toLocaleString("en")}`];
     if (between) parts[0] = `between steps ${between.map((step) => step.toLocaleString("en")).join(" and ")}`;
-    else if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
+    if (this.stage.active && this.stage.following && plane.at) parts.push(`${Math.max(0, Math.round(Date.now() / 1000 - plane.at))} s old`);
     parts.push(`${images.join(" or ")} ${this.spec.examples}`);
     if (this.cut) parts.push(`losses above ${short(this.bounds[1], 2)} cut off`);
     this.foot.textContent = this.foot.title = parts.join(" · ");
