@@ -1,8 +1,7 @@
 """What the site has besides the pages in ``docs/``: the app's own exports, and the API reference.
 
 The exports are made when the site is built, by the functions behind the app's download buttons,
-from a recording that ships with the app and from a descent that is computed anew. They share one
-plotly.js.
+from a recording that ships with the app and from a descent that is computed anew.
 
 A page of the reference names modules of samar in its front matter. Every public name of ``samar``
 is described on the page that names its module, or the package of its module; so a new name comes by
@@ -18,14 +17,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils.meta import get_data
-from plotly.offline import get_plotlyjs
 
 import samar
 from samar.charts.html.playground import standalone_html
-from samar.charts.html.render import charts, render
-from samar.charts.lessons import landscape_figure
+from samar.charts.html.render import render
+from samar.charts.html.stage import inline_stage
 from samar.charts.playground import panels, plane, surface
-from samar.charts.replay import TOP, measured_every, memorized, replay_figures
+from samar.charts.stage.recorded import memorized, recorded_run, recorded_stage
 from samar.home import ASSETS
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.descent import descend
@@ -34,19 +32,15 @@ from samar.recordings import recording
 
 log = logging.getLogger("mkdocs.hooks.samar")
 
-PLOTLY = "plotly.min.js"
 PICTURES = ("icon.svg", "train.png")
 RECORDING, RACERS = "noisy_digits", {"SGD": "sgd_0", "SAMAR": "samar_0"}
-HEIGHTS = {"sgd": 300, "samar": 300, "strength": 240}
+TILES = ("landscape", "lam", "ratio", "test_accuracy", "memorized")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the exports with the script that they share, and pictures of the repository."""
-    made = {"race": _race(), "landscape": _landscape(), "playground": _playground()}
-    for name, page in made.items():
-        path = f"exports/{name}.html"
-        files.append(File.generated(config, path, content=_with_shared_script(page)))
-    files.append(File.generated(config, f"exports/{PLOTLY}", content=get_plotlyjs()))
+    """Add the exports, and pictures of the repository."""
+    for name, page in {"race": _race(), "playground": _playground()}.items():
+        files.append(File.generated(config, f"exports/{name}.html", content=page))
     for name in PICTURES:
         files.append(File.generated(config, f"assets/{name}", abs_src_path=str(ASSETS / name)))
     _warn_of_the_homeless(files)
@@ -64,48 +58,24 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
     return markdown + "".join(_description(*each) for each in described.items())
 
 
-def _with_shared_script(page: str) -> str:
-    """The page with a link in place of the plotly.js that it holds, some 5 MB."""
-    script = get_plotlyjs()
-    before, found, after = page.partition(script)
-    if not found or script in after:
-        raise ValueError("an export is expected to hold plotly.js once")
-    start = before.rindex("<script")
-    return f'{before[:start]}<script src="{PLOTLY}">{after}'
-
-
 def _race() -> str:
     shipped = recording(RECORDING)
-    sgd, samar_run = (shipped.runs[key] for key in RACERS.values())
-    figures = replay_figures(samar_run, sgd)
+    runs = [shipped.runs[key] for key in RACERS.values()]
+    shown = [recorded_run(run, label) for label, run in zip(RACERS, runs, strict=True)]
+    sgd, samar_run = runs
     noise = 100 * samar_run.config["label_noise"]
-    text = (
-        f"Two networks learn handwritten digits, {noise:.0f} % of them with a wrong label. SGD "
-        f"memorizes {memorized(sgd):.0f} % of these labels, SAMAR {memorized(samar_run):.0f} %. "
-        f"Height and colour: the loss around each network, on one scale, cut at {TOP:g}, measured "
-        f"every {measured_every(samar_run)} epochs, interpolated between."
-    )
-    sized = [(figures[name], height) for name, height in HEIGHTS.items()]
-    return standalone_html("A recorded race", text, sized, shipped.manifest, play="loop")
-
-
-def _landscape() -> str:
-    shipped = recording(RECORDING)
-    figures = []
-    for title, key in RACERS.items():
-        film = shipped.runs[key].film
-        assert film is not None
-        figures.append((landscape_figure(film.axes, film.loss, title, top=TOP), 420))
     return render(
         "lesson.html.j2",
-        title="A landscape over time",
-        question="How does the loss around a network change while it learns?",
-        finding=f"The loss on one plane through each network's weights, cut at {TOP:g}.",
+        title="A recorded race",
+        question=f"Two networks learn digits, {noise:.0f} % of them with a wrong label.",
+        finding=f"SGD memorizes {memorized(sgd):.0f} % of these labels, SAMAR "
+        f"{memorized(samar_run):.0f} %.",
         look_for=[
-            "Press play above each figure: the network is the cross in the middle.",
+            "The network is in the middle of its landscape.",
             "SGD ends in a narrow valley, SAMAR in a wide one.",
         ],
-        charts=charts(figures),
+        stage=inline_stage(recorded_stage(runs, shown, TILES), "stage-hero", loop=True),
+        charts=[],
         manifest=shipped.manifest,
     )
 

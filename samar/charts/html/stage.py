@@ -10,16 +10,19 @@ IMPORT = "import(`./${name}${new URL(import.meta.url).search}`)"
 VIEW = {"axis": "step", "smoothing": 0.9, "log": False, "unit": "steps"}
 
 
-def inline_stage(message: dict[str, Any], classes: str = "") -> dict[str, Any]:
+def inline_stage(
+    message: dict[str, Any], classes: str = "", *, loop: bool = False
+) -> dict[str, Any]:
     """Values of the template ``inline_stage.html.j2``.
 
     Args:
         message: from :func:`samar.charts.stage.still.still`.
         classes: further ones of its element; ``stage-hero`` shows tiles and clock alone.
+        loop: whether it plays round and round until it is paused.
     """
     texts = {f"{name}.js": (COMPONENTS / f"{name}.js").read_text("utf-8") for name in PARTS}
     parts = {name: text.replace(IMPORT, "samarPart(name)") for name, text in texts.items()}
-    data = {"numbers": "", "still": message, "view": VIEW, "steer": None, "drawn": ""}
+    data = {"numbers": "", "still": message, "view": VIEW, "steer": None, "drawn": "", "loop": loop}
     return {
         "css": script("stage.css"),
         "content": {"parts": parts, "data": data},
