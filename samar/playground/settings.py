@@ -103,7 +103,6 @@ class PlaygroundSettings(OptimizerSettings):
     steps: int = setting(150, "Steps of each optimizer.", step=10, ge=10, le=400)
     weight_decay: ClassVar[float] = 0.0  # type: ignore[misc]
     nesterov: ClassVar[bool] = False  # type: ignore[misc]
-    adaptive: ClassVar[bool] = False  # type: ignore[misc]
     rule: str = setting_like(OptimizerSettings, "rule", "dead_band")
     second_pass: str = setting_like(
         OptimizerSettings,
