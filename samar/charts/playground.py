@@ -173,7 +173,7 @@ def plane(settings: PlaygroundSettings, paths: Mapping[str, Path], focus: str | 
             | motion.grow(len(traces), path.positions)
         )
     if focus is not None and focus in paths:
-        for overlay in _overlays(ground, paths[focus], settings.rho):
+        for overlay in _overlays(ground, paths[focus], settings):
             if "shape" in overlay:
                 last = motion.follow(len(traces), lines[focus], overlay.pop("shape"))
             else:
@@ -226,7 +226,7 @@ def surface(
         points = motion.grow(len(traces), ground.lift(path.positions))
         traces.append(in_space | {"name": style.title} | line | points)
     if focus is not None and focus in paths:
-        for overlay in _overlays(ground, paths[focus], settings.rho):
+        for overlay in _overlays(ground, paths[focus], settings):
             rows = overlay.get("rows")
             if rows is None:
                 rows = paths[focus].positions[:, None, :] + overlay["shape"]
@@ -328,7 +328,7 @@ def panels(settings: PlaygroundSettings, paths: Mapping[str, Path]) -> go.Figure
     return go.Figure(data=traces, layout=layout)
 
 
-def _overlays(ground: Ground, path: Path, rho: float) -> list[dict[str, Any]]:
+def _overlays(ground: Ground, path: Path, settings: PlaygroundSettings) -> list[dict[str, Any]]:
     """One optimizer's ρ-ball, ε and gradients at every step, as traces without type.
 
     Each has its ``rows`` of points (n + 1, m, 2), or the ``shape`` (m, 2) that it keeps around the
@@ -363,9 +363,14 @@ def _overlays(ground: Ground, path: Path, rho: float) -> list[dict[str, Any]]:
     here = arrow("−gradient here", at, downhill(path.gradients), NEUTRAL)
     if np.isnan(path.perturbations).all():
         return [here]
-    ball = {"color": color, "width": 1.5, "dash": "dash"}
+    rho, dashed = settings.rho, {"color": color, "width": 1.5, "dash": "dash"}
+    ball: dict[str, Any] = {"name": f"ρ = {rho:g}", "line": dashed, "shape": rho * RIM}
+    if settings.adaptive:  # the ball is measured in the size of each weight
+        points = np.concatenate([at, at[-1:]])[:, None, :]
+        del ball["shape"]
+        ball |= {"mode": "lines", "rows": points + rho * np.abs(points) * RIM}
     return [
-        {"name": f"ρ = {rho:g}", "shape": rho * RIM, "line": ball},
+        ball,
         arrow("ε, uphill", at, path.perturbations, color, 2, "arrow-open"),
         here,
         arrow("−gradient at x+ε", up, downhill(path.perturbed_gradients), AHEAD),
