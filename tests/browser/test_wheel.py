@@ -140,7 +140,7 @@ def test_samar_app_opens_pages_and_writes_nothing_beside_the_code(
     heading = page.get_by_role("heading", name="See why flat minima matter")
     expect(heading).to_be_visible(timeout=30_000)
     expect(heading).to_have_css("color", "rgb(27, 37, 48)")  # of Streamlit's configuration
-    expect(page.locator(".st-key-replay_sgd .main-svg").first).to_be_visible()
+    expect(page.locator(".st-key-recorded_race canvas").first).to_be_visible()
     for path, words in (("study", "Study"), ("glossary", "Glossary"), ("train", "Train")):
         page.goto(f"{app}/{path}")
         expect(page.get_by_role("heading", name=words).first).to_be_visible()
