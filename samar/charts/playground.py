@@ -364,13 +364,12 @@ def _overlays(ground: Ground, path: Path, settings: PlaygroundSettings) -> list[
     if np.isnan(path.perturbations).all():
         return [here]
     rho, dashed = settings.rho, {"color": color, "width": 1.5, "dash": "dash"}
-    ball: dict[str, Any] = {"name": f"ρ = {rho:g}", "line": dashed, "shape": rho * RIM}
-    if settings.adaptive:  # the ball is measured in the size of each weight
+    ball = {"shape": rho * RIM}
+    if settings.adaptive:  # measured in the size of each weight
         points = np.concatenate([at, at[-1:]])[:, None, :]
-        del ball["shape"]
-        ball |= {"mode": "lines", "rows": points + rho * np.abs(points) * RIM}
+        ball = {"rows": points + rho * np.abs(points) * RIM}
     return [
-        ball,
+        {"name": f"ρ = {rho:g}", "line": dashed} | ball,
         arrow("ε, uphill", at, path.perturbations, color, 2, "arrow-open"),
         here,
         arrow("−gradient at x+ε", up, downhill(path.perturbed_gradients), AHEAD),

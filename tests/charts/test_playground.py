@@ -55,6 +55,16 @@ def test_points_paths_and_ball_follow_the_numbers(draw: Any) -> None:
             assert np.isfinite(column).all()
 
 
+def test_the_ball_of_asam_is_measured_in_the_size_of_each_weight() -> None:
+    settings = CONFIG.changed(adaptive=True)
+    path = descend(settings)["samar"]
+    ball = moving(plane(settings, {"samar": path}, "samar"), "ρ = 0.7")
+    size = np.abs(path.positions[:-1])
+    for axis, name in enumerate("xy"):
+        assert np.allclose(np.ptp(ball[name][:-1], axis=1), 1.4 * size[:, axis], atol=1e-5)
+    assert np.allclose(np.hypot(*(path.perturbations / size).T), 0.7), "ε ends on it"
+
+
 def test_arrows_point_downhill_from_where_the_gradients_were_taken() -> None:
     figure, path = plane(CONFIG, PATHS, "sam"), PATHS["sam"]
     ahead = path.positions[:-1] + path.perturbations

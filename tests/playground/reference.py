@@ -1,20 +1,16 @@
 """Descents on two weights with the classes that train networks, and those of the browser's module.
 
-The losses are written here as formulas of torch, with gradients and Hessians by automatic
-differentiation in float64.
+The losses are written here as formulas of torch, with gradients by automatic differentiation in
+float64.
 """
 
 import json
 import math
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +20,7 @@ from samar.optim.second_pass import EveryStep
 from samar.optim.two_pass import TwoPassOptimizer
 from samar.playground.catalog import LANDSCAPES
 from samar.playground.settings import PlaygroundSettings
+from tests.node import node
 
 DESCENT = Path(__file__).parents[2] / "samar/charts/components/descent.js"
 FAR = 10.0
@@ -132,21 +129,11 @@ def descend(settings: PlaygroundSettings, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-@cache
-def _node() -> str:
-    if (node := shutil.which("node")) is None:
-        message = "node is absent: apt-get install nodejs"
-        if os.environ.get("SAMAR_REQUIRE_NODE"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return node
-
-
 def called(calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
     """What functions of the browser's module return, each given by its name and arguments."""
     asked = json.dumps([{"name": name, "values": values} for name, values in calls])
     done = subprocess.run(
-        [_node(), "--input-type=module", "-e", SCRIPT, str(DESCENT)],
+        [node(), "--input-type=module", "-e", SCRIPT, str(DESCENT)],
         input=asked, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,16 @@
 """The browser's steps against those of the classes that train networks, at every single step."""
 
 import math
+from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from samar.optim.catalog import RULES, SECOND_PASSES
+from samar.playground.losses import build_loss
+from samar.playground.paths import outcome
 from samar.playground.presets import PRESETS
 from samar.playground.settings import PlaygroundSettings
 from tests.playground.reference import browsers, called, descend, normals, plane_of
@@ -94,7 +99,30 @@ def test_whole_paths_of_stable_presets(preset: str, rows: dict[str, list[dict[st
     for name, path in zip(NAMES, paths, strict=True):
         theirs = rows[f"{preset}-{name}"]
         assert not path["diverged"]
+        assert len(path["rows"]) == len(theirs)
         assert all(map(_same, path["positions"][1:], [row["to"] for row in theirs])), name
+
+
+def test_what_became_of_a_path_is_told_alike() -> None:
+    keys = [f"{preset}-{name}" for preset in PRESETS for name in NAMES]
+    paths = browsers([CASES[key] for key in keys])
+    asked = [
+        ("outcome", [CASES[key][0].model_dump(), path])
+        for key, path in zip(keys, paths, strict=True)
+    ]
+    for key, path, theirs in zip(keys, paths, called(asked), strict=True):
+        settings, positions = CASES[key][0], np.array(path["positions"])
+        x, y = positions[-1].tolist()
+        walked: Any = SimpleNamespace(
+            positions=positions,
+            diverged=path["diverged"],
+            end=(x, y),
+            curvatures=build_loss(settings).curvatures(x, y),
+        )
+        ours = asdict(outcome(settings, walked))
+        words = ("kind", "valley")
+        assert [theirs[name] for name in words] == [ours.pop(name) for name in words], key
+        assert all(_same(value, theirs[name]) for name, value in ours.items()), key
 
 
 def test_a_path_that_leaves_ends_where_the_reference_does(

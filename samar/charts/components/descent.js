@@ -254,14 +254,12 @@ class Optimizer {
     if (decision !== "skip") {
       const ahead = this.perturbation(at, first.slope).map((e, k) => at[k] + e);
       const second = evaluate(ahead);
-      row.sharpness = second.loss - first.loss;
-      const measured = settings.sharpness === "first_order" && strength
-        ? settings.rho * this.norm : row.sharpness;
-      if (strength) row.sharpness = measured;
-      Object.assign(row, { perturbation: ahead.map((v, k) => v - at[k]) });
-      Object.assign(row, { perturbed: second.slope, perturbed_loss: second.plain });
+      const sharpness = strength && settings.sharpness === "first_order"
+        ? settings.rho * this.norm : second.loss - first.loss;
+      const perturbation = ahead.map((v, k) => v - at[k]);
+      Object.assign(row, { perturbation, perturbed: second.slope, perturbed_loss: second.plain, sharpness });
       direction = strength
-        ? strength.direction(first, second.slope, decision, measured) : second.slope;
+        ? strength.direction(first, second.slope, decision, sharpness) : second.slope;
     }
     row.ratio = strength?.ratio ?? NaN;
     const { momentum, lr } = settings;
